@@ -1,0 +1,36 @@
+"""DETR Lab's library: everything the dashboard and the command line do, without either.
+
+    COCO files -> coco -> data -> model -> train -> checkpoints and Progress
+                                        -> evaluate, errors -> figures and the detection table -> draw, pages
+
+Each file imports only those above it in this order: boxes, labels, scenery, demo, coco, evaluate, config, data, model,
+train, errors, draw, runs, jobs, __main__. Nothing here imports Streamlit.
+
+Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
+
+    LabError
+    ├── DataError      a data set, an annotation file or a picture
+    ├── ConfigError    a training's settings
+    ├── ModelError     a checkpoint or a model's name
+    └── RunError       the run store, a run or its files
+"""
+
+
+class LabError(Exception):
+    """Base of all errors raised on purpose: one sentence saying what, where and what to do."""
+
+
+class DataError(LabError):
+    """A data set, an annotation file or a picture cannot be used."""
+
+
+class ConfigError(LabError):
+    """A training's settings are wrong or do not go together."""
+
+
+class ModelError(LabError):
+    """A model cannot be found, read or built."""
+
+
+class RunError(LabError):
+    """A run, or one of its files, is missing or in a state that does not allow what was asked."""

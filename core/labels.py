@@ -1,0 +1,90 @@
+"""The one mapping between class names, a data set's category ids and the model's indices.
+
+COCO's category ids run from 1 to 90 with gaps; a model's indices run from 0 to N-1 without any, and index N is
+DETR's "no object". Nothing else in the project converts between the three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core import DataError
+
+# The experiment's ten classes, under COCO's own category ids.
+COCO_TEN = {
+    "person": 1, "bicycle": 2, "car": 3, "bus": 6, "truck": 8, "traffic light": 10, "stop sign": 13,
+    "cat": 17, "dog": 18, "chair": 62,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The chosen classes in the model's order: `names[i]` and `category_ids[i]` belong to model index i.
+
+    Raises DataError if there is no class, or a name or an id occurs twice.
+    """
+
+    names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "names", tuple(str(n) for n in self.names))
+        object.__setattr__(self, "category_ids", tuple(int(i) for i in self.category_ids))
+        if not self.names:
+            raise DataError("No class is chosen: choose at least one.")
+        if len(self.names) != len(self.category_ids):
+            raise DataError(f"{len(self.names)} class names but {len(self.category_ids)} category ids.")
+        for what, values in (("class name", self.names), ("category id", self.category_ids)):
+            twice = sorted({v for v in values if values.count(v) > 1})
+            if twice:
+                raise DataError(f"The {what} {twice[0]!r} occurs twice: each may stand for one class only.")
+
+    @classmethod
+    def from_categories(cls, categories: list[dict], chosen: list[str] | None = None) -> LabelMap:
+        """From a COCO file's `categories` list; with `chosen` names, those only. The order is the file's.
+
+        Raises DataError that lists the classes the data set has, if one of `chosen` is not among them.
+        """
+        by_name = {str(c["name"]): int(c["id"]) for c in categories}
+        if chosen:
+            unknown = [name for name in chosen if name not in by_name]
+            if unknown:
+                raise DataError(f"The data set has no class {unknown[0]!r}; it has: {', '.join(by_name)}.")
+            by_name = {name: i for name, i in by_name.items() if name in set(chosen)}
+        return cls(tuple(by_name), tuple(by_name.values()))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def no_object(self) -> int:
+        """The model index that means "no object": N."""
+        return len(self.names)
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        """As a transformers config wants it: model index to name, without "no object"."""
+        return dict(enumerate(self.names))
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    def to_category_ids(self, labels) -> np.ndarray:
+        """Model indices (N,) to category ids (N,)."""
+        return np.asarray(self.category_ids, dtype=np.int64)[np.asarray(labels, dtype=np.int64)]
+
+    def to_labels(self, category_ids) -> np.ndarray:
+        """Category ids (N,) to model indices (N,); -1 marks an id of a class that was not chosen."""
+        lookup = {c: i for i, c in enumerate(self.category_ids)}
+        return np.array([lookup.get(int(c), -1) for c in category_ids], dtype=np.int64)
+
+    def to_dict(self) -> dict:
+        """For JSON; `LabelMap.from_dict` reads it back."""
+        return {"names": list(self.names), "category_ids": list(self.category_ids)}
+
+    @classmethod
+    def from_dict(cls, data: dict) -> LabelMap:
+        return cls(tuple(data["names"]), tuple(data["category_ids"]))
