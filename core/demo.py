@@ -1,0 +1,222 @@
+"""The built-in data set: drawn street scenes in COCO layout, the same files for the same settings, without a network.
+
+    out/annotations/instances_train.json, instances_val.json
+    out/train/000000000001.jpg …          out/val/000000000401.jpg …
+
+The folder appears under its name only when it is whole: it is drawn under another name beside it and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from core import DataError
+from core.labels import COCO_TEN
+from core.scenery import LOOKS, Scene, SceneObject, draw_scene
+
+DEMO_CLASSES = tuple(COCO_TEN)
+SPLITS = ("train", "val")
+DESCRIPTION = "DETR Lab demo: drawn street scenes"
+SUPERCATEGORIES = {
+    "person": "person", "bicycle": "vehicle", "car": "vehicle", "bus": "vehicle", "truck": "vehicle",
+    "traffic light": "outdoor", "stop sign": "outdoor", "cat": "animal", "dog": "animal", "chair": "furniture",
+}  # fmt: skip
+JPEG_QUALITY = 92
+
+
+def draw_dataset(
+    out: str | Path, look: str = "dusk", train: int = 400, val: int = 100, seed: int = 0, size: int = 256
+) -> Iterator[tuple[int, int]]:
+    """Draws the data set into the folder `out`, yielding (images done, images in all) after every image.
+
+    `size` is the longest side in pixels; pictures are 4:3. A scene depends on seed, look, split, its number and size
+    alone, so a larger data set begins with the pictures of the smaller one. A demo data set that is already there is
+    kept if it is whole and has the same settings, and replaced otherwise.
+
+    Raises DataError if a setting is out of range, if `out` holds anything but a demo data set, or if it cannot be
+    written; the last one while drawing.
+    """
+    settings = {"look": look, "train": train, "val": val, "seed": seed, "size": size}
+    _check(settings)
+    out = Path(out).resolve()
+    if out.exists() and not _is_ours(out):
+        raise DataError(f"{out} holds something else than a demo data set: choose another folder.")
+    return _draw(out, settings)
+
+
+def is_complete(folder: str | Path) -> bool:
+    """Whether the folder holds a whole demo data set: both annotation files and every picture they name."""
+    folder = Path(folder)
+    for split in SPLITS:
+        data = _read(folder, split)
+        if data is None:
+            return False
+        there = {path.name for path in (folder / split).glob("*.jpg")}
+        if not all(image["file_name"] in there for image in data["images"]):
+            return False
+    return True
+
+
+def _check(settings: dict):
+    if settings["look"] not in LOOKS:
+        raise DataError(f"There is no look {settings['look']!r}: choose one of {', '.join(LOOKS)}.")
+    for name, low, high in (("train", 1, 10**6), ("val", 1, 10**6), ("seed", 0, 2**63 - 1), ("size", 64, 2048)):
+        if not low <= settings[name] <= high:
+            raise DataError(f"The demo's {name} is {settings[name]}: give a number from {low} to {high}.")
+
+
+def _draw(out: Path, settings: dict) -> Iterator[tuple[int, int]]:
+    done, total = 0, settings["train"] + settings["val"]
+    if is_complete(out) and all(_read(out, split)["info"].get("settings") == settings for split in SPLITS):
+        yield total, total
+        return
+    partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
+    try:
+        (partial / "annotations").mkdir(parents=True)
+        first_image = first_annotation = 1
+        for number, split in enumerate(SPLITS):
+            (partial / split).mkdir()
+            data = _empty_coco(settings)
+            for index in range(settings[split]):
+                # Every part of the key makes another stream, so no scene of one split can be one of the other.
+                rng = np.random.default_rng([settings["seed"], LOOKS.index(settings["look"]), number, index])
+                scene = draw_scene(rng, (settings["size"], round(settings["size"] * 0.75)), settings["look"])
+                image_id = first_image + index
+                _add(data, scene, image_id, first_annotation)
+                scene.image.save(partial / split / data["images"][-1]["file_name"], quality=JPEG_QUALITY)
+                first_annotation += len(scene.objects)
+                done += 1
+                if done < total:
+                    yield done, total
+            first_image += settings[split]
+            text = json.dumps(data, separators=(",", ":"))
+            (partial / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
+        _put_in_place(partial, out)
+    except OSError as error:
+        raise DataError(f"The demo data set cannot be written to {out}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    yield total, total
+
+
+def _put_in_place(partial: Path, out: Path):
+    """Renames the finished folder, moving an older demo data set out of the way first."""
+    if not out.exists():
+        os.replace(partial, out)
+        return
+    old = partial.with_suffix(".old")
+    os.replace(out, old)
+    try:
+        os.replace(partial, out)
+    except BaseException:
+        os.replace(old, out)
+        raise
+    shutil.rmtree(old)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder is empty or holds a demo data set and nothing else, so that it may be replaced."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    drawn = any(_read(folder, split) is not None for split in SPLITS)
+    return not names or (drawn and names <= {"annotations", *SPLITS})
+
+
+def _read(folder: Path, split: str) -> dict | None:
+    """A demo data set's annotations; None if they are missing, broken or of another data set."""
+    try:
+        data = json.loads((folder / "annotations" / f"instances_{split}.json").read_text(encoding="utf-8"))
+        return data if data["info"]["description"] == DESCRIPTION else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _empty_coco(settings: dict) -> dict:
+    return {
+        # No time of writing: the same settings give the same bytes.
+        "info": {"description": DESCRIPTION, "version": "1", "year": 2026, "contributor": "DETR Lab", "url": "",
+                 "date_created": "2026/01/01", "settings": settings},
+        "licenses": [{"id": 1, "name": "Drawn by code; free of rights", "url": ""}],
+        "images": [],
+        "annotations": [],
+        "categories": [
+            {"id": i, "name": name, "supercategory": SUPERCATEGORIES[name]} for name, i in COCO_TEN.items()
+        ],
+    }  # fmt: skip
+
+
+def _add(data: dict, scene: Scene, image_id: int, first_annotation: int):
+    """Writes one scene's image and objects into the COCO dict."""
+    width, height = scene.image.size
+    data["images"].append(
+        {"id": image_id, "file_name": f"{image_id:012d}.jpg", "width": width, "height": height, "license": 1}
+    )
+    for number, one in enumerate(scene.objects):
+        data["annotations"].append(
+            {
+                "id": first_annotation + number,
+                "image_id": image_id,
+                "category_id": COCO_TEN[one.name],
+                "bbox": list(one.box),
+                "area": one.area,
+                "iscrowd": int(one.iscrowd),
+                "segmentation": _segmentation(scene, one),
+            }
+        )
+
+
+def _segmentation(scene: Scene, one: SceneObject) -> dict | list[list[int]]:
+    """Polygons of the visible pixels; for a crowd their run lengths, as COCO has it."""
+    if one.iscrowd:
+        return run_lengths(scene.instances == one.number)
+    x, y, w, h = (int(v) for v in one.box)
+    return outlines(scene.instances[y : y + h, x : x + w] == one.number, x, y)
+
+
+def run_lengths(mask: np.ndarray) -> dict:
+    """A mask (height, width) as COCO's uncompressed RLE: lengths of runs down the columns, beginning with zeros."""
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    return {"counts": [0, *counts] if flat[0] else counts, "size": list(mask.shape)}
+
+
+def outlines(mask: np.ndarray, left: int = 0, top: int = 0) -> list[list[int]]:
+    """The outer borders of a mask's parts as polygons [x1, y1, x2, y2, …] along the pixels' edges.
+
+    Holes are filled, since COCO's polygons know none; `left` and `top` move the polygons.
+    """
+    padded = np.pad(mask, 1)
+    ends: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    # Each border edge runs clockwise around its pixel: (neighbour's shift, start, end) relative to the pixel's corner.
+    sides = (((-1, 0), (0, 0), (1, 0)), ((0, 1), (1, 0), (1, 1)), ((1, 0), (1, 1), (0, 1)), ((0, -1), (0, 1), (0, 0)))
+    for (dy, dx), (x1, y1), (x2, y2) in sides:
+        border = mask & ~padded[1 + dy : padded.shape[0] - 1 + dy, 1 + dx : padded.shape[1] - 1 + dx]
+        for y, x in np.argwhere(border).tolist():
+            ends.setdefault((x + x1, y + y1), []).append((x + x2, y + y2))
+    polygons = []
+    while ends:
+        start = point = next(iter(ends))
+        corners, last, twice_area = [], None, 0
+        while True:
+            step = ends[point].pop()
+            if not ends[point]:
+                del ends[point]
+            direction = (step[0] - point[0], step[1] - point[1])
+            if direction != last:
+                corners += [point[0] + left, point[1] + top]
+            twice_area += point[0] * step[1] - step[0] * point[1]
+            point, last = step, direction
+            if point == start:
+                break
+        if twice_area > 0:  # a hole's border runs the other way
+            polygons.append(corners)
+    return polygons
