@@ -1,0 +1,262 @@
+"""Make the starter model: `python checkpoints/make_starter.py` draws its data, warms it up and trains it.
+
+A small DETR from nothing learns very slowly on a CPU, for two reasons. Its backbone's norms are frozen, so it cannot
+start from random weights; and a query's place enters the decoder through attention weights only, never through values,
+so the decoder can say where a box is only after the image features themselves do. So there are three stages, each kept
+in `checkpoints/starter-work/` and skipped when it is there:
+
+1. Warm-up. Backbone (with trainable norms) and encoder learn a dense task: every cell of the feature map says the class
+   of the object on it and that object's box in *absolute* coordinates, through DETR's own two heads.
+2. Decoder. Its attention starts as copying: the queries' places form a grid, each query attends around its place, and
+   values pass through unchanged, so that the heads at once say what the cells there say.
+3. `core.train.train`, like any run, on the `day` look.
+
+The best checkpoint by AP becomes `checkpoints/starter/`, with the figures of held-out day and dusk scenes beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from core.boxes import Detections  # noqa: E402 - the project is not an installed package
+from core.coco import filter_to_classes, read_split  # noqa: E402
+from core.config import PRESETS, TrainConfig  # noqa: E402
+from core.data import DetectionDataset, EpochOrder, loader  # noqa: E402
+from core.demo import DEMO_CLASSES, draw_dataset  # noqa: E402
+from core.evaluate import evaluate  # noqa: E402
+from core.model import detect, load_model, save_model, small_detr  # noqa: E402
+from core.train import train  # noqa: E402
+
+WORK, STARTER = HERE / "starter-work", HERE / "starter"
+SIZE, STRIDE = (256, 192), 16
+COLUMNS, ROWS = SIZE[0] // STRIDE, SIZE[1] // STRIDE
+GRID = (6, 5)  # the queries' places at the start
+
+
+def draw(look: str, train_images: int, val_images: int, seed: int) -> Path:
+    """A demo data set for the starter; one that is there is kept."""
+    folder = WORK / f"{look}-{train_images}"
+    with tqdm(desc=f"Drawing {look} scenes", unit="image") as bar:
+        for done, bar.total in draw_dataset(folder, look, train_images, val_images, seed):
+            bar.update(done - bar.n)
+    return folder
+
+
+def day_data(folder: Path, seed: int) -> DetectionDataset:
+    split = read_split(folder, "train")
+    return DetectionDataset(split, split.label_map(DEMO_CLASSES), SIZE[1], SIZE[0], flip=True, seed=seed)
+
+
+# Stage 1
+
+
+def swap_norms(module: nn.Module, old: type, new: type) -> None:
+    """Replace every norm of one kind by the other, with its weights and statistics."""
+    for name, child in module.named_children():
+        if isinstance(child, old):
+            fresh = new(child.weight.numel())
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                getattr(fresh, part).data.copy_(getattr(child, part).data)
+            setattr(module, name, fresh)
+        else:
+            swap_norms(child, old, new)
+
+
+def dense_targets(labels: dict, no_object: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What each cell should say: class (R·C,), box cxcywh (R·C, 4), and weight (R·C,).
+
+    A cell belongs to the smallest object whose inner 60 % hold the cell's centre; an object's cells share its weight.
+    """
+    x = ((torch.arange(COLUMNS) + 0.5) / COLUMNS).repeat(ROWS)
+    y = ((torch.arange(ROWS) + 0.5) / ROWS).repeat_interleave(COLUMNS)
+    classes = torch.full_like(x, no_object, dtype=torch.int64)
+    boxes, weights = torch.zeros(len(x), 4), torch.ones(len(x))
+    sizes = labels["boxes"][:, 2] * labels["boxes"][:, 3]
+    for i in sizes.argsort(descending=True):
+        cx, cy, w, h = labels["boxes"][i]
+        inside = ((x - cx).abs() <= 0.3 * w) & ((y - cy).abs() <= 0.3 * h)
+        inside[min(int(cy * ROWS), ROWS - 1) * COLUMNS + min(int(cx * COLUMNS), COLUMNS - 1)] = True
+        classes[inside], boxes[inside] = labels["class_labels"][i], labels["boxes"][i]
+        weights[inside] = 1 / math.sqrt(int(inside.sum()))
+    return classes, boxes, weights
+
+
+def dense_loss(model, batch: dict) -> torch.Tensor:
+    """The dense task's loss: weighted cross-entropy, L1 and GIoU, with DETR's own weights 5 and 2 for the boxes."""
+    detr, heads, config = model.model, model, model.config
+    pixels = batch["pixel_values"].to(memory_format=torch.channels_last)
+    features, mask = detr.backbone(pixels, batch["pixel_mask"])[-1]
+    places = detr.position_embedding(shape=features.shape, device=features.device, dtype=features.dtype, mask=mask)
+    memory = detr.encoder(
+        inputs_embeds=detr.input_projection(features).flatten(2).transpose(1, 2),
+        attention_mask=mask.flatten(1),
+        spatial_position_embeddings=places.flatten(2).transpose(1, 2),
+    ).last_hidden_state
+    memory = F.layer_norm(memory, memory.shape[-1:])  # as the decoder's norms will
+    logits, found = heads.class_labels_classifier(memory), heads.bbox_predictor(memory).sigmoid()
+    targets = [dense_targets(labels, config.num_labels) for labels in batch["labels"]]
+    classes, boxes, weights = (torch.stack(part) for part in zip(*targets, strict=True))
+    is_object = classes < config.num_labels
+    cell_weights = torch.where(is_object, 2 * weights, 0.25)
+    cross_entropy = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="none").view_as(classes)
+    loss_ce = (cross_entropy * cell_weights).sum() / cell_weights.sum()
+    found, boxes, weights = found[is_object], boxes[is_object], weights[is_object]
+    each = config.bbox_loss_coefficient * (found - boxes).abs().sum(1)
+    each = each + config.giou_loss_coefficient * (1 - paired_giou(found, boxes))
+    return 2 * loss_ce + (each * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
+def paired_giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Generalised IoU of box i with box i, (N,); cxcywh (N, 4) (Rezatofighi et al. 2019, algorithm 1)."""
+    low1, high1, low2, high2 = (b[:, :2] + sign * b[:, 2:] / 2 for b in (first, second) for sign in (-1, 1))
+    inter = (torch.minimum(high1, high2) - torch.maximum(low1, low2)).clamp(min=0).prod(1)
+    union = first[:, 2:].prod(1) + second[:, 2:].prod(1) - inter
+    hull = (torch.maximum(high1, high2) - torch.minimum(low1, low2)).prod(1)
+    return inter / union - (hull - union) / hull
+
+
+def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int):
+    """Stage 1: a small DETR whose backbone, encoder and heads have learned the dense task."""
+    torch.manual_seed(seed)
+    data = day_data(folder, seed)
+    model = small_detr(data.label_map).requires_grad_(True).train().to(memory_format=torch.channels_last)
+    swap_norms(model.model.backbone, DetrFrozenBatchNorm2d, nn.BatchNorm2d)
+    optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
+    with tqdm(total=steps, desc="Warm-up", unit="step", mininterval=5) as bar:
+        while bar.n < steps:
+            data.epoch += 1
+            for batch in loader(data, batch_size, order=EpochOrder(len(data), seed, data.epoch)):
+                loss = dense_loss(model, batch)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+                bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+                bar.update()
+                if bar.n == steps:
+                    break
+    swap_norms(model.model.backbone, nn.BatchNorm2d, DetrFrozenBatchNorm2d)
+    return model, data.label_map
+
+
+# Stage 2
+
+
+@torch.no_grad()
+def start_decoder(model, sharpness: float = 4.0) -> None:
+    """Make the decoder copy what the cells around each query's place say.
+
+    Queries and keys meet through one matrix that deals the sine embedding's frequencies of y and x out to all heads, so
+    that every head attends around the query's place; values pass unchanged.
+    """
+    width, heads = model.config.d_model, model.config.decoder_attention_heads
+    x = ((torch.arange(GRID[0]) + 0.5) / GRID[0]).repeat(GRID[1])
+    y = ((torch.arange(GRID[1]) + 0.5) / GRID[1]).repeat_interleave(GRID[0])
+    # a cell's embedding is that of its far edge (DetrSinePositionEmbedding counts from 1)
+    places = torch.cat([sine(y + 0.5 / ROWS, width // 2), sine(x + 0.5 / COLUMNS, width // 2)], dim=1)
+    model.model.query_position_embeddings.weight.copy_(places)
+    dealt = torch.cat([torch.tensor([2 * p, 2 * p + 1]) for h in range(heads) for p in range(h, width // 2, heads)])
+    identity = torch.eye(width)
+    for layer in model.model.decoder.layers:
+        cross = layer.encoder_attn
+        weights = {"q_proj": sharpness * identity[dealt], "k_proj": identity[dealt], "v_proj": identity}
+        for name, weight in {**weights, "o_proj": identity}.items():
+            getattr(cross, name).weight.copy_(weight)
+            getattr(cross, name).bias.zero_()
+        # what the layer adds besides starts small
+        for part in (layer.self_attn.o_proj, layer.mlp.fc2):
+            part.weight.mul_(0.1)
+            part.bias.zero_()
+        layer.self_attn.v_proj.bias.zero_()
+
+
+def sine(position: torch.Tensor, features: int) -> torch.Tensor:
+    """DETR's sine embedding (N, features) of positions (N,) in [0, 1] (DetrSinePositionEmbedding, normalised)."""
+    wave = 10000 ** (2 * torch.div(torch.arange(features), 2, rounding_mode="floor") / features)
+    angle = position[:, None] * 2 * math.pi / wave
+    return torch.stack((angle[:, 0::2].sin(), angle[:, 1::2].cos()), dim=2).flatten(1)
+
+
+# Stage 3 and the figures
+
+
+def fine_tune(config: TrainConfig, folder: Path) -> Path:
+    """Stage 3: the project's own training, resumed where it was interrupted; returns the best checkpoint."""
+    resume = any((folder / name / "config.json").is_file() for name in ("last", "last.old"))
+    with tqdm(desc="Training", unit="step", mininterval=30) as bar:
+        for progress in train(config, folder, resume):
+            bar.total = progress.steps or None
+            bar.update(progress.step - bar.n)
+            if progress.figures:
+                tags = ("AP", "AP50", "APs", "APm", "APl", "loss", "loss_ce", "loss_bbox", "loss_giou")
+                line = {tag: round(progress.metrics.get(f"val/{tag}", -1), 4) for tag in tags}
+                bar.write(json.dumps({"epoch": progress.epoch, **line}))
+    return folder / "best"
+
+
+def measure(checkpoint: Path, folder: Path) -> dict:
+    """COCO's figures of a checkpoint on a data set's validation images."""
+    split = read_split(folder, "val")
+    label_map = split.label_map(DEMO_CLASSES)
+    data = DetectionDataset(filter_to_classes(split, label_map.names, None), label_map, SIZE[1], SIZE[0])
+    model, _ = load_model(str(checkpoint), label_map)
+    found = Detections.concat(d for d, _ in detect(model, loader(data, 16), torch.device("cpu")))
+    return evaluate(data.split.to_dict(), found, label_map).to_dict()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--images", type=int, default=12000, help="day scenes to learn from (default: %(default)s)")
+    parser.add_argument("--warm-up", type=int, default=3000, help="steps of the warm-up (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=9, help="epochs of the training (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=3e-4, help="learning rate of the training (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=16, help="(default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="of scenes, weights and order (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    start = time.time()
+    day = draw("day", options.images, 500, options.seed)
+    warm = WORK / "warm"
+    if not warm.exists():
+        model, label_map = warm_up(day, options.warm_up, options.batch_size, 1e-3, options.seed)
+        start_decoder(model)
+        save_model(model, label_map, WORK / "warm.new")
+        os.replace(WORK / "warm.new", warm)
+    config = replace(
+        PRESETS["Built-in demo"].apply(TrainConfig(data=str(day), model=str(warm))),
+        epochs=options.epochs, batch_size=options.batch_size, lr=options.lr, lr_backbone=options.lr / 3,
+        lr_head=options.lr, warmup_steps=200, schedule="cosine", clip=1.0, seed=options.seed,
+    )  # fmt: skip
+    best = fine_tune(config, WORK / "run")
+    figures = {"day": measure(best, day), "dusk": measure(best, draw("dusk", 1, 500, options.seed))}
+    STARTER.mkdir(exist_ok=True)
+    for name in ("config.json", "model.safetensors", "label_map.json"):
+        shutil.copy(best / name, STARTER / name)
+    record = {"command": vars(options), "minutes": round((time.time() - start) / 60), "figures": figures}
+    (STARTER / "figures.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps({look: {k: v for k, v in f.items() if k != "per_class"} for look, f in figures.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

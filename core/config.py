@@ -1,0 +1,142 @@
+"""The settings of a training: `TrainConfig`, the one place of every default and its line of help, and the presets.
+
+Form, command line and checkpoint are all made from the fields below. Apart from `train.py` so that a page can show
+the form without importing torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+
+from core import ConfigError
+
+RANDOM_MODEL = "random"  # `model` for a small DETR with random weights
+
+
+def setting(default, help: str, group: str, **limits):
+    """A dataclass field with what form and command line need: `help`, `group`, and `min`, `max` or `choices`."""
+    return field(default=default, metadata={"help": help, "group": group, **limits})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what and how; checked when made.
+
+    Raises ConfigError naming the field, its value and what it may be.
+    """
+
+    data: str = setting("data/street", "Folder of the data set, in COCO layout.", "data")
+    model: str = setting(
+        "checkpoints/starter",
+        "Checkpoint folder, name on the Hugging Face hub, or 'random' for a small untrained DETR.",
+        "model",
+    )
+    classes: tuple[str, ...] = setting((), "Classes to detect; empty: all classes of the data set.", "data")
+    empty_share: float = setting(
+        1.0, "Largest share of training images without any chosen class; 1 keeps them all.", "data", min=0.0, max=1.0
+    )
+    epochs: int = setting(10, "How often the training set is gone through.", "length", min=1, max=1000)
+    batch_size: int = setting(4, "Images per step.", "length", min=1, max=512)
+    lr: float = setting(1e-5, "Learning rate of the transformer.", "optimizer", min=0.0, max=1.0)
+    lr_backbone: float = setting(1e-6, "Learning rate of the backbone; 0 freezes it.", "optimizer", min=0.0, max=1.0)
+    lr_head: float = setting(1e-4, "Learning rate of the class and box heads.", "optimizer", min=0.0, max=1.0)
+    weight_decay: float = setting(
+        1e-4, "AdamW's weight decay; norms and biases have none.", "optimizer", min=0.0, max=1.0
+    )
+    clip: float = setting(0.1, "Largest norm of the gradient; 0 does not clip.", "optimizer", min=0.0, max=1000.0)
+    warmup_steps: int = setting(
+        0, "Steps over which the learning rates rise from 0 to their value.", "optimizer", min=0, max=1_000_000
+    )
+    schedule: str = setting(
+        "constant",
+        "Learning rate over time: constant; step: a tenth for the last fifth; cosine: falls to 0.",
+        "optimizer",
+        choices=("constant", "step", "cosine"),
+    )
+    shortest_edge: int = setting(
+        800, "Images are resized until their shorter side has so many pixels …", "image", min=32, max=4096
+    )
+    longest_edge: int = setting(1333, "… but their longer side at most so many.", "image", min=32, max=4096)
+    flip: bool = setting(True, "Mirror every other training image, at random.", "image")
+    eval_every: int = setting(1, "Evaluate after every so many epochs, and after the last.", "length", min=1, max=1000)
+    seed: int = setting(0, "Seed of the data order, the augmentation and fresh weights.", "length", min=0, max=2**31)
+    device: str = setting(
+        "auto", "auto takes the GPU if there is one.", "machine", choices=("auto", "cpu", "cuda", "mps")
+    )
+    workers: int = setting(0, "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64)
+    threads: int = setting(0, "CPU threads for torch; 0 leaves torch's own choice.", "machine", min=0, max=256)
+
+    def __post_init__(self):
+        classes = self.classes.split(",") if isinstance(self.classes, str) else self.classes
+        object.__setattr__(self, "classes", tuple(c.strip() for c in classes if c.strip()))
+        for f in fields(self):
+            self._check(f.name, getattr(self, f.name), type(f.default), f.metadata)
+        if self.shortest_edge > self.longest_edge:
+            raise ConfigError(
+                f"shortest_edge {self.shortest_edge} is larger than longest_edge {self.longest_edge}: make it smaller."
+            )
+
+    def _check(self, name: str, value, kind: type, limits) -> None:
+        if kind is float and type(value) is int:
+            value = float(value)
+            object.__setattr__(self, name, value)
+        if type(value) is not kind:
+            raise ConfigError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
+        if kind is str and not value.strip():
+            raise ConfigError(f"{name} is empty: give one.")
+        if "choices" in limits and value not in limits["choices"]:
+            raise ConfigError(f"{name} is {value!r}, but must be one of: {', '.join(limits['choices'])}.")
+        # written so that NaN fails too
+        if "min" in limits and not limits["min"] <= value <= limits["max"]:
+            raise ConfigError(f"{name} is {value}, but must lie between {limits['min']} and {limits['max']}.")
+
+    def to_dict(self) -> dict:
+        """For JSON; `from_dict` reads it back."""
+        return {**asdict(self), "classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, data: dict) -> TrainConfig:
+        """Raises ConfigError if a field is unknown, as after a newer version wrote it."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ConfigError(f"Unknown setting {sorted(unknown)[0]!r}: it comes from another version of DETR Lab.")
+        return cls(**{**data, "classes": tuple(data.get("classes", ()))})
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of changes to the defaults, with a sentence on when to take it."""
+
+    name: str
+    description: str
+    changes: dict
+
+    def apply(self, config: TrainConfig | None = None) -> TrainConfig:
+        """The defaults (but for data, model and classes of `config`) with this preset's changes."""
+        kept = {n: getattr(config, n) for n in ("data", "model", "classes")} if config else {}
+        return replace(TrainConfig(**kept), **self.changes)
+
+
+PRESETS = {
+    p.name: p
+    for p in (
+        Preset(
+            "Experiment",
+            "Batch 4, learning rate 1e-5, AdamW, 10 epochs: fine-tunes facebook/detr-resnet-50 on photographs.",
+            {},
+        ),
+        Preset(
+            "Built-in demo",
+            "For the starter model on 256-pixel street scenes: a small model wants a much larger learning rate.",
+            {
+                "epochs": 8, "batch_size": 8, "lr": 3e-4, "lr_backbone": 1e-4, "lr_head": 3e-4, "schedule": "step",
+                "clip": 0.1, "shortest_edge": 192, "longest_edge": 256,
+            },
+        ),
+    )
+}  # fmt: skip
+
+
+def defaults() -> dict:
+    """Every field's default by name."""
+    return {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
