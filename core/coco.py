@@ -12,7 +12,6 @@ Nothing in a file is trusted: a broken one gives a DataError, and a picture's pa
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -165,11 +164,12 @@ def _is_list_of_dicts(part) -> bool:
 
 
 def _is_box(bbox) -> bool:
-    return isinstance(bbox, list) and len(bbox) == 4 and all(_is_finite(v) for v in bbox)
+    return isinstance(bbox, list) and len(bbox) == 4 and all(_is_number(v) for v in bbox)
 
 
-def _is_finite(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value) -> bool:
+    """Whether it is a number small enough to be exact as float64, so neither NaN nor infinite."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**53
 
 
 def read_results(path) -> list[dict]:
@@ -199,10 +199,11 @@ def read_json(path) -> dict:
         _check_image(image, path)
     for category in data["categories"]:
         _check_named(category, "a category", "name", path)
-    image_ids, category_ids = _unique_ids(data, "images", path), _unique_ids(data, "categories", path)
+    image_ids, category_ids = (_unique(data, part, "id", path) for part in ("images", "categories"))
+    _unique(data, "categories", "name", path)
     for annotation in data["annotations"]:
         _check_annotation(annotation, image_ids, category_ids, path)
-    _unique_ids(data, "annotations", path)
+    _unique(data, "annotations", "id", path)
     return data
 
 
@@ -225,22 +226,22 @@ def _load(path: Path):
 
 def _as_id(value, what: str, path) -> int:
     """An id as an int, also where a tool wrote 7.0; raises DataError for anything else."""
-    if not _is_finite(value) or value != int(value) or abs(value) >= 2**53:
+    if not _is_number(value) or value != int(value):
         raise DataError(f"{what} in {path} is {value!r}, but must be a whole number.")
     return int(value)
 
 
-def _unique_ids(data: dict, part: str, path) -> set[int]:
-    (twice, count), *_ = Counter(item["id"] for item in data[part]).most_common(1) or [(None, 0)]
+def _unique(data: dict, part: str, key: str, path) -> set:
+    (twice, count), *_ = Counter(item[key] for item in data[part]).most_common(1) or [(None, 0)]
     if count > 1:
-        raise DataError(f"The id {twice} occurs twice among the {part} of {path}.")
-    return {item["id"] for item in data[part]}
+        raise DataError(f"The {key} {twice!r} occurs twice among the {part} of {path}.")
+    return {item[key] for item in data[part]}
 
 
 def _check_image(image: dict, path) -> None:
     _check_named(image, "an image", "file_name", path)
     for side in ("width", "height"):
-        if not _is_finite(image.get(side)) or image[side] <= 0:
+        if not _is_number(image.get(side)) or image[side] <= 0:
             raise DataError(f"The image {image['id']} in {path} has no {side} in pixels.")
 
 
@@ -259,9 +260,10 @@ def _check_annotation(annotation: dict, image_ids: set[int], category_ids: set[i
     if "bbox" not in annotation:
         raise DataError(f"Annotation {own} in {path} has no bbox: the file is not for object detection.")
     annotation["iscrowd"] = int(bool(annotation.get("iscrowd", 0)))
-    if not _is_finite(annotation.get("area")):
-        box = annotation["bbox"]
-        annotation["area"] = float(box[2] * box[3]) if _is_box(box) else 0.0
+    if not _is_number(annotation.get("area")):
+        annotation["area"] = (
+            float(annotation["bbox"][2] * annotation["bbox"][3]) if _is_box(annotation["bbox"]) else 0.0
+        )
 
 
 def filter_to_classes(split: CocoSplit, names, empty_share: float | None = 0.0, seed: int = 0) -> CocoSplit:
@@ -291,11 +293,6 @@ def statistics(split: CocoSplit) -> Statistics:
     objects = [a for a in split.annotations if not a["iscrowd"]]
     for annotation, index in zip(objects, size_indices([a["area"] for a in objects]), strict=True):
         sizes[names[annotation["category_id"]]][SIZES[index]] += 1
-    return Statistics(
-        images=len(split.images),
-        empty_images=sum(not annotations for annotations in split.by_image.values()),
-        objects={name: sum(counts.values()) for name, counts in sizes.items()},
-        sizes=sizes,
-        crowds=len(split.annotations) - len(objects),
-        dropped=split.dropped,
-    )
+    empty = sum(not annotations for annotations in split.by_image.values())
+    counts = {name: sum(by_size.values()) for name, by_size in sizes.items()}
+    return Statistics(len(split.images), empty, counts, sizes, len(split.annotations) - len(objects), split.dropped)

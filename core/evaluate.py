@@ -20,6 +20,8 @@ from core import DataError
 from core.boxes import Detections, xyxy_to_xywh
 from core.labels import LabelMap
 
+LARGEST = 2**53  # ids and pixels from here on are no longer exact as float64
+
 
 @dataclass(frozen=True)
 class CocoFigures:
@@ -222,25 +224,30 @@ def places(group: np.ndarray) -> np.ndarray:
 def _ids(items: list[dict], key: str, what: str) -> np.ndarray:
     """One id of every item as int64, also where a tool wrote 7.0."""
     try:
-        values = np.array([item[key] for item in items])
+        listed = [item[key] for item in items]
     except (KeyError, TypeError):
         place = next(i for i, item in enumerate(items) if not isinstance(item, dict) or key not in item)
         raise DataError(f"The {what} at place {place} has no {key}.") from None
-    if not len(items) or values.dtype.kind == "i":
+    try:
+        values = np.array(listed)
+    except ValueError:  # some are lists
+        values = np.array(None)
+    if values.shape == (len(items),) and (values.dtype.kind == "i" or values.dtype.kind == "f" and _whole(values)):
         return values.astype(np.int64)
-    whole = values.dtype.kind == "f" and np.isfinite(values) & (values == np.round(values)) & (abs(values) < 2**53)
-    if not np.all(whole):
-        raise DataError(f"The {key} of {what}s must be whole numbers, but not all are.")
-    return values.astype(np.int64)
+    raise DataError(f"The {key} of {what}s must be whole numbers, but not all are.")
+
+
+def _whole(values: np.ndarray) -> bool:
+    return bool(((abs(values) < LARGEST) & (values == np.round(values))).all())
 
 
 def _numbers(values, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """Values as finite float64, (N, *shape)."""
+    """Values as float64, (N, *shape), none so large that an area would overflow the table's float32."""
     try:
         numbers = np.array(values, dtype=np.float64).reshape(len(values), *shape)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = None
-    if numbers is None or not np.isfinite(numbers).all():
+    if numbers is None or not (abs(numbers) < LARGEST).all():
         count = "four numbers" if shape else "a number"
         place = next(i for i, value in enumerate(values) if not _is_numeric(value, shape))
         raise DataError(f"{what} number {place} is {values[place]!r}, but must be {count}.")
@@ -250,9 +257,9 @@ def _numbers(values, shape: tuple[int, ...], what: str) -> np.ndarray:
 def _is_numeric(value, shape: tuple[int, ...]) -> bool:
     try:
         number = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
-    return number.shape == shape and bool(np.isfinite(number).all())
+    return number.shape == shape and bool((abs(number) < LARGEST).all())
 
 
 def _refuse_unknown(ids: np.ndarray, known: np.ndarray, what: str) -> None:

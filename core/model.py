@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from core import ModelError
+from core import ModelError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
 from core.config import RANDOM_MODEL, TrainConfig
 from core.labels import LabelMap
@@ -64,7 +65,7 @@ def load_model(spec: str, label_map: LabelMap) -> tuple[DetrForObjectDetection, 
             raise ModelError(f"{spec} is a {config.model_type} model, but only DETR (model type detr) can be used.")
         config.auxiliary_loss = True  # off in the released configs, on in the published recipe
         model = DetrForObjectDetection.from_pretrained(source, config=config, use_safetensors=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(_why_not(spec, source, error)) from error
     # training decides about this, from its learning rates
     model.requires_grad_(True)
@@ -152,13 +153,23 @@ def forward(model: DetrForObjectDetection, batch: dict, device: torch.device):
     """The model's output and its losses for one batch of the Collator: (output, {loss, loss_ce, loss_bbox, loss_giou}).
 
     `loss` is DETR's weighted sum over all decoder layers; the other three are the last layer's.
+    Raises RunError, which names the images, if they are not finite numbers.
     """
     labels = [{key: value.to(device) for key, value in target.items()} for target in batch["labels"]]
-    output = model(
-        pixel_values=batch["pixel_values"].to(device, memory_format=torch.channels_last),
-        pixel_mask=batch["pixel_mask"].to(device),
-        labels=labels,
-    )
+    cause = None
+    try:
+        output = model(
+            pixel_values=batch["pixel_values"].to(device, memory_format=torch.channels_last),
+            pixel_mask=batch["pixel_mask"].to(device),
+            labels=labels,
+        )
+    except ValueError as error:  # the matcher refuses boxes that are not numbers
+        cause = error
+    if cause or not torch.isfinite(output.loss):
+        raise RunError(
+            f"The model's losses are not finite numbers on the images {batch['image_id']}: its weights are broken, "
+            "start again from an earlier checkpoint with a smaller learning rate."
+        ) from cause
     return output, {"loss": output.loss, **{name: output.loss_dict[name] for name in LOSSES[1:]}}
 
 

@@ -169,30 +169,21 @@ class _Training:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         with self.generator.swapped():
-            losses = self._finite_losses(batch)
+            _, losses = forward(self.model, batch, self.device)
             losses["loss"].backward()
         learning = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(learning, self.config.clip or math.inf)
+        if not torch.isfinite(norm):  # before it reaches the weights, so that the last checkpoint stays usable
+            raise RunError(
+                f"The gradient was not a finite number at step {self.step + 1} (images {batch['image_id']}): "
+                "take a smaller learning rate, or look at these images' boxes."
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         values = torch.stack([losses[name].detach().float() for name in LOSSES] + [norm.float()]).tolist()
         metrics = {f"train/{name}": value for name, value in zip(LOSSES, values, strict=False)}
         return {**metrics, "train/grad_norm": values[-1], "train/lr": self.config.lr * factor}
-
-    def _finite_losses(self, batch: dict) -> dict[str, torch.Tensor]:
-        try:
-            _, losses = forward(self.model, batch, self.device)
-        except ValueError as error:  # the matcher refuses boxes that are not numbers
-            losses, cause = {"loss": torch.tensor(math.nan)}, error
-        else:
-            cause = None
-        if not torch.isfinite(losses["loss"]):
-            raise RunError(
-                f"The loss was not a finite number at step {self.step + 1} (images {batch['image_id']}): "
-                "take a smaller learning rate, or look at these images' boxes."
-            ) from cause
-        return losses
 
     def one_epoch(self) -> Iterator[Progress]:
         """The rest of the current epoch, a Progress after each step."""

@@ -1,0 +1,41 @@
+# make app | test | lint | demo | bench; everything runs in .venv, which is made when it is not there
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: app test lint demo bench
+
+app: $(VENV)/app
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# the whole loop without a browser: draw, train, evaluate, look
+demo: $(VENV)/app
+	$(BIN)/python -m core demo --out data/street
+	$(BIN)/python -m core train --data data/street --model checkpoints/starter --preset "Built-in demo"
+	$(BIN)/python -m core evaluate last
+	$(BIN)/python -m core analyze last
+
+bench: $(VENV)/dev
+	$(BIN)/python -m bench
+
+# a file in .venv says which requirements are installed; uv installs them ten times as fast as pip
+$(VENV)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+	touch $@
+
+$(VENV)/app: requirements.txt | $(VENV)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	touch $@
+
+$(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	touch $@ $(VENV)/app
