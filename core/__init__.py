@@ -3,8 +3,8 @@
     COCO files -> coco -> data -> model -> train -> checkpoints and Progress
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
-Each file imports only those above it in this order: boxes, labels, scenery, demo, coco, evaluate, config, data, model,
-train, errors, draw, runs, jobs, __main__. Nothing here imports Streamlit.
+Each file imports only those above it in this order: boxes, labels, street, demo, coco, evaluate, table, errors, draw,
+config, data, model, train, database, records, runs, queue, recorder, jobs, __main__. Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
 

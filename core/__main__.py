@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(do=_demo)
 
     train = commands.add_parser("train", help="fine-tune; prints the run's id first")
-    train.add_argument("--run", dest="run_id", metavar="ID", help="drive a run that is already in the store (used by the app)")
+    train.add_argument(
+        "--run", dest="run_id", metavar="ID", help="drive a run that is already in the store (used by the app)"
+    )
     train.add_argument("--name", help="a name for the run")
     train.add_argument("--preset", choices=list(PRESETS), help="start from a preset instead of the defaults")
     for field in fields(TrainConfig):
@@ -217,9 +219,7 @@ def _analyze(options) -> None:
         target = store.analysis_path(run.id, number)
         draw_analysis(image, image_rows(table, image_id, options.score)).save(target)
     if chosen:
-        print(
-            f"{store.analysis_path(run.id, 1)} … {len(chosen)} pictures, worst first: red predicted, green expected"
-        )
+        print(f"{store.analysis_path(run.id, 1)} … {len(chosen)} pictures, worst first: red predicted, green expected")
     errors = count_errors(table, options.score)
     _print_columns(f"errors of epoch {evaluation.epoch} from score {options.score:g}", errors)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from core import DataError
 from core.labels import COCO_TEN
-from core.scenery import LOOKS, Scene, SceneObject, draw_scene
+from core.street.scenery import LOOKS, Scene, SceneObject, draw_scene
 
 DEMO_CLASSES = tuple(COCO_TEN)
 SPLITS = ("train", "val")

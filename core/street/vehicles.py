@@ -1,4 +1,4 @@
-"""What has wheels in the street scenes: car, bus, truck and bicycle, drawn in metres with a `Pen` (core.pen)."""
+"""What has wheels in the street scenes: car, bus, truck and bicycle, drawn in metres with a `Pen` (core.street.pen)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import math
 
 import numpy as np
 
-from core.pen import BLACK, CHROME, DARK, GLASS, PAINTS, RED_LIGHT, WARM_LIGHT, WHITE, WINDOW_LIGHT, Pen, pick, shade
+from core.street.pen import (
+    BLACK,
+    CHROME,
+    DARK,
+    GLASS,
+    PAINTS,
+    RED_LIGHT,
+    WARM_LIGHT,
+    WHITE,
+    WINDOW_LIGHT,
+    Pen,
+    pick,
+    shade,
+)
 
 
 def _wheel(pen: Pen, x: float, radius: float):

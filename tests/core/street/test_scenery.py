@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core import DataError, scenery
-from core.backdrop import Ground
-from core.figures import VIEWS
+from core import DataError
 from core.labels import COCO_TEN
-from core.pen import Sprite, draw_figure
-from core.scenery import LOOKS, MIN_SIDE, draw_scene
+from core.street import scenery
+from core.street.backdrop import Ground
+from core.street.figures import VIEWS
+from core.street.pen import Sprite, draw_figure
+from core.street.scenery import LOOKS, MIN_SIDE, draw_scene
 
 SIZES = [(256, 192), (320, 240), (96, 72), (64, 48), (192, 256), (32, 32)]
 GROUND = Ground(100, 80, 30.0, 1.5, 50.0, False, (40.0, 60.0))

@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from core import DataError
-from core.backdrop import Ground, draw_backdrop, draw_distractor, random_ground
-from core.figures import VIEWS
-from core.light import day, dusk
-from core.pen import Sprite, View, draw_figure, pick
+from core.street.backdrop import Ground, draw_backdrop, draw_distractor, random_ground
+from core.street.figures import VIEWS
+from core.street.light import day, dusk
+from core.street.pen import Sprite, View, draw_figure, pick
 
 LOOKS = ("day", "dusk")
 

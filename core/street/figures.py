@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from core import vehicles
-from core.pen import BLACK, CLOTHES, WHITE, Color, Pen, View, pick, shade
+from core.street import vehicles
+from core.street.pen import BLACK, CLOTHES, WHITE, Color, Pen, View, pick, shade
 
 SKINS = ((244, 208, 178), (226, 178, 142), (190, 138, 100), (142, 94, 64), (96, 62, 44))
 HAIRS = ((34, 26, 24), (80, 50, 30), (140, 92, 48), (214, 178, 104), (150, 150, 150), (160, 70, 36))

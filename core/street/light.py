@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from core.pen import WINDOW_LIGHT, pick
+from core.street.pen import WINDOW_LIGHT, pick
 
 
 def day(image: Image.Image, light: np.random.Generator) -> Image.Image:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from core.pen import DARK, GLASS, WINDOW_LIGHT, Color, Pen, Sprite, View, draw_figure, pick, shade
+from core.street.pen import DARK, GLASS, WINDOW_LIGHT, Color, Pen, Sprite, View, draw_figure, pick, shade
 
 WALLS = (
     (198, 150, 120), (222, 206, 178), (170, 100, 84), (186, 190, 196), (232, 222, 200), (140, 152, 168),
