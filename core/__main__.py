@@ -109,12 +109,13 @@ def _train(options) -> int:
     from core.records import Status
 
     store = RunStore.default()
+    config = TrainConfig.from_dict(store.get(options.run_id).config) if options.run_id else _config(options)
+    _prepare_torch(config.threads)
     if options.run_id:
         run = store.get(options.run_id)
     else:
-        run = store.create(_config(options).to_dict(), options.name, process=this_process())
+        run = store.create(config.to_dict(), options.name, process=this_process())
         print(run.id, flush=True)
-    _prepare_torch(TrainConfig.from_dict(run.config).threads)
     with tqdm(unit="step", disable=bool(options.run_id)) as bar:
         for progress in follow(store, run.id):
             bar.total = progress.steps or None
@@ -213,9 +214,10 @@ def _analyze(options) -> None:
     evaluation = _evaluation(store, options)
     table, run = _table(evaluation), store.get(evaluation.run_id)
     split = read_split(run.config["data"], "val")
+    images = {image["id"]: image for image in split.images}
     chosen = worst_images(table, options.score)[: options.images]
     for number, (image_id, _) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
-        image = read_image(split.image_path(split.image_by_id[image_id]))
+        image = read_image(split.image_path(images[image_id]))
         target = store.analysis_path(run.id, number)
         draw_analysis(image, image_rows(table, image_id, options.score)).save(target)
     if chosen:
@@ -227,7 +229,11 @@ def _analyze(options) -> None:
 def _runs(options) -> None:
     from dataclasses import asdict
 
-    runs = RunStore.default().list()
+    from core.jobs import settle
+
+    store = RunStore.default()
+    settle(store)  # without an app, nobody else has noticed that a training's process has died
+    runs = store.list()
     if options.json:
         print(json.dumps([asdict(run) for run in runs]))
         return

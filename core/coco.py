@@ -58,6 +58,10 @@ class CocoSplit:
             found[annotation["image_id"]].append(annotation)
         return found
 
+    @cached_property
+    def image_by_id(self) -> dict[int, dict]:
+        return {image["id"]: image for image in self.images}
+
     def image_path(self, image: dict) -> Path:
         """Where the picture lies; whether it exists is not checked.
 
@@ -91,17 +95,12 @@ class Statistics:
 
 
 def size_indices(areas) -> np.ndarray:
-    """Areas (N,) in px² of the original image to indices into SIZES, (N,)."""
-    return np.searchsorted(SIZE_LIMITS, np.asarray(areas, dtype=np.float64), side="right")
+    """Areas (N,) in px² of the original image to indices into SIZES, (N,).
 
-
-def size_bucket(area: float) -> str:
-    """COCO's size of an object of `area` px² in the original image.
-
-    >>> [size_bucket(a) for a in (32**2 - 1, 32**2, 96**2)]
+    >>> [SIZES[i] for i in size_indices([32**2 - 1, 32**2, 96**2])]
     ['small', 'medium', 'large']
     """
-    return SIZES[int(size_indices([area])[0])]
+    return np.searchsorted(SIZE_LIMITS, np.asarray(areas, dtype=np.float64), side="right")
 
 
 def list_datasets(data_dir) -> list[Path]:
@@ -134,7 +133,7 @@ def _find_split(folder: Path, split: str) -> tuple[Path, Path]:
     files = _json_files(folder, split)
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
-        raise DataError(f"{folder / 'annotations'} holds {names}: keep one, so that the {split} split is clear.")
+        raise DataError(f"{folder}/annotations holds {names}: keep one, so that the {split} split is clear.")
     own = files[0].stem.removeprefix("instances_")  # "train2017"
     places = [folder / own, folder / "images" / own, folder / split, folder / "images" / split, folder / "images"]
     for place in places:
@@ -232,10 +231,11 @@ def _as_id(value, what: str, path) -> int:
 
 
 def _unique(data: dict, part: str, key: str, path) -> set:
-    (twice, count), *_ = Counter(item[key] for item in data[part]).most_common(1) or [(None, 0)]
-    if count > 1:
-        raise DataError(f"The {key} {twice!r} occurs twice among the {part} of {path}.")
-    return {item[key] for item in data[part]}
+    counts = Counter(item[key] for item in data[part])
+    for value, count in counts.most_common(1):
+        if count > 1:
+            raise DataError(f"The {key} {value!r} occurs twice among the {part} of {path}.")
+    return set(counts)
 
 
 def _check_image(image: dict, path) -> None:

@@ -43,7 +43,8 @@ class Progress:
                (an evaluation at the end of an epoch)
     metrics    tag to value, at this `step`; the same tags in the run store, in TensorBoard and on the page
     figures    COCO's figures, after an evaluation
-    detections all queries of all validation images, after an evaluation
+    detections all queries of all validation images, after an evaluation; and what they were measured against:
+    ground_truth  the COCO dict of the validation images, with the chosen classes only
     is_best    this evaluation's AP is the highest so far; the checkpoint `best` is this epoch's
     """
 
@@ -59,6 +60,7 @@ class Progress:
     label_map: LabelMap | None = None
     figures: CocoFigures | None = None
     detections: Detections | None = None
+    ground_truth: dict | None = None
     is_best: bool = False
 
 
@@ -222,7 +224,8 @@ class _Training:
             images += size
             yield self.progress("evaluating", f"Evaluating image {images} of {len(self.val_data)}")
         found = Detections.concat(parts)
-        figures = evaluate(self.val_data.split.to_dict(), found, self.label_map)
+        truths = self.val_data.split.to_dict()
+        figures = evaluate(truths, found, self.label_map)
         self.evaluation_seconds = time.perf_counter() - begin
         self.evaluated = self.epoch
         metrics = {f"val/{name}": value / images for name, value in sums.items()}
@@ -233,7 +236,8 @@ class _Training:
         if is_best:
             self.best_ap = figures.AP or 0.0
             self.save("best")
-        yield self.progress(kind, metrics=metrics, figures=figures, detections=found, is_best=is_best)
+        news = {"figures": figures, "detections": found, "ground_truth": truths, "is_best": is_best}
+        yield self.progress(kind, metrics=metrics, **news)
 
     def save(self, name: str) -> None:
         """Write a checkpoint under a temporary name, then put it in its place: a reader never sees half of one."""

@@ -1,6 +1,8 @@
-"""What tests of pages and of what they share need: a store of their own with a tiny data set, and a run in it."""
+"""What several tests share: small drawn data sets; for pages, a store of their own with a run in it."""
 
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,17 @@ from core.jobs import JobManager
 from core.records import Status
 from core.runs import RunStore
 from ui import server
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one
+
+
+@pytest.fixture(scope="session")
+def street(tmp_path_factory) -> Path:
+    """A demo data set of 12 training and 6 validation images, 96 pixels wide; read it, never write."""
+    folder = tmp_path_factory.mktemp("data") / "street"
+    for _ in draw_dataset(folder, "day", train=12, val=6, seed=3, size=96):
+        pass
+    return folder
 
 
 @pytest.fixture(scope="session")

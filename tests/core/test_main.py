@@ -61,8 +61,8 @@ def test_results_of_any_tool_are_evaluated(tmp_path, capsys):
     truths = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100}],
         "categories": [{"id": 7, "name": "cat"}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40], "area": 1600, "iscrowd": 0}],
-    }  # fmt: skip
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40], "area": 1600}],
+    }
     results = [{"image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40], "score": 0.9}]
     (tmp_path / "gt.json").write_text(json.dumps(truths))
     (tmp_path / "dt.json").write_text(json.dumps(results))
@@ -73,7 +73,8 @@ def test_results_of_any_tool_are_evaluated(tmp_path, capsys):
 
 
 def test_a_demo_data_set_is_drawn(tmp_path, capsys):
-    status, out, _ = run(capsys, "demo", "--out", tmp_path / "d", "--train", 2, "--val", 1, "--size", 64, "--look", "day")
+    small = ("--train", 2, "--val", 1, "--size", 64, "--look", "day")
+    status, out, _ = run(capsys, "demo", "--out", tmp_path / "d", *small)
     assert status == 0 and "2 training and 1 validation images" in out
     assert len(list((tmp_path / "d" / "train").glob("*.jpg"))) == 2
 

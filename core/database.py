@@ -1,0 +1,124 @@
+"""One SQLite file that several threads and processes read and write at once: opening, creating, transactions.
+
+Knows nothing of what is stored (`runs.py` says that). WAL mode lets pages read while a training writes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from core import RunError
+
+BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts milliseconds
+
+
+class Database:
+    """The SQLite file at `path`, made from the SQL text `schema` if it is not there.
+
+    Its connections wait in a pool, not in threads, because Streamlit's threads come and go.
+
+    Raises RunError if it cannot be made or read, or if its `user_version` is not `version`.
+    """
+
+    def __init__(self, path: Path, schema: str, version: int):
+        self.path = Path(path).absolute()
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        # in this order: a write-ahead log without its database is left over, and SQLite would replay it into a new one
+        if self.path.with_name(self.path.name + "-wal").exists() and not self.path.exists():
+            raise RunError(f"{self.path} is gone, but {self.path.name}-wal is left: restore the first or delete both.")
+        if not self.path.exists():
+            self._create(schema, version)
+        with self.read() as db:
+            found = db.execute("pragma user_version").fetchone()[0]
+        if found != version:
+            self.close()
+            age = "a newer" if found > version else "another"
+            raise RunError(
+                f"The run database {self.path} is of {age} version ({found}, this one reads {version}): "
+                "update DETR Lab, or move the file away to begin with an empty one."
+            )
+
+    def _create(self, schema: str, version: int) -> None:
+        """Complete under a temporary name, then linked to its own: whoever else does the same loses without harm.
+
+        Two that open one new file at once can fail on "pragma journal_mode=wal", which no busy timeout covers.
+        """
+        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
+                db.execute("pragma journal_mode = wal")
+                db.executescript(schema)
+                db.execute(f"pragma user_version = {version}")
+            try:
+                os.link(temporary, self.path)
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without hard links
+                if not self.path.exists():
+                    os.rename(temporary, self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"The run database {self.path} cannot be created: {error}.") from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def _connect(self) -> sqlite3.Connection:
+        # mode=rw: never make an empty file where the database has been deleted
+        db = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("pragma foreign_keys = on")
+            db.execute("pragma synchronous = normal")  # one fsync per checkpoint, not per write; a kill loses nothing
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose every statement stands alone; SQLite's errors become RunError."""
+        db = None
+        try:
+            with self._lock:
+                db = self._idle.pop() if self._idle else None
+            db = db or self._connect()
+            yield db
+        except sqlite3.Error as error:
+            if db is not None:
+                db.close()
+                db = None
+            raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
+        finally:
+            if db is not None:
+                with self._lock:
+                    self._idle.append(db)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one transaction: all of it is written, or nothing."""
+        with self.read() as db:
+            # immediate: a transaction that reads first and writes later fails at once, whatever the busy timeout
+            db.execute("begin immediate")
+            try:
+                yield db
+                db.execute("commit")
+            finally:
+                if db.in_transaction:
+                    db.execute("rollback")
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; the database can be used again afterwards."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()

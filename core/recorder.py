@@ -1,0 +1,116 @@
+"""From a training's Progress to its record: rows in the run store, TensorBoard events and detection tables.
+
+The tags and steps are the same in both, so that `tensorboard --logdir=runs` shows the curves of the page. Written in
+the process that trains; whoever watches reads the store.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import detection_table
+from core.runs import RunStore
+from core.table import write_table
+
+if TYPE_CHECKING:  # train.py imports torch
+    from core.train import Progress
+
+FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
+
+
+class Recorder:
+    """Writes every Progress of one run, in a `with` block.
+
+    Raises RunError if the store cannot be written.
+    """
+
+    def __init__(self, store: RunStore, run_id: str):
+        self.store, self.run = store, store.get(run_id)
+        self._events: _EventFile | None = None
+        self._has_labels = self.run.label_map is not None
+
+    def __enter__(self) -> Recorder:
+        self.store.folder(self.run.id).mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._events:
+            self._events.close()
+
+    def write(self, progress: Progress) -> None:
+        """Record one Progress; what it says of the run's state stands in the run's row."""
+        state = {"message": progress.message or None, "epochs": progress.epochs}
+        if progress.kind != "loading":  # which does not yet know where a resumed training stands
+            state |= {
+                "epoch": progress.epoch, "step": progress.step, "steps": progress.steps,
+                "images_per_second": progress.images_per_second, "seconds_left": progress.seconds_left,
+            }  # fmt: skip
+        if progress.label_map and not self._has_labels:
+            state["label_map"] = progress.label_map.to_dict()
+            self._has_labels = True
+        if progress.metrics and not self._events:
+            self._begin(progress)
+        if progress.figures:
+            self._evaluation(progress)
+        self.store.record(self.run.id, progress.step, progress.metrics, state)
+        if progress.metrics:
+            self._events.add(progress.step, progress.metrics)
+
+    def _begin(self, progress: Progress) -> None:
+        """Before the first metrics: forget what a training that was killed recorded after its last checkpoint."""
+        # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
+        done = progress.figures is not None
+        self.store.rewind(self.run.id, progress.step, progress.metrics if done else None)
+        self._events = _EventFile(self.store.folder(self.run.id), purge_from=progress.step + done)
+
+    def _evaluation(self, progress: Progress) -> None:
+        if progress.detections is not None:
+            path = self.store.table_path(self.run.id, progress.epoch)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_table(detection_table(progress.ground_truth, progress.detections, progress.label_map), path)
+        self.store.add_evaluation(
+            self.run.id, progress.epoch, progress.step, progress.figures.to_dict(),
+            is_best=progress.is_best, has_table=progress.detections is not None,
+        )  # fmt: skip
+
+
+class _EventFile:
+    """A TensorBoard event file of scalars, one event a step.
+
+    Not through torch.utils.tensorboard, nor through the writer behind it: that one opens the file anew for every event,
+    in a thread of its own, and fails for good if this fails once.
+    """
+
+    def __init__(self, folder: Path, purge_from: int):
+        # here, not above: 0.8 s that the page process, which imports jobs.py, need not spend
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self._event, self._summary = Event, Summary
+        # TensorBoard reads a folder's files in the order of their names
+        name = f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._file = (folder / name).open("ab")
+        self._records = RecordWriter(self._file)
+        self._flushed = 0.0
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        # TensorBoard then drops the steps from there on that an earlier file of the run has
+        start = SessionLog(status=SessionLog.START)
+        self._write(Event(wall_time=time.time(), step=purge_from, session_log=start))
+
+    def add(self, step: int, metrics: dict[str, float]) -> None:
+        values = [self._summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
+        self._write(self._event(wall_time=time.time(), step=step, summary=self._summary(value=values)))
+
+    def _write(self, event) -> None:
+        self._records.write(event.SerializeToString())
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self._file.flush()
+            self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        self._file.close()

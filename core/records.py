@@ -1,0 +1,156 @@
+"""What the run database holds: its tables, and their rows as dataclasses. `runs.py` reads and writes them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+
+VERSION = 1  # the database's user_version; raise it whenever SCHEMA changes
+
+SCHEMA = """
+create table runs (
+    number            integer primary key autoincrement,  -- the order of creation; never given twice
+    id                text not null unique,               -- 20261123-001530-ab12, local time
+    name              text not null,
+    status            text not null,                      -- a Status
+    config            text not null,                      -- TrainConfig as JSON
+    label_map         text,                               -- LabelMap as JSON, once the training knows it
+    created           real not null,                      -- this and the next four: seconds since 1970
+    queued            real,                               -- when it last joined the queue
+    started           real,                               -- when it last began
+    ended             real,
+    heartbeat         real,                               -- when it last recorded something
+    pid               integer,                            -- the process that works on it …
+    pid_started       real,                               -- … and its start time, because pids come again
+    stop_requested    integer not null default 0,
+    message           text,                               -- what it is doing, or a sentence on how it ended
+    epoch             integer,                            -- done, of `epochs`
+    epochs            integer,
+    step              integer,                            -- done, of `steps`, over all epochs
+    steps             integer,
+    images_per_second real,
+    seconds_left      real,
+    baseline_ap       real,                               -- this and the next three follow from evaluations
+    ap                real,
+    best_ap           real,
+    best_epoch        integer
+);
+create table metrics (
+    row   integer primary key autoincrement,              -- what a page asks by; never given twice
+    run   integer not null references runs on delete cascade,
+    step  integer not null,
+    tag   text not null,
+    value real                                            -- null stands for NaN, which SQLite cannot hold
+);
+create index metrics_of_run on metrics (run);             -- and by row, as in every index
+create table evaluations (
+    run        integer not null references runs on delete cascade,
+    epoch      integer not null,                          -- 0: the untouched model
+    step       integer not null,
+    created    real not null,
+    figures    text not null,                             -- CocoFigures as JSON
+    ap         real,                                      -- the figures' AP
+    is_best    integer not null,                          -- the best one when it was made
+    has_table  integer not null,                          -- whether its detection table is kept
+    primary key (run, epoch)
+);
+"""
+
+
+class Status(StrEnum):
+    """Where a run stands; `label` and `description` are for the user."""
+
+    QUEUED = "queued", "Queued", "Waits for its turn."
+    STARTING = "starting", "Starting", "Its process is loading."
+    RUNNING = "running", "Running", "Trains or evaluates."
+    FINISHED = "finished", "Finished", "Went through all its epochs."
+    STOPPED = "stopped", "Stopped", "Was asked to stop; it can be resumed."
+    FAILED = "failed", "Failed", "Ended with an error, which its message names."
+    INTERRUPTED = "interrupted", "Interrupted", "Its process ended without a word; it can be resumed."
+
+    label: str
+    description: str
+
+    def __new__(cls, value: str, label: str, description: str):
+        status = str.__new__(cls, value)
+        status._value_, status.label, status.description = value, label, description
+        return status
+
+    @property
+    def is_live(self) -> bool:
+        """Whether more may happen by itself: the run waits for its turn or is at work."""
+        return self in (Status.QUEUED, Status.STARTING, Status.RUNNING)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of `runs`; SCHEMA says what each field means, None is "not yet" or "unknown"."""
+
+    id: str
+    name: str
+    status: Status
+    config: dict
+    label_map: dict | None
+    created: float
+    queued: float | None
+    started: float | None
+    ended: float | None
+    heartbeat: float | None
+    pid: int | None
+    pid_started: float | None
+    stop_requested: bool
+    message: str | None
+    epoch: int | None
+    epochs: int | None
+    step: int | None
+    steps: int | None
+    images_per_second: float | None
+    seconds_left: float | None
+    baseline_ap: float | None
+    ap: float | None
+    best_ap: float | None
+    best_epoch: int | None
+
+    @property
+    def is_live(self) -> bool:
+        return self.status.is_live
+
+    @property
+    def label(self) -> str:
+        """The status in a word; "Stopping" from the request to stop until the training has obeyed."""
+        return "Stopping" if self.is_live and self.stop_requested else self.status.label
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Run:
+        values = {f.name: row[f.name] for f in fields(cls)}
+        values["status"] = Status(values["status"])
+        values["config"] = json.loads(values["config"])
+        values["label_map"] = json.loads(values["label_map"]) if values["label_map"] else None
+        values["stop_requested"] = bool(values["stop_requested"])
+        return cls(**values)
+
+
+def to_columns(values: dict) -> dict:
+    """Fields of a Run as SQLite keeps them; raises ValueError for a name that is none of its fields."""
+    unknown = set(values) - {f.name for f in fields(Run)}
+    if unknown:
+        raise ValueError(f"A run has no field {sorted(unknown)[0]!r}.")
+    # an enum or a dict cannot be bound; a subclass of str can, but let the column hold plain text
+    columns = {name: str(value) if isinstance(value, Status) else value for name, value in values.items()}
+    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in columns.items()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A checkpoint's COCO figures (`CocoFigures` as a dict) and its detection table, None if that is not kept."""
+
+    run_id: str
+    epoch: int
+    step: int
+    created: float
+    figures: dict
+    is_best: bool
+    table: Path | None

@@ -1,0 +1,148 @@
+"""A stand-in for core.train that needs no torch, and the program that the tests' other processes run.
+
+    python fake_training.py train ID      what the app's child is: drive the run, in the store under DETR_LAB_ROOT
+    python fake_training.py app MODE      an app: a JobManager ("child" or "in_process") until its stdin closes
+    python fake_training.py create N      open N stores, <root>/0 … N-1, and create 20 runs in each
+    python fake_training.py claim N       claim up to N runs in turn, ending each
+
+Each prints "ready" and begins at the first line on its stdin, but `train`, which begins at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from core import ConfigError
+from core.boxes import Detections
+from core.config import TrainConfig
+from core.evaluate import CocoFigures
+from core.jobs import JobManager, drive, this_process
+from core.labels import LabelMap
+from core.queue import RunQueue
+from core.records import Status
+from core.runs import RunStore
+
+STEPS = 3  # per epoch
+LABELS = LabelMap(("car", "dog"), (3, 18))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """core.train.Progress; a test holds that the fields are the same."""
+
+    kind: str
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    message: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    label_map: LabelMap | None = None
+    figures: CocoFigures | None = None
+    detections: Detections | None = None
+    ground_truth: dict | None = None
+    is_best: bool = False
+
+
+def figures(ap: float | None) -> CocoFigures:
+    """Figures that say `ap` throughout."""
+    return CocoFigures(*[ap] * 12, per_class={"car": ap, "dog": None})
+
+
+def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:
+    """What `config.data` says: "endless", "hang", "wrong", "crash", "exit", "killed", "unsaved"; else to its end."""
+    kind, epochs = config.data, config.epochs
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "began.txt").open("a") as file:
+        file.write(f"{os.getpid()} {resume}\n")
+    yield Progress("loading", 0, epochs, 0, 0, "Loading model and data")
+    if kind == "wrong":
+        raise ConfigError("classes is ('cow',), but the data set has no cow: choose others.")
+    if kind == "hang":
+        threading.Event().wait()
+    if kind == "exit":
+        sys.exit(3)
+    steps = STEPS * epochs if kind != "endless" else 10**6
+    step = int((folder / "last" / "step.txt").read_text()) if resume else 0
+    try:
+        if not step:
+            yield Progress("baseline", 0, epochs, 0, steps, "", {"val/AP": 0.25}, 2.0, 9.0, LABELS, figures(0.25))
+        while step < steps:
+            if kind == "endless":
+                threading.Event().wait(0.005)  # a step takes a while
+            step += 1
+            epoch = (step - 1) // STEPS
+            metrics = {"train/loss": 1 / step, "train/lr": 1e-5}
+            yield Progress("step", epoch, epochs, step, steps, "", metrics, 2.0, 3.0, LABELS)
+            if step == 2 and kind == "crash":
+                raise ZeroDivisionError("a secret\nof two lines")
+            if step == 2 and kind == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if step % STEPS == 0:
+                ap = (0.3, 0.5, 0.4)[epoch % 3]
+                yield Progress(
+                    "epoch", epoch + 1, epochs, step, steps, "", {"val/AP": ap}, 2.0, 1.0, LABELS, figures(ap),
+                    is_best=epoch < 2,
+                )  # fmt: skip
+    finally:
+        if kind == "unsaved":
+            raise OSError("No space left on device")
+        (folder / "last").mkdir(exist_ok=True)
+        (folder / "last" / "step.txt").write_text(str(step))
+
+
+def child_command(run_id: str) -> list[str]:
+    return [sys.executable, __file__, "train", run_id]
+
+
+def _app(store: RunStore, mode: str) -> None:
+    manager = JobManager(store, in_process=mode == "in_process", command=child_command, train=train)
+    print("managing", flush=True)
+    sys.stdin.read()
+    manager.shutdown()
+
+
+def _create(root: Path, count: str) -> None:
+    for i in range(int(count)):
+        store = RunStore(root / str(i))
+        for _ in range(20):
+            print(i, store.create({}).id)
+
+
+def _claim(store: RunStore, count: str) -> None:
+    queue = RunQueue(store)
+    for _ in range(int(count)):
+        if run := queue.claim(this_process()):
+            print(run.id)
+            queue.end(run.id, Status.FINISHED, None)
+
+
+def main(command: str, argument: str) -> None:
+    if command == "train":
+        run = drive(RunStore.default(), argument, train)
+        while run.config["data"] == "lingers" and not (Path(os.environ["DETR_LAB_ROOT"]) / "leave").exists():
+            threading.Event().wait(0.01)
+        return
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if command == "create":
+        _create(Path(os.environ["DETR_LAB_ROOT"]), argument)
+    elif command == "claim":
+        _claim(RunStore.default(), argument)
+    else:
+        _app(RunStore.default(), argument)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,133 @@
+"""core/database.py: made once, by whoever comes first, and safe between threads and processes."""
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from core import RunError
+from core.database import Database
+
+SCHEMA = "create table t (x integer primary key);"
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(tmp_path / "sub" / "t.db", SCHEMA, 1)
+    yield database
+    database.close()
+
+
+def rows(database):
+    with database.read() as db:
+        return [row["x"] for row in db.execute("select x from t order by x")]
+
+
+def test_a_new_database_is_in_wal_mode_complete_and_alone_in_its_folder(tmp_path):
+    Database(tmp_path / "t.db", SCHEMA, 7).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.db"]
+    with closing(sqlite3.connect(tmp_path / "t.db")) as db:
+        assert db.execute("pragma journal_mode").fetchone() == ("wal",)
+        assert db.execute("pragma user_version").fetchone() == (7,)
+        assert db.execute("select * from t").fetchall() == []
+
+
+def test_an_existing_database_keeps_its_rows(database):
+    with database.write() as db:
+        db.execute("insert into t values (5)")
+    again = Database(database.path, SCHEMA, 1)
+    assert rows(again) == [5]
+    again.close()
+
+
+def test_threads_that_open_a_new_database_at_once_all_succeed_and_write_into_the_same(tmp_path):
+    barrier = threading.Barrier(8)
+
+    def open_and_write(number):
+        barrier.wait()
+        database = Database(tmp_path / "t.db", SCHEMA, 1)
+        with database.write() as db:
+            db.execute("insert into t values (?)", (number,))
+        return database
+
+    with ThreadPoolExecutor(8) as pool:
+        databases = list(pool.map(open_and_write, range(8)))
+    assert rows(databases[0]) == list(range(8))
+    for database in databases:
+        database.close()
+
+
+def test_one_database_serves_many_threads_without_losing_a_write(database):
+    def write(number):
+        with database.write() as db:
+            db.execute("insert into t select coalesce(max(x), 0) + 1 from t")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(200)))
+    assert rows(database) == list(range(1, 201))
+
+
+def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(database):
+    with pytest.raises(KeyError), database.write() as db:
+        db.execute("insert into t values (1)")
+        raise KeyError
+    with pytest.raises(RunError, match="UNIQUE"), database.write() as db:
+        db.execute("insert into t values (2)")
+        db.execute("insert into t values (2)")
+    with database.write() as db:
+        db.execute("insert into t values (3)")
+    assert rows(database) == [3]
+
+
+def test_a_reader_sees_only_finished_transactions_and_does_not_wait_for_one(database):
+    with database.write() as db:
+        db.execute("insert into t values (1)")
+        assert rows(database) == []
+    assert rows(database) == [1]
+
+
+def test_a_file_without_hard_links_is_made_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    database = Database(tmp_path / "t.db", SCHEMA, 1)
+    assert rows(database) == []
+    database.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.db"]
+
+
+@pytest.mark.parametrize("version, said", [(2, "a newer version"), (0, "another version")])
+def test_a_database_of_another_version_is_refused_and_left_as_it_is(database, version, said):
+    with database.write() as db:
+        db.execute(f"pragma user_version = {version}")
+    with pytest.raises(RunError, match=f"{said}.*update DETR Lab"):
+        Database(database.path, SCHEMA, 1)
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path):
+    (tmp_path / "t.db").write_text("these are no tables\n" * 100)
+    with pytest.raises(RunError, match=r"t\.db cannot be used: file is not a database"):
+        Database(tmp_path / "t.db", SCHEMA, 1)
+
+
+def test_a_left_over_write_ahead_log_is_not_replayed_into_a_new_database(tmp_path):
+    (tmp_path / "t.db-wal").write_bytes(b"old")
+    with pytest.raises(RunError, match="is gone, but"):
+        Database(tmp_path / "t.db", SCHEMA, 1)
+
+
+def test_a_deleted_database_is_an_error_and_no_empty_new_one(database):
+    database.close()
+    database.path.unlink()
+    with pytest.raises(RunError, match="unable to open database file"), database.read():
+        pass
+    assert not database.path.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "runs").write_text("a file in the way")
+    with pytest.raises(RunError, match=r"runs/t\.db cannot be created"):
+        Database(tmp_path / "runs" / "t.db", SCHEMA, 1)

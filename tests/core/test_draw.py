@@ -1,0 +1,146 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+
+from core import DataError
+from core.coco import read_split
+from core.draw import BEHIND, GREEN, LARGEST, RED, ROOMY, SMALLEST, draw_analysis, thumbnail
+from core.errors import detection_table
+from core.table import image_rows, worst_images
+from tests.core.coco_cases import from_env, gt_of, result
+
+GREY = (128, 128, 128)
+
+
+def drawn(gt: dict, *results: dict, size=(200, 100), **more) -> Image.Image:
+    return draw_analysis(Image.new("RGB", size, GREY), image_rows(detection_table(gt, list(results)), 1), **more)
+
+
+def colours(picture: Image.Image, box) -> set:
+    """The colours along the left edge of an `xyxy` box of a 200 px wide picture, without its corners and labels."""
+    x1, y1, _, y2 = (round(value * SMALLEST / 200) for value in box)
+    line = np.asarray(picture)[y1 + 30 : y2 - 30, x1]
+    return {tuple(map(int, pixel)) for pixel in line}
+
+
+def test_expected_is_green_and_predicted_is_red():
+    picture = drawn(gt_of((1, 1, (20, 30, 60, 50))), result(1, 2, (120, 30, 60, 50)))
+    assert colours(picture, (20, 30, 80, 80)) & {GREEN, RED} == {GREEN}
+    assert colours(picture, (120, 30, 180, 80)) == {RED}
+    for ground in BEHIND.values():  # of the labels
+        assert (np.asarray(picture) == ground).all(axis=2).sum() > 400
+
+
+def test_a_found_object_has_a_whole_line_and_a_missed_one_dashes():
+    gt = gt_of((1, 1, (20, 30, 60, 50)))
+    assert colours(drawn(gt, result(1, 1, (20, 32, 60, 48))), (20, 30, 80, 80)) == {GREEN}
+    assert {GREEN, GREY} <= colours(drawn(gt), (20, 30, 80, 80))
+
+
+def test_a_prediction_under_its_exact_truth_still_shows():
+    box = (20, 30, 60, 50)
+    pixels = np.asarray(drawn(gt_of((1, 1, box)), result(1, 1, box)))
+    middle = round(50 * SMALLEST / 200)
+    column = {tuple(map(int, pixel)) for pixel in pixels[90:110, middle]}
+    assert {GREEN, RED} <= column
+
+
+@pytest.mark.parametrize(
+    "size, longest",
+    [((256, 192), SMALLEST), ((192, 256), SMALLEST), ((1, 1), SMALLEST), ((1000, 500), 1000), ((4000, 3000), LARGEST)],
+)
+def test_pictures_are_brought_to_a_readable_size(size, longest):
+    picture = draw_analysis(Image.new("RGB", size), [])
+    assert longest in (picture.width, picture.height) or picture.height > longest == SMALLEST
+    assert picture.width >= 320
+
+
+def test_many_boxes_get_more_room():
+    gt = gt_of(*((1, 1, (10 * i, 10, 8, 8)) for i in range(15)))
+    assert drawn(gt).width == ROOMY
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "I;16"])
+def test_every_kind_of_picture_becomes_rgb_and_is_left_as_it_was(mode):
+    image = Image.new(mode, (40, 30))
+    before = image.copy()
+    assert draw_analysis(image, []).mode == "RGB"
+    assert (image.mode, image.size, image.tobytes()) == (before.mode, before.size, before.tobytes())
+
+
+@pytest.mark.parametrize("box", [(-50, -50, 400, 300), (199.9, 99.9, 0.05, 0.05), (300, 300, 10, 10), (5, 5, 0, 0)])
+def test_boxes_without_extent_or_outside_are_drawn_at_the_border(box):
+    plain = drawn(gt_of())
+    picture = drawn(gt_of(), result(1, 1, box))
+    assert ImageChops.difference(picture.crop((0, 0, 640, 320)), plain.crop((0, 0, 640, 320))).getbbox()
+
+
+@pytest.mark.parametrize("name", ["x" * 500, "two\nlines\tand\0more", "<b>bold</b>", "自転車", " "])
+def test_any_class_name_and_title_can_be_written(name):
+    picture = drawn(gt_of((1, 1, (20, 30, 60, 50)), categories=(name,)), title=name)
+    assert picture.width == SMALLEST
+
+
+def test_labels_choose_free_places():
+    gt = gt_of()
+    one, two = result(1, 1, (20, 30, 60, 50), 0.9), result(1, 1, (20, 30, 60, 50), 0.8)
+    red = [(np.asarray(drawn(gt, *found)) == (200, 0, 24)).all(axis=2).sum() for found in ([one], [two], [one, two])]
+    assert red[2] >= 0.95 * (red[0] + red[1])  # neither label covers the other
+
+
+def test_the_same_rows_give_the_same_picture():
+    gt = gt_of((1, 1, (20, 30, 60, 50)))
+    assert drawn(gt).tobytes() == drawn(gt).tobytes()
+
+
+# Thumbnails
+
+
+@pytest.mark.parametrize("size, expected", [((400, 200), (100, 50)), ((200, 400), (50, 100)), ((40, 20), (40, 20))])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_thumbnail_is_webp_no_longer_than_asked_and_never_enlarged(tmp_path, kind, size, expected):
+    Image.new("RGB", size, (200, 30, 30)).save(tmp_path / "picture", kind)
+    with Image.open(BytesIO(thumbnail(tmp_path / "picture", 100))) as small:
+        assert (small.format, small.size) == ("WEBP", expected)
+        assert np.allclose(np.asarray(small.convert("RGB")).mean(axis=(0, 1)), (200, 30, 30), atol=8)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1"])
+def test_a_thumbnail_of_any_kind_of_picture(tmp_path, mode):
+    Image.new(mode, (40, 30)).save(tmp_path / "picture.png")
+    assert thumbnail(tmp_path / "picture.png", 20)
+
+
+def test_a_missing_or_broken_picture_is_said_to_be_so(tmp_path):
+    with pytest.raises(DataError, match="There is no picture"):
+        thumbnail(tmp_path / "none.jpg", 100)
+    noise = np.random.default_rng(0).integers(0, 255, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.jpg")
+    whole = (tmp_path / "cut.jpg").read_bytes()
+    for content in (b"", b"not a picture", whole[: len(whole) // 2]):
+        (tmp_path / "cut.jpg").write_bytes(content)
+        with pytest.raises(DataError, match="cannot be read"):
+            thumbnail(tmp_path / "cut.jpg", 100)
+    with pytest.raises(DataError, match="cannot be read"):
+        thumbnail(tmp_path, 100)
+
+
+@pytest.mark.parametrize("longest", [0, -5])
+def test_a_thumbnail_without_extent_is_refused(tmp_path, longest):
+    Image.new("RGB", (4, 4)).save(tmp_path / "picture.png")
+    with pytest.raises(DataError, match="must be at least 1"):
+        thumbnail(tmp_path / "picture.png", longest)
+
+
+def test_real_photographs_are_drawn_with_their_annotations():
+    split = read_split(from_env("DETR_LAB_COCO"), "val")
+    table = detection_table(split.to_dict(), [])
+    images = {image["id"]: image for image in split.images}
+    for image_id, missed in worst_images(table)[:3]:
+        path = split.image_path(images[image_id])
+        with Image.open(path) as image:
+            picture = draw_analysis(image, image_rows(table, image_id), path.name)
+        assert missed and (np.asarray(picture) == GREEN).all(axis=2).sum() > 1000
+        assert len(thumbnail(path, 320)) < 40_000

@@ -1,0 +1,165 @@
+"""core/recorder.py: one Progress, the same in the store, in TensorBoard and in the detection tables."""
+
+import ast
+import json
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import core
+from core.boxes import Detections
+from core.coco import read_split
+from core.config import TrainConfig
+from core.errors import detection_table
+from core.recorder import Recorder
+from core.runs import RunStore
+from core.table import read_table
+from tests.core.fake_training import LABELS, Progress, figures, train
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = RunStore(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two images, one of them without a chosen class; a car, and a tree, which is not chosen."""
+    folder = tmp_path / "data" / "tiny"
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "val").mkdir()
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 80} for i in (5, 9)]
+    boxes = [(1, 5, 3, [10, 10, 20, 20]), (2, 9, 7, [0, 0, 50, 50])]
+    annotations = [
+        {"id": i, "image_id": image, "category_id": c, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for i, image, c, box in boxes
+    ]
+    categories = [{"id": 3, "name": "car"}, {"id": 7, "name": "tree"}, {"id": 18, "name": "dog"}]
+    coco = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "annotations" / "instances_val.json").write_text(json.dumps(coco))
+    return folder
+
+
+STEP = Progress("step", 0, 2, 1, 6, "", {"train/loss": 1.5}, 2.0, 9.0, LABELS)
+EPOCH = Progress("epoch", 1, 2, 3, 6, "", {"val/AP": 0.5}, 2.0, 5.0, LABELS, figures(0.5), is_best=True)
+
+
+def in_tensorboard(store, run_id) -> dict:
+    events = EventAccumulator(str(store.folder(run_id)), size_guidance={"scalars": 0})
+    events.Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def in_store(store, run_id) -> dict:
+    curves, _ = store.curves_after(run_id)
+    return {tag: list(zip(steps, values, strict=True)) for tag, (steps, values) in curves.items()}
+
+
+def test_the_fake_progress_of_these_tests_has_the_fields_of_the_real_one():
+    # parsed, not imported: train.py imports torch
+    tree = ast.parse((Path(core.__file__).parent / "train.py").read_text())
+    (real,) = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Progress"]
+    assert [n.target.id for n in real.body if isinstance(n, ast.AnnAssign)] == [f.name for f in fields(Progress)]
+
+
+def test_a_run_that_recorded_nothing_leaves_a_folder_and_no_events(store):
+    run = store.create({})
+    with Recorder(store, run.id):
+        pass
+    assert list(store.folder(run.id).iterdir()) == []
+
+
+def test_loading_says_what_it_does_and_nothing_of_steps(store):
+    run = store.create({})
+    store.update(run.id, epoch=3, step=30)  # as in a resumed run
+    with Recorder(store, run.id) as recorder:
+        recorder.write(Progress("loading", 0, 9, 0, 0, "Loading model and data"))
+    again = store.get(run.id)
+    assert (again.message, again.epochs, again.epoch, again.step) == ("Loading model and data", 9, 3, 30)
+
+
+def test_the_runs_row_follows_the_training(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(STEP)
+        now = store.get(run.id)
+        assert (now.epoch, now.epochs, now.step, now.steps) == (0, 2, 1, 6)
+        assert (now.images_per_second, now.seconds_left, now.message) == (2.0, 9.0, None)
+        assert now.label_map == LABELS.to_dict() and now.heartbeat >= run.created
+        recorder.write(replace(STEP, kind="evaluating", metrics={}, message="Evaluating image 8 of 9"))
+        assert store.get(run.id).message == "Evaluating image 8 of 9"
+        recorder.write(EPOCH)
+    now = store.get(run.id)
+    assert (now.epoch, now.step, now.ap, now.best_ap, now.best_epoch) == (1, 3, 0.5, 0.5, 1)
+    assert store.evaluations(run.id)[0].figures == figures(0.5).to_dict()
+
+
+def test_tensorboard_shows_the_tags_steps_and_values_of_the_store(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        for progress in train(TrainConfig(data="short", epochs=3), store.checkpoints(run.id)):
+            recorder.write(progress)
+    found = in_store(store, run.id)
+    assert len(found["train/loss"]) == 9 and len(found["val/AP"]) == 4
+    expected = {tag: [(s, pytest.approx(v, rel=1e-6)) for s, v in points] for tag, points in found.items()}
+    assert in_tensorboard(store, run.id) == expected
+
+
+def test_values_that_are_not_finite_do_not_stop_the_record(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(replace(STEP, metrics={"a": math.nan, "b": math.inf, "c": 1e300}))
+    assert [repr(row[3]) for row in store.metrics_after(run.id)[0]] == ["nan", "inf", "1e+300"]
+    events = in_tensorboard(store, run.id)
+    assert math.isnan(events["a"][0][1]) and events["b"] == [(1, math.inf)]
+
+
+@pytest.mark.parametrize("first_again", ["step", "epoch"])
+def test_what_a_killed_training_recorded_after_its_checkpoint_is_not_there_twice(store, first_again):
+    run = store.create({})
+    everything = list(train(TrainConfig(data="short", epochs=2), store.checkpoints(run.id)))
+    with Recorder(store, run.id) as recorder:
+        for progress in everything:
+            recorder.write(progress)
+    whole = in_store(store, run.id)
+    # the checkpoint is from the first epoch's end: before its evaluation, or after it
+    begin = next(i for i, p in enumerate(everything) if p.step == (3 if first_again == "epoch" else 4))
+    again = [p for p in everything[begin:] if p.kind == "epoch" or p.step > 3]
+    assert again[0].kind == first_again
+    with Recorder(store, run.id) as recorder:
+        recorder.write(Progress("loading", 0, 2, 0, 0))
+        for progress in again:
+            recorder.write(progress)
+    assert in_store(store, run.id) == whole
+    assert [e.epoch for e in store.evaluations(run.id)] == [0, 1, 2]
+    steps = [step for step, _ in in_tensorboard(store, run.id)["train/loss"]]
+    assert steps == [step for step, _ in whole["train/loss"]]
+
+
+def test_the_detection_table_is_made_of_what_was_evaluated(store, data):
+    run = store.create({})
+    truths = read_split(data, "val").to_dict()
+    found = Detections([5, 9], [0, 1], [0, 0], [0.9, 0.2], [[10, 10, 30, 30], [0, 0, 50, 50]])
+    evaluated = replace(EPOCH, kind="baseline", epoch=0, step=0, detections=found, ground_truth=truths, is_best=False)
+    with Recorder(store, run.id) as recorder:
+        recorder.write(evaluated)
+    (evaluation,) = store.evaluations(run.id)
+    assert evaluation.table == store.table_path(run.id, 0)
+    assert read_table(evaluation.table).to_pylist() == detection_table(truths, found, LABELS).to_pylist()
+
+
+def test_a_table_is_written_although_the_runs_folder_was_deleted_under_it(store, data):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(STEP)
+        for path in store.folder(run.id).iterdir():
+            path.unlink()
+        store.folder(run.id).rmdir()
+        truths = read_split(data, "val").to_dict()
+        recorder.write(replace(EPOCH, detections=Detections.empty(), ground_truth=truths))
+    assert read_table(store.evaluations(run.id)[0].table).num_rows == 1

@@ -1,0 +1,240 @@
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import DataError
+from core.config import PRESETS, TrainConfig
+from core.demo import is_complete
+from core.records import Status
+from ui import form, server
+
+ROOT = Path(__file__).parents[2]
+SHELL = str(ROOT / "ui/shell.py")
+
+
+def open_page():
+    return checked(AppTest.from_file(SHELL, default_timeout=30).run())
+
+
+def checked(app):
+    assert not app.exception, app.exception
+    return app
+
+
+def setting(app, name):
+    return app.get_by_key(form.FIELD + name)
+
+
+def click_train(app):
+    return checked(app.button(key="train").click().run())
+
+
+def shown(app) -> dict:
+    return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+def test_without_a_run_the_page_says_what_to_do(store):
+    app = open_page()
+    assert "click **Train**" in app.info[0].value
+    assert not app.get("bidi_component")
+
+
+def test_one_click_trains_the_starter_model_on_the_built_in_data(store):
+    app = click_train(open_page())
+    (run,) = store.list()
+    config = TrainConfig.from_dict(run.config)
+    assert run.status == Status.QUEUED
+    assert config.data == str(store.data_dir / "street")
+    assert config == PRESETS["Built-in demo"].apply(TrainConfig(data=config.data, model="checkpoints/starter"))
+    assert shown(app) == {"run": run.id, "status": "queued"}
+
+
+def test_the_form_has_a_widget_with_a_line_of_help_for_every_setting(store):
+    app = open_page()
+    for name, default in TrainConfig().to_dict().items():
+        assert setting(app, name).help, name
+        assert default is not None
+
+
+def test_what_the_form_says_is_what_is_trained(store):
+    app = open_page()
+    setting(app, "epochs").set_value(3)
+    setting(app, "lr").set_value(2e-4)
+    setting(app, "schedule").set_value("cosine")
+    setting(app, "flip").set_value(False)
+    setting(app, "classes").set_value(["car", "dog"])
+    checked(app.run())
+    click_train(app)
+    config = TrainConfig.from_dict(store.get("last").config)
+    assert (config.epochs, config.lr, config.schedule, config.flip) == (3, 2e-4, "cosine", False)
+    assert config.classes == ("car", "dog")
+
+
+def test_a_preset_fills_the_form_and_keeps_data_and_model(store):
+    app = open_page()
+    setting(app, "model").set_value("random")
+    setting(app, "epochs").set_value(77)
+    app.get_by_key("preset").set_value("Experiment")
+    checked(app.run())
+    click_train(app)
+    config = TrainConfig.from_dict(store.get("last").config)
+    assert config == PRESETS["Experiment"].apply(TrainConfig(data=config.data, model="random"))
+
+
+def test_a_changed_setting_names_the_presets_value_and_can_go_back(store):
+    app = open_page()
+    assert setting(app, "epochs").label == "Epochs"
+    checked(setting(app, "epochs").set_value(3).run())
+    assert "preset 8" in setting(app, "epochs").label
+    checked(app.button(key="back to preset").click().run())
+    assert (setting(app, "epochs").label, setting(app, "epochs").value) == ("Epochs", 8)
+
+
+def test_settings_that_do_not_go_together_give_one_sentence_and_no_training(store):
+    app = open_page()
+    checked(setting(app, "shortest_edge").set_value(500).run())
+    assert len(app.error) == 1
+    assert "shortest_edge 500 is larger than longest_edge 256" in app.error[0].value
+    assert app.button(key="train").disabled
+
+
+@pytest.mark.parametrize("folder", ["/nowhere/at/all", "tests"])
+def test_a_folder_without_a_data_set_gives_one_sentence(store, folder):
+    app = AppTest.from_file(SHELL, default_timeout=30)
+    app.session_state[form.FIELD + "data"] = folder  # typed
+    checked(app.run())
+    assert len(app.error) == 1
+    assert app.button(key="train").disabled
+
+
+def test_a_second_run_waits_and_the_page_stays_with_the_first(store, run_maker):
+    first = run_maker(status=Status.RUNNING, evaluated=False)
+    app = open_page()
+    assert app.button(key="train").label == "Add to the queue"
+    click_train(app)
+    assert len(store.list()) == 2
+    assert shown(app)["run"] == first.id
+
+
+def test_the_live_run_is_shown_before_a_later_one_and_else_the_latest(store, run_maker):
+    older, newer = run_maker(status=Status.RUNNING, evaluated=False), run_maker(evaluated=False)
+    assert shown(open_page())["run"] == older.id
+    store.update(older.id, status=Status.STOPPED)
+    assert shown(open_page())["run"] == newer.id
+
+
+def test_an_older_run_can_be_looked_at(store, run_maker):
+    older, _ = run_maker(evaluated=False), run_maker(evaluated=False)
+    app = open_page()
+    checked(app.selectbox(key="train run").set_value(older.id).run())
+    assert shown(app)["run"] == older.id
+
+
+def test_the_run_on_the_page_stays_there_when_it_ends(store, run_maker):
+    older, _ = run_maker(status=Status.RUNNING, evaluated=False), run_maker(evaluated=False)
+    app = open_page()
+    store.update(older.id, status=Status.FINISHED)
+    checked(app.run())
+    assert shown(app) == {"run": older.id, "status": "finished"}
+
+
+def test_stop_asks_the_run_to_stop_and_then_offers_to_end_it(store, run_maker):
+    run = run_maker(status=Status.RUNNING, evaluated=False)
+    app = open_page()
+    checked(app.button(key="stop").click().run())
+    assert store.get(run.id).stop_requested
+    assert shown(app)["run"] == run.id
+    assert app.button(key="end")
+
+
+def test_a_finished_run_offers_its_errors_and_another_training(finished, store):
+    app = open_page()
+    keys = {button.key for button in app.button}
+    assert {"look", "again", "use", "delete"} <= keys
+    assert not {"stop", "resume"} & keys
+    checked(app.button(key="look").click().run())
+    assert app.query_params["run"] == finished.id
+
+
+def test_train_again_queues_the_same_settings(finished, store):
+    app = open_page()
+    checked(app.button(key="again").click().run())
+    again = store.get("last")
+    assert again.id != finished.id
+    assert again.config == finished.config
+    assert setting(app, "epochs").value == finished.config["epochs"]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.INTERRUPTED])
+def test_how_a_run_broke_off_is_one_sentence_and_it_can_be_resumed(store, run_maker, status):
+    run = run_maker(status=status, evaluated=False, message="The picture 7.jpg is missing.")
+    app = open_page()
+    (box,) = [*app.error, *app.warning]
+    assert box.value == "The picture 7.jpg is missing."
+    checked(app.button(key="resume").click().run())
+    assert store.get(run.id).status == Status.QUEUED
+
+
+def test_deleting_asks_first(finished, store):
+    app = open_page()
+    checked(app.button(key="delete").click().run())
+    assert store.get(finished.id)
+    assert app.button(key="delete for good")
+
+
+def test_the_best_of_a_run_can_be_trained_further(finished, store):
+    store.checkpoint(finished.id, "best").mkdir(parents=True)
+    app = open_page()
+    checked(setting(app, "model").set_value(str(store.checkpoint(finished.id, "best"))).run())
+    click_train(app)
+    assert store.get("last").config["model"] == str(store.checkpoint(finished.id, "best"))
+
+
+def test_the_built_in_data_is_drawn_at_the_first_start(store, monkeypatch, drawn):
+    def draw(folder, **_):
+        for done in range(3):
+            yield done, 3
+        folder.parent.mkdir(exist_ok=True)
+        drawn_copy(drawn, folder)
+        yield 3, 3
+
+    (store.data_dir / "street").rename(store.data_dir / "away")
+    monkeypatch.setattr(server, "draw_dataset", draw)
+    app = open_page()
+    assert is_complete(store.data_dir / "street")
+    assert not app.button(key="train").disabled
+
+
+def drawn_copy(source, target):
+    for path in source.rglob("*"):
+        if path.is_file():
+            (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            (target / path.relative_to(source)).write_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("error", [DataError("The disk is full."), OSError(28, "No space left on device")])
+def test_a_drawing_that_fails_gives_a_sentence_and_the_page_goes_on(store, monkeypatch, error):
+    def draw(folder, **_):
+        yield 0, 3
+        raise error
+
+    (store.data_dir / "street").rename(store.data_dir / "away")
+    monkeypatch.setattr(server, "draw_dataset", draw)
+    app = open_page()
+    assert any("The disk is full." in box.value or "could not be drawn" in box.value for box in app.error)
+    assert app.button(key="train").disabled
+
+
+def test_no_page_loads_torch_or_transformers():
+    pages = [*(ROOT / "pages").glob("*.py"), *(ROOT / "ui").glob("*.py")]
+    modules = {n.module for p in pages for n in ast.walk(ast.parse(p.read_text())) if isinstance(n, ast.ImportFrom)}
+    code = f"import sys\nfor m in {sorted(modules)!r}: __import__(m)\n" + (
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'transformers', 'fiftyone', 'tensorboard'}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert out.strip().splitlines()[-1] == "[]"

@@ -1,0 +1,203 @@
+"""The whole loop as a user sees it, in a real browser: click Train, watch the curves, look at the errors.
+
+Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there. With DETR_LAB_SHOTS, a
+folder, the pages are left there as pictures: the README's come from here.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from core.runs import PROJECT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+STARTER = PROJECT / "checkpoints/starter/model.safetensors"
+MINUTE = 60_000
+
+pytestmark = [
+    pytest.mark.skipif(
+        not CHROMIUM and "DETR_LAB_NEEDS_BROWSER" not in os.environ, reason="there is no Chromium on this machine"
+    ),
+    # asyncio's loop of the browser's driver is closed by the garbage collector, after the test
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The app on a free port, with an empty root folder of its own."""
+    root = tmp_path_factory.mktemp("root")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "DETR_LAB_ROOT": str(root), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    with (root / "server.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until_healthy(url, server, root / "server.log")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url + "/_stcore/health", timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "the browser test must run here, but there is no Chromium"
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page of a laptop's size, on which no script may fail."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="light")
+    opened, problems = context.new_page(), []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.set_default_timeout(MINUTE)
+    yield opened
+    context.close()
+    assert not problems
+
+
+def picture(page, name: str) -> None:
+    if folder := os.environ.get("DETR_LAB_SHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def points(page, plot: str, trace: int = 0) -> int:
+    return page.evaluate(
+        "([plot, trace]) => document.querySelector(`.dl-plot-${plot} .dl-canvas`)?.data?.[trace]?.x.length ?? 0",
+        [plot, trace],
+    )
+
+
+def wait_for_points(page, plot: str, more_than: int, trace: int = 0) -> None:
+    page.wait_for_function(
+        "([plot, trace, n]) => document.querySelector(`.dl-plot-${plot} .dl-canvas`)?.data?.[trace]?.x.length > n",
+        arg=[plot, trace, more_than],
+        timeout=2 * MINUTE,
+    )
+
+
+def x_range(page, plot: str) -> list[float]:
+    return page.evaluate(f"() => document.querySelector('.dl-plot-{plot} .dl-canvas').layout.xaxis.range")
+
+
+def zoom_in(page, plot: str) -> None:
+    """Drag over the middle of a chart."""
+    box = page.locator(f".dl-plot-{plot} .nsewdrag").first.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.05 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle, steps=5)
+    page.mouse.up()
+
+
+@pytest.mark.skipif(not STARTER.is_file(), reason="the starter model is not there")
+def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
+    page.goto(address)
+    train = page.get_by_role("button", name="Train", exact=True).last
+    train.wait_for(timeout=3 * MINUTE)  # the first start draws the built-in data set
+    assert page.get_by_text("Starter model (built in)").is_visible()
+    epochs = page.get_by_label("Epochs")
+    epochs.fill("2")
+    epochs.press("Tab")
+    train.click()
+
+    # the curves appear, training and validation, and go on moving
+    for plot in ("loss", "loss_ce", "loss_bbox", "loss_giou"):
+        wait_for_points(page, plot, 1)
+        wait_for_points(page, plot, 0, trace=2)
+    assert page.get_by_role("button", name="Stop").is_visible()
+    before = points(page, "loss_ce")
+    zoom_in(page, "loss_ce")
+    zoomed = x_range(page, "loss_ce")
+    assert zoomed != x_range(page, "loss_bbox")
+    top = page.locator(".dl-plot-loss_ce").bounding_box()
+    wait_for_points(page, "loss_bbox", before + 2)
+    assert x_range(page, "loss_ce") == zoomed, "the zoom was lost"
+    assert page.locator(".dl-plot-loss_ce").bounding_box() == top, "the page jumped"
+
+    # a reload and a second tab see the same run, which goes on
+    page.reload()
+    wait_for_points(page, "loss_ce", before)
+    tab = page.context.new_page()
+    tab.goto(address)
+    wait_for_points(tab, "loss_ce", before)
+    tab.close()
+    picture(page, "live")
+
+    look = page.get_by_role("button", name="Look at the errors")
+    look.wait_for(timeout=5 * MINUTE)
+    assert page.locator(".dl-chip").inner_text().endswith("Finished")
+    assert points(page, "ap", 1) == 3  # the untouched model and two epochs
+    picture(page, "train")
+    look.click()
+    look_at_the_errors(page)
+
+
+def look_at_the_errors(page) -> None:
+    page.locator(".gallery .cell").first.wait_for()
+    assert re.search(r"run=\d{8}-", page.url)
+    assert page.locator(".gallery .cell").count() == 24
+    page.wait_for_function(
+        """() => { const all = [...document.querySelectorAll("*")].flatMap(e => [e, ...(e.shadowRoot ?
+        e.shadowRoot.querySelectorAll("*") : [])]); const pictures = all.filter(e => e.matches(".gallery .cell img"));
+        return pictures.length && pictures.slice(0, 6).every(i => i.complete && i.naturalWidth > 0) }"""
+    )
+    boxes = page.locator(".gallery .grid svg rect")
+    first = boxes.count()
+    assert first > 24
+    picture(page, "errors")
+
+    # the slider acts in the browser: fewer predictions, without the server
+    slider = page.locator(".gallery .toolbar input[type=range]").first
+    slider.fill("0.95")
+    assert boxes.count() != first
+    slider.fill("0.5")
+    assert boxes.count() == first
+
+    page.locator(".gallery .cell").first.click()
+    large = page.get_by_role("dialog")
+    large.locator("svg rect").first.wait_for()
+    assert large.locator("tbody tr").count() > 0
+    picture(page, "large")
+    page.keyboard.press("Escape")
+
+    # a filter, and the next page
+    page.get_by_role("button", name=re.compile("^Missed")).click()
+    page.wait_for_function("() => !document.body.innerText.includes('100 of 100 validation images')")
+    assert page.locator(".gallery .cell").count() > 0

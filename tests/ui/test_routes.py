@@ -1,0 +1,140 @@
+import io
+import math
+import os
+import warnings
+
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+
+from core.coco import read_split
+from ui import routes, server
+
+with warnings.catch_warnings():  # starlette's own use of an old name in anyio
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from starlette.testclient import TestClient
+
+HOST = "http://localhost"
+
+
+@pytest.fixture
+def client(store):
+    with TestClient(Starlette(routes=routes.ROUTES, middleware=server.MIDDLEWARE), base_url=HOST) as client:
+        yield client
+
+
+def test_metrics_come_by_tag_and_then_only_the_new_ones(client, finished, store):
+    first = client.get(f"/api/metrics/{finished.id}").json()
+    assert first["rows"]["train/loss_ce"] == [list(range(1, 21)), pytest.approx([4.0 - 0.1 * s for s in range(1, 21)])]
+    assert first["rows"]["val/AP"][0] == [0, 10, 20]
+    store.record(finished.id, 21, {"train/loss_ce": 1.5, "train/lr": 0.1})
+    then = client.get(f"/api/metrics/{finished.id}?after={first['last']}").json()
+    assert then["rows"] == {"train/loss_ce": [[21], [1.5]]}
+    assert client.get(f"/api/metrics/{finished.id}?after={then['last']}").json()["rows"] == {}
+
+
+def test_the_runs_state_comes_along(client, finished):
+    state = client.get(f"/api/metrics/{finished.id}").json()["run"]
+    assert (state["status"], state["label"], state["live"]) == ("finished", "Finished", False)
+    assert (state["epoch"], state["steps"], state["best_epoch"]) == (2, 20, 2)
+    assert state["baseline_ap"] < state["ap"]
+
+
+def test_a_loss_that_is_not_a_number_is_still_json(client, finished, store):
+    store.record(finished.id, 21, {"train/loss": math.nan, "train/loss_ce": math.inf})
+    rows = client.get(f"/api/metrics/{finished.id}").json()["rows"]
+    assert rows["train/loss"][1][-1] is None and rows["train/loss_ce"][1][-1] is None
+
+
+@pytest.mark.parametrize("path", ["nosuchrun", "..%2f..%2fetc%2fpasswd", "%00", "20261123-000000-dead"])
+def test_an_unknown_run_is_not_found(client, finished, path):
+    assert client.get(f"/api/metrics/{path}").status_code == 404
+    assert client.get(f"/api/image/{path}/1").status_code == 404
+
+
+@pytest.mark.parametrize("after", ["x", "", "1e9", "9" * 30])
+def test_a_row_number_that_is_none_is_refused(client, finished, after):
+    assert client.get(f"/api/metrics/{finished.id}?after={after}").status_code == 404
+
+
+def test_an_image_comes_as_small_webp_that_may_be_kept(client, finished):
+    image = read_split(finished.config["data"], "val").images[0]
+    answer = client.get(f"/api/image/{finished.id}/{image['id']}?w=320")
+    picture = Image.open(io.BytesIO(answer.content))
+    assert (answer.headers["content-type"], picture.format) == ("image/webp", "WEBP")
+    assert max(picture.size) <= 320
+    assert picture.width / picture.height == pytest.approx(image["width"] / image["height"], rel=0.05)
+    assert "immutable" in answer.headers["cache-control"] and "private" in answer.headers["cache-control"]
+    assert answer.headers["content-encoding"] == "identity"
+
+
+def test_every_answer_says_that_its_type_is_meant(client, finished):
+    for path in (f"metrics/{finished.id}", f"image/{finished.id}/4", f"image/{finished.id}/999", "plotly.js"):
+        answer = client.get(f"/api/{path}")
+        assert answer.headers["x-content-type-options"] == "nosniff", path
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_same_thumbnail_is_made_once(client, finished, monkeypatch):
+    made = []
+    monkeypatch.setattr(routes, "thumbnail", lambda path, width: made.append(width) or b"webp")
+    for width in (10, 100, 320, 320):
+        assert client.get(f"/api/image/{finished.id}/4?w={width}").content == b"webp"
+    assert client.get(f"/api/image/{finished.id}/4?w=99999").content == b"webp"
+    assert made == [320, 1280]
+
+
+def test_a_changed_picture_gets_a_new_thumbnail(client, finished, monkeypatch):
+    split = read_split(finished.config["data"], "val")
+    before = client.get(f"/api/image/{finished.id}/{split.images[0]['id']}").content
+    path = split.image_path(split.images[0])
+    Image.new("RGB", (64, 48), "white").save(path)
+    os.utime(path, ns=(1, 1))
+    assert client.get(f"/api/image/{finished.id}/{split.images[0]['id']}").content != before
+
+
+def test_old_thumbnails_give_way(client, finished, store, monkeypatch):
+    monkeypatch.setattr(routes, "KEPT_BYTES", 25)
+    monkeypatch.setattr(routes, "_made", iter(range(0, 10_000, 200)))
+    monkeypatch.setattr(routes, "thumbnail", lambda path, width: b"ten bytes!")
+    for image in read_split(finished.config["data"], "val").images[:6]:
+        assert client.get(f"/api/image/{finished.id}/{image['id']}").status_code == 200
+    assert len(list((store.runs_dir / ".thumbnails").iterdir())) == 2
+
+
+@pytest.mark.parametrize("image_id", ["999", "1", "-4", "4.0", "..", "4/..", "%2e%2e%2fruns.db"])
+def test_what_is_no_validation_image_is_not_found(client, finished, image_id):
+    if image_id == "1":  # a training image
+        assert 1 not in {i["id"] for i in read_split(finished.config["data"], "val").images}
+    assert client.get(f"/api/image/{finished.id}/{image_id}").status_code == 404
+
+
+def test_a_file_name_cannot_lead_out_of_the_data_set(client, finished, store):
+    (store.root / "secret.jpg").write_bytes((store.data_dir / "street/val/000000000004.jpg").read_bytes())
+    annotations = store.data_dir / "street/annotations/instances_val.json"
+    annotations.write_text(annotations.read_text().replace("000000000004.jpg", "../../../secret.jpg"))
+    assert client.get(f"/api/image/{finished.id}/4").status_code == 404
+    assert client.get(f"/api/image/{finished.id}/5").status_code == 200
+
+
+def test_a_picture_that_is_damaged_or_gone_is_not_found(client, finished, store):
+    (store.data_dir / "street/val/000000000004.jpg").write_bytes(b"no picture")
+    (store.data_dir / "street/val/000000000005.jpg").unlink()
+    assert client.get(f"/api/image/{finished.id}/4").status_code == 404
+    assert client.get(f"/api/image/{finished.id}/5").status_code == 404
+
+
+def test_plotly_is_served_whole(client):
+    answer = client.get("/api/plotly.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "Plotly" in answer.text[-2000:] or "plotly.js" in answer.text[:200]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "192.168.0.7:8501", ""])
+def test_other_host_names_are_refused(client, finished, host):
+    assert client.get(f"/api/metrics/{finished.id}", headers={"host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1", "[::1]:8501"])
+def test_this_machines_names_are_answered(client, finished, host):
+    assert client.get(f"/api/metrics/{finished.id}", headers={"host": host}).status_code == 200

@@ -1,0 +1,81 @@
+import threading
+
+from streamlit.testing.v1 import AppTest
+
+from core.demo import is_complete
+from ui import server
+
+
+def tab():
+    import streamlit as st
+
+    from ui import server
+
+    st.write(f"[{server.draw_built_in_data()}]")
+
+
+def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
+    (store.data_dir / "street").rename(store.data_dir / "away")
+    drawings, both_here = [], threading.Event()
+
+    def draw(folder):
+        drawings.append(folder)
+        yield 0, 1
+        both_here.wait(20)
+        (store.data_dir / "away").rename(folder)
+        yield 1, 1
+
+    monkeypatch.setattr(server, "draw_dataset", draw)
+    original = server.Drawing.shares
+    waiting = []
+
+    def shares(drawing):
+        waiting.append(drawing)
+        if len(waiting) == 2:
+            both_here.set()
+        return original(drawing)
+
+    monkeypatch.setattr(server.Drawing, "shares", shares)
+    apps = [AppTest.from_function(tab, default_timeout=30) for _ in range(2)]
+    threads = [threading.Thread(target=app.run) for app in apps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [app.markdown[0].value for app in apps] == ["[]", "[]"]
+    assert len(drawings) == 1
+    assert is_complete(store.data_dir / "street")
+
+
+def test_a_data_set_that_is_there_is_not_drawn_again(store, monkeypatch):
+    monkeypatch.setattr(server, "draw_dataset", lambda folder: 1 / 0)
+    app = AppTest.from_function(tab).run()
+    assert app.markdown[0].value == "[]" and not app.exception
+
+
+def test_a_drawing_that_failed_is_tried_again(store, monkeypatch):
+    (store.data_dir / "street").rename(store.data_dir / "away")
+
+    def draw(folder):
+        yield 0, 1
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(server, "draw_dataset", draw)
+    app = AppTest.from_function(tab).run()
+    assert "could not be drawn" in app.markdown[0].value and "No space left" in app.markdown[0].value
+
+    def draw_well(folder):
+        (store.data_dir / "away").rename(folder)
+        yield 1, 1
+
+    monkeypatch.setattr(server, "draw_dataset", draw_well)
+    assert app.run().markdown[0].value == "[]"
+
+
+def test_a_split_is_read_again_when_its_file_has_changed(store):
+    before = server.images_of(store.data_dir / "street", "val")
+    assert server.images_of(store.data_dir / "street", "val") is before
+    annotations = store.data_dir / "street/annotations/instances_val.json"
+    annotations.write_text(annotations.read_text().replace('"car"', '"carriage"'))
+    after = server.images_of(store.data_dir / "street", "val")
+    assert "carriage" in {c["name"] for c in after.split.categories}
