@@ -1,0 +1,114 @@
+"""Train: choose data, model and settings, click Train, watch it live; is this run healthy?"""
+
+import streamlit as st
+
+from core import LabError
+from core.config import TrainConfig
+from core.records import Run, Status
+from ui import form, pickers, server
+from ui.curves import live_run
+
+WATCHED, REFUSED = "watched run", "refused"
+
+
+def watch(run_id: str | None) -> None:
+    """Shows this run from now on; None: the one at work, else the latest."""
+    st.session_state[WATCHED] = run_id
+
+
+def start(config: TrainConfig) -> None:
+    """A button's callback: queues a training, and shows it unless another one is at work."""
+    ahead = server.jobs().current
+    run = server.jobs().submit(config)
+    watch(None if ahead else run.id)
+    if ahead:
+        st.toast(f"Queued: it begins when {pickers.run_name(ahead)} has ended.", icon=":material/schedule:")
+
+
+def start_again(run: Run) -> None:
+    form.fill_from(run)
+    attempt(lambda: start(TrainConfig.from_dict(run.config)))
+
+
+def attempt(action, *args) -> None:
+    """A button's callback: does it, or leaves the sentence on why not for the page to show."""
+    try:
+        action(*args)
+    except LabError as error:
+        st.session_state[REFUSED] = str(error)
+
+
+@st.dialog("Delete this run?")
+def confirm_deletion(run: Run) -> None:
+    st.markdown(f"**{pickers.run_label(run)}**")
+    st.write("Its curves, checkpoints and evaluations are removed from the disk. This cannot be undone.")
+    if st.button("Delete", key="delete for good", type="primary", icon=":material/delete:"):
+        attempt(store.delete, run.id)
+        st.rerun()
+
+
+def show_actions(run: Run) -> None:
+    """The buttons beside the run's name: what can be done with it now."""
+    jobs = server.jobs()
+    if run.is_live and run.stop_requested:
+        st.button("End it now", key="end", icon=":material/dangerous:", on_click=attempt,
+                  args=(jobs.stop, run.id, True), help="Ends its process without waiting for its step.")  # fmt: skip
+    elif run.is_live:
+        st.button("Stop", key="stop", icon=":material/stop_circle:", on_click=attempt, args=(jobs.stop, run.id),
+                  help="Ends after the current step and keeps a checkpoint; the run can be resumed.")  # fmt: skip
+    else:
+        show_actions_after(run)
+
+
+def show_actions_after(run: Run) -> None:
+    if any(e.table for e in store.evaluations(run.id)) and st.button(
+        "Look at the errors", key="look", type="primary", icon=":material/image_search:"
+    ):
+        st.switch_page(server.ERRORS_PAGE, query_params={"run": run.id})
+    if run.status != Status.FINISHED:
+        st.button("Resume", key="resume", icon=":material/play_arrow:", on_click=attempt,
+                  args=(server.jobs().resume, run.id), help="Goes on from its checkpoint, if it has one.")  # fmt: skip
+    st.button("Train again", key="again", icon=":material/replay:", on_click=start_again, args=(run,),
+              help="A new run with this run's settings, which are also filled into the form.")  # fmt: skip
+    st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
+              help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
+    if st.button("Delete", key="delete", icon=":material/delete:", help="Asks before it deletes."):
+        confirm_deletion(run)
+
+
+def show_end(run: Run) -> None:
+    """How a run ended, in a sentence, where that needs one."""
+    message = run.message or run.status.description
+    if run.status == Status.FAILED:
+        st.error(message, icon=":material/error:")
+    elif run.status == Status.INTERRUPTED:
+        st.warning(message, icon=":material/warning:")
+
+
+store = server.store()
+if problem := server.draw_built_in_data():
+    st.error(problem)
+runs = store.list()
+
+with st.sidebar:
+    config = form.training_form(store)
+    st.button("Add to the queue" if any(run.is_live for run in runs) else "Train", key="train", type="primary",
+              icon=":material/play_arrow:", width="stretch", disabled=config is None,
+              on_click=attempt, args=(start, config))  # fmt: skip
+    form.back_to_preset()
+
+if refusal := st.session_state.pop(REFUSED, None):
+    st.error(refusal)
+if not runs:
+    st.title("Train")
+    st.info("No run yet. Choose data and model on the left and click **Train**: the curves appear here.")
+    st.stop()
+
+live = [run for run in runs if run.is_live]
+current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else runs[0])
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, watch)
+    watch(run.id)  # also after its end, when another one is at work
+    show_actions(run)
+show_end(run)
+live_run(run)

@@ -1,0 +1,139 @@
+"""The form of a training: made from `TrainConfig`'s fields, so that a new setting needs no line here.
+
+In the sidebar. Every widget's value lives in the session under `FIELD` + its field's name and outlives a page change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, fields
+from math import floor, log10
+
+import streamlit as st
+
+from core import ConfigError, DataError
+from core.coco import CocoSplit, statistics
+from core.config import PRESETS, TrainConfig
+from core.records import Run
+from core.runs import RunStore
+from ui import pickers, server
+
+FIELD = "setting "
+FIRST_PRESET = "Built-in demo"
+CHOSEN_APART = ("data", "classes", "model")
+IN_SIGHT = ("epochs", "batch_size", "lr")
+WORDS = {"lr": "learning rate", "eval": "evaluate"}
+GROUPS = {"length": "Length", "optimizer": "Optimizer", "image": "Images", "data": "Data", "machine": "Machine"}
+
+
+def training_form(store: RunStore) -> TrainConfig | None:
+    """The settings as they stand in the form, or None, with a sentence shown, where they do not go together."""
+    data = pickers.pick_data(store, FIELD + "data")
+    train = _describe(data)
+    values = {"data": data, "classes": _pick_classes(train), "model": pickers.pick_model(store, FIELD + "model")}
+    preset = _pick_preset()
+    rest = {f.name: f for f in fields(TrainConfig) if f.name not in CHOSEN_APART}
+    columns = st.columns(2)
+    for i, name in enumerate(IN_SIGHT):
+        with columns[i] if i < 2 else st.container():
+            values[name] = _setting(rest.pop(name), preset)
+    with st.expander("More settings", key="more settings"):
+        for group, title in GROUPS.items():
+            st.markdown(f"**{title}**")
+            for field in [f for f in rest.values() if f.metadata["group"] == group]:
+                values[field.name] = _setting(field, preset)
+    try:
+        return TrainConfig(**values) if train else None
+    except ConfigError as error:
+        st.error(str(error))
+        return None
+
+
+def back_to_preset() -> None:
+    """A button that undoes all changes to the preset's settings, if there are any."""
+    preset = PRESETS[st.session_state["preset"]].apply()
+    names = [f.name for f in fields(TrainConfig) if f.name not in CHOSEN_APART]
+    if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
+        st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
+
+
+def fill_from(run: Run) -> None:
+    """A button's callback: the run's settings into the form, those that this version knows."""
+    known = {f.name for f in fields(TrainConfig)}
+    for name, value in run.config.items():
+        if name in known:
+            st.session_state[FIELD + name] = list(value) if name == "classes" else value
+
+
+def _describe(data: str) -> CocoSplit | None:
+    """Says what is in the data set; returns its training split, or None, with a sentence shown, if there is none."""
+    try:
+        train, val = (server.images_of(data, name).split for name in ("train", "val"))
+    except DataError as error:
+        st.error(str(error))
+        return None
+    words = [
+        f"{part.name}: {len(part.images):,} images, {sum(statistics(part).objects.values()):,} objects"
+        for part in (train, val)
+    ]
+    st.caption("  \n".join(words))
+    return train
+
+
+def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
+    names = [c["name"] for c in train.categories] if train else []
+    st.session_state[FIELD + "classes"] = [c for c in st.session_state.get(FIELD + "classes", []) if c in names]
+    return tuple(
+        st.multiselect(
+            "Classes", names, key=FIELD + "classes", placeholder=f"All {len(names) or ''} classes",
+            help=_field("classes").metadata["help"], persist_state="session",
+        )
+    )  # fmt: skip
+
+
+def _pick_preset() -> TrainConfig:
+    """The preset's settings; choosing another one fills the form with them."""
+    if FIELD + IN_SIGHT[0] not in st.session_state:
+        st.session_state["preset"] = FIRST_PRESET
+        _fill()
+    name = st.segmented_control(
+        "Preset", list(PRESETS), key="preset", required=True, on_change=_fill, persist_state="session", width="stretch"
+    )
+    st.caption(PRESETS[name].description)
+    return PRESETS[name].apply()
+
+
+def _fill() -> None:
+    config = PRESETS[st.session_state["preset"]].apply()
+    for field in fields(TrainConfig):
+        if field.name not in CHOSEN_APART:
+            st.session_state[FIELD + field.name] = getattr(config, field.name)
+
+
+def _field(name: str) -> Field:
+    return next(f for f in fields(TrainConfig) if f.name == name)
+
+
+def _setting(field: Field, preset: TrainConfig):
+    """One setting's widget; its label says so where the value is not the preset's."""
+    key, meta, own = FIELD + field.name, field.metadata, getattr(preset, field.name)
+    label = " ".join(WORDS.get(word, word) for word in field.name.split("_"))
+    label = meta.get("label", label[0].upper() + label[1:])
+    if st.session_state.get(key, own) != own:
+        label += f" :gray[· preset {_number(own) if isinstance(own, float) else own}]"
+    common = {"key": key, "help": meta["help"], "persist_state": "session"}
+    if isinstance(field.default, bool):
+        return st.toggle(label, **common)
+    if "choices" in meta:
+        return st.selectbox(label, meta["choices"], **common)
+    limits = {"min_value": meta["min"], "max_value": meta["max"]} if "min" in meta else {}
+    if isinstance(field.default, float):
+        step = 10.0 ** floor(log10(own)) if own else 1e-6
+        return st.number_input(label, step=step, format="%g", **limits, **common)
+    if isinstance(field.default, int):
+        return st.number_input(label, step=1, **limits, **common)
+    return st.text_input(label, **common)
+
+
+def _number(value: float) -> str:
+    """As the number fields write it: 0.00001, not 1e-05."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")

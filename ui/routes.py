@@ -1,0 +1,111 @@
+"""What the components fetch over HTTP, outside Streamlit's reruns.
+
+    /api/metrics/{run}?after=N        a run's state and its metric rows that are newer than row N
+    /api/image/{run}/{image_id}?w=W   a validation image as WebP, its longest side W pixels
+    /api/plotly.js                    the library that draws the curves
+
+Only run and image ids come in, never a path; only this machine's host names are answered (`server.MIDDLEWARE`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from core import LabError
+from core.draw import thumbnail
+from core.records import Run
+from ui import server
+
+LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
+TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES] + ["val/AP"]  # what is drawn
+WIDTHS = (320, 1280)  # pixels; what is asked for is rounded up, so that few files are kept
+KEPT_BYTES = 200_000_000  # of thumbnails on disk
+SHOWN = (
+    "epoch", "epochs", "step", "steps", "images_per_second", "seconds_left", "message",
+    "baseline_ap", "ap", "best_ap", "best_epoch",
+)  # fmt: skip
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+FRESH = {**HEADERS, "Cache-Control": "no-store"}
+LASTING = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
+PLOTLY = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"  # found without importing it
+
+_made = count()  # thumbnails of this process
+
+
+def metrics(request: Request) -> Response:
+    """The rows after `after` by tag, as [[steps], [values]], and the number of the last row."""
+    try:
+        run = server.store().get(request.path_params["run"])
+        rows, last = server.store().curves_after(run.id, int(request.query_params.get("after", "0")), TAGS)
+    except (LabError, ValueError, OverflowError) as error:
+        return JSONResponse({"error": str(error)}, 404, FRESH)
+    return JSONResponse({"rows": rows, "last": last, "run": run_state(run)}, headers=FRESH)
+
+
+def run_state(run: Run) -> dict:
+    """What the page shows of a run besides its curves."""
+    state = {"status": run.status.value, "label": run.label, "live": run.is_live}
+    return state | {name: getattr(run, name) for name in SHOWN}
+
+
+def image(request: Request) -> Response:
+    """A thumbnail, from the cache on disk if it is there."""
+    try:
+        wanted = int(request.query_params.get("w", WIDTHS[0]))
+        run = server.store().get(request.path_params["run"])
+        path = server.validation_image_path(run, request.path_params["image_id"])
+        stamp = path.stat()
+        width = next((w for w in WIDTHS if w >= wanted), WIDTHS[-1])
+        name = hashlib.sha256(f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{width}".encode()).hexdigest()[:32]
+        body = _cached(server.store().runs_dir / ".thumbnails" / f"{name}.webp", lambda: thumbnail(path, width))
+    except (LabError, ValueError, OSError):
+        return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
+    # "identity": pictures are packed already, Streamlit would gzip them once more
+    return Response(body, media_type="image/webp", headers={**LASTING, "Content-Encoding": "identity"})
+
+
+def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
+    """What the file holds, made first if it is not there."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        pass
+    body = make()
+    file.parent.mkdir(exist_ok=True)
+    partial = file.with_suffix(f".{threading.get_ident()}.partial")
+    partial.write_bytes(body)
+    os.replace(partial, file)
+    _trim(file.parent)
+    return body
+
+
+def _trim(folder: Path) -> None:
+    """Deletes the oldest thumbnails beyond KEPT_BYTES; looks at the folder for one new thumbnail in 200."""
+    if next(_made) % 200:
+        return
+    total = 0
+    for path in sorted(folder.glob("*.webp"), key=lambda p: p.stat().st_mtime, reverse=True):
+        total += path.stat().st_size
+        if total > KEPT_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def plotly_js(request: Request) -> Response:
+    return FileResponse(PLOTLY, media_type="text/javascript", headers=LASTING)
+
+
+ROUTES = [
+    Route("/api/metrics/{run}", metrics),
+    Route("/api/image/{run}/{image_id:int}", image),
+    Route("/api/plotly.js", plotly_js),
+]

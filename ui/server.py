@@ -1,0 +1,172 @@
+"""What the whole server process shares: run store, job manager, drawing of the built-in data set, what is read once.
+
+All of it lives in `st.cache_resource`: made once, whatever tabs come and go. Used by the pages and by `routes.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from core import DataError, LabError
+from core.coco import CocoSplit, read_split
+from core.demo import draw_dataset, is_complete
+from core.jobs import JobManager
+from core.records import Evaluation, Run
+from core.runs import RunStore
+from core.table import read_table
+
+PROJECT = Path(__file__).resolve().parent.parent
+TRAIN_PAGE, ERRORS_PAGE = PROJECT / "pages/train.py", PROJECT / "pages/errors.py"
+BUILT_IN = "street"  # the built-in data set's folder under data/
+
+# Starlette reads the host up to its first colon: "[" is what remains of [::1]
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[")
+MIDDLEWARE = [
+    Middleware(
+        TrustedHostMiddleware,
+        allowed_hosts=[*LOCAL_HOSTS, *filter(None, os.environ.get("DETR_LAB_HOSTS", "").split(","))],
+        www_redirect=False,
+    )
+]
+
+
+@asynccontextmanager
+async def lifespan(app):
+    """Looks after running trainings from the server's first moment; lets go of them, or stops them, at its last."""
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # else a line a second for every live run
+    jobs()
+    yield
+    jobs().shutdown()
+
+
+def store() -> RunStore:
+    """The run store of the folder that DETR_LAB_ROOT names, or of the project."""
+    return _store(os.environ.get("DETR_LAB_ROOT", ""))
+
+
+@st.cache_resource(show_spinner=False)
+def _store(root: str) -> RunStore:
+    return RunStore.default()
+
+
+def jobs() -> JobManager:
+    """The one job manager of this process."""
+    return _jobs(os.environ.get("DETR_LAB_ROOT", ""))
+
+
+@st.cache_resource(show_spinner=False)
+def _jobs(root: str) -> JobManager:
+    return JobManager(store())
+
+
+class Drawing:
+    """The drawing of the built-in data set in a thread of its own, so that no tab that is closed can break it off."""
+
+    def __init__(self, folder: Path):
+        self.done, self.total, self.error = 0, 1, ""
+        self._folder = folder
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._draw, name="draw the built-in data", daemon=True)
+        self._thread.start()
+
+    def _draw(self) -> None:
+        try:
+            with closing(draw_dataset(self._folder)) as progress:
+                for self.done, self.total in progress:
+                    with self._changed:
+                        self._changed.notify_all()
+        except LabError as error:
+            self.error = str(error)
+        except Exception as error:
+            self.error = f"The built-in data set could not be drawn into {self._folder}: {error!r}."
+        finally:
+            with self._changed:
+                self._changed.notify_all()
+
+    def shares(self):
+        """What share is done, in [0, 1], whenever it has changed, until the drawing ends."""
+        while self._thread.is_alive():
+            with self._changed:
+                self._changed.wait(timeout=0.5)
+            yield self.done / self.total
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _drawing(folder: Path) -> Drawing:
+    return Drawing(folder)
+
+
+def draw_built_in_data() -> str:
+    """Draws the built-in data set if it is not there, showing how far it is; returns a sentence if that failed."""
+    folder = store().data_dir / BUILT_IN
+    if _is_complete(folder):
+        return ""
+    drawing = _drawing(folder)
+    with st.sidebar:
+        form = st.skeleton(height=600)  # keeps the sidebar's place
+    bar = st.progress(0.0, "Drawing the built-in data set: street scenes, once …")
+    for share in drawing.shares():
+        bar.progress(share, f"Drawing the built-in data set: {drawing.done} of {drawing.total} street scenes …")
+    bar.empty()
+    form.empty()
+    _drawing.clear()
+    return drawing.error
+
+
+@st.cache_resource(show_spinner=False, max_entries=1, validate=bool)  # "not yet" is looked up again
+def _is_complete(folder: Path) -> bool:
+    return is_complete(folder)
+
+
+@dataclass(frozen=True)
+class Images:
+    """A split of a data set and its images by their id."""
+
+    split: CocoSplit
+    by_id: dict[int, dict]
+
+
+def images_of(folder: str | Path, name: str) -> Images:
+    """A split of a data set, read once until one of its files changes; raises DataError."""
+    folder = PROJECT / folder
+    stamps = tuple(sorted((p.name, p.stat().st_mtime_ns) for p in (folder / "annotations").glob("*.json")))
+    return _images(folder, name, stamps)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _images(folder: Path, name: str, stamps: tuple) -> Images:
+    split = read_split(folder, name)
+    return Images(split, {image["id"]: image for image in split.images})
+
+
+def validation_images(run: Run) -> Images:
+    """The images that the run is evaluated on; raises DataError if they are gone."""
+    return images_of(run.config["data"], "val")
+
+
+def validation_image_path(run: Run, image_id: int) -> Path:
+    """Where the picture lies, inside the data set's folder; raises DataError if there is no such image."""
+    images = validation_images(run)
+    if image_id not in images.by_id:
+        raise DataError(f"The data set {run.config['data']} has no validation image {image_id}.")
+    return images.split.image_path(images.by_id[image_id])
+
+
+def table_of(evaluation: Evaluation) -> pa.Table:
+    """An evaluation's detection table; raises RunError if it is gone."""
+    return _table(evaluation.table, evaluation.created)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _table(path: Path, created: float) -> pa.Table:
+    return read_table(path)

@@ -1,0 +1,16 @@
+"""The frame around every page: its title, icon and navigation. Streamlit runs this file at every rerun."""
+
+import streamlit as st
+
+from ui.server import ERRORS_PAGE, PROJECT, TRAIN_PAGE
+
+st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
+st.logo(PROJECT / "ui/logo.svg", icon_image=PROJECT / "ui/icon.svg", size="large")
+st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}</style>")  # no option for it
+pages = [
+    st.Page(TRAIN_PAGE, title="Train", icon=":material/model_training:", default=True,
+            help="Choose data, model and settings, click Train, and watch the curves."),
+    st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
+            help="Page through the validation images: where a model errs, and how."),
+]  # fmt: skip
+st.navigation(pages, position="top").run()
