@@ -214,10 +214,9 @@ def _analyze(options) -> None:
     evaluation = _evaluation(store, options)
     table, run = _table(evaluation), store.get(evaluation.run_id)
     split = read_split(run.config["data"], "val")
-    images = {image["id"]: image for image in split.images}
     chosen = worst_images(table, options.score)[: options.images]
     for number, (image_id, _) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
-        image = read_image(split.image_path(images[image_id]))
+        image = read_image(split.image_path(split.image_by_id[image_id]))
         target = store.analysis_path(run.id, number)
         draw_analysis(image, image_rows(table, image_id, options.score)).save(target)
     if chosen:

@@ -13,9 +13,12 @@ from core import ConfigError
 RANDOM_MODEL = "random"  # `model` for a small DETR with random weights
 
 
-def setting(default, help: str, group: str, **limits):
-    """A dataclass field with what form and command line need: `help`, `group`, and `min`, `max` or `choices`."""
-    return field(default=default, metadata={"help": help, "group": group, **limits})
+def setting(default, label: str, help: str, group: str, **limits):
+    """A dataclass field with what form and command line need: `label`, `help`, `group`, and limits.
+
+    The limits are `min` and `max`, or `choices`.
+    """
+    return field(default=default, metadata={"label": label, "help": help, "group": group, **limits})
 
 
 @dataclass(frozen=True)
@@ -25,46 +28,84 @@ class TrainConfig:
     Raises ConfigError naming the field, its value and what it may be.
     """
 
-    data: str = setting("data/street", "Folder of the data set, in COCO layout.", "data")
+    data: str = setting("data/street", "Data set", "Folder of the data set, in COCO layout.", "data")
     model: str = setting(
         "checkpoints/starter",
+        "Model",
         "Checkpoint folder, name on the Hugging Face hub, or 'random' for a small untrained DETR.",
         "model",
     )
-    classes: tuple[str, ...] = setting((), "Classes to detect; empty: all classes of the data set.", "data")
+    classes: tuple[str, ...] = setting((), "Classes", "Classes to detect; empty: all classes of the data set.", "data")
     empty_share: float = setting(
-        1.0, "Largest share of training images without any chosen class; 1 keeps them all.", "data", min=0.0, max=1.0
+        1.0,
+        "Share of images without objects",
+        "Largest share of training images without any chosen class; 1 keeps them all.",
+        "data",
+        min=0.0,
+        max=1.0,
     )
-    epochs: int = setting(10, "How often the training set is gone through.", "length", min=1, max=1000)
-    batch_size: int = setting(4, "Images per step.", "length", min=1, max=512)
-    lr: float = setting(1e-5, "Learning rate of the transformer.", "optimizer", min=0.0, max=1.0)
-    lr_backbone: float = setting(1e-6, "Learning rate of the backbone; 0 freezes it.", "optimizer", min=0.0, max=1.0)
-    lr_head: float = setting(1e-4, "Learning rate of the class and box heads.", "optimizer", min=0.0, max=1.0)
+    epochs: int = setting(10, "Epochs", "How often the training set is gone through.", "length", min=1, max=1000)
+    batch_size: int = setting(4, "Batch size", "Images per step.", "length", min=1, max=512)
+    lr: float = setting(1e-5, "Learning rate", "Learning rate of the transformer.", "optimizer", min=0.0, max=1.0)
+    lr_backbone: float = setting(
+        1e-6, "Learning rate, backbone", "Learning rate of the backbone; 0 freezes it.", "optimizer", min=0.0, max=1.0
+    )
+    lr_head: float = setting(
+        1e-4, "Learning rate, heads", "Learning rate of the class and box heads.", "optimizer", min=0.0, max=1.0
+    )
     weight_decay: float = setting(
-        1e-4, "AdamW's weight decay; norms and biases have none.", "optimizer", min=0.0, max=1.0
+        1e-4, "Weight decay", "AdamW's weight decay; norms and biases have none.", "optimizer", min=0.0, max=1.0
     )
-    clip: float = setting(0.1, "Largest norm of the gradient; 0 does not clip.", "optimizer", min=0.0, max=1000.0)
+    clip: float = setting(
+        0.1, "Gradient clip", "Largest norm of the gradient; 0 does not clip.", "optimizer", min=0.0, max=1000.0
+    )
     warmup_steps: int = setting(
-        0, "Steps over which the learning rates rise from 0 to their value.", "optimizer", min=0, max=1_000_000
+        0,
+        "Warm-up steps",
+        "Steps over which the learning rates rise from 0 to their value.",
+        "optimizer",
+        min=0,
+        max=1_000_000,
     )
     schedule: str = setting(
         "constant",
+        "Schedule",
         "Learning rate over time: constant; step: a tenth for the last fifth; cosine: falls to 0.",
         "optimizer",
         choices=("constant", "step", "cosine"),
     )
     shortest_edge: int = setting(
-        800, "Images are resized until their shorter side has so many pixels …", "image", min=32, max=4096
+        800,
+        "Shortest edge, pixels",
+        "Images are resized until their shorter side has so many pixels …",
+        "image",
+        min=32,
+        max=4096,
     )
-    longest_edge: int = setting(1333, "… but their longer side at most so many.", "image", min=32, max=4096)
-    flip: bool = setting(True, "Mirror every other training image, at random.", "image")
-    eval_every: int = setting(1, "Evaluate after every so many epochs, and after the last.", "length", min=1, max=1000)
-    seed: int = setting(0, "Seed of the data order, the augmentation and fresh weights.", "length", min=0, max=2**31)
+    longest_edge: int = setting(
+        1333, "Longest edge, pixels", "… but their longer side at most so many.", "image", min=32, max=4096
+    )
+    flip: bool = setting(True, "Mirror at random", "Mirror every other training image, at random.", "image")
+    eval_every: int = setting(
+        1,
+        "Evaluate every n epochs",
+        "Evaluate after every so many epochs, and after the last.",
+        "length",
+        min=1,
+        max=1000,
+    )
+    seed: int = setting(
+        0, "Seed", "Seed of the data order, the augmentation and fresh weights.", "length", min=0, max=2**31
+    )
     device: str = setting(
-        "auto", "auto takes the GPU if there is one.", "machine", choices=("auto", "cpu", "cuda", "mps")
+        "auto", "Device", "auto takes the GPU if there is one.", "machine", choices=("auto", "cpu", "cuda", "mps")
     )
-    workers: int = setting(0, "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64)
-    threads: int = setting(0, "CPU threads for torch; 0 leaves torch's own choice.", "machine", min=0, max=256)
+    workers: int = setting(
+        0, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
+    )
+    threads: int = setting(
+        0, "CPU threads", "CPU threads for torch; 0 leaves torch's own choice.", "machine", min=0, max=256
+    )
 
     def __post_init__(self):
         classes = self.classes.split(",") if isinstance(self.classes, str) else self.classes

@@ -1,7 +1,7 @@
 """What kind of error is each detection? TIDE's six types, and the detection table that holds them.
 
-In: a COCO ground-truth dict, and detections as a COCO results list or as `Detections`. Out: the table of `table.py`,
-whose readers are offered here too. Matching is COCO's at IoU 0.5, class by class and image by image; it needs no
+In: a COCO ground-truth dict, and detections as a COCO results list or as `Detections`. Out: the table of `table.py`.
+Matching is COCO's at IoU 0.5, class by class and image by image; it needs no
 score threshold, since a detection's match depends on higher scores only.
 
 Source: Bolya et al., TIDE (ECCV 2020), arXiv 2008.08115; counts equal hotcoco's `tide_errors`.
@@ -19,26 +19,7 @@ from core.boxes import Detections
 from core.coco import SIZES, size_indices
 from core.evaluate import Results, Truths, columns, places
 from core.labels import LabelMap
-from core.table import (
-    COLUMNS,
-    ERROR_TYPES,
-    KINDS,
-    SCHEMA,
-    ErrorType,
-    count_errors,
-    error_codes,
-    image_rows,
-    read_table,
-    select_images,
-    visible,
-    worst_images,
-    write_table,
-)
-
-__all__ = [
-    "COLUMNS", "ERROR_TYPES", "SCHEMA", "SIZES", "ErrorType", "count_errors", "detection_table", "error_codes",
-    "image_rows", "read_table", "select_images", "visible", "worst_images", "write_table",
-]  # fmt: skip
+from core.table import ERROR_TYPES, KINDS, SCHEMA, ErrorType
 
 FOREGROUND = 0.5  # IoU from which a box fits an object
 BACKGROUND = 0.1  # IoU up to which it has nothing to do with it

@@ -77,7 +77,8 @@ def _find(spec: str) -> str:
     for folder in (Path(spec), DOWNLOADS / spec):
         if (folder / "config.json").is_file():
             return str(folder)
-    if Path(spec).exists() or spec.count("/") > 1 or spec.startswith((".", "/", "~")):
+    is_folder = Path(spec).exists() or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
+    if is_folder:
         raise ModelError(f"There is no model in the folder {spec}: it should hold config.json and model.safetensors.")
     return spec
 

@@ -26,21 +26,27 @@ KINDS = ("ground_truth", "detection")
 
 
 class ErrorType(StrEnum):
-    """TIDE's six error types: the value is the table's, `label` and `description` are what the user reads."""
+    """TIDE's six error types: the value is the table's; `label`, `short` (on pictures) and `description` are read."""
 
-    CLASSIFICATION = ("classification", "Wrong class", "The box fits an object of another class.")
-    LOCALIZATION = ("localization", "Poor box", "The class is right, but the box fits the object badly.")
-    BOTH = ("both", "Wrong class and poor box", "The class is wrong, and the box fits the object badly.")
-    DUPLICATE = ("duplicate", "Duplicate", "The object was already found by a prediction with a higher score.")
-    BACKGROUND = ("background", "Background", "There is no object here.")
-    MISSED = ("missed", "Missed", "No prediction found this object, or came close to it.")
+    CLASSIFICATION = ("classification", "Wrong class", "class", "The box fits an object of another class.")
+    LOCALIZATION = ("localization", "Poor box", "box", "The class is right, but the box fits the object badly.")
+    BOTH = ("both", "Wrong class and poor box", "class+box", "The class is wrong, and the box fits the object badly.")
+    DUPLICATE = (
+        "duplicate",
+        "Duplicate",
+        "duplicate",
+        "The object was already found by a more confident prediction.",
+    )
+    BACKGROUND = ("background", "Background", "background", "There is no object here.")
+    MISSED = ("missed", "Missed", "missed", "No prediction found this object, or came close to it.")
 
     label: str
+    short: str
     description: str
 
-    def __new__(cls, value: str, label: str, description: str):
+    def __new__(cls, value: str, label: str, short: str, description: str):
         member = str.__new__(cls, value)
-        member._value_, member.label, member.description = value, label, description
+        member._value_, member.label, member.short, member.description = value, label, short, description
         return member
 
 

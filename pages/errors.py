@@ -108,6 +108,8 @@ st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     highest = gallery.highest_score(table)
     too_low = f" · no prediction reaches {filters.score:.2f}, the highest score is {highest:.2f}"
-    st.caption(f"{len(ids):,} of {len(images.by_id):,} validation images{too_low if highest < filters.score else ''}")
+    st.caption(
+        f"{len(ids):,} of {len(images.image_by_id):,} validation images{too_low if highest < filters.score else ''}"
+    )
     st.pagination(pages, key=PAGE, width=340)
 gallery.gallery(run, table, images, ids, st.session_state[PAGE], filters, turn_page, take_score)

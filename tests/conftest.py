@@ -11,11 +11,12 @@ from core.boxes import Detections, xywh_to_xyxy
 from core.coco import read_split
 from core.config import TrainConfig
 from core.demo import draw_dataset
-from core.errors import detection_table, write_table
+from core.errors import detection_table
 from core.evaluate import evaluate
 from core.jobs import JobManager
 from core.records import Status
 from core.runs import RunStore
+from core.table import write_table
 from ui import server
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one

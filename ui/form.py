@@ -21,7 +21,6 @@ FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
 CHOSEN_APART = ("data", "classes", "model")
 IN_SIGHT = ("epochs", "batch_size", "lr")
-WORDS = {"lr": "learning rate", "eval": "evaluate"}
 GROUPS = {"length": "Length", "optimizer": "Optimizer", "image": "Images", "data": "Data", "machine": "Machine"}
 
 
@@ -67,7 +66,7 @@ def fill_from(run: Run) -> None:
 def _describe(data: str) -> CocoSplit | None:
     """Says what is in the data set; returns its training split, or None, with a sentence shown, if there is none."""
     try:
-        train, val = (server.images_of(data, name).split for name in ("train", "val"))
+        train, val = (server.images_of(data, name) for name in ("train", "val"))
     except DataError as error:
         st.error(str(error))
         return None
@@ -116,8 +115,7 @@ def _field(name: str) -> Field:
 def _setting(field: Field, preset: TrainConfig):
     """One setting's widget; its label says so where the value is not the preset's."""
     key, meta, own = FIELD + field.name, field.metadata, getattr(preset, field.name)
-    label = " ".join(WORDS.get(word, word) for word in field.name.split("_"))
-    label = meta.get("label", label[0].upper() + label[1:])
+    label = meta["label"]
     if st.session_state.get(key, own) != own:
         label += f" :gray[· preset {_number(own) if isinstance(own, float) else own}]"
     common = {"key": key, "help": meta["help"], "persist_state": "session"}

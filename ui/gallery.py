@@ -17,18 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from core.coco import SIZES
+from core.coco import SIZES, CocoSplit
 from core.records import Run
 from core.table import ErrorType, select_images, visible
-from ui.server import Images
 
 HERE = Path(__file__).parent
 PER_PAGE = 24
 LOWEST_SCORE, HIGHEST_SCORE = 0.05, 0.95  # of the sliders
-SHORT = {  # on the pictures
-    ErrorType.CLASSIFICATION: "class", ErrorType.LOCALIZATION: "box", ErrorType.BOTH: "class+box",
-    ErrorType.DUPLICATE: "duplicate", ErrorType.BACKGROUND: "background", ErrorType.MISSED: "missed",
-}  # fmt: skip
 TYPES = list(ErrorType)
 COLUMNS = [
     "kind", "image_id", "class_name", "x1", "y1", "x2", "y2", "size", "score", "error", "crowd_only",
@@ -55,14 +50,14 @@ class Filters:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def chosen_images(key: tuple, filters: Filters, _table: pa.Table, _images: Images) -> list[int]:
+def chosen_images(key: tuple, filters: Filters, _table: pa.Table, _images: CocoSplit) -> list[int]:
     """Ids of the images that the filters let through, worst first or by file name; `key` names the table."""
     errors = [filters.error] if filters.error else None
     ids = select_images(_table, filters.score, filters.classes or None, errors, filters.sizes or None)
-    ids = [i for i in ids if i in _images.by_id]
+    ids = [i for i in ids if i in _images.image_by_id]
     if not (filters.classes or filters.error or filters.sizes):
-        ids += sorted(_images.by_id.keys() - set(ids))  # where nothing is and nothing was found
-    return sorted(ids, key=lambda i: _images.by_id[i]["file_name"]) if filters.by_name else ids
+        ids += sorted(_images.image_by_id.keys() - set(ids))  # where nothing is and nothing was found
+    return sorted(ids, key=lambda i: _images.image_by_id[i]["file_name"]) if filters.by_name else ids
 
 
 def in_sight(table: pa.Table, filters: Filters) -> pa.Table:
@@ -74,7 +69,7 @@ def in_sight(table: pa.Table, filters: Filters) -> pa.Table:
 
 
 def gallery(
-    run: Run, table: pa.Table, images: Images, ids: list[int], page: int, filters: Filters,
+    run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, filters: Filters,
     on_turn: Callable[[], None], on_score: Callable[[], None],
 ) -> None:  # fmt: skip
     """Shows page `page` (from 1) of the images `ids`.
@@ -85,7 +80,7 @@ def gallery(
     _component(key="gallery", data=data, on_turn_change=on_turn, on_score_change=on_score)
 
 
-def page_data(run: Run, table: pa.Table, images: Images, ids: list[int], page: int, filters: Filters) -> dict:
+def page_data(run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, filters: Filters) -> dict:
     """What the browser needs for one page; boxes.js says how a box is laid out."""
     classes = class_names(table)
     first = (page - 1) * PER_PAGE
@@ -94,15 +89,15 @@ def page_data(run: Run, table: pa.Table, images: Images, ids: list[int], page: i
     data = {
         "run": run.id, "page": page, "pages": page_count(ids), "first": first + 1, "total": len(ids),
         "score": filters.score, "classes": classes, "sizes": SIZES, "missed": TYPES.index(ErrorType.MISSED),
-        "types": [{"label": t.label, "description": t.description, "short": SHORT[t]} for t in TYPES],
+        "types": [{"label": t.label, "description": t.description, "short": t.short} for t in TYPES],
         "filter": {
             "classes": [classes.index(c) for c in filters.classes if c in classes],
             "sizes": [SIZES.index(s) for s in filters.sizes],
             "error": TYPES.index(ErrorType(filters.error)) if filters.error else None,
         },
         "images": [
-            {"id": i, "name": images.by_id[i]["file_name"], "w": images.by_id[i]["width"],
-             "h": images.by_id[i]["height"], **boxes[i]}
+            {"id": i, "name": images.image_by_id[i]["file_name"], "w": images.image_by_id[i]["width"],
+             "h": images.image_by_id[i]["height"], **boxes[i]}
             for i in shown
         ],
     }  # fmt: skip

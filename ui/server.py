@@ -9,7 +9,6 @@ import logging
 import os
 import threading
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -128,15 +127,7 @@ def _is_complete(folder: Path) -> bool:
     return is_complete(folder)
 
 
-@dataclass(frozen=True)
-class Images:
-    """A split of a data set and its images by their id."""
-
-    split: CocoSplit
-    by_id: dict[int, dict]
-
-
-def images_of(folder: str | Path, name: str) -> Images:
+def images_of(folder: str | Path, name: str) -> CocoSplit:
     """A split of a data set, read once until one of its files changes; raises DataError."""
     folder = PROJECT / folder
     stamps = tuple(sorted((p.name, p.stat().st_mtime_ns) for p in (folder / "annotations").glob("*.json")))
@@ -144,12 +135,11 @@ def images_of(folder: str | Path, name: str) -> Images:
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
-def _images(folder: Path, name: str, stamps: tuple) -> Images:
-    split = read_split(folder, name)
-    return Images(split, {image["id"]: image for image in split.images})
+def _images(folder: Path, name: str, stamps: tuple) -> CocoSplit:
+    return read_split(folder, name)
 
 
-def validation_images(run: Run) -> Images:
+def validation_images(run: Run) -> CocoSplit:
     """The images that the run is evaluated on; raises DataError if they are gone."""
     return images_of(run.config["data"], "val")
 
@@ -157,9 +147,9 @@ def validation_images(run: Run) -> Images:
 def validation_image_path(run: Run, image_id: int) -> Path:
     """Where the picture lies, inside the data set's folder; raises DataError if there is no such image."""
     images = validation_images(run)
-    if image_id not in images.by_id:
+    if image_id not in images.image_by_id:
         raise DataError(f"The data set {run.config['data']} has no validation image {image_id}.")
-    return images.split.image_path(images.by_id[image_id])
+    return images.image_path(images.image_by_id[image_id])
 
 
 def table_of(evaluation: Evaluation) -> pa.Table:

@@ -11,10 +11,10 @@ from pycocotools import mask
 from core import DataError, errors
 from core.boxes import Detections
 from core.coco import read_split
-from core.errors import ErrorType, count_errors, detection_table
+from core.errors import detection_table
 from core.evaluate import places, to_results
 from core.labels import LabelMap
-from core.table import SCHEMA
+from core.table import SCHEMA, ErrorType, count_errors
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows
 
 HOTCOCO = {

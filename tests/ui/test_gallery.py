@@ -26,7 +26,7 @@ def page(finished, store):
 
 def test_the_pages_together_show_every_image_once(page):
     ids = [image["id"] for number in (1, 2) for image in page(number=number)["images"]]
-    assert sorted(ids) == sorted(page.images.by_id)
+    assert sorted(ids) == sorted(page.images.image_by_id)
 
 
 def test_a_page_is_plain_json(page):

@@ -78,4 +78,4 @@ def test_a_split_is_read_again_when_its_file_has_changed(store):
     annotations = store.data_dir / "street/annotations/instances_val.json"
     annotations.write_text(annotations.read_text().replace('"car"', '"carriage"'))
     after = server.images_of(store.data_dir / "street", "val")
-    assert "carriage" in {c["name"] for c in after.split.categories}
+    assert "carriage" in {c["name"] for c in after.categories}
