@@ -17,7 +17,7 @@ def watch(run_id: str | None) -> None:
 
 
 def start(config: TrainConfig) -> None:
-    """A button's callback: queues a training, and shows it unless another one is at work."""
+    """Queues a training, and shows it unless another one is at work."""
     ahead = server.jobs().current
     run = server.jobs().submit(config)
     watch(None if ahead else run.id)
@@ -31,7 +31,7 @@ def start_again(run: Run) -> None:
 
 
 def attempt(action, *args) -> None:
-    """A button's callback: does it, or leaves the sentence on why not for the page to show."""
+    """Does what a button asks for, or leaves the sentence on why not for the page to show."""
     try:
         action(*args)
     except LabError as error:
@@ -92,9 +92,11 @@ runs = store.list()
 
 with st.sidebar:
     config = form.training_form(store)
-    st.button("Add to the queue" if any(run.is_live for run in runs) else "Train", key="train", type="primary",
-              icon=":material/play_arrow:", width="stretch", disabled=config is None,
-              on_click=attempt, args=(start, config))  # fmt: skip
+    # no callback: it would get the settings as they stood before a number that was typed just before the click
+    if st.button("Add to the queue" if any(run.is_live for run in runs) else "Train", key="train", type="primary",
+                 icon=":material/play_arrow:", width="stretch", disabled=config is None):  # fmt: skip
+        attempt(start, config)
+        st.rerun()
     form.back_to_preset()
 
 if refusal := st.session_state.pop(REFUSED, None):

@@ -13,8 +13,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.runs import PROJECT
@@ -44,7 +46,7 @@ def address(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "DETR_LAB_ROOT": str(root), "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "DETR_LAB_ROOT": str(root)}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     with (root / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -52,8 +54,12 @@ def address(tmp_path_factory):
         wait_until_healthy(url, server, root / "server.log")
         yield url
     finally:
+        trainings = psutil.Process(server.pid).children(recursive=True)  # they outlive the app, as they should
         server.terminate()
         server.wait(timeout=30)
+        for process in trainings:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
@@ -131,8 +137,8 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     page.goto(address)
     train = page.get_by_role("button", name="Train", exact=True).last
     train.wait_for(timeout=3 * MINUTE)  # the first start draws the built-in data set
-    assert page.get_by_text("Starter model (built in)").is_visible()
-    epochs = page.get_by_label("Epochs")
+    assert page.get_by_role("combobox", name="Model").input_value() == "Starter model (built in)"
+    epochs = page.get_by_role("spinbutton", name="Epochs")
     epochs.fill("2")
     epochs.press("Tab")
     train.click()
@@ -141,7 +147,8 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     for plot in ("loss", "loss_ce", "loss_bbox", "loss_giou"):
         wait_for_points(page, plot, 1)
         wait_for_points(page, plot, 0, trace=2)
-    assert page.get_by_role("button", name="Stop").is_visible()
+    assert page.get_by_role("button", name="Stop").first.is_visible()
+    assert "Epoch 1 of 2" in page.locator(".dl-place").inner_text()  # what was typed just before the click counts
     before = points(page, "loss_ce")
     zoom_in(page, "loss_ce")
     zoomed = x_range(page, "loss_ce")
