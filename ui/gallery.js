@@ -220,7 +220,7 @@ function makeTable(view, state, boxes) {
   const number = (value) => (value == null ? "" : value.toFixed(2))
   const rows = [...state.predictions, ...state.truths]
   for (const item of rows) {
-    const row = element("tr", item.error ? "wrong" : "", "", body)
+    const row = element("tr", item.error !== null ? "wrong" : "", "", body)
     const cell = element("td", "", "", row)
     element("i", "mark " + item.mark, "", cell).setAttribute("aria-hidden", "true")
     element("span", "", item.prediction ? "Prediction" : "Ground truth", cell)
