@@ -1,4 +1,4 @@
-"""Make the starter model: `python checkpoints/make_starter.py` draws its data, warms it up and trains it.
+"""Make the starter model: `python -m checkpoints.make_starter` draws its data, warms it up and trains it.
 
 A small DETR from nothing learns very slowly on a CPU, for two reasons. Its backbone's norms are frozen, so it cannot
 start from random weights; and a query's place enters the decoder through attention weights only, never through values,
@@ -21,7 +21,6 @@ import json
 import math
 import os
 import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -32,18 +31,16 @@ from torch import nn
 from tqdm import tqdm
 from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d
 
+from core.boxes import Detections
+from core.coco import filter_to_classes, read_split
+from core.config import PRESETS, TrainConfig
+from core.data import DetectionDataset, EpochOrder, loader
+from core.demo import DEMO_CLASSES, draw_dataset
+from core.evaluate import evaluate
+from core.model import detect, load_model, save_model, small_detr
+from core.train import train
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from core.boxes import Detections  # noqa: E402 - the project is not an installed package
-from core.coco import filter_to_classes, read_split  # noqa: E402
-from core.config import PRESETS, TrainConfig  # noqa: E402
-from core.data import DetectionDataset, EpochOrder, loader  # noqa: E402
-from core.demo import DEMO_CLASSES, draw_dataset  # noqa: E402
-from core.evaluate import evaluate  # noqa: E402
-from core.model import detect, load_model, save_model, small_detr  # noqa: E402
-from core.train import train  # noqa: E402
-
 WORK, STARTER = HERE / "starter-work", HERE / "starter"
 SIZE, STRIDE = (256, 192), 16
 COLUMNS, ROWS = SIZE[0] // STRIDE, SIZE[1] // STRIDE

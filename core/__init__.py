@@ -4,7 +4,8 @@
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
 Each file imports only those above it in this order: boxes, labels, street, demo, coco, evaluate, table, errors, draw,
-config, data, model, train, database, records, runs, queue, recorder, jobs, __main__. Nothing here imports Streamlit.
+config, progress, data, model, train, database, records, runs, queue, recorder, jobs, __main__.
+Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
 

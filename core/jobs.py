@@ -18,19 +18,16 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
 
 import psutil
 
 from core import LabError, RunError
 from core.config import TrainConfig
+from core.progress import Progress
 from core.queue import Process, RunQueue
 from core.recorder import Recorder
 from core.records import Run, Status
 from core.runs import PROJECT, RunStore
-
-if TYPE_CHECKING:  # train.py imports torch
-    from core.train import Progress
 
 POLL_SECONDS = 0.5  # how late the end of a child, or a run queued by another process, is noticed
 SAME_PROCESS_SECONDS = 2.0  # by how much two readings of one process's start time may differ

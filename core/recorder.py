@@ -10,14 +10,11 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.errors import detection_table
+from core.progress import Progress
 from core.runs import RunStore
 from core.table import write_table
-
-if TYPE_CHECKING:  # train.py imports torch
-    from core.train import Progress
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
 

@@ -15,44 +15,23 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core import ConfigError
-from core.boxes import Detections
 from core.config import TrainConfig
 from core.evaluate import CocoFigures
 from core.jobs import JobManager, drive, this_process
 from core.labels import LabelMap
+from core.progress import Progress
 from core.queue import RunQueue
 from core.records import Status
 from core.runs import RunStore
 
 STEPS = 3  # per epoch
 LABELS = LabelMap(("car", "dog"), (3, 18))
-
-
-@dataclass(frozen=True)
-class Progress:
-    """core.train.Progress; a test holds that the fields are the same."""
-
-    kind: str
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    message: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    images_per_second: float | None = None
-    seconds_left: float | None = None
-    label_map: LabelMap | None = None
-    figures: CocoFigures | None = None
-    detections: Detections | None = None
-    ground_truth: dict | None = None
-    is_best: bool = False
 
 
 def figures(ap: float | None) -> CocoFigures:

@@ -1,0 +1,42 @@
+"""The starter model as it is committed: small, whole, and it finds something."""
+
+import json
+
+import pytest
+import torch
+
+from core.boxes import Detections
+from core.coco import read_split
+from core.config import PRESETS, TrainConfig
+from core.data import DetectionDataset, loader
+from core.demo import DEMO_CLASSES, draw_dataset
+from core.evaluate import evaluate
+from core.model import detect, load_model, read_label_map
+from core.runs import PROJECT
+
+STARTER = PROJECT / "checkpoints/starter"
+
+
+def test_it_is_small_and_has_its_card():
+    assert sum(path.stat().st_size for path in STARTER.iterdir()) <= 12_000_000
+    assert {p.name for p in STARTER.iterdir()} >= {"README.md", "config.json", "model.safetensors", "figures.json"}
+
+
+def test_it_knows_the_ten_classes_by_name():
+    model, head = load_model(str(STARTER), read_label_map(STARTER))
+    assert head.fresh == () and set(head.copied) == set(DEMO_CLASSES)
+    assert model.config.model_type == "detr"
+
+
+@pytest.mark.parametrize("look", ["day", "dusk"])
+def test_it_finds_objects_in_scenes_it_has_never_seen(look, tmp_path):
+    for _ in draw_dataset(tmp_path / "d", look, train=1, val=40, seed=987):
+        pass
+    split = read_split(tmp_path / "d", "val")
+    label_map = split.label_map()
+    preset = PRESETS["Built-in demo"].apply(TrainConfig())
+    data = DetectionDataset(split, label_map, preset.shortest_edge, preset.longest_edge)
+    model, _ = load_model(str(STARTER), label_map)
+    found = Detections.concat(d for d, _ in detect(model, loader(data, 8), torch.device("cpu")))
+    figures = json.loads((STARTER / "figures.json").read_text())["figures"][look]
+    assert evaluate(split.to_dict(), found, label_map).AP > 0.7 * figures["AP"]  # 40 images are a small sample
