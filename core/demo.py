@@ -29,6 +29,7 @@ SUPERCATEGORIES = {
     "traffic light": "outdoor", "stop sign": "outdoor", "cat": "animal", "dog": "animal", "chair": "furniture",
 }  # fmt: skip
 JPEG_QUALITY = 92
+DRAWING = 1  # raise it whenever the pictures change: data sets drawn before are then drawn anew
 
 
 def draw_dataset(
@@ -43,7 +44,7 @@ def draw_dataset(
     Raises DataError if a setting is out of range, if `out` holds anything but a demo data set, or if it cannot be
     written; the last one while drawing.
     """
-    settings = {"look": look, "train": train, "val": val, "seed": seed, "size": size}
+    settings = {"look": look, "train": train, "val": val, "seed": seed, "size": size, "drawing": DRAWING}
     _check(settings)
     out = Path(out).resolve()
     if out.exists() and not _is_ours(out):

@@ -171,6 +171,13 @@ def test_a_whole_data_set_is_not_drawn_again(tmp_path, monkeypatch):
     assert files(tmp_path / "demo") == before
 
 
+def test_pictures_of_an_earlier_drawing_are_replaced(tmp_path, monkeypatch):
+    draw(tmp_path / "demo")
+    monkeypatch.setattr(demo, "DRAWING", demo.DRAWING + 1)
+    assert len(draw(tmp_path / "demo")) > 1
+    assert load(tmp_path / "demo", "val")["info"]["settings"]["drawing"] == demo.DRAWING
+
+
 def test_other_settings_replace_it_and_a_stop_midway_keeps_the_old_one(tmp_path):
     draw(tmp_path / "demo")
     before = files(tmp_path / "demo")
