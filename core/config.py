@@ -6,7 +6,7 @@ the form without importing torch.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from core import ConfigError
 
@@ -101,7 +101,7 @@ class TrainConfig:
         "auto", "Device", "auto takes the GPU if there is one.", "machine", choices=("auto", "cpu", "cuda", "mps")
     )
     workers: int = setting(
-        0, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
+        2, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
     )
     threads: int = setting(
         0, "CPU threads", "CPU threads for torch; 0 leaves torch's own choice.", "machine", min=0, max=256
@@ -170,14 +170,9 @@ PRESETS = {
             "Built-in demo",
             "For the starter model on 256-pixel street scenes: a small model wants a much larger learning rate.",
             {
-                "epochs": 8, "batch_size": 8, "lr": 3e-4, "lr_backbone": 1e-4, "lr_head": 3e-4, "schedule": "step",
-                "clip": 0.1, "shortest_edge": 192, "longest_edge": 256,
+                "epochs": 10, "batch_size": 8, "lr": 2e-4, "lr_backbone": 7e-5, "lr_head": 2e-4, "schedule": "cosine",
+                "shortest_edge": 192, "longest_edge": 256, "workers": 0,
             },
         ),
     )
 }  # fmt: skip
-
-
-def defaults() -> dict:
-    """Every field's default by name."""
-    return {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}

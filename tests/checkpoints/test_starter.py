@@ -38,5 +38,6 @@ def test_it_finds_objects_in_scenes_it_has_never_seen(look, tmp_path):
     data = DetectionDataset(split, label_map, preset.shortest_edge, preset.longest_edge)
     model, _ = load_model(str(STARTER), label_map)
     found = Detections.concat(d for d, _ in detect(model, loader(data, 8), torch.device("cpu")))
-    figures = json.loads((STARTER / "figures.json").read_text())["figures"][look]
-    assert evaluate(split.to_dict(), found, label_map).AP > 0.7 * figures["AP"]  # 40 images are a small sample
+    ap = evaluate(split.to_dict(), found, label_map).AP
+    promised = json.loads((STARTER / "figures.json").read_text())["figures"][look]["AP"]
+    assert ap > 0.7 * promised  # 40 images are a small sample
