@@ -170,7 +170,7 @@ def _cascade(overlaps: Overlaps, match: np.ndarray) -> np.ndarray:
 def _as_table(gt, label_map, truths, results, overlaps, match, match_iou, error) -> pa.Table:
     crowd = np.append(truths.iscrowd, False)[match]  # row -1, "none", is the one appended
     found = (match >= 0) & ~crowd
-    match_query, match_score = (np.ma.masked_all(len(truths.id), dtype=t) for t in (np.int32, np.float32))
+    match_query, match_score = (_absent(len(truths.id), t) for t in (np.int32, np.float32))
     match_query[match[found]], match_score[match[found]] = results.query[found], results.score[found]
     area = results.xywh[:, 2] * results.xywh[:, 3]
     columns_of = {  # name: (of the ground truths, of the detections); None where a kind of row does not have it
@@ -204,11 +204,16 @@ def _as_table(gt, label_map, truths, results, overlaps, match, match_iou, error)
     arrays = []
     for field in SCHEMA:
         of_truths, of_detections = columns_of[field.name]
-        of_truths = np.ma.masked_all(len(truths.id)) if of_truths is None else of_truths
-        of_detections = np.ma.masked_all(len(results)) if of_detections is None else of_detections
+        of_truths = _absent(len(truths.id)) if of_truths is None else of_truths
+        of_detections = _absent(len(results)) if of_detections is None else of_detections
         values = np.ma.concatenate([of_truths, of_detections])[order]
         arrays.append(_as_array(values, field.type, words.get(field.name)))
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _absent(length: int, dtype=np.float64) -> np.ma.MaskedArray:
+    """A column without any value; zeros under the mask, because whatever lay in memory may not survive a cast."""
+    return np.ma.masked_array(np.zeros(length, dtype), mask=True)
 
 
 def _as_array(values: np.ma.MaskedArray, kind: pa.DataType, words) -> pa.Array:
