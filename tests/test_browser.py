@@ -1,7 +1,7 @@
 """The whole loop as a user sees it, in a real browser: click Train, watch the curves, look at the errors.
 
 Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there. With DETR_LAB_SHOTS, a
-folder, the pages are left there as pictures: the README's come from here.
+folder, the run is a whole one, and the pages are left there as pictures: the README's come from here.
 """
 
 import os
@@ -28,6 +28,8 @@ FLAGS = [
 ]  # fmt: skip
 STARTER = PROJECT / "checkpoints/starter/model.safetensors"
 MINUTE = 60_000
+SHOTS = os.environ.get("DETR_LAB_SHOTS")
+EPOCHS = 10 if SHOTS else 2
 
 pytestmark = [
     pytest.mark.skipif(
@@ -98,9 +100,9 @@ def page(browser):
 
 
 def picture(page, name: str) -> None:
-    if folder := os.environ.get("DETR_LAB_SHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png")
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(SHOTS) / f"{name}.png")
 
 
 def points(page, plot: str, trace: int = 0) -> int:
@@ -139,7 +141,7 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     train.wait_for(timeout=3 * MINUTE)  # the first start draws the built-in data set
     assert page.get_by_role("combobox", name="Model").input_value() == "Starter model (built in)"
     epochs = page.get_by_role("spinbutton", name="Epochs")
-    epochs.fill("2")
+    epochs.fill(str(EPOCHS))
     epochs.press("Tab")
     train.click()
 
@@ -148,7 +150,9 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
         wait_for_points(page, plot, 1)
         wait_for_points(page, plot, 0, trace=2)
     assert page.get_by_role("button", name="Stop").first.is_visible()
-    assert "Epoch 1 of 2" in page.locator(".dl-place").inner_text()  # what was typed just before the click counts
+    assert (
+        f"Epoch 1 of {EPOCHS}" in page.locator(".dl-place").inner_text()
+    )  # what was typed just before the click counts
     before = points(page, "loss_ce")
     zoom_in(page, "loss_ce")
     zoomed = x_range(page, "loss_ce")
@@ -170,7 +174,7 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     look = page.get_by_role("button", name="Look at the errors")
     look.wait_for(timeout=5 * MINUTE)
     assert page.locator(".dl-chip").inner_text().endswith("Finished")
-    assert points(page, "ap", 1) == 3  # the untouched model and two epochs
+    assert points(page, "ap", 1) == 1 + EPOCHS  # the untouched model first
     picture(page, "train")
     look.click()
     look_at_the_errors(page)
