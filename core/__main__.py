@@ -124,7 +124,9 @@ def _train(options) -> int:
             bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
             if progress.figures:
                 what = "untouched model" if progress.kind == "baseline" else f"epoch {progress.epoch}"
-                bar.write(f"{what}: AP {_figure(progress.figures.AP)}, AP50 {_figure(progress.figures.AP50)}")
+                figures = {"AP": progress.figures.AP, "AP50": progress.figures.AP50}
+                figures |= {name: progress.metrics.get(f"val/{name}") for name in ("loss_ce", "loss_bbox", "loss_giou")}
+                bar.write(f"{what}: " + ", ".join(f"{name} {_figure(value)}" for name, value in figures.items()))
     run = store.get(run.id)
     if run.status is Status.FAILED:
         raise LabError(run.message)
