@@ -172,6 +172,7 @@ PRESETS = {
             {
                 "epochs": 10, "batch_size": 8, "lr": 2e-4, "lr_backbone": 7e-5, "lr_head": 2e-4, "schedule": "cosine",
                 "shortest_edge": 192, "longest_edge": 256, "workers": 0,
+                "threads": 1,  # two threads on two cores that the browser wants too can be several times slower
             },
         ),
     )
