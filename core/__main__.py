@@ -105,6 +105,7 @@ def _demo(options) -> None:
 
 
 def _train(options) -> int:
+    from core.coco import find_splits
     from core.jobs import follow, this_process
     from core.records import Status
 
@@ -114,6 +115,7 @@ def _train(options) -> int:
     if options.run_id:
         run = store.get(options.run_id)
     else:
+        find_splits(config.data)  # a mistyped folder shall not leave a run behind
         run = store.create(config.to_dict(), options.name, process=this_process())
         print(run.id, flush=True)
     with tqdm(unit="step", disable=bool(options.run_id)) as bar:
@@ -132,7 +134,7 @@ def _train(options) -> int:
         raise LabError(run.message)
     if not options.run_id:
         print(f"{run.label.lower()}: best AP {_figure(run.best_ap)}, untouched model {_figure(run.baseline_ap)}")
-    return 0
+    return 130 if run.status is Status.STOPPED else 0
 
 
 def _config(options) -> TrainConfig:
@@ -212,6 +214,8 @@ def _analyze(options) -> None:
     from core.draw import draw_analysis
     from core.table import count_errors, image_rows, worst_images
 
+    if not 0 <= options.score <= 1 or options.images < 1:
+        raise LabError(f"--score is {options.score:g} and --images {options.images}: give 0 to 1, and 1 or more.")
     store = RunStore.default()
     evaluation = _evaluation(store, options)
     table, run = _table(evaluation), store.get(evaluation.run_id)

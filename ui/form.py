@@ -123,12 +123,12 @@ def _setting(field: Field, preset: TrainConfig):
         return st.toggle(label, **common)
     if "choices" in meta:
         return st.selectbox(label, meta["choices"], **common)
-    limits = {"min_value": meta["min"], "max_value": meta["max"]} if "min" in meta else {}
+    # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before
     if isinstance(field.default, float):
         step = 10.0 ** floor(log10(own)) if own else 1e-6
-        return st.number_input(label, step=step, format="%g", **limits, **common)
+        return st.number_input(label, step=step, format="%g", **common)
     if isinstance(field.default, int):
-        return st.number_input(label, step=1, **limits, **common)
+        return st.number_input(label, step=1, **common)
     return st.text_input(label, **common)
 
 

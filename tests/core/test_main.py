@@ -87,6 +87,8 @@ def test_a_demo_data_set_is_drawn(tmp_path, capsys):
         (("evaluate", "last"), "There is no run yet"),
         (("evaluate", "--gt", "none.json", "--dt", "none.json"), "There is no file none.json"),
         (("analyze", "2099"), "There is no run yet"),
+        (("analyze", "last", "--score", "7"), "--score is 7"),
+        (("analyze", "last", "--images", "0"), "--images 0"),
         (("train", "--lr", "7"), "lr is 7.0"),
         (("train", "--data", "/no/such/folder"), "/no/such/folder"),
         (("demo", "--look", "night", "--out", "x"), "no look 'night'"),
@@ -96,6 +98,11 @@ def test_an_error_is_one_sentence_and_an_exit_status(root, capsys, arguments, sa
     status, out, err = run(capsys, *arguments)
     last = err.strip().splitlines()[-1]
     assert status == 1 and last.startswith("error: ") and said in last and "Traceback" not in err
+
+
+def test_a_mistyped_folder_leaves_no_run(root, capsys):
+    assert run(capsys, "train", "--data", root / "none", *TINY)[0] == 1
+    assert json.loads(run(capsys, "runs", "--json")[1]) == []
 
 
 def test_a_failed_training_is_a_failed_command_and_a_failed_run(root, street, capsys):

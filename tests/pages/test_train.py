@@ -96,6 +96,13 @@ def test_a_changed_setting_names_the_presets_value_and_can_go_back(store):
     assert (setting(app, "epochs").label, setting(app, "epochs").value) == ("Epochs", own)
 
 
+def test_a_number_beyond_its_limits_gives_one_sentence_and_no_training(store):
+    app = open_page()
+    checked(setting(app, "epochs").set_value(0).run())
+    assert [e.value for e in app.error] == ["epochs is 0, but must lie between 1 and 1000."]
+    assert app.button(key="train").disabled
+
+
 def test_settings_that_do_not_go_together_give_one_sentence_and_no_training(store):
     app = open_page()
     checked(setting(app, "shortest_edge").set_value(500).run())
