@@ -26,7 +26,6 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-STARTER = PROJECT / "checkpoints/starter/model.safetensors"
 MINUTE = 60_000
 SHOTS = os.environ.get("DETR_LAB_SHOTS")
 EPOCHS = 10 if SHOTS else 2
@@ -134,7 +133,6 @@ def zoom_in(page, plot: str) -> None:
     page.mouse.up()
 
 
-@pytest.mark.skipif(not STARTER.is_file(), reason="the starter model is not there")
 def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     page.goto(address)
     train = page.get_by_role("button", name="Train", exact=True).last

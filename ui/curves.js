@@ -1,6 +1,6 @@
 // The live run: status, figures and curves. Fetches only the rows that are new and draws in place, so that a zoom,
 // the page's scroll position and everything else on it stay as they are. One `view` object for each mounted component.
-// plots.js, which draws, is appended to this file.
+// plots.js, which draws, and element.js are appended to this file.
 
 const views = new WeakMap()
 const LOSSES = [
@@ -34,14 +34,6 @@ export default function (component) {
 }
 
 // --- the page's elements ---------------------------------------------------------------------------------------
-
-function element(kind, className, text, parent) {
-  const made = document.createElement(kind)
-  if (className) made.className = className
-  if (text) made.textContent = text
-  if (parent) parent.append(made)
-  return made
-}
 
 function makeView(root) {
   const view = { root, gone: false, plots: [], cards: {} }

@@ -14,7 +14,7 @@ _component = st.components.v2.component(
     "live_run",
     html='<div class="dl-curves">\n</div>',
     css=(HERE / "curves.css").read_text(),
-    js=(HERE / "curves.js").read_text() + (HERE / "plots.js").read_text(),
+    js="\n".join((HERE / name).read_text() for name in ("curves.js", "plots.js", "element.js")),
     isolate_styles=False,  # Plotly writes its styles into the page
 )
 

@@ -1,6 +1,6 @@
 // The gallery: thumbnails with boxes over them, a toolbar that acts at once in the browser, and one image in large.
-// boxes.js, which draws the boxes and their labels, is appended to this file. Names from files are only ever set as
-// textContent. One `view` object for each mounted component.
+// boxes.js, which draws the boxes and their labels, and element.js are appended to this file. Names from files are only
+// ever set as textContent. One `view` object for each mounted component.
 
 const views = new WeakMap()
 
@@ -29,14 +29,6 @@ export default function (component) {
 }
 
 // --- the page's elements ---------------------------------------------------------------------------------------
-
-function element(kind, className, text, parent) {
-  const made = document.createElement(kind)
-  if (className) made.className = className
-  if (text) made.textContent = text
-  if (parent) parent.append(made)
-  return made
-}
 
 function button(className, text, name, parent, onclick) {
   const made = element("button", className, text, parent)

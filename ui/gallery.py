@@ -34,7 +34,7 @@ _component = st.components.v2.component(
     "gallery",
     html='<div class="gallery">\n</div>',
     css=(HERE / "gallery.css").read_text(),
-    js=(HERE / "gallery.js").read_text() + (HERE / "boxes.js").read_text(),
+    js="\n".join((HERE / name).read_text() for name in ("gallery.js", "boxes.js", "element.js")),
 )
 
 
