@@ -251,11 +251,14 @@ def test_a_dead_process_that_nobody_has_collected_does_not_work_on_anything(stor
 
 def test_a_child_is_still_known_after_the_machines_clock_was_set(store):
     run = store.create({})
-    child = subprocess.Popen([sys.executable, "-c", "input()", run.id], stdin=subprocess.PIPE)
-    an_hour_off = psutil.Process(child.pid).create_time() - 3600
-    assert has_process(replace(run, pid=child.pid, pid_started=an_hour_off))
-    assert not has_process(replace(run, pid=child.pid, pid_started=an_hour_off, id="20260101-000000-0000"))
-    child.communicate(b"\n")
+    program = [sys.executable, "-c", "print(flush=True); input()", run.id]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()  # until it runs its program it has no command line yet
+        an_hour_off = psutil.Process(child.pid).create_time() - 3600
+        mine = has_process(replace(run, pid=child.pid, pid_started=an_hour_off))
+        others = has_process(replace(run, pid=child.pid, pid_started=an_hour_off, id="20260101-000000-0000"))
+        child.communicate(b"\n")
+    assert mine and not others
 
 
 def test_settle_closes_the_runs_of_dead_processes_only(store):
