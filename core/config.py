@@ -45,7 +45,34 @@ class TrainConfig:
         max=1.0,
     )
     epochs: int = setting(10, "Epochs", "How often the training set is gone through.", "length", min=1, max=1000)
-    batch_size: int = setting(4, "Batch size", "Images per step.", "length", min=1, max=512)
+    batch_size: int = setting(4, "Batch size", "Images per forward pass and process.", "length", min=1, max=512)
+    accumulate: int = setting(
+        1,
+        "Accumulate",
+        "Forward passes per step: a step sees batch size × accumulate × processes images, as one batch would.",
+        "length",
+        min=1,
+        max=256,
+    )
+    eval_every: int = setting(
+        1,
+        "Evaluate every n epochs",
+        "Evaluate after every so many epochs, and after the last.",
+        "length",
+        min=1,
+        max=1000,
+    )
+    early_stopping: int = setting(
+        0,
+        "Stop early after",
+        "End when AP has not risen for so many evaluations; 0 goes through all epochs.",
+        "length",
+        min=0,
+        max=1000,
+    )
+    seed: int = setting(
+        0, "Seed", "Seed of the data order, the augmentation and fresh weights.", "length", min=0, max=2**31
+    )
     lr: float = setting(1e-5, "Learning rate", "Learning rate of the transformer.", "optimizer", min=0.0, max=1.0)
     lr_backbone: float = setting(
         1e-6, "Learning rate, backbone", "Learning rate of the backbone; 0 freezes it.", "optimizer", min=0.0, max=1.0
@@ -74,6 +101,30 @@ class TrainConfig:
         "optimizer",
         choices=("constant", "step", "cosine"),
     )
+    freeze: str = setting(
+        "stem",
+        "Freeze",
+        "What never learns: stem is the backbone's first convolution and stage, as in DETR's recipe; "
+        "the norms of the backbone are frozen in any case.",
+        "weights",
+        choices=("none", "stem", "backbone"),
+    )
+    dropout: float = setting(0.1, "Dropout", "Dropout in the transformer.", "weights", min=0.0, max=0.9)
+    ema: float = setting(
+        0.0,
+        "EMA decay",
+        "Evaluate and keep an exponential moving average of the weights, as 0.999; 0 takes the weights themselves.",
+        "weights",
+        min=0.0,
+        max=0.99999,
+    )
+    keep: str = setting(
+        "best and last",
+        "Keep",
+        "Which checkpoints stay when all epochs are done; last, with the optimizer's state, is the larger one.",
+        "weights",
+        choices=("best and last", "best", "last"),
+    )
     shortest_edge: int = setting(
         800,
         "Shortest edge, pixels",
@@ -85,20 +136,26 @@ class TrainConfig:
     longest_edge: int = setting(
         1333, "Longest edge, pixels", "… but their longer side at most so many.", "image", min=32, max=4096
     )
-    flip: bool = setting(True, "Mirror at random", "Mirror every other training image, at random.", "image")
-    eval_every: int = setting(
-        1,
-        "Evaluate every n epochs",
-        "Evaluate after every so many epochs, and after the last.",
-        "length",
-        min=1,
-        max=1000,
-    )
-    seed: int = setting(
-        0, "Seed", "Seed of the data order, the augmentation and fresh weights.", "length", min=0, max=2**31
+    augment: str = setting(
+        "flip",
+        "Augmentation",
+        "Of training images. flip: mirrored at random; flip, scale and crop: also other sizes and cut-outs, as in "
+        "DETR's recipe.",
+        "image",
+        choices=("none", "flip", "flip, scale and crop"),
     )
     device: str = setting(
         "auto", "Device", "auto takes the GPU if there is one.", "machine", choices=("auto", "cpu", "cuda", "mps")
+    )
+    processes: int = setting(
+        1, "Processes", "Processes that train together, each on a GPU of its own.", "machine", min=1, max=64
+    )
+    precision: str = setting(
+        "fp32",
+        "Precision",
+        "Of the forward pass: bf16 and fp16 are faster on a GPU; matching and losses are always float32.",
+        "machine",
+        choices=("fp32", "bf16", "fp16"),
     )
     workers: int = setting(
         2, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
@@ -106,6 +163,17 @@ class TrainConfig:
     threads: int = setting(
         0, "CPU threads", "CPU threads for torch; 0 leaves torch's own choice.", "machine", min=0, max=256
     )
+    deterministic: bool = setting(
+        False, "Deterministic", "Same seed, same losses, also on a GPU, where it is slower.", "machine"
+    )
+    not_finite: str = setting(
+        "stop",
+        "Loss not finite",
+        "When a loss or gradient is not a finite number: stop, or leave out that step (at most ten in a row).",
+        "machine",
+        choices=("stop", "skip"),
+    )
+    profile: bool = setting(False, "Profile", "Record ten steps with PyTorch's profiler.", "machine")
 
     def __post_init__(self):
         classes = self.classes.split(",") if isinstance(self.classes, str) else self.classes
@@ -138,6 +206,9 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, data: dict) -> TrainConfig:
         """Raises ConfigError if a field is unknown, as after a newer version wrote it."""
+        data = dict(data)
+        if "flip" in data:  # what `augment` was called while it was a switch
+            data["augment"] = "flip" if data.pop("flip") else "none"
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"Unknown setting {sorted(unknown)[0]!r}: it comes from another version of DETR Lab.")
@@ -167,11 +238,24 @@ PRESETS = {
             {},
         ),
         Preset(
+            "Quick look",
+            "Two epochs on small images with the backbone frozen: does the data work, is it worth a whole training?",
+            {"epochs": 2, "lr": 5e-5, "freeze": "backbone", "shortest_edge": 480, "longest_edge": 640},
+        ),
+        Preset(
+            "Full recipe",
+            "DETR's own: 16 images a step, 1e-4, backbone 1e-5, scale jitter and crops, the rate falls at the end.",
+            {
+                "epochs": 50, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "schedule": "step",
+                "augment": "flip, scale and crop", "early_stopping": 15,
+            },
+        ),
+        Preset(
             "Built-in demo",
             "For the starter model on 256-pixel street scenes: a small model wants a much larger learning rate.",
             {
                 "epochs": 10, "batch_size": 8, "lr": 2e-4, "lr_backbone": 7e-5, "lr_head": 2e-4, "schedule": "cosine",
-                "shortest_edge": 192, "longest_edge": 256, "workers": 0,
+                "shortest_edge": 192, "longest_edge": 256, "freeze": "none", "dropout": 0.0, "workers": 0,
                 "threads": 1,  # two threads on two cores that the browser wants too can be several times slower
             },
         ),
