@@ -21,12 +21,14 @@ BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts 
 class Database:
     """The SQLite file at `path`, made from the SQL text `schema` if it is not there.
 
+    An older one is brought up to `version` by `upgrades`: version to the SQL statement that makes it the next one.
+
     Its connections wait in a pool, not in threads, because Streamlit's threads come and go.
 
-    Raises RunError if it cannot be made or read, or if its `user_version` is not `version`.
+    Raises RunError if it cannot be made or read, or if its `user_version` is not `version` and cannot be made so.
     """
 
-    def __init__(self, path: Path, schema: str, version: int):
+    def __init__(self, path: Path, schema: str, version: int, upgrades: dict[int, str] | None = None):
         self.path = Path(path).absolute()
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -35,8 +37,7 @@ class Database:
             raise RunError(f"{self.path} is gone, but {self.path.name}-wal is left: restore the first or delete both.")
         if not self.path.exists():
             self._create(schema, version)
-        with self.read() as db:
-            found = db.execute("pragma user_version").fetchone()[0]
+        found = self._upgrade(version, upgrades or {})
         if found != version:
             self.close()
             age = "a newer" if found > version else "another"
@@ -44,6 +45,18 @@ class Database:
                 f"The run database {self.path} is of {age} version ({found}, this one reads {version}): "
                 "update DETR Lab, or move the file away to begin with an empty one."
             )
+
+    def _upgrade(self, version: int, upgrades: dict[int, str]) -> int:
+        """One transaction a version, so that of several processes one does each; returns the version it then has."""
+        while True:
+            with self.read() as db:
+                found = db.execute("pragma user_version").fetchone()[0]
+            if found >= version or found not in upgrades:
+                return found
+            with self.write() as db:
+                if db.execute("pragma user_version").fetchone()[0] == found:  # nobody else was quicker
+                    db.execute(upgrades[found])
+                    db.execute(f"pragma user_version = {found + 1}")
 
     def _create(self, schema: str, version: int) -> None:
         """Complete under a temporary name, then linked to its own: whoever else does the same loses without harm.

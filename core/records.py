@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
-VERSION = 1  # the database's user_version; raise it whenever SCHEMA changes
+VERSION = 2  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
+UPGRADES = {1: "alter table runs add column remarks text not null default '[]'"}  # version to what makes it the next
 
 SCHEMA = """
 create table runs (
@@ -36,7 +37,8 @@ create table runs (
     baseline_ap       real,                               -- this and the next three follow from evaluations
     ap                real,
     best_ap           real,
-    best_epoch        integer
+    best_epoch        integer,
+    remarks           text not null default '[]'          -- of the doctor and the training, as JSON: Remark.to_dict()
 );
 create table metrics (
     row   integer primary key autoincrement,              -- what a page asks by; never given twice
@@ -113,6 +115,7 @@ class Run:
     ap: float | None
     best_ap: float | None
     best_epoch: int | None
+    remarks: list[dict]
 
     @property
     def is_live(self) -> bool:
@@ -129,6 +132,7 @@ class Run:
         values["status"] = Status(values["status"])
         values["config"] = json.loads(values["config"])
         values["label_map"] = json.loads(values["label_map"]) if values["label_map"] else None
+        values["remarks"] = json.loads(values["remarks"])
         values["stop_requested"] = bool(values["stop_requested"])
         return cls(**values)
 
@@ -140,7 +144,7 @@ def to_columns(values: dict) -> dict:
         raise ValueError(f"A run has no field {sorted(unknown)[0]!r}.")
     # an enum or a dict cannot be bound; a subclass of str can, but let the column hold plain text
     columns = {name: str(value) if isinstance(value, Status) else value for name, value in values.items()}
-    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in columns.items()}
+    return {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in columns.items()}
 
 
 @dataclass(frozen=True)

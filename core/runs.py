@@ -3,7 +3,8 @@
 With `records.py`, the only place that knows file and table names:
 
     runs/runs.db                   the database, which records.py describes
-    runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, analysis_1.png
+    runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, analysis_1.png,
+                                   preflight.json and .png, profile.json, trace.json.gz
     checkpoints/<id>/best, last    what the training saved
     data/                          data sets
 
@@ -26,7 +27,7 @@ from pathlib import Path
 
 from core import RunError
 from core.database import Database
-from core.records import SCHEMA, VERSION, Evaluation, Run, Status, to_columns
+from core.records import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
 
 PROJECT = Path(__file__).resolve().parents[1]
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -52,7 +53,7 @@ class RunStore:
         self.data_dir = self.root / "data"
         self.runs_dir = self.root / "runs"
         self.checkpoints_dir = self.root / "checkpoints"
-        self.database = Database(self.runs_dir / "runs.db", SCHEMA, VERSION)
+        self.database = Database(self.runs_dir / "runs.db", SCHEMA, VERSION, UPGRADES)
 
     @classmethod
     def default(cls) -> RunStore:
@@ -93,6 +94,22 @@ class RunStore:
         folder, older = (self.checkpoints(run_id) / name for name in (which, which + ".old"))
         # a training that dies between the two renames of a save leaves the older one only
         return older if older.is_dir() and not folder.is_dir() else folder
+
+    def preflight_path(self, run_id: str) -> Path:
+        """The pre-flight's checks as JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""
+        return self.folder(run_id) / "preflight.json"
+
+    def preflight_picture(self, run_id: str) -> Path:
+        """The first training batch as the model saw it, with its boxes (PNG)."""
+        return self.folder(run_id) / "preflight.png"
+
+    def profile_path(self, run_id: str) -> Path:
+        """The profiler's table as JSON: {"steps", "operators": [{"name", "calls", "cpu_ms", "gpu_ms"}, …]}."""
+        return self.folder(run_id) / "profile.json"
+
+    def trace_path(self, run_id: str) -> Path:
+        """The profiler's Chrome trace, gzipped JSON, for Perfetto."""
+        return self.folder(run_id) / "trace.json.gz"
 
     # Runs
 

@@ -107,6 +107,23 @@ def test_a_database_of_another_version_is_refused_and_left_as_it_is(database, ve
         Database(database.path, SCHEMA, 1)
 
 
+def test_an_older_database_is_upgraded_step_by_step_and_keeps_its_rows(database):
+    with database.write() as db:
+        db.execute("insert into t values (5)")
+    upgrades = {1: "alter table t add column first integer", 2: "alter table t add column second integer"}
+    newer = Database(database.path, SCHEMA, 3, upgrades)
+    with newer.read() as db:
+        assert [tuple(row) for row in db.execute("select x, first, second from t")] == [(5, None, None)]
+        assert db.execute("pragma user_version").fetchone()[0] == 3
+    newer.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_old_version(database):
+    with pytest.raises(RunError, match="cannot be used"):
+        Database(database.path, SCHEMA, 2, {1: "alter table nothing add column y"})
+    Database(database.path, SCHEMA, 1).close()
+
+
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path):
     (tmp_path / "t.db").write_text("these are no tables\n" * 100)
     with pytest.raises(RunError, match=r"t\.db cannot be used: file is not a database"):

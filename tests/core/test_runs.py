@@ -65,7 +65,8 @@ def test_a_new_run_is_queued_with_its_settings_and_nothing_else_known(store):
     assert (run.name, run.status, run.stop_requested) == ("cars and dogs", Status.QUEUED, False)
     assert TrainConfig.from_dict(run.config) == TrainConfig(classes=("car", "dog"))
     assert run.created == run.queued
-    known = {"id", "name", "status", "config", "created", "queued", "stop_requested"}
+    known = {"id", "name", "status", "config", "created", "queued", "stop_requested", "remarks"}
+    assert run.remarks == []
     assert all(getattr(run, f.name) is None for f in fields(Run) if f.name not in known)
     assert store.get(run.id) == run
 
