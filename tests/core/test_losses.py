@@ -1,0 +1,127 @@
+"""Matching and losses: equal to transformers' own for a whole batch, and additive over its parts."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import ConditionalDetrConfig, DeformableDetrConfig, DetrConfig
+from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
+from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss
+
+from core.losses import PARTS, Layers, Norms, Recipe, Targets, giou, match, set_losses, total
+
+CLASSES, QUERIES = 4, 7
+KINDS = {
+    "detr": (DetrConfig, ForObjectDetectionLoss),
+    "conditional_detr": (ConditionalDetrConfig, DeformableDetrForObjectDetectionLoss),
+    "deformable_detr": (DeformableDetrConfig, DeformableDetrForObjectDetectionLoss),
+}
+
+
+def config_of(kind: str, layers: int):
+    config = KINDS[kind][0](num_labels=CLASSES, auxiliary_loss=True)
+    config.decoder_layers = layers
+    return config
+
+
+def example(kind: str, counts, layers=2, seed=0) -> tuple[Layers, list[dict]]:
+    """Random answers for images with so many objects each."""
+    random = torch.Generator().manual_seed(seed)
+    shape = (layers, len(counts), QUERIES)
+    logits = torch.randn(*shape, CLASSES + (kind == "detr"), generator=random)
+    boxes = torch.rand(*shape, 4, generator=random) * 0.5 + 0.2
+    labels = [
+        {
+            "class_labels": torch.randint(CLASSES, (n,), generator=random),
+            "boxes": torch.rand(n, 4, generator=random) * 0.5 + 0.2,
+        }
+        for n in counts
+    ]
+    return Layers(logits.requires_grad_(), boxes.requires_grad_()), labels
+
+
+def ours(layers, labels, recipe, norms=None):
+    return set_losses(layers, labels, norms or Norms.of(labels, QUERIES, recipe), recipe)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("counts", [(3, 0, 2), (0, 0), (1,), (7, 6), (9, 2)])
+def test_losses_and_gradients_equal_transformers(kind, counts):
+    config = config_of(kind, layers=3)
+    layers, labels = example(kind, counts, layers=3)
+    losses = ours(layers, labels, Recipe.of(config))
+    total(losses, Recipe.of(config)).backward()
+    mine = [part.grad.clone() for part in (layers.logits, layers.boxes)]
+    theirs, _ = example(kind, counts, layers=3)
+    loss, parts, _ = KINDS[kind][1](
+        theirs.logits[-1], labels, torch.device("cpu"), theirs.boxes[-1], config, theirs.logits, theirs.boxes
+    )
+    loss.backward()
+    for name in PARTS:
+        expected = [parts[f"{name}_0"], parts[f"{name}_1"], parts[name]]
+        torch.testing.assert_close(losses[name], torch.stack(expected))
+    torch.testing.assert_close(total(losses, Recipe.of(config)), loss)
+    for own, their in zip(mine, (theirs.logits.grad, theirs.boxes.grad), strict=True):
+        torch.testing.assert_close(own, their)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25, deadline=None)
+@given(counts=st.lists(st.integers(0, 8), min_size=2, max_size=5), cut=st.integers(1, 4), seed=st.integers(0, 99))
+def test_the_parts_of_a_step_add_up_to_the_whole(kind, counts, cut, seed):
+    recipe = Recipe.of(config_of(kind, layers=2))
+    layers, labels = example(kind, counts, seed=seed)
+    cut = min(cut, len(counts) - 1)
+    norms = Norms.of(labels[:cut], QUERIES, recipe) + Norms.of(labels[cut:], QUERIES, recipe)
+    whole = Norms.of(labels, QUERIES, recipe)
+    assert (norms.boxes, norms.weights) == pytest.approx((whole.boxes, whole.weights))
+    parts = [
+        ours(Layers(layers.logits[:, part], layers.boxes[:, part]), labels[part], recipe, norms)
+        for part in (slice(0, cut), slice(cut, None))
+    ]
+    for name, value in ours(layers, labels, recipe).items():
+        torch.testing.assert_close(parts[0][name] + parts[1][name], value)
+
+
+def test_an_image_without_objects_teaches_that_nothing_is_there():
+    recipe = Recipe.of(config_of("detr", layers=2))
+    layers, labels = example("detr", (0,))
+    losses = ours(layers, labels, recipe)
+    assert losses["loss_bbox"].tolist() == losses["loss_giou"].tolist() == [0.0, 0.0]
+    total(losses, recipe).backward()
+    assert (layers.logits.grad[..., -1] < 0).all()  # "no object" is to become likelier
+    assert layers.boxes.grad is not None  # the box head still takes part, as processes that train together want
+
+
+def test_of_more_objects_than_queries_the_cheapest_are_matched():
+    layers, labels = example("detr", (QUERIES + 3,))
+    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), Recipe.of(config_of("detr", 2)))
+    assert len(layer) == 2 * QUERIES
+    for i in range(2):
+        assert sorted(query[layer == i].tolist()) == list(range(QUERIES))
+        assert len(set(target[layer == i].tolist())) == QUERIES
+
+
+def test_a_query_that_says_an_object_exactly_is_its_match():
+    layers, labels = example("detr", (2, 1))
+    with torch.no_grad():
+        for image, object_, query in ((0, 0, 5), (0, 1, 2), (1, 0, 6)):
+            layers.boxes[:, image, query] = labels[image]["boxes"][object_]
+            layers.logits[:, image, query, labels[image]["class_labels"][object_]] = 20.0
+    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), Recipe.of(config_of("detr", 2)))
+    assert query[layer == 0].tolist() == query[layer == 1].tolist() == [5, 2, 6]
+
+
+def test_answers_that_are_no_numbers_are_matched_last():
+    layers, labels = example("detr", (2,))
+    with torch.no_grad():
+        layers.boxes[:, :, 2:] = float("nan")
+    layer, _, query = match(layers, Targets.of(labels, layers.boxes.device), Recipe.of(config_of("detr", 2)))
+    assert set(query.tolist()) == {0, 1} and len(layer) == 4
+
+
+def test_giou_of_boxes_apart_is_negative_and_of_points_is_a_number():
+    boxes = torch.tensor([[0.1, 0.1, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1], [0.5, 0.5, 0.0, 0.0]])
+    assert giou(boxes[0], boxes[1]) < -0.9
+    assert torch.isfinite(giou(boxes[2], boxes[2]))
+    assert giou(boxes[0], boxes[0]) == pytest.approx(1.0)
