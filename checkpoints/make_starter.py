@@ -36,7 +36,8 @@ from core.config import PRESETS, TrainConfig
 from core.data import DetectionDataset, EpochOrder, loader
 from core.demo import DEMO_CLASSES, draw_dataset
 from core.evaluate import evaluate
-from core.model import detect, load_model, save_model, small_detr
+from core.detect import detect
+from core.model import load_model, save_model, small_detr
 from core.train import train
 
 HERE = Path(__file__).resolve().parent
@@ -58,7 +59,7 @@ def draw(look: str, train_images: int, val_images: int, seed: int) -> Path:
 
 def day_data(folder: Path, seed: int) -> DetectionDataset:
     split = read_split(folder, "train")
-    return DetectionDataset(split, split.label_map(DEMO_CLASSES), SIZE[1], SIZE[0], flip=True, seed=seed)
+    return DetectionDataset(split, split.label_map(DEMO_CLASSES), SIZE[1], SIZE[0], augment="flip", seed=seed)
 
 
 # Stage 1
@@ -216,7 +217,7 @@ def measure(checkpoint: Path, folder: Path) -> dict:
     label_map = split.label_map(DEMO_CLASSES)
     data = DetectionDataset(filter_to_classes(split, label_map.names, None), label_map, SIZE[1], SIZE[0])
     model, _ = load_model(str(checkpoint), label_map)
-    found = Detections.concat(d for d, _ in detect(model, loader(data, 16), torch.device("cpu")))
+    found = Detections.concat(detect(model, loader(data, 16), torch.device("cpu")))
     return evaluate(data.split.to_dict(), found, label_map).to_dict()
 
 

@@ -1,12 +1,17 @@
-"""From a COCO split to the tensors DETR reads: `DetectionDataset`, `Collator` and the loader that joins them.
+"""From a COCO split to the tensors DETR reads: `DetectionDataset`, `Collator` and the loaders that join them.
 
 The model's edge is here: `xyxy` pixels become normalised `cxcywh`, category ids become model indices. Crowds leave the
 training targets and stay in the files for evaluation.
+
+`loader` gives batches, for evaluation. `step_loader` gives the images of each training step, of which every process
+takes its share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import signal
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,26 +19,12 @@ from PIL import Image, UnidentifiedImageError
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core import DataError
+from core.augment import AUGMENTS, MEAN, STD, choose_view, view_boxes, view_image
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.coco import CocoSplit
 from core.labels import LabelMap
 
-# ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def resized(size: tuple[int, int], shortest_edge: int, longest_edge: int) -> tuple[int, int]:
-    """The (width, height) to which DETR resizes an image of `size`, keeping its aspect.
-
-    The shorter side becomes `shortest_edge`, unless the longer one would exceed `longest_edge`
-    (facebookresearch/detr, datasets/transforms.py: get_size_with_aspect_ratio).
-
-    >>> resized((640, 480), 800, 1333), resized((1000, 300), 800, 1333)
-    ((1067, 800), (1333, 400))
-    """
-    scale = min(shortest_edge / min(size), longest_edge / max(size))
-    width, height = (max(1, round(side * scale)) for side in size)
-    return width, height
+STRIDE = 32  # pixels: batches are padded to multiples of it, so that a cell of a ResNet's last map is image or padding
 
 
 def read_image(path) -> Image.Image:
@@ -47,32 +38,40 @@ def read_image(path) -> Image.Image:
         raise DataError(f"The picture {path} cannot be read ({error}): replace the file.") from None
 
 
-def to_pixel_values(image: Image.Image, size: tuple[int, int]) -> torch.Tensor:
-    """An RGB picture resized to `size` (width, height), as float32 (3, height, width), normalised."""
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.BILINEAR)  # Pillow's bilinear antialiases when it shrinks
-    pixels = torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1) / 255
-    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+def to_pixel_values(image: Image.Image) -> torch.Tensor:
+    """An RGB picture as float32 (3, height, width), normalised."""
+    # contiguous while it is still small: on a 800-pixel photograph, a tenth of the time that strided floats take
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float()
+    return pixels.div_(255).sub_(torch.tensor(MEAN)[:, None, None]).div_(torch.tensor(STD)[:, None, None])
 
 
 class DetectionDataset(Dataset):
     """One sample per image of a split, as a dict:
 
     pixel_values  float32 (3, H, W), normalised
-    labels        {"class_labels": int64 (n,), "boxes": float32 (n, 4) cxcywh in [0, 1]}; n may be 0
+    labels        {"class_labels": int64 (n,), "boxes": float32 (n, 4) cxcywh in [0, 1] of what is shown}; n may be 0
     image_id      COCO image id
-    size          (width, height) of the original image
+    size          (width, height) of the original image, whatever of it is shown
 
-    `flip` mirrors every other image, drawn from (seed, epoch, index): the same on every machine and after a resume.
+    `augment` is one of `augment.AUGMENTS`; its chance is drawn from (seed, epoch, index): the same on every machine, in
+    every process and after a resume. Set `epoch` before a loader is made.
     Raises DataError when a picture cannot be read or has another size than its JSON says.
     """
 
     def __init__(
-        self, split: CocoSplit, label_map: LabelMap, shortest_edge: int, longest_edge: int, flip: bool = False, seed=0
+        self,
+        split: CocoSplit,
+        label_map: LabelMap,
+        shortest_edge: int,
+        longest_edge: int,
+        augment: str = "none",
+        seed: int = 0,
     ):
+        if augment not in AUGMENTS:
+            raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
         self.split, self.label_map = split, label_map
         self.shortest_edge, self.longest_edge = shortest_edge, longest_edge
-        self.flip, self.seed, self.epoch = flip, seed, 0
+        self.augment, self.seed, self.epoch = augment, seed, 0
 
     def __len__(self) -> int:
         return len(self.split.images)
@@ -95,35 +94,50 @@ class DetectionDataset(Dataset):
                 f"The picture {path} has {image.size[0]} × {image.size[1]} pixels, but its JSON {size[0]} × {size[1]}"
                 ": its boxes would be misplaced; put the original picture back."
             )
-        pixels = to_pixel_values(image, resized(size, self.shortest_edge, self.longest_edge))
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        view = choose_view(self.augment, size, self.shortest_edge, self.longest_edge, random)
         targets = self.targets(info)
-        boxes = xyxy_to_cxcywh_normalized(targets["boxes"], size)
-        if self.flip and np.random.default_rng((self.seed, self.epoch, index)).random() < 0.5:
-            pixels = pixels.flip(2)
-            boxes[:, 0] = 1 - boxes[:, 0]
-        labels = {"class_labels": torch.from_numpy(targets["labels"]), "boxes": torch.from_numpy(boxes)}
-        return {"pixel_values": pixels, "labels": labels, "image_id": info["id"], "size": size}
+        boxes, labels = view_boxes(targets["boxes"], targets["labels"], view)
+        boxes = xyxy_to_cxcywh_normalized(boxes, view.size)
+        return {
+            "pixel_values": to_pixel_values(view_image(image, view)),
+            "labels": {"class_labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)},
+            "image_id": info["id"],
+            "size": size,
+        }
 
 
 class Collator:
     """Samples of different sizes to one batch: padded at the right and below, with a mask of what is image.
 
-    pixel_values  float32 (B, 3, H, W), 0 where padded
+    pixel_values  float32 (B, 3, H, W), 0 where padded; H and W are multiples of STRIDE
     pixel_mask    int64 (B, H, W), 1 on the image, 0 on the padding
+    padded        whether there is any padding in the batch
     labels, image_id, size: lists of length B
     """
 
     def __call__(self, samples: list[dict]) -> dict:
-        height = max(s["pixel_values"].shape[1] for s in samples)
-        width = max(s["pixel_values"].shape[2] for s in samples)
+        sizes = [tuple(s["pixel_values"].shape[1:]) for s in samples]
+        height, width = (math.ceil(max(sides) / STRIDE) * STRIDE for sides in zip(*sizes, strict=True))
         pixels = torch.zeros(len(samples), 3, height, width)
         mask = torch.zeros(len(samples), height, width, dtype=torch.int64)
-        for row, sample in enumerate(samples):
-            _, h, w = sample["pixel_values"].shape
+        for row, (sample, (h, w)) in enumerate(zip(samples, sizes, strict=True)):
             pixels[row, :, :h, :w] = sample["pixel_values"]
             mask[row, :h, :w] = 1
         lists = {key: [s[key] for s in samples] for key in ("labels", "image_id", "size")}
-        return {"pixel_values": pixels, "pixel_mask": mask, **lists}
+        padded = any(size != (height, width) for size in sizes)
+        return {"pixel_values": pixels, "pixel_mask": mask, "padded": padded, **lists}
+
+
+class StepCollator:
+    """The samples of a step as a list of batches of at most `batch_size`; an empty list where there are none."""
+
+    def __init__(self, batch_size: int):
+        self.batch_size, self.collate = batch_size, Collator()
+
+    def __call__(self, samples: list[dict]) -> list[dict]:
+        starts = range(0, len(samples), self.batch_size)
+        return [self.collate(samples[start : start + self.batch_size]) for start in starts]
 
 
 class EpochOrder(Sampler):
@@ -143,6 +157,106 @@ class EpochOrder(Sampler):
         return len(self.order)
 
 
-def loader(dataset: DetectionDataset, batch_size: int, workers: int = 0, order: Sampler | None = None) -> DataLoader:
-    """Batches of a data set, in the file's order or in the given one."""
-    return DataLoader(dataset, batch_size=batch_size, sampler=order, num_workers=workers, collate_fn=Collator())
+class StepBatches(Sampler):
+    """For each step of an epoch, from `start_step` on, the indices of the images that one of `ranks` processes takes.
+
+    The steps cut the EpochOrder into pieces of `images_per_step`, of which process `rank` takes every ranks-th image.
+    So all processes together see the images that one would see alone. In the last, shorter step a process may have
+    fewer images than the others, or none: then its list is empty, so that all have the same number of steps.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        seed: int,
+        epoch: int,
+        images_per_step: int,
+        start_step: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
+        order = EpochOrder(length, seed, epoch).order
+        starts = range(start_step * images_per_step, length, images_per_step)
+        self.steps = [order[start : start + images_per_step][rank::ranks] for start in starts]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+class _Loader(DataLoader):
+    """A DataLoader that says what a reading process met as that process would have said it."""
+
+    def __init__(self, dataset: Dataset, workers: int, prefetch: int = 2, **how):
+        super().__init__(
+            dataset,
+            num_workers=workers,
+            prefetch_factor=prefetch if workers else None,
+            worker_init_fn=_ignore_ctrl_c,
+            generator=torch.Generator(),  # else each epoch would draw from torch's own, which is the caller's
+            **how,
+        )
+
+    def __iter__(self) -> Iterator:
+        try:
+            yield from super().__iter__()
+        except DataError as error:  # torch puts another process's whole traceback before its one sentence
+            said = str(error)
+            if not said.startswith("Caught "):
+                raise
+            raise DataError(said.rpartition(f"{DataError.__name__}: ")[2].strip()) from None
+        except RuntimeError as error:
+            if "DataLoader worker (pid" not in str(error):
+                raise
+            raise DataError(
+                "A process that reads images was ended from outside, most often for want of memory: "
+                "take fewer reading processes, or 0."
+            ) from error
+
+
+def _ignore_ctrl_c(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the training hears it and ends its readers in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def loader(
+    dataset: DetectionDataset,
+    batch_size: int,
+    workers: int = 0,
+    order: Iterable[int] | None = None,
+    pin_memory: bool = False,
+) -> DataLoader:
+    """Batches of a data set: all of it as the file has it, or the indices of `order`; pinned memory suits a GPU."""
+    how = {"batch_size": batch_size, "sampler": order, "collate_fn": Collator(), "pin_memory": pin_memory}
+    return _Loader(dataset, workers, **how)
+
+
+def step_loader(
+    dataset: DetectionDataset,
+    batch_size: int,
+    accumulate: int,
+    epoch: int,
+    start_step: int = 0,
+    workers: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+    pin_memory: bool = False,
+    seed: int | None = None,
+) -> DataLoader:
+    """For each step of an epoch, from `start_step` on, this process's share as a list of batches; it may be empty.
+
+    A step has `batch_size` × `accumulate` × `ranks` images, of which every process gets at most `accumulate` batches.
+    `seed` of the order is the data set's own if not given.
+    """
+    seed = dataset.seed if seed is None else seed
+    steps = StepBatches(len(dataset), seed, epoch, batch_size * accumulate * ranks, start_step, rank, ranks)
+    return _Loader(
+        dataset,
+        workers,
+        prefetch=2 if accumulate == 1 else 1,  # steps that wait in memory, for each reading process
+        batch_sampler=steps,
+        collate_fn=StepCollator(batch_size),
+        pin_memory=pin_memory,
+    )

@@ -1,29 +1,46 @@
-"""DETR: load it, give it a head for the chosen classes, sort its parameters into groups, let it detect.
+"""DETR: load it, give it a head for the chosen classes, sort its parameters into groups, save it.
 
-In: a checkpoint folder, a name on the Hugging Face hub, or "random". Out: transformers' DetrForObjectDetection with N+1
-class outputs, and `Detections`. Losses and matcher are transformers' own.
+In: a checkpoint folder, a name on the Hugging Face hub, or "random". Out: a model of transformers – DETR, Conditional
+DETR or Deformable DETR – whose class outputs are the chosen classes'.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, DetrConfig, DetrForObjectDetection, ResNetConfig
+from transformers import (
+    AutoConfig,
+    ConditionalDetrForObjectDetection,
+    DeformableDetrForObjectDetection,
+    DetrConfig,
+    DetrForObjectDetection,
+    PreTrainedModel,
+    ResNetConfig,
+)
 
-from core import ModelError, RunError
-from core.boxes import Detections, cxcywh_normalized_to_xyxy
+from core import ModelError
 from core.config import RANDOM_MODEL, TrainConfig
 from core.labels import LabelMap
+from core.padding import PaddingGuard
+from core.pretrained import class_rows, find_model, where_a_copy_belongs
 
 LABEL_MAP_FILE = "label_map.json"
-DOWNLOADS = Path("checkpoints")  # where a copy of a hub model is looked for, as checkpoints/<owner>/<name>
-LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
+FAMILIES = {
+    "detr": DetrForObjectDetection,
+    "conditional_detr": ConditionalDetrForObjectDetection,
+    "deformable_detr": DeformableDetrForObjectDetection,
+}
+FIRST_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid: RetinaNet's prior, as Deformable DETR has it
+HEADS = ("class_labels_classifier", "bbox_predictor", "class_embed", "bbox_embed")
+STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
+SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,7 @@ class Head:
     fresh: tuple[str, ...]
 
 
-def small_detr(label_map: LabelMap) -> DetrForObjectDetection:
+def small_detr(label_map: LabelMap, dropout: float = 0.0) -> DetrForObjectDetection:
     """A small DETR with random weights: 1.9 M parameters, stride-16 features, 30 queries; for 256-pixel pictures.
 
     Its norms are frozen, as in every DETR, so it learns slowly from nothing: see checkpoints/make_starter.py.
@@ -43,44 +60,66 @@ def small_detr(label_map: LabelMap) -> DetrForObjectDetection:
         embedding_size=32, hidden_sizes=[32, 64, 128], depths=[1, 1, 2], layer_type="basic", out_features=["stage3"]
     )
     config = DetrConfig(
-        backbone_config=backbone, use_timm_backbone=False, d_model=128, num_queries=30, dropout=0.0,
+        backbone_config=backbone, use_timm_backbone=False, d_model=128, num_queries=30, dropout=dropout,
         encoder_layers=2, encoder_ffn_dim=512, encoder_attention_heads=4,
         decoder_layers=3, decoder_ffn_dim=512, decoder_attention_heads=4,
         num_labels=len(label_map), id2label=label_map.id2label, label2id=label_map.label2id, auxiliary_loss=True,
     )  # fmt: skip
-    return DetrForObjectDetection(config)
+    return _ready(DetrForObjectDetection(config))
 
 
-def load_model(spec: str, label_map: LabelMap) -> tuple[DetrForObjectDetection, Head]:
+def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> tuple[PreTrainedModel, Head]:
     """The model named by `spec` with a head for the classes of `label_map`; fresh rows come from torch's generator.
 
-    Raises ModelError if it cannot be found, reached or read, or is not a DETR.
+    `dropout` replaces the model's own. Raises ModelError if it cannot be found, reached or read, or is no such model.
     """
     if spec == RANDOM_MODEL:
-        return small_detr(label_map), Head((), label_map.names)
-    source = _find(spec)
+        return small_detr(label_map, dropout or 0.0), Head((), label_map.names)
+    source = find_model(spec)
     try:
         config = AutoConfig.from_pretrained(source)
-        if config.model_type != "detr":
-            raise ModelError(f"{spec} is a {config.model_type} model, but only DETR (model type detr) can be used.")
+        if config.model_type not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise ModelError(f"{spec} is a {config.model_type} model, but only these kinds can be used: {known}.")
         config.auxiliary_loss = True  # off in the released configs, on in the published recipe
-        model = DetrForObjectDetection.from_pretrained(source, config=config, use_safetensors=True)
+        if dropout is not None:
+            config.dropout = dropout
+        model = FAMILIES[config.model_type].from_pretrained(source, config=config, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(_why_not(spec, source, error)) from error
-    # training decides about this, from its learning rates
-    model.requires_grad_(True)
-    return model, replace_head(model, label_map)
+    head = replace_head(model, label_map)
+    return _ready(model), head
 
 
-def _find(spec: str) -> str:
-    """The folder that `spec` names, else a downloaded copy under checkpoints/, else the name for the hub."""
-    for folder in (Path(spec), DOWNLOADS / spec):
-        if (folder / "config.json").is_file():
-            return str(folder)
-    is_folder = Path(spec).exists() or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
-    if is_folder:
-        raise ModelError(f"There is no model in the folder {spec}: it should hold config.json and model.safetensors.")
-    return spec
+def _ready(model: PreTrainedModel) -> PreTrainedModel:
+    """As training and evaluation want it.
+
+    Every decoder layer's answer is handed out, padding is hidden from the backbone, and the heads are in float32
+    whatever the rest is in: a coordinate in bfloat16 would be 2 or 3 of 800 pixels off.
+    """
+    model.loss_function = _hand_out
+    PaddingGuard().attach(model)
+    heads = [getattr(model, name) for name in HEADS if hasattr(model, name)]
+    layers = {id(m): m for head in heads for m in (head if isinstance(head, nn.ModuleList) else [head])}
+    for layer in layers.values():  # each once: layers may share a head
+        layer.__class__ = _in_float32(type(layer))
+    return model.requires_grad_(True)  # `parameter_groups` decides about this
+
+
+@cache
+def _in_float32(kind: type[nn.Module]) -> type[nn.Module]:
+    """The module's class, but computing in float32 under autocast too; a class, so that its copies do so as well."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(values.device.type, enabled=False):
+            return kind.forward(self, values.float())
+
+    return type(kind.__name__, (kind,), {"forward": forward})
+
+
+def _hand_out(logits, labels, device, boxes, config, layers_logits=None, layers_boxes=None, **_):
+    """In place of transformers' loss: it computes what the layers say only where it computes losses."""
+    return None, None, (layers_logits, layers_boxes)
 
 
 def _why_not(spec: str, source: str, error: Exception) -> str:
@@ -89,36 +128,58 @@ def _why_not(spec: str, source: str, error: Exception) -> str:
         return f"The model in {source} cannot be read ({first}): copy its folder again."
     return (
         f"The model {spec} is not on this machine and the Hugging Face hub did not give it: check the name and the "
-        f"network, or put a downloaded copy into {DOWNLOADS / spec}/."
+        f"network, or put a downloaded copy into {where_a_copy_belongs(spec)}/."
     )
 
 
-def replace_head(model: DetrForObjectDetection, label_map: LabelMap) -> Head:
-    """Give the model N+1 class outputs; rows of classes it knows by name, and "no object", are copied.
+def replace_head(model: PreTrainedModel, label_map: LabelMap) -> Head:
+    """Give the model outputs for the chosen classes; rows of classes it knows by name, and "no object", are copied.
 
     So that a pretrained model starts where its training ended, and not from nothing (its other classes are dropped).
     """
-    old, known = model.class_labels_classifier, {name: i for i, name in model.config.id2label.items()}
+    known = class_rows(model.config.id2label)
     copied = {i: known[name] for i, name in enumerate(label_map.names) if name in known}
-    new = nn.Linear(old.in_features, len(label_map) + 1)
-    copied_rows = {**copied, label_map.no_object: old.out_features - 1}
-    with torch.no_grad():
-        for row, source in copied_rows.items():
-            new.weight[row] = old.weight[source]
-            new.bias[row] = old.bias[source]
-    model.class_labels_classifier = new
+    if isinstance(model, DeformableDetrForObjectDetection):
+        # one head for all layers, or one a layer: what was one module stays one
+        fresh = {id(old): _new_rows(old, label_map, copied, no_object=False) for old in model.class_embed}
+        model.class_embed = nn.ModuleList(fresh[id(old)] for old in model.class_embed)
+        if model.config.two_stage:
+            model.model.decoder.class_embed = model.class_embed
+    else:
+        softmax = isinstance(model, DetrForObjectDetection)
+        model.class_labels_classifier = _new_rows(model.class_labels_classifier, label_map, copied, softmax)
     model.config.id2label, model.config.label2id = label_map.id2label, label_map.label2id
     model.config.num_labels = len(label_map)
     names = label_map.names
     return Head(tuple(names[i] for i in copied), tuple(n for i, n in enumerate(names) if i not in copied))
 
 
-def parameter_groups(model: DetrForObjectDetection, config: TrainConfig) -> list[dict]:
-    """AdamW's groups: backbone, transformer and head, each with its learning rate, norms and biases without decay.
+def _new_rows(old: nn.Linear, label_map: LabelMap, copied: dict[int, int], no_object: bool) -> nn.Linear:
+    """A class output with row `new` like the old one's row `copied[new]`, the others fresh."""
+    new = nn.Linear(old.in_features, len(label_map) + no_object)
+    if no_object:
+        copied = {**copied, label_map.no_object: old.out_features - 1}
+    else:
+        nn.init.constant_(new.bias, math.log(FIRST_PROBABILITY / (1 - FIRST_PROBABILITY)))
+    with torch.no_grad():
+        for row, source in copied.items():
+            new.weight[row] = old.weight[source]
+            new.bias[row] = old.bias[source]
+    return new
 
-    Every parameter that learns is in exactly one group; a learning rate of 0 freezes its part. Each group has a `name`.
+
+def parameter_groups(model: PreTrainedModel, config: TrainConfig) -> list[dict]:
+    """AdamW's groups: each part with its learning rate, norms and biases without decay.
+
+    Every parameter that learns is in exactly one group; `freeze` and a learning rate of 0 take a part's out. Each group
+    has a `name`: backbone, transformer, offsets (where Deformable DETR looks) or head.
     """
-    rates = {"backbone": config.lr_backbone, "transformer": config.lr, "head": config.lr_head}
+    rates = {
+        "backbone": config.lr_backbone if config.freeze != "backbone" else 0.0,
+        "transformer": config.lr,
+        "offsets": config.lr * SLOW_OFFSETS,
+        "head": config.lr_head,
+    }
     groups = {
         (part, decay): {"params": [], "lr": rates[part], "weight_decay": decay, "name": part}
         for part in rates
@@ -132,7 +193,8 @@ def parameter_groups(model: DetrForObjectDetection, config: TrainConfig) -> list
     }
     for name, parameter in model.named_parameters():
         part = part_of(name)
-        parameter.requires_grad_(rates[part] > 0)
+        frozen = config.freeze == "stem" and part == "backbone" and is_stem(name)
+        parameter.requires_grad_(rates[part] > 0 and not frozen)
         if parameter.requires_grad:
             decay = 0.0 if name in norms or name.endswith("bias") else config.weight_decay
             groups[part, decay]["params"].append(parameter)
@@ -140,80 +202,30 @@ def parameter_groups(model: DetrForObjectDetection, config: TrainConfig) -> list
 
 
 def part_of(parameter_name: str) -> str:
-    """Which part of DETR a parameter belongs to: backbone, transformer or head.
+    """Which part of the model a parameter belongs to: backbone, transformer, offsets or head.
 
     >>> part_of("model.backbone.model.conv1.weight"), part_of("bbox_predictor.layers.0.bias")
     ('backbone', 'head')
     """
     if parameter_name.startswith("model.backbone."):
         return "backbone"
-    return "head" if parameter_name.startswith(("class_labels_classifier.", "bbox_predictor.")) else "transformer"
+    words = parameter_name.split(".")
+    if set(HEADS) & set(words):
+        return "head"
+    return "offsets" if {"reference_points", "sampling_offsets"} & set(words) else "transformer"
 
 
-def forward(model: DetrForObjectDetection, batch: dict, device: torch.device):
-    """The model's output and its losses for one batch of the Collator: (output, {loss, loss_ce, loss_bbox, loss_giou}).
+def is_stem(parameter_name: str) -> bool:
+    """Whether a backbone's parameter is of its first convolution or stage, which DETR's recipe freezes.
 
-    `loss` is DETR's weighted sum over all decoder layers; the other three are the last layer's.
-    Raises RunError, which names the images, if they are not finite numbers.
+    >>> is_stem("model.backbone.model.layer1.0.conv1.weight"), is_stem("model.backbone.model.layer2.0.conv1.weight")
+    (True, False)
     """
-    labels = [{key: value.to(device) for key, value in target.items()} for target in batch["labels"]]
-    cause = None
-    try:
-        output = model(
-            pixel_values=batch["pixel_values"].to(device, memory_format=torch.channels_last),
-            pixel_mask=batch["pixel_mask"].to(device),
-            labels=labels,
-        )
-    except ValueError as error:  # the matcher refuses boxes that are not numbers
-        cause = error
-    if cause or not torch.isfinite(output.loss):
-        raise RunError(
-            f"The model's losses are not finite numbers on the images {batch['image_id']}: its weights are broken, "
-            "start again from an earlier checkpoint with a smaller learning rate."
-        ) from cause
-    return output, {"loss": output.loss, **{name: output.loss_dict[name] for name in LOSSES[1:]}}
+    inner = parameter_name.removeprefix("model.backbone.").removeprefix("conv_encoder.").removeprefix("model.")
+    return inner.startswith(STEM)
 
 
-@torch.no_grad()
-def to_detections(logits: torch.Tensor, boxes: torch.Tensor, batch: dict) -> Detections:
-    """DETR's answer as Detections, one row per query: its best class, but never "no object", and that class's score.
-
-    logits (B, Q, N+1), boxes (B, Q, 4) normalised cxcywh
-    (transformers, DetrImageProcessor.post_process_object_detection, at threshold 0).
-    """
-    scores, labels = logits.float().softmax(-1)[..., :-1].max(-1)  # (B, Q)
-    scores, labels, boxes = scores.cpu().numpy(), labels.cpu().numpy(), boxes.float().cpu().numpy()
-    queries = range(scores.shape[1])
-    return Detections.concat(
-        Detections(
-            image_id=[image_id] * len(queries),
-            query=queries,
-            label=labels[row],
-            score=scores[row],
-            boxes=cxcywh_normalized_to_xyxy(boxes[row], batch["size"][row]),
-        )
-        for row, image_id in enumerate(batch["image_id"])
-    )
-
-
-def detect(
-    model: DetrForObjectDetection, batches: Iterable[dict], device: torch.device
-) -> Iterator[tuple[Detections, dict[str, float]]]:
-    """Run the model over batches: for each its Detections at all scores, and its validation losses.
-
-    The model is left in the mode (training or not) in which it was.
-    """
-    for batch in batches:
-        was_training = model.training
-        model.eval()
-        with torch.inference_mode():
-            output, losses = forward(model, batch, device)
-            found = to_detections(output.logits, output.pred_boxes, batch)
-        model.train(was_training)
-        yield found, {name: float(value) for name, value in losses.items()}
-
-
-def save_model(model: DetrForObjectDetection, label_map: LabelMap, folder: Path) -> None:
+def save_model(model: PreTrainedModel, label_map: LabelMap, folder: Path) -> None:
     """The model as a `save_pretrained` folder (safetensors), with its label map beside it."""
     model.save_pretrained(folder)
     (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1))

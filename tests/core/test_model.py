@@ -2,33 +2,28 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
-from transformers import DetrForObjectDetection, DetrImageProcessorPil
-from transformers.models.detr.modeling_detr import DetrObjectDetectionOutput
+from torch import nn
+from transformers import DetrForObjectDetection
 
 from core import ModelError
-from core.boxes import Detections
 from core.coco import read_split
 from core.config import TrainConfig
-from core.data import Collator, DetectionDataset, loader
+from core.data import DetectionDataset, loader
 from core.labels import COCO_TEN, LabelMap
-from core.model import detect, forward, load_model, parameter_groups, read_label_map, save_model, small_detr
-
-CPU = torch.device("cpu")
-TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
+from core.model import FAMILIES, load_model, parameter_groups, part_of, read_label_map, save_model, small_detr
+from tests.core.families import TEN, released
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A small DETR that was released with 91 labels, as facebook/detr-resnet-50 is: index = COCO category id."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("model") / "released"
-    names = {i: "N/A" for i in range(91)} | {i: name for name, i in COCO_TEN.items()}
-    many = LabelMap(tuple(f"{name} {i}" if name == "N/A" else name for i, name in names.items()), tuple(range(91)))
-    save_model(small_detr(many), many, folder)
-    return folder
+    return released("detr", tmp_path_factory.mktemp("model") / "released")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def any_saved(request, tmp_path_factory):
+    return released(request.param, tmp_path_factory.mktemp("model") / request.param)
 
 
 @pytest.fixture
@@ -43,92 +38,97 @@ def test_known_classes_are_copied_by_name_and_unknown_ones_begin_fresh(saved):
     model, head = load_model(str(saved), labels)
     assert (head.copied, head.fresh) == (("dog", "person"), ("scooter",))
     old, new = released.class_labels_classifier, model.class_labels_classifier
-    assert new.weight.shape == (4, 128)
+    assert new.weight.shape == (4, 32)
     for row, source in ((0, 18), (2, 1), (3, 91)):  # the last: "no object"
         assert torch.equal(new.weight[row], old.weight[source]) and new.bias[row] == old.bias[source]
     assert model.config.num_labels == 3 and model.config.id2label[1] == "scooter"
     assert model.config.auxiliary_loss
 
 
-def test_copied_classes_keep_the_order_of_their_logits_for_every_query(saved, batch):
-    released = DetrForObjectDetection.from_pretrained(saved).eval()
-    model, _ = load_model(str(saved), TEN)
+def test_copied_classes_keep_their_logits_for_every_query(any_saved, batch):
+    model, head = load_model(str(any_saved), TEN)
+    assert head.copied == TEN.names
+    released = FAMILIES[model.config.model_type].from_pretrained(any_saved).eval()
     with torch.no_grad():
         inputs = {key: batch[key] for key in ("pixel_values", "pixel_mask")}
         before, after = released(**inputs).logits, model.eval()(**inputs).logits
-    columns = [COCO_TEN[name] for name in TEN.names] + [91]
+    softmax = model.config.model_type == "detr"
+    columns = [COCO_TEN[name] for name in TEN.names] + [91] * softmax
     torch.testing.assert_close(after, before[..., columns])
+    assert torch.equal(after[..., :10].argsort(-1), before[..., columns[:10]].argsort(-1))
 
 
-def test_every_parameter_is_in_exactly_one_group():
-    model = small_detr(TEN)
-    groups = parameter_groups(model, TrainConfig(lr=1.0, lr_backbone=0.5, lr_head=0.25))
+def test_a_fresh_class_of_a_sigmoid_head_begins_improbable(tmp_path):
+    folder = released("conditional_detr", tmp_path / "model")
+    model, head = load_model(str(folder), LabelMap(("dog", "scooter"), (18, 200)))
+    assert head.fresh == ("scooter",)
+    assert model.class_labels_classifier.bias[1].sigmoid().item() == pytest.approx(0.01)
+
+
+def test_a_model_that_is_saved_and_loaded_again_says_the_same(any_saved, batch, tmp_path):
+    model, _ = load_model(str(any_saved), TEN)
+    save_model(model, TEN, tmp_path)
+    again, head = load_model(str(tmp_path), TEN)
+    assert head.fresh == ()
+    inputs = {key: batch[key] for key in ("pixel_values", "pixel_mask")}
+    with torch.no_grad():
+        first, second = model.eval()(**inputs), again.eval()(**inputs)
+    torch.testing.assert_close(first.logits, second.logits)
+    torch.testing.assert_close(first.pred_boxes, second.pred_boxes)
+
+
+def test_dropout_is_the_settings_not_the_models(saved):
+    model, _ = load_model(str(saved), TEN, dropout=0.25)
+    assert model.config.dropout == 0.25
+    assert {m.dropout for m in model.modules() if hasattr(m, "dropout") and isinstance(m.dropout, float)} >= {0.25}
+
+
+def test_every_parameter_is_in_exactly_one_group(any_saved):
+    model, _ = load_model(str(any_saved), TEN)
+    groups = parameter_groups(model, TrainConfig(lr=0.4, lr_backbone=0.5, lr_head=0.25, freeze="none"))
     ours = [id(p) for group in groups for p in group["params"]]
     assert sorted(ours) == sorted(id(p) for p in model.parameters())
     rate = {id(p): group["lr"] for group in groups for p in group["params"]}
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    rates = {"backbone": 0.5, "transformer": 0.4, "offsets": pytest.approx(0.04), "head": 0.25}
+    norms = {id(p) for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.GroupNorm)) for p in m.parameters()}
     for name, parameter in model.named_parameters():
-        expected = 0.5 if "backbone" in name else 0.25 if "classifier" in name or "predictor" in name else 1.0
-        assert rate[id(parameter)] == expected, name
-        assert (decay[id(parameter)] == 0) == (name.endswith("bias") or "norm" in name), name
+        assert rate[id(parameter)] == rates[part_of(name)], name
+        assert (decay[id(parameter)] == 0) == (name.endswith("bias") or id(parameter) in norms), name
+    of_head = {part_of(name) for name, _ in model.named_parameters() if "class" in name or "bbox" in name}
+    assert of_head == {"head"}
 
 
-def test_a_rate_of_zero_freezes_its_part():
+@pytest.mark.parametrize("changes", [{"lr_backbone": 0.0, "freeze": "none"}, {"freeze": "backbone"}])
+def test_a_rate_of_zero_and_freezing_take_the_backbone_out(changes):
     model = small_detr(TEN)
-    groups = parameter_groups(model, TrainConfig(lr_backbone=0.0))
+    groups = parameter_groups(model, TrainConfig(**changes))
     assert {group["name"] for group in groups} == {"transformer", "head"}
     assert not any(p.requires_grad for n, p in model.named_parameters() if "backbone" in n)
 
 
-def test_detections_are_those_of_transformers_own_post_processing(batch):
-    torch.manual_seed(1)
-    logits, boxes = torch.randn(4, 30, 11), torch.rand(4, 30, 4)
-
-    class Fixed(torch.nn.Module):
-        def forward(self, **_):
-            zero = torch.tensor(0.0)
-            losses = {"loss_ce": zero, "loss_bbox": zero, "loss_giou": zero}
-            return DetrObjectDetectionOutput(loss=zero, loss_dict=losses, logits=logits, pred_boxes=boxes)
-
-    found, _ = next(detect(Fixed(), [batch], CPU))
-    sizes = [(height, width) for width, height in batch["size"]]
-    output = DetrObjectDetectionOutput(logits=logits, pred_boxes=boxes)
-    theirs = DetrImageProcessorPil().post_process_object_detection(output, threshold=-1.0, target_sizes=sizes)
-    for image_id, expected in zip(batch["image_id"], theirs, strict=True):
-        ours = found[found.image_id == image_id]
-        np.testing.assert_allclose(ours.score, expected["scores"], atol=1e-6)
-        np.testing.assert_array_equal(ours.label, expected["labels"])
-        np.testing.assert_allclose(ours.boxes, expected["boxes"], atol=1e-3)
+def test_freezing_the_stem_leaves_the_later_stages_learning():
+    model = small_detr(TEN)
+    parameter_groups(model, TrainConfig(freeze="stem"))
+    learns = {name: p.requires_grad for name, p in model.named_parameters() if part_of(name) == "backbone"}
+    assert not any(on for name, on in learns.items() if "embedder" in name or "stages.0" in name)
+    assert all(on for name, on in learns.items() if "stages.1" in name or "stages.2" in name)
+    assert any("stages.0" in name for name in learns)
 
 
-def test_a_batch_without_any_object_has_finite_losses(batch):
-    for labels in batch["labels"]:
-        labels["class_labels"], labels["boxes"] = labels["class_labels"][:0], labels["boxes"][:0]
-    _, losses = forward(small_detr(TEN), batch, CPU)
-    assert all(torch.isfinite(value) for value in losses.values())
-    assert losses["loss_bbox"] == 0
+def test_the_stem_of_a_timm_backbone_is_its_first_convolution_and_layer(tmp_path):
+    model, _ = load_model(str(released("detr", tmp_path / "timm", timm=True)), TEN)
+    parameter_groups(model, TrainConfig(freeze="stem"))
+    backbone = {name: p.requires_grad for name, p in model.named_parameters() if part_of(name) == "backbone"}
+    frozen = {name.split(".")[3] for name, on in backbone.items() if not on}
+    assert frozen == {"conv1", "layer1"} | {"bn1"} & frozen
+    assert {name.split(".")[3] for name, on in backbone.items() if on} == {"layer2", "layer3", "layer4"}
 
 
-def test_no_batches_give_no_detections():
-    assert len(Detections.concat(found for found, _ in detect(small_detr(TEN), [], CPU))) == 0
-
-
-def test_detecting_leaves_the_model_in_training(batch):
-    model = small_detr(TEN).train()
-    list(detect(model, [batch], CPU))
-    assert model.training
-
-
-def test_one_class_is_enough(street):
-    split = read_split(street, "val")
-    one = split.label_map(["person"])
-    data = DetectionDataset(split, one, 72, 96)
-    found, losses = next(detect(small_detr(one), [Collator()([data[0]])], CPU))
-    assert set(found.label.tolist()) == {0} and np.isfinite(losses["loss"])
-
-
-def test_a_saved_model_says_its_label_map(saved):
-    assert read_label_map(saved).to_labels([18]).tolist() == [18]
+def test_a_saved_model_says_its_label_map(saved, tmp_path):
+    model, _ = load_model(str(saved), TEN)
+    save_model(model, TEN, tmp_path)
+    assert read_label_map(tmp_path).to_labels([18]).tolist() == [8]
     with pytest.raises(ModelError, match="holds no label_map.json"):
         read_label_map(saved.parent)
 
@@ -149,7 +149,7 @@ def test_a_damaged_model_is_named(saved, tmp_path):
 
 def test_another_kind_of_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(ModelError, match="is a bert model, but only DETR"):
+    with pytest.raises(ModelError, match="is a bert model, but only these kinds can be used: detr, conditional_detr"):
         load_model(str(tmp_path), TEN)
 
 

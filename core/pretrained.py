@@ -1,0 +1,112 @@
+"""Where a model comes from, and which classes it knows, found out without torch so that a page can say so.
+
+In: a checkpoint folder, a name on the Hugging Face hub, or "random", as `TrainConfig.model` names it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from core import ModelError
+from core.config import RANDOM_MODEL
+
+DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
+CONFIG = "config.json"
+
+# Published checkpoints that can be trained further; all of them know COCO's 80 classes.
+KNOWN_MODELS = (
+    "facebook/detr-resnet-50",
+    "facebook/detr-resnet-101",
+    "facebook/detr-resnet-50-dc5",
+    "facebook/detr-resnet-101-dc5",
+    "microsoft/conditional-detr-resnet-50",
+    "SenseTime/deformable-detr",
+)
+COCO_CLASSES = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
+    "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
+    "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
+    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
+    "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
+    "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink",
+    "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
+)  # fmt: skip
+
+# What stands in a config's id2label where no class is meant: COCO's gaps, and transformers' own numbering.
+PLACEHOLDER = re.compile(r"\s*(n/a|label_\d+)?\s*", re.IGNORECASE)
+
+
+def find_model(spec: str, base: Path = Path()) -> str:
+    """The folder that `spec` names, else a downloaded copy under checkpoints/, else the name for the hub.
+
+    Relative folders are looked for from `base`. Raises ModelError for a folder in which there is no model.
+    """
+    for folder in (base / spec, base / where_a_copy_belongs(spec)):
+        if (folder / CONFIG).is_file():
+            return str(folder)
+    is_folder = (base / spec).exists() or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
+    if is_folder:
+        raise ModelError(f"There is no model in the folder {spec}: it should hold config.json and model.safetensors.")
+    return spec
+
+
+def where_a_copy_belongs(spec: str) -> Path:
+    """The folder in which a downloaded copy of a hub model is looked for, from where DETR Lab is run."""
+    return DOWNLOADS / spec
+
+
+def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
+    """The names of the classes that the model knows, in its order; None if it is not on this machine yet.
+
+    Read from its config.json: in its folder, or in the cache of the Hugging Face hub; the network is not touched.
+    Raises ModelError if the folder holds no model, or its config.json cannot be read.
+    """
+    if spec == RANDOM_MODEL:
+        return ()
+    source = find_model(spec, base)
+    path = Path(source) / CONFIG if Path(source).is_dir() else _in_cache(source)
+    if path is None:
+        return None
+    try:
+        id2label = json.loads(path.read_text(encoding="utf-8")).get("id2label") or {}
+        return tuple(class_rows({int(row): str(name) for row, name in id2label.items()}))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ModelError(f"The model in {path.parent} cannot be read ({error}): copy its folder again.") from error
+
+
+def class_rows(id2label: dict[int, str]) -> dict[str, int]:
+    """Name to row of a classification head, in the order of rows, without placeholders; the first of two rows counts.
+
+    >>> class_rows({0: "N/A", 1: "person", 2: "LABEL_2", 3: "car"})
+    {'person': 1, 'car': 3}
+    """
+    rows: dict[str, int] = {}
+    for row in sorted(id2label):
+        if not PLACEHOLDER.fullmatch(id2label[row]):
+            rows.setdefault(id2label[row], row)
+    return rows
+
+
+def copied_and_fresh(names: Iterable[str], known: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the classes `names`: those that a model which knows `known` keeps by name, and those that start fresh.
+
+    >>> copied_and_fresh(["car", "scooter"], ["person", "car"])
+    (('car',), ('scooter',))
+    """
+    known, names = set(known), tuple(names)
+    return tuple(n for n in names if n in known), tuple(n for n in names if n not in known)
+
+
+def _in_cache(name: str) -> Path | None:
+    """The config.json of a model that was downloaded from the hub before."""
+    from huggingface_hub import try_to_load_from_cache  # half a second, for whoever asks about a hub's name only
+
+    try:
+        found = try_to_load_from_cache(name, CONFIG)
+    except ValueError:  # no name that the hub could have
+        return None
+    return Path(found) if isinstance(found, str) else None  # else not there, or known not to exist

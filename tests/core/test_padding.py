@@ -1,0 +1,58 @@
+"""An image gives the same result alone and in a batch that pads it."""
+
+import pytest
+import torch
+
+from core.data import Collator
+from core.detect import forward
+from core.model import FAMILIES, load_model, small_detr
+from tests.core.families import TEN, released
+
+CPU = torch.device("cpu")
+SIZES = [(96, 64), (64, 96), (50, 71), (33, 120)]  # height, width
+
+
+@pytest.fixture
+def samples():
+    random = torch.Generator().manual_seed(0)
+    nothing = {"class_labels": torch.zeros(0, dtype=torch.int64), "boxes": torch.zeros(0, 4)}
+    return [
+        {"pixel_values": torch.randn(3, h, w, generator=random), "labels": nothing, "image_id": i, "size": (w, h)}
+        for i, (h, w) in enumerate(SIZES)
+    ]
+
+
+def answers(model, samples):
+    with torch.no_grad():
+        return forward(model, Collator()(samples), CPU)
+
+
+@pytest.mark.parametrize("backbone", ["transformers", "timm"])
+@pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
+def test_padding_does_not_change_the_result_of_an_image(samples, kind, backbone, tmp_path):
+    model, _ = load_model(str(released(kind, tmp_path, timm=backbone == "timm")), TEN)
+    model.eval()
+    together = answers(model, samples)
+    for i, sample in enumerate(samples):
+        alone = answers(model, [sample])
+        torch.testing.assert_close(together.logits[:, i], alone.logits[:, 0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(together.boxes[:, i], alone.boxes[:, 0], atol=1e-5, rtol=1e-4)
+
+
+def test_without_the_guard_padding_would_leak(samples, monkeypatch):
+    """Else the test above would hold nothing."""
+    monkeypatch.setattr("core.padding.PaddingGuard._hide", lambda *_: None)
+    torch.manual_seed(0)
+    model = small_detr(TEN).eval()
+    difference = answers(model, samples).logits[:, 3] - answers(model, samples[3:]).logits[:, 0]
+    assert difference.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_images_of_one_size_need_no_mask(samples, kind, tmp_path):
+    model, _ = load_model(str(released(kind, tmp_path)), TEN)
+    model.eval()
+    same = [{**sample, "pixel_values": samples[0]["pixel_values"] * (i + 1)} for i, sample in enumerate(samples)]
+    assert not Collator()(same)["padded"]
+    torch.testing.assert_close(answers(model, same).logits[:, 1], answers(model, same[1:2]).logits[:, 0],
+                               atol=1e-4, rtol=1e-4)  # fmt: skip
