@@ -6,17 +6,23 @@ the process that trains; whoever watches reads the store.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
+from dataclasses import asdict
 from pathlib import Path
 
+from core.config import TrainConfig
+from core.doctor import Doctor
 from core.errors import detection_table
-from core.progress import Progress
+from core.progress import LEVELS, Progress, Remark
 from core.runs import RunStore
 from core.table import write_table
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
+TRAINING_RULES = ("batch_halved", "step_skipped", "stopped_early")  # said by the training itself, so kept for good
+DOCTOR_SECONDS = 5  # between two looks at a live run, besides those after its evaluations
 
 
 class Recorder:
@@ -29,6 +35,9 @@ class Recorder:
         self.store, self.run = store, store.get(run_id)
         self._events: _EventFile | None = None
         self._has_labels = self.run.label_map is not None
+        self._doctor = Doctor(TrainConfig.from_dict(self.run.config))
+        self._said = {r["rule"]: Remark(**r) for r in self.run.remarks if r["rule"] in TRAINING_RULES}
+        self._examined = time.monotonic()
 
     def __enter__(self) -> Recorder:
         self.store.folder(self.run.id).mkdir(parents=True, exist_ok=True)
@@ -51,8 +60,13 @@ class Recorder:
             self._has_labels = True
         if progress.metrics and not self._events:
             self._begin(progress)
+        if progress.checks:
+            self._preflight(progress)
+        if progress.profile:
+            self._profile(progress)
         if progress.figures:
             self._evaluation(progress)
+        state |= self._remarks(progress)
         self.store.record(self.run.id, progress.step, progress.metrics, state)
         if progress.metrics:
             self._events.add(progress.step, progress.metrics)
@@ -62,7 +76,34 @@ class Recorder:
         # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
         done = progress.figures is not None
         self.store.rewind(self.run.id, progress.step, progress.metrics if done else None)
+        for _, tag, step, value in self.store.metrics_after(self.run.id)[0]:  # of a training that goes on
+            self._doctor.see(step, {tag: value})
         self._events = _EventFile(self.store.folder(self.run.id), purge_from=progress.step + done)
+
+    def _remarks(self, progress: Progress) -> dict:
+        """What is to be said of the run now, if somebody has looked: the training's own words and the doctor's."""
+        self._said |= {remark.rule: remark for remark in progress.remarks}
+        if progress.metrics:
+            self._doctor.see(progress.step, progress.metrics)
+        now = time.monotonic()
+        if not (progress.remarks or progress.figures or (progress.metrics and now - self._examined > DOCTOR_SECONDS)):
+            return {}
+        self._examined = now
+        own = [r for r in self._doctor.remarks() if r.rule not in self._said]
+        remarks = sorted([*self._said.values(), *own], key=lambda remark: LEVELS.index(remark.level))
+        return {"remarks": [remark.to_dict() for remark in remarks]}
+
+    def _preflight(self, progress: Progress) -> None:
+        path = self.store.preflight_path(self.run.id)
+        path.write_text(json.dumps({"checks": [asdict(check) for check in progress.checks]}, indent=1))
+        if progress.picture:
+            progress.picture.save(self.store.preflight_picture(self.run.id))
+
+    def _profile(self, progress: Progress) -> None:
+        found = progress.profile
+        self.store.trace_path(self.run.id).write_bytes(found.trace)
+        table = {"steps": found.steps, "operators": found.operators}
+        self.store.profile_path(self.run.id).write_text(json.dumps(table, indent=1))
 
     def _evaluation(self, progress: Progress) -> None:
         if progress.detections is not None:

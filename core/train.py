@@ -1,4 +1,4 @@
-"""The training loop of DETR: a generator of Progress.
+"""The training of a DETR: a generator of Progress.
 
     for progress in train(config, folder):
         …
@@ -6,85 +6,42 @@
 In: a TrainConfig. Out: Progress after every step and every evaluation, and the checkpoints `last` and `best` (by AP) in
 `folder`. To stop is to stop iterating: `finally` leaves a checkpoint that `train(…, resume=True)` goes on from. There
 are no callbacks: the background thread, the command line and the tests all drive this same generator.
+
+Processes that train together (`ranks.py`) all run it; the first one's Progress counts, and only it writes.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from core import ConfigError, ModelError, RunError
 from core.boxes import Detections
+from core.checkpoint import latest, read_state, save
 from core.coco import CocoSplit, filter_to_classes, read_split
 from core.config import TrainConfig
-from core.data import DetectionDataset, EpochOrder, loader
-from core.evaluate import evaluate
-from core.model import LOSSES, DetrForObjectDetection, detect, forward, load_model, parameter_groups, save_model
-from core.progress import Progress
+from core.data import DetectionDataset, loader, step_loader
+from core.detect import detect
+from core.device import choose_device, gpu_metrics
+from core.draw import draw_batch
+from core.evaluate import CocoFigures, evaluate
+from core.losses import LossSums
+from core.model import load_model
+from core.preflight import check_disk, check_first_batch, check_mapping, check_queries
+from core.profiler import StepProfiler
+from core.progress import Progress, Remark
+from core.ranks import Ranks, Stopped
+from core.step import Stepper, exact, seeded
 
-STATE_FILE = "trainer.pt"
 RECENT = 20  # steps over which speed is measured
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that `auto` means here, or the named one; raises ConfigError if it is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[name]:
-        raise ConfigError(f"The device {name} is not available on this machine: choose auto or cpu.")
-    return torch.device(name)
-
-
-def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
-    """By what the learning rates are multiplied at `step` (from 0) of `steps`."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    if config.schedule == "step":
-        return 0.1 if step >= 0.8 * steps else 1.0
-    if config.schedule == "cosine":
-        done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0
-
-
-class _Generator:
-    """A random state of the training's own, swapped in for torch's while a step runs.
-
-    So that seeding a training does not seed its caller, and a checkpoint can hold the state.
-    """
-
-    def __init__(self, seed: int, device: torch.device):
-        self.cuda = device.type == "cuda"
-        with self.swapped(fresh=True):
-            torch.manual_seed(seed)
-
-    @contextmanager
-    def swapped(self, fresh: bool = False):
-        outside = self._read()
-        if not fresh:
-            self.load(self.state)
-        try:
-            yield
-        finally:
-            self.state = self._read()
-            self.load(outside)
-
-    def _read(self) -> dict:
-        return {"cpu": torch.get_rng_state(), **({"cuda": torch.cuda.get_rng_state()} if self.cuda else {})}
-
-    def load(self, state: dict) -> None:
-        torch.set_rng_state(state["cpu"])
-        if self.cuda:
-            torch.cuda.set_rng_state(state["cuda"])
+COUNTED_SCORE = 0.3  # from which a detection counts as a prediction in val/predicted
+FRESH_WEIGHTS = 2**32  # where a step's number stands: the random numbers of fresh weights
 
 
 class _Training:
@@ -92,87 +49,95 @@ class _Training:
 
     def __init__(self, config: TrainConfig, folder: Path, resume: bool):
         self.config, self.folder = config, folder
-        self.device = choose_device(config.device)
-        self.generator = _Generator(config.seed, self.device)
+        self.ranks = Ranks(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
+        self.device = choose_device(config.device, self.ranks.local_rank)
         train_split, val_split = read_split(config.data, "train"), read_split(config.data, "val")
         self.label_map = train_split.label_map(list(config.classes))
         share = None if config.empty_share == 1 else config.empty_share
         names = list(self.label_map.names)
-        self.train_data = self._dataset(filter_to_classes(train_split, names, share, config.seed), config.flip)
-        self.val_data = self._dataset(filter_to_classes(val_split, names, None), flip=False)
+        self.train_data = self._dataset(filter_to_classes(train_split, names, share, config.seed), config.augment)
+        self.val_data = self._dataset(filter_to_classes(val_split, names, None), "none")
         if not self.train_data or not self.val_data:
             raise ConfigError(f"{config.data} has no image of the chosen classes in train or in val: choose others.")
         self.epoch, self.step, self.best_ap = 0, 0, -1.0
+        self.since_best = 0  # evaluations without a better AP
         self.evaluated: int | None = None  # the last epoch that was evaluated; 0 is the untouched model
-        self.per_epoch = math.ceil(len(self.train_data) / config.batch_size)
+        self.images_per_step = config.batch_size * config.accumulate * self.ranks.count
+        self.per_epoch = math.ceil(len(self.train_data) / self.images_per_step)
         self.steps = self.per_epoch * config.epochs
         self.durations: deque[float] = deque(maxlen=RECENT)
         self.evaluation_seconds = 0.0
-        source = str(latest(folder)) if resume else config.model
-        with self.generator.swapped():
-            self.model = self._load(source)
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, config), lr=config.lr)
-        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        with seeded(config.seed, FRESH_WEIGHTS, device=self.device):
+            model, _ = load_model(str(latest(folder)) if resume else config.model, self.label_map, config.dropout)
+        # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
+        model = model.to(self.device, memory_format=torch.channels_last)
+        self.stepper = Stepper(model, config, self.steps, self.device, self.ranks)
+        self.profiler = StepProfiler(config.profile and self.ranks.leads, self.device)
         if resume:
             self._restore(latest(folder))
 
-    def _dataset(self, split: CocoSplit, flip: bool) -> DetectionDataset:
+    def _dataset(self, split: CocoSplit, augment: str) -> DetectionDataset:
         c = self.config
-        return DetectionDataset(split, self.label_map, c.shortest_edge, c.longest_edge, flip, c.seed)
-
-    def _load(self, source: str) -> DetrForObjectDetection:
-        model, _ = load_model(source, self.label_map)
-        # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
-        return model.to(self.device, memory_format=torch.channels_last)
+        return DetectionDataset(split, self.label_map, c.shortest_edge, c.longest_edge, augment, c.seed)
 
     def progress(self, kind: str, message: str = "", **news) -> Progress:
         per_step = sum(self.durations) / len(self.durations) if self.durations else None
         evaluations = math.ceil((self.config.epochs - (self.evaluated or 0)) / self.config.eval_every)
         return Progress(
             kind, self.epoch, self.config.epochs, self.step, self.steps, message,
-            images_per_second=self.config.batch_size / per_step if per_step else None,
+            images_per_second=self.images_per_step / per_step if per_step else None,
             seconds_left=per_step and per_step * (self.steps - self.step) + evaluations * self.evaluation_seconds,
             label_map=self.label_map, **news,
         )  # fmt: skip
 
-    def one_step(self, batch: dict) -> dict[str, float]:
-        """Forward, backward, clip, update: the metrics of one step."""
-        factor = learning_rate_factor(self.step, self.steps, self.config)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
-        with self.generator.swapped():
-            _, losses = forward(self.model, batch, self.device)
-            losses["loss"].backward()
-        learning = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(learning, self.config.clip or math.inf)
-        if not torch.isfinite(norm):  # before it reaches the weights, so that the last checkpoint stays usable
-            raise RunError(
-                f"The gradient was not a finite number at step {self.step + 1} (images {batch['image_id']}): "
-                "take a smaller learning rate, or look at these images' boxes."
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        values = torch.stack([losses[name].detach().float() for name in LOSSES] + [norm.float()]).tolist()
-        metrics = {f"train/{name}": value for name, value in zip(LOSSES, values, strict=False)}
-        return {**metrics, "train/grad_norm": values[-1], "train/lr": self.config.lr * factor}
+    def _steps(self, start: int):
+        """This process's share of the images of each step of the current epoch, from step `start` of it on."""
+        c = self.config
+        self.train_data.epoch = self.epoch
+        return step_loader(
+            self.train_data, c.batch_size, c.accumulate, self.epoch, start, c.workers, self.ranks.rank,
+            self.ranks.count, pin_memory=self.device.type == "cuda", seed=c.seed,
+        )  # fmt: skip
+
+    def preflight(self) -> Iterator[Progress]:
+        """The checks before the first step; raises RunError with the evidence of the first one that fails."""
+        yield self.progress("preflight", "Pre-flight: reading the first batch")
+        batches = next(iter(self._steps(0)))
+        yield self.progress("preflight", "Pre-flight: checking data, model and disk")
+        model = self.stepper.model
+        checks = (
+            check_disk(self.folder, model, bool(self.config.ema)),
+            check_mapping(self.val_data, self.label_map),
+            check_queries([self.train_data.split, self.val_data.split], self.label_map, model.config.num_queries),
+            check_first_batch(self.stepper, batches),
+        )
+        picture = draw_batch(batches[0], self.label_map.names)
+        yield self.progress("preflight", "Pre-flight done", checks=checks, picture=picture)
+        for check in checks:
+            if not check.ok:
+                raise RunError(f"The pre-flight stopped the training. {check.name}: {check.evidence}")
 
     def one_epoch(self) -> Iterator[Progress]:
         """The rest of the current epoch, a Progress after each step."""
-        config = self.config
-        start = (self.step - self.epoch * self.per_epoch) * config.batch_size
-        self.train_data.epoch = self.epoch
-        order = EpochOrder(len(self.train_data), config.seed, self.epoch, start)
-        self.model.train()
+        start = self.step - self.epoch * self.per_epoch
+        self.stepper.model.train()
+        self.profiler.before()
         begin = time.perf_counter()
-        for batch in loader(self.train_data, config.batch_size, config.workers, order):
-            metrics = self.one_step(batch)
-            now = time.perf_counter()
-            self.durations.append(now - begin)
-            begin = now
-            metrics["train/images_per_second"] = len(batch["image_id"]) / self.durations[-1]
-            yield self.progress("step", metrics=metrics)
-            begin += time.perf_counter() - now  # what the caller does between the steps is not training
+        for batches in self._steps(start):
+            waited = time.perf_counter() - begin
+            self.ranks.go_on()
+            metrics = self.stepper.step(self.step, batches)
+            self.ranks.done()
+            images = min(self.images_per_step, len(self.train_data) - start * self.images_per_step)
+            self.step, start = self.step + 1, start + 1
+            seconds = time.perf_counter() - begin
+            self.durations.append(seconds)
+            metrics |= {"train/images_per_second": images / seconds, "train/wait": waited / seconds}
+            metrics |= gpu_metrics(self.device, ask_driver=self.step % RECENT == 0)
+            remarks, self.stepper.remarks = tuple(self.stepper.remarks), []
+            yield self.progress("step", metrics=metrics, remarks=remarks, profile=self.profiler.after())
+            self.profiler.before()
+            begin = time.perf_counter()  # what the caller does between the steps is not training
         self.epoch += 1
 
     def is_due(self) -> bool:
@@ -183,88 +148,134 @@ class _Training:
 
     def evaluation(self) -> Iterator[Progress]:
         """Evaluate on the validation images; the last Progress carries figures, detections and validation losses."""
-        kind = "epoch" if self.epoch else "baseline"
         begin = time.perf_counter()
-        parts, sums, images = [], dict.fromkeys(LOSSES, 0.0), 0
-        batches = loader(self.val_data, self.config.batch_size, self.config.workers)
-        for detections, losses in detect(self.model, batches, self.device):
-            size = len(set(detections.image_id.tolist()))
-            parts.append(detections)
-            sums = {name: sums[name] + losses[name] * size for name in LOSSES}
-            images += size
-            yield self.progress("evaluating", f"Evaluating image {images} of {len(self.val_data)}")
-        found = Detections.concat(parts)
-        truths = self.val_data.split.to_dict()
-        figures = evaluate(truths, found, self.label_map)
+        parts, losses, images = [], LossSums(self.stepper.recipe), 0
+        own = range(self.ranks.rank, len(self.val_data), self.ranks.count)
+        batches = loader(self.val_data, self.config.batch_size, self.config.workers, list(own))
+        with exact(self.config.deterministic):
+            for found in detect(self.stepper.evaluated, batches, self.device, losses, self.config.precision):
+                parts.append(found)
+                images += len(set(found.image_id.tolist())) * self.ranks.count
+                so_far = min(images, len(self.val_data))
+                yield self.progress("evaluating", f"Evaluating image {so_far} of {len(self.val_data)}")
+        self.ranks.go_on()
+        shares = self.ranks.gather((Detections.concat(parts), losses.sums, losses.norms))
+        figures = self._figures(shares) if self.ranks.leads else None
+        ap = self.ranks.gather(figures and (figures[0].AP or 0.0))[0]
+        self.ranks.done()
         self.evaluation_seconds = time.perf_counter() - begin
         self.evaluated = self.epoch
-        metrics = {f"val/{name}": value / images for name, value in sums.items()}
+        is_best = self.epoch > 0 and ap > self.best_ap
+        self.since_best = 0 if is_best or not self.epoch else self.since_best + 1
+        if is_best:
+            self.best_ap = ap
+            self.save("best")
+        if figures:
+            found, metrics = figures[1:]
+            yield self.progress(
+                "epoch" if self.epoch else "baseline", metrics=metrics, figures=figures[0], detections=found,
+                ground_truth=self.val_data.split.to_dict(), is_best=is_best, remarks=self._about_stopping(),
+            )  # fmt: skip
+
+    def _figures(self, shares: list[tuple]) -> tuple[CocoFigures, Detections, dict[str, float]]:
+        """Of all processes' shares: COCO's figures, the detections in the images' order, and the metrics."""
+        losses = LossSums(self.stepper.recipe)
+        for _, sums, norms in shares:
+            losses.take(sums, norms)
+        found = Detections.concat(share[0] for share in shares)
+        place = {image["id"]: i for i, image in enumerate(self.val_data.split.images)}
+        found = found[sorted(range(len(found)), key=lambda row: place[int(found.image_id[row])])]
+        truths, images = self.val_data.split.to_dict(), len(self.val_data)
+        figures = evaluate(truths, found, self.label_map)
+        metrics = {f"val/{name}": value for name, value in losses.values().items()}
         twelve = {k: v for k, v in figures.to_dict().items() if k != "per_class"}
         metrics |= {f"val/{name}": value for name, value in twelve.items() if value is not None}
         metrics |= {f"val/AP/{name}": value for name, value in figures.per_class.items() if value is not None}
-        is_best = kind == "epoch" and (figures.AP or 0.0) > self.best_ap
-        if is_best:
-            self.best_ap = figures.AP or 0.0
-            self.save("best")
-        news = {"figures": figures, "detections": found, "ground_truth": truths, "is_best": is_best}
-        yield self.progress(kind, metrics=metrics, **news)
+        predicted = Counter(found.label[found.score >= COUNTED_SCORE].tolist())
+        metrics |= {f"val/predicted/{name}": float(predicted[i]) for i, name in enumerate(self.label_map.names)}
+        metrics["val/predicted"] = predicted.total() / images
+        metrics["val/truths"] = sum(not a["iscrowd"] for a in truths["annotations"]) / images
+        return figures, found, metrics
+
+    def is_over(self) -> bool:
+        return self.epoch == self.config.epochs or self._has_stalled()
+
+    def _has_stalled(self) -> bool:
+        return 0 < self.config.early_stopping <= self.since_best
+
+    def _about_stopping(self) -> tuple[Remark, ...]:
+        if not self._has_stalled() or self.epoch == self.config.epochs:
+            return ()
+        return (
+            Remark(
+                "stopped_early",
+                "info",
+                f"Stopped early, after {self.epoch} of {self.config.epochs} epochs",
+                f"AP had not risen for {self.since_best} evaluations, as the setting “Stop early after” asks.",
+                f"Best AP {100 * self.best_ap:.1f}.",
+                "To go on longer, raise “Stop early after” and train again from the best checkpoint.",
+                self.step,
+            ),
+        )
 
     def save(self, name: str) -> None:
-        """Write a checkpoint under a temporary name, then put it in its place: a reader never sees half of one."""
-        final, fresh, old = (self.folder / (name + suffix) for suffix in ("", ".new", ".old"))
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_model(self.model, self.label_map, fresh)
+        """Write the checkpoint `name`, from which this training could go on."""
+        if not self.ranks.leads:
+            return
         state = {
             "epoch": self.epoch, "step": self.step, "best_ap": self.best_ap, "evaluated": self.evaluated,
-            "random": self.generator.state, "optimizer": self.optimizer.state_dict(), "config": self.config.to_dict(),
+            "since_best": self.since_best, "config": self.config.to_dict(), **self.stepper.state(),
         }  # fmt: skip
-        torch.save(state, fresh / STATE_FILE)
-        shutil.rmtree(old, ignore_errors=True)
-        if final.exists():
-            os.replace(final, old)
-        os.replace(fresh, final)
-        shutil.rmtree(old, ignore_errors=True)
+        save(self.folder, name, self.stepper.evaluated, self.label_map, state)
 
     def _restore(self, checkpoint: Path) -> None:
+        state = read_state(checkpoint)
         try:
-            state = torch.load(checkpoint / STATE_FILE, weights_only=True, map_location="cpu")
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise ModelError(f"{checkpoint / STATE_FILE} cannot be read: the training cannot be resumed.") from error
-        self.epoch, self.step, self.best_ap = state["epoch"], state["step"], state["best_ap"]
-        self.evaluated, self.generator.state = state["evaluated"], state["random"]
+            self.stepper.restore(state)
+            for name in ("epoch", "step", "best_ap", "evaluated", "since_best"):
+                setattr(self, name, state[name])
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(
+                f"{checkpoint} was saved by a training with other settings or by another version, so it cannot be "
+                "resumed: train again, starting from it."
+            ) from error
 
-
-def latest(folder: Path) -> Path:
-    """The checkpoint `last`, or the one before it if the machine stopped between its two renames.
-
-    Raises ModelError if there is none.
-    """
-    for name in ("last", "last.old"):
-        if (folder / name / "config.json").is_file():
-            return folder / name
-    raise ModelError(f"{folder} holds no checkpoint: there is nothing to resume or evaluate.")
+    def tidy(self) -> None:
+        """At the end only the checkpoints that are to be kept stay."""
+        dropped = {"best": "last", "last": "best"}.get(self.config.keep)
+        if self.ranks.leads and dropped and (self.folder / self.config.keep).is_dir():
+            shutil.rmtree(self.folder / dropped, ignore_errors=True)
 
 
 def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:
     """Fine-tune as `config` says; checkpoints go to `folder`. With `resume`, go on from `folder`/last.
 
-    Yields Progress; every training evaluates the untouched model before its first step.
-    Raises ConfigError, DataError or ModelError before the first step, DataError when a picture cannot be read.
+    Yields Progress; every training checks itself (`preflight.py`) and evaluates the untouched model before its first
+    step. Raises ConfigError, DataError or ModelError before the first step, RunError if the pre-flight fails, losses
+    are no finite numbers or a checkpoint cannot be written, DataError when a picture cannot be read.
     """
     yield Progress("loading", 0, config.epochs, 0, 0, "Loading model and data")
     training = _Training(config, Path(folder), resume)
-    finished = False
+    finished, began = False, resume
     try:
+        if not resume and training.ranks.leads:
+            yield from training.preflight()
+        began = True
         while not finished:
             if training.is_due():
                 yield from training.evaluation()
             if training.epoch:
                 training.save("last")
-            finished = training.epoch == config.epochs
+            finished = training.is_over()
             if not finished:
                 yield from training.one_epoch()
+        training.tidy()
+    except Stopped:
+        pass
     finally:
+        training.profiler.close()
         if not finished:
-            training.save("last")
+            training.ranks.stop()
+            if began:
+                training.save("last")
+        training.ranks.close()

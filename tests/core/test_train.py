@@ -10,17 +10,21 @@ import pytest
 import torch
 
 from core import ConfigError, DataError, ModelError, RunError
+from core.checkpoint import latest
 from core.coco import read_split
 from core.config import TrainConfig
+from core.evaluate import evaluate
 from core.model import load_model, read_label_map, save_model, small_detr
-from core.train import choose_device, latest, learning_rate_factor, train
+from core.progress import Check
+from core.train import train
+from tests.core.families import released
 
 
 @pytest.fixture(scope="module")
 def config(street):
     return TrainConfig(
         data=str(street), model="random", epochs=2, batch_size=4, lr=1e-3, lr_backbone=1e-4, lr_head=1e-3,
-        shortest_edge=72, longest_edge=96, workers=0, device="cpu", seed=5,
+        shortest_edge=72, longest_edge=96, workers=0, device="cpu", seed=5, freeze="none", dropout=0.1,
     )  # fmt: skip
 
 
@@ -32,9 +36,9 @@ def whole(config, tmp_path_factory):
 
 
 def losses(progress) -> dict[int, dict]:
-    """Step to its metrics, but the speed."""
+    """Step to its metrics, but the speed and what it waited for."""
     return {
-        p.step: {k: v for k, v in p.metrics.items() if k != "train/images_per_second"}
+        p.step: {k: v for k, v in p.metrics.items() if k not in ("train/images_per_second", "train/wait")}
         for p in progress
         if p.kind == "step"
     }
@@ -42,7 +46,7 @@ def losses(progress) -> dict[int, dict]:
 
 def test_the_untouched_model_is_evaluated_first_then_every_epoch(whole):
     progress, _ = whole
-    seen = [(p.kind, p.epoch, p.step) for p in progress if p.kind not in ("evaluating", "loading")]
+    seen = [(p.kind, p.epoch, p.step) for p in progress if p.kind not in ("evaluating", "loading", "preflight")]
     steps = [("step", 0, n) for n in (1, 2, 3)], [("step", 1, n) for n in (4, 5, 6)]
     assert seen == [("baseline", 0, 0), *steps[0], ("epoch", 1, 3), *steps[1], ("epoch", 2, 6)]
 
@@ -56,10 +60,41 @@ def test_an_evaluation_has_every_query_of_every_image(whole, street):
         assert progress.metrics["val/AP"] == progress.figures.AP
 
 
-def test_a_step_reports_losses_gradient_and_rate(whole):
-    for metrics in losses(whole[0]).values():
-        assert set(metrics) == {f"train/{n}" for n in ("loss", "loss_ce", "loss_bbox", "loss_giou", "grad_norm", "lr")}
-        assert all(math.isfinite(value) for value in metrics.values())
+def test_every_figure_of_a_step_is_a_number(whole):
+    for progress in whole[0]:
+        assert all(math.isfinite(value) for value in progress.metrics.values())
+        if progress.kind == "step":
+            assert {"train/loss", "train/grad_norm", "train/lr_backbone", "train/wait"} <= set(progress.metrics)
+            assert 0 <= progress.metrics["train/wait"] <= 1
+
+
+def test_an_evaluation_says_how_much_is_predicted(whole):
+    for progress in (p for p in whole[0] if p.figures):
+        scores, labels = progress.detections.score, progress.detections.label
+        assert progress.metrics["val/predicted"] == (scores >= 0.3).sum() / 6
+        by_class = [progress.metrics[f"val/predicted/{name}"] for name in progress.label_map.names]
+        assert by_class == [((labels == i) & (scores >= 0.3)).sum() for i in range(10)]
+        objects = [a for a in progress.ground_truth["annotations"] if not a["iscrowd"]]
+        assert progress.metrics["val/truths"] == len(objects) / 6
+
+
+def test_the_preflight_comes_first_with_its_checks_and_the_first_batch(whole):
+    kinds = [p.kind for p in whole[0]]
+    assert kinds[:2] == ["loading", "preflight"] and "preflight" not in kinds[kinds.index("evaluating") :]
+    (done,) = [p for p in whole[0] if p.checks]
+    assert [check.name for check in done.checks] == ["Disk", "Mapping", "Queries", "First batch"]
+    assert all(check.ok for check in done.checks) and done.picture.width > 0
+
+
+def test_a_preflight_that_fails_stops_with_its_evidence_and_leaves_no_checkpoint(config, tmp_path, monkeypatch):
+    failing = Check("Mapping", False, "The ground truth has AP 3.0, but should have 100.")
+    monkeypatch.setattr("core.train.check_mapping", lambda *_: failing)
+    seen = []
+    with pytest.raises(RunError, match=r"pre-flight stopped the training. Mapping: The ground truth has AP 3.0"):
+        for progress in train(config, tmp_path):
+            seen.append(progress)
+    assert failing in seen[-1].checks
+    assert not (tmp_path / "last").exists()
 
 
 @pytest.mark.parametrize("stop_at", [("evaluating", 0), ("step", 1), ("step", 3), ("evaluating", 3), ("step", 4)])
@@ -98,10 +133,76 @@ def test_best_is_the_epoch_of_the_highest_ap(config, tmp_path):
     assert (state["epoch"], state["best_ap"]) == (best[-1], aps[best[-1]])
 
 
-def test_the_loss_of_one_batch_falls_when_it_is_seen_again_and_again(config, tmp_path):
-    settings = replace(config, epochs=30, batch_size=12, flip=False, eval_every=30, clip=0.1)
+def test_it_learns(config, tmp_path):
+    settings = replace(config, epochs=30, batch_size=12, augment="none", eval_every=30, clip=0.1)
     seen = losses(train(settings, tmp_path))
     assert seen[30]["train/loss"] < 0.9 * seen[1]["train/loss"]
+
+
+def test_accumulated_batches_are_the_training_with_the_whole_batch(config, tmp_path):
+    settings = replace(config, dropout=0.0)
+    whole = losses(train(settings, tmp_path / "whole"))
+    parts = losses(train(replace(settings, batch_size=2, accumulate=2), tmp_path / "parts"))
+    assert set(parts) == set(whole)
+    for step, metrics in whole.items():
+        assert parts[step] == pytest.approx(metrics, rel=1e-3), step
+
+
+def test_it_stops_early_when_ap_does_not_rise_and_says_so(config, tmp_path, monkeypatch):
+    falling = iter([0.5, 0.4, 0.3, 0.2, 0.1])
+    real = evaluate
+    monkeypatch.setattr("core.train.evaluate", lambda *a: replace(real(*a), AP=next(falling)))
+    progress = list(train(replace(config, epochs=9, early_stopping=2), tmp_path))
+    assert progress[-1].epoch == 3  # 0.4 was the best of a trained model, then two without a better one
+    (remark,) = progress[-1].remarks
+    assert remark.rule == "stopped_early" and "Best AP 40.0" in remark.evidence
+
+
+@pytest.mark.parametrize(
+    "keep, left", [("best and last", {"best", "last"}), ("best", {"best"}), ("last", {"last"})]
+)
+def test_only_the_checkpoints_that_are_to_be_kept_stay(config, tmp_path, keep, left):
+    list(train(replace(config, epochs=1, keep=keep), tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_the_average_is_what_is_evaluated_and_kept_and_a_resume_goes_on_from_both(config, tmp_path):
+    settings = replace(config, ema=0.9)
+    whole, before = list(train(settings, tmp_path / "whole")), []
+    with closing(train(settings, tmp_path / "cut")) as running:
+        for progress in running:
+            before.append(progress)
+            if progress.kind == "step" and progress.step == 4:
+                break
+    after = list(train(settings, tmp_path / "cut", resume=True))
+    assert losses([*before, *after]) == losses(whole)
+    evaluations = [p.metrics for p in [*before, *after] if p.figures]
+    assert evaluations == [p.metrics for p in whole if p.figures]
+    plain = [p.metrics for p in train(config, tmp_path / "plain") if p.figures]
+    assert plain[0] == evaluations[0] and plain[1]["val/loss"] != evaluations[1]["val/loss"]
+
+
+def test_a_profile_is_recorded_once(config, tmp_path):
+    settings = replace(config, epochs=5, eval_every=5, profile=True)
+    (profile,) = [p.profile for p in train(settings, tmp_path) if p.profile]
+    assert profile.steps == 10 and any("conv" in row["name"] for row in profile.operators)
+
+
+@pytest.mark.parametrize("settings", [{"augment": "flip, scale and crop"}, {"precision": "bf16"}, {"freeze": "stem"},
+                                      {"deterministic": True}, {"workers": 2}, {"classes": ("car",)}])  # fmt: skip
+def test_a_training_runs_with(config, tmp_path, settings):
+    progress = list(train(replace(config, epochs=1, **settings), tmp_path))
+    assert progress[-1].kind == "epoch" and len(losses(progress)) >= 1
+
+
+@pytest.mark.parametrize("kind", ["conditional_detr", "deformable_detr"])
+def test_other_detrs_train_too_and_go_on_from_their_own_checkpoint(config, tmp_path, kind):
+    settings = replace(config, model=str(released(kind, tmp_path / "model")), epochs=1)
+    progress = list(train(settings, tmp_path / "run"))
+    assert progress[-1].figures.AP is not None
+    again = list(train(replace(settings, model=str(tmp_path / "run" / "best")), tmp_path / "again"))
+    baseline = next(p for p in again if p.kind == "baseline")
+    assert baseline.figures == progress[-1].figures
 
 
 def test_a_training_leaves_torchs_generator_alone(config, tmp_path):
@@ -121,16 +222,6 @@ def test_the_seed_decides_fresh_weights_whatever_was_drawn_before(config, whole,
     assert first.metrics["train/loss"] == losses(whole[0])[1]["train/loss"]
 
 
-def test_a_checkpoint_that_was_being_replaced_is_found_under_its_old_name(whole, tmp_path):
-    shutil.copytree(whole[1] / "last", tmp_path / "last.old")
-    assert latest(tmp_path) == tmp_path / "last.old"
-
-
-def test_without_a_checkpoint_there_is_nothing_to_resume(config, tmp_path):
-    with pytest.raises(ModelError, match="nothing to resume"):
-        list(train(config, tmp_path, resume=True))
-
-
 def test_a_damaged_trainer_state_is_named(config, whole, tmp_path):
     shutil.copytree(whole[1] / "last", tmp_path / "last")
     (tmp_path / "last" / "trainer.pt").write_bytes(b"half")
@@ -144,7 +235,7 @@ def test_a_loss_that_is_no_number_stops_with_the_images(config, tmp_path):
     with torch.no_grad():
         model.bbox_predictor.layers[0].weight.fill_(math.nan)
     save_model(model, label_map, folder)
-    with pytest.raises(RunError, match=r"not finite numbers on the images \[13, 14"):
+    with pytest.raises(RunError, match=r"First batch: On the images \[.*loss_bbox and loss_giou is not a finite number"):
         list(train(replace(config, model=str(folder)), tmp_path / "out"))
 
 
@@ -166,18 +257,3 @@ def test_a_picture_that_is_gone_ends_the_training_and_keeps_what_it_learned(conf
     with pytest.raises(DataError, match="is missing"):
         list(running)
     assert torch.load(latest(tmp_path / "run") / "trainer.pt", weights_only=True)["step"] == 1
-
-
-def test_learning_rates_rise_hold_and_fall():
-    step = TrainConfig(schedule="step", warmup_steps=4)
-    assert [learning_rate_factor(s, 100, step) for s in (0, 1, 3, 4, 79, 80, 99)] == [0.25, 0.5, 1, 1, 1, 0.1, 0.1]
-    cosine = TrainConfig(schedule="cosine")
-    assert learning_rate_factor(0, 100, cosine) == 1 and learning_rate_factor(99, 100, cosine) < 0.001
-    assert {learning_rate_factor(s, 10, TrainConfig()) for s in range(10)} == {1.0}
-
-
-def test_a_device_that_is_not_there_is_refused():
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    with pytest.raises(ConfigError, match="cuda is not available"):
-        choose_device("cuda")

@@ -1,0 +1,75 @@
+"""Checkpoints of a training: the model as a `save_pretrained` folder, and beside it what the training needs to go on.
+
+    <folder>/last, best      config.json, model.safetensors, label_map.json, trainer.pt
+
+Written under a temporary name, then renamed: a reader never sees half of one. The model in it is the one that is
+evaluated; where that is the average (EMA), the weights themselves are in `trainer.pt`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
+
+from core import ModelError, RunError
+from core.labels import LabelMap
+from core.model import save_model
+
+STATE_FILE = "trainer.pt"
+
+
+def save(folder: Path, name: str, model: PreTrainedModel, label_map: LabelMap, state: dict) -> None:
+    """Write the checkpoint `folder`/`name` in place of the one that is there.
+
+    Raises RunError if the disk does not take it; the one that is there then stays.
+    """
+    final, fresh, old = (folder / (name + suffix) for suffix in ("", ".new", ".old"))
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        save_model(model, label_map, fresh)
+        torch.save(state, fresh / STATE_FILE)
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            os.replace(final, old)
+        os.replace(fresh, final)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise RunError(
+            f"The checkpoint {final} cannot be written ({_reason(error)}): make room on the disk, then resume; the "
+            "checkpoint before it is kept."
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return "the disk is full" if "No space left" in text or "file write failed" in text else text.splitlines()[0][:200]
+
+
+def latest(folder: Path) -> Path:
+    """The checkpoint `last`, or the one before it if the machine stopped between its two renames.
+
+    Raises ModelError if there is none.
+    """
+    for name in ("last", "last.old"):
+        if (folder / name / "config.json").is_file():
+            return folder / name
+    raise ModelError(f"{folder} holds no checkpoint: there is nothing to resume or evaluate.")
+
+
+def read_state(checkpoint: Path) -> dict:
+    """What `save` was given as `state`; raises ModelError if it is missing or damaged."""
+    path = checkpoint / STATE_FILE
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a cut file gives any of six exceptions
+        raise ModelError(
+            f"{path} cannot be read, so this training cannot be resumed: train again, starting from "
+            f"{checkpoint.parent / 'best'} if that is there."
+        ) from error

@@ -1,0 +1,232 @@
+"""One step of a training: forward, matching, backward, clip, update – over as many parts as the batch is cut into.
+
+The parts are forward passes of one process (`accumulate`, or because the GPU's memory did not suffice) and processes of
+their own; the losses and the gradient are in every case those of the whole batch, because `losses.Norms` count it
+before the first part runs.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import PreTrainedModel
+
+from core import ConfigError, RunError
+from core.config import TrainConfig
+from core.detect import NO_ROOM, forward, split_batch
+from core.losses import PARTS, Norms, Recipe, set_losses, total
+from core.model import parameter_groups
+from core.progress import Remark
+from core.ranks import Ranks
+
+MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
+DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder layer
+
+
+def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
+    """By what the learning rates are multiplied at `step` (from 0) of `steps`."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "step":
+        return 0.1 if step >= 0.8 * steps else 1.0
+    if config.schedule == "cosine":
+        done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 1.0
+
+
+@contextmanager
+def seeded(*numbers: int, device: torch.device):
+    """Torch's random numbers, on the CPU and `device`, follow from `numbers`; outside they go on as before.
+
+    So a training does not seed its caller, and a step that is done again, as after a resume, draws the same.
+    """
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def exact(wanted: bool):
+    """With `wanted`, only operations that give the same on every run; outside as before."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if wanted:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+class Stepper:
+    """Model, optimizer and what belongs to them; `step` is one update."""
+
+    def __init__(self, model: PreTrainedModel, config: TrainConfig, steps: int, device: torch.device, ranks: Ranks):
+        self.model, self.config, self.steps = model, config, steps
+        self.device, self.ranks = device, ranks
+        self.recipe = Recipe.of(model.config)
+        groups = parameter_groups(model, config)
+        if not groups:
+            raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr)
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
+        self.largest = config.batch_size  # images of a forward pass; halved where they do not fit
+        self.skipped = 0  # steps in a row
+        self.remarks: list[Remark] = []  # not yet told
+
+    @property
+    def evaluated(self) -> PreTrainedModel:
+        """The model that counts: the average, if there is one."""
+        return self.average.module if self.average else self.model
+
+    def step(self, number: int, batches: list[dict]) -> dict[str, float]:
+        """Step `number` (from 0) on this process's share of its images; returns its metrics.
+
+        Raises RunError if losses or gradient are no finite numbers, unless such steps are to be skipped.
+        """
+        factor = learning_rate_factor(number, self.steps, self.config)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        queries = self.model.config.num_queries
+        own = Norms.of([target for batch in batches for target in batch["labels"]], queries, self.recipe)
+        norms = Norms(*self.ranks.add(own.boxes, own.weights))
+        losses, broken = self._backward(number, batches, norms)
+        self.ranks.sum_gradients(self.learning)
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.config.clip or math.inf)
+        values = self.ranks.add(*torch.cat([losses.flatten(), norm.reshape(1) / self.ranks.count]).tolist())
+        layers, norm = np.array(values[:-1]).reshape(len(PARTS), -1), values[-1]
+        if not np.isfinite(layers).all() or not (math.isfinite(norm) or self.scaler.is_enabled()):
+            return self._left_out(number, layers, broken or [i for batch in batches for i in batch["image_id"]])
+        self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update_parameters(self.model)
+        self.skipped = 0
+        return self._metrics(number, layers, norm, factor)
+
+    def try_out(self, batches: list[dict]) -> tuple[torch.Tensor, float]:
+        """Forward and backward of this process's first batches, without an update: losses (3, L), gradient's norm."""
+        labels = [target for batch in batches for target in batch["labels"]]
+        losses, _ = self._backward(0, batches, Norms.of(labels, self.model.config.num_queries, self.recipe))
+        norms = [p.grad.norm() for p in self.learning if p.grad is not None]
+        gradient = float(torch.stack(norms).norm()) / self.scaler.get_scale()
+        self.optimizer.zero_grad(set_to_none=True)
+        return losses, gradient
+
+    def _backward(self, number: int, batches: list[dict], norms: Norms) -> tuple[torch.Tensor, list]:
+        """The losses by part and layer, (3, L), and the images on which they are not finite; gradients are left.
+
+        A batch for which the GPU's memory does not suffice is cut in halves and tried again.
+        """
+        while True:
+            try:
+                with seeded(self.config.seed, number, self.ranks.rank, device=self.device), self._exact():
+                    return self._parts(batches, norms)
+            except torch.OutOfMemoryError as error:
+                if self.largest == 1:
+                    raise ConfigError(NO_ROOM) from error
+            self._halve(number)
+
+    def _parts(self, batches: list[dict], norms: Norms) -> tuple[torch.Tensor, list]:
+        layers = getattr(self.model.config, "decoder_layers", 1)
+        losses, broken = torch.zeros(len(PARTS), layers, device=self.device), []
+        for batch in batches:
+            for part in split_batch(batch, self.largest):
+                values = set_losses(
+                    forward(self.model, part, self.device, self.config.precision), part["labels"], norms, self.recipe
+                )
+                self.scaler.scale(total(values, self.recipe)).backward()
+                found = torch.stack([values[name].detach() for name in PARTS])
+                if not torch.isfinite(found).all():
+                    broken += part["image_id"]
+                losses += found
+        return losses, broken
+
+    def _exact(self):
+        return exact(self.config.deterministic)
+
+    def _halve(self, number: int) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        before, self.largest = self.largest, max(1, self.largest // 2)
+        self.remarks.append(
+            Remark(
+                "batch_halved",
+                "info",
+                f"The batch is cut into parts of {self.largest}",
+                "A forward pass of the whole batch does not fit into the GPU's memory.",
+                f"Out of memory with {before} images at step {number + 1}; the losses stay those of the whole batch.",
+                f"To save the failed attempt, set batch size {self.largest} and accumulate "
+                f"{self.config.accumulate * math.ceil(self.config.batch_size / self.largest)}.",
+                number + 1,
+            )
+        )
+
+    def _left_out(self, number: int, layers: np.ndarray, images: list) -> dict[str, float]:
+        """A step whose losses or gradient are no finite numbers: its weights stay; stops, or says so and goes on."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.update()
+        self.skipped += 1
+        what = "gradient" if np.isfinite(layers).all() else "loss"
+        named = ", ".join(map(str, images[:12])) + (" …" if len(images) > 12 else "")
+        if self.config.not_finite == "stop" or self.skipped > MOST_SKIPPED:
+            again = f" {self.skipped} times in a row" if self.skipped > 1 else ""
+            raise RunError(
+                f"The {what} was not a finite number{again} at step {number + 1} (images {named}): take a smaller "
+                "learning rate, or look at these images' boxes; the weights before it are kept."
+            )
+        self.remarks.append(
+            Remark(
+                "step_skipped",
+                "critical",
+                f"A {what} was not a finite number",
+                "Too large a learning rate, an overflow in half precision, or boxes without extent.",
+                f"Step {number + 1} was left out, on the images {named}.",
+                "Look at these images' boxes; if it comes again, take a smaller learning rate or precision fp32.",
+                number + 1,
+            )
+        )
+        return {"train/skipped": 1.0}
+
+    def _metrics(self, number: int, layers: np.ndarray, norm: float, factor: float) -> dict[str, float]:
+        weights = np.array([1.0, self.recipe.bbox_weight, self.recipe.giou_weight])
+        metrics = {"train/loss": float(weights @ layers.sum(1))}
+        metrics |= {f"train/{name}": float(layers[i, -1]) for i, name in enumerate(PARTS)}
+        metrics["train/lr"] = self.config.lr * factor
+        if math.isfinite(norm):
+            metrics["train/grad_norm"] = norm
+        for part in ("backbone", "head"):
+            rates = [group["lr"] for group in self.optimizer.param_groups if group["name"] == part]
+            metrics[f"train/lr_{part}"] = rates[0] if rates else 0.0
+        if number % max(1, math.ceil(self.steps / DETAILED_STEPS)) == 0:
+            for i, name in enumerate(PARTS):
+                metrics |= {f"train/{name}/layer{n}": float(v) for n, v in enumerate(layers[i], start=1)}
+        return metrics
+
+    # What a checkpoint keeps
+
+    def state(self) -> dict:
+        weights = self.model.state_dict() if self.average else None
+        averaged = int(self.average.n_averaged) if self.average else 0
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(), "weights": weights,
+                "averaged": averaged}  # fmt: skip
+
+    def restore(self, state: dict) -> None:
+        """Go on from `state()`; the model holds what was evaluated, and becomes the weights themselves again."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average and state["weights"] is not None:
+            self.model.load_state_dict(state["weights"])
+            self.average.n_averaged.fill_(state["averaged"])

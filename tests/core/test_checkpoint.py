@@ -1,0 +1,99 @@
+"""Checkpoints are whole or not there, and a damaged one is a sentence."""
+
+import os
+import shutil
+
+import pytest
+import torch
+
+from core import ModelError, RunError
+from core import checkpoint as module
+from core.checkpoint import latest, read_state, save
+from core.labels import LabelMap
+from core.model import load_model, read_label_map, small_detr
+
+TWO = LabelMap(("car", "dog"), (3, 18))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_detr(TWO)
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    save(tmp_path, "last", model, TWO, {"step": 1})
+    return tmp_path
+
+
+def test_a_checkpoint_holds_model_label_map_and_state(saved, model):
+    assert sorted(path.name for path in saved.iterdir()) == ["last"]
+    assert read_state(saved / "last") == {"step": 1} and read_label_map(saved / "last") == TWO
+    again, _ = load_model(str(saved / "last"), TWO)
+    assert all(torch.equal(v, model.state_dict()[n]) for n, v in again.state_dict().items())
+
+
+def test_a_new_one_takes_the_old_ones_place(saved, model):
+    save(saved, "last", model, TWO, {"step": 2})
+    assert read_state(latest(saved)) == {"step": 2}
+    assert sorted(path.name for path in saved.iterdir()) == ["last"]
+
+
+@pytest.mark.parametrize("failing", ["save_model", "torch.save", "rename"])
+def test_a_full_disk_is_a_sentence_and_keeps_the_checkpoint_before(saved, model, monkeypatch, failing):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    if failing == "rename":
+        monkeypatch.setattr(os, "replace", full)
+    elif failing == "torch.save":
+        monkeypatch.setattr(module.torch, "save", full)
+    else:
+        monkeypatch.setattr(module, "save_model", full)
+    with pytest.raises(RunError, match=r"last cannot be written \(the disk is full|No space left.*resume"):
+        save(saved, "last", model, TWO, {"step": 2})
+    monkeypatch.undo()
+    assert read_state(latest(saved)) == {"step": 1}
+    assert not (saved / "last.new").exists()
+
+
+def test_a_disk_that_fills_up_while_writing_is_the_same_sentence(model, tmp_path):
+    import resource
+    import signal
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))  # the model alone has seven
+    try:
+        with pytest.raises(RunError, match="cannot be written"):
+            save(tmp_path, "last", model, TWO, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_was_being_replaced_is_found_under_its_old_name(saved):
+    (saved / "last").rename(saved / "last.old")
+    assert latest(saved) == saved / "last.old"
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
+    with pytest.raises(ModelError, match="nothing to resume"):
+        latest(tmp_path)
+
+
+@pytest.mark.parametrize("left", [0, 0.3, 0.9])
+@pytest.mark.parametrize("name", ["trainer.pt", "model.safetensors"])
+def test_a_checkpoint_cut_off_is_named(saved, name, left):
+    path = saved / "last" / name
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * left)])
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_state(saved / "last")
+        load_model(str(saved / "last"), TWO)
+
+
+def test_a_state_that_is_missing_is_named(saved):
+    shutil.move(saved / "last" / "trainer.pt", saved / "gone.pt")
+    with pytest.raises(ModelError, match="train again"):
+        read_state(saved / "last")

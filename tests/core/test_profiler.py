@@ -1,0 +1,48 @@
+"""Ten steps are recorded once, as a table and a trace."""
+
+import gzip
+import json
+
+import torch
+
+from core.profiler import FIRST, STEPS, StepProfiler
+
+CPU = torch.device("cpu")
+
+
+def run(profiler, steps):
+    found = []
+    for _ in range(steps):
+        profiler.before()
+        torch.rand(32, 32) @ torch.rand(32, 32)
+        found.append(profiler.after())
+    return found
+
+
+def test_ten_steps_after_the_first_ones_are_recorded():
+    found = run(StepProfiler(True, CPU), FIRST + STEPS + 3)
+    assert [result is not None for result in found] == [False] * (FIRST + STEPS - 1) + [True] + [False] * 3
+    profile = found[FIRST + STEPS - 1]
+    calls = {row["name"]: row["calls"] for row in profile.operators}
+    assert profile.steps == STEPS and calls["aten::mm"] == STEPS
+    costs = [row["cpu_ms"] + row["gpu_ms"] for row in profile.operators]
+    assert costs == sorted(costs, reverse=True) and costs[0] > 0
+    assert "aten::mm" in {event.get("name") for event in json.loads(gzip.decompress(profile.trace))["traceEvents"]}
+
+
+def test_without_being_asked_nothing_is_recorded():
+    assert run(StepProfiler(False, CPU), FIRST + STEPS) == [None] * (FIRST + STEPS)
+
+
+def test_a_training_that_ends_while_it_records_can_be_profiled_again():
+    first = StepProfiler(True, CPU)
+    run(first, FIRST + 2)
+    first.close()
+    first.close()
+    assert run(StepProfiler(True, CPU), FIRST + STEPS)[-1]
+
+
+def test_a_training_that_ends_before_it_records_leaves_nothing():
+    early = StepProfiler(True, CPU)
+    run(early, 1)
+    early.close()
