@@ -21,7 +21,7 @@ from core.runs import RunStore
 from core.table import write_table
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
-TRAINING_RULES = ("batch_halved", "step_skipped", "stopped_early")  # said by the training itself, so kept for good
+TRAINING_RULES = ("batch_halved", "not_finite", "stopped_early")  # said by the training itself, so kept for good
 DOCTOR_SECONDS = 5  # between two looks at a live run, besides those after its evaluations
 
 
@@ -76,8 +76,11 @@ class Recorder:
         # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
         done = progress.figures is not None
         self.store.rewind(self.run.id, progress.step, progress.metrics if done else None)
+        known: dict[int, dict] = {}
         for _, tag, step, value in self.store.metrics_after(self.run.id)[0]:  # of a training that goes on
-            self._doctor.see(step, {tag: value})
+            known.setdefault(step, {})[tag] = value
+        for step, metrics in known.items():
+            self._doctor.see(step, metrics)
         self._events = _EventFile(self.store.folder(self.run.id), purge_from=progress.step + done)
 
     def _remarks(self, progress: Progress) -> dict:

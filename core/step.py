@@ -189,7 +189,7 @@ class Stepper:
             )
         self.remarks.append(
             Remark(
-                "step_skipped",
+                "not_finite",
                 "critical",
                 f"A {what} was not a finite number",
                 "Too large a learning rate, an overflow in half precision, or boxes without extent.",

@@ -21,11 +21,11 @@ def change(config: TrainConfig, name: str, value) -> str:
 
 
 def slower(config: TrainConfig) -> str:
-    """All learning rates that are not 0, by a fifth or less: the transformer's is at most 1e-4 then, DETR's own."""
+    """To set all learning rates that are not 0 to a fifth or less: the transformer's to 1e-4, DETR's own, at most."""
     factor = min(0.2, 1e-4 / config.lr) if config.lr else 0.2
     rates = [name for name in ("lr", "lr_backbone", "lr_head") if getattr(config, name)]
     changes = [change(config, name, float(f"{getattr(config, name) * factor:.1g}")) for name in rates]
-    return "Set " + ", ".join(changes) if changes else "Look at the data: all learning rates are 0 already"
+    return "set " + ", ".join(changes) if changes else "look at the data, for all learning rates are 0 already"
 
 
 def best_checkpoint(config: TrainConfig) -> str:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from core.config import RANDOM_MODEL
 from core.doctor.advice import best_checkpoint, change, named, slower
-from core.doctor.record import Evaluation, Record, mean, points, shown
+from core.doctor.record import Evaluation, Record, deviation, mean, points, shown
 from core.progress import Remark
 
 
@@ -49,37 +49,41 @@ def predicts_nothing(record: Record) -> Remark | None:
         f"{shown(last.predicted)} predictions with a score of at least 0.3 per validation image after epoch "
         f"{last.epoch}, for {shown(last.truths)} objects"
         + (f"; the untouched model made {shown(untouched.predicted)}." if untouched else "."),
-        f"{slower(config)}, and start again from the model." if collapsed else fresh,
+        f"Start again from the model, and {slower(config)}." if collapsed else fresh,
         record.step,
     )
 
 
 def below_baseline(record: Record) -> Remark | None:
-    """AP is at least one point below the untouched model's.
+    """AP is at least one point below the untouched model's in the last two evaluations, or five in the last.
 
-    Same images, so that chance moves it little: single classes of two trainings differ by up to 1.9 points, the mean
-    over classes by less. From 2 points on it is a warning, but after the first evaluation only from 5 on, because a
-    model may dip before it gains.
+    Single classes of two trainings differ by up to 1.9 points by chance, the mean over classes by less, but on some
+    hundred images it wavers by one. From 2 points on, twice, it is a warning; after the first evaluation only from 5
+    on, because a model may dip before it gains.
     """
-    last, untouched = (record.trained or [None])[-1], record.baseline
-    if not (last and untouched and untouched.AP - last.AP >= 0.01):
+    last, untouched, best = (record.trained or [None])[-1], record.baseline, _best(record.trained)
+    if not (last and untouched and best):
         return None
     lost = untouched.AP - last.AP
-    best = _best(record.trained)
+    twice = min(untouched.AP - e.AP for e in record.trained[-2:])
+    if not (lost >= 0.05 or lost >= twice >= 0.01):
+        return None
     rises = untouched.loss > 0 and last.loss > 1.1 * untouched.loss
     worse = f"; val/loss rose from {shown(untouched.loss)} to {shown(last.loss)}" if rises else ""
     held = f"{best_checkpoint(record.config)} ({best.result}). " if best.AP > untouched.AP else ""
-    early = "It may come back with the next epochs; if not: " if len(record.trained) == 1 else ""
+    early = len(record.trained) == 1
     return Remark(
         "below_baseline",
-        "warning" if lost >= (0.05 if early else 0.02) else "info",
+        "warning" if lost >= 0.05 or (twice >= 0.02 and not early) else "info",
         "Worse than the untouched model",
         "The training has taken away more than it has given: mostly its rates are too high"
         + (
             ", as the loss says too." if rises else ", or its data too few or too different from the validation images."
         ),
         f"{last.result}, {points(untouched.AP)} untouched: {100 * lost:.1f} points lower{worse}.",
-        f"{held}{early}{slower(record.config)}.",
+        f"{held}It may come back with the next epochs; if not: {slower(record.config)}."
+        if early
+        else f"{held}For the next run: {slower(record.config)}.",
         record.step,
     )
 
@@ -114,10 +118,10 @@ def ap_near_zero(record: Record) -> Remark | None:
 
 
 def overfitting(record: Record) -> Remark | None:
-    """Validation loss is 5 % above its minimum, three evaluations and more later, while train/loss has fallen further.
+    """Validation loss is 5 % above its minimum, three evaluations and more later, while train/loss has fallen by 5 %.
 
-    In the mean of three evaluations, and by at least twice what it scatters from one to the next: less than 2 % in
-    healthy runs, but 5 % at three times the demo's rate. The loss is not what counts (xingyizhou/CenterNet#163): while
+    Both in the mean of three evaluations, and the rise is at least three times what single ones scatter: 1 % in healthy
+    runs, but 5 % at three times the demo's rate. The loss is not what counts (xingyizhou/CenterNet#163): while
     AP rises (its best is one of the last three, and a point above that of the minimum), this is information.
     """
     known = [e for e in record.trained if e.loss == e.loss]
@@ -126,9 +130,9 @@ def overfitting(record: Record) -> Remark | None:
     if len(since) < 3:
         return None
     path = [low.loss, *(e.loss for e in since)]
-    scatter = math.sqrt(mean([(b - a) * (b - a) / 2 for a, b in pairwise(path)]))
-    risen = mean(path[-3:]) > low.loss + max(0.05 * low.loss, 2 * scatter)
-    if not (risen and last.train_loss < 0.98 * low.train_loss):
+    scatter = deviation([b - a for a, b in pairwise(path)]) / math.sqrt(2)  # of one loss, the trend apart
+    risen = mean(path[-3:]) > low.loss + max(0.05 * low.loss, 3 * scatter)
+    if not (risen and mean([e.train_loss for e in since[-3:]]) < 0.95 * low.train_loss):
         return None
     config, best = record.config, _best(known)
     still = best in known[-3:] and best.AP > low.AP + 0.01
@@ -175,7 +179,8 @@ def past_best(record: Record) -> Remark | None:
 def class_never_predicted(record: Record) -> Remark | None:
     """Classes with ground truth without one prediction (score at least 0.3) in two evaluations or more in a row.
 
-    Two, because one may be an early one; and only if other classes are predicted, else predicts_nothing says it.
+    Two, because one may be an early one; and only if other classes are predicted, else predicts_nothing says it. A
+    class that the model does not know by name starts fresh, so that for three epochs this is only information.
     """
     names = sorted(name for name, times in record.unpredicted.items() if times >= 2)
     if not names or all(record.unpredicted.values()):
@@ -184,7 +189,7 @@ def class_never_predicted(record: Record) -> Remark | None:
     aps = [f"{name} {100 * record.class_ap[name]:.1f}" for name in names[:8] if record.class_ap[name] >= 0]
     return Remark(
         "class_never_predicted",
-        "warning",
+        "warning" if record.trained[-1].epoch > 3 else "info",
         f"Never predicted: {listed}",
         "There are few objects of such a class among the training images, or they look much like another class, or the "
         "class head has to learn it from nothing.",

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields
 from core.config import TrainConfig
 
 WINDOW = 100  # steps that a rule on steps looks back
-SHORT = 25  # steps of which the best stretch so far is made
 EVERY = 10  # steps between two looks
 
 
@@ -32,13 +31,10 @@ def median(values: Collection[float]) -> float:
     return sorted(values)[len(values) // 2] if values else math.nan
 
 
-def margin(values: Collection[float]) -> float:
-    """Three standard errors of the mean: where the mean would lie by chance, however noisy the batches are."""
-    if len(values) < 2:
-        return math.nan
+def deviation(values: Collection[float]) -> float:
+    """The standard deviation."""
     centre = mean(values)
-    variance = sum((v - centre) * (v - centre) for v in values) / (len(values) - 1)  # not **, which may overflow
-    return 3 * math.sqrt(max(0.0, variance) / len(values))
+    return math.sqrt(mean([(v - centre) * (v - centre) for v in values]))  # not **, which may overflow
 
 
 def shown(value: float) -> str:
@@ -89,7 +85,7 @@ class Record:
     steps        training steps seen
     spoiled      steps and evaluations with a number that is not finite; `skipped` of them were left out
     first_loss   of the first step, so of a model not yet changed
-    best_loss    the lowest mean of SHORT steps, its margin added; at best_step
+    best_loss    the lowest mean of WINDOW steps, its error added; up to best_step
     calm_norm    the lowest median of WINDOW gradient norms
     unpredicted  class to how many of the last evaluations in a row did not predict it; class_ap has its last AP
     """
@@ -105,6 +101,7 @@ class Record:
         self.unpredicted: dict[str, int] = {}
         self.class_ap: dict[str, float] = {}
         self._sum, self._count = 0.0, 0  # of train/loss since the last evaluation
+        self._last, self._jumps, self._squares = math.nan, 0, 0.0  # of the differences from step to step
 
     @property
     def trained(self) -> list[Evaluation]:
@@ -137,24 +134,28 @@ class Record:
                 window.append(value)
         if loss is not None and math.isfinite(loss):
             self._sum, self._count = self._sum + loss, self._count + 1
-            if self.steps == 1:
-                self.first_loss = loss
+            if math.isnan(self._last):
+                self.first_loss = self._last = loss
+            jump, self._last = loss - self._last, loss
+            self._jumps, self._squares = self._jumps + 1, self._squares + jump * jump
         self.lr, self.lr_backbone = figure(metrics, "train/lr"), figure(metrics, "train/lr_backbone")
         if self.steps % EVERY:
             return False
         self._keep_best()
         return True
 
+    @property
+    def error(self) -> float:
+        """Three standard errors of a WINDOW's mean loss, by what the whole run scatters from step to step."""
+        return 3 * math.sqrt(self._squares / self._jumps / 2 / WINDOW) if self._jumps else math.nan
+
     def _spoil(self, step: int) -> None:
         self.first_spoiled = step if not self.spoiled else self.first_spoiled
         self.last_spoiled, self.spoiled = step, self.spoiled + 1
 
     def _keep_best(self) -> None:
-        if len(self.loss) >= SHORT:
-            stretch = list(self.loss)[-SHORT:]
-            loss = mean(stretch) + margin(stretch)
-            if loss < self.best_loss:
-                self.best_loss, self.best_step = loss, self.step
+        if len(self.loss) == WINDOW and mean(self.loss) + self.error < self.best_loss:
+            self.best_loss, self.best_step = mean(self.loss) + self.error, self.step
         if len(self.grad_norm) == WINDOW:
             self.calm_norm = min(self.calm_norm, median(self.grad_norm))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from core.config import RANDOM_MODEL
 from core.doctor.advice import change, named, slower
-from core.doctor.record import WINDOW, Record, margin, mean, median
+from core.doctor.record import WINDOW, Record, deviation, mean, median
 from core.progress import Remark
 
 
@@ -18,8 +20,11 @@ def not_finite(record: Record) -> Remark | None:
         return None
     harmless = record.spoiled == record.skipped <= max(3, record.steps // 100)
     half = record.config.precision == "fp16"
+    times = "once" if record.spoiled == 1 else f"{record.spoiled} times"
     advice = "Look at the boxes of the images that the run's message names. If they are sound: "
     advice += f"set {change(record.config, 'precision', 'bf16')}. " if half else slower(record.config) + ". "
+    if record.config.not_finite == "stop":
+        advice += f"To leave out single steps like that, set {change(record.config, 'not_finite', 'skip')}. "
     return Remark(
         "not_finite",
         "warning" if harmless else "critical",
@@ -27,8 +32,8 @@ def not_finite(record: Record) -> Remark | None:
         "fp16 holds no number above 65,504, and what exceeds it becomes infinite; a broken image or box does it too."
         if half
         else "The steps were so long that the weights ran away, or an image or its boxes are broken.",
-        f"NaN or infinity {record.spoiled} times in {record.steps} steps, first at step {record.first_spoiled}, last "
-        f"at step {record.last_spoiled}; {record.skipped} of these steps were left out.",
+        f"NaN or infinity {times} in {record.steps} steps, first at step {record.first_spoiled}, last at step "
+        f"{record.last_spoiled}; steps left out: {record.skipped}.",
         advice + "A checkpoint from before stays usable.",
         record.first_spoiled,
     )
@@ -37,25 +42,26 @@ def not_finite(record: Record) -> Remark | None:
 def learning_rate_too_high(record: Record) -> Remark | None:
     """The loss of the last 100 steps is half as high again as it was, or the gradient's norm ten times its own.
 
-    As it was: over the best 25 steps so far, or for the untouched model (the higher of its validation loss and the
-    first step's), because a rate that is far too high ruins a trained model in its first step, before any stretch of
-    good ones: at fifty times the demo's rate the loss went from 6.5 to 41.5. "Half as high again" holds beyond three
-    standard errors of both means, so that neither noisy nor half-empty batches reach it; healthy runs fall. A norm
-    ten times that of the calmest 100 steps counts only while the loss too is 20 % above its best: norms of a healthy
-    run stay within a factor of two, and rise a little when the loss becomes small.
+    As it was: over the best 100 steps so far, or for the untouched model (the higher of its validation loss and the
+    first step's), because a rate that is far too high ruins a trained model in its first step, before any good ones:
+    at fifty times the demo's rate the loss went from 6.5 to 41.5. Validation images tell nothing of that if they have
+    more images without objects than the training has. "Half as high again" holds beyond three standard errors of both
+    means, so that neither noisy batches nor such without objects reach it; healthy runs fall. A norm ten times that of
+    the calmest 100 steps counts only while the loss too is 20 % above its best: norms of a healthy run stay within a
+    factor of two, and rise a little when the loss becomes small.
     """
     if len(record.loss) < WINDOW:
         return None
     now = mean(record.loss)
-    low = now - margin(record.loss)
+    low = now - 3 * deviation(record.loss) / math.sqrt(WINDOW)
+    same_images = record.baseline is not None and record.config.empty_share == 1
+    untouched = max(record.baseline.loss, record.first_loss) if same_images else math.nan
     evidence = ""
-    baseline = record.baseline.loss if record.baseline else record.first_loss
-    untouched = max(baseline, record.first_loss)
     if low > 1.5 * untouched:
         evidence = f"train/loss was {now:.3g} over the last {WINDOW} steps, and {untouched:.3g} for the untouched model"
     elif low > 1.5 * record.best_loss:
-        best = f"its best 25 steps, up to step {record.best_step}, were below {record.best_loss:.3g}"
-        evidence = f"train/loss was {now:.3g} over the last {WINDOW} steps; {best}"
+        best = f"below {record.best_loss:.3g} in the {WINDOW} up to step {record.best_step}"
+        evidence = f"train/loss was {now:.3g} over the last {WINDOW} steps, and {best}"
     norm = median(record.grad_norm)
     explodes = norm > 10 * record.calm_norm and low > 1.2 * record.best_loss
     if explodes:
@@ -70,7 +76,7 @@ def learning_rate_too_high(record: Record) -> Remark | None:
         "The learning rate is too high",
         "The optimizer's steps are so long that they throw away what the model knew instead of improving it.",
         evidence + f"; {named('lr')} is {record.config.lr:g}.",
-        f"Stop this run, and start again from the model, not from this run's checkpoint. {slower(record.config)}{warm}.",
+        f"Stop, and start again from the model, not from this run's checkpoint: {slower(record.config)}{warm}.",
         record.step,
     )
 
@@ -170,7 +176,7 @@ def always_clipped(record: Record) -> Remark | None:
         "step is.",
         f"train/grad_norm was above the clip of {clip:g} in {sum(n > clip for n in record.grad_norm)} of the last "
         f"{WINDOW} steps; its median is {norm:.3g}.",
-        f"{slower(record.config)}, and look at the boxes in the pre-flight's picture."
+        f"Look at the boxes in the pre-flight's picture. If they are sound: {slower(record.config)}."
         if wild
         else f"Leave it so. For calmer or bolder steps change {named('lr')}, not {named('clip')}.",
         record.step,

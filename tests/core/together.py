@@ -1,0 +1,28 @@
+"""A process of a training by several: `together.py CONFIG FOLDER [STOP_AT]` with the settings as JSON.
+
+The first one prints its metrics, a JSON line a step or evaluation, and stops after step STOP_AT if that is given.
+"""
+
+import json
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from core.config import TrainConfig
+from core.train import train
+
+if __name__ == "__main__":
+    config, folder = TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2])
+    leads = os.environ.get("RANK", "0") == "0"
+    stop_at = int(sys.argv[3]) if len(sys.argv) > 3 and leads else None
+    with closing(train(config, folder, resume=(folder / "last").is_dir())) as training:
+        for progress in training:
+            if progress.metrics and leads:
+                images = sorted(set(progress.detections.image_id.tolist())) if progress.detections else None
+                rows = len(progress.detections) if progress.detections else None
+                print(json.dumps([progress.kind, progress.step, progress.metrics, images, rows]), flush=True)
+            if progress.kind == "step" and progress.step == stop_at:
+                break
