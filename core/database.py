@@ -31,6 +31,7 @@ class Database:
     def __init__(self, path: Path, schema: str, version: int, upgrades: dict[int, str] | None = None):
         self.path = Path(path).absolute()
         self._idle: list[sqlite3.Connection] = []
+        self._file: tuple[int, int] | None = None  # device and inode of the file that the connections are to
         self._lock = threading.Lock()
         # in this order: a write-ahead log without its database is left over, and SQLite would replay it into a new one
         if self.path.with_name(self.path.name + "-wal").exists() and not self.path.exists():
@@ -98,10 +99,28 @@ class Database:
             raise
         return db
 
+    def _look(self) -> tuple[int, int]:
+        """The file as it is now; connections to one that is deleted or replaced, which nobody else sees, close."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            self._file = None
+            self.close()
+            raise RunError(
+                f"The run database {self.path} is gone: put it back, or restart DETR Lab to begin with an empty one."
+            ) from None
+        except OSError as error:
+            raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
+        if self._file != (found.st_dev, found.st_ino):
+            self.close()
+            self._file = found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino
+
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection whose every statement stands alone; SQLite's errors become RunError."""
         db = None
+        file = self._look()
         try:
             with self._lock:
                 db = self._idle.pop() if self._idle else None
@@ -113,9 +132,11 @@ class Database:
                 db = None
             raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
         finally:
-            if db is not None:
+            if db is not None and file == self._file:
                 with self._lock:
                     self._idle.append(db)
+            elif db is not None:
+                db.close()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -1,6 +1,6 @@
-"""Trainings as jobs: drive one to its end, and the manager that works off the queue in the background.
+"""Trainings as jobs: the manager that works off the queue in the background, and how a run is stopped and closed.
 
-    submit -> queue -> JobManager's thread -> child process -> drive -> train -> Recorder -> run store -> pages
+    submit -> queue -> JobManager's thread -> child process -> drive -> run store -> pages
                                            \\_ or the thread itself _/
 
 Nothing here is told to the page: it reads the store. A training therefore lives on when its page, its session or the
@@ -15,50 +15,33 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 
 import psutil
 
-from core import LabError, RunError
+from core import RunError
 from core.config import TrainConfig
-from core.progress import Progress
-from core.queue import Process, RunQueue
-from core.recorder import Recorder
+from core.drive import DISK_FULL_STATUS, disk_full, drive, is_disk_full
+from core.process import has_process, is_named_by, kill, process_of, this_process
+from core.queue import RunQueue
 from core.records import Run, Status
 from core.runs import PROJECT, RunStore
 
 POLL_SECONDS = 0.5  # how late the end of a child, or a run queued by another process, is noticed
-SAME_PROCESS_SECONDS = 2.0  # by how much two readings of one process's start time may differ
 JOIN_SECONDS = 10.0  # how long a shutdown waits for the thread, so for one step of a training in it
 
 logger = logging.getLogger(__name__)
-
-
-def this_process() -> Process:
-    """Pid and start time of the calling process, as `RunQueue` and `RunStore.create` want it."""
-    return os.getpid(), psutil.Process().create_time()
-
-
-def has_process(run: Run) -> bool:
-    """Whether the process noted for the run is there and still the same one, not another with its pid."""
-    try:
-        process = psutil.Process(run.pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        # the start time moves when the machine's clock is set; the command line then still names the run
-        return abs(process.create_time() - run.pid_started) < SAME_PROCESS_SECONDS or run.id in process.cmdline()
-    except (psutil.Error, TypeError, ValueError):  # gone, another user's, or never noted
-        return False
 
 
 def settle(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run: None) -> None:
     """Close the runs whose process has died without doing so; `exit_code` says with what, if the caller knows."""
     queue = RunQueue(store)
     for run in queue.at_work():
-        if not has_process(run):
-            queue.end(run.id, *_verdict(run, exit_code(run), store), pid=run.pid)
+        code = exit_code(run)
+        # still noted for the app although its child has ended: that could not be written when it was handed over
+        stranded = code is not None and run.pid == os.getpid()
+        if stranded or not has_process(run):
+            queue.end(run.id, *_verdict(run, code, store), pid=run.pid)
 
 
 def _verdict(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
@@ -69,109 +52,41 @@ def _verdict(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
         name = {number.value: number.name for number in signal.Signals}.get(-code, f"signal {-code}")
         hint = ", which often means that memory ran out" if name == "SIGKILL" else ""
         return Status.INTERRUPTED, f"The process was ended by {name}{hint}: resume the run, or {log}."
+    if code == DISK_FULL_STATUS:
+        return Status.FAILED, disk_full(store)
     if code is not None:
         return Status.FAILED, f"The process ended with exit code {code} before it could say why: {log}."
     return Status.INTERRUPTED, f"The process ended without a word, as in a restart: resume the run, or {log}."
 
 
-def drive(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Run:
-    """Train a queued run here and now, to its end; the run as it then is. An error of the training is its status.
+def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
+    """Ask a run to stop after its step; with `force`, end its process now. A queued run leaves the queue.
 
-    SIGTERM and Ctrl-C end it after the current step, as `request_stop` and setting `stop` do; the second at once.
-    Raises RunError if the run has begun elsewhere, or its record cannot be written.
+    Raises RunError if a run in this very process is to be ended by force.
     """
-    for _ in follow(store, run_id, train, stop):
-        pass
-    return store.get(run_id)
-
-
-def follow(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Iterator[Progress]:
-    """`drive`, step by step: yields each Progress once it is recorded. Whoever stops iterating stops the training.
-
-    `train` stands in for `core.train.train`.
-    """
-    stop = stop or threading.Event()
-    with _signals_set(stop):
-        yield from _follow(store, run_id, train, stop)
-
-
-def _follow(store: RunStore, run_id: str, train, stop: threading.Event) -> Iterator[Progress]:
-    queue = RunQueue(store)
-    run = queue.begin(run_id, this_process())
-    status, message = Status.STOPPED, None
-    try:
-        # closing: what the training does when it is stopped early may fail, and must not fail unseen
-        with closing(_recorded(store, run, train)) as training:
-            for progress in training:
-                yield progress
-                if stop.is_set() or queue.must_stop(run_id):
-                    where = f"at step {progress.step} of {progress.steps}" if progress.step else "before its first step"
-                    message = f"Stopped {where}."
-                    break
-            else:
-                status = Status.FINISHED
-    except LabError as error:
-        status, message = Status.FAILED, str(error)
-        _log(store, run_id)
-    except (Exception, SystemExit) as error:
-        status, message = Status.FAILED, _sentence(error, store, run_id)
-        _log(store, run_id)
-    finally:  # also when the caller stops iterating, or a second Ctrl-C comes
-        queue.end(run_id, status, message)
-
-
-def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
-    if train is None:
-        from core.train import train  # here: the page process imports this file, and never torch
-    config = TrainConfig.from_dict(run.config)
-    resume = store.checkpoint(run.id, "last").is_dir()
-    with Recorder(store, run.id) as recorder, closing(train(config, store.checkpoints(run.id), resume)) as training:
-        for progress in training:
-            recorder.write(progress)
-            yield progress
-
-
-def _sentence(error: BaseException, store: RunStore, run_id: str) -> str:
-    said = str(error).strip().split("\n")[0]
-    reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."
-
-
-def _log(store: RunStore, run_id: str) -> None:
-    """Append the current exception's traceback to the run's log."""
-    path = store.log_path(run_id)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-    except OSError:  # a full disk must not hide the status
-        logger.exception("The log %s cannot be written.", path)
-
-
-@contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`, once each; then they do again what they did before."""
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def handle(number, _frame):
-        stop.set()
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    run = RunQueue(store).request_stop(run_id)
+    # a starting run may still be noted for the app that took it from the queue, which must live on
+    if force and run.is_live and has_process(run) and (run.status is Status.RUNNING or is_named_by(run)):
+        if run.pid == os.getpid():
+            raise RunError("This training runs inside the app: it stops after its step, or with the app.")
+        kill(run.pid)
+    return run
 
 
 def child_command(run_id: str) -> list[str]:
     """The command line of the process that trains a run."""
     return [sys.executable, "-m", "core", "train", "--run", run_id]
+
+
+def together(command: list[str], processes: int) -> list[str]:
+    """A child's command line for so many processes that train together; they find a GPU each, or share the CPU."""
+    if processes == 1:
+        return command
+    return [
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1",
+        "--num_processes", str(processes), "--main_process_port", "0", "--mixed_precision", "no",
+        "--dynamo_backend", "no", *command[1:],
+    ]  # fmt: skip
 
 
 class JobManager:
@@ -189,9 +104,10 @@ class JobManager:
         self._queue, self._command, self._train = RunQueue(store), command, train
         self._child: subprocess.Popen | None = None
         self._child_run: str | None = None
-        self._driven: str | None = None
+        self._unwritten: tuple[str, str] | None = None  # run and message: how it failed, until that can be written
+        self._complaint = ""  # the last trouble that was logged
         self._closing, self._wake = threading.Event(), threading.Event()
-        settle(store)  # before the first page shows a run that died with the last app as running
+        self._attempt(lambda: settle(store))  # before the first page shows a run that died with the last app as running
         self._thread = threading.Thread(target=self._work, name="detr-lab-jobs", daemon=True)
         self._thread.start()
 
@@ -213,17 +129,18 @@ class JobManager:
         return run
 
     def stop(self, run_id: str, force: bool = False) -> Run:
-        """Ask a run to stop after its step; with `force`, end its process now. A queued run leaves the queue.
-
-        Raises RunError if a run in this very process is to be ended by force.
-        """
-        run = self._queue.request_stop(run_id)
-        if force and run.is_live and has_process(run):
-            if run.pid == os.getpid():
-                raise RunError("This training runs inside the app: it stops after its step, or with the app.")
-            _kill(run.pid)
+        """`stop_run`, and the queue goes on at once."""
+        run = stop_run(self.store, run_id, force)
         self._wake.set()
         return run
+
+    def waiting(self) -> list[Run]:
+        """The runs that wait for their turn, in the order in which they will begin."""
+        return self._queue.waiting()
+
+    def move(self, run_id: str, places: int) -> None:
+        """Let a waiting run begin so many places later, or earlier if `places` is negative; at most first or last."""
+        self._queue.move(run_id, places)
 
     def shutdown(self) -> None:
         """End the thread: a child trains on and is found by the next manager, a training in the thread is stopped."""
@@ -236,30 +153,51 @@ class JobManager:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            try:
-                if self._work_once():
-                    continue
-            except Exception:  # the disk is full, the database away for a moment: the queue must go on afterwards
-                logger.exception("The queue of trainings could not go on; the next attempt follows.")
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
+            if not self._attempt(self._work_once):
+                self._wake.wait(POLL_SECONDS)
+                self._wake.clear()
+
+    def _attempt(self, action: Callable[[], bool | None]) -> bool | None:
+        """Its answer, or None if it fails: the disk is full, the database away for a while; the app must live on."""
+        try:
+            answer = action()
+            self._complaint = ""
+            return answer
+        except Exception as error:
+            if str(error) != self._complaint:  # once, not at every attempt
+                logger.exception("The queue of trainings could not go on; it tries again until it can.")
+            self._complaint = str(error)
+            return None
 
     def _work_once(self) -> bool:
         """One look at the processes and the queue; whether a training was driven meanwhile, so that the look is old."""
+        lives = self._child and self._child.poll() is None
         settle(self.store, self._exit_code)
-        if self._child and self._child.poll() is None:
+        if lives:
             return False  # its run may be over, but until it has ended it holds the GPU's memory
-        if self._driven:  # its record broke off, so that not even its end could be written
-            self._queue.end(self._driven, Status.FAILED, "The run's record could not be written: is the disk full?")
-            self._driven = None
+        self._child = self._child_run = None
+        if self._unwritten:
+            self._close(*self._unwritten)
         run = self._queue.claim(this_process())
         if run and self.in_process:
-            self._driven = run.id
-            drive(self.store, run.id, self._train, self._closing)
-            self._driven = None
+            self._drive(run)
         elif run:
             self._start_child(run)
         return bool(run) and self.in_process
+
+    def _drive(self, run: Run) -> None:
+        try:
+            drive(self.store, run.id, self._train, self._closing)
+        except Exception as error:  # its record broke off, so that not even its end could be written
+            full = is_disk_full(error)
+            self._unwritten = run.id, disk_full(self.store) if full else f"Its record could not be written: {error}"
+            raise
+
+    def _close(self, run_id: str, message: str) -> None:
+        """Note that a run has failed; if that cannot be written, then later."""
+        self._unwritten = run_id, message
+        self._queue.end(run_id, Status.FAILED, message)
+        self._unwritten = None
 
     def _exit_code(self, run: Run) -> int | None:
         return self._child.poll() if self._child and self._child_run == run.id else None
@@ -270,25 +208,13 @@ class JobManager:
             self.store.folder(run.id).mkdir(parents=True, exist_ok=True)
             with self.store.log_path(run.id).open("ab") as log:
                 self._child = subprocess.Popen(
-                    self._command(run.id), cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
+                    together(self._command(run.id), run.config.get("processes", 1)), cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT,
                     start_new_session=True,  # so that Ctrl-C on the app does not reach it
                 )  # fmt: skip
             self._child_run = run.id
-            self._queue.hand_over(run.id, (self._child.pid, psutil.Process(self._child.pid).create_time()))
+            self._queue.hand_over(run.id, process_of(self._child.pid))
         except (OSError, psutil.Error) as error:
-            self._queue.end(run.id, Status.FAILED, f"The training's process could not be started: {error}.")
-
-
-def _kill(pid: int) -> None:
-    """End a process and its children (which read images for it) at once."""
-    try:
-        parent = psutil.Process(pid)
-        family = [*parent.children(recursive=True), parent]
-    except psutil.Error:
-        return
-    for process in family:
-        try:
-            process.kill()
-        except psutil.Error:
-            continue
+            full = is_disk_full(error)
+            said = disk_full(self.store) if full else f"The training's process could not be started: {error}."
+            self._close(run.id, said)

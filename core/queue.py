@@ -11,12 +11,12 @@ from __future__ import annotations
 import time
 
 from core import RunError
+from core.process import Process
 from core.records import Run, Status
-from core.runs import RunStore
+from core.runs import END_OF_QUEUE, QUEUE_STEP, RunStore
 
 AT_WORK = "status in ('starting', 'running')"  # a process works on it, or has died over it
-
-Process = tuple[int, float]  # pid and start time (seconds since 1970), because pids come again
+IN_ORDER = "select * from runs where status = 'queued' order by queued, number"
 
 
 class RunQueue:
@@ -31,8 +31,32 @@ class RunQueue:
         with self._database.read() as db:
             return [Run.from_row(row) for row in db.execute(f"select * from runs where {AT_WORK} order by number")]
 
+    def waiting(self) -> list[Run]:
+        """The runs that wait for their turn, in the order in which they will begin."""
+        with self._database.read() as db:
+            return [Run.from_row(row) for row in db.execute(IN_ORDER)]
+
+    def move(self, run_id: str, places: int) -> None:
+        """Let a waiting run begin so many places later, or earlier if `places` is negative; at most first or last.
+
+        Raises RunError if the run does not wait.
+        """
+        with self._database.write() as db:
+            rows = db.execute(IN_ORDER).fetchall()
+            ids = [row["id"] for row in rows]
+            if run_id in ids:
+                times = [row["queued"] for row in rows]
+                for i in range(1, len(times)):  # runs of an older version may have joined at the same time
+                    times[i] = max(times[i], times[i - 1] + QUEUE_STEP)
+                old = ids.index(run_id)
+                ids.insert(min(max(old + places, 0), len(ids)), ids.pop(old))
+                db.executemany("update runs set queued = ? where id = ?", zip(times, ids, strict=True))
+                return
+        run = self.store.get(run_id)
+        raise RunError(f"The run {run.id} is {run.status}: only a run that waits in the queue can be moved.")
+
     def claim(self, process: Process) -> Run | None:
-        """Take the run that has waited longest, as STARTING for `process` (pid, start time), if none is at work."""
+        """Take the first run that waits, as STARTING for `process` (pid, start time), if none is at work."""
         with self._database.write() as db:
             rows = db.execute(
                 f"update runs set status = 'starting', pid = ?, pid_started = ? where not exists"
@@ -89,16 +113,40 @@ class RunQueue:
             row = db.execute("select stop_requested, status from runs where id = ?", (run_id,)).fetchone()
         return row is None or bool(row["stop_requested"]) or row["status"] != Status.RUNNING
 
-    def requeue(self, run_id: str) -> Run:
-        """Put a stopped, failed or interrupted run back at the end of the queue; RunError if it is none of these."""
+    def requeue(self, run_id: str, process: Process | None = None) -> Run:
+        """Put a stopped, failed or interrupted run back at the end of the queue; with a `process`, it begins there.
+
+        Raises RunError if it is none of these, or if its checkpoints are gone.
+        """
+        run = self.store.get(run_id)
+        if not run.is_live and run.status is not Status.FINISHED:
+            goes_on(self.store, run)
         with self._database.write() as db:
             rows = db.execute(
-                "update runs set status = 'queued', queued = ?, ended = null, stop_requested = 0, message = null,"
-                " pid = null, pid_started = null where id = ? and status in ('stopped', 'failed', 'interrupted')"
-                " returning *",
-                (time.time(), run_id),
+                f"update runs set status = ?, pid = ?, pid_started = ?, queued = {END_OF_QUEUE}, ended = null,"
+                " stop_requested = 0, message = null"
+                " where id = ? and status in ('stopped', 'failed', 'interrupted') returning *",
+                (str(Status.STARTING if process else Status.QUEUED), *(process or (None, None)), time.time(), run_id),
             ).fetchall()
         if rows:
             return Run.from_row(rows[0])
         run = self.store.get(run_id)
         raise RunError(f"The run {run.id} is {run.status}: only a stopped, failed or interrupted run can be resumed.")
+
+
+def goes_on(store: RunStore, run: Run) -> bool:
+    """Whether the run's training goes on from its checkpoint `last`; False: it has none yet and begins at step 0.
+
+    A run that ended before its first checkpoint begins anew, and loses nothing by it: the same steps come again.
+    Raises RunError if checkpoints that it had are gone: to begin anew would then erase what it has recorded.
+    """
+    if store.checkpoint(run.id, "last").is_dir():
+        return True
+    # the first checkpoint follows the first evaluation after the untouched model's, or a stop
+    lost = run.step and not store.checkpoints(run.id).is_dir() or any(e.epoch for e in store.evaluations(run.id))
+    if lost:
+        raise RunError(
+            f"The run {run.id} had come to step {run.step}, but {store.checkpoint(run.id, 'last')} is gone, so it "
+            "cannot be resumed: put that folder back, or train again with the same settings."
+        )
+    return False

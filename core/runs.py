@@ -30,6 +30,11 @@ from core.database import Database
 from core.records import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
 
 PROJECT = Path(__file__).resolve().parents[1]
+QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
+# What `queued` becomes when a run joins now (?): behind all that wait, even if the clock was set back meanwhile.
+END_OF_QUEUE = (
+    f"max(?, coalesce((select max(queued) from runs as others where others.status = 'queued'), 0) + {QUEUE_STEP})"
+)
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 # What `runs` repeats of `evaluations`, so that a list of runs is one query.
 REPEAT_FIGURES = """
@@ -126,12 +131,15 @@ class RunStore:
             columns = to_columns(
                 {
                     "id": run_id, "name": (name or "").strip() or run_id, "config": config, "created": now,
-                    "queued": now, "status": Status.STARTING if process else Status.QUEUED,
+                    "status": Status.STARTING if process else Status.QUEUED,
                     "pid": process and process[0], "pid_started": process and process[1],
                 }
             )  # fmt: skip
             marks = ", ".join("?" * len(columns))
-            db.execute(f"insert into runs ({', '.join(columns)}) values ({marks})", tuple(columns.values()))
+            db.execute(
+                f"insert into runs ({', '.join(columns)}, queued) values ({marks}, {END_OF_QUEUE})",
+                (*columns.values(), now),
+            )
         return self.get(run_id)
 
     def get(self, which: str) -> Run:

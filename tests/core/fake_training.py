@@ -3,28 +3,33 @@
     python fake_training.py train ID      what the app's child is: drive the run, in the store under DETR_LAB_ROOT
     python fake_training.py app MODE      an app: a JobManager ("child" or "in_process") until its stdin closes
     python fake_training.py create N      open N stores, <root>/0 … N-1, and create 20 runs in each
-    python fake_training.py claim N       claim up to N runs in turn, ending each
+    python fake_training.py claim N       claim and end runs until none waits, each time moving one up to N places
 
 Each prints "ready" and begins at the first line on its stdin, but `train`, which begins at once.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from core import ConfigError
+from core import ConfigError, RunError
 from core.config import TrainConfig
+from core.drive import drive
 from core.evaluate import CocoFigures
-from core.jobs import JobManager, drive, this_process
+from core.jobs import JobManager
 from core.labels import LabelMap
+from core.process import this_process
 from core.progress import Progress
 from core.queue import RunQueue
 from core.records import Status
@@ -40,7 +45,10 @@ def figures(ap: float | None) -> CocoFigures:
 
 
 def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:
-    """What `config.data` says: "endless", "hang", "wrong", "crash", "exit", "killed", "unsaved"; else to its end."""
+    """What `config.data` says: "endless", "hang", "wrong", "crash", "exit", "killed", "unsaved"; else to its end.
+
+    "killed later" is killed after its first checkpoint, once; checkpoints are made after every epoch and at the end.
+    """
     kind, epochs = config.data, config.epochs
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "began.txt").open("a") as file:
@@ -68,17 +76,26 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
                 raise ZeroDivisionError("a secret\nof two lines")
             if step == 2 and kind == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if step == STEPS + 2 and kind == "killed later" and not resume:
+                os.kill(os.getpid(), signal.SIGKILL)
             if step % STEPS == 0:
                 ap = (0.3, 0.5, 0.4)[epoch % 3]
                 yield Progress(
                     "epoch", epoch + 1, epochs, step, steps, "", {"val/AP": ap}, 2.0, 1.0, LABELS, figures(ap),
                     is_best=epoch < 2,
                 )  # fmt: skip
+                _save(folder, step)
     finally:
         if kind == "unsaved":
-            raise OSError("No space left on device")
-        (folder / "last").mkdir(exist_ok=True)
-        (folder / "last" / "step.txt").write_text(str(step))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        _save(folder, step)
+
+
+def _save(folder: Path, step: int) -> None:
+    (folder / "last").mkdir(exist_ok=True)
+    fresh = folder / "step.txt.new"
+    fresh.write_text(str(step))
+    os.replace(fresh, folder / "last" / "step.txt")
 
 
 def child_command(run_id: str) -> list[str]:
@@ -92,19 +109,25 @@ def _app(store: RunStore, mode: str) -> None:
     manager.shutdown()
 
 
-def _create(root: Path, count: str) -> None:
-    for i in range(int(count)):
+def _create(root: Path, stores: str) -> None:
+    for i in range(int(stores)):
         store = RunStore(root / str(i))
         for _ in range(20):
             print(i, store.create({}).id)
 
 
-def _claim(store: RunStore, count: str) -> None:
+def _claim(store: RunStore, places: str) -> None:
     queue = RunQueue(store)
-    for _ in range(int(count)):
-        if run := queue.claim(this_process()):
+    for i in count():
+        run, waiting = queue.claim(this_process()), queue.waiting()
+        if waiting:
+            with suppress(RunError):  # another process has taken it from the queue meanwhile
+                queue.move(waiting[i % len(waiting)].id, int(places) * (-1) ** i)
+        if run:
             print(run.id)
             queue.end(run.id, Status.FINISHED, None)
+        elif not waiting:
+            return
 
 
 def main(command: str, argument: str) -> None:

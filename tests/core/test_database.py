@@ -136,12 +136,32 @@ def test_a_left_over_write_ahead_log_is_not_replayed_into_a_new_database(tmp_pat
         Database(tmp_path / "t.db", SCHEMA, 1)
 
 
-def test_a_deleted_database_is_an_error_and_no_empty_new_one(database):
-    database.close()
+@pytest.mark.parametrize("in_use", [True, False])
+def test_a_deleted_database_is_an_error_and_no_empty_new_one(database, in_use):
+    if not in_use:
+        database.close()
     database.path.unlink()
-    with pytest.raises(RunError, match="unable to open database file"), database.read():
+    with pytest.raises(RunError, match=r"t\.db is gone: put it back"), database.read():
         pass
     assert not database.path.exists()
+
+
+def test_a_database_that_is_put_back_or_replaced_is_used_as_it_then_is(database, tmp_path):
+    with database.write() as db:
+        db.execute("insert into t values (1)")
+    other = Database(tmp_path / "other.db", SCHEMA, 1)
+    with other.write() as db:
+        db.execute("insert into t values (2)")
+    other.close()
+    away = tmp_path / "away.db"
+    database.close()
+    database.path.rename(away)
+    with pytest.raises(RunError, match="is gone"):
+        rows(database)
+    away.rename(database.path)
+    assert rows(database) == [1]
+    (tmp_path / "other.db").replace(database.path)
+    assert rows(database) == [2]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

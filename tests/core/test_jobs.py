@@ -4,7 +4,6 @@ Children are real processes that run fake_training.py, so that kills and signals
 """
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,12 +17,14 @@ import psutil
 import pytest
 
 from core import RunError
-from core.config import TrainConfig
-from core.jobs import JobManager, drive, follow, has_process, settle, this_process
+from core.drive import DISK_FULL_STATUS, follow
+from core.jobs import JobManager, settle
+from core.process import this_process
 from core.queue import RunQueue
 from core.records import Status
 from core.runs import RunStore
 from tests.core.fake_training import STEPS, child_command, train
+from tests.core.waiting import config, create, end_all, over, steps, training, until
 
 FAKE = Path(__file__).with_name("fake_training.py")
 
@@ -32,9 +33,7 @@ FAKE = Path(__file__).with_name("fake_training.py")
 def store(tmp_path):
     store = RunStore(tmp_path)
     yield store
-    for run in RunQueue(store).at_work():  # what a failed test may have left
-        if run.pid != os.getpid() and has_process(run):
-            psutil.Process(run.pid).kill()
+    end_all(store)
     store.close()
 
 
@@ -52,37 +51,6 @@ def manage(store):
         manager.shutdown()
 
 
-def until(condition, seconds=60):
-    """Wait for `condition` and return what it gave; a test fails if it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        threading.Event().wait(0.01)
-    return found
-
-
-def over(store, run_id):
-    """The run, once it is over."""
-    return until(lambda: not store.get(run_id).is_live and store.get(run_id))
-
-
-def training(store, run_id, step=3):
-    """The run, once it has recorded so many steps."""
-    return until(lambda: (store.get(run_id).step or 0) >= step and store.get(run_id))
-
-
-def config(kind, epochs=2):
-    return TrainConfig(data=kind, epochs=epochs)
-
-
-def create(store, kind, epochs=2):
-    return store.create(config(kind, epochs).to_dict())
-
-
-def steps(store, run_id):
-    return [step for _, _, step, _ in store.metrics_after(run_id, tags=["train/loss"])[0]]
-
-
 def app(store, mode="child"):
     """A process that manages the store's queue until its stdin closes."""
     process = subprocess.Popen(
@@ -94,171 +62,6 @@ def app(store, mode="child"):
     process.stdin.flush()
     assert process.stdout.readline() == "managing\n"
     return process
-
-
-# drive and follow
-
-
-def test_a_training_that_goes_to_its_end_is_finished(store):
-    run = drive(store, create(store, "short").id, train)
-    assert (run.status, run.message, run.step, run.steps, run.epoch) == (Status.FINISHED, None, 6, 6, 2)
-    assert (run.baseline_ap, run.best_ap, run.best_epoch) == (0.25, 0.5, 2)
-    assert run.created <= run.started <= run.ended and run.seconds_left is None
-    assert not store.log_path(run.id).exists()
-
-
-def test_a_request_to_stop_ends_it_within_the_step_and_lets_it_save(store):
-    run = create(store, "endless")
-
-    def stops_itself(*arguments):
-        closed = False
-        try:
-            for progress in train(*arguments):
-                if progress.step == 5:
-                    RunQueue(store).request_stop(run.id)
-                yield progress
-                assert progress.step < 5
-        except GeneratorExit:
-            closed = True
-            raise
-        finally:
-            assert closed
-
-    run = drive(store, run.id, stops_itself)
-    assert (run.status, run.message) == (Status.STOPPED, "Stopped at step 5 of 1000000.")
-    assert steps(store, run.id) == [1, 2, 3, 4, 5]
-
-
-def test_setting_the_event_stops_it_too(store):
-    stop = threading.Event()
-    stop.set()
-    run = drive(store, create(store, "endless").id, train, stop)
-    assert (run.status, run.message) == (Status.STOPPED, "Stopped before its first step.")
-    assert steps(store, run.id) == []
-
-
-def test_whoever_follows_a_training_sees_what_is_already_recorded_and_stops_it_by_leaving(store):
-    run = create(store, "endless")
-    following = follow(store, run.id, train)
-    for progress in following:
-        assert store.get(run.id).message == (progress.message or None)
-        if progress.step == 4:
-            break
-    following.close()
-    assert store.get(run.id).status is Status.STOPPED
-    assert (store.checkpoint(run.id, "last") / "step.txt").read_text() == "4"
-
-
-def test_an_error_for_the_user_is_the_runs_message(store):
-    run = drive(store, create(store, "wrong").id, train)
-    assert run.status is Status.FAILED
-    assert run.message == "classes is ('cow',), but the data set has no cow: choose others."
-    assert "ConfigError" in store.log_path(run.id).read_text()
-
-
-@pytest.mark.parametrize("kind, said", [("crash", r"\(ZeroDivisionError: a secret\)"), ("exit", r"\(SystemExit: 3\)")])
-def test_any_other_error_is_one_sentence_and_its_traceback_is_in_the_log_only(store, kind, said, capfd):
-    run = drive(store, create(store, kind).id, train)
-    assert run.status is Status.FAILED
-    assert re.fullmatch(rf"The training broke off {said}: see runs/{run.id}/log.txt\.", run.message)
-    assert "Traceback" in store.log_path(run.id).read_text()
-    assert capfd.readouterr() == ("", "")
-
-
-def test_an_error_while_it_saves_after_a_stop_is_not_lost(store):
-    stop = threading.Event()
-    following = follow(store, (run := create(store, "unsaved")).id, train, stop)
-    for progress in following:
-        if progress.step == 1:
-            stop.set()
-    run = store.get(run.id)
-    assert run.status is Status.FAILED and "OSError: No space left on device" in run.message
-
-
-def test_settings_of_another_version_fail_with_their_sentence(store):
-    run = drive(store, store.create({"warp": 9}).id, train)
-    assert run.status is Status.FAILED and "Unknown setting 'warp'" in run.message
-
-
-def test_a_run_that_has_begun_elsewhere_is_not_driven_again(store):
-    run = drive(store, create(store, "short").id, train)
-    with pytest.raises(RunError, match="is finished, so it cannot begin"):
-        drive(store, run.id, train)
-    assert store.get(run.id) == run
-
-
-def test_a_run_that_was_closed_meanwhile_stops_and_keeps_what_was_said(store):
-    run = create(store, "endless")
-    for progress in follow(store, run.id, train):
-        if progress.step == 2:
-            RunQueue(store).end(run.id, Status.INTERRUPTED, "given up")
-    assert steps(store, run.id) == [1, 2]
-    assert (store.get(run.id).status, store.get(run.id).message) == (Status.INTERRUPTED, "given up")
-
-
-def test_signal_handlers_are_put_back(store):
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    drive(store, create(store, "crash").id, train)
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_sigterm_and_ctrl_c_stop_it_after_its_step_with_a_checkpoint(store, number):
-    run = create(store, "endless")
-    process = subprocess.Popen(child_command(run.id), env={**os.environ, "DETR_LAB_ROOT": str(store.root)})
-    training(store, run.id)
-    process.send_signal(number)
-    assert process.wait(60) == 0
-    run = store.get(run.id)
-    assert run.status is Status.STOPPED
-    assert int((store.checkpoint(run.id, "last") / "step.txt").read_text()) == run.step == steps(store, run.id)[-1]
-
-
-def test_a_second_ctrl_c_does_not_wait_for_the_step(store):
-    run = create(store, "hang")
-    process = subprocess.Popen(
-        child_command(run.id), env={**os.environ, "DETR_LAB_ROOT": str(store.root)}, stderr=subprocess.DEVNULL
-    )
-    until(lambda: store.get(run.id).message == "Loading model and data")
-
-    def insist():
-        process.send_signal(signal.SIGINT)
-        return process.poll() is not None
-
-    until(insist)
-    assert store.get(run.id).status is Status.STOPPED
-
-
-# Which process works on a run
-
-
-def test_a_process_is_known_by_pid_and_start_time(store):
-    run = store.create({}, process=this_process())
-    assert has_process(run)
-    assert not has_process(replace(run, pid_started=run.pid_started - 60))
-    assert not has_process(replace(run, pid=None, pid_started=None))
-    assert not has_process(replace(run, pid=2**22 + 1))
-
-
-def test_a_dead_process_that_nobody_has_collected_does_not_work_on_anything(store):
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    run = store.create({}, process=(child.pid, psutil.Process(child.pid).create_time()))
-    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
-    assert not has_process(run)
-    child.wait()
-    assert not has_process(run)
-
-
-def test_a_child_is_still_known_after_the_machines_clock_was_set(store):
-    run = store.create({})
-    program = [sys.executable, "-c", "print(flush=True); input()", run.id]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        child.stdout.readline()  # until it runs its program it has no command line yet
-        an_hour_off = psutil.Process(child.pid).create_time() - 3600
-        mine = has_process(replace(run, pid=child.pid, pid_started=an_hour_off))
-        others = has_process(replace(run, pid=child.pid, pid_started=an_hour_off, id="20260101-000000-0000"))
-        child.communicate(b"\n")
-    assert mine and not others
 
 
 def test_settle_closes_the_runs_of_dead_processes_only(store):
@@ -362,6 +165,65 @@ def test_a_run_whose_end_could_not_be_written_is_closed_later(store, manage, mon
     assert over(store, following.id).status is Status.FINISHED
 
 
+def test_waiting_runs_begin_in_the_order_that_they_are_moved_to(store, manage):
+    manager = manage(in_process=True)
+    training(store, manager.submit(config("endless")).id)
+    waiting = [manager.submit(config("short", 1), name).id for name in "abc"]
+    manager.move(waiting[2], -1)
+    manager.move(waiting[0], +5)
+    assert [run.name for run in manager.waiting()] == ["c", "b", "a"]
+    manager.stop(waiting[1])
+    manager.stop(manager.current.id)
+    assert over(store, waiting[0]).started >= over(store, waiting[2]).ended
+    assert store.get(waiting[1]).started is None and manager.waiting() == []
+
+
+def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, caplog):
+    attempts = []
+
+    def fail(self, process):
+        attempts.append(process)
+        raise RunError("the disk is full")
+
+    monkeypatch.setattr(RunQueue, "claim", fail)
+    monkeypatch.setattr("core.jobs.POLL_SECONDS", 0.01)
+    manage(in_process=True)
+    until(lambda: len(attempts) > 3)
+    assert len([r for r in caplog.records if "could not go on" in r.message]) == 1
+
+
+def test_an_app_begins_although_a_full_disk_keeps_it_from_closing_a_dead_run(store, manage, monkeypatch):
+    dead = store.create({}, process=(os.getpid(), 1.0))
+    end, failures = RunQueue.end, iter([RunError("database or disk is full")] * 2)
+
+    def end_or_fail(self, *arguments, **options):
+        for failure in failures:
+            raise failure
+        end(self, *arguments, **options)
+
+    monkeypatch.setattr(RunQueue, "end", end_or_fail)
+    manager = manage(in_process=True)
+    assert over(store, manager.submit(config("short")).id).status is Status.FINISHED
+    assert store.get(dead.id).status is Status.INTERRUPTED
+
+
+def test_a_clock_that_jumps_does_not_end_a_training_or_change_its_turn(store, manage, monkeypatch):
+    manager = manage(in_process=True)
+    run = manager.submit(config("endless"))
+    training(store, run.id)
+    for hours in (-5, 7):
+        now = time.time() + 3600 * hours
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        manager.submit(config("short", 1), f"{hours:+d}")
+        settle(store)
+        training(store, run.id, store.get(run.id).step + 5)
+    monkeypatch.undo()
+    manager.submit(config("short", 1), "now")
+    assert [waits.name for waits in manager.waiting()] == ["-5", "+7", "now"]
+    manager.stop(run.id)
+    assert [over(store, r.id).status for r in store.list()] == [Status.FINISHED] * 3 + [Status.STOPPED]
+
+
 def test_a_training_inside_the_app_cannot_be_killed_apart_from_it(store, manage):
     manager = manage(in_process=True)
     run = manager.submit(config("endless"))
@@ -426,10 +288,43 @@ def test_a_run_lives_on_when_the_app_is_ended_and_is_found_by_the_next_app(store
     os.kill(store.get(run.id).pid, signal.SIGKILL)
     run = over(store, run.id)
     assert run.status is Status.INTERRUPTED and "ended without a word" in run.message
-    store.update(run.id, config=config("short").to_dict())
+    manager.resume(run.id)
+    until(lambda: store.get(run.id).status is Status.RUNNING)
+    training(store, run.id, run.step + 20)
+    manager.stop(run.id)
+    run = over(store, run.id)
+    assert run.status is Status.STOPPED and steps(store, run.id) == list(range(1, run.step + 1))
+
+
+def test_a_run_that_died_with_the_app_is_interrupted_in_the_next_one_and_one_click_resumes_it(store, manage):
+    process = app(store, "in_process")
+    run = create(store, "endless")
+    training(store, run.id, 5)
+    process.kill()
+    process.communicate(timeout=30)
+    manager = manage(in_process=True)
+    run = store.get(run.id)
+    assert run.status is Status.INTERRUPTED and "resume the run" in run.message
+    manager.resume(run.id)
+    until(lambda: store.get(run.id).status is Status.RUNNING)
+    training(store, run.id, run.step + 20)
+    manager.stop(run.id)
+    run = over(store, run.id)
+    assert run.status is Status.STOPPED and steps(store, run.id) == list(range(1, run.step + 1))
+    assert (store.checkpoints(run.id) / "began.txt").read_text().split()[1::2] == ["False", "True"]
+
+
+@pytest.mark.parametrize("kind, resumed", [("killed", "False"), ("killed later", "True")])
+def test_a_run_that_was_killed_between_checkpoints_is_resumed_from_the_last(store, manage, kind, resumed):
+    manager = manage()
+    run = over(store, manager.submit(config(kind)).id)
+    assert run.status is Status.INTERRUPTED and run.step == (2 if kind == "killed" else 5)
+    if kind == "killed":  # before its first checkpoint: it begins anew, and this time nobody kills it
+        store.update(run.id, config=config("short").to_dict())
     manager.resume(run.id)
     assert over(store, run.id).status is Status.FINISHED
-    assert steps(store, run.id) == [1, 2, 3, 4, 5, 6]  # it was killed before it had saved: from the start
+    assert steps(store, run.id) == [1, 2, 3, 4, 5, 6]
+    assert (store.checkpoints(run.id) / "began.txt").read_text().split()[1::2] == ["False", resumed]
 
 
 def test_a_killed_child_is_interrupted_and_the_next_run_begins(store, manage):
@@ -447,6 +342,23 @@ def test_a_child_that_cannot_even_begin_fails_and_its_words_are_in_the_log(store
     assert run.status is Status.FAILED
     assert run.message == f"The process ended with exit code 3 before it could say why: see runs/{run.id}/log.txt."
     assert store.log_path(run.id).read_text() == "no torch\n"
+
+
+def test_a_child_that_the_full_disk_kept_from_writing_its_end_is_closed_with_that_sentence(store, manage):
+    manager = manage(command=lambda _: [sys.executable, "-c", f"import sys; sys.exit({DISK_FULL_STATUS})"])
+    run = over(store, manager.submit(config("short")).id)
+    assert run.status is Status.FAILED
+    assert run.message.startswith(f"The disk is full ({store.root}): free some space, then resume")
+
+
+def test_a_run_does_not_hang_if_its_child_could_not_be_noted(store, manage, monkeypatch):
+    def fail(self, run_id, process):
+        raise RunError("database or disk is full")
+
+    monkeypatch.setattr(RunQueue, "hand_over", fail)
+    manager = manage(command=lambda _: [sys.executable, "-c", "import sys; sys.exit(3)"])
+    run = over(store, manager.submit(config("short")).id)
+    assert run.status is Status.FAILED and "exit code 3" in run.message
 
 
 def test_a_program_that_is_not_there_fails_with_its_name(store, manage):
@@ -490,6 +402,32 @@ def test_a_run_whose_folder_is_deleted_under_it_still_ends_well(store, manage):
     assert over(store, run.id).status is Status.STOPPED
     store.delete(run.id)
     assert store.list() == []
+
+
+def test_a_database_that_is_deleted_under_an_app_is_named_and_all_goes_on_once_it_is_back(store, manage):
+    manager = manage()
+    run = manager.submit(config("endless"))
+    process = psutil.Process(training(store, run.id).pid)
+    away = store.root / "away"
+    away.mkdir()
+    for path in store.runs_dir.glob("runs.db*"):
+        path.rename(away / path.name)
+    until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    assert "runs.db is gone: put it back" in store.log_path(run.id).read_text()
+    for refused in (store.list, lambda: manager.submit(config("short")), lambda: manager.stop(run.id)):
+        with pytest.raises(RunError, match="is gone: put it back, or restart DETR Lab"):
+            refused()
+    assert not (store.runs_dir / "runs.db").exists()
+    for path in away.iterdir():
+        path.rename(store.runs_dir / path.name)
+    run = over(store, run.id)
+    assert run.status is Status.FAILED and run.step > 0
+    following = manager.submit(config("short"))
+    assert over(store, following.id).status is Status.FINISHED
+    assert manager.resume(run.id).status is Status.QUEUED
+    training(store, run.id, run.step + 3)
+    manager.stop(run.id)
+    assert over(store, run.id).status is Status.STOPPED
 
 
 @pytest.mark.parametrize("mode", ["child", "in_process"])

@@ -1,9 +1,13 @@
 """core/queue.py: each step of a run is done once, by whom it belongs to, and in order."""
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core import RunError
-from core.queue import RunQueue
+from core.queue import RunQueue, goes_on
 from core.records import Status
 from core.runs import RunStore
 
@@ -18,8 +22,94 @@ def queue(tmp_path):
     store.close()
 
 
+@pytest.fixture(scope="module")
+def shared_queue(tmp_path_factory):
+    """For property tests."""
+    store = RunStore(tmp_path_factory.mktemp("store"))
+    yield RunQueue(store)
+    store.close()
+
+
 def test_an_empty_queue_gives_nothing(queue):
     assert queue.claim(A) is None and queue.at_work() == []
+
+
+def names(queue):
+    return [run.name for run in queue.waiting()]
+
+
+def test_an_empty_queue_has_nothing_that_waits(queue):
+    assert queue.waiting() == []
+
+
+def test_what_waits_is_told_in_the_order_in_which_it_begins(queue):
+    for name in "abc":
+        queue.store.create({}, name)
+    assert names(queue) == ["a", "b", "c"]
+    begun = queue.claim(A)
+    assert begun.name == "a" and names(queue) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "moved, places, expected",
+    [("c", -1, "acbd"), ("b", 1, "acbd"), ("d", -3, "dabc"), ("d", -9, "dabc"), ("a", 9, "bcda"), ("b", 0, "abcd")],
+)
+def test_a_waiting_run_is_moved_up_and_down_at_most_to_an_end(queue, moved, places, expected):
+    ids = {name: queue.store.create({}, name).id for name in "abcd"}
+    queue.move(ids[moved], places)
+    assert names(queue) == list(expected)
+    assert queue.claim(A).name == expected[0]
+
+
+def test_runs_that_joined_at_the_same_moment_are_moved_too(queue):
+    ids = {name: queue.store.create({}, name).id for name in "abc"}
+    for run_id in ids.values():
+        queue.store.update(run_id, queued=1.0)
+    queue.move(ids["c"], -1)
+    assert names(queue) == ["a", "c", "b"]
+    queue.move(ids["a"], 1)
+    assert names(queue) == ["c", "a", "b"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-4, 4)), max_size=8))
+def test_any_moves_do_what_they_do_to_a_list(shared_queue, moves):
+    queue = shared_queue
+    for run in queue.waiting():
+        queue.request_stop(run.id)
+    ids = [queue.store.create({}).id for _ in range(4)]
+    expected = list(ids)
+    for which, places in moves:
+        queue.move(ids[which], places)
+        at = expected.index(ids[which])
+        expected.insert(max(0, min(at + places, 3)), expected.pop(at))
+    assert [run.id for run in queue.waiting()] == expected
+
+
+@pytest.mark.parametrize("status", [s for s in Status if s is not Status.QUEUED])
+def test_a_run_that_does_not_wait_is_not_moved(queue, status):
+    run = queue.store.create({})
+    queue.store.update(run.id, status=status)
+    with pytest.raises(RunError, match=f"is {status}: only a run that waits"):
+        queue.move(run.id, 1)
+
+
+def test_a_run_that_is_unknown_is_not_moved(queue):
+    with pytest.raises(RunError, match="no run"):
+        queue.move(UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_who_joins_the_queue_is_last_even_if_the_clock_was_set(queue, monkeypatch, hours):
+    stopped = queue.store.create({}, "stopped")
+    queue.request_stop(stopped.id)
+    queue.store.create({}, "first")
+    now = time.time() + 3600 * hours
+    monkeypatch.setattr("time.time", lambda: now)
+    queue.store.create({}, "second")
+    queue.requeue(stopped.id)
+    monkeypatch.undo()
+    queue.store.create({}, "last")
+    assert names(queue) == ["first", "second", "stopped", "last"]
 
 
 def test_the_run_that_waited_longest_comes_first_and_the_next_only_after_its_end(queue):
@@ -111,3 +201,48 @@ def test_a_run_that_is_live_or_done_is_not_resumed(queue, status):
     queue.store.update(run.id, status=status)
     with pytest.raises(RunError, match=f"is {status}: only a stopped, failed or interrupted run"):
         queue.requeue(run.id)
+
+
+def test_a_run_that_is_resumed_by_a_process_itself_is_never_in_the_queue(queue):
+    run = queue.store.create({})
+    queue.request_stop(run.id)
+    again = queue.requeue(run.id, B)
+    assert (again.status, again.pid, again.pid_started) == (Status.STARTING, *B)
+    assert queue.claim(A) is None and queue.waiting() == []
+
+
+def trained(queue, step=7, evaluated=()):
+    run = queue.store.create({})
+    queue.begin(run.id, A)
+    queue.store.record(run.id, step, {"train/loss": 1.0}, {"step": step})
+    for epoch in evaluated:
+        queue.store.add_evaluation(run.id, epoch, step, {"AP": 0.5})
+    queue.end(run.id, Status.INTERRUPTED, None)
+    return run
+
+
+def test_a_run_whose_checkpoints_were_deleted_is_not_resumed_from_the_beginning(queue):
+    run = trained(queue)
+    with pytest.raises(RunError, match=r"come to step 7, but .*last is gone.*: put that folder back, or train again"):
+        queue.requeue(run.id)
+    assert queue.store.get(run.id).status is Status.INTERRUPTED
+
+
+def test_nor_is_one_that_lost_its_last_checkpoint_only(queue):
+    run = trained(queue, evaluated=(0, 1))
+    queue.store.checkpoint(run.id, "best").mkdir(parents=True)
+    with pytest.raises(RunError, match="last is gone"):
+        queue.requeue(run.id)
+
+
+@pytest.mark.parametrize("name", ["last", "last.old"])
+def test_a_run_with_a_last_checkpoint_goes_on(queue, name):
+    run = trained(queue, evaluated=(0, 1))
+    (queue.store.checkpoints(run.id) / name).mkdir(parents=True)
+    assert goes_on(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(queue):
+    run = trained(queue, evaluated=(0,))
+    queue.store.checkpoints(run.id).mkdir(parents=True)  # as its training made it
+    assert not goes_on(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED

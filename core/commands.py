@@ -1,0 +1,162 @@
+"""The commands that do something: demo, train, resume and stop. `__main__.py` has their options."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import fields
+from pathlib import Path
+
+from tqdm import tqdm
+
+from core import LabError
+from core.config import PRESETS, TrainConfig
+from core.records import Run, Status
+from core.reports import figure
+from core.runs import RunStore
+
+LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
+
+
+def demo(options) -> None:
+    from core.demo import draw_dataset
+
+    steps = draw_dataset(options.out, options.look, options.train, options.val, options.seed, options.size)
+    with tqdm(unit="image", desc=f"Drawing {options.out}") as bar:
+        for done, total in steps:
+            bar.total = total
+            bar.update(done - bar.n)
+    print(f"{options.out}: {options.train} training and {options.val} validation images, {options.look}")
+
+
+def train(options) -> int:
+    from core.coco import find_splits
+    from core.drive import accompany
+    from core.process import this_process
+
+    store = RunStore.default()
+    if options.run_id:
+        return _train_unseen(store, options.run_id)
+    config = config_of(options)
+    _prepare_torch(config.threads)
+    find_splits(config.data)  # a mistyped folder shall not leave a run behind
+    if not _leads():
+        accompany(config, store.checkpoints_dir, resume=False)
+        return 0
+    run = store.create(config.to_dict(), options.name, process=this_process())
+    return _train_in_sight(store, run.id)
+
+
+def _train_unseen(store: RunStore, which: str) -> int:
+    """Drive a run of the queue, as the app's child: what there is to say is in its record.
+
+    It prints nothing: its output goes to the run's log, and must not end it where that cannot be written.
+    """
+    from core.drive import accompany, drive
+    from core.queue import goes_on
+
+    run = store.get(which)
+    config = TrainConfig.from_dict(run.config)
+    _prepare_torch(config.threads)
+    if not _leads():
+        accompany(config, store.checkpoints(run.id), goes_on(store, run))
+        return 0
+    run = drive(store, run.id)
+    if run.status is Status.FAILED:
+        raise LabError(run.message)
+    return _exit_status(run)
+
+
+def resume(options) -> int:
+    from core.drive import accompany
+    from core.jobs import settle
+    from core.process import this_process
+    from core.queue import RunQueue, goes_on
+
+    store = RunStore.default()
+    settle(store)  # it may have died a moment ago
+    run = store.get(options.run_id)
+    config = TrainConfig.from_dict(run.config)
+    _prepare_torch(config.threads)
+    if not _leads():
+        accompany(config, store.checkpoints(run.id), goes_on(store, run))
+        return 0
+    RunQueue(store).requeue(run.id, this_process())
+    return _train_in_sight(store, run.id)
+
+
+def stop(options) -> None:
+    from core.jobs import settle, stop_run
+
+    store = RunStore.default()
+    settle(store)
+    run = store.get(options.run_id)
+    if not run.is_live:
+        raise LabError(f"The run {run.id} is {run.status}: there is nothing to stop.")
+    run = stop_run(store, run.id, options.force)
+    while run.is_live and not options.no_wait:
+        time.sleep(LOOK_SECONDS)
+        settle(store)
+        run = store.get(run.id)
+        if options.force and run.is_live:  # it may have begun, or gone over to another process, only now
+            stop_run(store, run.id, force=True)
+    if run.status is Status.FAILED:
+        raise LabError(run.message)
+    print(f"{run.id} {run.label.lower()}" + (f": {run.message}" if run.message and not run.is_live else ""))
+
+
+def config_of(options) -> TrainConfig:
+    """The preset, or the defaults, with the options that were given; folders become absolute."""
+    given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
+    changes = PRESETS[options.preset].changes if options.preset else {}
+    for name in ("data", "model"):
+        path = Path(given.get(name, getattr(TrainConfig, name)))
+        if path.exists():
+            given[name] = str(path.resolve())
+    return TrainConfig(**{**changes, **given})
+
+
+def _train_in_sight(store: RunStore, run_id: str) -> int:
+    """Train with a bar and the figures of every evaluation; then the result, and what is to be said of the run."""
+    from core.drive import follow
+
+    print(run_id, flush=True)
+    with tqdm(unit="step") as bar:
+        for progress in follow(store, run_id):
+            bar.total = progress.steps or None
+            bar.update(progress.step - bar.n)
+            epoch = min(progress.epoch + 1, progress.epochs)
+            bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
+            if progress.figures:
+                what = "untouched model" if progress.kind == "baseline" else f"epoch {progress.epoch}"
+                figures = {"AP": progress.figures.AP, "AP50": progress.figures.AP50}
+                figures |= {name: progress.metrics.get(f"val/{name}") for name in ("loss_ce", "loss_bbox", "loss_giou")}
+                bar.write(f"{what}: " + ", ".join(f"{name} {figure(value)}" for name, value in figures.items()))
+    run = store.get(run_id)
+    if run.status is not Status.FAILED:
+        print(f"{run.label.lower()}: best AP {figure(run.best_ap)}, untouched model {figure(run.baseline_ap)}")
+    for remark in run.remarks:
+        print("{level}: {title}. {evidence} {advice}".format_map(remark))
+    if run.status is Status.FAILED:
+        raise LabError(run.message)
+    return _exit_status(run)
+
+
+def _exit_status(run: Run) -> int:
+    """130 for a training that was stopped, as after Ctrl-C; but `accelerate launch` would take that for a failure."""
+    return 130 if run.status is Status.STOPPED and "WORLD_SIZE" not in os.environ else 0
+
+
+def _leads() -> bool:
+    """Whether this process has the run: it is alone, or the first of those that `accelerate launch` has started."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def _prepare_torch(threads: int) -> None:
+    """What only the process that trains may do: torch's thread count, and quiet progress bars of others."""
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if threads:
+        torch.set_num_threads(threads)

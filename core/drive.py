@@ -1,0 +1,160 @@
+"""A training driven to its end, here and now: its run begins, every Progress is recorded, and how it ends is said.
+
+    begin -> train -> Recorder -> run store -> pages
+
+The background thread's child, the thread itself, the command line and a notebook all drive by these two functions.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import sqlite3
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from core import LabError, RunError
+from core.config import TrainConfig
+from core.process import this_process
+from core.progress import Progress
+from core.queue import RunQueue, goes_on
+from core.recorder import Recorder
+from core.records import Run, Status
+from core.runs import RunStore
+
+DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# Errors that keep no number: safetensors', and torch.save's, which does not say why it could not write.
+FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "file write failed")
+
+logger = logging.getLogger(__name__)
+
+
+def drive(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Run:
+    """Train a queued run here and now, to its end; the run as it then is. An error of the training is its status.
+
+    SIGTERM and Ctrl-C end it after the current step, as `request_stop` and setting `stop` do; the second at once.
+    Raises RunError if the run has begun elsewhere, or its record cannot be written.
+    """
+    for _ in follow(store, run_id, train, stop):
+        pass
+    return store.get(run_id)
+
+
+def follow(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Iterator[Progress]:
+    """`drive`, step by step: yields each Progress once it is recorded. Whoever stops iterating stops the training.
+
+    `train` stands in for `core.train.train`.
+    """
+    stop = stop or threading.Event()
+    with _signals_set(stop):
+        yield from _follow(store, run_id, train, stop)
+
+
+def _follow(store: RunStore, run_id: str, train, stop: threading.Event) -> Iterator[Progress]:
+    queue = RunQueue(store)
+    run = queue.begin(run_id, this_process())
+    status, message = Status.STOPPED, None
+    try:
+        # closing: what the training does when it is stopped early may fail, and must not fail unseen
+        with closing(_recorded(store, run, train)) as training:
+            for progress in training:
+                yield progress
+                if stop.is_set() or queue.must_stop(run_id):
+                    where = f"at step {progress.step} of {progress.steps}" if progress.step else "before its first step"
+                    message = f"Stopped {where}."
+                    break
+            else:
+                status = Status.FINISHED
+    except (Exception, SystemExit) as error:
+        status, message = Status.FAILED, _sentence(error, store, run_id)
+        _log(store, run_id)
+    finally:  # also when the caller stops iterating, or a second Ctrl-C comes
+        try:
+            queue.end(run_id, status, message)
+        except RunError as error:
+            if is_disk_full(error):
+                raise RunError(disk_full(store)) from error
+            raise
+
+
+def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
+    if train is None:
+        from core.train import train  # here: the page process imports this file, and never torch
+    config = TrainConfig.from_dict(run.config)
+    resume = goes_on(store, run)
+    with Recorder(store, run.id) as recorder, closing(train(config, store.checkpoints(run.id), resume)) as training:
+        for progress in training:
+            recorder.write(progress)
+            yield progress
+
+
+def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
+    """Take part, to its end, in a training that another process leads and records; that one stops it, no signal."""
+    from core.train import train
+
+    with _signals_set(threading.Event()):
+        for _ in train(config, folder, resume):
+            pass
+
+
+def disk_full(store: RunStore) -> str:
+    """What is said of a run that a full disk has ended."""
+    return f"The disk is full ({store.root}): free some space, then resume; the run goes on from its last checkpoint."
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it arose from, says that the disk (or the user's share of it) is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL or any(text in str(error) for text in FULL_TEXTS):
+            return True
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _sentence(error: BaseException, store: RunStore, run_id: str) -> str:
+    if is_disk_full(error):
+        return disk_full(store)
+    if isinstance(error, LabError):
+        return str(error)
+    said = str(error).strip().split("\n")[0]
+    reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."
+
+
+def _log(store: RunStore, run_id: str) -> None:
+    """Append the current exception's traceback to the run's log."""
+    path = store.log_path(run_id)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+    except OSError:  # a full disk must not hide the status
+        logger.exception("The log %s cannot be written.", path)
+
+
+@contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`, once each; then they do again what they did before."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number, _frame):
+        stop.set()
+        signal.signal(number, before[number])
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

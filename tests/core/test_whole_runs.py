@@ -1,0 +1,138 @@
+"""Real trainings, driven in every way there is: the record is the same, also after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from core.config import TrainConfig
+from core.jobs import JobManager
+from core.process import process_of
+from core.records import Status
+from core.runs import PROJECT, RunStore
+
+SPEED = ("train/images_per_second", "train/wait")
+SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def config(street):
+    return TrainConfig(
+        data=str(street), model="random", epochs=2, batch_size=4, lr=1e-3, lr_backbone=1e-4, lr_head=1e-3,
+        shortest_edge=72, longest_edge=96, workers=0, threads=1, device="cpu", freeze="none", seed=5,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = RunStore(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def manage(store):
+    managers = []
+
+    def make(**options):
+        managers.append(JobManager(store, **options))
+        return managers[-1]
+
+    yield make
+    for manager in managers:
+        manager.shutdown()
+        for run in store.list():
+            if run.is_live:
+                manager.stop(run.id, force=True)
+
+
+def until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
+    return found
+
+
+def over(store, run_id):
+    return until(lambda: not store.get(run_id).is_live and store.get(run_id))
+
+
+def recorded(store, run_id):
+    """Everything but the speed, as {(step, tag): value}."""
+    rows, _ = store.metrics_after(run_id)
+    assert len({(step, tag) for _, tag, step, _ in rows}) == len(rows), "something was recorded twice"
+    return {(step, tag): value for _, tag, step, value in rows if tag not in SPEED}
+
+
+def command_line(store, *arguments):
+    environment = {**os.environ, "DETR_LAB_ROOT": str(store.root)}
+    return subprocess.run([sys.executable, "-m", "core", *arguments], cwd=PROJECT, env=environment,
+                          capture_output=True, text=True, timeout=SECONDS)  # fmt: skip
+
+
+def test_the_command_line_the_thread_and_the_child_give_the_same_run(config, store, manage):
+    options = [
+        option
+        for name, value in config.to_dict().items()
+        if name not in ("classes", "profile", "deterministic")
+        for option in ("--" + name.replace("_", "-"), str(value))
+    ]
+    done = command_line(store, "train", *options)
+    assert done.returncode == 0, done.stderr
+    records = {"command line": recorded(store, done.stdout.split()[0])}
+    for name, in_process in (("thread", True), ("child", False)):
+        manager = manage(in_process=in_process)
+        run = over(store, manager.submit(config).id)
+        assert run.status is Status.FINISHED, run.message
+        records[name] = recorded(store, run.id)
+        manager.shutdown()
+    assert len(records["thread"]) > 100
+    assert records["command line"] == records["thread"] == records["child"]
+    checks = json.loads(store.preflight_path(run.id).read_text())["checks"]
+    assert [check["ok"] for check in checks] == [True] * 4 and store.preflight_picture(run.id).is_file()
+
+
+def test_a_run_that_was_killed_and_resumed_has_the_record_of_one_that_was_not(config, store, manage):
+    config, manager = replace(config, epochs=8, ema=0.9), manage()
+    whole = over(store, manager.submit(config).id)
+    killed = manager.submit(config)
+    until(lambda: (store.get(killed.id).step or 0) >= 5)
+    os.kill(store.get(killed.id).pid, signal.SIGKILL)
+    killed = over(store, killed.id)
+    assert killed.status is Status.INTERRUPTED and killed.step < 24, killed.message
+    manager.resume(killed.id)
+    assert over(store, killed.id).status is Status.FINISHED
+    assert recorded(store, killed.id) == recorded(store, whole.id)
+
+
+def test_metrics_of_two_runs_can_be_compared_as_csv(config, store):
+    one, other = (command_line(store, "train", "--data", config.data, "--model", "random", "--preset", "Built-in demo",
+                               "--epochs", "1", "--shortest-edge", "72", "--longest-edge", "96") for _ in range(2))
+    lines = []
+    for done in (one, other):
+        csv = command_line(store, "metrics", done.stdout.split()[0], "--csv").stdout.splitlines()
+        assert csv[0] == "step,tag,value"
+        lines.append([line for line in csv if line.split(",")[1] not in SPEED])
+    assert lines[0] == lines[1] and len(lines[0]) > 50
+
+
+def test_the_app_trains_in_two_processes_and_a_death_among_them_ends_the_run_with_a_sentence(config, store, manage):
+    config, manager = replace(config, processes=2, batch_size=2), manage()
+    run = over(store, manager.submit(config).id)
+    assert run.status is Status.FINISHED, (run.message, store.log_path(run.id).read_text()[-2000:])
+    endless = manager.submit(replace(config, epochs=500, eval_every=500))
+    until(lambda: (store.get(endless.id).step or 0) >= 3)
+    leader = psutil.Process(store.get(endless.id).pid)
+    (other,) = [p for p in leader.parent().children() if endless.id in p.cmdline() and p.pid != leader.pid]
+    other.kill()
+    ended = over(store, endless.id)
+    assert ended.status in (Status.FAILED, Status.STOPPED) and ended.message
+    assert (store.checkpoint(endless.id, "last") / "trainer.pt").is_file()
+    assert process_of(os.getpid())
