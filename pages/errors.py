@@ -32,6 +32,11 @@ def take_score() -> None:
     st.session_state[SCORE] = round(min(max(float(st.session_state.gallery.score), low), high), 2)
 
 
+def choose_run(run_id: str) -> None:
+    """Into the address, so that a link opens it, and into the session, which outlives a visit to another page."""
+    st.session_state["errors of"] = st.query_params["run"] = run_id
+
+
 def choose_model(name: str) -> None:
     st.session_state["model chosen"] = name
 
@@ -85,9 +90,9 @@ if not evaluated:
 
 with st.sidebar:
     runs = [run for run in store.list() if run.id in evaluated]
-    run = pickers.pick_run(
-        runs, "errors run", st.query_params.get("run"), runs[0], lambda run_id: st.query_params.update(run=run_id)
-    )
+    if (linked := st.query_params.get("run", "")) in evaluated:
+        st.session_state["errors of"] = linked
+    run = pickers.pick_run(runs, "errors run", st.session_state.get("errors of"), runs[0], choose_run)
     evaluation = pick_evaluation(evaluated[run.id])
     try:
         table, images = server.table_of(evaluation), server.validation_images(run)

@@ -7,6 +7,9 @@ from core.config import TrainConfig
 from core.records import Run, Status
 from ui import form, pickers, server
 from ui.curves import live_run
+from ui.preflight import has_failed, read_checks, show_checks
+from ui.profiler import show_profile
+from ui.waiting import queue_button
 
 WATCHED, REFUSED = "watched run", "refused"
 
@@ -42,9 +45,12 @@ def attempt(action, *args) -> None:
 def confirm_deletion(run: Run) -> None:
     st.markdown(f"**{pickers.run_label(run)}**")
     st.write("Its curves, checkpoints and evaluations are removed from the disk. This cannot be undone.")
-    if st.button("Delete", key="delete for good", type="primary", icon=":material/delete:"):
-        attempt(store.delete, run.id)
-        st.rerun()
+    with st.container(horizontal=True):
+        if st.button("Delete", key="delete for good", type="primary", icon=":material/delete:"):
+            attempt(store.delete, run.id)
+            st.rerun()
+        if st.button("Cancel", key="keep it"):
+            st.rerun()
 
 
 def show_actions(run: Run) -> None:
@@ -111,6 +117,13 @@ current = next((run for run in live if run.status != Status.QUEUED), live[-1] if
 with st.container(horizontal=True, vertical_alignment="bottom"):
     run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, watch)
     watch(run.id)  # also after its end, when another one is at work
+    queue_button(attempt, watch)
     show_actions(run)
 show_end(run)
+checks = read_checks(run)
+if has_failed(checks):  # nothing else was recorded: this is what to look at
+    show_checks(run, checks)
 live_run(run)
+if not has_failed(checks):
+    show_checks(run, checks)
+show_profile(run)

@@ -1,11 +1,13 @@
 """What several tests share: small drawn data sets; for pages, a store of their own with a run in it."""
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.boxes import Detections, xywh_to_xyxy
 from core.coco import read_split
@@ -61,11 +63,17 @@ def finished(store):
 
 @pytest.fixture
 def run_maker(store):
-    """Makes further runs: `run_maker(status=…, evaluated=…, message=…, data=…)`."""
+    """Makes further runs: `run_maker(status=…, evaluated=…, message=…, data=…, remarks=…)`."""
     return lambda **how: make_run(store, **how)
 
 
-def make_run(store, status=Status.FINISHED, evaluated=True, message=None, data="street"):
+@pytest.fixture
+def leave(store):
+    """Writes what a training leaves in its run's folder beside its curves: `leave(run, checks=…, operators=…)`."""
+    return lambda run, **what: leave_files(store, run, **what)
+
+
+def make_run(store, status=Status.FINISHED, evaluated=True, message=None, data="street", remarks=()):
     config = TrainConfig(data=str(store.data_dir / data), epochs=2)
     run = store.create(config.to_dict())
     split = read_split(config.data, "val")
@@ -82,9 +90,26 @@ def make_run(store, status=Status.FINISHED, evaluated=True, message=None, data="
         store.record(run.id, 10 * epoch, {"val/AP": figures.AP, "val/loss": 3.0 - epoch})
         store.add_evaluation(run.id, epoch, 10 * epoch, figures.to_dict(), is_best=epoch == 2, has_table=True)
     store.update(
-        run.id, status=status, epoch=2, epochs=2, step=20, steps=20, message=message, label_map=label_map.to_dict()
-    )
+        run.id, status=status, epoch=2, epochs=2, step=20, steps=20, message=message, label_map=label_map.to_dict(),
+        remarks=[remark.to_dict() for remark in remarks],
+    )  # fmt: skip
+    store.checkpoint(run.id, "last").mkdir(parents=True)  # without it a run that has trained is not resumed
     return store.get(run.id)
+
+
+def leave_files(store, run, checks=None, operators=None, trace=b"a trace"):
+    """`checks`: (name, ok, evidence) each, with a picture; `operators`: (name, calls, cpu_ms, gpu_ms) each."""
+    store.folder(run.id).mkdir(parents=True, exist_ok=True)
+    if checks is not None:
+        rows = [dict(zip(("name", "ok", "evidence"), check, strict=True)) for check in checks]
+        Image.new("RGB", (40, 30), "navy").save(store.preflight_picture(run.id))
+        store.preflight_path(run.id).write_text(json.dumps({"checks": rows}))
+    if operators is not None:
+        names = ("name", "calls", "cpu_ms", "gpu_ms")
+        rows = [dict(zip(names, operator, strict=True)) for operator in operators]
+        store.profile_path(run.id).write_text(json.dumps({"steps": 10, "operators": rows}))
+        if trace:
+            store.trace_path(run.id).write_bytes(trace)
 
 
 def half_right(split, label_map, shift):

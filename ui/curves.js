@@ -1,15 +1,9 @@
-// The live run: status, figures and curves. Fetches only the rows that are new and draws in place, so that a zoom,
-// the page's scroll position and everything else on it stay as they are. One `view` object for each mounted component.
-// plots.js, which draws, and element.js are appended to this file.
+// The live run: status, figures, curves by tab and the doctor's remarks. Fetches only what is new for the tab in sight
+// and draws in place, so that a zoom, the page's scroll position and everything else on it stay as they are. One `view`
+// object for each mounted component. Appended to this file: head.js (status and figures), tabs.js (what each tab
+// shows), plots.js (drawing), doctor.js and element.js.
 
 const views = new WeakMap()
-const LOSSES = [
-  ["loss", "total loss"],
-  ["loss_ce", "class"],
-  ["loss_bbox", "box, L1"],
-  ["loss_giou", "box, GIoU"],
-]
-const GLYPHS = { queued: "◌", starting: "◌", running: "●", finished: "✓", stopped: "■", failed: "✕", interrupted: "!" }
 
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component
@@ -19,9 +13,10 @@ export default function (component) {
     views.set(parentElement, view)
   }
   if (view.run !== data.run) reset(view, data.run)
-  view.status = data.status // what the rest of the page shows; a rerun brings it up to date
-  view.tell = (status) => { view.status = status; setTriggerValue("status", status) }
+  view.version = data.version // what the rest of the page shows; a rerun brings it up to date
+  view.tell = (version) => { view.version = version; setTriggerValue("version", version) }
   readTheme(view)
+  showLegend(view)
   loadPlotly().then(() => draw(view, true))
   view.wake()
   return () => {
@@ -36,94 +31,120 @@ export default function (component) {
 // --- the page's elements ---------------------------------------------------------------------------------------
 
 function makeView(root) {
-  const view = { root, gone: false, plots: [], cards: {} }
-  const head = element("div", "dl-head", "", root)
-  view.chip = element("span", "dl-chip", "", head)
-  view.chip.setAttribute("role", "status")
-  view.place = element("span", "dl-place", "", head)
-  view.doing = element("span", "dl-note", "", head)
-  view.note = element("span", "dl-note", "", head)
-  view.bar = element("div", "dl-bar", "", root)
-  view.bar.setAttribute("role", "progressbar")
-  view.bar.setAttribute("aria-label", "Progress of the training")
-  element("i", "", "", view.bar)
-  const cards = element("div", "dl-cards", "", root)
-  for (const [key, label] of [["base", "AP, untouched model"], ["now", "AP now"], ["best", "Best AP"],
-    ["speed", "Images per second"], ["left", "Time left"]]) view.cards[key] = makeCard(label, cards)
-  const plots = element("div", "dl-plots", "", root)
-  view.plots.push(makePlot("AP", "on the validation images, by epoch", "ap", plots))
-  for (const [tag, words] of LOSSES) view.plots.push(makePlot(tag, words + ", by step", tag, plots))
-  const legend = element("div", "dl-legend", "", root)
-  for (const [kind, words] of [["raw", "training, each step"], ["smooth", "training, smoothed"], ["val", "validation"],
-    ["base", "untouched model"]]) {
-    element("i", "dl-key dl-" + kind, "", legend).setAttribute("aria-hidden", "true")
-    element("span", "", words, legend)
-  }
-  element("span", "dl-hint", "Drag to zoom, double-click to see all.", legend)
+  const view = { root, gone: false, tabs: [], turn: 0 }
+  makeHead(view)
+  view.list = element("div", "dl-tabs", "", root)
+  view.list.setAttribute("role", "tablist")
+  view.list.setAttribute("aria-label", "Curves")
+  const body = element("div", "dl-body", "", root)
+  const left = element("div", "dl-left", "", body)
+  view.resizer = new ResizeObserver(() => resize(view))
+  for (const spec of TABS) view.tabs.push(makeTab(view, spec, left))
+  view.legend = element("div", "dl-legend", "", left)
+  makeDoctor(view, body)
   view.wake = () => poll(view)
   document.addEventListener("visibilitychange", view.wake)
-  view.resizer = new ResizeObserver(() => resize(view))
-  view.resizer.observe(plots)
+  view.list.onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+    if (!step) return
+    const next = view.tabs.at((view.tabs.indexOf(view.tab) + step) % view.tabs.length)
+    next.button.focus()
+    choose(view, next)
+  }
+  choose(view, view.tabs[0])
   return view
 }
 
-function makeCard(label, parent) {
-  const card = element("div", "dl-card", "", parent)
-  element("span", "dl-label", label, card)
-  const line = element("span", "dl-line", "", card)
-  return { value: element("b", "", "–", line), more: element("span", "dl-more", "", line) }
+function makeTab(view, spec, parent) {
+  const tab = { spec, rows: {}, last: 0, plots: [] }
+  tab.button = element("button", "dl-tab", spec.label, view.list)
+  tab.button.type = "button"
+  tab.button.setAttribute("role", "tab")
+  tab.button.onclick = () => choose(view, tab)
+  tab.panel = element("div", "dl-plots dl-" + spec.key, "", parent)
+  tab.panel.setAttribute("role", "tabpanel")
+  tab.panel.setAttribute("aria-label", spec.label)
+  for (const plot of spec.plots) tab.plots.push(makePlot(plot, tab.panel))
+  if (spec.make) spec.make(view, tab)
+  view.resizer.observe(tab.panel)
+  return tab
 }
 
-function makePlot(title, words, tag, parent) {
-  const figure = element("figure", "dl-plot dl-plot-" + tag, "", parent)
+/** Shows a tab; what it lacks is asked for at once, and not the rows of the tab before. */
+function choose(view, chosen) {
+  if (view.tab === chosen) return
+  view.tab = chosen
+  for (const tab of view.tabs) {
+    const here = tab === chosen
+    tab.panel.hidden = !here
+    tab.button.setAttribute("aria-selected", String(here))
+    tab.button.tabIndex = here ? 0 : -1
+  }
+  if (!view.run) return
+  showLegend(view)
+  draw(view, true)
+  view.turn += 1
+  view.busy = false
+  poll(view)
+}
+
+function makePlot(spec, parent) {
+  const figure = element("figure", "dl-plot dl-plot-" + spec.key, "", parent)
   const caption = element("figcaption", "", "", figure)
-  element("b", "", title, caption)
-  element("span", "", words, caption)
+  element("b", "", spec.title, caption)
+  element("span", "", spec.words, caption)
   const box = element("div", "dl-canvas", "", figure)
   box.setAttribute("role", "img")
-  box.setAttribute("aria-label", `Chart of ${title}, ${words}`)
-  return { tag, box, count: -1, made: false, empty: element("span", "dl-empty", "", figure) }
+  box.setAttribute("aria-label", `Chart of ${spec.title}, ${spec.words}`)
+  return { spec, figure, box, drawn: -1, made: false, empty: element("span", "dl-empty", "", figure) }
 }
 
 function resize(view) {
   if (!window.Plotly || view.gone) return
-  for (const plot of view.plots) if (plot.made && plot.box.clientWidth) window.Plotly.Plots.resize(plot.box)
+  for (const plot of view.tab.plots) if (plot.made && plot.box.clientWidth) window.Plotly.Plots.resize(plot.box)
 }
 
 function readTheme(view) {
   const style = getComputedStyle(view.root)
   const get = (name) => style.getPropertyValue(name).trim()
-  const [train, val] = get("--st-chart-categorical-colors").split(",")
-  view.root.style.setProperty("--dl-train", train)
-  view.root.style.setProperty("--dl-val", val)
+  const colors = get("--st-chart-categorical-colors").split(",").map((color) => color.trim())
   view.theme = { text: get("--st-text-color"), line: get("--st-border-color"), back: get("--st-background-color"),
-    gray: get("--st-gray-color"), train, val, font: get("--st-font") || "sans-serif" }
+    gray: get("--st-gray-color"), train: colors[0], val: colors[1], colors, font: get("--st-font") || "sans-serif" }
 }
 
 // --- fetching --------------------------------------------------------------------------------------------------
 
 function reset(view, run) {
-  Object.assign(view, { run, last: 0, rows: {}, info: null, live: false, fails: 0, turn: (view.turn || 0) + 1 })
+  Object.assign(view, { run, info: null, live: false, fails: 0, turn: view.turn + 1, busy: false })
   clearTimeout(view.timer)
-  view.busy = false
-  for (const plot of view.plots) plot.count = -1
+  for (const tab of view.tabs) {
+    Object.assign(tab, { rows: {}, last: 0 })
+    for (const plot of tab.plots) Object.assign(plot, { drawn: -1, zoomed: false })
+    if (tab.spec.clear) tab.spec.clear(view, tab)
+  }
+  clearDoctor(view)
 }
 
 async function poll(view) {
   if (view.gone || view.busy || document.hidden) return
   clearTimeout(view.timer)
-  const turn = view.turn
+  const { turn, tab } = view
   view.busy = true
   let wait = 1000
   try {
-    const answer = await fetch(`/api/metrics/${encodeURIComponent(view.run)}?after=${view.last}`)
+    const asked = new URLSearchParams({ after: tab.last, group: tab.spec.key, remarks: view.remarks })
+    const answer = await fetch(`/api/metrics/${encodeURIComponent(view.run)}?${asked}`)
     if (turn !== view.turn || view.gone) return
-    if (answer.status === 404) { view.busy = false; return }
+    if (answer.status === 404) { // deleted meanwhile: the page shows another run
+      view.busy = false
+      if (view.version !== "gone") view.tell("gone")
+      return
+    }
     if (!answer.ok) throw new Error(String(answer.status))
     const news = await answer.json()
     if (turn !== view.turn || view.gone) return
     view.fails = 0
-    take(view, news)
+    take(view, tab, news)
     wait = view.live ? 1000 : -1
   } catch {
     if (turn !== view.turn) return
@@ -135,56 +156,26 @@ async function poll(view) {
   if (wait >= 0) view.timer = setTimeout(view.wake, wait)
 }
 
-function take(view, news) {
+function take(view, tab, news) {
+  const first = Math.min(...Object.values(news.rows).map(([steps]) => steps[0]))
+  // a resumed run repeats the steps after its checkpoint: what it records now counts
+  for (const kept of Object.values(tab.rows)) cut(kept, (step) => step > first)
   for (const [tag, [steps, values]] of Object.entries(news.rows)) {
-    const kept = (view.rows[tag] ??= { x: [], y: [] })
-    // a resumed run repeats the steps after its checkpoint: what it records now counts
-    while (kept.x.length && kept.x.at(-1) >= steps[0]) { kept.x.pop(); kept.y.pop() }
+    const kept = (tab.rows[tag] ??= { x: [], y: [], changes: 0 })
+    cut(kept, (step) => step >= steps[0])
+    kept.changes += 1
     for (let i = 0; i < steps.length; i++) { kept.x.push(steps[i]); kept.y.push(values[i]) }
   }
-  view.last = news.last
+  tab.last = news.last
   view.live = news.run.live
   view.info = news.run
+  if (news.remarks) showRemarks(view, news.remarks)
   showInfo(view)
+  showLegend(view)
   loadPlotly().then(() => draw(view, false))
-  if (news.run.status !== view.status) view.tell(news.run.status)
+  if (news.version !== view.version) view.tell(news.version)
 }
 
-// --- the figures above the curves ------------------------------------------------------------------------------
-
-const asAP = (value) => (value == null ? "–" : (100 * value).toFixed(1))
-const whole = (value) => (value ?? 0).toLocaleString("en")
-
-function duration(seconds) {
-  if (seconds == null) return "–"
-  const s = Math.max(0, Math.round(seconds))
-  if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
-}
-
-function showInfo(view) {
-  const run = view.info
-  const chip = `${GLYPHS[run.status] ?? "●"} ${run.label}`
-  if (view.chip.textContent !== chip) view.chip.textContent = chip
-  view.chip.dataset.status = run.status
-  const epoch = run.live && run.step < run.steps ? run.epoch + 1 : run.epoch // `epoch` counts those that are done
-  view.place.textContent = run.steps ? `Epoch ${epoch} of ${run.epochs} · step ${whole(run.step)} of ${whole(run.steps)}` : ""
-  // failed and interrupted runs have their sentence above, on the page
-  view.doing.textContent = run.live || run.status === "stopped" ? run.message ?? "" : ""
-  const share = run.steps ? Math.min(1, run.step / run.steps) : 0
-  view.bar.firstChild.style.width = `${100 * share}%`
-  view.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)))
-  view.bar.dataset.status = run.status
-  const { base, now, best, speed, left } = view.cards
-  base.value.textContent = asAP(run.baseline_ap)
-  now.value.textContent = asAP(run.ap)
-  const gain = run.ap == null || run.baseline_ap == null ? null : 100 * (run.ap - run.baseline_ap)
-  const sign = gain == null ? "" : Math.abs(gain) < 0.05 ? "same" : gain < 0 ? "down" : "up"
-  now.more.textContent = sign && { same: "±", down: "▼ −", up: "▲ +" }[sign] + Math.abs(gain).toFixed(1)
-  now.more.dataset.sign = sign
-  best.value.textContent = asAP(run.best_ap)
-  best.more.textContent = run.best_epoch ? `epoch ${run.best_epoch}` : ""
-  speed.value.textContent = run.images_per_second ? run.images_per_second.toFixed(1) : "–"
-  left.value.textContent = run.live ? duration(run.seconds_left) : "–"
+function cut(kept, gone) {
+  while (kept.x.length && gone(kept.x.at(-1))) { kept.x.pop(); kept.y.pop(); kept.changes += 1 }
 }

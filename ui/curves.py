@@ -1,4 +1,4 @@
-"""The live run as a component: status, figures and curves, which fetch what is new by themselves (curves.js)."""
+"""The live run as a component: status, figures, curves and remarks, which fetch what is new themselves (curves.js)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 import streamlit as st
 
 from core.records import Run
+from ui import server
 
 HERE = Path(__file__).parent
+FILES = ("curves.js", "head.js", "tabs.js", "plots.js", "doctor.js", "element.js")
+SCRIPT = "\n".join((HERE / name).read_text(encoding="utf-8") for name in FILES)  # one module: a component has one file
 
 _component = st.components.v2.component(
     "live_run",
     html='<div class="dl-curves">\n</div>',
-    css=(HERE / "curves.css").read_text(),
-    js="\n".join((HERE / name).read_text() for name in ("curves.js", "plots.js", "element.js")),
+    css=(HERE / "curves.css").read_text(encoding="utf-8"),
+    js=SCRIPT,
     isolate_styles=False,  # Plotly writes its styles into the page
 )
 
@@ -22,6 +25,8 @@ _component = st.components.v2.component(
 def live_run(run: Run) -> None:
     """Shows the run and, while it is live, what is new about once a second.
 
-    The page is run again only when the run's status has changed, so that it offers what can be done now.
+    The page is run again only when what it shows besides has changed, as the run's status and what can be done now.
     """
-    _component(key="live run", data={"run": run.id, "status": run.status.value}, on_status_change=lambda: None)
+    _component(
+        key="live run", data={"run": run.id, "version": server.page_version(run)}, on_version_change=lambda: None
+    )

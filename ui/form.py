@@ -6,22 +6,27 @@ In the sidebar. Every widget's value lives in the session under `FIELD` + its fi
 from __future__ import annotations
 
 from dataclasses import Field, fields
-from math import floor, log10
+from math import floor, log10, prod
 
 import streamlit as st
 
-from core import ConfigError, DataError
+from core import ConfigError, DataError, ModelError
 from core.coco import CocoSplit, statistics
 from core.config import PRESETS, TrainConfig
+from core.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.records import Run
 from core.runs import RunStore
 from ui import pickers, server
+from ui.text import listed
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
 CHOSEN_APART = ("data", "classes", "model")
 IN_SIGHT = ("epochs", "batch_size", "lr")
-GROUPS = {"length": "Length", "optimizer": "Optimizer", "image": "Images", "data": "Data", "machine": "Machine"}
+GROUPS = {
+    "length": "Length", "optimizer": "Optimizer", "weights": "Weights", "image": "Images", "data": "Data",
+    "machine": "Machine",
+}  # fmt: skip
 
 
 def training_form(store: RunStore) -> TrainConfig | None:
@@ -29,9 +34,11 @@ def training_form(store: RunStore) -> TrainConfig | None:
     data = pickers.pick_data(store, FIELD + "data")
     train = _describe(data)
     values = {"data": data, "classes": _pick_classes(train), "model": pickers.pick_model(store, FIELD + "model")}
+    has_model = _describe_start(values["model"], values["classes"] or _class_names(train))
     preset = _pick_preset()
     rest = {f.name: f for f in fields(TrainConfig) if f.name not in CHOSEN_APART}
     columns = st.columns(2)
+    images_a_step = st.empty()
     for i, name in enumerate(IN_SIGHT):
         with columns[i] if i < 2 else st.container():
             values[name] = _setting(rest.pop(name), preset)
@@ -41,10 +48,14 @@ def training_form(store: RunStore) -> TrainConfig | None:
             for field in [f for f in rest.values() if f.metadata["group"] == group]:
                 values[field.name] = _setting(field, preset)
     try:
-        return TrainConfig(**values) if train else None
+        config = TrainConfig(**values)
     except ConfigError as error:
         st.error(str(error))
         return None
+    if (config.accumulate, config.processes) != (1, 1):
+        factors = (config.batch_size, config.accumulate, config.processes)
+        images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(map(str, factors))})")
+    return config if train and has_model else None
 
 
 def back_to_preset() -> None:
@@ -57,10 +68,12 @@ def back_to_preset() -> None:
 
 def fill_from(run: Run) -> None:
     """A button's callback: the run's settings into the form, those that this version knows."""
-    known = {f.name for f in fields(TrainConfig)}
-    for name, value in run.config.items():
-        if name in known:
-            st.session_state[FIELD + name] = list(value) if name == "classes" else value
+    try:
+        values = TrainConfig.from_dict(run.config).to_dict()
+    except ConfigError:  # from another version
+        values = {f.name: run.config[f.name] for f in fields(TrainConfig) if f.name in run.config}
+    for name, value in values.items():
+        st.session_state[FIELD + name] = value
 
 
 def _describe(data: str) -> CocoSplit | None:
@@ -78,8 +91,12 @@ def _describe(data: str) -> CocoSplit | None:
     return train
 
 
+def _class_names(train: CocoSplit | None) -> tuple[str, ...]:
+    return tuple(c["name"] for c in train.categories) if train else ()
+
+
 def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
-    names = [c["name"] for c in train.categories] if train else []
+    names = _class_names(train)
     st.session_state[FIELD + "classes"] = [c for c in st.session_state.get(FIELD + "classes", []) if c in names]
     return tuple(
         st.multiselect(
@@ -89,14 +106,36 @@ def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _describe_start(model: str, names: tuple[str, ...]) -> bool:
+    """Says which classes the model brings along and which start fresh; False, with a sentence, if it is not there."""
+    try:
+        known = known_classes(model, server.PROJECT)
+    except ModelError as error:
+        st.error(str(error))
+        return False
+    later = "It is downloaded when the training begins. " if known is None else ""
+    if known is None and model not in KNOWN_MODELS:
+        st.caption(later + "The classes that it knows by name are copied from it.")
+    else:
+        st.caption(later + _start(*copied_and_fresh(names, COCO_CLASSES if known is None else known)))
+    return True
+
+
+def _start(copied: tuple[str, ...], fresh: tuple[str, ...]) -> str:
+    """In a sentence, how the chosen classes begin."""
+    if copied and fresh:
+        return f"Copied from the model: {listed(copied)}; fresh: {listed(fresh)}."
+    names = copied or fresh
+    what = f"all {len(names)} classes" if len(names) > 1 else listed(names)
+    return f"{'Copied from the model' if copied else 'Fresh'}: {what}." if names else ""
+
+
 def _pick_preset() -> TrainConfig:
     """The preset's settings; choosing another one fills the form with them."""
     if FIELD + IN_SIGHT[0] not in st.session_state:
         st.session_state["preset"] = FIRST_PRESET
         _fill()
-    name = st.segmented_control(
-        "Preset", list(PRESETS), key="preset", required=True, on_change=_fill, persist_state="session", width="stretch"
-    )
+    name = st.pills("Preset", list(PRESETS), key="preset", required=True, on_change=_fill, persist_state="session")
     st.caption(PRESETS[name].description)
     return PRESETS[name].apply()
 

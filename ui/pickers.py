@@ -11,13 +11,13 @@ import streamlit as st
 
 from core.coco import list_datasets
 from core.config import RANDOM_MODEL, TrainConfig
+from core.pretrained import KNOWN_MODELS
 from core.records import Run
 from core.runs import RunStore
 from ui.server import BUILT_IN, PROJECT
 
 T = TypeVar("T")
 STARTER = TrainConfig().model
-PRETRAINED = "facebook/detr-resnet-50"
 STATUS_MARKS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
 
 
@@ -42,8 +42,8 @@ def pick_data(store: RunStore, key: str) -> str:
 
 
 def pick_model(store: RunStore, key: str) -> str:
-    """The starter model, a pretrained one, a run's best checkpoint, or any name or folder that is typed."""
-    names = {STARTER: "Starter model (built in)", PRETRAINED: PRETRAINED}
+    """The starter model, published ones, a run's best checkpoint, or any name or folder that is typed."""
+    names = {STARTER: "Starter model (built in)", **{name: name for name in KNOWN_MODELS}}
     for run in store.list():
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():

@@ -1,4 +1,4 @@
-// Draws the live run's curves; appended to curves.js. `Plotly.react` with a `uirevision` keeps the user's zoom.
+// Draws the curves of the tab in sight; appended to curves.js. `Plotly.react` with a `uirevision` keeps the user's zoom.
 
 const POINTS = 1000 // drawn per curve at most
 
@@ -51,25 +51,35 @@ function smooth({ x, y }) {
 
 function draw(view, themed) {
   if (view.gone || !view.info || !window.Plotly) return
-  for (const plot of view.plots) {
-    const tag = plot.tag === "ap" ? "val/AP" : plot.tag
-    const count = ["train/" + tag, "val/" + tag, tag].reduce((n, t) => n + (view.rows[t]?.x.length ?? 0), 0)
-    plot.empty.textContent = count ? "" : view.live ? "Waiting for the first figures …" : "Nothing was recorded."
-    if (count === plot.count && !themed) continue
-    plot.count = count
-    if (count) drawOne(view, plot)
-    else if (plot.made) {
+  const { plots, rows } = view.tab
+  const kept = plots.map((plot) => plot.spec.tags(rows).map((tag) => rows[tag]).filter(Boolean))
+  const counts = kept.map((curves) => curves.reduce((n, { x }) => n + x.length, 0))
+  const changes = kept.map((curves) => curves.reduce((n, curve) => n + curve.changes, 0))
+  // a machine without a GPU has nothing to say of one; the plots that remain share its place
+  const hidden = plots.map(({ spec }, i) => Boolean(spec.optional && !counts[i] && (counts.some(Boolean) || i)))
+  const moved = plots.some((plot, i) => plot.figure.hidden !== hidden[i])
+  plots.forEach((plot, i) => { plot.figure.hidden = hidden[i] })
+  if (moved) resize(view)
+  plots.forEach((plot, i) => {
+    plot.empty.textContent = counts[i] ? "" : view.live ? "Waiting for the first figures …" : "Nothing was recorded."
+    if (changes[i] === plot.drawn && !themed) return
+    plot.drawn = changes[i]
+    if (counts[i]) {
+      drawOne(view, plot)
+      if (plot.spec.after) plot.spec.after(view, view.tab)
+    } else if (plot.made) {
       window.Plotly.purge(plot.box)
       plot.made = plot.zoomed = false
     }
-  }
+  })
 }
 
 function drawOne(view, plot) {
   const full = plot.box.layout
   const range = plot.made && full.xaxis?.autorange !== true && plot.zoomed ? full.xaxis.range : null
-  window.Plotly.react(plot.box, plot.tag === "ap" ? apTraces(view) : lossTraces(view, plot.tag, range),
-    layout(view, plot), { displayModeBar: false, doubleClick: "reset", showTips: false })
+  const traces = plot.spec.traces(view, view.tab.rows, range)
+  window.Plotly.react(plot.box, traces, layout(view, plot, traces),
+    { displayModeBar: false, doubleClick: "reset", showTips: false })
   if (plot.made) return
   plot.made = true
   // a zoom shows the detail that was decimated away
@@ -80,48 +90,50 @@ function drawOne(view, plot) {
   })
 }
 
-function lossTraces(view, tag, range) {
-  const { train, val } = view.theme
-  const own = view.rows["train/" + tag] ?? { x: [], y: [] }
-  const hover = "%{y:.4g}"
-  return [
-    { ...decimate(own, range), mode: "lines", line: { color: train, width: 1 }, opacity: 0.3, hoverinfo: "skip" },
-    { ...decimate(smooth(own), range), mode: "lines", name: "training", hovertemplate: hover,
-      line: { color: train, width: 2 } },
-    { ...(view.rows["val/" + tag] ?? { x: [], y: [] }), mode: "lines+markers", name: "validation",
-      hovertemplate: hover, line: { color: val, width: 1.5 }, marker: { color: val, size: 7, symbol: "diamond" },
-      cliponaxis: false },
-  ]
-}
-
-function apTraces(view) {
-  const { val, gray } = view.theme
-  const { x, y } = view.rows["val/AP"] ?? { x: [], y: [] }
-  const perEpoch = view.info.steps / view.info.epochs || 1
-  const epochs = x.map((step) => step / perEpoch)
-  const base = view.info.baseline_ap == null ? null : 100 * view.info.baseline_ap
-  return [
-    { x: base == null ? [] : [0, view.info.epochs || 1], y: base == null ? [] : [base, base], mode: "lines",
-      name: "untouched", hovertemplate: "%{y:.1f}", line: { color: gray, width: 1.5, dash: "dash" } },
-    { x: epochs, y: y.map((v) => (v == null ? null : 100 * v)), mode: "lines+markers", name: "AP",
-      hovertemplate: "%{y:.1f}", line: { color: val, width: 2 }, marker: { color: val, size: 8, symbol: "diamond" },
-      cliponaxis: false },
-  ]
-}
-
-function layout(view, plot) {
+function layout(view, { spec }, traces) {
   const { text, line, back, font } = view.theme
-  const ap = plot.tag === "ap"
-  const end = ap ? view.info.epochs : view.info.steps
+  const end = spec.byEpoch ? view.info.epochs : view.info.steps
   const axis = { gridcolor: line, linecolor: line, zeroline: false, tickfont: { size: 11 }, automargin: false }
   return {
-    uirevision: view.run, showlegend: false, dragmode: "zoom", hovermode: "x unified", autosize: true,
-    margin: { l: 42, r: 10, t: 6, b: 26 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: font, color: text, size: 12 },
+    uirevision: view.run, showlegend: false, dragmode: "zoom", hovermode: spec.closest ? "closest" : "x unified",
+    autosize: true, margin: { l: 42, r: 10, t: 6, b: 26 }, paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)", font: { family: font, color: text, size: 12 },
     hoverlabel: { bgcolor: back, bordercolor: line, font: { family: font, color: text, size: 12 } },
     // the whole run is laid out from the start, so that the axis does not creep
     xaxis: { ...axis, showgrid: false, ...(end ? { range: [-0.02 * end, 1.02 * end] } : {}),
-      ...(ap ? { dtick: end > 12 ? undefined : 1 } : {}), title: undefined },
-    yaxis: { ...axis, rangemode: ap ? "tozero" : "normal", nticks: ap ? 8 : 5 },
+      ...(spec.byEpoch ? { dtick: end > 12 ? undefined : 1 } : {}), title: undefined },
+    yaxis: { ...axis, rangemode: spec.fromZero ? "tozero" : "normal", nticks: spec.byEpoch ? 8 : 5,
+      ...(spec.log ? decades(traces) : {}) },
   }
+}
+
+/** A logarithmic axis that shows each curve's highest thousandth, not the endless way of a cosine down to 0. */
+function decades(traces) {
+  const tops = traces.map(({ y }) => Math.max(...y.filter((value) => value > 0))).filter((top) => top > 0)
+  const lows = traces.flatMap(({ y }) => y.filter((value) => value > 0))
+  if (!tops.length) return { type: "log" }
+  const low = Math.max(lows.reduce((a, b) => Math.min(a, b)), Math.min(...tops) / 1000)
+  const range = [Math.log10(low) - 0.15, Math.log10(Math.max(...tops)) + 0.15]
+  return { type: "log", range, autorange: false, dtick: range[1] - range[0] > 1.5 ? 1 : "D2", exponentformat: "power" }
+}
+
+function showLegend(view) {
+  if (!view.theme) return
+  const { train } = view.theme
+  const keys = view.tab.spec.legend(view, view.tab)
+  const signature = JSON.stringify([keys, train, view.tab.spec.key])
+  if (view.legendShown === signature) return
+  view.legendShown = signature
+  view.legend.replaceChildren()
+  for (const { kind, color, dash, words } of keys) {
+    const item = element("span", "dl-item", "", view.legend)
+    if (kind !== "none") {
+      const key = element("i", "dl-key" + (kind ? " dl-" + kind : ""), "", item)
+      key.setAttribute("aria-hidden", "true")
+      key.style.color = color ?? train
+      if (dash) key.style.borderTopStyle = { solid: "solid", dash: "dashed", dot: "dotted" }[dash]
+    }
+    element("span", "", words, item)
+  }
+  element("span", "dl-hint", "Drag to zoom, double-click to see all.", view.legend)
 }

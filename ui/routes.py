@@ -1,6 +1,9 @@
 """What the components fetch over HTTP, outside Streamlit's reruns.
 
-    /api/metrics/{run}?after=N        a run's state and its metric rows that are newer than row N
+    /api/metrics/{run}?after=N&group=G&remarks=M
+                                      a run's state, its metric rows of one group of curves that are newer than row N,
+                                      and its remarks, unless they are those that M marks
+    /api/preflight/{run}              the pre-flight's picture of the first batch
     /api/image/{run}/{image_id}?w=W   a validation image as WebP, its longest side W pixels
     /api/plotly.js                    the library that draws the curves
 
@@ -10,8 +13,10 @@ Only run and image ids come in, never a path; only this machine's host names are
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import count
@@ -23,11 +28,18 @@ from starlette.routing import Route
 
 from core import LabError
 from core.draw import thumbnail
-from core.records import Run
+from core.progress import LEVELS
+from core.records import Run, Status
 from ui import server
 
 LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
-TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES] + ["val/AP"]  # what is drawn
+MOST_LAYERS = 12  # of a decoder; a published DETR has 6
+GROUPS = {  # what is drawn together; a page asks for one at a time. "classes" depends on the run
+    "losses": [f"{split}/{name}" for split in ("train", "val") for name in LOSSES] + ["val/AP"],
+    "layers": [f"train/{name}/layer{n}" for name in LOSSES[1:] for n in range(1, MOST_LAYERS + 1)],
+    "rates": [f"train/{name}" for name in ("lr", "lr_backbone", "lr_head", "grad_norm")],
+    "machine": [f"train/{name}" for name in ("images_per_second", "wait", "gpu_memory", "gpu_busy")],
+}
 WIDTHS = (320, 1280)  # pixels; what is asked for is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
 SHOWN = (
@@ -43,19 +55,62 @@ _made = count()  # thumbnails of this process
 
 
 def metrics(request: Request) -> Response:
-    """The rows after `after` by tag, as [[steps], [values]], and the number of the last row."""
+    """The rows after `after` by tag, as [[steps], [values]], the number of the last row, and what else is new."""
+    asked = request.query_params
     try:
         run = server.store().get(request.path_params["run"])
-        rows, last = server.store().curves_after(run.id, int(request.query_params.get("after", "0")), TAGS)
+        tags = tags_of(run, asked.get("group", "losses"))
+        rows, last = server.store().curves_after(run.id, int(asked.get("after", "0")), tags)
     except (LabError, ValueError, OverflowError) as error:
         return JSONResponse({"error": str(error)}, 404, FRESH)
-    return JSONResponse({"rows": rows, "last": last, "run": run_state(run)}, headers=FRESH)
+    rows = {tag: (steps, [_short(value) for value in values]) for tag, (steps, values) in rows.items()}
+    answer = {"rows": rows, "last": last, "run": run_state(run), "version": server.page_version(run)}
+    remarks = in_order(run.remarks)
+    mark = f"{zlib.crc32(json.dumps(remarks).encode()):08x}"
+    if mark != asked.get("remarks"):
+        answer["remarks"] = {"mark": mark, "list": remarks}
+    return JSONResponse(answer, headers=FRESH)
+
+
+def tags_of(run: Run, group: str) -> list[str]:
+    """The metrics that are drawn together; raises ValueError for an unknown group."""
+    if group == "classes":
+        return [f"val/AP/{name}" for name in (run.label_map or {}).get("names", [])]
+    if group not in GROUPS:
+        raise ValueError(f"There is no group of curves {group!r}.")
+    return GROUPS[group]
+
+
+def in_order(remarks: list[dict]) -> list[dict]:
+    """The most urgent first, and of one level those seen first."""
+    urgency = {level: i for i, level in enumerate(LEVELS)}
+    return sorted(remarks, key=lambda r: (urgency.get(r.get("level"), len(urgency)), r.get("step") or 0))
+
+
+def _short(value: float | None) -> float | None:
+    """Five digits, more than can be seen: a third of the bytes."""
+    return None if value is None else float(f"{value:.5g}")
 
 
 def run_state(run: Run) -> dict:
     """What the page shows of a run besides its curves."""
-    state = {"status": run.status.value, "label": run.label, "live": run.is_live}
-    return state | {name: getattr(run, name) for name in SHOWN}
+    state = {"status": run.status.value, "label": run.label, "live": run.is_live, "clip": run.config.get("clip")}
+    state |= {name: getattr(run, name) for name in SHOWN}
+    if run.status == Status.QUEUED:
+        places = [other.id for other in server.waiting()]
+        place = places.index(run.id) + 1 if run.id in places else 1
+        state["message"] = "Next in the queue" if place == 1 else f"Number {place} in the queue"
+    return state
+
+
+def preflight(request: Request) -> Response:
+    """The picture as it was saved; its address changes with it."""
+    try:
+        run = server.store().get(request.path_params["run"])
+        body = server.store().preflight_picture(run.id).read_bytes()
+    except (LabError, OSError):
+        return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
+    return Response(body, media_type="image/png", headers={**LASTING, "Content-Encoding": "identity"})
 
 
 def image(request: Request) -> Response:
@@ -106,6 +161,7 @@ def plotly_js(request: Request) -> Response:
 
 ROUTES = [
     Route("/api/metrics/{run}", metrics),
+    Route("/api/preflight/{run}", preflight),
     Route("/api/image/{run}/{image_id:int}", image),
     Route("/api/plotly.js", plotly_js),
 ]

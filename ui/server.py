@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import zlib
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -66,6 +67,27 @@ def jobs() -> JobManager:
 @st.cache_resource(show_spinner=False)
 def _jobs(root: str) -> JobManager:
     return JobManager(store())
+
+
+def waiting() -> list[Run]:
+    """The runs in the queue, the next one first."""
+    return jobs().waiting()
+
+
+def page_version(run: Run) -> str:
+    """What Train shows of a run besides its live component, in short: once it differs, the page is to be run again."""
+    paths = (store().preflight_path(run.id), store().profile_path(run.id), store().trace_path(run.id))
+    parts = [run.label, *map(stamp, paths), *(other.id for other in waiting())]
+    return f"{run.status.value} {zlib.crc32(' '.join(parts).encode()):08x}"
+
+
+def stamp(path: Path) -> str:
+    """A file's time and size, which change with it; empty if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}" if found.st_size else ""
 
 
 class Drawing:

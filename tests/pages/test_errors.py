@@ -114,6 +114,19 @@ def test_choosing_a_run_changes_the_link(finished, store, run_maker):
     assert app.query_params["run"] == finished.id
 
 
+def test_the_chosen_run_is_still_shown_after_a_visit_to_train(finished, store, run_maker):
+    newer = run_maker()
+    app = open_page()
+    checked(app.selectbox(key="errors run").set_value(finished.id).run())
+    app.switch_page("../pages/train.py")
+    checked(app.run())
+    app.query_params.clear()  # as a click in the navigation does
+    app.switch_page(PAGE)
+    assert shown(checked(app.run()))["run"] == finished.id
+    app.query_params["run"] = newer.id  # a link goes before it
+    assert shown(checked(app.run()))["run"] == newer.id
+
+
 def test_the_untouched_model_can_be_looked_at(finished, store):
     app = open_page()
     checked(app.selectbox(key="model").set_value("Untouched").run())

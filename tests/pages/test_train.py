@@ -1,5 +1,6 @@
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core import DataError
 from core.config import PRESETS, TrainConfig
 from core.demo import is_complete
+from core.pretrained import KNOWN_MODELS
 from core.records import Status
 from ui import form, server
 
@@ -51,7 +53,7 @@ def test_one_click_trains_the_starter_model_on_the_built_in_data(store):
     assert run.status == Status.QUEUED
     assert config.data == str(store.data_dir / "street")
     assert config == PRESETS["Built-in demo"].apply(TrainConfig(data=config.data, model="checkpoints/starter"))
-    assert shown(app) == {"run": run.id, "status": "queued"}
+    assert shown(app) == {"run": run.id, "version": server.page_version(run)}
 
 
 def test_the_form_has_a_widget_with_a_line_of_help_for_every_setting(store):
@@ -66,12 +68,12 @@ def test_what_the_form_says_is_what_is_trained(store):
     setting(app, "epochs").set_value(3)
     setting(app, "lr").set_value(2e-4)
     setting(app, "schedule").set_value("cosine")
-    setting(app, "flip").set_value(False)
+    setting(app, "augment").set_value("none")
     setting(app, "classes").set_value(["car", "dog"])
     checked(app.run())
     click_train(app)
     config = TrainConfig.from_dict(store.get("last").config)
-    assert (config.epochs, config.lr, config.schedule, config.flip) == (3, 2e-4, "cosine", False)
+    assert (config.epochs, config.lr, config.schedule, config.augment) == (3, 2e-4, "cosine", "none")
     assert config.classes == ("car", "dog")
 
 
@@ -148,7 +150,7 @@ def test_the_run_on_the_page_stays_there_when_it_ends(store, run_maker):
     app = open_page()
     store.update(older.id, status=Status.FINISHED)
     checked(app.run())
-    assert shown(app) == {"run": older.id, "status": "finished"}
+    assert shown(app) == {"run": older.id, "version": server.page_version(store.get(older.id))}
 
 
 def test_stop_asks_the_run_to_stop_and_then_offers_to_end_it(store, run_maker):
@@ -188,19 +190,205 @@ def test_how_a_run_broke_off_is_one_sentence_and_it_can_be_resumed(store, run_ma
     assert store.get(run.id).status == Status.QUEUED
 
 
+def test_a_run_whose_checkpoints_are_gone_says_so_instead_of_being_resumed(store, run_maker):
+    run = run_maker(status=Status.INTERRUPTED, evaluated=False)
+    shutil.rmtree(store.checkpoints(run.id))
+    app = open_page()
+    checked(app.button(key="resume").click().run())
+    assert len(app.error) == 1 and "cannot be resumed" in app.error[0].value
+    assert store.get(run.id).status == Status.INTERRUPTED
+
+
 def test_deleting_asks_first(finished, store):
     app = open_page()
     checked(app.button(key="delete").click().run())
     assert store.get(finished.id)
     assert app.button(key="delete for good")
+    checked(app.button(key="keep it").click().run())
+    assert store.get(finished.id)
 
 
 def test_the_best_of_a_run_can_be_trained_further(finished, store):
     store.checkpoint(finished.id, "best").mkdir(parents=True)
+    (store.checkpoint(finished.id, "best") / "config.json").write_text('{"id2label": {"0": "car"}}')
     app = open_page()
     checked(setting(app, "model").set_value(str(store.checkpoint(finished.id, "best"))).run())
     click_train(app)
     assert store.get("last").config["model"] == str(store.checkpoint(finished.id, "best"))
+
+
+def captions(app) -> list[str]:
+    return [caption.value for caption in app.caption]
+
+
+def open_with(**settings):
+    """The page with settings that its pickers do not offer, as if they were typed."""
+    app = AppTest.from_file(SHELL, default_timeout=30)
+    for name, value in settings.items():
+        app.session_state[form.FIELD + name] = value
+    return checked(app.run())
+
+
+def test_the_form_says_which_classes_the_model_brings_along_and_which_start_fresh(store, tmp_path):
+    (tmp_path / "model").mkdir()
+    config = {"id2label": {"0": "N/A", "1": "person", "2": "car"}}
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    assert "Copied from the model: all 10 classes." in captions(open_page())
+    app = open_with(model=str(tmp_path / "model"), classes=["car", "dog", "cat"])
+    assert "Copied from the model: car; fresh: dog, cat." in captions(app)
+    checked(setting(app, "classes").set_value(["dog"]).run())
+    assert "Fresh: dog." in captions(app)
+    checked(setting(app, "model").set_value("random").run())
+    assert "Fresh: dog." in captions(app)
+
+
+def test_a_published_model_is_offered_and_its_download_announced(store, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    app = open_page()
+    assert set(KNOWN_MODELS) <= set(setting(app, "model").options)
+    checked(setting(app, "model").set_value(KNOWN_MODELS[1]).run())
+    later = "It is downloaded when the training begins. "
+    assert later + "Copied from the model: all 10 classes." in captions(app)
+    app = open_with(model="someone/else")
+    assert later + "The classes that it knows by name are copied from it." in captions(app)
+    assert not app.button(key="train").disabled
+
+
+def test_a_folder_without_a_model_gives_one_sentence_and_no_training(store):
+    app = open_with(model="/nowhere/at/all")
+    assert len(app.error) == 1 and "no model in the folder /nowhere/at/all" in app.error[0].value
+    assert app.button(key="train").disabled
+
+
+def test_a_class_name_is_shown_word_for_word(store):
+    annotations = store.data_dir / "street/annotations/instances_train.json"
+    annotations.write_text(annotations.read_text().replace('"car"', '"*car* :red[x] <b>"'))
+    app = open_page()
+    assert any("fresh: \\*car\\* \\:red\\[x\\] \\<b\\>." in text for text in captions(app)), captions(app)
+
+
+def test_how_many_images_a_step_sees_is_said_where_it_is_not_the_batch(store):
+    app = open_page()
+    assert not any("images a step" in text for text in captions(app))
+    setting(app, "batch_size").set_value(4)
+    setting(app, "accumulate").set_value(4)
+    checked(app.run())
+    assert "16 images a step (4 × 4 × 1)" in captions(app)
+    checked(setting(app, "processes").set_value(2).run())
+    assert "32 images a step (4 × 4 × 2)" in captions(app)
+
+
+def test_settings_of_an_older_version_fill_the_form(store, run_maker):
+    run = run_maker(evaluated=False)
+    old = {name: value for name, value in run.config.items() if name not in ("augment", "ema")}
+    store.update(run.id, config={**old, "flip": False, "epochs": 7})
+    app = open_page()
+    setting(app, "ema").set_value(0.9)
+    checked(app.button(key="use").click().run())
+    assert (setting(app, "epochs").value, setting(app, "augment").value) == (7, "none")
+    assert setting(app, "ema").value == 0.0
+
+
+CHECKS = [("Disk", True, "71 GiB free."), ("Mapping", True, "AP 1.000 of *itself*.")]
+BAD = [*CHECKS, ("One step", False, "The loss is nan on the images [7, 9].")]
+
+
+def expander(app, words):
+    found = [box for box in app.expander if words in box.label]
+    return found[0] if found else None
+
+
+def test_a_passed_preflight_is_folded_up_below_the_curves(store, finished, leave):
+    leave(finished, checks=CHECKS)
+    app = open_page()
+    assert expander(app, "Pre-flight: 2 checks passed").proto.expanded is False
+    app.session_state[f"preflight {finished.id}"] = True
+    checked(app.run())
+    said = expander(app, "Pre-flight").markdown[0].value
+    assert "**Disk**" in said and "71 GiB free" in said and r"\*itself\*" in said
+    assert f"/api/preflight/{finished.id}?v=" in expander(app, "Pre-flight").markdown[1].value
+
+
+def test_a_failed_preflight_is_open_and_names_what_failed(store, run_maker, leave):
+    run = run_maker(status=Status.FAILED, evaluated=False, message="The pre-flight stopped the training.")
+    leave(run, checks=BAD)
+    app = open_page()
+    box = expander(app, "Pre-flight: 1 of 3 checks failed")
+    assert box.proto.expanded
+    assert "– failed: The loss is nan" in box.markdown[0].value
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"checks": [{"name": "x"}]}', '{"checks": 3}', '{"operators": [{}]}'])
+def test_half_written_files_of_a_run_are_not_shown(store, finished, leave, text):
+    leave(finished, checks=CHECKS, operators=OPERATORS)
+    store.preflight_path(finished.id).write_text(text)
+    store.profile_path(finished.id).write_text(text)
+    app = open_page()
+    assert [box.label for box in app.expander] == ["More settings"]
+
+
+def test_a_run_folder_that_was_deleted_by_hand_leaves_the_curves(store, finished, leave):
+    leave(finished, checks=CHECKS, operators=OPERATORS)
+    app = open_page()
+    shutil.rmtree(store.folder(finished.id))
+    checked(app.run())
+    assert [box.label for box in app.expander] == ["More settings"]
+    assert shown(app)["run"] == finished.id
+
+
+OPERATORS = [("aten::add", 5, 1.0, 0.0), ("aten::conv", 20, 90.0, 0.0), ("aten::mul", 7, 3.0, 0.0)]
+
+
+def test_a_profile_is_drawn_once_it_is_opened(store, finished, leave):
+    leave(finished, operators=OPERATORS)
+    app = open_page()
+    assert expander(app, "Where the time goes") is not None
+    assert not app.get("plotly_chart") and not app.dataframe
+    app.session_state[f"profile {finished.id}"] = True
+    checked(app.run())
+    assert app.get("plotly_chart")
+    table = app.dataframe[0].value
+    assert list(table["name"]) == ["aten::conv", "aten::mul", "aten::add"]  # the costliest first
+    assert list(table.columns) == ["name", "calls", "cpu_ms"]  # there was no GPU
+    assert app.download_button(key="trace")
+    assert any("ui.perfetto.dev" in text.value for text in app.markdown)
+
+
+def test_a_profile_without_its_trace_offers_no_download(store, finished, leave):
+    leave(finished, operators=[*OPERATORS, ("kernel", 3, 0.0, 50.0)], trace=None)
+    app = open_page()
+    app.session_state[f"profile {finished.id}"] = True
+    checked(app.run())
+    assert not app.get("download_button")
+    assert "gpu_ms" in app.dataframe[0].value.columns
+
+
+def test_the_waiting_runs_can_be_reordered_and_cancelled(store, run_maker):
+    run_maker(status=Status.RUNNING, evaluated=False)
+    first, second, third = (store.create(TrainConfig().to_dict()) for _ in range(3))
+    app = open_page()
+    assert app.button(key=f"up {first.id}").disabled and app.button(key=f"down {third.id}").disabled
+    checked(app.button(key=f"up {third.id}").click().run())
+    assert [run.id for run in server.waiting()] == [first.id, third.id, second.id]
+    checked(app.button(key=f"down {first.id}").click().run())
+    assert [run.id for run in server.waiting()] == [third.id, first.id, second.id]
+    checked(app.button(key=f"cancel {first.id}").click().run())
+    assert [run.id for run in server.waiting()] == [third.id, second.id]
+    assert store.get(first.id).status == Status.STOPPED
+    checked(app.button(key=f"show {second.id}").click().run())
+    assert shown(app)["run"] == second.id
+
+
+def test_a_run_that_has_begun_meanwhile_is_not_moved_and_the_page_says_so(store, run_maker):
+    first, second = (store.create(TrainConfig().to_dict()) for _ in range(2))
+    app = open_page()
+    store.update(second.id, status=Status.RUNNING)
+    checked(app.button(key=f"up {second.id}").click().run())
+    assert len(app.error) == 1 and "can be moved" in app.error[0].value
+
+
+def test_without_waiting_runs_there_is_no_queue(store, finished):
+    assert not [button for button in open_page().button if button.key.startswith("cancel ")]
 
 
 def test_the_built_in_data_is_drawn_at_the_first_start(store, monkeypatch, drawn):

@@ -1,0 +1,56 @@
+"""The pre-flight's checks of a run, and its picture of the first batch, folded up unless a check failed."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from core.records import Run
+from ui import server
+from ui.text import plain
+
+
+def has_failed(checks: list[dict]) -> bool:
+    """Whether the pre-flight stopped the run."""
+    return not all(check["ok"] for check in checks)
+
+
+def show_checks(run: Run, checks: list[dict]) -> None:
+    """An expander with the checks and the picture; nothing if there are no checks (yet)."""
+    if not checks:
+        return
+    failed = sum(not check["ok"] for check in checks)
+    words = f"{failed} of {len(checks)} checks failed" if failed else f"{_count(len(checks))} passed"
+    box = st.expander(
+        f"Pre-flight: {words}", expanded=bool(failed), key=f"preflight {run.id}", on_change="rerun",
+        icon=":material/error:" if failed else ":material/check_circle:",
+    )  # fmt: skip
+    if not box.open:
+        return
+    with box:
+        st.markdown("  \n".join(_line(check) for check in checks))
+        if stamp := server.stamp(server.store().preflight_picture(run.id)):
+            # over a route, so that a rerun does not send it again; a click opens it in its full size
+            address = f"/api/preflight/{run.id}?v={stamp}"
+            st.caption("The first training batch as the model sees it; a click opens it in full size.")
+            st.markdown(f"[![The first training batch with its boxes]({address})]({address})")
+
+
+def read_checks(run: Run) -> list[dict]:
+    """The checks as {"name", "ok", "evidence"}; none if they are not there, or half written, or the folder is gone."""
+    try:
+        checks = json.loads(server.store().preflight_path(run.id).read_text(encoding="utf-8"))["checks"]
+        return [{"name": str(c["name"]), "ok": bool(c["ok"]), "evidence": str(c["evidence"])} for c in checks]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _count(number: int) -> str:
+    return "1 check" if number == 1 else f"{number} checks"
+
+
+def _line(check: dict) -> str:
+    mark = ":green[:material/check_circle:]" if check["ok"] else ":red[:material/cancel:]"
+    verdict = "" if check["ok"] else " – failed"
+    return f"{mark} **{plain(check['name'])}**{verdict}: {plain(check['evidence'])}"

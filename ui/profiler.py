@@ -1,0 +1,96 @@
+"""Where the time of a run's profiled steps went: the costliest operators as bars and as a table, and the trace."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from core.records import Run
+from ui import server
+
+BARS = 15
+PERFETTO = "https://ui.perfetto.dev"
+
+
+def show_profile(run: Run) -> None:
+    """An expander with bars, table and the trace's download; nothing if the run has no profile (yet)."""
+    profile = _read(run)
+    if not profile:
+        return
+    box = st.expander("Where the time goes", key=f"profile {run.id}", on_change="rerun", icon=":material/timer:")
+    if not box.open:  # the chart's library is loaded by whoever looks at it
+        return
+    operators = profile["operators"]
+    parts = [name for name in ("cpu_ms", "gpu_ms") if any(o[name] for o in operators)] or ["cpu_ms"]
+    with box:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.caption(f"Self time of {profile['steps']} training steps, by operator; without that of what it calls.")
+            _offer_trace(run)
+        st.plotly_chart(_bars(operators[:BARS], parts), config={"displayModeBar": False}, key=f"bars {run.id}",
+                        alt=f"Self time of the {BARS} costliest operators")  # fmt: skip
+        st.dataframe(
+            [{"name": o["name"], "calls": o["calls"], **{part: o[part] for part in parts}} for o in operators],
+            hide_index=True, alt="Operators with their calls and self times",
+            column_config={
+                "name": st.column_config.TextColumn("Operator", width="large"),
+                "calls": st.column_config.NumberColumn("Calls", format="localized"),
+                "cpu_ms": st.column_config.NumberColumn("CPU, ms", format="%.1f"),
+                "gpu_ms": st.column_config.NumberColumn("GPU, ms", format="%.1f"),
+            },
+        )  # fmt: skip
+
+
+def _offer_trace(run: Run) -> None:
+    path = server.store().trace_path(run.id)
+    if not server.stamp(path):
+        return
+    with st.container(horizontal=True, width="content", vertical_alignment="center"):
+        # read at the click only: it may be large
+        st.download_button("Download the trace", path.read_bytes, f"trace-{run.id}.json.gz", "application/gzip",
+                           key="trace", on_click="ignore", icon=":material/download:")  # fmt: skip
+        st.markdown(f"open it at [ui.perfetto.dev]({PERFETTO})")
+
+
+def _bars(operators: list[dict], parts: list[str]):
+    """A Plotly figure of horizontal bars, the costliest operator on top."""
+    from plotly import graph_objects as go
+
+    names = [_short(o["name"], i) for i, o in enumerate(operators)]
+    titles = {"cpu_ms": "CPU", "gpu_ms": "GPU"}
+    theme = st.context.theme.type or "light"
+    colors = st.get_option(f"theme.{theme}.chartCategoricalColors") or [None]
+    bars = [
+        go.Bar(y=names, x=[o[part] for o in operators], name=titles[part], orientation="h",
+               marker_color=colors[i % len(colors)], hovertemplate="%{x:,.1f} ms")
+        for i, part in enumerate(parts)
+    ]  # fmt: skip
+    figure = go.Figure(bars)
+    figure.update_layout(
+        height=110 + 28 * len(operators), margin={"l": 10, "r": 10, "t": 40, "b": 40}, showlegend=len(parts) > 1,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+    )  # fmt: skip
+    figure.update_xaxes(title="self time, ms", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", automargin=True, type="category")
+    return figure
+
+
+def _short(name: str, place: int) -> str:
+    """An operator's name for the axis: kernels of a GPU have names of hundreds of characters; no two become one."""
+    short = name if len(name) <= 42 else name[:41] + "…"
+    return short.replace("&", "&amp;").replace("<", "&lt;") + "\u200b" * place
+
+
+def _read(run: Run) -> dict | None:
+    """The profile with its operators checked and the costliest first; None if it is not there or half written."""
+    try:
+        profile = json.loads(server.store().profile_path(run.id).read_text(encoding="utf-8"))
+        operators = [
+            {"name": str(o["name"]), "calls": int(o["calls"]), "cpu_ms": float(o["cpu_ms"]),
+             "gpu_ms": float(o["gpu_ms"] or 0.0)}
+            for o in profile["operators"]
+        ]  # fmt: skip
+        operators.sort(key=lambda o: o["cpu_ms"] + o["gpu_ms"], reverse=True)
+        return {"steps": int(profile["steps"]), "operators": operators} if operators else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
