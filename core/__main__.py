@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from dataclasses import fields
 
 from core import LabError, commands, reports
@@ -22,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.do(options) or 0
     except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
+        with suppress(OSError):  # stderr may be a log on a full disk
+            print(f"error: {error}", file=sys.stderr)
         return _status(error)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -130,6 +130,8 @@ class Database:
             if db is not None:
                 db.close()
                 db = None
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise RunError(f"The disk is full ({self.path} cannot be written): free some space.") from error
             raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
         finally:
             if db is not None and file == self._file:

@@ -30,7 +30,7 @@ def forward(model: PreTrainedModel, batch: dict, device: torch.device, precision
         output = model(
             pixel_values=batch["pixel_values"].to(device, memory_format=torch.channels_last, non_blocking=True),
             pixel_mask=batch["pixel_mask"].to(device, non_blocking=True) if batch["padded"] else None,
-            labels=[],  # `model._hand_out` stands in for transformers' loss
+            labels=[],  # `layers.py` stands in for transformers' loss
         )
     logits, boxes = output.auxiliary_outputs
     return Layers(logits.float(), boxes.float())

@@ -135,8 +135,8 @@ def _log(store: RunStore, run_id: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
-    except OSError:  # a full disk must not hide the status
-        logger.exception("The log %s cannot be written.", path)
+    except OSError as error:  # a full disk must not hide the status
+        logger.error("The log %s cannot be written: %s.", path, error.strerror)
 
 
 @contextmanager

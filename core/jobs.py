@@ -204,11 +204,12 @@ class JobManager:
 
     def _start_child(self, run: Run) -> None:
         environment = {**os.environ, "DETR_LAB_ROOT": str(self.store.root), "PYTHONUNBUFFERED": "1"}
+        command = together(self._command(run.id), run.config.get("processes", 1))
         try:
             self.store.folder(run.id).mkdir(parents=True, exist_ok=True)
             with self.store.log_path(run.id).open("ab") as log:
                 self._child = subprocess.Popen(
-                    together(self._command(run.id), run.config.get("processes", 1)), cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
+                    command, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT,
                     start_new_session=True,  # so that Ctrl-C on the app does not reach it
                 )  # fmt: skip

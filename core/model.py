@@ -28,6 +28,7 @@ from transformers import (
 from core import ModelError
 from core.config import RANDOM_MODEL, TrainConfig
 from core.labels import LabelMap
+from core.layers import hand_out_layers, trained_with_auxiliary
 from core.padding import PaddingGuard
 from core.pretrained import class_rows, find_model, where_a_copy_belongs
 
@@ -81,7 +82,6 @@ def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> 
         if config.model_type not in FAMILIES:
             known = ", ".join(FAMILIES)
             raise ModelError(f"{spec} is a {config.model_type} model, but only these kinds can be used: {known}.")
-        config.auxiliary_loss = True  # off in the released configs, on in the published recipe
         if dropout is not None:
             config.dropout = dropout
         model = FAMILIES[config.model_type].from_pretrained(source, config=config, use_safetensors=True)
@@ -97,7 +97,7 @@ def _ready(model: PreTrainedModel) -> PreTrainedModel:
     Every decoder layer's answer is handed out, padding is hidden from the backbone, and the heads are in float32
     whatever the rest is in: a coordinate in bfloat16 would be 2 or 3 of 800 pixels off.
     """
-    model.loss_function = _hand_out
+    hand_out_layers(model)
     PaddingGuard().attach(model)
     heads = [getattr(model, name) for name in HEADS if hasattr(model, name)]
     layers = {id(m): m for head in heads for m in (head if isinstance(head, nn.ModuleList) else [head])}
@@ -115,11 +115,6 @@ def _in_float32(kind: type[nn.Module]) -> type[nn.Module]:
             return kind.forward(self, values.float())
 
     return type(kind.__name__, (kind,), {"forward": forward})
-
-
-def _hand_out(logits, labels, device, boxes, config, layers_logits=None, layers_boxes=None, **_):
-    """In place of transformers' loss: it computes what the layers say only where it computes losses."""
-    return None, None, (layers_logits, layers_boxes)
 
 
 def _why_not(spec: str, source: str, error: Exception) -> str:
@@ -227,7 +222,12 @@ def is_stem(parameter_name: str) -> bool:
 
 def save_model(model: PreTrainedModel, label_map: LabelMap, folder: Path) -> None:
     """The model as a `save_pretrained` folder (safetensors), with its label map beside it."""
-    model.save_pretrained(folder)
+    running = model.config.auxiliary_loss
+    model.config.auxiliary_loss = trained_with_auxiliary(model)
+    try:
+        model.save_pretrained(folder)
+    finally:
+        model.config.auxiliary_loss = running
     (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1))
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from tqdm import tqdm
 
-from core import LabError
+from core import LabError, RunError
 from core.records import Run
 from core.runs import RunStore
 
@@ -99,7 +99,10 @@ def runs(options) -> None:
     from core.queue import RunQueue
 
     store = RunStore.default()
-    settle(store)  # without an app, nobody else has noticed that a training's process has died
+    try:
+        settle(store)  # without an app, nobody else has noticed that a training's process has died
+    except RunError as error:  # the disk is full; what is there can be told
+        print(f"note: {error}", file=sys.stderr)
     waiting = [run.id for run in RunQueue(store).waiting()]
     place = {run_id: i for i, run_id in enumerate(waiting, start=1)}
     found = store.list()

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "transformers", "timm", "accelerate", "fiftyone", "tensorboard"}
 HEAVY_ROOMS = {
-    "data", "padding", "model", "losses", "detect", "ranks", "device", "step", "checkpoint", "preflight", "profiler",
+    "data", "padding", "layers", "model", "losses", "detect", "ranks", "device", "step", "checkpoint", "preflight", "profiler",
     "train",
 }  # fmt: skip
 # these compute with torch; every other room is imported by a page

@@ -15,8 +15,8 @@ CONFIGS = {"detr": DetrConfig, "conditional_detr": ConditionalDetrConfig, "defor
 STAGES = {"deformable_detr": ["stage2", "stage3"]}
 
 
-def small_config(kind: str, timm: bool = False):
-    """Two layers, width 32, 12 queries; with `timm` the backbone is timm's, as in the released models."""
+def small_config(kind: str, timm: bool = False, layers: int = 3):
+    """Three layers, width 32, 12 queries; with `timm` the backbone is timm's, as in the released models."""
     resnet = ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16, 32], depths=[1, 1, 1], layer_type="basic",
         out_features=STAGES.get(kind, ["stage3"]),
@@ -28,14 +28,21 @@ def small_config(kind: str, timm: bool = False):
     more = {"num_feature_levels": 2} if kind == "deformable_detr" else {}
     names = {i: "N/A" for i in range(91)} | {i: name for name, i in COCO_TEN.items()}
     return CONFIGS[kind](
-        **backbone, **more, d_model=32, num_queries=12, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=64,
+        **backbone, **more, d_model=32, num_queries=12, encoder_layers=2, decoder_layers=layers, encoder_ffn_dim=64,
         decoder_ffn_dim=64, encoder_attention_heads=2, decoder_attention_heads=2, num_labels=91, id2label=names,
     )  # fmt: skip
 
 
-def released(kind: str, folder: Path, timm: bool = False) -> Path:
-    """A folder with such a model, its weights random."""
+def released(kind: str, folder: Path, timm: bool = False, auxiliary: bool = False) -> Path:
+    """A folder with such a model, its weights random; `auxiliary` is what its config says of auxiliary_loss."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        FAMILIES[kind](small_config(kind, timm)).save_pretrained(folder)
+        config = small_config(kind, timm)
+        config.auxiliary_loss = auxiliary
+        model = FAMILIES[kind](config)
+        for module in model.modules():
+            if isinstance(module, torch.nn.LayerNorm):  # as after a training: normalising twice is not once
+                torch.nn.init.uniform_(module.weight, 0.5, 2.0)
+                torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+        model.save_pretrained(folder)
     return folder

@@ -130,6 +130,16 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path):
         Database(tmp_path / "t.db", SCHEMA, 1)
 
 
+def test_a_full_disk_is_said_so_and_what_is_there_can_still_be_read(database):
+    with database.write() as db:
+        db.execute("insert into t values (1)")
+        db.execute(f"pragma max_page_count = {db.execute('pragma page_count').fetchone()[0]}")
+    full = r"The disk is full \(.*t\.db cannot be written\): free some space"
+    with pytest.raises(RunError, match=full), database.write() as db:
+        db.executemany("insert into t values (?)", [(x,) for x in range(2, 5000)])
+    assert rows(database) == [1]
+
+
 def test_a_left_over_write_ahead_log_is_not_replayed_into_a_new_database(tmp_path):
     (tmp_path / "t.db-wal").write_bytes(b"old")
     with pytest.raises(RunError, match="is gone, but"):

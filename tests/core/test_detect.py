@@ -60,7 +60,7 @@ def test_every_layer_of_every_family_is_handed_out_and_the_last_is_the_models_an
     with torch.no_grad():
         layers = forward(model, batch, CPU)
         answer = model(pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"])
-    assert layers.logits.shape == (2, 4, 12, 10 + (kind == "detr")) and layers.boxes.shape == (2, 4, 12, 4)
+    assert layers.logits.shape == (3, 4, 12, 10 + (kind == "detr")) and layers.boxes.shape == (3, 4, 12, 4)
     torch.testing.assert_close(layers.logits[-1], answer.logits)
     torch.testing.assert_close(layers.boxes[-1], answer.pred_boxes)
 
@@ -89,7 +89,9 @@ def test_the_validation_losses_of_one_batch_are_its_training_losses(batch):
     recipe = Recipe.of(model.config)
     _, losses = run(model, [batch])
     with torch.no_grad():
-        expected = set_losses(forward(model, batch, CPU), batch["labels"], Norms.of(batch["labels"], 30, recipe), recipe)
+        expected = set_losses(
+            forward(model, batch, CPU), batch["labels"], Norms.of(batch["labels"], 30, recipe), recipe
+        )
     for name, layers in expected.items():
         assert losses.values()[name] == pytest.approx(float(layers[-1]))
 

@@ -1,5 +1,7 @@
 """The command line: each command on a tiny data set, its answers for machines, its errors."""
 
+import errno
+import io
 import json
 import math
 import os
@@ -12,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from core import RunError
 from core.__main__ import main
-from core.drive import follow
+from core.drive import DISK_FULL_STATUS, follow
 from core.process import this_process
 from core.progress import Remark
 from core.queue import RunQueue
@@ -200,6 +203,17 @@ def test_runs_shows_the_queue_in_order(store, capsys):
     assert {r["place"] for r in json.loads(run(capsys, "runs", "--json")[1])} == {None, 1}
 
 
+def test_runs_are_told_although_a_dead_one_cannot_be_closed_on_a_full_disk(store, capsys, monkeypatch):
+    dead = store.create({}, process=(os.getpid(), 1.0))
+
+    def fail(self, *arguments, **options):
+        raise RunError("The disk is full.")
+
+    monkeypatch.setattr(RunQueue, "end", fail)
+    status, out, err = run(capsys, "runs")
+    assert status == 0 and dead.id in out and err == "note: The disk is full.\n"
+
+
 def test_metrics_as_csv_are_every_row_in_the_order_of_recording_and_in_full_precision(store, capsys):
     made = store.create({})
     values = {"a": 0.1 + 0.2, "b": math.nan, "val/AP/traffic, light": -math.inf}
@@ -321,6 +335,18 @@ def test_a_failed_training_is_a_failed_command_and_a_failed_run(root, street, ca
     status, _, err = run(capsys, "train", "--data", street, "--classes", "unicorn", *TINY)
     assert status == 1 and "no class 'unicorn'" in err
     assert json.loads(run(capsys, "runs", "--json")[1])[0]["status"] == "failed"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_is_told_by_the_exit_status_where_not_even_the_log_can_be_written(root, monkeypatch):
+    def fail(self):
+        raise RunError("a sentence") from OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunStore, "list", fail)
+    monkeypatch.setattr("sys.stderr", open("/dev/full", "wb", buffering=0))  # noqa: SIM115
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(sys.stderr, write_through=True))
+    assert main(["runs"]) == DISK_FULL_STATUS
+    sys.stderr.detach().close()
 
 
 @pytest.mark.parametrize("command", ["demo", "train", "resume", "stop", "evaluate", "analyze", "metrics", "runs"])

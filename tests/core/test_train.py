@@ -158,9 +158,7 @@ def test_it_stops_early_when_ap_does_not_rise_and_says_so(config, tmp_path, monk
     assert remark.rule == "stopped_early" and "Best AP 40.0" in remark.evidence
 
 
-@pytest.mark.parametrize(
-    "keep, left", [("best and last", {"best", "last"}), ("best", {"best"}), ("last", {"last"})]
-)
+@pytest.mark.parametrize("keep, left", [("best and last", {"best", "last"}), ("best", {"best"}), ("last", {"last"})])
 def test_only_the_checkpoints_that_are_to_be_kept_stay(config, tmp_path, keep, left):
     list(train(replace(config, epochs=1, keep=keep), tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == left
@@ -235,7 +233,9 @@ def test_a_loss_that_is_no_number_stops_with_the_images(config, tmp_path):
     with torch.no_grad():
         model.bbox_predictor.layers[0].weight.fill_(math.nan)
     save_model(model, label_map, folder)
-    with pytest.raises(RunError, match=r"First batch: On the images \[.*loss_bbox and loss_giou is not a finite number"):
+    with pytest.raises(
+        RunError, match=r"First batch: On the images \[.*loss_bbox and loss_giou is not a finite number"
+    ):
         list(train(replace(config, model=str(folder)), tmp_path / "out"))
 
 

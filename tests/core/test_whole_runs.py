@@ -113,8 +113,25 @@ def test_a_run_that_was_killed_and_resumed_has_the_record_of_one_that_was_not(co
 
 
 def test_metrics_of_two_runs_can_be_compared_as_csv(config, store):
-    one, other = (command_line(store, "train", "--data", config.data, "--model", "random", "--preset", "Built-in demo",
-                               "--epochs", "1", "--shortest-edge", "72", "--longest-edge", "96") for _ in range(2))
+    one, other = (
+        command_line(
+            store,
+            "train",
+            "--data",
+            config.data,
+            "--model",
+            "random",
+            "--preset",
+            "Built-in demo",
+            "--epochs",
+            "1",
+            "--shortest-edge",
+            "72",
+            "--longest-edge",
+            "96",
+        )
+        for _ in range(2)
+    )
     lines = []
     for done in (one, other):
         csv = command_line(store, "metrics", done.stdout.split()[0], "--csv").stdout.splitlines()

@@ -1,0 +1,82 @@
+"""Every decoder layer's answer, and none of the model's changed by asking for them."""
+
+import copy
+import json
+
+import pytest
+import torch
+
+from core.detect import forward
+from core.layers import trained_with_auxiliary
+from core.model import FAMILIES, load_model, save_model, small_detr
+from tests.core.families import TEN, released
+
+CPU = torch.device("cpu")
+COLUMNS = [*TEN.category_ids, 91]
+
+
+@pytest.fixture
+def batch():
+    random = torch.Generator().manual_seed(3)
+    pixels = torch.randn(2, 3, 64, 96, generator=random)
+    return {"pixel_values": pixels, "pixel_mask": torch.ones(2, 64, 96, dtype=torch.int64), "padded": False}
+
+
+def own_columns(logits):
+    return logits[..., COLUMNS if logits.shape[-1] == 92 else COLUMNS[:-1]]
+
+
+@pytest.mark.parametrize("auxiliary", [False, True])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_path):
+    folder = released(kind, tmp_path, auxiliary=auxiliary)
+    original = FAMILIES[kind].from_pretrained(folder).eval()
+    model, _ = load_model(str(folder), TEN)
+    with torch.no_grad():
+        expected = original(pixel_values=batch["pixel_values"])
+        for one in (model.eval(), copy.deepcopy(model)):
+            found = forward(one, batch, CPU)
+            torch.testing.assert_close(found.logits[-1], own_columns(expected.logits))
+            torch.testing.assert_close(found.boxes[-1], expected.pred_boxes)
+
+
+@pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
+def test_the_inner_layers_are_normalised_beside_the_way_as_published(batch, kind, tmp_path):
+    """An oracle of its own: cut after each layer, the published decoder normalises and answers."""
+    folder = released(kind, tmp_path)
+    model, _ = load_model(str(folder), TEN)
+    with torch.no_grad():
+        layers = forward(model.eval(), batch, CPU)
+        for n in (1, 2, 3):
+            cut = FAMILIES[kind].from_pretrained(folder).eval()
+            cut.model.decoder.layers = cut.model.decoder.layers[:n]
+            answer = cut(pixel_values=batch["pixel_values"])
+            torch.testing.assert_close(layers.logits[n - 1], own_columns(answer.logits))
+            torch.testing.assert_close(layers.boxes[n - 1], answer.pred_boxes)
+
+
+def test_the_switch_would_have_changed_a_released_model(batch, tmp_path):
+    """Else the tests above would hold nothing."""
+    folder = released("detr", tmp_path)
+    original = FAMILIES["detr"].from_pretrained(folder).eval()
+    switched = FAMILIES["detr"].from_pretrained(folder, auxiliary_loss=True).eval()
+    with torch.no_grad():
+        one, other = (m(pixel_values=batch["pixel_values"]).logits for m in (original, switched))
+    assert (one - other).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_a_saved_model_says_how_it_was_trained(auxiliary, tmp_path):
+    model, _ = load_model(str(released("detr", tmp_path / "one", auxiliary=auxiliary)), TEN)
+    save_model(model, TEN, tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text()).get("auxiliary_loss", False) == auxiliary
+    assert model.config.auxiliary_loss and trained_with_auxiliary(model) == auxiliary
+
+
+def test_gradients_reach_every_layer_through_its_own_answer(batch):
+    model = small_detr(TEN).train()
+    layers = forward(model, batch, CPU)
+    layers.logits[0].sum().backward()
+    reached = [any(p.grad is not None and p.grad.any() for p in layer.parameters())
+               for layer in model.model.decoder.layers]  # fmt: skip
+    assert reached == [True, False, False]
