@@ -35,8 +35,8 @@ from core.coco import filter_to_classes, read_split
 from core.config import PRESETS, TrainConfig
 from core.data import DetectionDataset, EpochOrder, loader
 from core.demo import DEMO_CLASSES, draw_dataset
-from core.evaluate import evaluate
 from core.detect import detect
+from core.evaluate import evaluate
 from core.model import load_model, save_model, small_detr
 from core.train import train
 

@@ -38,7 +38,7 @@ def train(options) -> int:
     if options.run_id:
         return _train_unseen(store, options.run_id)
     config = config_of(options)
-    _prepare_torch(config.threads)
+    _prepare_torch(config)
     find_splits(config.data)  # a mistyped folder shall not leave a run behind
     if not _leads():
         accompany(config, store.checkpoints_dir, resume=False)
@@ -57,7 +57,7 @@ def _train_unseen(store: RunStore, which: str) -> int:
 
     run = store.get(which)
     config = TrainConfig.from_dict(run.config)
-    _prepare_torch(config.threads)
+    _prepare_torch(config)
     if not _leads():
         accompany(config, store.checkpoints(run.id), goes_on(store, run))
         return 0
@@ -77,7 +77,7 @@ def resume(options) -> int:
     settle(store)  # it may have died a moment ago
     run = store.get(options.run_id)
     config = TrainConfig.from_dict(run.config)
-    _prepare_torch(config.threads)
+    _prepare_torch(config)
     if not _leads():
         accompany(config, store.checkpoints(run.id), goes_on(store, run))
         return 0
@@ -152,11 +152,13 @@ def _leads() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def _prepare_torch(threads: int) -> None:
+def _prepare_torch(config: TrainConfig) -> None:
     """What only the process that trains may do: torch's thread count, and quiet progress bars of others."""
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when a GPU is used first
     import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    if threads:
-        torch.set_num_threads(threads)
+    if config.threads:
+        torch.set_num_threads(config.threads)

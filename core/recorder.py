@@ -98,12 +98,14 @@ class Recorder:
 
     def _preflight(self, progress: Progress) -> None:
         path = self.store.preflight_path(self.run.id)
+        path.parent.mkdir(parents=True, exist_ok=True)  # deleted by hand, maybe
         path.write_text(json.dumps({"checks": [asdict(check) for check in progress.checks]}, indent=1))
         if progress.picture:
             progress.picture.save(self.store.preflight_picture(self.run.id))
 
     def _profile(self, progress: Progress) -> None:
         found = progress.profile
+        self.store.folder(self.run.id).mkdir(parents=True, exist_ok=True)
         self.store.trace_path(self.run.id).write_bytes(found.trace)
         table = {"steps": found.steps, "operators": found.operators}
         self.store.profile_path(self.run.id).write_text(json.dumps(table, indent=1))
@@ -134,7 +136,9 @@ class _EventFile:
 
         self._event, self._summary = Event, Summary
         # TensorBoard reads a folder's files in the order of their names
-        name = f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}"
+        times = [float(".".join(path.name.split(".")[3:5])) for path in folder.glob("events.out.tfevents.*")]
+        now = max([time.time(), *(last + 1 for last in times)])  # also where the machine's clock was set back
+        name = f"events.out.tfevents.{now:017.6f}.{socket.gethostname()}.{os.getpid()}"
         self._file = (folder / name).open("ab")
         self._records = RecordWriter(self._file)
         self._flushed = 0.0

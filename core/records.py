@@ -20,7 +20,7 @@ create table runs (
     config            text not null,                      -- TrainConfig as JSON
     label_map         text,                               -- LabelMap as JSON, once the training knows it
     created           real not null,                      -- this and the next four: seconds since 1970
-    queued            real,                               -- when it last joined the queue
+    queued            real,                               -- its place in the queue: when it joined, or later
     started           real,                               -- when it last began
     ended             real,
     heartbeat         real,                               -- when it last recorded something

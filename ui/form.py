@@ -83,11 +83,9 @@ def _describe(data: str) -> CocoSplit | None:
     except DataError as error:
         st.error(str(error))
         return None
-    words = [
-        f"{part.name}: {len(part.images):,} images, {sum(statistics(part).objects.values()):,} objects"
-        for part in (train, val)
-    ]
-    st.caption("  \n".join(words))
+    images = " + ".join(f"{len(part.images):,} {part.name}" for part in (train, val))
+    objects = sum(sum(statistics(part).objects.values()) for part in (train, val))
+    st.caption(f"{images} images, {objects:,} objects")
     return train
 
 
@@ -135,7 +133,7 @@ def _pick_preset() -> TrainConfig:
     if FIELD + IN_SIGHT[0] not in st.session_state:
         st.session_state["preset"] = FIRST_PRESET
         _fill()
-    name = st.pills("Preset", list(PRESETS), key="preset", required=True, on_change=_fill, persist_state="session")
+    name = st.selectbox("Preset", list(PRESETS), key="preset", on_change=_fill, persist_state="session")
     st.caption(PRESETS[name].description)
     return PRESETS[name].apply()
 

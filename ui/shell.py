@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import LabError
 from ui.server import ERRORS_PAGE, PROJECT, TRAIN_PAGE
 
 st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
@@ -13,4 +14,8 @@ pages = [
     st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
             help="Page through the validation images: where a model errs, and how."),
 ]  # fmt: skip
-st.navigation(pages, position="top").run()
+page = st.navigation(pages, position="top")
+try:
+    page.run()
+except LabError as error:  # what no page could foresee, as a run database that was deleted: its sentence, no traceback
+    st.error(str(error), icon=":material/error:")

@@ -10,8 +10,8 @@ from core.coco import read_split
 from core.config import PRESETS, TrainConfig
 from core.data import DetectionDataset, loader
 from core.demo import DEMO_CLASSES, draw_dataset
-from core.evaluate import evaluate
 from core.detect import detect
+from core.evaluate import evaluate
 from core.model import load_model, read_label_map
 from core.runs import PROJECT
 

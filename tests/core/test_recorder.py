@@ -2,16 +2,18 @@
 
 import json
 import math
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from core.boxes import Detections
 from core.coco import read_split
 from core.config import TrainConfig
 from core.errors import detection_table
-from core.progress import Progress
+from core.progress import Check, Profile, Progress, Remark
 from core.recorder import Recorder
 from core.runs import RunStore
 from core.table import read_table
@@ -154,3 +156,60 @@ def test_a_table_is_written_although_the_runs_folder_was_deleted_under_it(store,
         truths = read_split(data, "val").to_dict()
         recorder.write(replace(EPOCH, detections=Detections.empty(), ground_truth=truths))
     assert read_table(store.evaluations(run.id)[0].table).num_rows == 1
+
+
+def test_the_preflight_and_the_profile_are_kept_with_the_run(store):
+    run = store.create({})
+    checks = Check("Disk", True, "5 GB free."), Check("Mapping", False, "AP 3.")
+    operators = [{"name": "aten::mm", "calls": 10, "cpu_ms": 3.5, "gpu_ms": 0.0}]
+    with Recorder(store, run.id) as recorder:
+        shutil.rmtree(store.folder(run.id))  # by hand, meanwhile
+        recorder.write(Progress("preflight", 0, 2, 0, 6, checks=checks, picture=Image.new("RGB", (8, 6))))
+        recorder.write(replace(STEP, profile=Profile(10, operators, b"trace")))
+    assert json.loads(store.preflight_path(run.id).read_text())["checks"] == [asdict(check) for check in checks]
+    with Image.open(store.preflight_picture(run.id)) as picture:
+        assert picture.size == (8, 6)
+    assert json.loads(store.profile_path(run.id).read_text()) == {"steps": 10, "operators": operators}
+    assert store.trace_path(run.id).read_bytes() == b"trace"
+
+
+HALVED = Remark("batch_halved", "info", "Halved", "why", "seen", "change", 1)
+
+
+def test_what_the_training_says_of_itself_is_kept_and_outlives_a_resume(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(replace(STEP, remarks=(HALVED,)))
+    with Recorder(store, run.id) as recorder:
+        recorder.write(replace(EPOCH, remarks=(replace(HALVED, rule="stopped_early", level="critical"),)))
+    assert [r["rule"] for r in store.get(run.id).remarks] == ["stopped_early", "batch_halved"]
+    assert Remark(**store.get(run.id).remarks[1]) == HALVED
+
+
+def test_the_doctors_remarks_are_kept_and_the_same_after_a_resume(store):
+    def record(*parts):
+        run = store.create(TrainConfig(data="short", epochs=9).to_dict())
+        for part in parts:
+            with Recorder(store, run.id) as recorder:
+                for progress in part:
+                    recorder.write(progress)
+        return store.get(run.id).remarks
+
+    steps = [
+        replace(STEP, step=n, metrics={"train/loss": 3.0, "train/grad_norm": 9.0, "train/wait": 0.8})
+        for n in range(1, 201)
+    ]
+    whole = [*steps, replace(EPOCH, step=200)]
+    remarks = record(whole)
+    assert {"waiting_for_data", "always_clipped"} <= {r["rule"] for r in remarks}
+    assert record(whole[:90], whole[90:]) == remarks
+
+
+def test_events_of_a_resumed_run_come_last_also_if_the_clock_was_set_back(store, monkeypatch):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(STEP)
+    monkeypatch.setattr("core.recorder.time.time", lambda: 1_000_000.0)
+    with Recorder(store, run.id) as recorder:
+        recorder.write(replace(STEP, step=2, metrics={"train/loss": 1.25}))
+    assert in_tensorboard(store, run.id)["train/loss"] == [(1, 1.5), (2, 1.25)]

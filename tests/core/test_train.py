@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core import ConfigError, DataError, ModelError, RunError
+from core import DataError, ModelError, RunError
 from core.checkpoint import latest
 from core.coco import read_split
 from core.config import TrainConfig

@@ -434,3 +434,11 @@ def test_no_page_loads_torch_or_transformers():
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert out.strip().splitlines()[-1] == "[]"
+
+
+def test_a_run_database_that_is_gone_is_a_sentence(finished, store):
+    app = open_page()
+    for path in store.runs_dir.glob("runs.db*"):
+        path.unlink()
+    checked(app.run())
+    assert "is gone: put it back" in app.error[0].value
