@@ -37,6 +37,7 @@ from core.data import DetectionDataset, EpochOrder, loader
 from core.demo import DEMO_CLASSES, draw_dataset
 from core.detect import detect
 from core.evaluate import evaluate
+from core.losses import giou
 from core.model import load_model, save_model, small_detr
 from core.train import train
 
@@ -117,17 +118,8 @@ def dense_loss(model, batch: dict) -> torch.Tensor:
     loss_ce = (cross_entropy * cell_weights).sum() / cell_weights.sum()
     found, boxes, weights = found[is_object], boxes[is_object], weights[is_object]
     each = config.bbox_loss_coefficient * (found - boxes).abs().sum(1)
-    each = each + config.giou_loss_coefficient * (1 - paired_giou(found, boxes))
+    each = each + config.giou_loss_coefficient * (1 - giou(found, boxes))
     return 2 * loss_ce + (each * weights).sum() / weights.sum().clamp(min=1e-6)
-
-
-def paired_giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Generalised IoU of box i with box i, (N,); cxcywh (N, 4) (Rezatofighi et al. 2019, algorithm 1)."""
-    low1, high1, low2, high2 = (b[:, :2] + sign * b[:, 2:] / 2 for b in (first, second) for sign in (-1, 1))
-    inter = (torch.minimum(high1, high2) - torch.maximum(low1, low2)).clamp(min=0).prod(1)
-    union = first[:, 2:].prod(1) + second[:, 2:].prod(1) - inter
-    hull = (torch.maximum(high1, high2) - torch.minimum(low1, low2)).prod(1)
-    return inter / union - (hull - union) / hull
 
 
 def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int):

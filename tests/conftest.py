@@ -19,6 +19,7 @@ from core.jobs import JobManager
 from core.records import Status
 from core.runs import RunStore
 from core.table import write_table
+from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
 from ui import server
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one

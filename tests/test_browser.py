@@ -6,7 +6,6 @@ folder, the run is a whole one, and the pages are left there as pictures: the RE
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,23 +19,13 @@ import psutil
 import pytest
 
 from core.runs import PROJECT
+from tests.chromium import needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 MINUTE = 60_000
 SHOTS = os.environ.get("DETR_LAB_SHOTS")
 EPOCHS = 10 if SHOTS else 2
 
-pytestmark = [
-    pytest.mark.skipif(
-        not CHROMIUM and "DETR_LAB_NEEDS_BROWSER" not in os.environ, reason="there is no Chromium on this machine"
-    ),
-    # asyncio's loop of the browser's driver is closed by the garbage collector, after the test
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +62,6 @@ def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise AssertionError(log.read_text())
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "the browser test must run here, but there is no Chromium"
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
-from transformers.image_transforms import center_to_corners_format
-from transformers.loss.loss_for_object_detection import generalized_box_iou
 from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d, DetrSinePositionEmbedding
 
 from checkpoints.make_starter import (
@@ -16,7 +12,6 @@ from checkpoints.make_starter import (
     STRIDE,
     dense_loss,
     dense_targets,
-    paired_giou,
     sine,
     start_decoder,
     swap_norms,
@@ -55,16 +50,6 @@ def test_every_object_has_a_cell_and_the_smaller_one_lies_on_top():
     assert grid[ROWS // 2, COLUMNS // 2] == 7 and grid[ROWS // 2, 3] == 4 and grid[-1, -1] == 2 and grid[0, 0] == 10
     assert torch.equal(wanted.view(ROWS, COLUMNS, 4)[-1, -1], boxes[2])
     assert weights.view(ROWS, COLUMNS)[-1, -1] == 1 > weights.view(ROWS, COLUMNS)[ROWS // 2, 3]
-
-
-box = st.tuples(*[st.floats(0.05, 0.95)] * 2, *[st.floats(0.01, 0.9)] * 2)
-
-
-@given(st.lists(st.tuples(box, box), min_size=1, max_size=6))
-def test_giou_is_that_of_transformers(pairs):
-    first, second = torch.tensor(pairs).transpose(0, 1)
-    expected = generalized_box_iou(center_to_corners_format(first), center_to_corners_format(second)).diag()
-    torch.testing.assert_close(paired_giou(first, second), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_norms_are_swapped_there_and_back_without_a_trace(model):

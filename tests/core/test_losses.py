@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import ConditionalDetrConfig, DeformableDetrConfig, DetrConfig
+from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
-from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss
+from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
 
 from core.losses import PARTS, Layers, Norms, Recipe, Targets, giou, match, set_losses, total
 
@@ -125,3 +126,13 @@ def test_giou_of_boxes_apart_is_negative_and_of_points_is_a_number():
     assert giou(boxes[0], boxes[1]) < -0.9
     assert torch.isfinite(giou(boxes[2], boxes[2]))
     assert giou(boxes[0], boxes[0]) == pytest.approx(1.0)
+
+
+box = st.tuples(*[st.floats(0.05, 0.95)] * 2, *[st.floats(0.01, 0.9)] * 2)
+
+
+@given(st.lists(st.tuples(box, box), min_size=1, max_size=6))
+def test_giou_is_that_of_transformers(pairs):
+    first, second = torch.tensor(pairs).transpose(0, 1)
+    expected = generalized_box_iou(center_to_corners_format(first), center_to_corners_format(second)).diag()
+    torch.testing.assert_close(giou(first, second), expected, atol=1e-5, rtol=1e-4)

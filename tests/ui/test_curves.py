@@ -3,8 +3,6 @@
 Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
 
-import os
-import shutil
 import threading
 
 import pytest
@@ -15,10 +13,9 @@ from starlette.routing import Route
 
 from core.progress import Remark
 from core.records import Status
+from tests.chromium import needs_chromium
 from ui import curves, routes, server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGE = """
 <style>:root { --st-chart-categorical-colors: #2f5bd0,#c2620a,#12834a,#7a4cc2,#d0312d,#66738a;
 --st-text-color: #1b2430; --st-border-color: #d6dde6; --st-background-color: #fff; --st-gray-color: #66738a; }
@@ -31,24 +28,7 @@ window.show = (data) => live({ parentElement, data, setTriggerValue: (name, valu
 </script>
 """
 
-pytestmark = [
-    pytest.mark.skipif(
-        not CHROMIUM and "DETR_LAB_NEEDS_BROWSER" not in os.environ, reason="there is no Chromium on this machine"
-    ),
-    # asyncio's loop of the browser's driver is closed by the garbage collector, after the test
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "the browser test must run here, but there is no Chromium"
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield chromium
-        chromium.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture
