@@ -22,6 +22,7 @@ from core.table import write_table
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
 TRAINING_RULES = ("batch_halved", "not_finite", "stopped_early")  # said by the training itself, so kept for good
+ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 DOCTOR_SECONDS = 5  # between two looks at a live run, besides those after its evaluations
 
 
@@ -76,12 +77,23 @@ class Recorder:
         # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
         done = progress.figures is not None
         self.store.rewind(self.run.id, progress.step, progress.metrics if done else None)
-        known: dict[int, dict] = {}
-        for _, tag, step, value in self.store.metrics_after(self.run.id)[0]:  # of a training that goes on
-            known.setdefault(step, {})[tag] = value
-        for step, metrics in known.items():
-            self._doctor.see(step, metrics)
+        self._remember()
         self._events = _EventFile(self.store.folder(self.run.id), purge_from=progress.step + done)
+
+    def _remember(self) -> None:
+        """Let the doctor see what a training that goes on has recorded before, step by step."""
+        last, step, metrics = 0, None, {}
+        while True:
+            rows, last = self.store.metrics_after(self.run.id, last, limit=ROWS_AT_ONCE)
+            for _, tag, at, value in rows:
+                if at != step and metrics:
+                    self._doctor.see(step, metrics)
+                    metrics = {}
+                step, metrics[tag] = at, value
+            if len(rows) < ROWS_AT_ONCE:
+                break
+        if metrics:
+            self._doctor.see(step, metrics)
 
     def _remarks(self, progress: Progress) -> dict:
         """What is to be said of the run now, if somebody has looked: the training's own words and the doctor's."""

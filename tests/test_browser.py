@@ -77,9 +77,14 @@ def page(browser):
 
 
 def picture(page, name: str) -> None:
+    """A picture of the page as on a desk's screen, where the doctor's remarks stand beside the curves."""
     if SHOTS:
         Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        before = page.viewport_size
+        page.set_viewport_size({"width": 1680, "height": 945})
+        page.wait_for_timeout(1500)
         page.screenshot(path=Path(SHOTS) / f"{name}.png")
+        page.set_viewport_size(before)
 
 
 def points(page, plot: str, trace: int = 0) -> int:
