@@ -29,7 +29,7 @@ def test_a_wrong_setting_is_named_with_what_it_may_be(changes, said):
 
 
 def test_settings_survive_json():
-    config = TrainConfig(classes=("cat", "dog"), lr=3e-4, flip=False)
+    config = TrainConfig(classes=("cat", "dog"), lr=3e-4, augment="none", deterministic=True)
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -56,3 +56,9 @@ def test_the_defaults_are_the_experiments():
 def test_a_preset_keeps_data_model_and_classes(preset):
     mine = TrainConfig(data="mine", model="random", classes=("cat",))
     assert preset.apply(mine).data == "mine" and preset.apply(mine).classes == ("cat",)
+
+
+@pytest.mark.parametrize("flip, augment", [(True, "flip"), (False, "none")])
+def test_settings_of_an_older_version_are_read(flip, augment):
+    older = {name: value for name, value in TrainConfig().to_dict().items() if name != "augment"}
+    assert TrainConfig.from_dict({**older, "flip": flip}).augment == augment

@@ -97,7 +97,7 @@ def csv_of(store, run_id, capsys):
 def test_a_training_that_is_killed_and_resumed_has_the_metrics_of_one_that_was_not_to_the_last_digit(
     root, street, capsys
 ):
-    settings = [*TINY, "--epochs", "3", "--threads", "1", "--device", "cpu"]
+    settings = [*TINY, "--epochs", "6", "--threads", "1", "--device", "cpu"]
     status, out, _ = run(capsys, "train", "--data", street, *settings)
     whole = out.splitlines()[0]
     command = [sys.executable, "-m", "core", "train", "--data", street, *settings]
