@@ -37,10 +37,11 @@ def settle(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run:
     """Close the runs whose process has died without doing so; `exit_code` says with what, if the caller knows."""
     queue = RunQueue(store)
     for run in queue.at_work():
-        code = exit_code(run)
+        gone = not has_process(run)
+        code = exit_code(run)  # after that look: a process that dies in between has a code to tell
         # still noted for the app although its child has ended: that could not be written when it was handed over
         stranded = code is not None and run.pid == os.getpid()
-        if stranded or not has_process(run):
+        if stranded or gone:
             queue.end(run.id, *_verdict(run, code, store), pid=run.pid)
 
 

@@ -410,7 +410,7 @@ def test_a_database_that_is_deleted_under_an_app_is_named_and_all_goes_on_once_i
     process = psutil.Process(training(store, run.id).pid)
     away = store.root / "away"
     away.mkdir()
-    for path in store.runs_dir.glob("runs.db*"):
+    for path in sorted(store.runs_dir.glob("runs.db*")):
         path.rename(away / path.name)
     until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
     assert "runs.db is gone: put it back" in store.log_path(run.id).read_text()
@@ -418,7 +418,7 @@ def test_a_database_that_is_deleted_under_an_app_is_named_and_all_goes_on_once_i
         with pytest.raises(RunError, match="is gone: put it back, or restart DETR Lab"):
             refused()
     assert not (store.runs_dir / "runs.db").exists()
-    for path in away.iterdir():
+    for path in sorted(away.iterdir(), reverse=True):  # the database after its log, without which it is an older one
         path.rename(store.runs_dir / path.name)
     run = over(store, run.id)
     assert run.status is Status.FAILED and run.step > 0
