@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -37,7 +37,7 @@ def train(options) -> int:
     store = RunStore.default()
     if options.run_id:
         return _train_unseen(store, options.run_id)
-    config = config_of(options)
+    config = _together(config_of(options))
     _prepare_torch(config)
     find_splits(config.data)  # a mistyped folder shall not leave a run behind
     if not _leads():
@@ -76,7 +76,7 @@ def resume(options) -> int:
     store = RunStore.default()
     settle(store)  # it may have died a moment ago
     run = store.get(options.run_id)
-    config = TrainConfig.from_dict(run.config)
+    config = _together(TrainConfig.from_dict(run.config))
     _prepare_torch(config)
     if not _leads():
         accompany(config, store.checkpoints(run.id), goes_on(store, run))
@@ -145,6 +145,20 @@ def _train_in_sight(store: RunStore, run_id: str) -> int:
 def _exit_status(run: Run) -> int:
     """130 for a training that was stopped, as after Ctrl-C; but `accelerate launch` would take that for a failure."""
     return 130 if run.status is Status.STOPPED and "WORLD_SIZE" not in os.environ else 0
+
+
+def _together(config: TrainConfig) -> TrainConfig:
+    """The settings with the number of processes that `accelerate launch` has started, one without it.
+
+    Raises LabError if the settings ask for another number.
+    """
+    there = int(os.environ.get("WORLD_SIZE", 1))
+    if config.processes not in (1, there):
+        raise LabError(
+            f"The settings ask for {config.processes} processes, but {there} run: begin with "
+            f"accelerate launch --multi_gpu --num_processes {config.processes} -m core …"
+        )
+    return replace(config, processes=there)
 
 
 def _leads() -> bool:

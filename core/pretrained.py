@@ -15,6 +15,7 @@ from core.config import RANDOM_MODEL
 
 DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
 CONFIG = "config.json"
+FAMILY_NAMES = ("detr", "conditional_detr", "deformable_detr")  # transformers' model types that can be trained
 
 # Published checkpoints that can be trained further; all of them know COCO's 80 classes.
 KNOWN_MODELS = (
@@ -72,7 +73,10 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        id2label = json.loads(path.read_text(encoding="utf-8")).get("id2label") or {}
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if (kind := config.get("model_type")) not in (None, *FAMILY_NAMES):
+            raise ModelError(f"{spec} is a {kind} model, but only these kinds can be used: {', '.join(FAMILY_NAMES)}.")
+        id2label = config.get("id2label") or {}
         return tuple(class_rows({int(row): str(name) for row, name in id2label.items()}))
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ModelError(f"The model in {path.parent} cannot be read ({error}): copy its folder again.") from error

@@ -16,18 +16,20 @@ MOST_OPERATORS = 40
 
 
 class StepProfiler:
-    """Records STEPS steps of a training once; `around` each step, then `result` when they are over."""
+    """Records STEPS of the coming `steps` steps of a training, or as many as there are: `before` and `after` each."""
 
-    def __init__(self, wanted: bool, device: torch.device):
-        self._left = FIRST + STEPS if wanted else 0
+    def __init__(self, wanted: bool, device: torch.device, steps: int):
+        self._recorded = min(STEPS, max(1, steps - FIRST))
+        self._left = min(FIRST + STEPS, steps) if wanted else 0
         activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
         self._profile = profile(activities=activities, acc_events=True) if wanted else None
-        self._device = device
+        self._device, self._runs = device, False
 
     def before(self) -> None:
         """A step begins, its waiting for data included."""
-        if self._left == STEPS:
+        if self._left == self._recorded:
             self._profile.start()
+            self._runs = True
 
     def after(self) -> Profile | None:
         """A step is over; the profile, after the last one of those that are recorded."""
@@ -39,13 +41,14 @@ class StepProfiler:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         self._profile.stop()
-        return Profile(STEPS, self._operators(), self._trace())
+        self._runs = False
+        return Profile(self._recorded, self._operators(), self._trace())
 
     def close(self) -> None:
         """A training that ends while steps are being recorded."""
-        if 0 < self._left < STEPS:
+        if self._runs:
             self._profile.stop()
-        self._left = 0
+        self._left, self._runs = 0, False
 
     def _operators(self) -> list[dict]:
         rows = [

@@ -26,6 +26,7 @@ def evaluate(options) -> None:
     from core.evaluate import evaluate
     from core.table import count_errors
 
+    _check_score(options.score)
     if options.run_id and not (options.gt or options.dt):
         evaluation = _evaluation(RunStore.default(), options)
         figures, table = evaluation.figures, _table(evaluation)
@@ -43,6 +44,11 @@ def evaluate(options) -> None:
             print(f"{name:<6} {figure(value)}")
     _print_columns("AP by class", {name: figure(value) for name, value in figures["per_class"].items()})
     _print_columns(f"errors from score {options.score:g}", answer["errors"])
+
+
+def _check_score(score: float) -> None:
+    if not 0 <= score <= 1:  # written so that NaN fails too
+        raise LabError(f"--score is {score:g}: give a number from 0 to 1.")
 
 
 def _evaluation(store: RunStore, options):
@@ -76,13 +82,19 @@ def analyze(options) -> None:
     from core.draw import draw_analysis
     from core.table import count_errors, image_rows, worst_images
 
-    if not 0 <= options.score <= 1 or options.images < 1:
-        raise LabError(f"--score is {options.score:g} and --images {options.images}: give 0 to 1, and 1 or more.")
+    _check_score(options.score)
+    if options.images < 1:
+        raise LabError(f"--images is {options.images}: give 1 or more.")
     store = RunStore.default()
     evaluation = _evaluation(store, options)
     table, run = _table(evaluation), store.get(evaluation.run_id)
     split = read_split(run.config["data"], "val")
     chosen = worst_images(table, options.score)[: options.images]
+    if gone := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
+        raise LabError(
+            f"The data set {run.config['data']} has changed since {run.id} was evaluated: image {gone[0]} is gone; "
+            "put its files back, or train again."
+        )
     for number, (image_id, _) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
         image = read_image(split.image_path(split.image_by_id[image_id]))
         target = store.analysis_path(run.id, number)

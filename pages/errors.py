@@ -102,7 +102,9 @@ with st.sidebar:
     filters = pick_filters(gallery.class_names(table))
 
 show_counts(count_errors(gallery.in_sight(table, filters), filters.score), filters.error)
-ids = gallery.chosen_images((run.id, evaluation.epoch, evaluation.created), filters, table, images)
+ids = gallery.chosen_images(
+    (run.id, evaluation.epoch, evaluation.created, images.json_path.stat().st_mtime_ns), filters, table, images
+)
 if not ids:
     st.info("No image has what the filters ask for: lower the score, or clear a filter.")
     st.stop()

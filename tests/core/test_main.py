@@ -41,7 +41,7 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
     return status, out, err
 
 
-def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys):
+def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys, tmp_path):
     status, out, _ = run(capsys, "train", "--data", street, "--name", "tiny", *TINY)
     assert status == 0
     run_id = out.splitlines()[0]
@@ -58,6 +58,14 @@ def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys):
 
     status, out, _ = run(capsys, "analyze", "last", "--images", 2, "--score", 0)
     assert status == 0 and "missed" in out
+    data = tmp_path / "smaller"
+    shutil.copytree(street, data)
+    coco = json.loads((data / "annotations/instances_val.json").read_text())
+    coco = {**coco, "images": coco["images"][:1], "annotations": []}
+    (data / "annotations/instances_val.json").write_text(json.dumps(coco))
+    RunStore(root).update(run_id, config={**RunStore(root).get(run_id).config, "data": str(data)})
+    status, _, err = run(capsys, "analyze", run_id, "--images", 6)
+    assert status == 1 and "has changed since" in err
     assert {p.name for p in (root / "runs" / run_id).glob("analysis_*.png")} == {"analysis_1.png", "analysis_2.png"}
 
     status, out, _ = run(capsys, "runs", "--json")
@@ -311,7 +319,9 @@ def test_a_demo_data_set_is_drawn(tmp_path, capsys):
         (("evaluate", "--gt", "none.json", "--dt", "none.json"), "There is no file none.json"),
         (("analyze", "2099"), "There is no run yet"),
         (("analyze", "last", "--score", "7"), "--score is 7"),
-        (("analyze", "last", "--images", "0"), "--images 0"),
+        (("evaluate", "last", "--score", "nan"), "--score is nan"),
+        (("train", "--processes", "2", "--data", "x"), "accelerate launch --multi_gpu --num_processes 2"),
+        (("analyze", "last", "--images", "0"), "--images is 0"),
         (("train", "--lr", "7"), "lr is 7.0"),
         (("train", "--data", "/no/such/folder"), "/no/such/folder"),
         (("stop", "last"), "There is no run yet"),

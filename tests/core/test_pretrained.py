@@ -104,3 +104,9 @@ def test_asking_loads_neither_torch_nor_transformers(base):
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_a_model_of_another_kind_is_refused_before_the_training(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ModelError, match="is a bert model, but only these kinds can be used"):
+        known_classes(str(tmp_path))

@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import pytest
 import torch
 
 from core.profiler import FIRST, STEPS, StepProfiler
@@ -20,7 +21,7 @@ def run(profiler, steps):
 
 
 def test_ten_steps_after_the_first_ones_are_recorded():
-    found = run(StepProfiler(True, CPU), FIRST + STEPS + 3)
+    found = run(StepProfiler(True, CPU, 100), FIRST + STEPS + 3)
     assert [result is not None for result in found] == [False] * (FIRST + STEPS - 1) + [True] + [False] * 3
     profile = found[FIRST + STEPS - 1]
     calls = {row["name"]: row["calls"] for row in profile.operators}
@@ -31,18 +32,25 @@ def test_ten_steps_after_the_first_ones_are_recorded():
 
 
 def test_without_being_asked_nothing_is_recorded():
-    assert run(StepProfiler(False, CPU), FIRST + STEPS) == [None] * (FIRST + STEPS)
+    assert run(StepProfiler(False, CPU, 100), FIRST + STEPS) == [None] * (FIRST + STEPS)
 
 
 def test_a_training_that_ends_while_it_records_can_be_profiled_again():
-    first = StepProfiler(True, CPU)
+    first = StepProfiler(True, CPU, 100)
     run(first, FIRST + 2)
     first.close()
     first.close()
-    assert run(StepProfiler(True, CPU), FIRST + STEPS)[-1]
+    assert run(StepProfiler(True, CPU, 100), FIRST + STEPS)[-1]
 
 
 def test_a_training_that_ends_before_it_records_leaves_nothing():
-    early = StepProfiler(True, CPU)
+    early = StepProfiler(True, CPU, 100)
     run(early, 1)
     early.close()
+
+
+@pytest.mark.parametrize("steps, recorded", [(1, 1), (2, 1), (4, 1), (8, 5), (13, 10)])
+def test_of_a_short_training_what_there_is_is_recorded(steps, recorded):
+    found = run(StepProfiler(True, CPU, steps), steps)
+    assert found[-1].steps == recorded and not any(found[:-1])
+    assert {row["name"]: row["calls"] for row in found[-1].operators}["aten::mm"] == recorded

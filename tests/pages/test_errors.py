@@ -170,3 +170,15 @@ def test_a_class_and_a_size_narrow_counts_and_images(finished, store):
 
 def test_the_page_size_is_what_the_gallery_says():
     assert gallery.PER_PAGE == 24
+
+
+def test_images_that_left_the_data_set_leave_the_page(finished, store):
+    open_page()
+    path = store.data_dir / "street/annotations/instances_val.json"
+    coco = json.loads(path.read_text())
+    kept = {image["id"] for image in coco["images"][:4]}
+    coco["images"] = coco["images"][:4]
+    coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] in kept]
+    path.write_text(json.dumps(coco))
+    app = open_page()
+    assert {image["id"] for image in shown(app)["images"]} <= kept
