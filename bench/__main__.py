@@ -115,7 +115,8 @@ def measure_training(folder: Path) -> None:
 def measure_store(folder: Path) -> None:
     store = RunStore(folder)
     run = store.create({})
-    metrics = {f"train/{name}": 0.5 for name in ("loss", "loss_ce", "loss_bbox", "loss_giou", "lr", "grad_norm")}
+    tags = "loss loss_ce loss_bbox loss_giou lr lr_backbone lr_head grad_norm images_per_second wait".split()
+    metrics = {f"train/{name}": 0.5 for name in tags}
 
     def record():
         for step in range(1000):

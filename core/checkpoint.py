@@ -48,8 +48,8 @@ def save(folder: Path, name: str, model: PreTrainedModel, label_map: LabelMap, s
 
 
 def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return "the disk is full" if "No space left" in text or "file write failed" in text else text.splitlines()[0][:200]
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0][:200]
 
 
 def latest(folder: Path) -> Path:

@@ -40,7 +40,7 @@ def hand_out_layers(model: PreTrainedModel) -> None:
     if isinstance(model, DeformableDetrForObjectDetection):  # it answers for all layers in any case
         return
     decoder = model.model.decoder
-    decoder.config = copy.copy(model.config)  # what `trained_config` saves
+    decoder.config = copy.copy(model.config)  # what `trained_with_auxiliary` tells
     if not decoder.config.auxiliary_loss:
         DecoderTap(decoder)
     model.config.auxiliary_loss = True  # the heads are to answer for every layer

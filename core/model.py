@@ -30,14 +30,11 @@ from core.config import RANDOM_MODEL, TrainConfig
 from core.labels import LabelMap
 from core.layers import hand_out_layers, trained_with_auxiliary
 from core.padding import PaddingGuard
-from core.pretrained import class_rows, find_model, where_a_copy_belongs
+from core.pretrained import FAMILY_NAMES, class_rows, copied_and_fresh, find_model, where_a_copy_belongs
 
 LABEL_MAP_FILE = "label_map.json"
-FAMILIES = {
-    "detr": DetrForObjectDetection,
-    "conditional_detr": ConditionalDetrForObjectDetection,
-    "deformable_detr": DeformableDetrForObjectDetection,
-}
+MODELS = (DetrForObjectDetection, ConditionalDetrForObjectDetection, DeformableDetrForObjectDetection)
+FAMILIES = dict(zip(FAMILY_NAMES, MODELS, strict=True))
 FIRST_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid: RetinaNet's prior, as Deformable DETR has it
 HEADS = ("class_labels_classifier", "bbox_predictor", "class_embed", "bbox_embed")
 STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
@@ -145,8 +142,7 @@ def replace_head(model: PreTrainedModel, label_map: LabelMap) -> Head:
         model.class_labels_classifier = _new_rows(model.class_labels_classifier, label_map, copied, softmax)
     model.config.id2label, model.config.label2id = label_map.id2label, label_map.label2id
     model.config.num_labels = len(label_map)
-    names = label_map.names
-    return Head(tuple(names[i] for i in copied), tuple(n for i, n in enumerate(names) if i not in copied))
+    return Head(*copied_and_fresh(label_map.names, known))
 
 
 def _new_rows(old: nn.Linear, label_map: LabelMap, copied: dict[int, int], no_object: bool) -> nn.Linear:

@@ -132,7 +132,10 @@ class Stepper:
         """
         while True:
             try:
-                with seeded(self.config.seed, number, self.ranks.rank, device=self.device), self._exact():
+                with (
+                    seeded(self.config.seed, number, self.ranks.rank, device=self.device),
+                    exact(self.config.deterministic),
+                ):
                     return self._parts(batches, norms)
             except torch.OutOfMemoryError as error:
                 if self.largest == 1:
@@ -153,9 +156,6 @@ class Stepper:
                     broken += part["image_id"]
                 losses += found
         return losses, broken
-
-    def _exact(self):
-        return exact(self.config.deterministic)
 
     def _halve(self, number: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import psutil
@@ -14,6 +13,7 @@ from core.config import TrainConfig
 from core.jobs import JobManager
 from core.records import Status
 from core.runs import PROJECT, RunStore
+from tests.core.waiting import until
 
 SPEED = ("train/images_per_second", "train/wait")
 SECONDS = 300
@@ -50,16 +50,8 @@ def manage(store):
                 manager.stop(run.id, force=True)
 
 
-def until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.02)
-    return found
-
-
 def over(store, run_id):
-    return until(lambda: not store.get(run_id).is_live and store.get(run_id))
+    return until(lambda: not store.get(run_id).is_live and store.get(run_id), SECONDS)
 
 
 def recorded(store, run_id):
@@ -100,7 +92,7 @@ def test_the_command_line_the_thread_and_the_child_give_the_same_run(config, sto
 def test_the_app_trains_in_two_processes_and_a_death_among_them_ends_the_run_with_a_sentence(config, store, manage):
     config, manager = replace(config, processes=2, batch_size=2), manage()
     endless = manager.submit(replace(config, epochs=500, eval_every=500))
-    until(lambda: (store.get(endless.id).step or 0) >= 3)
+    until(lambda: (store.get(endless.id).step or 0) >= 3, SECONDS)
     leader = psutil.Process(store.get(endless.id).pid)
     (other,) = [p for p in leader.parent().children() if endless.id in p.cmdline() and p.pid != leader.pid]
     other.kill()
