@@ -115,7 +115,10 @@ def measure_training(folder: Path) -> None:
 def measure_store(folder: Path) -> None:
     store = RunStore(folder)
     run = store.create({})
-    tags = "loss loss_ce loss_bbox loss_giou lr lr_backbone lr_head grad_norm images_per_second wait".split()
+    tags = (
+        "loss", "loss_ce", "loss_bbox", "loss_giou", "lr", "lr_backbone", "lr_head", "grad_norm", "images_per_second",
+        "wait",
+    )  # fmt: skip
     metrics = {f"train/{name}": 0.5 for name in tags}
 
     def record():
