@@ -3,10 +3,10 @@
     COCO files -> coco -> data -> model -> train -> checkpoints and Progress
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
-Each file imports only those above it in this order: boxes, labels, street, demo, coco, evaluate, table, errors,
-augment, draw, config, pretrained, progress, doctor, data, padding, layers, model, losses, detect, ranks, device,
-step, checkpoint, preflight, profiler, train, database, records, runs, process, queue, recorder, drive, jobs, reports,
-commands, __main__.
+Each file imports only those above it in this order: boxes, labels, street, demo, coco, augment, evaluate, matching,
+table, selection, errors, draw, config, pretrained, progress, doctor, data, padding, layers, model, losses, detect,
+ranks, device, step, checkpoint, preflight, profiler, train, database, records, runs, process, queue, recorder, drive,
+jobs, reports, commands, __main__.
 Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.

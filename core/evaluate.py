@@ -208,16 +208,18 @@ def _results(results, image_ids: np.ndarray, known: LabelMap, label_map: LabelMa
     return Results(image_id[rows], query[rows], label[rows], xywh[rows], score[rows])
 
 
-def places(group: np.ndarray) -> np.ndarray:
-    """For each row its place, from 0, among the rows of the same group; `group` (N,) says which group a row is in.
+def places(*groups: np.ndarray) -> np.ndarray:
+    """For each row its place, from 0, among the rows of the same group; `groups` (N,) say together which that is.
 
-    >>> places(np.array([7, 3, 7, 7])).tolist()
-    [0, 0, 1, 2]
+    >>> places(np.array([7, 3, 7, 7])).tolist(), places(np.array([7, 3, 7, 7]), np.array([0, 0, 1, 0])).tolist()
+    ([0, 0, 1, 2], [0, 0, 0, 1])
     """
-    order = np.argsort(group, kind="stable")
-    _, first, counts = np.unique(group[order], return_index=True, return_counts=True)
-    place = np.empty(len(group), dtype=np.int64)
-    place[order] = np.arange(len(group)) - np.repeat(first, counts)
+    order = np.lexsort(groups)  # stable, so rows of one group keep their order
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = np.any([np.diff(group[order]) != 0 for group in groups], axis=0)
+    first = np.flatnonzero(is_first)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
     return place
 
 

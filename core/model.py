@@ -103,6 +103,17 @@ def _ready(model: PreTrainedModel) -> PreTrainedModel:
     return model.requires_grad_(True)  # `parameter_groups` decides about this
 
 
+def feature_stride(model: PreTrainedModel) -> int:
+    """Pixels of the model's input per cell of the finest feature map that its transformer sees, in width."""
+    side = 256
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        maps = model.model.backbone(
+            torch.zeros(1, 3, side, side, device=device), torch.ones(1, side, side, device=device)
+        )
+    return round(side / maps[0][0].shape[-1])
+
+
 @cache
 def _in_float32(kind: type[nn.Module]) -> type[nn.Module]:
     """The module's class, but computing in float32 under autocast too; a class, so that its copies do so as well."""

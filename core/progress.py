@@ -12,6 +12,7 @@ from PIL import Image
 from core.boxes import Detections
 from core.evaluate import CocoFigures
 from core.labels import LabelMap
+from core.table import ModelInput
 
 LEVELS = ("critical", "warning", "info")  # of a Remark, the most urgent first
 
@@ -75,6 +76,7 @@ class Progress:
     figures       COCO's figures, after an evaluation
     detections    all queries of all validation images, after an evaluation; and what they were measured against:
     ground_truth  the COCO dict of the validation images, with the chosen classes only
+    model_input   how the model saw them
     is_best       this evaluation's AP is the highest so far; the checkpoint `best` is this epoch's
     checks        those of the pre-flight, and with them
     picture       the first training batch as the model sees it, with its boxes
@@ -95,6 +97,7 @@ class Progress:
     figures: CocoFigures | None = None
     detections: Detections | None = None
     ground_truth: dict | None = None
+    model_input: ModelInput | None = None
     is_best: bool = False
     checks: tuple[Check, ...] = ()
     picture: Image.Image | None = None

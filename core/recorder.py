@@ -126,7 +126,10 @@ class Recorder:
         if progress.detections is not None:
             path = self.store.table_path(self.run.id, progress.epoch)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_table(detection_table(progress.ground_truth, progress.detections, progress.label_map), path)
+            table = detection_table(
+                progress.ground_truth, progress.detections, progress.label_map, progress.model_input
+            )
+            write_table(table, path)
         self.store.add_evaluation(
             self.run.id, progress.epoch, progress.step, progress.figures.to_dict(),
             is_best=progress.is_best, has_table=progress.detections is not None,

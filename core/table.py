@@ -1,28 +1,33 @@
 """The detection table: one row per detection and per ground truth of an evaluated checkpoint, as Parquet.
 
-`errors.py` computes it once, for all scores; here is what its columns mean, how it is written and read, and every
-count and filter on it. A score threshold applies only when reading: detections with `score >= threshold` are there,
-and an object is missed if it is no crowd and neither found nor pointed to by such a detection. All counts go through
-`error_codes`, so no two can disagree. Apart from `errors.py` because pages only read, and reading needs no evaluator.
+`errors.py` computes it once, for all scores. Here is what its columns mean, what else it says (`About`), and how it is
+written and read; `selection.py` counts and filters its rows. Apart from `errors.py` because pages only read, and
+reading needs no evaluator.
 
 Rows are sorted by image; within one the ground truths lead, then come the detections by falling score.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from core import DataError, RunError
-from core.coco import SIZES
+from core import RunError
+from core.augment import resized
+from core.labels import LabelMap
 
 KINDS = ("ground_truth", "detection")
+ABOUT = b"detr_lab"  # the key of `About` in the table's metadata
+ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 
 class ErrorType(StrEnum):
@@ -51,8 +56,11 @@ class ErrorType(StrEnum):
 
 
 ERROR_TYPES = tuple(ErrorType)
+RANGES = ("all", "small", "medium", "large")  # COCO's area ranges, whose borders belong to both sides
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _BOTH, _DETECTION, _TRUTH = "both kinds", "detection", "ground truth"
+_HITS = "bit i: it found an object of that area range at IoU 0.50 + 0.05 i"
+_IGNORED = "bit i: there it counts neither way: it took a crowd or an object outside the range, or none from outside"
 COLUMNS = (  # name, type, the kind of row that has it, meaning; null wherever a row does not have it
     ("kind", _TEXT, _BOTH, "ground_truth or detection"),
     ("image_id", pa.int64(), _BOTH, "the data set's image id"),
@@ -66,6 +74,7 @@ COLUMNS = (  # name, type, the kind of row that has it, meaning; null wherever a
     ("gt_id", pa.int64(), _BOTH, "the annotation's id; of a detection, the one it found, null if it found none"),
     ("query", pa.int32(), _DETECTION, "the object query, or the place among the image's detections in a results list"),
     ("score", pa.float32(), _DETECTION, "0 to 1"),
+    ("rank", pa.int32(), _DETECTION, "place among all detections by falling score, equal scores in COCO's order"),
     ("error", _TEXT, _DETECTION, "error type; null if it found an object (gt_id) or only a crowd (crowd_only)"),
     ("crowd_only", pa.bool_(), _DETECTION, "it fits a crowd and no free object: ignored, neither right nor wrong"),
     ("iou", pa.float32(), _DETECTION, "IoU with the object that it found"),
@@ -78,145 +87,164 @@ COLUMNS = (  # name, type, the kind of row that has it, meaning; null wherever a
     ("best_same_gt", pa.int64(), _DETECTION, "its annotation id; what a localization error points to"),
     ("best_other_iou", pa.float32(), _DETECTION, "highest IoU with any object of another class, no crowds"),
     ("best_other_gt", pa.int64(), _DETECTION, "its annotation id; what a classification error points to"),
+    ("any_gt", pa.int64(), _DETECTION, "annotation id of the object it finds where classes do not count; null if none"),
+    *((f"hits_{name}", pa.uint16(), _DETECTION, _HITS) for name in RANGES),
+    *((f"ignored_{name}", pa.uint16(), _DETECTION, _IGNORED) for name in RANGES),
     ("iscrowd", pa.bool_(), _TRUTH, "the annotation marks a crowd: it cannot be found or missed"),
     ("truncated", pa.bool_(), _TRUTH, "the box touches the picture's border; null if its size is unknown"),
+    ("ranges", pa.uint8(), _TRUTH, "bit i: it counts in the i-th of the area ranges all, small, medium, large"),
     ("match_query", pa.int32(), _TRUTH, "query of the detection that found it, at any score"),
     ("match_score", pa.float32(), _TRUTH, "score of that detection"),
     ("pointed_score", pa.float32(), _TRUTH, "highest score of a localization or classification error pointing to it"),
+    ("any_score", pa.float32(), _TRUTH, "score of the detection that finds it where classes do not count"),
 )
 SCHEMA = pa.schema([pa.field(name, kind) for name, kind, _, _ in COLUMNS])
 
 
+@dataclass(frozen=True)
+class ModelInput:
+    """How a model saw its images: resized to these edges (pixels), in cells of `stride` of those pixels."""
+
+    shortest_edge: int
+    longest_edge: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class About:
+    """What a table says besides its rows.
+
+    image_ids  every evaluated image, ascending, also those without a row
+    sizes      (width, height) of each in pixels, None where unknown
+    classes    every class that was evaluated, in the order of the LabelMap
+    category_ids  their ids in the data set
+    input      how the model saw the images; None for results of another tool
+    """
+
+    image_ids: tuple[int, ...]
+    sizes: tuple[tuple[int, int] | None, ...]
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    input: ModelInput | None = None
+
+    @property
+    def label_map(self) -> LabelMap:
+        return LabelMap(self.classes, self.category_ids)
+
+    def input_scales(self) -> np.ndarray:
+        """Pixels that the model saw per pixel of each image, (I,) float64; NaN where that is unknown."""
+        if self.input is None:
+            return np.full(len(self.image_ids), np.nan)
+        edges = self.input.shortest_edge, self.input.longest_edge
+        return np.array([resized(size, *edges)[0] / size[0] if size else np.nan for size in self.sizes])
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> About:
+        data = json.loads(text)
+        data["sizes"] = tuple(size and tuple(size) for size in data["sizes"])
+        for name in ("image_ids", "classes", "category_ids"):
+            data[name] = tuple(data[name])
+        data["input"] = data["input"] and ModelInput(**data["input"])
+        return cls(**data)
+
+
+def about(table: pa.Table) -> About:
+    """What the table, or any part of it, says besides its rows."""
+    return _about(table.schema.metadata[ABOUT])
+
+
+@lru_cache(maxsize=8)
+def _about(text: bytes) -> About:
+    return About.from_json(text)
+
+
 def write_table(table: pa.Table, path) -> None:
-    """Write the table as Parquet, whole or not at all; raises RunError if that fails."""
+    """Write the table whole or not at all: as CSV if that is the path's ending, else as Parquet.
+
+    Raises RunError if that fails. A CSV has the rows only, not `About`.
+    """
     path = Path(path)
     half = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, half, compression="zstd")
+        if path.suffix.lower() == ".csv":
+            pyarrow.csv.write_csv(_without_dictionaries(table), half)
+        else:
+            pq.write_table(table, half, compression="zstd", row_group_size=ROW_GROUP)
         half.replace(path)
     except OSError as error:
         half.unlink(missing_ok=True)
         raise RunError(f"The detection table {path} cannot be written: {error.strerror or error}.") from None
 
 
-def read_table(path, columns: list[str] | None = None) -> pa.Table:
-    """A written table, or only some of its columns; raises RunError if it is missing, damaged or another version's."""
+def _without_dictionaries(table: pa.Table) -> pa.Table:
+    plain = [pa.field(f.name, pa.string() if f.type == _TEXT else f.type) for f in table.schema]
+    return table.cast(pa.schema(plain))
+
+
+def read_table(path, columns: list[str] | None = None, where=None) -> pa.Table:
+    """A written table, or only some of its columns, and only the rows that fulfil `where` (a pyarrow expression).
+
+    Raises RunError if it is missing, damaged or another version's.
+    """
     path = Path(path)
     if not path.is_file():
         raise RunError(f"There is no detection table {path}: evaluate the checkpoint again.")
     try:
         file = pq.ParquetFile(path)
-        if not file.schema_arrow.equals(SCHEMA):
-            raise RunError(f"The detection table {path} has other columns than this version's: evaluate again.")
-        return file.read(columns=columns).combine_chunks()
+        metadata = file.schema_arrow.metadata or {}
+        if not file.schema_arrow.equals(SCHEMA) or ABOUT not in metadata:
+            raise RunError(
+                f"The detection table {path} has other columns than this version's: train or import again to see it."
+            )
+        table = file.read(columns=columns) if where is None else pq.read_table(path, columns=columns, filters=where)
+        return table.combine_chunks().replace_schema_metadata({ABOUT: metadata[ABOUT]})
     except (pa.ArrowException, OSError):
         raise RunError(f"The detection table {path} is damaged: evaluate the checkpoint again.") from None
 
 
-def error_codes(table: pa.Table, score_threshold: float = 0.0) -> np.ndarray:
-    """Each row's error at a threshold as an index into ERROR_TYPES, (N,) int8; -1 where there is none."""
-    threshold = np.float32(score_threshold)  # scores are float32: 0.7 as a double would lie above a score of 0.7
-    codes = np.where(_floats(table, "score") >= threshold, _indices(table, "error", ERROR_TYPES), -1)
-    reached = np.fmax(_floats(table, "match_score"), _floats(table, "pointed_score"))
-    missed = _is_one_of(table, "kind", {"ground_truth"}) & ~_flags(table, "iscrowd") & ~(reached >= threshold)
-    return np.where(missed, ERROR_TYPES.index(ErrorType.MISSED), codes).astype(np.int8)
+# Columns as arrays
 
 
-def count_errors(table: pa.Table, score_threshold: float = 0.0) -> dict[str, int]:
-    """How many errors of each of the six types there are at a threshold, by the type's value."""
-    counts = np.bincount(error_codes(table, score_threshold) + 1, minlength=len(ERROR_TYPES) + 1)[1:]
-    return {kind.value: int(count) for kind, count in zip(ERROR_TYPES, counts, strict=True)}
+def floats(table: pa.Table, column: str) -> np.ndarray:
+    """A float column, (N,); NaN where it is null."""
+    return table[column].to_numpy()
 
 
-def worst_images(table: pa.Table, score_threshold: float = 0.0) -> list[tuple[int, int]]:
-    """Every image of the table with its number of errors, (image id, n), worst first, then by id."""
-    image_ids, n = _errors_by_image(table, error_codes(table, score_threshold) >= 0)
-    order = np.lexsort((image_ids, -n))
-    return list(zip(image_ids[order].tolist(), n[order].tolist(), strict=True))
+def flags(table: pa.Table, column: str) -> np.ndarray:
+    """A boolean column, (N,); False where it is null."""
+    return table[column].fill_null(False).to_numpy()
 
 
-def select_images(
-    table: pa.Table,
-    score_threshold: float = 0.0,
-    classes: Iterable[str] | None = None,
-    error_types: Iterable[str] | None = None,
-    sizes: Iterable[str] | None = None,
-) -> list[int]:
-    """Ids of the images to show, those with most matching errors first, then by id; None does not restrict.
-
-    With `error_types` an image needs such an error, of the classes and sizes given. Without, it needs a ground truth
-    or a detection at the threshold of these classes and sizes; without any restriction every image is there.
-    Raises DataError for an unknown error type or size; a class that the table does not have matches nothing.
-    """
-    codes = error_codes(table, score_threshold)
-    rows = np.ones(len(codes), dtype=bool)
-    if classes is not None or sizes is not None:
-        rows = visible(table, score_threshold)
-    if classes is not None:
-        rows &= _is_one_of(table, "class_name", set(classes))
-    if sizes is not None:
-        rows &= _is_one_of(table, "size", _known(sizes, SIZES, "size"))
-    if error_types is not None:
-        wanted = _known(error_types, [kind.value for kind in ERROR_TYPES], "error type")
-        rows &= np.isin(codes, [i for i, kind in enumerate(ERROR_TYPES) if kind.value in wanted])
-    image_ids, n = _errors_by_image(table, rows & (codes >= 0), rows)
-    return image_ids[np.lexsort((image_ids, -n))].tolist()
+def integers(table: pa.Table, column: str, null: int = -1) -> np.ndarray:
+    """An integer column, (N,) of its own type; `null` where it is null. Ids may be negative: ask `has` which are."""
+    return table[column].fill_null(null).to_numpy()
 
 
-def visible(table: pa.Table, score_threshold: float = 0.0) -> np.ndarray:
-    """Which rows there are at a threshold, (N,) bool: every ground truth, and each detection at or above it."""
-    return _is_one_of(table, "kind", {"ground_truth"}) | (_floats(table, "score") >= np.float32(score_threshold))
+def has(table: pa.Table, column: str) -> np.ndarray:
+    """Which rows have a value in this column, (N,) bool."""
+    return table[column].is_valid().to_numpy()
 
 
-def image_rows(table: pa.Table, image_id: int, score_threshold: float = 0.0) -> list[dict]:
-    """What there is to draw on one image at a threshold: ground truths, then detections by falling score.
-
-    Each row is a dict of the table's columns, `error` being "missed" on a missed ground truth.
-    """
-    first, last = np.searchsorted(table["image_id"].to_numpy(), [image_id, image_id + 1])  # rows are sorted by image
-    part = table.slice(first, last - first)
-    rows = zip(part.to_pylist(), error_codes(part, score_threshold), visible(part, score_threshold), strict=True)
-    return [row | {"error": ERROR_TYPES[code].value if code >= 0 else None} for row, code, shown in rows if shown]
+def indices(table: pa.Table, column: str, words) -> np.ndarray:
+    """A text column as indices into `words`, (N,) int32; -1 where it is null."""
+    here, own = _dictionary(table, column)
+    place = {word: i for i, word in enumerate(words)}
+    return np.array([place.get(word, -1) for word in own] + [-1], dtype=np.int32)[here]
 
 
-def _errors_by_image(table: pa.Table, errors: np.ndarray, rows: np.ndarray | None = None):
-    """The images that have one of `rows` (default: all), and how many `errors` each has: (ids, counts), by id."""
-    rows = slice(None) if rows is None else rows
-    image_ids, place = np.unique(table["image_id"].to_numpy()[rows], return_inverse=True)
-    return image_ids, np.bincount(place, weights=errors[rows], minlength=len(image_ids)).astype(np.int64)
-
-
-def _known(chosen: Iterable[str], words, what: str) -> set[str]:
-    chosen = set(chosen)
-    unknown = sorted(chosen - set(words))
-    if unknown:
-        raise DataError(f"There is no {what} {unknown[0]!r}: choose from {', '.join(words)}.")
-    return chosen
+def is_one_of(table: pa.Table, column: str, words: set[str]) -> np.ndarray:
+    """Which rows have one of the words in a text column, (N,) bool."""
+    here, own = _dictionary(table, column)
+    return np.array([word in words for word in own] + [False])[here]
 
 
 def _dictionary(table: pa.Table, column: str) -> tuple[np.ndarray, list[str]]:
     """A text column as (indices (N,), words); -1 where it is null, so that a list with one item more serves all."""
     array = table[column].combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # of a table without rows
+        array = array.unify_dictionaries().combine_chunks() if array.num_chunks else pa.array([], _TEXT)
     return array.indices.fill_null(-1).to_numpy(zero_copy_only=False), array.dictionary.to_pylist()
-
-
-def _indices(table: pa.Table, column: str, words) -> np.ndarray:
-    """A text column as indices into `words`, (N,); -1 where it is null."""
-    indices, own = _dictionary(table, column)
-    return np.array([words.index(word) for word in own] + [-1], dtype=np.int8)[indices]
-
-
-def _is_one_of(table: pa.Table, column: str, words: set[str]) -> np.ndarray:
-    indices, own = _dictionary(table, column)
-    return np.array([word in words for word in own] + [False])[indices]
-
-
-def _floats(table: pa.Table, column: str) -> np.ndarray:
-    """A float column, (N,); NaN where it is null."""
-    return table[column].to_numpy()
-
-
-def _flags(table: pa.Table, column: str) -> np.ndarray:
-    """A boolean column, (N,); False where it is null."""
-    return table[column].fill_null(False).to_numpy()

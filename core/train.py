@@ -32,12 +32,13 @@ from core.device import choose_device, gpu_metrics
 from core.draw import draw_batch
 from core.evaluate import CocoFigures, evaluate
 from core.losses import LossSums
-from core.model import load_model
+from core.model import feature_stride, load_model
 from core.preflight import check_disk, check_first_batch, check_mapping, check_queries
 from core.profiler import StepProfiler
 from core.progress import Progress, Remark
 from core.ranks import Ranks, Stopped
 from core.step import Stepper, exact, seeded
+from core.table import ModelInput
 
 RECENT = 20  # steps over which speed is measured
 COUNTED_SCORE = 0.3  # from which a detection counts as a prediction in val/predicted
@@ -71,6 +72,7 @@ class _Training:
             model, _ = load_model(str(latest(folder)) if resume else config.model, self.label_map, config.dropout)
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device, memory_format=torch.channels_last)
+        self.model_input = ModelInput(config.shortest_edge, config.longest_edge, feature_stride(model))
         self.stepper = Stepper(model, config, self.steps, self.device, self.ranks)
         if resume:
             self._restore(latest(folder))
@@ -174,7 +176,8 @@ class _Training:
             found, metrics = figures[1:]
             yield self.progress(
                 "epoch" if self.epoch else "baseline", metrics=metrics, figures=figures[0], detections=found,
-                ground_truth=self.val_data.split.to_dict(), is_best=is_best, remarks=self._about_stopping(),
+                ground_truth=self.val_data.split.to_dict(), model_input=self.model_input, is_best=is_best,
+                remarks=self._about_stopping(),
             )  # fmt: skip
 
     def _figures(self, shares: list[tuple]) -> tuple[CocoFigures, Detections, dict[str, float]]:

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask
 
-from core import DataError, errors
+from core import DataError
 from core.boxes import Detections
 from core.coco import read_split
 from core.errors import detection_table
 from core.evaluate import places, to_results
 from core.labels import LabelMap
-from core.table import SCHEMA, ErrorType, count_errors
+from core.selection import count_errors
+from core.table import SCHEMA, ErrorType
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows
 
 HOTCOCO = {
@@ -101,21 +102,6 @@ def test_highest_ious_equal_pycocotools(case):
             assert (iou, gt_id) == (None, None) or iou == pytest.approx(max(expected.values()), abs=1e-5)
             assert gt_id is None or expected[gt_id] == pytest.approx(iou, abs=1e-5)
             assert (iou is None) == (gt_id is None) == (not found)
-
-
-@pytest.mark.parametrize("pairs_at_once", [1, 3, 10])
-def test_working_in_parts_changes_nothing(monkeypatch, pairs_at_once):
-    rng = np.random.default_rng(0)
-    gt = gt_of(
-        *((int(rng.integers(1, 4)), int(rng.integers(1, 3)), rng.integers(1, 9, 4).tolist()) for _ in range(30)),
-        images=4,
-    )
-    results = [
-        result(int(rng.integers(1, 5)), int(rng.integers(1, 3)), rng.integers(1, 9, 4), rng.random()) for _ in range(60)
-    ]
-    whole = detection_table(gt, results)
-    monkeypatch.setattr(errors, "PAIRS_AT_ONCE", pairs_at_once)
-    assert detection_table(gt, results).equals(whole)
 
 
 def test_real_annotations_with_their_crowds_equal_hotcoco():

@@ -12,7 +12,16 @@ from core.coco import read_split
 from core.config import TrainConfig
 from core.data import DetectionDataset, loader
 from core.labels import COCO_TEN, LabelMap
-from core.model import FAMILIES, load_model, parameter_groups, part_of, read_label_map, save_model, small_detr
+from core.model import (
+    FAMILIES,
+    feature_stride,
+    load_model,
+    parameter_groups,
+    part_of,
+    read_label_map,
+    save_model,
+    small_detr,
+)
 from tests.core.families import TEN, released
 
 
@@ -171,3 +180,9 @@ def test_a_downloaded_copy_is_found_by_the_hubs_name(saved, tmp_path, monkeypatc
     (tmp_path / "checkpoints" / "facebook" / "detr").symlink_to(saved)
     model, head = load_model("facebook/detr", TEN)
     assert head.fresh == ()
+
+
+def test_the_stride_of_the_finest_map_is_measured(any_saved):
+    kind = any_saved.name
+    model, _ = load_model(str(any_saved), TEN)
+    assert feature_stride(model) == (8 if kind == "deformable_detr" else 16)
