@@ -80,24 +80,41 @@ def _add_commands(add) -> None:
     stop.add_argument("--force", action="store_true", help="end its process now; what it saved last is kept")
     stop.set_defaults(do=commands.stop)
 
+    imported = add("import", help="make an evaluated run out of any detector's results, to look at them here")
+    imported.add_argument("--gt", required=True, metavar="FILE", help="COCO ground truth (JSON)")
+    imported.add_argument(
+        "--dt", required=True, metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations"
+    )
+    imported.add_argument(
+        "--images", metavar="DIR", help="folder of the pictures (default: looked for beside the ground truth)"
+    )
+    imported.add_argument("--name", help="a name for the run")
+    imported.set_defaults(do=commands.import_results)
+
 
 def _add_reports(add) -> None:
     """The commands that tell what is there."""
-    evaluate = add("evaluate", help="COCO's figures and error counts of a run, or of any results file")
+    evaluate = add("evaluate", help="figures, classes and errors of a run, or of any results file")
     evaluate.add_argument("run_id", nargs="?", metavar="RUN", help=RUN_HELP)
-    evaluate.add_argument("--gt", help="COCO ground truth (JSON)")
-    evaluate.add_argument("--dt", help="COCO results list (JSON)")
-    evaluate.add_argument("--epoch", type=int, help="evaluated epoch, 0 = untouched model (default: the best)")
+    evaluate.add_argument("--gt", metavar="FILE", help="COCO ground truth (JSON), instead of a run")
+    evaluate.add_argument("--dt", metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations")
+    _add_epoch(evaluate)
     evaluate.add_argument("--score", type=float, default=0.0, help="count errors from this score (default: all)")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object, figures in [0, 1]")
     evaluate.set_defaults(do=reports.evaluate)
 
-    analyze = add("analyze", help="analysis_N.png: red = prediction, green = expected; error types")
+    analyze = add("analyze", help="the same figures, and the worst images with their boxes as analysis_N.png")
     analyze.add_argument("run_id", metavar="RUN", help=RUN_HELP)
     analyze.add_argument("--images", type=int, default=10, help="how many, worst first (default: %(default)s)")
-    analyze.add_argument("--epoch", type=int, help="evaluated epoch, 0 = untouched model (default: the best)")
+    _add_epoch(analyze)
     analyze.add_argument("--score", type=float, default=0.5, help="predictions from this score (default: %(default)s)")
     analyze.set_defaults(do=reports.analyze)
+
+    table = add("table", help="write the detection table: a row for every object and every prediction")
+    table.add_argument("run_id", metavar="RUN", help=RUN_HELP)
+    table.add_argument("--out", required=True, metavar="FILE", help="FILE.parquet or FILE.csv")
+    _add_epoch(table)
+    table.set_defaults(do=reports.table)
 
     metrics = add("metrics", help="what a run has recorded: the last values, or with --csv every one")
     metrics.add_argument("run_id", metavar="RUN", help=RUN_HELP)
@@ -110,6 +127,10 @@ def _add_reports(add) -> None:
     runs = add("runs", help="list the runs, and the queue in order")
     runs.add_argument("--json", action="store_true", help="print a JSON list")
     runs.set_defaults(do=reports.runs)
+
+
+def _add_epoch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--epoch", type=int, help="evaluated epoch, 0 = untouched model (default: the best)")
 
 
 def _add_setting(parser: argparse.ArgumentParser, field) -> None:

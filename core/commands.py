@@ -1,4 +1,4 @@
-"""The commands that do something: demo, train, resume and stop. `__main__.py` has their options."""
+"""The commands that do something: demo, train, resume, stop and import. `__main__.py` has their options."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tqdm import tqdm
 from core import LabError
 from core.config import PRESETS, TrainConfig
 from core.records import Run, Status
-from core.reports import figure
 from core.runs import RunStore
+from core.summary import contents, figure, percent
 
 LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
 
@@ -55,7 +55,7 @@ def _train_unseen(store: RunStore, which: str) -> int:
     from core.drive import accompany, drive
     from core.queue import goes_on
 
-    run = store.get(which)
+    run = _trained(store.get(which))
     config = TrainConfig.from_dict(run.config)
     _prepare_torch(config)
     if not _leads():
@@ -75,7 +75,7 @@ def resume(options) -> int:
 
     store = RunStore.default()
     settle(store)  # it may have died a moment ago
-    run = store.get(options.run_id)
+    run = _trained(store.get(options.run_id))
     config = _together(TrainConfig.from_dict(run.config))
     _prepare_torch(config)
     if not _leads():
@@ -90,7 +90,7 @@ def stop(options) -> None:
 
     store = RunStore.default()
     settle(store)
-    run = store.get(options.run_id)
+    run = _trained(store.get(options.run_id))
     if not run.is_live:
         raise LabError(f"The run {run.id} is {run.status}: there is nothing to stop.")
     run = stop_run(store, run.id, options.force)
@@ -103,6 +103,23 @@ def stop(options) -> None:
     if run.status is Status.FAILED:
         raise LabError(run.message)
     print(f"{run.id} {run.label.lower()}" + (f": {run.message}" if run.message and not run.is_live else ""))
+
+
+def import_results(options) -> None:
+    from core.imports import import_results
+    from core.table import read_table
+
+    store = RunStore.default()
+    run = import_results(store, options.gt, options.dt, options.images, options.name)
+    (evaluation,) = store.evaluations(run.id)
+    print(run.id)
+    said = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
+    print(f"imported: {contents(read_table(evaluation.table))}: {said}")
+    if run.config["imported"]["images"] is None:
+        print("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
+    print("next: open the app, or")
+    for command in ("evaluate {}", "analyze {}", "table {} --out table.csv"):
+        print(f"  python -m core {command.format(run.id)}")
 
 
 def config_of(options) -> TrainConfig:
@@ -129,17 +146,25 @@ def _train_in_sight(store: RunStore, run_id: str) -> int:
             bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
             if progress.figures:
                 what = "untouched model" if progress.kind == "baseline" else f"epoch {progress.epoch}"
-                figures = {"AP": progress.figures.AP, "AP50": progress.figures.AP50}
-                figures |= {name: progress.metrics.get(f"val/{name}") for name in ("loss_ce", "loss_bbox", "loss_giou")}
-                bar.write(f"{what}: " + ", ".join(f"{name} {figure(value)}" for name, value in figures.items()))
+                said = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
+                losses = ("loss_ce", "loss_bbox", "loss_giou")
+                said += [f"{name} {figure(progress.metrics.get(f'val/{name}'))}" for name in losses]
+                bar.write(f"{what}: {', '.join(said)}")
     run = store.get(run_id)
     if run.status is not Status.FAILED:
-        print(f"{run.label.lower()}: best AP {figure(run.best_ap)}, untouched model {figure(run.baseline_ap)}")
+        print(f"{run.label.lower()}: best AP {percent(run.best_ap)}, untouched model {percent(run.baseline_ap)}")
     for remark in run.remarks:
         print("{level}: {title}. {evidence} {advice}".format_map(remark))
     if run.status is Status.FAILED:
         raise LabError(run.message)
     return _exit_status(run)
+
+
+def _trained(run: Run) -> Run:
+    """The run, if it is a training; raises LabError for one that is imported."""
+    if run.is_imported:
+        raise LabError(f"The run {run.id} is imported: it has no training to begin, resume or stop.")
+    return run
 
 
 def _exit_status(run: Run) -> int:

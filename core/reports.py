@@ -1,6 +1,6 @@
-"""The commands that tell what is there: evaluate, analyze, runs and metrics. `__main__.py` has their options.
+"""The commands that tell what is there: evaluate, analyze, table, runs and metrics. `__main__.py` has their options.
 
-Each prints for people, and with --json or --csv for programs.
+Each prints for people, and with --json or --csv for programs, where figures are COCO's, in [0, 1].
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import json
 import math
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from tqdm import tqdm
 
-from core import LabError, RunError
-from core.records import Run
+from core import DataError, LabError, RunError
+from core.records import Evaluation, Run
 from core.runs import RunStore
+from core.summary import contents, errors_and_gains, percent, summary
 
+TABLE_ENDINGS = (".parquet", ".csv")
 ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 
 
@@ -24,26 +27,23 @@ def evaluate(options) -> None:
     from core.coco import read_json, read_results
     from core.errors import detection_table
     from core.evaluate import evaluate
-    from core.table import count_errors
 
     _check_score(options.score)
     if options.run_id and not (options.gt or options.dt):
-        evaluation = _evaluation(RunStore.default(), options)
-        figures, table = evaluation.figures, _table(evaluation)
+        store = RunStore.default()
+        evaluation = _evaluation(store, options)
+        models, table = _models(store, evaluation), _table(evaluation)
     elif options.gt and options.dt and not options.run_id:
         truths, results = read_json(options.gt), read_results(options.dt)
-        figures, table = evaluate(truths, results).to_dict(), detection_table(truths, results)
+        models, table = {"results": evaluate(truths, results).to_dict()}, detection_table(truths, results)
     else:
         raise LabError("Name either a RUN, or both --gt and --dt.")
-    answer = {**figures, "errors": count_errors(table, options.score)}
     if options.json:
-        print(json.dumps(answer))
-        return
-    for name, value in figures.items():
-        if name != "per_class":
-            print(f"{name:<6} {figure(value)}")
-    _print_columns("AP by class", {name: figure(value) for name, value in figures["per_class"].items()})
-    _print_columns(f"errors from score {options.score:g}", answer["errors"])
+        *_, figures = models.values()
+        errors, gains = errors_and_gains(table, options.score)
+        print(json.dumps({**figures, "errors": errors, "impact": gains}))
+    else:
+        print(summary(models, table, options.score))
 
 
 def _check_score(score: float) -> None:
@@ -51,7 +51,7 @@ def _check_score(score: float) -> None:
         raise LabError(f"--score is {score:g}: give a number from 0 to 1.")
 
 
-def _evaluation(store: RunStore, options):
+def _evaluation(store: RunStore, options) -> Evaluation:
     """The chosen evaluation of a run: of `--epoch`, else its best one, else (nothing trained yet) its first."""
     run = store.get(options.run_id)
     evaluations = {e.epoch: e for e in store.evaluations(run.id)}
@@ -65,7 +65,7 @@ def _evaluation(store: RunStore, options):
     return evaluations[epoch]
 
 
-def _table(evaluation):
+def _table(evaluation: Evaluation):
     from core.table import read_table
 
     if evaluation.table is None:
@@ -76,24 +76,47 @@ def _table(evaluation):
     return read_table(evaluation.table)
 
 
-def analyze(options) -> None:
-    from core.coco import read_split
-    from core.data import read_image
-    from core.draw import draw_analysis
-    from core.table import count_errors, image_rows, worst_images
+def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict]:
+    """The figures to print, by what they are of: the untouched model's first, if the run has them beside these."""
+    run = store.get(evaluation.run_id)
+    first = store.evaluations(run.id)[0]
+    if evaluation.epoch == 0:
+        return {"results" if run.is_imported else "untouched": evaluation.figures}
+    untouched = {"untouched": first.figures} if first.epoch == 0 else {}
+    return {**untouched, f"epoch {evaluation.epoch}": evaluation.figures}
 
+
+def analyze(options) -> None:
     _check_score(options.score)
     if options.images < 1:
         raise LabError(f"--images is {options.images}: give 1 or more.")
     store = RunStore.default()
     evaluation = _evaluation(store, options)
     table, run = _table(evaluation), store.get(evaluation.run_id)
-    split = read_split(run.config["data"], "val")
+    try:
+        _draw_worst(store, run, table, options)
+    except DataError as error:
+        if not run.is_imported:  # whose pictures need not be here
+            raise
+        print(f"No pictures: {error}")
+    print(summary(_models(store, evaluation), table, options.score))
+
+
+def _draw_worst(store: RunStore, run: Run, table, options) -> None:
+    """analysis_1.png and on, the worst image first; raises DataError if a picture is not there any more."""
+    from core.data import read_image
+    from core.draw import draw_analysis
+    from core.imports import evaluated_images
+    from core.selection import image_rows, worst_images
+
+    if run.is_imported and run.config["imported"]["images"] is None:
+        raise DataError("none were found when these results were imported; import them again with --images DIR.")
+    split = evaluated_images(run)
     chosen = worst_images(table, options.score)[: options.images]
     if gone := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
-        raise LabError(
-            f"The data set {run.config['data']} has changed since {run.id} was evaluated: image {gone[0]} is gone; "
-            "put its files back, or train again."
+        raise DataError(
+            f"{split.json_path} has changed since {run.id} was evaluated: image {gone[0]} is gone; put the old file "
+            f"back, or {'import' if run.is_imported else 'train'} again."
         )
     for number, (image_id, _) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
         image = read_image(split.image_path(split.image_by_id[image_id]))
@@ -102,8 +125,18 @@ def analyze(options) -> None:
         draw_analysis(image, image_rows(table, image_id, options.score)).save(target)
     if chosen:
         print(f"{store.analysis_path(run.id, 1)} … {len(chosen)} pictures, worst first: red predicted, green expected")
-    errors = count_errors(table, options.score)
-    _print_columns(f"errors of epoch {evaluation.epoch} from score {options.score:g}", errors)
+
+
+def table(options) -> None:
+    from core.table import write_table
+
+    out = Path(options.out)
+    if out.suffix.lower() not in TABLE_ENDINGS:
+        raise LabError(f"--out is {out}: give it the ending {' or '.join(TABLE_ENDINGS)}, which says what it becomes.")
+    evaluation = _evaluation(RunStore.default(), options)
+    found = _table(evaluation)
+    write_table(found, out)
+    print(f"{out}: {found.num_rows:,} rows: {contents(found)}")
 
 
 def runs(options) -> None:
@@ -123,8 +156,10 @@ def runs(options) -> None:
         return
     print(f"{'id':<21}{'status':<13}{'epoch':>9}{'untouched':>11}{'AP':>8}{'best':>8}  name")
     for run in found:
-        figures = f"{figure(run.baseline_ap):>11}{figure(run.ap):>8}{figure(run.best_ap):>8}"
-        print(f"{run.id:<21}{run.label:<13}{run.epoch or 0:>4}/{run.epochs or '?':<4}{figures}  {run.name}")
+        epoch = f"{'–':>4}     " if run.is_imported else f"{run.epoch or 0:>4}/{run.epochs or '?':<4}"
+        untouched = None if run.is_imported else run.baseline_ap
+        figures = f"{percent(untouched):>11}{percent(run.ap):>8}{percent(run.best_ap):>8}"
+        print(f"{run.id:<21}{run.label:<13}{epoch}{figures}  {run.name}")
     if waiting:
         names = {run.id: run.name for run in found}
         print("\nqueue, the next first")
@@ -135,6 +170,8 @@ def runs(options) -> None:
 def metrics(options) -> None:
     store = RunStore.default()
     run = store.get(options.run_id)
+    if run.is_imported:
+        raise LabError(f"The run {run.id} is imported: no training has recorded metrics; evaluate prints its figures.")
     if options.csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(("step", "tag", "value"))
@@ -167,13 +204,3 @@ def _rows(store: RunStore, run: Run, tags: list[str] | None):
         known = sorted({tag for _, tag, *_ in store.metrics_after(run.id, limit=ROWS_AT_ONCE)[0]})
         names = ", ".join(tag for tag in known if "/layer" not in tag) or "none yet"
         raise LabError(f"The run {run.id} has no metric {sorted(missing)[0]!r}; it has: {names}.")
-
-
-def figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _print_columns(title: str, values: dict) -> None:
-    print(f"\n{title}")
-    for name, value in values.items():
-        print(f"  {name:<16}{value:>7}")

@@ -94,7 +94,7 @@ def show_end(run: Run) -> None:
 store = server.store()
 if problem := server.draw_built_in_data():
     st.error(problem)
-runs = store.list()
+runs = [run for run in store.list() if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
     config = form.training_form(store)

@@ -48,16 +48,17 @@ def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys, tmp_p
 
     status, out, _ = run(capsys, "evaluate", run_id, "--json")
     answer = json.loads(out)
-    assert status == 0 and set(answer) == {*TWELVE, "per_class", "errors"}
-    assert list(answer["errors"]) == ["classification", "localization", "both", "duplicate", "background", "missed"]
+    assert status == 0 and set(answer) == {*TWELVE, "per_class", "errors", "impact"}
+    types = ["classification", "localization", "both", "duplicate", "background", "missed"]
+    assert list(answer["errors"]) == list(answer["impact"]) == types
     # 6 images x 30 queries: each detection is right, wrong in one way, or only on a crowd
     assert 0 < sum(answer["errors"].values()) <= 180 + answer["errors"]["missed"]
 
-    status, out, _ = run(capsys, "evaluate", run_id[:15], "--epoch", 0)
-    assert status == 0 and "errors from score 0" in out
+    status, told, _ = run(capsys, "evaluate", run_id[:15])
+    assert status == 0 and "errors from score 0 " in told and "untouched    epoch 1     change" in told
 
     status, out, _ = run(capsys, "analyze", "last", "--images", 2, "--score", 0)
-    assert status == 0 and "missed" in out
+    assert status == 0 and out.endswith(told)
     data = tmp_path / "smaller"
     shutil.copytree(street, data)
     coco = json.loads((data / "annotations/instances_val.json").read_text())
@@ -136,7 +137,7 @@ def test_resume_goes_on_from_the_checkpoint_and_says_the_run_first(store, capsys
         if progress.step == 4:
             RunQueue(store).request_stop(made.id)
     status, out, _ = run(capsys, "resume", "last")
-    assert status == 0 and out.splitlines()[0] == made.id and "finished: best AP 0.500" in out
+    assert status == 0 and out.splitlines()[0] == made.id and "finished: best AP 50.0, untouched model" in out
     assert steps(store, made.id) == [1, 2, 3, 4, 5, 6]
     status, _, err = run(capsys, "resume", made.id)
     assert status == 1 and "is finished: only a stopped, failed or interrupted run can be resumed" in err
@@ -300,7 +301,7 @@ def test_results_of_any_tool_are_evaluated(tmp_path, capsys):
     _, out, _ = run(capsys, "evaluate", "--gt", tmp_path / "gt.json", "--dt", tmp_path / "dt.json", "--json")
     answer = json.loads(out)
     assert answer["AP"] == pytest.approx(1.0) and answer["APs"] is None and answer["per_class"] == {"cat": answer["AP"]}
-    assert set(answer["errors"].values()) == {0}
+    assert set(answer["errors"].values()) == {0} and set(answer["impact"].values()) == {0.0}
 
 
 def test_a_demo_data_set_is_drawn(tmp_path, capsys):
@@ -327,6 +328,8 @@ def test_a_demo_data_set_is_drawn(tmp_path, capsys):
         (("stop", "last"), "There is no run yet"),
         (("resume", "2099"), "There is no run yet"),
         (("metrics", "last", "--csv"), "There is no run yet"),
+        (("table", "last", "--out", "x.csv"), "There is no run yet"),
+        (("import", "--gt", "none.json", "--dt", "none.json"), "There is no file"),
         (("demo", "--look", "night", "--out", "x"), "no look 'night'"),
     ],
 )
@@ -359,7 +362,10 @@ def test_a_full_disk_is_told_by_the_exit_status_where_not_even_the_log_can_be_wr
     sys.stderr.detach().close()
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "resume", "stop", "evaluate", "analyze", "metrics", "runs"])
+COMMANDS = ["demo", "train", "resume", "stop", "import", "evaluate", "analyze", "table", "metrics", "runs"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

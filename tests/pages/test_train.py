@@ -11,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 from core import DataError
 from core.config import PRESETS, TrainConfig
 from core.demo import is_complete
+from core.imports import import_results
 from core.pretrained import KNOWN_MODELS
 from core.records import Status
-from ui import form, server
+from ui import form, pickers, server
 
 ROOT = Path(__file__).parents[2]
 SHELL = str(ROOT / "ui/shell.py")
@@ -197,6 +198,34 @@ def test_a_run_whose_checkpoints_are_gone_says_so_instead_of_being_resumed(store
     checked(app.button(key="resume").click().run())
     assert len(app.error) == 1 and "cannot be resumed" in app.error[0].value
     assert store.get(run.id).status == Status.INTERRUPTED
+
+
+@pytest.fixture
+def imported(store, tmp_path):
+    """A run of results of another tool on the built-in validation images."""
+    (tmp_path / "dt.json").write_text("[]")
+    return import_results(store, store.data_dir / "street/annotations/instances_val.json", tmp_path / "dt.json")
+
+
+def test_an_imported_run_is_none_of_the_trainings(store, imported):
+    app = open_page()
+    assert "click **Train**" in app.info[0].value and not app.get("bidi_component")
+    assert not {"look", "resume", "again", "use", "stop"} & {button.key for button in app.button}
+
+
+def test_a_training_is_shown_although_a_later_run_was_imported(store, finished, imported):
+    app = open_page()
+    assert shown(app)["run"] == finished.id
+    assert app.selectbox(key="train run").options == [pickers.run_label(finished)]
+    app.session_state["watched run"] = imported.id
+    assert shown(checked(app.run()))["run"] == finished.id
+
+
+def test_an_imported_run_has_no_model_to_train_further_and_does_not_disturb_a_training(store, imported):
+    app = open_page()
+    assert not [name for name in setting(app, "model").options if imported.id in name]
+    click_train(app)
+    assert store.get("last").status == Status.QUEUED
 
 
 def test_deleting_asks_first(finished, store):

@@ -1,0 +1,299 @@
+"""Results of other tools as runs: what is read, what is refused, that nothing is left of what failed."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from PIL import Image
+
+from core import DataError, RunError
+from core.coco import read_json, read_results
+from core.errors import detection_table
+from core.imports import evaluated_images, import_results
+from core.queue import RunQueue
+from core.records import Status
+from core.runs import RunStore
+from core.table import about, read_table
+from tests.core.coco_cases import cases, from_env, gt_of, judge, result
+from tests.core.test_evaluate import FIXTURE
+
+GT = gt_of((1, 1, (0, 0, 20, 20)), (2, 2, (5, 5, 40, 40)), images=3)
+DT = [result(1, 1, (0, 0, 20, 18), 0.9), result(2, 1, (50, 50, 9, 9), 0.25)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = RunStore(tmp_path / "root")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes what is to be imported: `write(gt, dt)` gives the paths; text goes into the files as it is."""
+
+    def write(gt=GT, dt=DT, folder=tmp_path):
+        folder.mkdir(exist_ok=True, parents=True)
+        paths = folder / "gt.json", folder / "dt.json"
+        for path, content in zip(paths, (gt, dt), strict=True):
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return paths
+
+    return write
+
+
+def imported(store, paths, **how):
+    """The run, its evaluation and its table."""
+    run = import_results(store, *paths, **how)
+    (evaluation,) = store.evaluations(run.id)
+    return run, evaluation, read_table(evaluation.table)
+
+
+def draw(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (200, 100), "navy").save(folder / name)
+
+
+def test_the_run_is_evaluated_and_finished_and_was_never_trained(store, write):
+    run, evaluation, table = imported(store, write(), name="YOLO")
+    assert (run.name, run.status, run.label, run.is_imported) == ("YOLO", Status.FINISHED, "Imported", True)
+    assert (evaluation.epoch, evaluation.step, evaluation.is_best) == (0, 0, True)
+    assert run.ap == run.best_ap == evaluation.figures["AP"] and run.best_epoch == 0
+    assert run.label_map == {"names": ["car", "dog"], "category_ids": [1, 2]}
+    assert table.num_rows == 4 and about(table).image_ids == (1, 2, 3) and about(table).input is None
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cases())
+def test_its_figures_and_table_are_those_of_the_two_files(store, write, case):
+    gt, dt = case
+    run, evaluation, table = imported(store, write(gt, dt))
+    stats = [None if value == -1 else float(value) for value in judge(gt, dt).stats]
+    assert list(evaluation.figures.values())[:12] == stats
+    assert table.equals(detection_table(gt, dt))
+    store.delete(run.id)
+
+
+def test_the_coco_apis_fixture_keeps_its_published_figures(store):
+    folder = next(from_env("DETR_LAB_EVAL_FIXTURE").rglob("instances_val2014_100.json")).parent
+    paths = folder / "instances_val2014_100.json", folder / "instances_val2014_fakebbox100_results.json"
+    _, evaluation, table = imported(store, paths)
+    found = {name: evaluation.figures[name] for name in FIXTURE}
+    assert found == pytest.approx(FIXTURE, abs=1e-10, rel=0)
+    assert table.equals(detection_table(read_json(paths[0]), read_results(paths[1])))
+
+
+def test_no_detections_are_results_too(store, write):
+    _, evaluation, table = imported(store, write(dt=[]))
+    assert evaluation.figures["AP"] == 0 and evaluation.figures["per_class"] == {"car": 0.0, "dog": 0.0}
+    assert table.num_rows == 2
+
+
+def test_without_objects_the_figures_are_undefined(store, write):
+    run, _, _ = imported(store, write(gt_of(images=3)))
+    assert run.ap is None and run.best_ap is None and run.status is Status.FINISHED
+
+
+def test_crowds_only_leave_nothing_to_find(store, write):
+    crowd = gt_of((1, 1, (0, 0, 50, 50), {"iscrowd": 1}), images=3)
+    run, _, table = imported(store, write(crowd))
+    assert run.ap is None and table.num_rows == 3
+
+
+def test_a_dict_with_annotations_gives_what_its_list_gives(store, write):
+    first, second = (imported(store, write(dt=dt))[1] for dt in (DT, {"info": {}, "annotations": DT}))
+    assert first.figures == second.figures
+
+
+def test_ids_of_0_are_ids(store, write):
+    from_0 = {
+        "images": [image | {"id": image["id"] - 1} for image in GT["images"]],
+        "categories": [c | {"id": c["id"] - 1} for c in GT["categories"]],
+        "annotations": [a | {key: a[key] - 1 for key in ("id", "image_id", "category_id")} for a in GT["annotations"]],
+    }
+    rows = [row | {key: row[key] - 1 for key in ("image_id", "category_id")} for row in DT]
+    first, second = (imported(store, write(*pair)) for pair in ((GT, DT), (from_0, rows)))
+    assert first[1].figures == second[1].figures
+    assert second[2]["gt_id"].to_pylist() == [None if i is None else i - 1 for i in first[2]["gt_id"].to_pylist()]
+
+
+def test_whole_float_ids_are_ids(store, write):
+    as_float = [row | {key: float(row[key]) for key in ("image_id", "category_id")} for row in DT]
+    gt = GT | {"annotations": [a | {"image_id": float(a["image_id"])} for a in GT["annotations"]]}
+    first, second = (imported(store, write(*pair))[1] for pair in ((GT, DT), (gt, as_float)))
+    assert first.figures == second.figures
+
+
+def test_boxes_of_zero_size_count_as_pycocotools_counts_them_and_are_no_objects_of_the_split(store, write):
+    gt = gt_of((1, 1, (3, 3, 0, 5)), (1, 1, (0, 0, 20, 20)))
+    run, evaluation, table = imported(store, write(gt, [DT[0]]))
+    assert evaluation.figures["AP"] == judge(gt, [DT[0]]).stats[0] and table.num_rows == 3
+    split = evaluated_images(run)
+    assert (len(split.annotations), split.dropped) == (1, 1)
+
+
+def test_two_imports_of_the_same_are_two_runs_of_their_own(store, write):
+    paths = write()
+    first, second = (imported(store, paths) for _ in range(2))
+    assert first[0].id != second[0].id and first[1].figures == second[1].figures
+    store.delete(first[0].id)
+    assert not first[1].table.exists() and read_table(second[1].table).equals(second[2])
+
+
+@pytest.mark.parametrize("name", [None, "", "  "])
+def test_without_a_name_it_is_called_by_its_id(store, write, name):
+    run = import_results(store, *write(), name=name)
+    assert run.name == run.id
+
+
+BROKEN = [
+    ('{"images": [', DT, "gt.json is not valid JSON"),
+    (GT, "[{", "dt.json is not valid JSON"),
+    (DT, DT, "gt.json is not a COCO annotation file"),
+    ({"images": []}, DT, "gt.json is not a COCO annotation file"),
+    (GT | {"images": [], "annotations": []}, [], "gt.json lists no images"),
+    (GT | {"categories": [], "annotations": []}, [], "gt.json lists no categories"),
+    (gt_of((1, 1, (0, 0, "wide", 1), {"area": 1})), [], "gt.json cannot be evaluated on: The bbox of annotation"),
+    (GT, {"images": []}, "dt.json is not a COCO results file"),
+    (GT, [1, 2], "dt.json is not a COCO results file"),
+    (GT, [result(7, 1, (0, 0, 1, 1))], "gt.json: A detection is of image 7, which the ground truth does not list."),
+    (GT, [result(1, 9, (0, 0, 1, 1))], "gt.json: A detection is of category 9, which the ground truth does not list."),
+    (GT, GT, "gt.json: The score of detection number 0 is None, but must be a number."),
+    (GT, [result(1, 1, (0, 0, 1, 1), 87.5)], "lie between 87.5 and 87.5, but must lie between 0 and 1"),
+    (GT, [result(1, 1, (0, 0, 1, 1), -2)], "must lie between 0 and 1"),
+]
+
+
+@pytest.mark.parametrize(("gt", "dt", "said"), BROKEN, ids=[said[:45] for *_, said in BROKEN])
+def test_what_cannot_be_imported_is_one_sentence_and_leaves_no_run(store, write, gt, dt, said):
+    with pytest.raises(DataError) as error:
+        import_results(store, *write(gt, dt))
+    assert said in str(error.value) and "\n" not in str(error.value)
+    assert store.list() == []
+
+
+def test_files_that_are_not_there_are_named(store, write, tmp_path):
+    gt, dt = write()
+    for pair, missing in (((tmp_path / "none.json", dt), "none.json"), ((gt, tmp_path / "no.json"), "no.json")):
+        with pytest.raises(DataError, match=f"There is no file .*{missing}"):
+            import_results(store, *pair)
+    assert store.list() == []
+
+
+def fail_at(what, error):
+    def fail(*arguments, **options):
+        raise error
+
+    return what, fail
+
+
+@pytest.mark.parametrize("what", ["core.imports.write_table", "core.runs.RunStore.add_evaluation"])
+@pytest.mark.parametrize("error", [RunError("The disk is full."), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])
+def test_nothing_is_left_if_the_run_cannot_be_written(store, write, monkeypatch, what, error):
+    monkeypatch.setattr(*fail_at(what, error))
+    with pytest.raises(type(error)):
+        import_results(store, *write())
+    assert store.list() == [] and [path.name for path in store.runs_dir.iterdir() if path.is_dir()] == []
+
+
+def test_a_run_that_cannot_even_be_deleted_does_not_hide_what_went_wrong(store, write, monkeypatch):
+    monkeypatch.setattr(*fail_at("core.imports.write_table", RunError("first")))
+    monkeypatch.setattr(*fail_at("core.runs.RunStore.delete", RunError("second")))
+    with pytest.raises(RunError, match="first"):
+        import_results(store, *write())
+
+
+def test_while_it_is_written_no_queue_takes_it_for_a_training(store, write, monkeypatch):
+    claimed = []
+
+    def look(*arguments, **options):
+        claimed.append(RunQueue(store).claim((1, 1.0)))
+        claimed.extend(RunQueue(store).waiting())
+
+    monkeypatch.setattr("core.imports.write_table", look)
+    import_results(store, *write())
+    assert claimed == [None]
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(
+    ("json_path", "pictures"),
+    [
+        ("set/annotations/instances_val2017.json", "set/val2017"),
+        ("set/annotations/instances_val.json", "set/images/val"),
+        ("set/annotations/instances_val2014_100.json", "set/val2014"),
+        ("set/annotations/truth.json", "set/images"),
+        ("set/gt.json", "set"),
+        ("set/gt.json", "set/images"),
+    ],
+)
+def test_pictures_are_found_beside_the_file_as_coco_lays_them_out(store, write, tmp_path, json_path, pictures):
+    gt, dt = write()
+    (tmp_path / json_path).parent.mkdir(parents=True)
+    gt = gt.rename(tmp_path / json_path)
+    draw(tmp_path / pictures, "2.jpg")
+    run = import_results(store, gt, dt)
+    assert run.config["imported"]["images"] == str(tmp_path / pictures)
+    split = evaluated_images(run)
+    assert split.image_path(split.image_by_id[2]).is_file()
+
+
+def test_pictures_named_with_their_folder_are_found(store, write, tmp_path):
+    named = GT | {"images": [image | {"file_name": f"val/{image['file_name']}"} for image in GT["images"]]}
+    gt, dt = write(named, folder=tmp_path / "set")
+    draw(tmp_path / "set", "val/1.jpg")
+    assert import_results(store, gt, dt).config["imported"]["images"] == str(tmp_path / "set")
+
+
+def test_without_pictures_the_run_is_imported_and_its_images_are_known(store, write):
+    run = import_results(store, *write())
+    assert run.config["imported"]["images"] is None
+    split = evaluated_images(run)
+    assert sorted(split.image_by_id) == [1, 2, 3] and not split.image_path(split.image_by_id[1]).exists()
+
+
+def test_a_folder_of_pictures_can_be_named(store, write, tmp_path, monkeypatch):
+    write()
+    draw(tmp_path / "elsewhere", "3.jpg")
+    monkeypatch.chdir(tmp_path)
+    run = import_results(store, "gt.json", "dt.json", "elsewhere")
+    names = {"gt": "gt.json", "dt": "dt.json", "images": "elsewhere"}
+    assert run.config == {"imported": {what: str(tmp_path / name) for what, name in names.items()}}
+
+
+def test_a_folder_that_is_not_there_or_has_none_of_the_pictures_is_refused(store, write, tmp_path):
+    draw(tmp_path / "other", "cat.jpg")
+    for folder, said in (("none", "There is no picture folder"), ("other", "has none of the pictures")):
+        with pytest.raises(DataError, match=said):
+            import_results(store, *write(), images=tmp_path / folder)
+    assert store.list() == []
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../secret.jpg", "a\0b.jpg", "x" * 5000 + ".jpg"])
+def test_a_file_name_that_leads_elsewhere_is_no_picture(store, write, tmp_path, name):
+    draw(tmp_path, "secret.jpg")
+    gt = GT | {"images": [image | {"file_name": name} for image in GT["images"]]}
+    run = import_results(store, *write(gt, folder=tmp_path / "set"))
+    assert run.config["imported"]["images"] is None
+
+
+def test_a_ground_truth_that_is_gone_or_broken_since_is_a_sentence(store, write):
+    gt, dt = write()
+    run = import_results(store, gt, dt)
+    gt.write_text("[")
+    with pytest.raises(DataError, match="gt.json is not valid JSON"):
+        evaluated_images(run)
+    gt.unlink()
+    with pytest.raises(DataError, match="There is no file .*gt.json"):
+        evaluated_images(run)
+
+
+def test_the_images_of_a_training_are_its_validation_images(store, street):
+    run = store.create({"data": str(street)})
+    assert not run.is_imported and len(evaluated_images(run).images) == 6
+    with pytest.raises(DataError, match="There is no data set folder"):
+        evaluated_images(replace(run, config={"data": "/none"}))
