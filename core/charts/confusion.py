@@ -1,0 +1,100 @@
+"""The confusion matrix as a heat map: what is right in one colour, what is confused in another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.charts import FEW, Chart
+from core.findings.confusion import Confusion
+from core.selection import BACKGROUND, Selection
+
+MOST_WITH_TEXT = 25  # classes; beyond, a cell is too small for its number
+NOT_FOUND, NO_OBJECT = "(not found)", "(no object)"  # background as a column, and as a row
+
+
+def confusion_heat(confusion: Confusion, normalized: bool = False) -> Chart:
+    """The matrix in counts, or as shares of each row; a click opens a cell's boxes.
+
+    Colours are for the eye: counts by their logarithm, shares by their root, so that rare confusions are seen.
+    """
+    n, k = confusion.counts.sum(axis=1), len(confusion.classes)
+    shares, cells = confusion.normalized, [(i, j) for i in range(k + 1) for j in range(k + 1)]
+    small = k <= MOST_WITH_TEXT
+    trace = {
+        "type": "heatmap",
+        "x": [*confusion.classes, NOT_FOUND],
+        "y": [f"{name or NO_OBJECT} ({count:,})" for name, count in zip(confusion.names, n.tolist(), strict=True)],
+        "z": _colours(confusion, normalized).tolist(),
+        "hovertext": [[_said(confusion, shares, i, j) for j in range(k + 1)] for i in range(k + 1)],
+        "hoverinfo": "text",
+        "customdata": [[_query(confusion, i, j) for j in range(k + 1)] for i in range(k + 1)],
+        "colorscale": "@diverging",
+        "zmin": -1,
+        "zmax": 1,
+        "showscale": False,
+    }
+    if small:
+        trace["text"] = [
+            [_text(confusion.counts[i, j], shares[i, j], normalized) for j in range(k + 1)] for i in range(k + 1)
+        ]
+        trace["texttemplate"] = "%{text}"
+    what = "Percent of each row" if normalized else "Numbers of boxes"
+    labels = {"tickfont": {"size": 11 if small else 8}, "dtick": 1}
+    return Chart(
+        "confusion-shares" if normalized else "confusion",
+        "What is taken for what",
+        f"{what}: predictions from score {confusion.score:g}, each with the object that it fits (IoU 0.5), of "
+        f"whatever class. In brackets a row's boxes; with fewer than {FEW} it stays without colour.",
+        confusion.objects,
+        "objects",
+        [trace],
+        {
+            "xaxis": {"side": "top", "title": "Predicted", **labels},
+            "yaxis": {"autorange": "reversed", "title": "Annotated", **labels},
+        },
+        ("annotated", "predicted", "boxes", "share"),
+        [(confusion.names[i], confusion.names[j], int(confusion.counts[i, j]), float(shares[i, j])) for i, j in cells],
+        height=160 + (k + 1) * (30 if small else 12),
+        wide=True,
+    )
+
+
+def _colours(confusion: Confusion, normalized: bool) -> np.ndarray:
+    """Right from 0 to 1, wrong from 0 to -1, (K + 1, K + 1); 0 in rows that rest on few objects."""
+    strength = np.sqrt(confusion.normalized) if normalized else np.log1p(confusion.counts)
+    strength[confusion.counts.sum(axis=1) < FEW] = 0
+    is_right = np.eye(len(strength), dtype=bool)
+    signed = np.where(is_right, strength, -strength)
+    if not normalized:  # each part to its own highest: background alone would leave the classes' cells pale
+        background = np.zeros_like(is_right)
+        background[-1] = background[:, -1] = True
+        highest = strength.max(where=background, initial=1)
+        between = strength.max(where=~is_right & ~background, initial=highest / 2)
+        right = strength.max(where=is_right, initial=1)
+        signed /= np.where(background, highest, np.where(is_right, right, between))
+    return signed
+
+
+def _text(count: int, share: float, normalized: bool) -> str:
+    """Nothing in an empty cell, so that what there is meets the eye."""
+    if not count:
+        return ""
+    return f"{100 * share:.0f}" if normalized else f"{count:,}"
+
+
+def _said(confusion: Confusion, shares: np.ndarray, i: int, j: int) -> str:
+    annotated, predicted, count = confusion.names[i], confusion.names[j], int(confusion.counts[i, j])
+    if not count:
+        return ""
+    part = f"{count:,} ({100 * shares[i, j]:.1f} %)"
+    if annotated == BACKGROUND:
+        return f"{part} of the predictions where no object is: {predicted}"
+    how = "not found" if predicted == BACKGROUND else "found" if i == j else f"taken for {predicted}"
+    return f"{annotated}: {part} of the objects {how}"
+
+
+def _query(confusion: Confusion, i: int, j: int) -> dict | None:
+    """What a click opens; None for an empty cell."""
+    if not confusion.counts[i, j]:
+        return None
+    return Selection(confusion.score, pair=(confusion.names[i], confusion.names[j])).to_query()
