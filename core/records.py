@@ -8,16 +8,28 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
-VERSION = 2  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
-UPGRADES = {1: "alter table runs add column remarks text not null default '[]'"}  # version to what makes it the next
+VERSION = 3  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
+MARKS = """create table marks (
+    run        integer not null references runs on delete cascade,
+    key        text not null,                             -- what is marked, a Mark's key
+    image_id   integer not null,
+    kind       text not null,                             -- a Doubt
+    class_name text,                                      -- the suggested class
+    x1 real, y1 real, x2 real, y2 real,                   -- the suggested box, pixels
+    gt_id      integer,                                   -- the doubted annotation
+    score      real,                                      -- of the prediction that raised the doubt
+    created    real not null,
+    primary key (run, key)
+)"""
+UPGRADES = {1: "alter table runs add column remarks text not null default '[]'", 2: MARKS}  # version to its next one
 
-SCHEMA = """
+SCHEMA = f"""
 create table runs (
     number            integer primary key autoincrement,  -- the order of creation; never given twice
     id                text not null unique,               -- 20261123-001530-ab12, local time
     name              text not null,
     status            text not null,                      -- a Status
-    config            text not null,                      -- TrainConfig as JSON
+    config            text not null,                      -- TrainConfig as JSON, or imports.py's config
     label_map         text,                               -- LabelMap as JSON, once the training knows it
     created           real not null,                      -- this and the next four: seconds since 1970
     queued            real,                               -- its place in the queue: when it joined, or later
@@ -59,6 +71,7 @@ create table evaluations (
     has_table  integer not null,                          -- whether its detection table is kept
     primary key (run, epoch)
 );
+{MARKS};
 """
 
 
@@ -122,8 +135,15 @@ class Run:
         return self.status.is_live
 
     @property
+    def is_imported(self) -> bool:
+        """Whether it was made of another tool's results (`imports.py`): evaluated, but never trained here."""
+        return "imported" in self.config
+
+    @property
     def label(self) -> str:
         """The status in a word; "Stopping" from the request to stop until the training has obeyed."""
+        if self.is_imported and self.status is Status.FINISHED:
+            return "Imported"
         return "Stopping" if self.is_live and self.stop_requested else self.status.label
 
     @classmethod

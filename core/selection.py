@@ -7,6 +7,7 @@ and neither found nor pointed to by such a detection. All counts go through `err
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +16,10 @@ import pyarrow as pa
 
 from core import DataError
 from core.coco import SIZES
-from core.table import ERROR_TYPES, ErrorType, flags, floats, has, indices, integers, is_one_of
+from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
 
 BACKGROUND = ""  # in a `pair`: no object, or no prediction
+_ID = re.compile(r"-?[0-9]{1,18}")  # an image id in an address: one that int64 holds
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,15 @@ class Selection:
     pair: tuple[str, str] | None = None
     images: tuple[int, ...] = ()
 
+    @property
+    def is_about_boxes(self) -> bool:
+        """Whether it asks for some boxes only, not for all of its images."""
+        return bool(self.classes or self.error or self.sizes or self.pair)
+
     def to_query(self) -> dict[str, str | list[str]]:
-        """For an address: the score, and what restricts."""
+        """For an address: the score, exact as float32, and what restricts."""
         lists = {"class": list(self.classes), "size": list(self.sizes), "image": [str(i) for i in self.images]}
-        query = {"score": f"{self.score:g}"} | {name: values for name, values in lists.items() if values}
+        query = {"score": str(np.float32(self.score))} | {name: values for name, values in lists.items() if values}
         if self.error:
             query["error"] = str(self.error)
         if self.pair:
@@ -55,13 +62,14 @@ class Selection:
         pair = tuple(query[name][0] if query.get(name) else None for name in ("true", "predicted"))
         known = all(name in (*classes, BACKGROUND) for name in pair) and pair != (BACKGROUND, BACKGROUND)
         errors = [name for name in query.get("error", ()) if name in set(ERROR_TYPES)]
+        images = [int(i) for i in query.get("image", ()) if _ID.fullmatch(i)]
         return cls(
             _share(query.get("score", ()), cls.score),
-            tuple(name for name in query.get("class", ()) if name in classes),
+            tuple(name for name in dict.fromkeys(query.get("class", ())) if name in classes),
             errors[0] if errors else None,
-            tuple(name for name in query.get("size", ()) if name in SIZES),
+            tuple(name for name in dict.fromkeys(query.get("size", ())) if name in SIZES),
             pair if known else None,
-            tuple(int(i) for i in query.get("image", ()) if i.lstrip("-").isdecimal()),
+            tuple(dict.fromkeys(images)),
         )
 
 
@@ -82,17 +90,24 @@ def error_codes(table: pa.Table, score_threshold: float = 0.0) -> np.ndarray:
     return np.where(missed, ERROR_TYPES.index(ErrorType.MISSED), codes).astype(np.int8)
 
 
-def count_errors(table: pa.Table, score_threshold: float = 0.0) -> dict[str, int]:
-    """How many errors of each of the six types there are at a threshold, by the type's value."""
-    counts = np.bincount(error_codes(table, score_threshold) + 1, minlength=len(ERROR_TYPES) + 1)[1:]
+def count_errors(table: pa.Table, score_threshold: float = 0.0, rows: np.ndarray | None = None) -> dict[str, int]:
+    """How many errors of each of the six types there are at a threshold among `rows` (default: all), by its value."""
+    codes = error_codes(table, score_threshold)
+    counts = np.bincount((codes if rows is None else codes[rows]) + 1, minlength=len(ERROR_TYPES) + 1)[1:]
     return {kind.value: int(count) for kind, count in zip(ERROR_TYPES, counts, strict=True)}
 
 
 def worst_images(table: pa.Table, score_threshold: float = 0.0) -> list[tuple[int, int]]:
     """Every image of the table with its number of errors, (image id, n), worst first, then by id."""
-    image_ids, n = _errors_by_image(table, error_codes(table, score_threshold) >= 0)
-    order = np.lexsort((image_ids, -n))
-    return list(zip(image_ids[order].tolist(), n[order].tolist(), strict=True))
+    image_ids = table["image_id"].to_numpy()
+    return _by_number(np.unique(image_ids), image_ids[error_codes(table, score_threshold) >= 0])
+
+
+def _by_number(there: np.ndarray, counted: np.ndarray) -> list[tuple[int, int]]:
+    """Each image of `there` (ids, ascending) with how often it is in `counted`, the most first, then by id."""
+    n = np.bincount(np.searchsorted(there, counted), minlength=len(there))
+    order = np.lexsort((there, -n))
+    return list(zip(there[order].tolist(), n[order].tolist(), strict=True))
 
 
 def selected_rows(table: pa.Table, selection: Selection) -> np.ndarray:
@@ -117,7 +132,7 @@ def selected_rows(table: pa.Table, selection: Selection) -> np.ndarray:
 
 
 def _in_cell(table: pa.Table, pair: tuple[str, str], score: float) -> np.ndarray:
-    """The visible rows that make up a cell of the confusion matrix at a threshold, (N,) bool."""
+    """The rows that make up a cell of the confusion matrix at a threshold, (N,) bool; predictions at every score."""
     annotated, predicted = pair
     if predicted == BACKGROUND:
         found = floats(table, "any_score") >= np.float32(score)
@@ -130,22 +145,37 @@ def _in_cell(table: pa.Table, pair: tuple[str, str], score: float) -> np.ndarray
     return rows & taken & np.isin(integers(table, "any_gt"), ids)
 
 
+def cell_boxes(table: pa.Table, pair: tuple[str, str], score_threshold: float = 0.0) -> np.ndarray:
+    """All boxes that tell of a cell of the confusion matrix, (N,) bool: those in it and the objects they found.
+
+    Predictions are there at every score, so that a picture can show them at any; they have an object or none whatever
+    the threshold is. The table may be a part of one, with all rows of its images.
+    """
+    rows = _in_cell(table, pair, score_threshold)
+    there = rows & (floats(table, "score") >= np.float32(score_threshold)) & has(table, "any_gt")
+    found = np.isin(integers(table, "gt_id"), integers(table, "any_gt")[there])
+    return rows | (_is_object(table) & found)
+
+
 def _is_object(table: pa.Table) -> np.ndarray:
     """Which rows are ground truths and no crowds, (N,) bool."""
     return is_one_of(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
 
 
 def select_images(table: pa.Table, selection: Selection) -> list[int]:
-    """Ids of the images to show, those with most matching errors first, then by id.
+    """Ids of the images to show, those with most matching errors first, then by id; of a `pair`, with most boxes.
 
-    An image needs a row that the selection asks for. Raises DataError as `selected_rows`.
+    An image needs a row that the selection asks for; if it asks for no boxes in particular, every evaluated image is
+    there, or each of `images`. Raises DataError as `selected_rows`.
     """
     rows = selected_rows(table, selection)
-    if not (selection.classes or selection.error or selection.sizes or selection.pair or selection.images):
-        rows[:] = True
-    errors = rows & (error_codes(table, selection.score) >= 0)
-    image_ids, n = _errors_by_image(table, errors, rows)
-    return image_ids[np.lexsort((image_ids, -n))].tolist()
+    counted = rows if selection.pair else rows & (error_codes(table, selection.score) >= 0)
+    image_ids = table["image_id"].to_numpy()
+    there = np.unique(image_ids[rows])
+    if not selection.is_about_boxes:
+        evaluated = np.array(about(table).image_ids, dtype=np.int64)
+        there = np.union1d(there, evaluated[np.isin(evaluated, selection.images)] if selection.images else evaluated)
+    return [image_id for image_id, _ in _by_number(there, image_ids[counted])]
 
 
 def visible(table: pa.Table, score_threshold: float = 0.0) -> np.ndarray:
@@ -162,13 +192,6 @@ def image_rows(table: pa.Table, image_id: int, score_threshold: float = 0.0) -> 
     part = table.slice(first, last - first)
     rows = zip(part.to_pylist(), error_codes(part, score_threshold), visible(part, score_threshold), strict=True)
     return [row | {"error": ERROR_TYPES[code].value if code >= 0 else None} for row, code, shown in rows if shown]
-
-
-def _errors_by_image(table: pa.Table, errors: np.ndarray, rows: np.ndarray | None = None):
-    """The images that have one of `rows` (default: all), and how many `errors` each has: (ids, counts), by id."""
-    rows = slice(None) if rows is None else rows
-    image_ids, place = np.unique(table["image_id"].to_numpy()[rows], return_inverse=True)
-    return image_ids, np.bincount(place, weights=errors[rows], minlength=len(image_ids)).astype(np.int64)
 
 
 def _known(chosen: Iterable[str], words, what: str) -> set[str]:

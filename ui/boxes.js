@@ -2,7 +2,8 @@
 //
 // A ground truth arrives as [x1, y1, x2, y2, class, size, crowd, match score, pointed score], a prediction as
 // [x1, y1, x2, y2, class, size, score, IoU, error, only a crowd]: pixels of the original image, indices into the
-// lists `classes`, `sizes` and `types`, null where there is none.
+// lists `classes`, `sizes` and `types`, null where there is none. Where a cell of the confusion matrix was chosen, each
+// has one more item: whether it belongs to it.
 
 const SVG = "http://www.w3.org/2000/svg"
 
@@ -10,19 +11,20 @@ const SVG = "http://www.w3.org/2000/svg"
 function judge(view, image) {
   const { classes, sizes, types, missed } = view.data
   const t = Math.fround(view.score) // scores are float32
-  const truths = image.truths.map(([x1, y1, x2, y2, c, s, crowd, match, pointed]) => {
+  const truths = image.truths.map(([x1, y1, x2, y2, c, s, crowd, match, pointed, chosen = true]) => {
     const found = match !== null && match >= t
     const lost = !crowd && !found && !(pointed !== null && pointed >= t)
     return { x1, y1, x2, y2, class: classes[c], size: sizes[s], prediction: false, error: lost ? missed : null,
       mark: crowd ? "mark-crowd" : lost ? "mark-missed" : "mark-truth",
       verdict: crowd ? "Crowd" : found ? "Found" : lost ? types[missed].label : "Seen wrongly",
       hint: crowd ? "Many objects in one box: neither missed nor found." : lost ? types[missed].description
-        : found ? "" : "A prediction points here, but with the wrong place or class." , c, s }
+        : found ? "" : "A prediction points here, but with the wrong place or class." , c, s, chosen }
   })
-  const predictions = image.predictions.filter((p) => p[6] >= t).map(([x1, y1, x2, y2, c, s, score, iou, e, crowd]) => ({
+  const visible = image.predictions.filter((p) => p[6] >= t)
+  const predictions = visible.map(([x1, y1, x2, y2, c, s, score, iou, e, crowd, chosen = true]) => ({
     x1, y1, x2, y2, class: classes[c], size: sizes[s], prediction: true, score, iou, error: e, mark: "mark-prediction",
     verdict: e !== null ? types[e].label : crowd ? "In a crowd" : "Correct", hint: e !== null ? types[e].description : "",
-    short: e !== null ? types[e].short : "", c, s }))
+    short: e !== null ? types[e].short : "", c, s, chosen }))
   const all = [...truths, ...predictions]
   for (const item of all) item.dim = !inFilter(view.data.filter, item)
   return { truths, predictions, errors: all.filter((item) => item.error !== null).length }
@@ -30,7 +32,7 @@ function judge(view, image) {
 
 /** Does the box belong to what the page's filters ask for? */
 function inFilter({ classes, error, sizes }, item) {
-  return (!classes.length || classes.includes(item.c)) && (!sizes.length || sizes.includes(item.s))
+  return item.chosen && (!classes.length || classes.includes(item.c)) && (!sizes.length || sizes.includes(item.s))
     && (error === null || item.error === error)
 }
 

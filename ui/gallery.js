@@ -71,7 +71,7 @@ function makeToolbar(view, parent) {
     element("span", "", words, item)
   }
   const label = element("label", "score", "", bar.root)
-  element("span", "", "Score at least", label)
+  element("span", "", "Show from score", label)
   bar.slider = element("input", "", "", label)
   Object.assign(bar.slider, { type: "range", min: 0.05, max: 0.95, step: 0.01 })
   bar.number = element("output", "", "", label)

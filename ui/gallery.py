@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,16 @@ import streamlit as st
 
 from core.coco import SIZES, CocoSplit
 from core.records import Run
-from core.table import ErrorType, select_images, visible
+from core.selection import Selection, cell_boxes, select_images, visible
+from core.table import ErrorType, about
 
 HERE = Path(__file__).parent
 PER_PAGE = 24
 LOWEST_SCORE, HIGHEST_SCORE = 0.05, 0.95  # of the sliders
 TYPES = list(ErrorType)
 COLUMNS = [
-    "kind", "image_id", "class_name", "x1", "y1", "x2", "y2", "size", "score", "error", "crowd_only",
-    "iou", "best_same_iou", "best_other_iou", "iscrowd", "match_score", "pointed_score",
+    "kind", "image_id", "class_name", "x1", "y1", "x2", "y2", "size", "gt_id", "score", "error", "crowd_only", "iou",
+    "best_same_iou", "best_other_iou", "any_gt", "iscrowd", "match_score", "pointed_score", "any_score",
 ]  # fmt: skip
 
 _component = st.components.v2.component(
@@ -38,62 +39,39 @@ _component = st.components.v2.component(
 )
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which images to show, and in which order; empty: no restriction."""
-
-    score: float
-    classes: tuple[str, ...] = ()
-    error: str | None = None
-    sizes: tuple[str, ...] = ()
-    by_name: bool = False
-
-
 @st.cache_data(show_spinner=False, max_entries=64)
-def chosen_images(key: tuple, filters: Filters, _table: pa.Table, _images: CocoSplit) -> list[int]:
-    """Ids of the images that the filters let through, worst first or by file name; `key` names the table."""
-    errors = [filters.error] if filters.error else None
-    ids = select_images(_table, filters.score, filters.classes or None, errors, filters.sizes or None)
-    ids = [i for i in ids if i in _images.image_by_id]
-    if not (filters.classes or filters.error or filters.sizes):
-        ids += sorted(_images.image_by_id.keys() - set(ids))  # where nothing is and nothing was found
-    return sorted(ids, key=lambda i: _images.image_by_id[i]["file_name"]) if filters.by_name else ids
-
-
-def in_sight(table: pa.Table, filters: Filters) -> pa.Table:
-    """The rows of the classes and sizes that the filters name, for counting."""
-    for column, wanted in (("class_name", filters.classes), ("size", filters.sizes)):
-        if wanted:
-            table = table.filter(pc.is_in(table[column].cast(pa.string()), pa.array(wanted)))
-    return table
+def chosen_images(key: tuple, selection: Selection, by_name: bool, _table: pa.Table, _images: CocoSplit) -> list[int]:
+    """Ids of the images that the selection asks for, worst first or by file name; `key` names the table."""
+    ids = [i for i in select_images(_table, selection) if i in _images.image_by_id]
+    return sorted(ids, key=lambda i: _images.image_by_id[i]["file_name"]) if by_name else ids
 
 
 def gallery(
-    run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, filters: Filters,
+    run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, selection: Selection,
     on_turn: Callable[[], None], on_score: Callable[[], None],
 ) -> None:  # fmt: skip
     """Shows page `page` (from 1) of the images `ids`.
 
     Both callbacks find their value in st.session_state.gallery: `turn` is -1 or 1 pages, `score` a new threshold.
     """
-    data = page_data(run, table, images, ids, page, filters)
+    data = page_data(run, table, images, ids, page, selection)
     _component(key="gallery", data=data, on_turn_change=on_turn, on_score_change=on_score)
 
 
-def page_data(run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, filters: Filters) -> dict:
+def page_data(run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, selection: Selection) -> dict:
     """What the browser needs for one page; boxes.js says how a box is laid out."""
     classes = class_names(table)
     first = (page - 1) * PER_PAGE
     shown = ids[first : first + PER_PAGE]
-    boxes = _boxes(table, shown, {name: i for i, name in enumerate(classes)})
+    boxes = _boxes(table, shown, {name: i for i, name in enumerate(classes)}, selection)
     data = {
         "run": run.id, "page": page, "pages": page_count(ids), "first": first + 1, "total": len(ids),
-        "score": filters.score, "classes": classes, "sizes": SIZES, "missed": TYPES.index(ErrorType.MISSED),
+        "score": selection.score, "classes": classes, "sizes": SIZES, "missed": TYPES.index(ErrorType.MISSED),
         "types": [{"label": t.label, "description": t.description, "short": t.short} for t in TYPES],
         "filter": {
-            "classes": [classes.index(c) for c in filters.classes if c in classes],
-            "sizes": [SIZES.index(s) for s in filters.sizes],
-            "error": TYPES.index(ErrorType(filters.error)) if filters.error else None,
+            "classes": [classes.index(c) for c in selection.classes if c in classes],
+            "sizes": [SIZES.index(s) for s in selection.sizes],
+            "error": TYPES.index(ErrorType(selection.error)) if selection.error else None,
         },
         "images": [
             {"id": i, "name": images.image_by_id[i]["file_name"], "w": images.image_by_id[i]["width"],
@@ -102,13 +80,13 @@ def page_data(run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page
         ],
     }  # fmt: skip
     # tells the browser whether anything is new
-    data["signature"] = hashlib.sha256(json.dumps([data, asdict(filters)]).encode()).hexdigest()[:16]
+    data["signature"] = hashlib.sha256(json.dumps([data, asdict(selection)]).encode()).hexdigest()[:16]
     return data
 
 
 def class_names(table: pa.Table) -> list[str]:
-    """The classes that occur in the table."""
-    return sorted(pc.unique(table["class_name"]).drop_null().to_pylist())
+    """The classes that were evaluated."""
+    return sorted(about(table).classes)
 
 
 def highest_score(table: pa.Table) -> float:
@@ -120,21 +98,28 @@ def page_count(ids: list[int]) -> int:
     return max(1, -(-len(ids) // PER_PAGE))
 
 
-def _boxes(table: pa.Table, ids: list[int], class_index: dict[str, int]) -> dict[int, dict[str, list]]:
+def _boxes(
+    table: pa.Table, ids: list[int], class_index: dict[str, int], selection: Selection
+) -> dict[int, dict[str, list]]:
     """The boxes of each image, ground truths and predictions apart, in boxes.js's layout."""
     found = {i: {"truths": [], "predictions": []} for i in ids}
-    here = np.isin(table["image_id"].to_numpy(), ids) & visible(table, LOWEST_SCORE)
+    part = table.select(COLUMNS).filter(pa.array(np.isin(table["image_id"].to_numpy(), ids)))
+    in_cell = cell_boxes(part, selection.pair, selection.score) if selection.pair else None
+    shown = visible(part, LOWEST_SCORE)
     types = [t.value for t in TYPES]
-    for row in table.select(COLUMNS).filter(pa.array(here)).to_pylist():
+    for place, row in enumerate(part.to_pylist()):
+        if not shown[place]:
+            continue
         box = [round(row[side], 1) for side in ("x1", "y1", "x2", "y2")]
         box += [class_index[row["class_name"]], SIZES.index(row["size"])]
         if row["kind"] == "ground_truth":
             box += [row["iscrowd"], row["match_score"], row["pointed_score"]]
-            found[row["image_id"]]["truths"].append(box)
         else:  # scores stay whole: the browser's threshold must decide as the table's
             error = types.index(row["error"]) if row["error"] else None
             overlaps = (row["iou"], row["best_same_iou"], row["best_other_iou"])  # with what it found, else with any
             iou = overlaps[0] or max((o for o in overlaps if o is not None), default=None)
             box += [row["score"], iou and round(iou, 3), error, row["crowd_only"]]
-            found[row["image_id"]]["predictions"].append(box)
+        if in_cell is not None:  # what the browser cannot tell
+            box.append(bool(in_cell[place]))
+        found[row["image_id"]]["truths" if row["kind"] == "ground_truth" else "predictions"].append(box)
     return found

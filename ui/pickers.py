@@ -71,9 +71,10 @@ def ap_text(value: float | None) -> str:
 
 
 def run_label(run: Run) -> str:
-    """A run in one line: its name, status and, once it does not change any more, best AP."""
+    """A run in one line: its name, status or that it is imported and, once it does not change any more, best AP."""
     ap = None if run.is_live else run.ap if run.best_ap is None else run.best_ap
-    words = [f"{STATUS_MARKS.get(run.status.value, '!')} {run_name(run)}", run.status.label.lower()]
+    status = run.label if run.is_imported else run.status.label
+    words = [f"{STATUS_MARKS.get(run.status.value, '!')} {run_name(run)}", status.lower()]
     return " · ".join(words + ([f"AP {ap_text(ap)}"] if ap is not None else []))
 
 

@@ -23,7 +23,7 @@ from core.draw import (
     thumbnail,
 )
 from core.errors import detection_table
-from core.table import image_rows, worst_images
+from core.selection import image_rows, worst_images
 from tests.core.coco_cases import from_env, gt_of, result
 
 GREY = (128, 128, 128)

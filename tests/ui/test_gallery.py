@@ -4,21 +4,22 @@ import json
 import numpy as np
 import pytest
 
-from core.table import count_errors, image_rows, read_table
+from core.selection import Selection, count_errors, image_rows
+from core.table import about, read_table
 from ui import gallery, server
 
-PLAIN = gallery.Filters(score=0.5)
+PLAIN = Selection(0.5)
 
 
 @pytest.fixture
 def page(finished, store):
-    """Makes a page's data: page(filters, number)."""
+    """Makes a page's data: page(selection, number)."""
     table = read_table(store.table_path(finished.id, 0))
     images = server.validation_images(finished)
 
-    def make(filters=PLAIN, number=1):
-        ids = gallery.chosen_images((finished.id,), filters, table, images)
-        return gallery.page_data(finished, table, images, ids, number, filters)
+    def make(selection=PLAIN, number=1):
+        ids = gallery.chosen_images((finished.id,), selection, False, table, images)
+        return gallery.page_data(finished, table, images, ids, number, selection)
 
     make.table, make.images = table, images
     return make
@@ -70,27 +71,48 @@ def test_the_signature_changes_with_what_is_shown_and_only_then(page):
         page(number=2)["signature"],
         page(dataclasses.replace(PLAIN, score=0.6))["signature"],
         page(dataclasses.replace(PLAIN, sizes=("small",)))["signature"],
+        page(dataclasses.replace(PLAIN, pair=("car", "")))["signature"],
     ]
     assert len(set(signatures)) == len(signatures)
     assert page()["signature"] == signatures[0]
 
 
-def test_counts_can_be_narrowed_to_classes_and_sizes(page):
-    names = gallery.class_names(page.table)
-    whole = count_errors(page.table, 0.5)
-    by_class = [count_errors(gallery.in_sight(page.table, gallery.Filters(0.5, (name,))), 0.5) for name in names]
-    by_size = [
-        count_errors(gallery.in_sight(page.table, gallery.Filters(0.5, sizes=(size,))), 0.5)
-        for size in ("small", "medium", "large")
-    ]
-    for parts in (by_class, by_size):
-        assert {kind: sum(part[kind] for part in parts) for kind in whole} == whole
-
-
 def test_an_empty_selection_has_one_empty_page(page):
     assert gallery.page_count([]) == 1
-    nothing = gallery.Filters(0.5, error="duplicate")
+    nothing = Selection(0.5, error="duplicate")
     assert page(nothing)["images"] == [] and page(nothing)["total"] == 0
+
+
+def test_chosen_images_come_by_file_name_when_asked(page):
+    some = dataclasses.replace(PLAIN, images=tuple(sorted(page.images.image_by_id, reverse=True)[:5]))
+    by_name = gallery.chosen_images(("x",), some, True, page.table, page.images)
+    names = [page.images.image_by_id[i]["file_name"] for i in by_name]
+    assert names == sorted(names) and set(by_name) == set(some.images)
+
+
+def test_classes_are_all_that_were_evaluated_whether_they_occur_or_not(page):
+    assert gallery.class_names(page.table) == sorted(about(page.table).classes)
+    assert page()["classes"] == gallery.class_names(page.table)
+
+
+def test_without_a_cell_the_browser_decides_by_itself(page):
+    """A ground truth has nine items, a prediction ten; one more would say whether it belongs to a cell."""
+    images = page(dataclasses.replace(PLAIN, classes=("car",), error="missed"))["images"]
+    assert {len(box) for image in images for box in image["truths"]} == {9}
+    assert {len(box) for image in images for box in image["predictions"]} <= {10}
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_of_a_cell_the_boxes_say_whether_they_belong_to_it(page, missed):
+    names = {row["class_name"] for row in page.table.to_pylist() if row["any_score"] is not None}
+    pair = (sorted(names)[0], "" if missed else sorted(names)[0])
+    data = page(dataclasses.replace(PLAIN, score=0.3, pair=pair))
+    for image in data["images"]:
+        assert any(box[-1] for box in image["truths"])
+        for *_, label, _size, _crowd, _match, _pointed, chosen in image["truths"]:
+            assert not chosen or data["classes"][label] == pair[0]
+        for *_, label, _size, _score, _iou, _error, _crowd, chosen in image["predictions"]:
+            assert chosen is (not missed and data["classes"][label] == pair[1])
 
 
 def test_file_names_that_look_like_html_stay_text(page):
