@@ -4,13 +4,13 @@ A chart is data: Plotly's traces and layout as plain dicts, and the same figures
 that whoever shows it resolves for his theme (draw.js): "@1" to "@6" the series, "@good", "@bad", "@text", "@grey",
 "@line", "@back"; as a colour scale "@scale" (from the background to strong) and "@diverging" (bad, background, good).
 
-Each file imports only those above it in this order: figures, curves, impact, confusion, localization, small,
-calibration, images.
+Each file imports only those above it in this order: figures, differences, curves, impact, confusion,
+localization, small, calibration, images, training, draw.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FEW = 20  # objects; what rests on fewer is greyed out
 
@@ -25,6 +25,7 @@ class Chart:
     n, unit  on how many of what it rests: 4,210 "objects"; the whole is greyed out below FEW
     traces   Plotly's; a point's `customdata` may be a dict, the `Selection.to_query()` that a click on it opens
     layout   Plotly's, without fonts and the colours of frame, grid and text, which the theme gives
+    click    what a click on such a point opens, in a sentence, where that is not just the point's boxes
     columns, rows  the same figures for a CSV, in full precision; None where there is none
     height   pixels
     """
@@ -39,7 +40,8 @@ class Chart:
     columns: tuple[str, ...]
     rows: list[tuple]
     height: int = 320
-    wide: bool = field(default=False)  # takes the whole width of a page
+    wide: bool = False  # takes the whole width of a page
+    click: str = "Click to see these boxes"
 
 
 def faint(n: int, color: str = "@1") -> str:

@@ -12,7 +12,8 @@ from core.selection import Selection
 from core.table import ERROR_TYPES, ErrorType
 
 FROM_SCORE = 0.05  # of the boxes that a click opens: the lowest that the gallery has
-COUNTED = f"Predictions of every score count; a click opens those from {FROM_SCORE:g}."
+COUNTED = "Predictions of every score count."
+CLICK = f"Click to see these boxes, from score {FROM_SCORE:g}"
 UNDEFINED = "None of these classes has an object, so AP50 is not defined."
 _NOTHING = Cost(0.0, 0)
 
@@ -37,10 +38,11 @@ def impact_bars(impact: Impact) -> Chart:
         _objects(impact),
         "objects",
         [trace],
-        _bar_layout(),
+        _bar_layout(list(costs.values())),
         ("error", "delta_AP50", "boxes"),
         [(kind.value, costs[kind].delta, costs[kind].boxes) for kind in kinds],
         height=260,
+        click=CLICK,
     )
 
 
@@ -91,6 +93,7 @@ def impact_heat(impact: Impact, by: str = "class") -> Chart:
         [(kind.value, word, cost.delta, cost.boxes) for row in cells for kind, word, cost in row],
         height=110 + max(len(words), 3) * (26 if len(words) <= 25 else 18),
         wide=True,
+        click=CLICK,
     )
 
 
@@ -115,10 +118,11 @@ def impact_cells(impact: Impact, most: int = 15) -> Chart:
         _objects(impact),
         "objects",
         [trace],
-        _bar_layout(),
+        _bar_layout(costs),
         ("error", "class", "size", "delta_AP50", "boxes"),
         [(*map(str, key), cost.delta, cost.boxes) for key, cost in zip(keys, costs, strict=True)],
         height=90 + 36 * max(len(keys), 3),
+        click=CLICK,
     )
 
 
@@ -140,12 +144,11 @@ def _bars(impact: Impact, labels: list[str], costs: list[Cost], queries: list[di
     }
 
 
-def _bar_layout() -> dict:
+def _bar_layout(costs: list[Cost]) -> dict:
     # a line across would strike the texts through, the longest bar's text needs room, and no label is to be cut short
     return {
-        "xaxis": {"title": "ΔAP50, points", "rangemode": "tozero"},
+        "xaxis": {"title": "ΔAP50, points", "range": [0, 135 * max((cost.delta for cost in costs), default=0) or 1]},
         "yaxis": {"autorange": "reversed", "dtick": 1, "showgrid": False, "labelalias": {}},
-        "margin": {"r": 90},
     }
 
 

@@ -1,0 +1,114 @@
+"""Precision against recall, and both against the score threshold, as charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.charts import FEW, Chart
+from core.findings.curves import PrecisionRecall, ThresholdCurve
+from core.selection import Selection
+
+COLORS = 6  # of the series; further classes get them again, dashed
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Chart:
+    """COCO's curve of each class at one IoU, and their mean; those on fewer than FEW objects are grey.
+
+    A click on a point opens the class's boxes from the score that reaches that recall.
+    """
+    shown = sorted((curve for curve in curves if curve.n), key=lambda curve: -curve.AP)
+    traces = [_line(curve, i) for i, curve in enumerate(shown)]
+    if len(shown) > 1:
+        traces.append(
+            {
+                "type": "scatter", "mode": "lines", "name": "mean", "x": shown[0].recall.tolist(),
+                "y": np.mean([curve.precision for curve in shown], axis=0).tolist(),
+                "line": {"color": "@text", "width": 3}, "hovertemplate": HOVER,
+            }
+        )  # fmt: skip
+    return Chart(
+        f"precision-recall-{round(100 * iou)}",
+        f"Precision and recall at IoU {iou:g}",
+        "Of each class the precision that is to be had at a recall, over all scores; the area below is its AP"
+        f"{'50' if iou == 0.5 else '75' if iou == 0.75 else ''}.",
+        sum(curve.n for curve in shown),
+        "objects",
+        traces,
+        {
+            "xaxis": {"title": "recall", "range": [0, 1.01], "tickformat": ".0%"},
+            "yaxis": {"title": "precision", "range": [0, 1.03], "tickformat": ".0%"},
+            "legend": {"orientation": "v", "x": 1.02, "y": 1, "xanchor": "left", "yanchor": "top"},
+        },
+        ("class", "iou", "objects", "recall", "precision", "score"),
+        [
+            (curve.name, iou, curve.n, recall, precision, score)
+            for curve in shown
+            for recall, precision, score in zip(
+                curve.recall.tolist(), curve.precision.tolist(), curve.score, strict=True
+            )
+        ],
+        height=400,
+    )
+
+
+HOVER = "%{fullData.name}<br>recall %{x:.0%}, precision %{y:.1%}<extra></extra>"
+
+
+def _line(curve: PrecisionRecall, i: int) -> dict:
+    few = curve.n < FEW
+    return {
+        "type": "scatter", "mode": "lines", "name": f"{curve.name} {100 * curve.AP:.1f}",
+        "x": curve.recall.tolist(), "y": curve.precision.tolist(), "hovertemplate": HOVER,
+        "line": {
+            "color": "@grey" if few else f"@{i % COLORS + 1}", "dash": DASHES[i // COLORS % len(DASHES)], "width": 1.5,
+        },
+        "customdata": [
+            None if score is None else Selection(max(score, 0.05), (curve.name,)).to_query() for score in curve.score
+        ],
+    }  # fmt: skip
+
+
+def threshold_chart(curve: ThresholdCurve, name: str, current: float) -> Chart:
+    """Precision, recall and F1 from each score on, with the best threshold and the one that is set."""
+    parts = (("precision", curve.precision, "@1"), ("recall", curve.recall, "@3"), ("F1", curve.f1, "@2"))
+    traces = [
+        {
+            "type": "scatter", "mode": "lines", "name": part, "x": curve.thresholds.tolist(), "y": list(values),
+            "line": {"color": color, "width": 3 if part == "F1" else 2},
+            "hovertemplate": "from score %{x:.2f}<br>%{fullData.name} %{y:.1%}<extra></extra>",
+        }
+        for part, values, color in parts
+    ]  # fmt: skip
+    marks = [(current, "@grey", "dot")]
+    if curve.best is not None:
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": f"best F1: {curve.best:.2f}", "x": [curve.best],
+                "y": [curve.best_f1], "marker": {"color": "@2", "size": 11, "symbol": "star"},
+                "hovertemplate": "best threshold %{x:.2f}<br>F1 %{y:.1%}<extra></extra>",
+            }
+        )  # fmt: skip
+        marks.append((curve.best, "@2", "dash"))
+    upright = {"type": "line", "y0": 0, "y1": 1, "yref": "paper"}
+    shapes = [upright | {"x0": x, "x1": x, "line": {"color": c, "dash": dash, "width": 1}} for x, c, dash in marks]
+    return Chart(
+        "score-threshold",
+        f"Which score to demand: {name}",
+        "Of the predictions from each score on, at IoU 0.5: precision, recall and F1, their harmonic mean. "
+        "The star is the highest F1, the dotted line the score that is set.",
+        curve.n,
+        "objects",
+        traces,
+        {
+            "xaxis": {"title": "score at least", "range": [0, 1]},
+            "yaxis": {"range": [0, 1.03], "tickformat": ".0%"},
+            "shapes": shapes,
+        },
+        ("score", "precision", "recall", "F1"),
+        list(zip(curve.thresholds.tolist(), curve.precision, curve.recall, curve.f1, strict=True)),
+        height=360,
+        wide=True,
+    )

@@ -1,0 +1,58 @@
+"""COCO's twelve figures against the untouched model's, with the interval that tells progress from noise."""
+
+from __future__ import annotations
+
+from core.charts import Chart
+from core.findings.bootstrap import FIGURES, Interval, Intervals
+
+
+def differences(intervals: Intervals) -> Chart:
+    """How far each figure has risen or fallen, in points, with its interval; without a baseline the figures alone."""
+    has_baseline = intervals.differences is not None
+    shown = intervals.differences if has_baseline else intervals.figures
+    names = [name for name in FIGURES if None not in (shown[name].value, shown[name].low)]
+    what = "difference" if has_baseline else "figure"
+    return Chart(
+        key="differences" if has_baseline else "intervals",
+        title="Change from the untouched model" if has_baseline else "How sure the figures are",
+        note=_note(intervals, has_baseline),
+        n=intervals.images,
+        unit="images",
+        traces=[_points([shown[name] for name in names], names, has_baseline)],
+        layout={
+            "yaxis": {"autorange": "reversed", "type": "category"},
+            "xaxis": {"title": {"text": "points" if has_baseline else "percent"}, "zeroline": has_baseline},
+        },
+        columns=("figure", what, "low", "high"),
+        rows=[(name, shown[name].value, shown[name].low, shown[name].high) for name in names],
+        height=380,
+    )
+
+
+def _points(found: list[Interval], names: list[str], has_baseline: bool) -> dict:
+    values, lows, highs = ([100 * getattr(i, part) for i in found] for part in ("value", "low", "high"))
+    number = "%{x:+.1f}" if has_baseline else "%{x:.1f}"
+    return {
+        "type": "scatter", "mode": "markers", "x": values, "y": names,
+        "marker": {"size": 9, "color": [_color(i) if has_baseline else "@1" for i in found]},
+        "error_x": {
+            "type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": "@grey",
+            "array": [high - value for value, high in zip(values, highs, strict=True)],
+            "arrayminus": [value - low for value, low in zip(values, lows, strict=True)],
+        },
+        "customdata": [f"{low:.1f} to {high:.1f}" for low, high in zip(lows, highs, strict=True)],
+        "hovertemplate": "%{y}: " + number + "<br>%{customdata}<extra></extra>",
+    }  # fmt: skip
+
+
+def _color(difference: Interval) -> str:
+    """Grey as long as it may be noise."""
+    return "@grey" if not difference.is_clear else "@good" if difference.value > 0 else "@bad"
+
+
+def _note(intervals: Intervals, has_baseline: bool) -> str:
+    says = (
+        f"The bars hold {intervals.confidence:.0%} of {intervals.resamples:,} resamples of the images"
+        f"{', drawn alike for both models' if has_baseline else ''}."
+    )
+    return says + (" Grey ones reach across 0: that may be noise." if has_baseline else "")

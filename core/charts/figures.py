@@ -1,0 +1,127 @@
+"""COCO's figures by class and by size, as charts. A click opens the boxes of that class and size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.charts import FEW, Chart, faint
+from core.coco import SIZES
+from core.findings.curves import ClassFigures
+from core.selection import Selection
+
+COLUMNS = ("AP", "AP50", "AP75", "recall")
+
+
+def class_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
+    """AP of each class as a bar, AP50 and recall (from `score`) as marks, the best class on top."""
+    shown = sorted((f for f in figures if f.objects), key=lambda f: -f.AP)
+    names = [f"{f.name} ({f.objects:,})" for f in shown]
+    queries = [Selection(score, classes=(f.name,)).to_query() for f in shown]
+    common = {"y": names, "customdata": queries, "hovertemplate": "%{y}<br>%{fullData.name} %{x:.1f}<extra></extra>"}
+    bars = common | {
+        "type": "bar", "orientation": "h", "name": "AP", "x": [100 * f.AP for f in shown],
+        "marker": {"color": [faint(f.objects) for f in shown]},
+    }  # fmt: skip
+    marks = [
+        common | {
+            "type": "scatter", "mode": "markers", "name": name, "x": [100 * getattr(f, part) for f in shown],
+            "marker": {"color": color, "size": 9, "symbol": symbol},
+        }
+        for part, name, color, symbol in (
+            ("AP50", "AP50", "@2", "diamond"), ("recall", f"recall from {score:g}", "@3", "line-ns-open"),
+        )
+    ]  # fmt: skip
+    for mark in marks:
+        mark["marker"]["line"] = {"width": 2, "color": mark["marker"]["color"]}
+    return Chart(
+        "ap-by-class",
+        "AP by class",
+        f"In brackets the class's objects; bars that rest on fewer than {FEW} are grey.",
+        sum(f.objects for f in shown),
+        "objects",
+        [bars, *marks],
+        {
+            "xaxis": {"title": "percent", "range": [0, 101]},
+            "yaxis": {"autorange": "reversed", "dtick": 1},
+            "bargap": 0.35,
+        },
+        ("class", "objects", "predictions", *COLUMNS),
+        [(f.name, f.objects, f.predictions, *(getattr(f, name) for name in COLUMNS)) for f in shown],
+        height=130 + max(len(shown), 3) * (24 if len(shown) <= 25 else 16),
+    )
+
+
+def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
+    """AP (mean over the classes) and recall from `score` (of all objects) in each of COCO's sizes."""
+    parts = {size: [f.sizes[size] for f in figures if f.sizes[size].objects] for size in SIZES}
+    objects = {size: sum(part.objects for part in found) for size, found in parts.items()}
+    sizes = [size for size in SIZES if objects[size]]
+    ap = {size: sum(part.AP for part in parts[size]) / len(parts[size]) for size in sizes}
+    recall = {size: sum(part.found for part in parts[size]) / objects[size] for size in sizes}
+    classes = tuple(f.name for f in figures) if len(figures) == 1 else ()
+    labels = [f"{size} ({objects[size]:,})" for size in sizes]
+    traces = [
+        {
+            "type": "bar", "name": name, "x": labels, "y": [100 * values[size] for size in sizes],
+            "customdata": [Selection(score, classes, sizes=(size,)).to_query() for size in sizes],
+            "marker": {"color": [faint(objects[size], color) for size in sizes]},
+            "texttemplate": "%{y:.1f}", "textposition": "outside", "cliponaxis": False,
+            "hovertemplate": "%{x}<br>%{fullData.name} %{y:.1f}<extra></extra>",
+        }
+        for name, values, color in (("AP", ap, "@1"), (f"recall from {score:g}", recall, "@3"))
+    ]  # fmt: skip
+    return Chart(
+        "ap-by-size",
+        "AP and recall by size",
+        "COCO's sizes by area: small below 32², large from 96² pixels of the original; in brackets how many objects.",
+        sum(objects.values()),
+        "objects",
+        traces,
+        {"yaxis": {"title": "percent", "range": [0, 108]}, "barmode": "group", "bargap": 0.3},
+        ("size", "objects", "AP", "recall"),
+        [(size, objects[size], ap[size], recall[size]) for size in sizes],
+    )
+
+
+def size_heat(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
+    """AP of each class and size as a heat map; cells on fewer than FEW objects stay without colour."""
+    shown = sorted((f for f in figures if f.objects), key=lambda f: -f.AP)
+    cells = [[f.sizes[size] for size in SIZES] for f in shown]
+    trace = {
+        "type": "heatmap",
+        "x": list(SIZES),
+        "y": [f.name for f in shown],
+        "z": [[100 * c.AP if c.objects >= FEW else 0 for c in row] for row in cells],
+        "text": [[f"{100 * c.AP:.1f}  ({c.objects:,})" if c.objects else "" for c in row] for row in cells],
+        "texttemplate": "%{text}",
+        "hovertext": [
+            [f"{f.name} · {size}\n{_said(f.sizes[size])}" for size in SIZES] for f in shown
+        ],
+        "hoverinfo": "text",
+        "customdata": [
+            [Selection(score, (f.name,), sizes=(size,)).to_query() if f.sizes[size].objects else None for size in SIZES]
+            for f in shown
+        ],
+        "colorscale": "@scale",
+        "zmin": 0,
+        "zmax": 100,
+        "showscale": False,
+    }  # fmt: skip
+    return Chart(
+        "ap-by-class-and-size",
+        "AP by class and size",
+        f"In brackets how many objects; a cell with fewer than {FEW} stays without colour.",
+        sum(f.objects for f in shown),
+        "objects",
+        [trace],
+        {"xaxis": {"side": "top"}, "yaxis": {"autorange": "reversed", "dtick": 1}},
+        ("class", "size", "objects", "found", "AP"),
+        [(f.name, size, f.sizes[size].objects, f.sizes[size].found, f.sizes[size].AP) for f in shown for size in SIZES],
+        height=110 + max(len(shown), 3) * (26 if len(shown) <= 25 else 18),
+    )
+
+
+def _said(part) -> str:
+    if not part.objects:
+        return "no objects"
+    return f"AP {100 * part.AP:.1f}, {part.found:,} of {part.objects:,} found"
