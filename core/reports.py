@@ -12,8 +12,6 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tqdm import tqdm
-
 from core import DataError, LabError, RunError
 from core.records import Evaluation, Run
 from core.runs import RunStore
@@ -87,44 +85,26 @@ def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict]:
 
 
 def analyze(options) -> None:
+    from core.dossier import draw_worst, write_report
+
     _check_score(options.score)
     if options.images < 1:
         raise LabError(f"--images is {options.images}: give 1 or more.")
     store = RunStore.default()
     evaluation = _evaluation(store, options)
-    table, run = _table(evaluation), store.get(evaluation.run_id)
+    found, run = _table(evaluation), store.get(evaluation.run_id)
+    pictures = []
     try:
-        _draw_worst(store, run, table, options)
+        pictures = draw_worst(store, run, found, options.score, options.images)
     except DataError as error:
         if not run.is_imported:  # whose pictures need not be here
             raise
         print(f"No pictures: {error}")
-    print(summary(_models(store, evaluation), table, options.score))
-
-
-def _draw_worst(store: RunStore, run: Run, table, options) -> None:
-    """analysis_1.png and on, the worst image first; raises DataError if a picture is not there any more."""
-    from core.data import read_image
-    from core.draw import draw_analysis
-    from core.imports import evaluated_images
-    from core.selection import image_rows, worst_images
-
-    if run.is_imported and run.config["imported"]["images"] is None:
-        raise DataError("none were found when these results were imported; import them again with --images DIR.")
-    split = evaluated_images(run)
-    chosen = worst_images(table, options.score)[: options.images]
-    if gone := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
-        raise DataError(
-            f"{split.json_path} has changed since {run.id} was evaluated: image {gone[0]} is gone; put the old file "
-            f"back, or {'import' if run.is_imported else 'train'} again."
-        )
-    for number, (image_id, _) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
-        image = read_image(split.image_path(split.image_by_id[image_id]))
-        target = store.analysis_path(run.id, number)
-        target.parent.mkdir(parents=True, exist_ok=True)  # deleted by hand, maybe
-        draw_analysis(image, image_rows(table, image_id, options.score)).save(target)
-    if chosen:
-        print(f"{store.analysis_path(run.id, 1)} … {len(chosen)} pictures, worst first: red predicted, green expected")
+    if pictures:
+        first = store.analysis_path(run.id, 1)
+        print(f"{first} … {len(pictures)} pictures, worst first: red predicted, green expected")
+    print(write_report(store, run, evaluation, found, options.score, pictures))
+    print(summary(_models(store, evaluation), found, options.score))
 
 
 def table(options) -> None:

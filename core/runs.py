@@ -4,7 +4,7 @@ With `records.py`, the only place that knows file and table names:
 
     runs/runs.db                   the database, which records.py describes
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, analysis_1.png,
-                                   preflight.json and .png, profile.json, trace.json.gz
+                                   report.html, preflight.json and .png, profile.json, trace.json.gz
     checkpoints/<id>/best, last    what the training saved
     data/                          data sets
 
@@ -87,6 +87,9 @@ class RunStore:
     def analysis_path(self, run_id: str, number: int) -> Path:
         """Where the run's picture with this number, from 1, of expected and predicted boxes is written."""
         return self.folder(run_id) / f"analysis_{int(number)}.png"
+
+    def report_path(self, run_id: str) -> Path:
+        return self.folder(run_id) / "report.html"
 
     def checkpoints(self, run_id: str) -> Path:
         """The folder of the run's checkpoints, which `train` writes into."""

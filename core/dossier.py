@@ -1,0 +1,115 @@
+"""What `analyze` leaves in a run's folder: pictures of its worst images, and report.html about one of its models.
+
+In: a run, one of its evaluations and its detection table. Here is gathered what `draw.py` draws and `report.py` prints.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from PIL import Image
+from tqdm import tqdm
+
+from core import DataError, RunError
+from core.charts.differences import differences
+from core.charts.training import LOSSES, training_charts
+from core.draw import draw_analysis
+from core.findings.bootstrap import FIGURES, Intervals, bootstrap
+from core.findings.curves import coco_figures
+from core.imports import evaluated_images
+from core.records import Evaluation, Run
+from core.report import FiguresTable, report_html
+from core.runs import RunStore
+from core.sections import View, charts_of, verdicts
+from core.selection import image_rows, worst_images
+from core.summary import contents, percent
+from core.table import read_table
+
+TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES]
+
+
+def draw_worst(store: RunStore, run: Run, table: pa.Table, score: float, most: int) -> list[tuple[str, Image.Image]]:
+    """analysis_1.png and on, the worst image first, at most `most`: each with its title, as it was saved.
+
+    Raises DataError if a picture is not there any more, or was never there.
+    """
+    from core.data import read_image  # loads torch
+
+    if run.is_imported and run.config["imported"]["images"] is None:
+        raise DataError("none were found when these results were imported; import them again with --images DIR.")
+    split = evaluated_images(run)
+    chosen = worst_images(table, score)[:most]
+    if gone := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
+        raise DataError(
+            f"{split.json_path} has changed since {run.id} was evaluated: image {gone[0]} is gone; put the old file "
+            f"back, or {'import' if run.is_imported else 'train'} again."
+        )
+    pictures = []
+    for number, (image_id, errors) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
+        image = split.image_by_id[image_id]
+        picture = draw_analysis(read_image(split.image_path(image)), image_rows(table, image_id, score))
+        target = store.analysis_path(run.id, number)
+        target.parent.mkdir(parents=True, exist_ok=True)  # deleted by hand, maybe
+        picture.save(target)
+        pictures.append((f"{image['file_name']}: {errors} error{'s' * (errors != 1)}", picture))
+    return pictures
+
+
+def write_report(
+    store: RunStore, run: Run, evaluation: Evaluation, table: pa.Table, score: float, pictures: list
+) -> Path:
+    """report.html in the run's folder; raises RunError if it cannot be written."""
+    first = store.evaluations(run.id)[0]
+    baseline = read_table(first.table) if first.epoch == 0 and first.table and evaluation.epoch > 0 else None
+    intervals, view = bootstrap(table, baseline), View(table, score)
+    curves = training_charts(store.curves_after(run.id, tags=[*TRAINING_TAGS, "val/AP"])[0])
+    sections = [
+        ("Change" if baseline is not None else "Intervals", [differences(intervals)]),
+        ("Training", curves),
+        *charts_of(view),
+    ]
+    facts = [*_facts(run, evaluation, table, score), *(("Finding", sentence) for sentence in verdicts(view))]
+    text = report_html(
+        run.name, facts, _figures(table, baseline, intervals), [part for part in sections if part[1]], pictures,
+        run.config["imported"] if run.is_imported else run.config,
+    )  # fmt: skip
+    path = store.report_path(run.id)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"The report {path} cannot be written: {error.strerror or error}.") from None
+    return path
+
+
+def _facts(run: Run, evaluation: Evaluation, table: pa.Table, score: float) -> list[tuple[str, str]]:
+    """What was evaluated, as (name, value)."""
+    model = "imported results" if run.is_imported else f"after epoch {evaluation.epoch} of {run.epochs}"
+    if evaluation.epoch == 0 and not run.is_imported:
+        model = "untouched, before its first step"
+    source = run.config["imported"] if run.is_imported else run.config
+    return [
+        ("Run", run.id),
+        ("Evaluated", time.strftime("%d %B %Y, %H:%M", time.localtime(evaluation.created))),
+        ("Data", str(source["gt"] if run.is_imported else source["data"])),
+        ("Model", f"{source['dt'] if run.is_imported else source['model']}, {model}"),
+        ("Rests on", contents(table)),
+        ("AP", percent(evaluation.figures.get("AP"))),
+        ("Predictions from", f"score {score:g}, where a threshold matters"),
+    ]
+
+
+def _figures(table: pa.Table, baseline: pa.Table | None, intervals: Intervals) -> FiguresTable:
+    own = coco_figures(table).to_dict()
+    before = coco_figures(baseline).to_dict() if baseline is not None else {}
+    rows = []
+    for name in FIGURES:
+        shown = (intervals.differences or intervals.figures)[name]
+        rows.append((name, own[name], before.get(name), shown.value if before else None, shown.low, shown.high))
+    note = (
+        f"{intervals.confidence:.0%} of {intervals.resamples:,} resamples of the {intervals.images:,} images lie "
+        "between low and high."
+    )
+    return FiguresTable(rows, note)
