@@ -10,7 +10,7 @@ from core.records import Run
 from ui import server
 
 HERE = Path(__file__).parent
-FILES = ("curves.js", "head.js", "tabs.js", "plots.js", "doctor.js", "element.js")
+FILES = ("curves.js", "head.js", "tabs.js", "plots.js", "doctor.js", "plotly.js", "element.js")
 SCRIPT = "\n".join((HERE / name).read_text(encoding="utf-8") for name in FILES)  # one module: a component has one file
 
 _component = st.components.v2.component(

@@ -1,4 +1,4 @@
-// Makes an element; text is only ever set as text. Appended to curves.js and to gallery.js.
+// Makes an element; text is only ever set as text. Appended to curves.js, gallery.js and chart.js.
 
 function element(kind, className, text, parent) {
   const made = document.createElement(kind)

@@ -2,18 +2,6 @@
 
 const POINTS = 1000 // drawn per curve at most
 
-let plotly
-function loadPlotly() {
-  plotly ??= window.Plotly ? Promise.resolve() : new Promise((done, fail) => {
-    const script = element("script")
-    script.src = "/api/plotly.js"
-    script.onload = done
-    script.onerror = () => { plotly = undefined; fail(new Error("plotly.js did not load")) }
-    document.head.append(script)
-  })
-  return plotly
-}
-
 /** At most `POINTS` of the points inside `range`: of each stretch its lowest and its highest. */
 function decimate({ x, y }, range) {
   let from = 0, to = x.length

@@ -18,7 +18,6 @@ import os
 import threading
 import zlib
 from collections.abc import Callable
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from core import LabError
+from core.charts.draw import PLOTLY
 from core.draw import thumbnail
 from core.progress import LEVELS
 from core.records import Run, Status
@@ -49,7 +49,6 @@ SHOWN = (
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 FRESH = {**HEADERS, "Cache-Control": "no-store"}
 LASTING = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
-PLOTLY = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"  # found without importing it
 
 _made = count()  # thumbnails of this process
 
