@@ -15,18 +15,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from core.boxes import Detections, xywh_to_xyxy
 from core.config import PRESETS, TrainConfig
 from core.demo import DEMO_CLASSES, draw_dataset
 from core.errors import detection_table
-from core.evaluate import evaluate
-from core.labels import COCO_TEN
+from core.evaluate import evaluate, to_results
+from core.findings.bootstrap import bootstrap
+from core.findings.curves import coco_figures
+from core.findings.impact import impact
+from core.labels import COCO_TEN, LabelMap
 from core.runs import PROJECT, RunStore
+from core.selection import Selection, select_images
 from core.street.scenery import draw_scene
-from core.table import select_images
+from core.table import read_table, write_table
 from core.train import train
 
 
@@ -40,30 +47,36 @@ def median(action: Callable[[], object], rounds: int = 5) -> float:
     return statistics.median(seconds(action) for _ in range(rounds))
 
 
-def made_up(images: int, detections_per_image: int) -> tuple[dict, list[dict]]:
-    """A ground truth of 7 objects an image, and detections of which about half lie near one."""
-    rng = np.random.default_rng(0)
-    ids = list(COCO_TEN.values())
-    truths, results = [], []
-    for image in range(1, images + 1):
-        boxes = np.column_stack([rng.uniform(0, 400, (7, 2)), rng.uniform(8, 240, (7, 2))])
-        classes = rng.choice(ids, 7)
-        for box, category in zip(boxes, classes, strict=True):
-            truths.append(
-                {"id": len(truths) + 1, "image_id": image, "category_id": int(category), "bbox": box.tolist(),
-                 "area": float(box[2] * box[3]), "iscrowd": 0}
-            )  # fmt: skip
-        for _ in range(detections_per_image):
-            near = int(rng.integers(7))
-            box = boxes[near] + rng.normal(0, 12, 4) if rng.random() < 0.5 else rng.uniform(8, 240, 4)
-            box[2:] = np.maximum(box[2:], 1)
-            category = int(classes[near] if rng.random() < 0.8 else rng.choice(ids))
-            results.append(
-                {"image_id": image, "category_id": category, "bbox": box.tolist(), "score": float(rng.random())}
-            )
+def made_up(images: int, per_image: int) -> tuple[dict, Detections, LabelMap]:
+    """A ground truth of 7 objects an image, and detections of which a third lie near one, mostly with its class."""
+    rng, objects = np.random.default_rng(0), 7 * images
+    label_map = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
+    boxes, of_class = some_boxes(rng, objects), rng.integers(0, len(label_map), objects)
+    image_of = np.repeat(np.arange(1, images + 1), 7)
+    columns = (image_of.tolist(), label_map.to_category_ids(of_class).tolist(), boxes.tolist())
+    annotations = [
+        {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for number, (image, category, box) in enumerate(zip(*columns, strict=True), start=1)
+    ]
     categories = [{"id": i, "name": name} for name, i in COCO_TEN.items()]
     pictures = [{"id": i, "file_name": "", "width": 640, "height": 480} for i in range(1, images + 1)]
-    return {"images": pictures, "annotations": truths, "categories": categories}, results
+    gt = {"images": pictures, "annotations": annotations, "categories": categories}
+
+    n = images * per_image
+    image_id, query = np.repeat(np.arange(1, images + 1), per_image), np.tile(np.arange(per_image), images)
+    source = 7 * (image_id - 1) + rng.integers(0, 7, n)
+    near = rng.random(n) < 0.35
+    moved = boxes[source] + rng.normal(0, 0.12, (n, 4)) * np.tile(boxes[source, 2:], 2)
+    found = np.where(near[:, None], moved, some_boxes(rng, n))
+    found[:, 2:] = np.maximum(found[:, 2:], 1)
+    label = np.where(near & (rng.random(n) < 0.85), of_class[source], rng.integers(0, len(label_map), n))
+    score = np.where(near, rng.beta(2, 2, n), rng.beta(1, 8, n))
+    return gt, Detections(image_id, query, label, score, xywh_to_xyxy(found)), label_map
+
+
+def some_boxes(rng: np.random.Generator, n: int) -> np.ndarray:
+    """`xywh` boxes (n, 4) of all sizes, most of them small, as in COCO."""
+    return np.column_stack([rng.uniform(0, 500, (n, 2)), np.exp(rng.normal(4, 1, (n, 2))).clip(4, 400)])
 
 
 def with_pycocotools(gt: dict, results: list[dict]) -> float:
@@ -79,18 +92,35 @@ def with_pycocotools(gt: dict, results: list[dict]) -> float:
 
 
 def measure_evaluation() -> None:
-    gt, results = made_up(1000, 25)
-    ratios = []
+    gt, found, label_map = made_up(1000, 25)
+    results, ratios = to_results(found, label_map), []
     for _ in range(3):
         theirs = seconds(lambda: with_pycocotools(gt, results))
-        ratios.append(theirs / seconds(lambda: evaluate(gt, results)))
-    difference = abs(with_pycocotools(gt, results) - evaluate(gt, results).AP)
+        ratios.append(theirs / seconds(lambda: evaluate(gt, found, label_map)))
+    difference = abs(with_pycocotools(gt, results) - evaluate(gt, found, label_map).AP)
     print(f"evaluation, 1,000 images, 25,000 detections: {statistics.median(ratios):.0f} times as fast as pycocotools")
     print(f"    difference in AP: {difference:.1e}")
-    print(f"detection table of the same: {median(lambda: detection_table(gt, results), 3):.2f} s")
-    table = detection_table(gt, results)
-    filtering = median(lambda: select_images(table, 0.5, classes=["car"], error_types=["localization"]))
-    print(f"one filter of the gallery on it: {filtering * 1000:.1f} ms")
+
+
+def measure_table(folder: Path) -> None:
+    gt, found, label_map = made_up(5000, 100)
+
+    def everything() -> pa.Table:
+        table = detection_table(gt, found, label_map)
+        evaluate(gt, found, label_map)
+        impact(table)
+        return table
+
+    print("5,000 images, 500,000 detections:")
+    print(f"    detection table, COCO's figures and TIDE's impact: {median(everything, 3):.1f} s")
+    table, path = detection_table(gt, found, label_map), folder / "table.parquet"
+    write_table(table, path)
+    wanted = (pc.field("class_name") == "chair") & (pc.field("error") == "localization")
+    print(f"    the table read with a filter: {median(lambda: read_table(path, where=wanted), 9) * 1000:.0f} ms")
+    chosen = Selection(0.5, classes=("chair",), error="localization")
+    print(f"    one filter of the gallery: {median(lambda: select_images(table, chosen), 9) * 1000:.0f} ms")
+    print(f"    COCO's figures from the table: {median(lambda: coco_figures(table), 3):.2f} s")
+    print(f"    1,000 resamples of its images: {median(lambda: bootstrap(table), 3):.1f} s")
 
 
 def measure_drawing() -> None:
@@ -135,6 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure_drawing()
         measure_evaluation()
+        measure_table(Path(folder))
         measure_store(Path(folder) / "store")
         measure_training(Path(folder))
 

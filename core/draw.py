@@ -1,6 +1,6 @@
 """Pictures of what a model found: green is what was expected, red what was predicted; of a batch; and thumbnails.
 
-In: a picture and its rows of the detection table (`table.image_rows`), whose boxes are `xyxy` in the picture's own
+In: a picture and its rows of the detection table (`selection.image_rows`), whose boxes are `xyxy` in the picture's own
 pixels, or a training's batch. Out: a new picture. Apart because it is the only drawing on pixels besides the demo's
 scenes; the gallery in the browser draws its own boxes over thumbnails.
 """
@@ -30,6 +30,7 @@ DASHED = 3  # pixels
 SMALLEST_BOX = 4  # pixels to which the box of a tiny object grows
 DASH, DOT = (10, 7), (3, 5)  # pixels drawn and left out: of missed objects, of crowds
 MOST_LETTERS = 40
+CONTEXT = 48  # pixels that a cut-out shows at least
 # Of a batch's picture
 MOST_SHOWN = 8  # images
 PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding
@@ -41,7 +42,7 @@ NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose 
 def draw_analysis(image: Image.Image, rows: list[dict], title: str = "") -> Image.Image:
     """A copy of the picture, enlarged if it is small, with its boxes, labels and a legend below, as RGB.
 
-    rows: of `table.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
+    rows: of `selection.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
     score and crowd_only, for ground truths iscrowd.
     """
     smallest = ROOMY if len(rows) > CROWDED else SMALLEST
@@ -57,6 +58,30 @@ def draw_analysis(image: Image.Image, rows: list[dict], title: str = "") -> Imag
     for row, box in sorted(boxes, key=lambda pair: not _is_truth(pair[0])):
         _draw_label(draw, font, _inside(box, size), row, size, taken)
     return _with_legend(picture, rows, title, font)
+
+
+def draw_crop(
+    image: Image.Image, rows: list[dict], around: tuple[float, float, float, float], side: int
+) -> Image.Image:
+    """What lies around a box `xyxy` of the picture, `side` pixels square, with the boxes of `rows` as `draw_analysis`.
+
+    It shows three times the box's longer side, and at least CONTEXT pixels: of the picture, as far as that goes.
+    """
+    x1, y1, x2, y2 = around
+    shown = max(min(max(3 * max(x2 - x1, y2 - y1), CONTEXT), *image.size), x2 - x1, y2 - y1)
+    left, top = (
+        min(max((low + high - shown) / 2, 0), max(limit - shown, 0))
+        for low, high, limit in ((x1, x2, image.width), (y1, y2, image.height))
+    )
+    scale = side / shown
+    corners = (left, top, left + shown, top + shown)
+    crop = image.convert("RGB").transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(crop)
+    for row in rows:
+        box = [(row[c] - offset) * scale for c, offset in zip(("x1", "y1", "x2", "y2"), (left, top) * 2, strict=True)]
+        if box[2] > 0 and box[3] > 0 and box[0] < side and box[1] < side:
+            _draw_box(draw, tuple(box), row)
+    return crop
 
 
 def thumbnail(path, longest: int) -> bytes:

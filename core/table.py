@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -176,7 +177,8 @@ def write_table(table: pa.Table, path) -> None:
             pq.write_table(table, half, compression="zstd", row_group_size=ROW_GROUP)
         half.replace(path)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
         raise RunError(f"The detection table {path} cannot be written: {error.strerror or error}.") from None
 
 

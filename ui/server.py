@@ -20,13 +20,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from core import DataError, LabError
 from core.coco import CocoSplit, read_split
 from core.demo import draw_dataset, is_complete
+from core.imports import read_imported
 from core.jobs import JobManager
 from core.records import Evaluation, Run
 from core.runs import RunStore
 from core.table import read_table
 
 PROJECT = Path(__file__).resolve().parent.parent
-TRAIN_PAGE, ERRORS_PAGE = PROJECT / "pages/train.py", PROJECT / "pages/errors.py"
+TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE = (PROJECT / f"pages/{name}.py" for name in ("train", "results", "errors"))
 BUILT_IN = "street"  # the built-in data set's folder under data/
 
 # Starlette reads the host up to its first colon: "[" is what remains of [::1]
@@ -163,14 +164,22 @@ def _images(folder: Path, name: str, stamps: tuple) -> CocoSplit:
 
 def validation_images(run: Run) -> CocoSplit:
     """The images that the run is evaluated on; raises DataError if they are gone."""
-    return images_of(run.config["data"], "val")
+    if not run.is_imported:
+        return images_of(run.config["data"], "val")
+    imported = run.config["imported"]
+    return _imported(imported["gt"], imported["images"], stamp(Path(imported["gt"])))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _imported(gt: str, images: str | None, mark: str) -> CocoSplit:
+    return read_imported(gt, images)
 
 
 def validation_image_path(run: Run, image_id: int) -> Path:
-    """Where the picture lies, inside the data set's folder; raises DataError if there is no such image."""
+    """Where the picture lies, inside the folder of the pictures; raises DataError if there is no such image."""
     images = validation_images(run)
     if image_id not in images.image_by_id:
-        raise DataError(f"The data set {run.config['data']} has no validation image {image_id}.")
+        raise DataError(f"{images.json_path} has no image {image_id}.")
     return images.image_path(images.image_by_id[image_id])
 
 

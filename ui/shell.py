@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import LabError
-from ui.server import ERRORS_PAGE, PROJECT, TRAIN_PAGE
+from ui.server import ERRORS_PAGE, PROJECT, RESULTS_PAGE, TRAIN_PAGE
 
 st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
 st.logo(PROJECT / "ui/logo.svg", icon_image=PROJECT / "ui/icon.svg", size="large")
@@ -11,6 +11,8 @@ st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}
 pages = [
     st.Page(TRAIN_PAGE, title="Train", icon=":material/model_training:", default=True,
             help="Choose data, model and settings, click Train, and watch the curves."),
+    st.Page(RESULTS_PAGE, title="Results", icon=":material/query_stats:",
+            help="How good a model is, and where: figures, curves, what its errors cost."),
     st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
             help="Page through the validation images: where a model errs, and how."),
 ]  # fmt: skip

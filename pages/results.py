@@ -1,0 +1,244 @@
+"""Results: how good is it, and where? Every number from the detection table of one evaluated model."""
+
+import pandas as pd
+import streamlit as st
+
+from core import LabError
+from core.charts import Chart
+from core.charts.differences import differences
+from core.findings.bootstrap import FIGURES, Intervals, bootstrap
+from core.findings.curves import coco_figures, threshold_curve
+from core.findings.images import images
+from core.sections import SECTIONS, View, verdicts
+from core.selection import Selection
+from core.table import about
+from ui import doubts, gallery, server
+from ui.address import new_address, write_address
+from ui.chart import chart
+from ui.evaluated import evaluated_runs, pick_evaluated, say_there_is_none
+from ui.text import plain
+
+SCORE, CLASS, TAB, OPENED = "score", "results class", "results view", "opened boxes"
+RUN_PICKER = "results run"
+ADDRESS = ("run", "model", "view", "score", "class")
+ALL = "All classes"
+LABELS = "Labels"  # the one section that is no charts
+HARD, EASY = "Hardest images", "Easiest images"
+LISTED = 48  # of them
+
+
+def open_boxes(key: str) -> None:
+    """A chart's callback: its boxes are shown on Errors by the run of the page that follows."""
+    st.session_state[OPENED] = dict(st.session_state[key].open)
+
+
+def adopt(score: float) -> None:
+    st.session_state[SCORE] = min(max(score, gallery.LOWEST_SCORE), gallery.HIGHEST_SCORE)
+
+
+def go_to_errors(query: dict) -> None:
+    st.switch_page(server.ERRORS_PAGE, query_params={**query, "run": run.id, "model": looked.model})
+
+
+def pick_view(table) -> View:
+    names = [ALL, *about(table).classes]
+    if st.session_state.get(CLASS) not in names:  # of another run
+        st.session_state[CLASS] = ALL
+    name = st.selectbox("Class", names, key=CLASS, persist_state="session",
+                        help="All figures of one class, or their mean over all.")  # fmt: skip
+    st.session_state.setdefault(SCORE, 0.5)
+    st.slider("Score at least", gallery.LOWEST_SCORE, gallery.HIGHEST_SCORE, step=0.01, key=SCORE,
+              persist_state="session",
+              help="Predictions below it do not count; AP and what errors cost always count all.")  # fmt: skip
+    return View(table, st.session_state[SCORE], None if name == ALL else (name,))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def charts_of(table: tuple, section: str, score: float, classes: tuple[str, ...] | None, _view: View) -> list[Chart]:
+    """A section's charts; the other arguments name the view."""
+    return SECTIONS[section].charts(_view)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def said_of(table: tuple, section: str, score: float, classes: tuple[str, ...] | None, _view: View) -> list[str]:
+    """What is to be said of a section; of "figures" what is to be known first of all."""
+    return verdicts(_view) if section == "figures" else [s for s in [SECTIONS[section].verdict(_view)] if s]
+
+
+@st.cache_data(show_spinner="Drawing the images anew, a thousand times …", max_entries=32)
+def intervals_of(table: tuple, classes: tuple[str, ...] | None, _table, _baseline) -> Intervals:
+    return bootstrap(_table, _baseline, classes)
+
+
+def show_charts(charts: list[Chart]) -> None:
+    """Two beside each other; a wide one takes a row."""
+    free = None
+    for one in charts:
+        if one.wide:
+            place, free = st.container(), None
+        elif free is None:
+            place, free = st.columns(2, gap="medium")
+        else:
+            place, free = free, None
+        with place:
+            key = f"chart {one.key}"
+            chart(one, key, on_open=lambda key=key: open_boxes(key))
+
+
+def show_figures() -> None:
+    """The twelve figures beside the untouched model's, then what to know first and the classes."""
+    intervals = intervals_of(mark, view.classes, table, baseline)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.dataframe(figure_rows(intervals), hide_index=True, height="content", alt="COCO's twelve figures",
+                     column_config={name: st.column_config.NumberColumn(format="%.1f") for name in
+                                    ("This model", "Untouched", "Low", "High")}
+                     | {"Change": st.column_config.NumberColumn(format="%+.1f")})  # fmt: skip
+        st.caption(f"Percent. {intervals.confidence:.0%} of {intervals.resamples:,} resamples of the "
+                   f"{intervals.images:,} images lie from low to high.")  # fmt: skip
+    with right:
+        chart(differences(intervals), "chart differences")
+    show_charts(charts_of(mark, "figures", view.score, view.classes, view))
+    show_classes()
+
+
+def figure_rows(intervals: Intervals) -> pd.DataFrame:
+    rows = []
+    before = coco_figures(baseline, view.classes).to_dict() if baseline is not None else None
+    for name in FIGURES:
+        own = intervals.figures[name]
+        shown = intervals.differences[name] if before else own
+        row = {"Figure": name, "This model": own.value}
+        row |= {"Untouched": before[name], "Change": shown.value} if before else {}
+        rows.append(row | {"Low": shown.low, "High": shown.high})
+    data = pd.DataFrame(rows).set_index("Figure").astype(float)
+    return (100 * data).reset_index()
+
+
+def show_classes() -> None:
+    found = view.figures
+    columns = {
+        "Class": [f.name for f in found],
+        "Objects": [f.objects for f in found],
+        "Predictions": [f.predictions for f in found],
+        **{name: [percent(getattr(f, name)) for f in found] for name in ("AP", "AP50", "AP75")},
+        "Recall": [percent(f.recall) for f in found],
+        **{f"AP {size}": [percent(f.sizes[size].AP) for f in found] for size in ("small", "medium", "large")},
+        **{f"{size} objects": [f.sizes[size].objects for f in found] for size in ("small", "medium", "large")},
+    }
+    st.markdown("##### By class")
+    st.dataframe(pd.DataFrame(columns), hide_index=True, alt="Figures by class", column_config={
+        name: st.column_config.NumberColumn(format="%.1f") for name in columns if name.startswith(("AP", "Recall"))
+    })  # fmt: skip
+    st.caption(f"Percent; recall and predictions from score {view.score:.2f}. Click a column's head to sort by it.")
+
+
+def percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def show_curves() -> None:
+    best = threshold_curve(table, view.names).best
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if best is None:
+            st.caption("Nothing is found at any score.")
+        else:
+            st.button(f"Use score {best:.2f} everywhere", key="adopt", icon=":material/tune:", on_click=adopt,
+                      args=(best,), disabled=abs(best - view.score) < 0.005,
+                      help="The threshold with the highest F1, for this page and the gallery.")  # fmt: skip
+            st.caption("The best F1 of " + (view.names[0] if view.classes else "all classes together") + ".")
+    show_charts(charts_of(mark, "curves", view.score, view.classes, view))
+
+
+def show_images() -> None:
+    show_charts(charts_of(mark, "images", view.score, view.classes, view))
+    found = images(view.part, view.score)
+    which = st.segmented_control("Which images", [HARD, EASY], default=HARD, required=True, key="which images",
+                                 label_visibility="collapsed", persist_state="session")  # fmt: skip
+    listed = found.figures[:LISTED] if which == HARD else found.easiest(LISTED)
+    split = server.validation_images(run).image_by_id
+    rows = [
+        {"Image": split[i.image_id]["file_name"] if i.image_id in split else str(i.image_id), "F1": percent(i.f1),
+         "Objects": i.objects, "Predictions": i.predictions, "Correct": i.correct,
+         **{kind.label: n for kind, n in i.errors.items()}}
+        for i in listed
+    ]  # fmt: skip
+    picked = st.dataframe(pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="multi-row",
+                          key=f"images {run.id} {which}", alt=f"{which}, with their objects and errors",
+                          column_config={"F1": st.column_config.NumberColumn(format="%.0f")})  # fmt: skip
+    chosen = [listed[row].image_id for row in picked.selection.rows] or [i.image_id for i in listed]
+    if st.button(f"Show {'this image' if len(chosen) == 1 else f'these {len(chosen)} images'}", key="show images",
+                 icon=":material/image_search:", help="Choose rows on their left, or take all of them."):  # fmt: skip
+        go_to_errors(Selection(view.score, view.classes or (), images=tuple(chosen)).to_query())
+
+
+def show_confusion() -> None:
+    numbers, shares = charts_of(mark, "confusion", view.score, view.classes, view)
+    shown = st.segmented_control("Cells", ["Numbers", "Percent of a row"], default="Numbers", key="confusion cells",
+                                 required=True, label_visibility="collapsed", persist_state="session")  # fmt: skip
+    show_charts([numbers if shown == "Numbers" else shares])
+
+
+SPECIAL = {"figures": show_figures, "curves": show_curves, "confusion": show_confusion, "images": show_images}
+
+
+def show_section(name: str) -> None:
+    sentences = said_of(mark, name, view.score, view.classes, view)
+    if sentences:
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
+    else:
+        st.caption(SECTIONS[name].question)
+    if name in SPECIAL:
+        SPECIAL[name]()
+    else:
+        show_charts(charts_of(mark, name, view.score, view.classes, view))
+
+
+def show_tabs() -> None:
+    titles = [section.title for section in SECTIONS.values()] + [LABELS]
+    for name, tab in zip([*SECTIONS, LABELS], st.tabs(titles, key=TAB, on_change="rerun"), strict=True):
+        if tab.open:
+            write_address(address_of(tab_name(name)))
+            with tab:
+                if name == LABELS:
+                    doubts.show_doubts(run, table, mark, view.score, view.classes, go_to_errors)
+                else:
+                    show_section(name)
+
+
+def follow(address: dict[str, list[str]], classes: tuple[str, ...]) -> None:
+    """Sets what a link says, and what it does not name as it is at first."""
+    linked = Selection.from_query(address, classes)
+    adopt(linked.score)
+    st.session_state[CLASS] = linked.classes[0] if linked.classes else ALL
+    titles = {tab_name(name): section.title for name, section in SECTIONS.items()} | {tab_name(LABELS): LABELS}
+    st.session_state[TAB] = titles.get(address.get("view", [""])[0], next(iter(titles.values())))
+
+
+def tab_name(name: str) -> str:
+    return name.lower()
+
+
+def address_of(tab: str) -> dict:
+    query = Selection(view.score, view.classes or ()).to_query()
+    return {"run": run.id, "model": looked.model, "view": tab, **query}
+
+
+if not (found := evaluated_runs(server.store())):
+    say_there_is_none("Results")
+address = new_address(RUN_PICKER, ADDRESS)
+with st.sidebar:
+    looked = pick_evaluated(found, RUN_PICKER, address)
+    run, mark = looked.run, looked.mark
+    try:
+        table = server.table_of(looked.evaluation)
+        baseline = server.table_of(looked.baseline) if looked.baseline else None
+    except LabError as error:
+        st.error(str(error))
+        st.stop()
+    if address:
+        follow(address, about(table).classes)
+    view = pick_view(table)
+if query := st.session_state.pop(OPENED, None):
+    go_to_errors(query)
+show_tabs()
