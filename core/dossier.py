@@ -16,7 +16,7 @@ from core import DataError, RunError
 from core.charts.differences import differences
 from core.charts.training import LOSSES, training_charts
 from core.draw import draw_analysis
-from core.findings.bootstrap import FIGURES, Intervals, bootstrap
+from core.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
 from core.findings.curves import coco_figures
 from core.imports import evaluated_images
 from core.records import Evaluation, Run
@@ -108,8 +108,4 @@ def _figures(table: pa.Table, baseline: pa.Table | None, intervals: Intervals) -
     for name in FIGURES:
         shown = (intervals.differences or intervals.figures)[name]
         rows.append((name, own[name], before.get(name), shown.value if before else None, shown.low, shown.high))
-    note = (
-        f"{intervals.confidence:.0%} of {intervals.resamples:,} resamples of the {intervals.images:,} images lie "
-        "between low and high."
-    )
-    return FiguresTable(rows, note)
+    return FiguresTable(rows, f"{in_words(intervals)}.")

@@ -1,12 +1,11 @@
 """Results: how good is it, and where? Every number from the detection table of one evaluated model."""
 
-import pandas as pd
 import streamlit as st
 
 from core import LabError
 from core.charts import Chart
 from core.charts.differences import differences
-from core.findings.bootstrap import FIGURES, Intervals, bootstrap
+from core.findings.bootstrap import Intervals, bootstrap
 from core.findings.curves import coco_figures, threshold_curve
 from core.findings.images import images
 from core.sections import SECTIONS, View, verdicts
@@ -16,9 +15,10 @@ from ui import doubts, gallery, server
 from ui.address import new_address, write_address
 from ui.chart import chart
 from ui.evaluated import evaluated_runs, pick_evaluated, say_there_is_none
+from ui.figures import pick_images, show_classes, show_twelve
 from ui.text import plain
 
-SCORE, CLASS, TAB, OPENED = "score", "results class", "results view", "opened boxes"
+SCORE, CLASS, TAB, OPENED, LEFT = "score", "results class", "results view", "opened boxes", "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
@@ -37,7 +37,25 @@ def adopt(score: float) -> None:
 
 
 def go_to_errors(query: dict) -> None:
-    st.switch_page(server.ERRORS_PAGE, query_params={**query, "run": run.id, "model": looked.model})
+    """Opens a query on Errors. Streamlit leaves this page with that query in the browser's history: see `arrival`."""
+    query = {**query, "run": run.id, "model": looked.model}
+    st.session_state.setdefault(LEFT, {})[entry(query)] = shown_address()
+    st.switch_page(server.ERRORS_PAGE, query_params=query)
+
+
+def arrival() -> dict[str, list[str]] | None:
+    """What a link says, once; the way back from Errors says what was shown here."""
+    address = new_address(RUN_PICKER, ADDRESS)
+    return address and st.session_state.get(LEFT, {}).get(entry(shown_address()), address)
+
+
+def shown_address() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def entry(query: dict[str, str | list[str]]) -> tuple:
+    """A query in the browser's history, as a key."""
+    return tuple(sorted((name, (v,) if isinstance(v, str) else tuple(v)) for name, v in query.items()))
 
 
 def pick_view(table) -> View:
@@ -86,55 +104,17 @@ def show_charts(charts: list[Chart]) -> None:
 
 
 def show_figures() -> None:
-    """The twelve figures beside the untouched model's, then what to know first and the classes."""
+    """The twelve figures beside the untouched model's, and by class; the intervals, which may take long, come last."""
+    place = st.empty()
+    place.skeleton(height=470)
+    show_charts(charts_of(mark, "figures", view.score, view.classes, view))
+    show_classes(view.figures, view.score)
     intervals = intervals_of(mark, view.classes, table, baseline)
-    left, right = st.columns(2, gap="medium")
+    left, right = place.container().columns(2, gap="medium")
     with left:
-        st.dataframe(figure_rows(intervals), hide_index=True, height="content", alt="COCO's twelve figures",
-                     column_config={name: st.column_config.NumberColumn(format="%.1f") for name in
-                                    ("This model", "Untouched", "Low", "High")}
-                     | {"Change": st.column_config.NumberColumn(format="%+.1f")})  # fmt: skip
-        st.caption(f"Percent. {intervals.confidence:.0%} of {intervals.resamples:,} resamples of the "
-                   f"{intervals.images:,} images lie from low to high.")  # fmt: skip
+        show_twelve(intervals, coco_figures(baseline, view.classes) if baseline is not None else None)
     with right:
         chart(differences(intervals), "chart differences")
-    show_charts(charts_of(mark, "figures", view.score, view.classes, view))
-    show_classes()
-
-
-def figure_rows(intervals: Intervals) -> pd.DataFrame:
-    rows = []
-    before = coco_figures(baseline, view.classes).to_dict() if baseline is not None else None
-    for name in FIGURES:
-        own = intervals.figures[name]
-        shown = intervals.differences[name] if before else own
-        row = {"Figure": name, "This model": own.value}
-        row |= {"Untouched": before[name], "Change": shown.value} if before else {}
-        rows.append(row | {"Low": shown.low, "High": shown.high})
-    data = pd.DataFrame(rows).set_index("Figure").astype(float)
-    return (100 * data).reset_index()
-
-
-def show_classes() -> None:
-    found = view.figures
-    columns = {
-        "Class": [f.name for f in found],
-        "Objects": [f.objects for f in found],
-        "Predictions": [f.predictions for f in found],
-        **{name: [percent(getattr(f, name)) for f in found] for name in ("AP", "AP50", "AP75")},
-        "Recall": [percent(f.recall) for f in found],
-        **{f"AP {size}": [percent(f.sizes[size].AP) for f in found] for size in ("small", "medium", "large")},
-        **{f"{size} objects": [f.sizes[size].objects for f in found] for size in ("small", "medium", "large")},
-    }
-    st.markdown("##### By class")
-    st.dataframe(pd.DataFrame(columns), hide_index=True, alt="Figures by class", column_config={
-        name: st.column_config.NumberColumn(format="%.1f") for name in columns if name.startswith(("AP", "Recall"))
-    })  # fmt: skip
-    st.caption(f"Percent; recall and predictions from score {view.score:.2f}. Click a column's head to sort by it.")
-
-
-def percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def show_curves() -> None:
@@ -146,7 +126,7 @@ def show_curves() -> None:
             st.button(f"Use score {best:.2f} everywhere", key="adopt", icon=":material/tune:", on_click=adopt,
                       args=(best,), disabled=abs(best - view.score) < 0.005,
                       help="The threshold with the highest F1, for this page and the gallery.")  # fmt: skip
-            st.caption("The best F1 of " + (view.names[0] if view.classes else "all classes together") + ".")
+            st.caption("The best F1 of " + (plain(view.names[0]) if view.classes else "all classes together") + ".")
     show_charts(charts_of(mark, "curves", view.score, view.classes, view))
 
 
@@ -156,17 +136,7 @@ def show_images() -> None:
     which = st.segmented_control("Which images", [HARD, EASY], default=HARD, required=True, key="which images",
                                  label_visibility="collapsed", persist_state="session")  # fmt: skip
     listed = found.figures[:LISTED] if which == HARD else found.easiest(LISTED)
-    split = server.validation_images(run).image_by_id
-    rows = [
-        {"Image": split[i.image_id]["file_name"] if i.image_id in split else str(i.image_id), "F1": percent(i.f1),
-         "Objects": i.objects, "Predictions": i.predictions, "Correct": i.correct,
-         **{kind.label: n for kind, n in i.errors.items()}}
-        for i in listed
-    ]  # fmt: skip
-    picked = st.dataframe(pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="multi-row",
-                          key=f"images {run.id} {which}", alt=f"{which}, with their objects and errors",
-                          column_config={"F1": st.column_config.NumberColumn(format="%.0f")})  # fmt: skip
-    chosen = [listed[row].image_id for row in picked.selection.rows] or [i.image_id for i in listed]
+    chosen = pick_images(listed, server.validation_images(run), f"images {run.id} {which}", which)
     if st.button(f"Show {'this image' if len(chosen) == 1 else f'these {len(chosen)} images'}", key="show images",
                  icon=":material/image_search:", help="Choose rows on their left, or take all of them."):  # fmt: skip
         go_to_errors(Selection(view.score, view.classes or (), images=tuple(chosen)).to_query())
@@ -226,7 +196,7 @@ def address_of(tab: str) -> dict:
 
 if not (found := evaluated_runs(server.store())):
     say_there_is_none("Results")
-address = new_address(RUN_PICKER, ADDRESS)
+address = arrival()
 with st.sidebar:
     looked = pick_evaluated(found, RUN_PICKER, address)
     run, mark = looked.run, looked.mark

@@ -6,20 +6,12 @@ folder, the run is a whole one, and the pages are left there as pictures: the RE
 
 import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
-from core.runs import PROJECT
 from tests.chromium import needs_chromium
+from tests.serving import served
 
 MINUTE = 60_000
 SHOTS = os.environ.get("DETR_LAB_SHOTS")
@@ -30,38 +22,9 @@ pytestmark = needs_chromium
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """The app on a free port, with an empty root folder of its own."""
-    root = tmp_path_factory.mktemp("root")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "DETR_LAB_ROOT": str(root)}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
-    with (root / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        wait_until_healthy(url, server, root / "server.log")
+    """The app with an empty root folder of its own."""
+    with served(tmp_path_factory.mktemp("root")) as url:
         yield url
-    finally:
-        trainings = psutil.Process(server.pid).children(recursive=True)  # they outlive the app, as they should
-        server.terminate()
-        server.wait(timeout=30)
-        for process in trainings:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-
-
-def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(url + "/_stcore/health", timeout=2).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ function makeView(root) {
   }, { rootMargin: "300px" })
   view.sight.observe(view.area)
   view.resizer = new ResizeObserver(() => {
-    if (view.drawn && view.box.clientWidth) window.Plotly.Plots.resize(view.box)
+    if (!view.drawn) draw(view) // it may have had no width when it came into sight
+    else if (view.box.clientWidth) window.Plotly.Plots.resize(view.box)
   })
   view.resizer.observe(view.box)
   return view

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from core.charts import FEW, Chart
+from core.charts import FEW, Chart, faint
 from core.findings.curves import PrecisionRecall, ThresholdCurve
 from core.selection import Selection
 
-COLORS = 6  # of the series; further classes get them again, dashed
+COLORS = 5  # of the series; further classes get them again, dashed
 DASHES = ("solid", "dash", "dot", "dashdot")
+MOST_NAMED = COLORS * len(DASHES)  # classes; of more only the mean is told apart
+LOWEST = 0.05  # the lowest score that a link opens, as the sliders
+HOVER = "%{fullData.name}<br>recall %{x:.0%}, precision %{y:.1%}<br>%{text}<extra></extra>"
 
 
 def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Chart:
@@ -20,20 +24,23 @@ def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Cha
     A click on a point opens the class's boxes from the score that reaches that recall.
     """
     shown = sorted((curve for curve in curves if curve.n), key=lambda curve: -curve.AP)
-    traces = [_line(curve, i) for i, curve in enumerate(shown)]
+    looks = iter(range(len(shown)))
+    traces = [_line(curve, 0 if curve.n < FEW else next(looks), len(shown) <= MOST_NAMED) for curve in shown]
     if len(shown) > 1:
         traces.append(
             {
-                "type": "scatter", "mode": "lines", "name": "mean", "x": shown[0].recall.tolist(),
-                "y": np.mean([curve.precision for curve in shown], axis=0).tolist(),
-                "line": {"color": "@text", "width": 3}, "hovertemplate": HOVER,
+                "type": "scatter", "mode": "lines", "name": f"mean {100 * np.mean([curve.AP for curve in shown]):.1f}",
+                "x": shown[0].recall.tolist(), "y": np.mean([curve.precision for curve in shown], axis=0).tolist(),
+                "text": ["over the classes"] * len(shown[0].recall), "line": {"color": "@text", "width": 3},
+                "hovertemplate": HOVER, "showlegend": True,
             }
         )  # fmt: skip
+    area = f"; the area below is its AP{round(100 * iou)}" if iou in (0.5, 0.75) else ""
     return Chart(
         f"precision-recall-{round(100 * iou)}",
         f"Precision and recall at IoU {iou:g}",
-        "Of each class the precision that is to be had at a recall, over all scores; the area below is its AP"
-        f"{'50' if iou == 0.5 else '75' if iou == 0.75 else ''}.",
+        f"Of each class the precision that is to be had at a recall, over all scores{area}."
+        + ("" if len(shown) <= MOST_NAMED else " The thick line is the mean; point at another to see whose it is."),
         sum(curve.n for curve in shown),
         "objects",
         traces,
@@ -54,20 +61,19 @@ def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Cha
     )
 
 
-HOVER = "%{fullData.name}<br>recall %{x:.0%}, precision %{y:.1%}<extra></extra>"
-
-
-def _line(curve: PrecisionRecall, i: int) -> dict:
-    few = curve.n < FEW
+def _line(curve: PrecisionRecall, look: int, is_named: bool) -> dict:
+    color, dash = f"@{look % COLORS + 1}", DASHES[look // COLORS % len(DASHES)]
+    if not is_named:
+        color, dash = "@1", "solid"
+    # Down to a whole hundredth, as the sliders have them
+    scores = [None if score is None else max(math.floor(100 * score) / 100, LOWEST) for score in curve.score]
     return {
         "type": "scatter", "mode": "lines", "name": f"{curve.name} {100 * curve.AP:.1f}",
-        "x": curve.recall.tolist(), "y": curve.precision.tolist(), "hovertemplate": HOVER,
-        "line": {
-            "color": "@grey" if few else f"@{i % COLORS + 1}", "dash": DASHES[i // COLORS % len(DASHES)], "width": 1.5,
-        },
-        "customdata": [
-            None if score is None else Selection(max(score, 0.05), (curve.name,)).to_query() for score in curve.score
-        ],
+        "x": curve.recall.tolist(), "y": curve.precision.tolist(),
+        "text": ["never reached" if score is None else f"from score {score:.3f}" for score in curve.score],
+        "hovertemplate": HOVER, "showlegend": is_named, "opacity": 1 if is_named else 0.4,
+        "line": {"color": faint(curve.n, color), "dash": dash, "width": 1.5},
+        "customdata": [None if score is None else Selection(score, (curve.name,)).to_query() for score in scores],
     }  # fmt: skip
 
 
@@ -98,7 +104,7 @@ def threshold_chart(curve: ThresholdCurve, name: str, current: float) -> Chart:
         "score-threshold",
         f"Which score to demand: {name}",
         "Of the predictions from each score on, at IoU 0.5: precision, recall and F1, their harmonic mean. "
-        "The star is the highest F1, the dotted line the score that is set.",
+        f"The dotted line is the score that is set{', the star the highest F1' if curve.best is not None else ''}.",
         curve.n,
         "objects",
         traces,

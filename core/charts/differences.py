@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.charts import Chart
-from core.findings.bootstrap import FIGURES, Interval, Intervals
+from core.findings.bootstrap import FIGURES, Interval, Intervals, in_words
 
 
 def differences(intervals: Intervals) -> Chart:
@@ -51,8 +51,4 @@ def _color(difference: Interval) -> str:
 
 
 def _note(intervals: Intervals, has_baseline: bool) -> str:
-    says = (
-        f"The bars hold {intervals.confidence:.0%} of {intervals.resamples:,} resamples of the images"
-        f"{', drawn alike for both models' if has_baseline else ''}."
-    )
-    return says + (" Grey ones reach across 0: that may be noise." if has_baseline else "")
+    return f"{in_words(intervals)}." + (" Grey ones reach across 0: that may be noise." if has_baseline else "")

@@ -6,49 +6,57 @@ from collections.abc import Sequence
 
 from core.charts import FEW, Chart, faint
 from core.coco import SIZES
-from core.findings.curves import ClassFigures
+from core.findings.curves import ClassFigures, SizeFigures
 from core.selection import Selection
 
 COLUMNS = ("AP", "AP50", "AP75", "recall")
+DIAMOND = {"type": "scatter", "mode": "markers", "marker": {"symbol": "diamond", "size": 10}}
+STROKE = {"type": "scatter", "mode": "markers", "marker": {"symbol": "line-ns-open", "size": 9, "line": {"width": 2}}}
 
 
 def class_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     """AP of each class as a bar, AP50 and recall (from `score`) as marks, the best class on top."""
     shown = sorted((f for f in figures if f.objects), key=lambda f: -f.AP)
-    names = [f"{f.name} ({f.objects:,})" for f in shown]
-    queries = [Selection(score, classes=(f.name,)).to_query() for f in shown]
-    common = {"y": names, "customdata": queries, "hovertemplate": "%{y}<br>%{fullData.name} %{x:.1f}<extra></extra>"}
-    bars = common | {
-        "type": "bar", "orientation": "h", "name": "AP", "x": [100 * f.AP for f in shown],
-        "marker": {"color": [faint(f.objects) for f in shown]},
-    }  # fmt: skip
-    marks = [
-        common | {
-            "type": "scatter", "mode": "markers", "name": name, "x": [100 * getattr(f, part) for f in shown],
-            "marker": {"color": color, "size": 9, "symbol": symbol},
-        }
-        for part, name, color, symbol in (
-            ("AP50", "AP50", "@2", "diamond"), ("recall", f"recall from {score:g}", "@3", "line-ns-open"),
-        )
-    ]  # fmt: skip
-    for mark in marks:
-        mark["marker"]["line"] = {"width": 2, "color": mark["marker"]["color"]}
+    common = {
+        "y": [f"{f.name} ({f.objects:,})" for f in shown],
+        "customdata": [Selection(score, classes=(f.name,)).to_query() for f in shown],
+        "hovertemplate": "%{y}<br>%{fullData.name} %{x:.1f}<extra></extra>",
+    }
+    traces = []
+    for part, name, color, look in (
+        ("AP", "AP", "@1", {"type": "bar", "orientation": "h", "marker": {}}),
+        ("AP50", "AP50", "@2", DIAMOND),
+        ("recall", f"recall from {score:g}", "@3", STROKE),
+    ):
+        marker = look["marker"] | {"color": [faint(f.objects, color) for f in shown]}
+        percents = [100 * getattr(f, part) for f in shown]
+        traces += _with_swatch(look | common | {"name": name, "x": percents, "marker": marker}, "y", color)
     return Chart(
         "ap-by-class",
         "AP by class",
-        f"In brackets the class's objects; bars that rest on fewer than {FEW} are grey.",
+        f"In brackets the class's objects; what rests on fewer than {FEW} is grey.",
         sum(f.objects for f in shown),
         "objects",
-        [bars, *marks],
+        traces,
         {
             "xaxis": {"title": "percent", "range": [0, 101]},
-            "yaxis": {"autorange": "reversed", "dtick": 1},
+            "yaxis": {"range": [len(shown) - 0.5, -0.5], "dtick": 1},
             "bargap": 0.35,
+            "barmode": "overlay",  # the legend's swatches are bars too
         },
         ("class", "objects", "predictions", *COLUMNS),
         [(f.name, f.objects, f.predictions, *(getattr(f, name) for name in COLUMNS)) for f in shown],
         height=130 + max(len(shown), 3) * (24 if len(shown) <= 25 else 16),
     )
+
+
+def _with_swatch(trace: dict, names: str, color: str) -> list[dict]:
+    """The trace, and a point without a value that shows its colour in the legend: its own first may be grey."""
+    values = "x" if names == "y" else "y"
+    swatch = {part: value for part, value in trace.items() if part not in ("customdata", "hovertemplate")}
+    swatch |= {names: trace[names][:1], values: [None], "marker": trace["marker"] | {"color": color}}
+    group = {"legendgroup": trace["name"]}  # a click in the legend hides both
+    return [trace | group | {"showlegend": False}, swatch | group]
 
 
 def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
@@ -59,17 +67,17 @@ def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     ap = {size: sum(part.AP for part in parts[size]) / len(parts[size]) for size in sizes}
     recall = {size: sum(part.found for part in parts[size]) / objects[size] for size in sizes}
     classes = tuple(f.name for f in figures) if len(figures) == 1 else ()
-    labels = [f"{size} ({objects[size]:,})" for size in sizes]
-    traces = [
-        {
-            "type": "bar", "name": name, "x": labels, "y": [100 * values[size] for size in sizes],
+    traces = []
+    for name, values, color, place in (("AP", ap, "@1", "1"), (f"recall from {score:g}", recall, "@3", "2")):
+        bars = {
+            "type": "bar", "name": name, "offsetgroup": place,
+            "x": [f"{size} ({objects[size]:,})" for size in sizes], "y": [100 * values[size] for size in sizes],
             "customdata": [Selection(score, classes, sizes=(size,)).to_query() for size in sizes],
             "marker": {"color": [faint(objects[size], color) for size in sizes]},
             "texttemplate": "%{y:.1f}", "textposition": "outside", "cliponaxis": False,
             "hovertemplate": "%{x}<br>%{fullData.name} %{y:.1f}<extra></extra>",
-        }
-        for name, values, color in (("AP", ap, "@1"), (f"recall from {score:g}", recall, "@3"))
-    ]  # fmt: skip
+        }  # fmt: skip
+        traces += _with_swatch(bars, "x", color)
     return Chart(
         "ap-by-size",
         "AP and recall by size",
@@ -91,12 +99,10 @@ def size_heat(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
         "type": "heatmap",
         "x": list(SIZES),
         "y": [f.name for f in shown],
-        "z": [[100 * c.AP if c.objects >= FEW else 0 for c in row] for row in cells],
+        "z": [[_percent(part) for part in row] for row in cells],
         "text": [[f"{100 * c.AP:.1f}  ({c.objects:,})" if c.objects else "" for c in row] for row in cells],
         "texttemplate": "%{text}",
-        "hovertext": [
-            [f"{f.name} · {size}\n{_said(f.sizes[size])}" for size in SIZES] for f in shown
-        ],
+        "hovertext": [[f"{f.name} · {size}\n{_said(f.sizes[size])}" for size in SIZES] for f in shown],
         "hoverinfo": "text",
         "customdata": [
             [Selection(score, (f.name,), sizes=(size,)).to_query() if f.sizes[size].objects else None for size in SIZES]
@@ -121,7 +127,13 @@ def size_heat(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     )
 
 
-def _said(part) -> str:
+def _percent(part: SizeFigures) -> float | None:
+    if not part.objects:
+        return None
+    return 100 * part.AP if part.objects >= FEW else 0  # as the background
+
+
+def _said(part: SizeFigures) -> str:
     if not part.objects:
         return "no objects"
     return f"AP {100 * part.AP:.1f}, {part.found:,} of {part.objects:,} found"

@@ -1,20 +1,25 @@
-"""Where boxes lie on their objects, as charts: IoU, shift and scale, each by class, with what may be noise.
+"""Where boxes lie on their objects, as charts: how well they fit, and how far they are shifted and scaled by class.
 
-The objects' sizes and those cut off by the border are there, too, and are shown when the legend's entry is clicked.
+Shift and scale have a row for all boxes together, for each class, for each size and for those cut off by the border;
+in it a mark for each direction, with its bar: what may be noise is hollow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from core.charts import FEW, Chart, faint
-from core.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor, off
+from core.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
 from core.selection import Selection
 from core.table import ErrorType
 
-MOST_WITH_TEXT = 15  # classes with name and error bars at their point; of more, those that deviate most
-NARROWEST = 1.0  # percent that an axis reaches at least, to either side
-OF_POINTS = f"Bars: {CLEAR} standard errors. Hollow: may be noise."
+NARROWEST = 1.0  # percent that the axis reaches at least, to either side
+LONGEST = 28  # letters of a class's name beside its row
+APART = 0.2  # rows: from a row's middle to each of its two marks
+CROWDED = 25  # rows; more get less room each
+MARKS = (("circle", "@1"), ("diamond", "@2"))  # symbol and colour of each direction
+OF_MARKS = f"Bars: {CLEAR} standard errors. Hollow: may be noise; grey: fewer than {FEW} objects."
 
 
 def iou_histogram(localization: Localization) -> Chart:
@@ -54,6 +59,9 @@ def iou_histogram(localization: Localization) -> Chart:
         },
         ("iou_from", "iou_to", "found", "poor"),
         list(ious),
+        height=300,
+        wide=True,
+        click="Click on a red bar to see all poor boxes",
     )
 
 
@@ -61,8 +69,6 @@ def _iou_note(localization: Localization) -> str:
     found, crowds = localization.total.found, localization.crowds
     said = f"Predictions from score {localization.score:g} on objects of their class"
     said += f"; IoU of found ones: mean {found.mean_iou:.2f}, median {found.median_iou:.2f}." if found.n else "."
-    if localization.total.poor.n:
-        said += " A click opens all poor boxes."
     if crowds:
         said += f" {crowds:,} poor {'boxes point' if crowds != 1 else 'box points'} to a crowd and "
         said += f"{'are' if crowds != 1 else 'is'} left out."
@@ -70,22 +76,20 @@ def _iou_note(localization: Localization) -> str:
 
 
 def shift_chart(localization: Localization) -> Chart:
-    """How far the centres of the boxes that found an object lie from it, in percent of its size, by class."""
+    """How far the centres of the boxes that found an object lie from it, in percent of its size."""
 
     def at(placement: Placement, measure: str) -> tuple[float, float, float]:
         estimate = getattr(placement, measure)
         error = 100 * CLEAR * (estimate.error or 0)
         return 100 * estimate.mean, error, error
 
-    return _points(
+    return _rows(
         localization,
         "shift",
         "Are boxes shifted?",
-        f"Mean shift of the box's centre against the object's, by class; right and down as in the picture. {OF_POINTS}",
-        ("dx", "dy"),
+        f"Mean shift of the box's centre, in percent of the object's width or height. {OF_MARKS}",
+        {"dx": "right (left below 0)", "dy": "down (up below 0)"},
         at,
-        {"xaxis": {"title": "Left or right, % of the object's width"},
-         "yaxis": {"title": "Up or down, % of its height", "autorange": "reversed"}},
         ("group", "by", "boxes", "dx", "dx_error", "dy", "dy_error", "dx_px", "dx_px_error", "dy_px", "dy_px_error"),
         lambda p: (p.dx.mean, p.dx.error, p.dy.mean, p.dy.error,
                    p.dx_px.mean, p.dx_px.error, p.dy_px.mean, p.dy_px.error),
@@ -93,124 +97,119 @@ def shift_chart(localization: Localization) -> Chart:
 
 
 def scale_chart(localization: Localization) -> Chart:
-    """How much too wide and too tall the boxes that found an object are, in percent, by class."""
+    """How much too wide and too tall the boxes that found an object are, in percent."""
 
     def at(placement: Placement, measure: str) -> tuple[float, float, float]:
         value, high, low = (factor(getattr(placement, measure), errors) for errors in (0, CLEAR, -CLEAR))
         return 100 * (value - 1), 100 * (high - value), 100 * (value - low)
 
-    return _points(
+    return _rows(
         localization,
         "scale",
         "Are boxes too small or too large?",
-        "Mean width and height of the box against the object's (geometric mean), by class; below 0 too small. "
-        f"{OF_POINTS}",
-        ("width", "height"),
+        f"Mean width and height of the box against the object's (geometric mean); below 0 too small. {OF_MARKS}",
+        {"width": "width", "height": "height"},
         at,
-        {"xaxis": {"title": "Too narrow or too wide, %"}, "yaxis": {"title": "Too short or too tall, %"}},
         ("group", "by", "boxes", "width_factor", "width_log_error", "height_factor", "height_log_error",
          "share_too_small", "share_too_large"),
         lambda p: (factor(p.width), p.width.error, factor(p.height), p.height.error, p.too_small, p.too_large),
     )  # fmt: skip
 
 
-def _points(
-    localization: Localization,
-    key: str,
-    title: str,
-    note: str,
-    measures: tuple[str, str],
-    at: Callable[[Placement, str], tuple[float, float, float]],
-    layout: dict,
-    columns: tuple[str, ...],
+@dataclass(frozen=True)
+class _Row:
+    """A row of a chart: a group of objects, by what they are grouped, and what a click on it opens."""
+
+    by: str
+    group: Group
+    selection: Selection | None
+
+    @property
+    def label(self) -> str:
+        name = "all" if self.by == "all" else self.group.name
+        return f"{name if len(name) <= LONGEST else name[: LONGEST - 1] + '…'} ({self.group.found.n:,})"
+
+
+def _rows(
+    localization: Localization, key: str, title: str, note: str, measures: dict[str, str],
+    at: Callable[[Placement, str], tuple[float, float, float]], columns: tuple[str, ...],
     figures: Callable[[Placement], tuple],
-) -> Chart:
-    """A point for each group: `at` gives a measure's place and how far its bar reaches up and down, in percent."""
-    traces, rows, reach = [], [], [NARROWEST]
-    for by, groups, selections in _groups(localization):
-        placements = [group.found for group in groups]
-        places = [[at(placement, measure) for placement in placements] for measure in measures]
-        reach += [abs(v) + (max(bars) if p.n >= FEW else 0)
-                  for axis in places for p, (v, *bars) in zip(placements, axis, strict=True)]  # fmt: skip
-        traces.append(_trace(by, groups, measures, places, selections))
-        rows += [(group.name, by, group.found.n, *figures(group.found)) for group in groups]
-    for axis in ("xaxis", "yaxis"):
-        limits = [-1.15 * max(reach), 1.15 * max(reach)]
-        layout[axis] |= {"zeroline": True, "zerolinecolor": "@grey", "ticksuffix": " %"}
-        layout[axis]["range"] = limits[::-1] if layout[axis].pop("autorange", None) else limits
-    n = localization.total.found.n
-    return Chart(key, title, note, n, "found objects", traces, layout, columns, rows, height=400)
+) -> Chart:  # fmt: skip
+    """Two points a row, one of each measure: `at` gives its place and how far its bar reaches up and down, percent."""
+    rows = list(_groups(localization))
+    places = {measure: [at(row.group.found, measure) for row in rows] for measure in measures}
+    reach = [NARROWEST]
+    for axis in places.values():
+        for row, (value, *bars) in zip(rows, axis, strict=True):  # every mark, but the long bars of few boxes may end
+            reach.append(abs(value) + (max(bars) if row.group.found.n >= FEW else 0))
+    kinds = [row.by for row in rows]
+    borders = [i - 0.5 for i in range(1, len(rows)) if kinds[i] != kinds[i - 1]]
+    line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "line": {"color": "@line", "width": 1}}
+    return Chart(
+        key,
+        title,
+        note,
+        localization.total.found.n,
+        "found objects",
+        [_trace(rows, measure, name, places[measure], i) for i, (measure, name) in enumerate(measures.items())],
+        {
+            "xaxis": {
+                "zeroline": True, "zerolinecolor": "@text", "zerolinewidth": 1.5, "ticksuffix": " %",
+                "range": [-1.1 * max(reach), 1.1 * max(reach)],
+            },
+            "yaxis": {
+                "tickvals": list(range(len(rows))), "ticktext": [row.label for row in rows], "showgrid": False,
+                "range": [len(rows) - 0.4, -0.6],
+            },
+            "shapes": [line | {"y0": y, "y1": y} for y in borders],
+        },
+        columns,
+        [(row.group.name, row.by, row.group.found.n, *figures(row.group.found)) for row in rows],
+        height=110 + (26 if len(rows) <= CROWDED else 18) * max(len(rows), 3),
+    )  # fmt: skip
 
 
-def _groups(localization: Localization) -> Iterable[tuple[str, list[Group], list[Selection | None]]]:
-    """(by what, its groups with boxes, what a click opens), for each kind of group."""
+def _groups(localization: Localization) -> Iterator[_Row]:
+    """All together, each class, each size, and whole and cut-off objects; those with boxes only."""
     score, chosen = localization.score, _chosen(localization)
     everything = [localization.total] if len(localization.by_class) > 1 else []
     for by, groups, select in (
-        ("class", localization.by_class, lambda name: Selection(score, (name,))),
         ("all", everything, lambda name: Selection(score, chosen)),
+        ("class", localization.by_class, lambda name: Selection(score, (name,))),
         ("size", localization.by_size, lambda name: Selection(score, chosen, sizes=(name,))),
         ("border", (localization.whole, localization.truncated), lambda name: None),
     ):
-        there = [group for group in groups if group.found.n]
-        if there:
-            yield by, there, [select(group.name) for group in there]
+        for group in groups:
+            if group.found.n:
+                yield _Row(by, group, select(group.name))
 
 
-_SYMBOLS = {"class": "circle", "all": "diamond", "size": "square", "border": "triangle-up"}
-_LEGEND = {"class": "classes", "all": "all", "size": "sizes", "border": "at the border"}
-_COLORS = {"class": "@1", "all": "@text", "size": "@2", "border": "@3"}
-
-
-def _trace(by: str, groups: list[Group], measures, places: list[list[tuple]], selections) -> dict:
-    placements = [group.found for group in groups]
-    clear = [any(getattr(p, measure).is_clear() for measure in measures) for p in placements]
-    texts = _texts(groups, measures)
-    bars = {  # only where the name stands: 80 crosses would hide each other
-        f"error_{letter}": {
-            "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": "@grey",
-            "array": [up if text else None for text, (_, up, _) in zip(texts, axis, strict=True)],
-            "arrayminus": [down if text else None for text, (_, _, down) in zip(texts, axis, strict=True)],
-        }
-        for letter, axis in zip("xy", places, strict=True)
-    }  # fmt: skip
+def _trace(rows: list[_Row], measure: str, name: str, places: list[tuple[float, float, float]], number: int) -> dict:
+    (symbol, color), offset = MARKS[number], APART * (2 * number - 1)
+    clear = [getattr(row.group.found, measure).is_clear() for row in rows]
     return {
         "type": "scatter",
-        "mode": "markers+text",
-        "name": _LEGEND[by],
-        "visible": True if by in ("class", "all") else "legendonly",
-        "x": [value for value, *_ in places[0]],
-        "y": [value for value, *_ in places[1]],
-        **bars,
-        "text": texts,
-        "textposition": "top right",
-        "hovertext": [f"{g.name} · {g.found.n:,} found\n{_said(g.found, measures)}" for g in groups],
+        "mode": "markers",
+        "name": name,
+        "x": [value for value, *_ in places],
+        "y": [i + offset for i in range(len(rows))],
+        "error_x": {
+            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": "@grey",
+            "array": [up for _, up, _ in places], "arrayminus": [down for *_, down in places],
+        },
+        "hovertext": [f"{row.label}\n{_said(row.group.found, measure)}" for row in rows],
         "hoverinfo": "text",
-        "customdata": [selection and selection.to_query() for selection in selections],
+        "customdata": [row.selection and row.selection.to_query() for row in rows],
         "marker": {
             "size": 9,
-            "symbol": [_SYMBOLS[by] + ("" if is_clear else "-open") for is_clear in clear],
-            "color": [faint(p.n, _COLORS[by]) for p in placements],
+            "symbol": [symbol + ("" if is_clear else "-open") for is_clear in clear],
+            "color": [faint(row.group.found.n, color) for row in rows],
         },
-    }
+    }  # fmt: skip
 
 
-def _texts(groups: list[Group], measures) -> list[str]:
-    """The names to stand beside the points: all, or those of the groups that deviate most and rest on enough."""
-
-    def deviates(group: Group) -> float:
-        return max(abs(off(group.found, measure)) for measure in measures) if group.found.n >= FEW else -1
-
-    most = sorted(map(deviates, groups), reverse=True)[: MOST_WITH_TEXT + 1]
-    limit = most[-1] if len(groups) > MOST_WITH_TEXT else -2
-    return [group.name if deviates(group) > limit else "" for group in groups]
-
-
-def _said(placement: Placement, measures) -> str:
-    return "\n".join(
-        f"{deviation(placement, measure)}{'' if getattr(placement, measure).is_clear() else ' (may be noise)'}"
-        for measure in measures
-    )
+def _said(placement: Placement, measure: str) -> str:
+    return f"{deviation(placement, measure)}{'' if getattr(placement, measure).is_clear() else ' (may be noise)'}"
 
 
 def _chosen(localization: Localization) -> tuple[str, ...]:

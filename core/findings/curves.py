@@ -212,12 +212,16 @@ class PrecisionRecall:
     raw_score: np.ndarray
 
 
+_OF_CURVES = ["kind", "class_name", "score", "rank", "ranges", "hits_all", "ignored_all"]
+
+
 def precision_recall(table: pa.Table, name: str, iou: float = 0.5) -> PrecisionRecall:
     """The curve of a class at one of COCO's ten IoUs. Raises DataError for another IoU or class."""
     at = int(np.argmin(abs(THRESHOLDS - iou)))
     if abs(THRESHOLDS[at] - iou) > 1e-6:
         raise DataError(f"There is no curve at IoU {iou:g}: choose one of 0.50, 0.55, … to 0.95.")
     names = chosen_classes(table, [name])
+    table = table.select(_OF_CURVES).filter(pa.array(is_one_of(table, "class_name", {name})))  # of 80 classes, one
     rows, n = ranked_rows(table, names)[0], int(objects_in_ranges(table, names)[0, 0])
     hit, ignored = (bit(integers(table, f"{what}_all", 0)[rows], at) for what in ("hits", "ignored"))
     if not n:

@@ -10,6 +10,7 @@ from core.coco import read_split
 from core.data import DetectionDataset, loader
 from core.draw import (
     BEHIND,
+    CONTEXT,
     GAP,
     GREEN,
     LARGEST,
@@ -20,6 +21,7 @@ from core.draw import (
     TILE,
     draw_analysis,
     draw_batch,
+    draw_crop,
     thumbnail,
 )
 from core.errors import detection_table
@@ -168,6 +170,99 @@ def test_the_training_data_are_drawn_as_they_come_from_the_loader(street):
     pixels = before["pixel_values"].clone()
     assert has(draw_batch(before, data.label_map.names), GREEN) > 500
     assert (before["pixel_values"] == pixels).all()
+
+
+# A cut-out
+
+SIDE = 240
+
+
+def speckled(width: int, height: int) -> Image.Image:
+    """A picture in which each pixel tells its place: red grows to the right, green downwards; blue is 255."""
+    y, x = np.indices((height, width))
+    return Image.fromarray(np.stack([x, y, np.full_like(x, 255)], axis=2).astype(np.uint8))
+
+
+def shown_part(crop: Image.Image) -> tuple[float, float, float, float]:
+    """What part of a `speckled` picture a cut-out without boxes shows, by its middle and its pixels' distance."""
+    pixels = np.asarray(crop).astype(float)
+    a, b = len(pixels) // 4, 3 * len(pixels) // 4
+    x, y, step = pixels[a:b, a:b, 0].mean(), pixels[a:b, a:b, 1].mean(), pixels[a, b, 0] - pixels[a, a, 0]
+    half = step / (b - a) * len(pixels) / 2
+    return x - half, y - half, x + half, y + half
+
+
+@pytest.mark.parametrize("side", [1, 64, SIDE])
+@pytest.mark.parametrize("size", [(200, 100), (100, 200), (1, 1), (7, 300)])
+def test_a_cut_out_is_square_and_of_the_size_asked_for(size, side):
+    rows = image_rows(detection_table(gt_of((1, 1, (1, 1, 5, 5))), [result(1, 1, (0, 0, 5, 5))]), 1)
+    crop = draw_crop(Image.new("RGB", size, GREY), rows, (0, 0, 5, 5), side)
+    assert (crop.size, crop.mode) == ((side, side), "RGB")
+
+
+def test_a_cut_out_shows_three_times_the_longer_side_around_the_box():
+    part = shown_part(draw_crop(speckled(250, 250), [], (100, 110, 140, 130), SIDE))
+    assert part == pytest.approx((60, 60, 180, 180), abs=1)
+
+
+def test_around_a_tiny_box_a_cut_out_shows_some_of_the_picture():
+    part = shown_part(draw_crop(speckled(250, 250), [], (100, 100, 102, 102), SIDE))
+    middle, half = 101, CONTEXT / 2
+    assert part == pytest.approx((middle - half, middle - half, middle + half, middle + half), abs=1)
+
+
+@pytest.mark.parametrize(
+    "box, corner",
+    [((0, 0, 20, 20), (0, 0)), ((230, 0, 250, 20), (190, 0)), ((0, 220, 20, 240), (0, 180)),
+     ((230, 220, 250, 240), (190, 180))],
+)  # fmt: skip
+def test_a_cut_out_at_a_corner_stays_inside_the_picture(box, corner):
+    part = shown_part(draw_crop(speckled(250, 240), [], box, SIDE))
+    assert part == pytest.approx((*corner, corner[0] + 60, corner[1] + 60), abs=1)
+
+
+@pytest.mark.parametrize("size", [(30, 20), (20, 30), (300, 20)])
+def test_of_a_picture_smaller_than_the_context_as_much_is_shown_as_there_is(size):
+    crop = draw_crop(Image.new("RGB", size, GREY), [], (5, 5, 9, 9), SIDE)
+    assert has(crop, GREY) == SIDE * SIDE  # nothing of what lies beside the picture
+
+
+def test_a_box_longer_than_the_picture_is_high_is_shown_whole():
+    row = image_rows(detection_table(gt_of(), [result(1, 1, (10, 2, 150, 16))]), 1)
+    crop = draw_crop(Image.new("RGB", (200, 20), GREY), row, (10, 2, 160, 18), SIDE)
+    ys, xs = np.nonzero((np.asarray(crop) == RED).all(axis=2))
+    assert (xs.min(), xs.max()) == (0, SIDE - 1) and ys.max() < SIDE / 4
+
+
+def test_boxes_of_a_cut_out_lie_where_they_are_in_the_picture():
+    gt = gt_of((1, 1, (90, 40, 20, 20)))
+    rows = image_rows(detection_table(gt, [result(1, 2, (80, 30, 40, 40))]), 1)
+    pixels = np.asarray(draw_crop(Image.new("RGB", (250, 240), GREY), rows, (80, 30, 120, 70), SIDE))
+    left, top, scale = 40, 0, 2  # what is shown: 40 to 160, and 0 to 120, since -10 is outside
+    for colour, (x1, y1, x2, y2) in ((RED, (80, 30, 120, 70)), (GREEN, (90, 40, 110, 60))):
+        ys, xs = np.nonzero((pixels == colour).all(axis=2))
+        edges = [(x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale]
+        assert (xs.min(), ys.min(), xs.max(), ys.max()) == pytest.approx(edges, abs=2)
+
+
+def test_a_box_outside_a_cut_out_is_not_drawn_and_one_across_its_edge_is_cut():
+    gt = gt_of((1, 1, (0, 0, 10, 10)), (1, 1, (60, 40, 120, 20)))
+    rows = image_rows(detection_table(gt, []), 1)
+    around = (150, 40, 170, 60)  # of which 130 to 190 is shown
+    plain = draw_crop(Image.new("RGB", (200, 100), GREY), [], around, SIDE)
+    both = draw_crop(Image.new("RGB", (200, 100), GREY), rows, around, SIDE)
+    only = draw_crop(Image.new("RGB", (200, 100), GREY), [row for row in rows if row["x1"] == 60], around, SIDE)
+    assert both.tobytes() == only.tobytes() != plain.tobytes()
+    ys, xs = np.nonzero((np.asarray(only) == GREEN).all(axis=2))
+    assert xs.min() < 12 and xs.max() == pytest.approx(4 * (180 - 130), abs=3)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
+def test_a_cut_out_of_any_kind_of_picture_leaves_it_as_it_was(mode):
+    image = Image.new(mode, (60, 60))
+    before = image.copy()
+    assert draw_crop(image, [], (0, 0, 9, 9), 50).mode == "RGB"
+    assert (image.mode, image.tobytes()) == (before.mode, before.tobytes())
 
 
 # Thumbnails

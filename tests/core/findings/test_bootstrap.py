@@ -9,6 +9,7 @@ from core import DataError, RunError
 from core.errors import detection_table
 from core.findings.bootstrap import FIGURES, bootstrap, drawn_weights, weighted_figures
 from core.findings.curves import coco_figures
+from core.labels import LabelMap
 from core.table import about
 from tests.core.coco_cases import cases, gt_of, judge, result
 
@@ -28,7 +29,7 @@ def repeated(gt: dict, results: list[dict], times: dict[int, int]) -> tuple[dict
     return copy.deepcopy(gt) | {"images": images, "annotations": annotations}, found
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cases(), st.data())
 def test_a_weighted_image_counts_as_if_it_were_there_so_often(case, data):
     gt, results = case
@@ -50,6 +51,40 @@ def test_a_weighted_image_counts_as_if_it_were_there_so_often(case, data):
             assert np.isnan(ours) if expected is None else ours == pytest.approx(expected, abs=2e-6), FIGURES[f]
 
 
+def crowded(images: int, seed: int = 0) -> tuple[dict, list[dict]]:
+    """Ten cars an image, two thirds of them found, more or less, and as many boxes on the road; no equal scores."""
+    rng = np.random.default_rng(seed)
+    spots = [(i, 1, (12 * j, 8 * j, 10, 10)) for i in range(1, images + 1) for j in range(10)]
+    boxes = [np.add(spot[2], [*rng.normal(0, 1, 2), 0, 0]) for spot in spots] + [(120, 5, 10, 10)] * len(spots)
+    rows = rng.choice(2 * len(spots), len(spots) * 5 // 3, replace=False).tolist()
+    found = [result(1 + row // 10 % images, 1, boxes[row], (i + 1) / 4096) for i, row in enumerate(rows)]
+    return gt_of(*spots, images=images), found
+
+
+def test_long_rankings_are_summed_as_short_ones():
+    gt, results = crowded(35)
+    times = {image: int(n) for image, n in enumerate(np.random.default_rng(1).integers(0, 3, 35), start=1)}
+    ours = weighted_figures(detection_table(gt, results), ["car"], np.array([list(times.values())]))[0, :, 0]
+    expected = judge(*repeated(gt, results, times), [1]).stats
+    assert expected[0] > 0.1
+    assert ours == pytest.approx(np.where(expected == -1, np.nan, expected), abs=2e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5, 10, 20])
+def test_a_recall_of_whole_percents_reaches_what_it_reaches_in_pycocotools(images):
+    table = detection_table(*crowded(images))
+    ours = weighted_figures(table, ["car"], np.ones((1, images)))[0, :, 0]
+    exact = [getattr(coco_figures(table, ["car"]), name) for name in FIGURES]
+    assert ours.tolist() == pytest.approx([np.nan if v is None else v for v in exact], abs=1e-7, nan_ok=True)
+
+
+def test_a_box_that_half_fits_a_crowd_counts_only_at_the_ious_where_it_does_not_fit():
+    gt = gt_of(CAR, (1, 1, (50, 0, 10, 10), {"iscrowd": 1}))
+    table = detection_table(gt, [result(1, 1, (54, 0, 10, 10), 0.9), result(*CAR, 0.5)])  # 0.6 of it
+    ours = dict(zip(FIGURES, weighted_figures(table, ["car"], np.array([[3]]))[0, :, 0], strict=True))
+    assert (ours["AP50"], ours["AP75"]) == pytest.approx((1, 0.5))
+
+
 @settings(max_examples=30, deadline=None)
 @given(cases())
 def test_the_value_is_the_tables_figure_and_lies_where_it_is_defined(case):
@@ -60,7 +95,7 @@ def test_the_value_is_the_tables_figure_and_lies_where_it_is_defined(case):
         if figures[name] is None:
             assert (found.figures[name].low, found.figures[name].high) == (None, None)
         elif found.figures[name].low is not None:
-            assert found.figures[name].low <= found.figures[name].high
+            assert 0 <= found.figures[name].low <= figures[name] <= found.figures[name].high <= 1
     assert {name: i.value for name, i in found.per_class.items()} == figures["per_class"]
 
 
@@ -104,6 +139,20 @@ def test_the_interval_is_about_as_wide_as_repeating_the_experiment_says():
     assert 0.5 < (found.high - found.low) / (spread[1] - spread[0]) < 2
 
 
+def test_the_figure_is_in_the_middle_although_copies_raise_ap():
+    table = detection_table(*crowded(20))
+    drawn = weighted_figures(table, ["car"], drawn_weights(20, 300, seed=0))[0, 0]
+    found = bootstrap(table, resamples=300).per_class["car"]
+    assert drawn.mean() - found.value > 0.1 * (found.high - found.low)
+    assert (found.low + found.high) / 2 == pytest.approx(found.value, abs=0.05 * (found.high - found.low))
+
+
+def test_the_interval_mostly_holds_the_mean_of_repeating_the_experiment():
+    found = [bootstrap(noisy(seed), resamples=100).figures["AP"] for seed in range(50)]
+    mean = np.mean([interval.value for interval in found])
+    assert np.mean([interval.low <= mean <= interval.high for interval in found]) > 0.85
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_one_another():
     table = noisy(3)
     first, again, other = (bootstrap(table, resamples=100, seed=s).figures["AP"] for s in (0, 0, 1))
@@ -134,6 +183,27 @@ def test_images_without_anything_are_drawn_too():
 def test_a_baseline_on_other_images_is_refused():
     with pytest.raises(RunError, match="other images"):
         bootstrap(noisy(0, 10), noisy(0, 11))
+
+
+def test_a_baseline_without_one_of_the_classes_is_refused():
+    gt = gt_of(CAR)
+    alone = detection_table(gt, [], LabelMap(("car",), (1,)))
+    with pytest.raises(RunError, match="without the class 'dog'"):
+        bootstrap(detection_table(gt, []), alone)
+    assert bootstrap(detection_table(gt, []), alone, ["car"], resamples=9).differences["AP"].value == 0
+
+
+def test_a_baseline_against_other_annotations_is_refused():
+    with pytest.raises(RunError, match="other annotations"):
+        bootstrap(detection_table(gt_of(CAR), []), detection_table(gt_of(CAR, CAR), []))
+
+
+def test_a_difference_is_undefined_where_a_figure_is():
+    table = detection_table(gt_of(CAR), [result(*CAR)])  # a small car alone
+    found = bootstrap(table, table, resamples=9)
+    assert found.differences["APl"].value is None and found.per_class_differences["dog"].low is None
+    assert not found.differences["APl"].is_clear
+    assert (found.differences["APs"].value, found.per_class_differences["car"].value) == (0, 0)
 
 
 def test_an_unknown_class_is_refused():

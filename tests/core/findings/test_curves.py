@@ -16,7 +16,7 @@ from core.findings.curves import (
     threshold_curve,
 )
 from core.selection import count_errors
-from tests.core.coco_cases import cases, from_env, gt_of, judge, result
+from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows
 from tests.core.test_evaluate import FIXTURE
 
 CAR, DOG = (1, 1, (0, 0, 10, 10)), (1, 2, (50, 0, 10, 10))
@@ -34,7 +34,7 @@ def defined(values) -> list:
 # COCO's figures
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_the_twelve_figures_equal_pycocotools_to_the_last_digit(case):
     gt, results = case
@@ -110,6 +110,18 @@ def test_a_classes_figures_equal_pycocotools(case, threshold):
             assert found.recall == pytest.approx(recall[0], abs=1e-12)
 
 
+def test_predictions_are_counted_from_the_score_although_float32_rounds_it():
+    car, dog = class_figures(table_of(gt_of(CAR), result(*CAR, 0.7), result(*CAR, 0.69), result(*DOG, 0.7)), 0.7)
+    assert (car.predictions, car.found, car.recall) == (1, 1, 1.0)
+    assert (dog.predictions, dog.found, dog.recall, dog.AP) == (1, 0, None, None)
+
+
+def test_an_object_on_a_border_of_sizes_counts_on_both_sides_as_in_coco():
+    (car, _) = class_figures(table_of(gt_of((1, 1, (0, 0, 32, 32)))))
+    assert {size: part.objects for size, part in car.sizes.items()} == {"small": 1, "medium": 1, "large": 0}
+    assert car.objects == 1
+
+
 # Curves
 
 
@@ -140,6 +152,12 @@ def test_a_recall_that_is_never_reached_has_no_score():
     assert curve.score[50] == pytest.approx(0.9) and curve.score[51] is None
 
 
+def test_a_class_without_objects_has_no_curve():
+    curve = precision_recall(table_of(gt_of(CAR), result(*DOG)), "dog")
+    assert (curve.n, curve.AP, curve.score) == (0, None, ())
+    assert len(curve.recall) == len(curve.precision) == len(curve.raw_score) == 0
+
+
 def test_an_iou_that_coco_does_not_have_is_refused():
     with pytest.raises(DataError, match="IoU 0.52"):
         precision_recall(table_of(gt_of(CAR)), "car", 0.52)
@@ -167,6 +185,59 @@ def test_the_best_threshold_has_the_highest_f1_and_is_the_highest_of_equals():
     curve = threshold_curve(table)
     assert (curve.best, curve.best_f1, curve.peak, curve.peak_f1) == (0.75, 1.0, 0.75, 1.0)
     assert count_errors(table, curve.best) == dict.fromkeys(count_errors(table), 0)
+
+
+@settings(max_examples=80, deadline=None)
+@given(cases(), st.booleans(), st.data())
+def test_no_threshold_on_the_grid_or_among_the_scores_has_a_higher_f1(case, finely, data):
+    gt, results = case
+    for row in results if finely else ():
+        row["score"] = data.draw(st.integers(0, 512)) / 512
+    table = table_of(gt, *results)
+    curve = threshold_curve(table)
+    found = rows(table)
+
+    def f1(threshold):
+        counted = [r for r in found if r["score"] >= threshold and not r["ignored_all"] & 1]
+        return 2 * sum(r["hits_all"] & 1 for r in counted) / (len(counted) + curve.n)
+
+    if not any(r["hits_all"] & 1 for r in found):
+        assert (curve.best, curve.best_f1, curve.peak, curve.peak_f1) == (None,) * 4
+        return
+    grid, scores = (np.arange(101) / 100).tolist(), [r["score"] for r in found]
+    for threshold, value, others in ((curve.best, curve.best_f1, grid), (curve.peak, curve.peak_f1, scores)):
+        assert value == pytest.approx(f1(threshold), abs=1e-12)
+        assert value >= max(map(f1, others)) - 1e-12
+    assert curve.best_f1 == curve.f1[round(100 * curve.best)] <= curve.peak_f1
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases())
+def test_the_overall_curve_counts_all_classes_together(case):
+    gt, results = case
+    table = table_of(gt, *results)
+    of_classes = [threshold_curve(table, [c["name"]]) for c in gt["categories"]]
+    together = threshold_curve(table)
+    assert together.n == sum(curve.n for curve in of_classes)
+    for i in (0, 25, 50, 100):
+        right = [(curve.recall[i] or 0) * curve.n for curve in of_classes]
+        assert (together.recall[i] or 0) * together.n == pytest.approx(sum(right))
+
+
+def test_without_objects_recall_and_f1_are_undefined_and_without_predictions_precision():
+    nothing = threshold_curve(table_of(gt_of(), result(*CAR, 0.5)))
+    assert (nothing.n, nothing.precision[50], nothing.precision[51]) == (0, 0, None)
+    assert set(nothing.recall) == set(nothing.f1) == {None}
+    silent = threshold_curve(table_of(gt_of(CAR)))
+    assert (set(silent.precision), set(silent.recall), set(silent.f1)) == ({None}, {0}, {0})
+
+
+def test_a_prediction_on_a_crowd_counts_neither_way():
+    crowd = (1, 1, (50, 0, 10, 10), {"iscrowd": 1})
+    table = table_of(gt_of(CAR, crowd), result(*CAR, 0.5), result(1, 1, crowd[2], 0.75))
+    curve = precision_recall(table, "car")
+    assert threshold_curve(table).precision[50] == 1 and threshold_curve(table).precision[60] is None
+    assert (curve.n, curve.raw_score.tolist(), curve.raw_precision.tolist()) == (1, [0.5], [1])
 
 
 def test_where_nothing_is_found_there_is_no_best_threshold():

@@ -1,0 +1,51 @@
+"""The app as a user starts it, for the tests that look at it in a real browser."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from core.runs import PROJECT
+
+
+@contextmanager
+def served(root: Path) -> Iterator[str]:
+    """The address of the app on a free port, with `root` as its root folder; its trainings end with it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "DETR_LAB_ROOT": str(root)}
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    with (root / "server.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until_healthy(url, server, root / "server.log")
+        yield url
+    finally:
+        trainings = psutil.Process(server.pid).children(recursive=True)  # they outlive the app, as they should
+        server.terminate()
+        server.wait(timeout=30)
+        for process in trainings:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url + "/_stcore/health", timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())

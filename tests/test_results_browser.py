@@ -1,0 +1,227 @@
+"""Results as a user sees it, in a real browser: every click on a chart opens its boxes on Errors.
+
+Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
+"""
+
+import contextlib
+import csv
+import io
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from core.boxes import Detections, xywh_to_xyxy
+from core.coco import CocoSplit, read_split
+from core.config import TrainConfig
+from core.demo import draw_dataset
+from core.errors import detection_table
+from core.evaluate import evaluate
+from core.findings.impact import impact
+from core.records import Status
+from core.runs import RunStore
+from core.table import read_table, write_table
+from tests.chromium import needs_chromium
+from tests.serving import served
+
+SECOND = 1000
+RIGHT, MOVED, OTHER_CLASS, MOVED_OTHER_CLASS, MISSED = range(5)
+OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A root folder with a drawn data set and one run, evaluated untouched and after an epoch."""
+    root = tmp_path_factory.mktemp("root")
+    for _ in draw_dataset(root / "data/street", train=3, val=60, seed=5, size=160):
+        pass
+    store = RunStore(root)
+    config = TrainConfig(data=str(root / "data/street"), epochs=1)
+    run, split = store.create(config.to_dict()), read_split(config.data, "val")
+    label_map, gt = split.label_map(), split.to_dict()
+    for epoch, skill in enumerate((0.2, 0.6)):
+        found = invented(split, skill)
+        table, path = detection_table(gt, found, label_map), store.table_path(run.id, epoch)
+        write_table(table, path)
+        figures = evaluate(gt, found, label_map).to_dict()
+        store.add_evaluation(run.id, epoch, epoch, figures, is_best=epoch == 1, has_table=True)
+    store.update(run.id, status=Status.FINISHED, epoch=1, epochs=1, label_map=label_map.to_dict())
+    store.close()
+    return root
+
+
+def invented(split: CocoSplit, skill: float) -> Detections:
+    """Detections of every kind: a share `skill` of the objects is found, some twice; on each image is one stray box."""
+    rng, label_map = np.random.default_rng(0), split.label_map()
+    truths = [a for a in split.annotations if not a["iscrowd"]]
+    image_id = np.array([a["image_id"] for a in truths])
+    label, boxes = label_map.to_labels([a["category_id"] for a in truths]), xywh_to_xyxy([a["bbox"] for a in truths])
+    fate = rng.choice(5, len(truths), p=[skill, *[(1 - skill) / 4] * 4])
+    aside = np.tile(0.45 * (boxes[:, 2:] - boxes[:, :2]) * [1, 0], 2)
+    boxes = np.where(np.isin(fate, [MOVED, MOVED_OTHER_CLASS])[:, None], boxes + aside, boxes)
+    label = np.where(np.isin(fate, [OTHER_CLASS, MOVED_OTHER_CLASS]), (label + 1) % len(label_map), label)
+    score = rng.uniform(0.3, 0.95, len(truths))
+    there, again = fate != MISSED, (fate == RIGHT) & (rng.random(len(truths)) < 0.3)
+    everywhere = np.array([image["id"] for image in split.images])
+    parts = (
+        (image_id[there], label[there], score[there], boxes[there]),
+        (image_id[again], label[again], 0.9 * score[again], boxes[again]),
+        (everywhere, everywhere % len(label_map), rng.uniform(0.2, 0.9, len(everywhere)),
+         np.tile([2, 2, 14, 14], (len(everywhere), 1))),
+    )  # fmt: skip
+    image_id, label, score, boxes = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Detections(image_id, range(len(score)), label, score, boxes)
+
+
+@pytest.fixture(scope="module")
+def address(root):
+    with served(root) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def table(root):
+    """The detection table that the page shows at first, the best model's."""
+    return read_table(next(root.glob("runs/*/detections/*1.parquet")))
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all pages, so that scripts and fonts are loaded once."""
+    made = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    made.set_default_timeout(30 * SECOND)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context, address):
+    """A page on which no script and no request may fail, nor one go elsewhere; `page.problems` are those so far."""
+    opened, problems = context.new_page(), []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or problems.append(asked.url))
+    opened.on("response", lambda got: got.status < 400 or OWN_404.search(got.url) or problems.append(got.url))
+    opened.on("requestfailed", lambda lost: "ABORTED" in lost.failure or problems.append(f"{lost.failure} {lost.url}"))
+    yield opened
+    opened.close()
+    assert not problems
+
+
+# What a user does
+
+
+def open_results(page, address: str, **query: str) -> None:
+    """Opens a link to Results; it is there once the tab in sight has something."""
+    page.goto(f"{address}/results?" + "&".join(f"{name}={value}" for name, value in query.items()))
+    page.locator(".dlc-plot .main-svg, [data-testid=stCheckbox]").first.wait_for()
+
+
+def query_of(page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+
+
+def chart_named(page, title: str):
+    """The drawn chart with this title, in sight."""
+    chart = page.locator(".dl-chart").filter(has=page.get_by_role("heading", name=title, exact=True))
+    chart.locator(".dlc-area").evaluate("area => area.scrollIntoView({ block: 'center' })")
+    chart.locator(".dlc-plot .main-svg").first.wait_for()
+    return chart
+
+
+def points_of(chart, trace: int = 0) -> list[dict]:
+    """What is written at each point of a trace, and its place in the trace; of a heat map one after another."""
+    return chart.locator(".dlc-plot").evaluate(
+        """(box, n) => {
+            const { x, y, z, text, orientation } = box.data[n]
+            if (z) return z.flatMap((row, i) => row.map((_, j) => ({ x: x[j], y: y[i], text: text[i][j], at: [i, j] })))
+            return x.map((_, i) => ({ x: x[i], y: y[i], text: text?.[i], at: [i] }))
+        }""",
+        trace,
+    )
+
+
+def click_point(chart, at: list[int], trace: int = 0) -> None:
+    """Clicks on the middle of a bar or cell, or on a mark."""
+    place = chart.locator(".dlc-plot").evaluate(
+        """(box, [n, at]) => {
+            const trace = box._fullData[n], [xaxis, yaxis] = [trace.xaxis, trace.yaxis]
+            const [x, y] = [xaxis, yaxis].map((id) => box._fullLayout[id[0] + "axis" + id.slice(1)])
+            const point = trace.type === "heatmap" ? { x: at[1], y: at[0] } : { ...box.calcdata[n][at[0]] }
+            if (trace.type === "bar") point[trace.orientation === "h" ? "x" : "y"] = point.b + point.s / 2
+            return { x: x.c2p(point.x), y: y.c2p(point.y), subplot: xaxis + yaxis }
+        }""",
+        [trace, at],
+    )
+    chart.locator(f'.nsewdrag[data-subplot="{place.pop("subplot")}"]').click(position=place)
+
+
+def opened_on_errors(page) -> dict[str, list[str]]:
+    """The filters in the address of Errors, once its pictures are there."""
+    page.wait_for_url("**/errors?*")
+    page.locator(".gallery .cell").first.wait_for()
+    query = query_of(page)
+    assert query.pop("run") and query.pop("model") == ["best"]
+    return query
+
+
+def number_on(page, button: str) -> int:
+    """The count on one of the buttons of Errors."""
+    return int(page.get_by_role("button", name=re.compile(f"^{button} · ")).inner_text().split("·")[1])
+
+
+def shown_images(page) -> int:
+    """How many images Errors says it shows."""
+    return int(page.get_by_text(re.compile(r"^\d+ of 60 validation images")).inner_text().split()[0])
+
+
+def bright(page, kind: str = "box") -> int:
+    """How many boxes the gallery does not dim, if all its images are on one page."""
+    assert shown_images(page) <= 24
+    return page.locator(f".gallery .grid g.{kind}:not(.dim)").count()
+
+
+# What errors cost, and what is taken for what
+
+
+@pytest.mark.parametrize(("kind", "value"), [("Wrong class", "classification"), ("Missed", "missed")])
+def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, address, kind, value):
+    open_results(page, address, view="costs")
+    chart = chart_named(page, "The costliest errors")
+    bar = next(point for point in points_of(chart) if point["y"].startswith(kind + "<br>"))
+    name, size = bar["y"].split("<br>")[1].split(" · ")
+    boxes = int(re.search(r"(\d+) box", bar["text"])[1])
+    click_point(chart, bar["at"])
+    assert opened_on_errors(page) == {"score": ["0.05"], "error": [value], "class": [name], "size": [size]}
+    assert number_on(page, kind) == bright(page) == boxes > 0
+
+
+@pytest.mark.parametrize(
+    "cell", ["confused", "not found", "no object"]
+)
+def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_leads_back(page, address, cell):
+    open_results(page, address, view="confusion")
+    chart = chart_named(page, "What is taken for what")
+    filled = [point | {"y": re.sub(r" \([\d,]+\)$", "", point["y"])} for point in points_of(chart) if point["text"]]
+    point = next(
+        point for point in filled
+        if {"confused": "(" not in point["x"] + point["y"] and point["x"] != point["y"],
+            "not found": point["x"] == "(not found)", "no object": point["y"] == "(no object)"}[cell]
+    )  # fmt: skip
+    annotated, predicted = (re.sub(r"\(.*\)", "", point[axis]) for axis in "yx")
+    click_point(chart, point["at"])
+    query = opened_on_errors(page)
+    assert query == {"score": ["0.5"], "true": [annotated], "predicted": [predicted]}
+    chip = {"confused": f"{annotated} taken for {predicted}", "not found": f"{annotated} not found",
+            "no object": f"{predicted} predicted, no object found"}[cell]  # fmt: skip
+    assert page.get_by_role("button", name=chip).is_visible()
+    kind = "box" if cell == "not found" else "mark-prediction"  # beside the predictions are the objects that they found
+    assert bright(page, kind) == int(point["text"])
+    page.go_back()
+    chart_named(page, "What is taken for what")
+    assert page.get_by_role("tab", selected=True).inner_text() == "Confusion"
+    assert query_of(page)["view"] == ["confusion"]

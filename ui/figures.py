@@ -1,0 +1,79 @@
+"""Figures as tables: COCO's twelve, those of each class, and of images; sorted by a click on a column's head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.coco import SIZES, CocoSplit
+from core.evaluate import CocoFigures
+from core.findings.bootstrap import FIGURES, Intervals, in_words
+from core.findings.curves import ClassFigures
+from core.findings.images import ImageFigures
+
+
+def percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def show_twelve(intervals: Intervals, before: CocoFigures | None) -> None:
+    """The twelve figures, beside those of the untouched model if there is one, and their intervals."""
+    rows = []
+    for name in FIGURES:
+        shown = (intervals.differences if before else intervals.figures)[name]
+        row = {"Figure": name, "This model": percent(intervals.figures[name].value)}
+        if before:
+            row |= {"Untouched": percent(getattr(before, name)), "Change": percent(shown.value)}
+        rows.append(row | {"Low": percent(shown.low), "High": percent(shown.high)})
+    numbers = {name: "%.1f" for name in ("This model", "Untouched")}
+    numbers |= {name: "%+.1f" if before else "%.1f" for name in ("Change", "Low", "High")}
+    st.dataframe(_table(rows), hide_index=True, height="content", alt="COCO's twelve figures",
+                 column_config=_formats(numbers))  # fmt: skip
+    said = "; where 0 lies between them, the change may be noise" if before else ""
+    st.caption(f"Percent. {in_words(intervals)}{said}.")
+
+
+def show_classes(found: Sequence[ClassFigures], score: float) -> None:
+    """AP, recall and numbers of each class, in all and by size."""
+    rows = [
+        {
+            "Class": f.name, "Objects": f.objects, "Predictions": f.predictions,
+            **{name: percent(getattr(f, name)) for name in ("AP", "AP50", "AP75")}, "Recall": percent(f.recall),
+            **{f"AP {size}": percent(f.sizes[size].AP) for size in SIZES},
+            **{f"{size} objects": f.sizes[size].objects for size in SIZES},
+        }
+        for f in found
+    ]  # fmt: skip
+    shares = [name for name in rows[0] if name.startswith(("AP", "Recall"))] if rows else []
+    st.markdown("##### By class")
+    st.dataframe(_table(rows), hide_index=True, alt="Figures by class",
+                 column_config=_formats(dict.fromkeys(shares, "%.1f")))  # fmt: skip
+    st.caption(f"Percent; recall and predictions from score {score:.2f}. Click a column's head to sort by it.")
+
+
+def pick_images(listed: Sequence[ImageFigures], split: CocoSplit, key: str, alt: str) -> list[int]:
+    """A table of images whose rows can be chosen: the ids of those that are, or of all."""
+    rows = [
+        {
+            "Image": split.image_by_id[i.image_id]["file_name"] if i.image_id in split.image_by_id else str(i.image_id),
+            "F1": percent(i.f1), "Objects": i.objects, "Predictions": i.predictions, "Correct": i.correct,
+            **{kind.label: n for kind, n in i.errors.items()},
+        }
+        for i in listed
+    ]  # fmt: skip
+    picked = st.dataframe(_table(rows), hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
+                          alt=alt, column_config=_formats({"F1": "%.0f"}))  # fmt: skip
+    return [listed[row].image_id for row in picked.selection.rows] or [i.image_id for i in listed]
+
+
+def _table(rows: list[dict]) -> pd.DataFrame:
+    """What is not defined is empty, also where a whole column is."""
+    table = pd.DataFrame(rows)
+    undefined = [name for name in table if table[name].isna().all()]
+    return table.astype(dict.fromkeys(undefined, float))
+
+
+def _formats(numbers: dict[str, str]) -> dict:
+    return {name: st.column_config.NumberColumn(format=form) for name, form in numbers.items()}
