@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from pycocotools.coco import COCO
 
 from core.boxes import Detections, xywh_to_xyxy
@@ -29,6 +30,7 @@ from tests.serving import served
 
 SECOND = 1000
 RIGHT, MOVED, OTHER_CLASS, MOVED_OTHER_CLASS, MISSED = range(5)
+ROW = 31  # pixels of a row of a table, its head too
 OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
 
 pytestmark = needs_chromium
@@ -87,7 +89,7 @@ def address(root):
 @pytest.fixture(scope="module")
 def table(root):
     """The detection table that the page shows at first, the best model's."""
-    return read_table(next(root.glob("runs/*/detections/*1.parquet")))
+    return read_table(next(root.glob("runs/*/tables/epoch_0001.parquet")))
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +136,13 @@ def chart_named(page, title: str):
 
 
 def points_of(chart, trace: int = 0) -> list[dict]:
-    """What is written at each point of a trace, and its place in the trace; of a heat map one after another."""
+    """What is written at each point of a trace, whether it opens something, and its place; of a heat map row by row."""
     return chart.locator(".dlc-plot").evaluate(
         """(box, n) => {
-            const { x, y, z, text, orientation } = box.data[n]
-            if (z) return z.flatMap((row, i) => row.map((_, j) => ({ x: x[j], y: y[i], text: text[i][j], at: [i, j] })))
-            return x.map((_, i) => ({ x: x[i], y: y[i], text: text?.[i], at: [i] }))
+            const { x, y, z, text, customdata } = box.data[n]
+            const one = (x, y, text, target, ...at) => ({ x, y, text, opens: target !== null, at })
+            if (!z) return x.map((_, i) => one(x[i], y[i], text?.[i], customdata[i], i))
+            return z.flatMap((row, i) => row.map((_, j) => one(x[j], y[i], text[i][j], customdata[i][j], i, j)))
         }""",
         trace,
     )
@@ -158,6 +161,11 @@ def click_point(chart, at: list[int], trace: int = 0) -> None:
         [trace, at],
     )
     chart.locator(f'.nsewdrag[data-subplot="{place.pop("subplot")}"]').click(position=place)
+
+
+def without_number(label: str) -> str:
+    """A class's name without the number of its objects: "traffic light (19)"."""
+    return re.sub(r" \([\d,]+\)$", "", label)
 
 
 def opened_on_errors(page) -> dict[str, list[str]]:
@@ -200,13 +208,11 @@ def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, address
     assert number_on(page, kind) == bright(page) == boxes > 0
 
 
-@pytest.mark.parametrize(
-    "cell", ["confused", "not found", "no object"]
-)
+@pytest.mark.parametrize("cell", ["confused", "not found", "no object"])
 def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_leads_back(page, address, cell):
     open_results(page, address, view="confusion")
     chart = chart_named(page, "What is taken for what")
-    filled = [point | {"y": re.sub(r" \([\d,]+\)$", "", point["y"])} for point in points_of(chart) if point["text"]]
+    filled = [point | {"y": without_number(point["y"])} for point in points_of(chart) if point["text"]]
     point = next(
         point for point in filled
         if {"confused": "(" not in point["x"] + point["y"] and point["x"] != point["y"],
@@ -218,10 +224,153 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_lead
     assert query == {"score": ["0.5"], "true": [annotated], "predicted": [predicted]}
     chip = {"confused": f"{annotated} taken for {predicted}", "not found": f"{annotated} not found",
             "no object": f"{predicted} predicted, no object found"}[cell]  # fmt: skip
-    assert page.get_by_role("button", name=chip).is_visible()
+    page.get_by_role("button", name=chip).wait_for()
     kind = "box" if cell == "not found" else "mark-prediction"  # beside the predictions are the objects that they found
     assert bright(page, kind) == int(point["text"])
     page.go_back()
     chart_named(page, "What is taken for what")
     assert page.get_by_role("tab", selected=True).inner_text() == "Confusion"
     assert query_of(page)["view"] == ["confusion"]
+
+
+# Every other chart
+
+
+def of_class(point):
+    return {"score": ["0.5"], "class": [without_number(point["y"])]}
+
+
+def of_class_and_size(point):
+    return of_class(point) | {"size": [point["x"]]}
+
+
+def missed_of_class_and_size(point):
+    return of_class_and_size(point) | {"error": ["missed"]}
+
+
+def missed_of_size(point):
+    lower = float(point["x"].split("–")[0])
+    size = "small" if lower < 32 else "medium" if lower < 96 else "large"
+    return {"score": ["0.5"], "error": ["missed"], "size": [size]}
+
+
+def from_score(point):
+    return {"score": [f"{point['x'] - 0.05:g}"]}  # from the bar's left edge on
+
+
+def poor_boxes(point):
+    return {"score": ["0.5"], "error": ["localization"]}
+
+
+@pytest.mark.parametrize(("view", "title", "trace", "says"), [
+    ("figures", "AP by class", 0, of_class),
+    ("figures", "AP by class and size", 0, of_class_and_size),
+    ("boxes", "How well boxes fit", 1, poor_boxes),
+    ("small", "Recall by object size", 0, missed_of_size),
+    ("small", "Recall by class and size", 0, missed_of_class_and_size),
+    ("confidence", "Is a score what it says?", 0, from_score),
+])  # fmt: skip
+def test_a_click_on_a_chart_opens_what_its_point_is_about(page, address, view, title, trace, says):
+    open_results(page, address, view=view)
+    chart = chart_named(page, title)
+    can_be_opened = [point for point in points_of(chart, trace) if point["opens"]]
+    point = can_be_opened[len(can_be_opened) // 2]
+    click_point(chart, point["at"], trace)
+    assert opened_on_errors(page) == says(point)
+
+
+@pytest.mark.parametrize(
+    ("title", "trace"), [("How hard are the images?", 0), ("Predictions and objects per image", 1)]
+)
+def test_a_click_on_a_bar_of_images_opens_as_many_images_as_it_is_high(page, address, title, trace):
+    open_results(page, address, view="images")
+    chart = chart_named(page, title)
+    bar = max(points_of(chart, trace), key=lambda point: point["y"])
+    click_point(chart, bar["at"], trace)
+    assert len(opened_on_errors(page)["image"]) == shown_images(page) == bar["y"]
+
+
+def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, address):
+    open_results(page, address, view="costs")
+    page.get_by_role("button", name="Show What each type of error costs as a table").press("Enter")
+    for _ in ("CSV", "PNG", "the table", "its first row"):
+        page.keyboard.press("Tab")
+    name = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    row = page.locator(".dlc-table tbody tr").first.locator("td").all_inner_texts()
+    assert name == f"Show the boxes of {row[0]}"
+    page.keyboard.press("Enter")
+    assert opened_on_errors(page) == {"score": ["0.05"], "error": [row[0]]}
+    page.get_by_role("button", name=re.compile(f"· {row[2]}$")).wait_for()
+
+
+# What is no chart
+
+
+def test_the_best_score_is_set_here_and_for_the_gallery(page, address):
+    open_results(page, address, view="curves")
+    adopt = page.get_by_role("button", name=re.compile("^Use score .* everywhere"))
+    best = adopt.inner_text().split()[-2]
+    assert float(best) != 0.5
+    adopt.click()
+    page.wait_for_url(f"**score={best}*")
+    expect(page.get_by_role("slider", name="Score at least")).to_have_value(best, timeout=30 * SECOND)
+    page.get_by_role("link", name="Errors").click()
+    assert opened_on_errors(page) == {"score": [best]}
+    assert page.locator(".gallery .toolbar output").first.inner_text() == best
+
+
+def test_an_image_of_the_list_is_shown_alone(page, address):
+    open_results(page, address, view="images")
+    name = page.get_by_test_id("stDataFrame").locator("tbody tr").nth(1).locator("td").first.text_content()
+    page.locator(".dvn-scroller").click(position={"x": 18, "y": 2.5 * ROW})  # the box of the second row
+    page.get_by_role("button", name="Show this image").click()
+    assert len(opened_on_errors(page)["image"]) == shown_images(page) == 1
+    assert page.locator(".gallery .cell .name").inner_text() == name
+
+
+def test_a_marked_label_outlives_a_reload_is_given_out_and_shown(page, address):
+    open_results(page, address, view="labels")
+    boxes = page.get_by_role("checkbox", name="Mark")
+    page.get_by_text("Mark", exact=True).nth(2).click()
+    download = page.get_by_role("button", name="Download 1 mark")
+    download.wait_for()
+    page.reload()
+    download.wait_for()
+    expect(boxes).to_have_count(12, timeout=30 * SECOND)
+    assert [box.is_checked() for box in boxes.all()] == [place == 2 for place in range(12)]
+    with page.expect_download() as asked:
+        download.click()
+    with contextlib.redirect_stdout(io.StringIO()):
+        marked = COCO(asked.value.path())
+    assert len(marked.anns) == len(marked.imgs) == 1
+    page.get_by_role("button", name="Show").nth(2).click()
+    assert opened_on_errors(page)["image"] == [str(image_id) for image_id in marked.imgs]
+    assert [image["file_name"] for image in marked.imgs.values()] == [page.locator(".gallery .cell .name").inner_text()]
+
+
+def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, address, table):
+    open_results(page, address, view="costs")
+    saved = {}
+    for kind in ("CSV", "PNG"):
+        with page.expect_download() as asked:
+            page.get_by_role("button", name=f"Download What each type of error costs as {kind}").click()
+        saved[asked.value.suggested_filename] = asked.value.path()
+    rows = list(csv.DictReader(io.StringIO(saved["impact.csv"].read_text())))
+    expected = impact(table)
+    assert {row["error"]: float(row["delta_AP50"]) for row in rows} == expected.total
+    assert {row["error"]: int(row["boxes"]) for row in rows} == expected.boxes
+    with Image.open(saved["impact.png"]) as image:
+        assert image.format == "PNG" and min(image.size) > 400
+
+
+def test_a_link_opens_its_tab_and_class_and_another_tab_is_in_the_address(page, address):
+    open_results(page, address, view="small", **{"class": "car"})
+    assert page.get_by_role("tab", selected=True).inner_text() == "Small objects"
+    assert page.get_by_role("combobox", name="Class").input_value() == "car"
+    page.get_by_role("tab", name="Costs").click()
+    page.wait_for_url("**view=costs*")
+    chart = chart_named(page, "What errors cost, by size")
+    assert query_of(page)["class"] == ["car"]
+    point = next(point for point in points_of(chart) if point["opens"])
+    click_point(chart, point["at"])
+    assert opened_on_errors(page)["class"] == ["car"]

@@ -147,7 +147,11 @@ def _bars(impact: Impact, labels: list[str], costs: list[Cost], queries: list[di
 def _bar_layout(costs: list[Cost]) -> dict:
     # a line across would strike the texts through, the longest bar's text needs room, and no label is to be cut short
     return {
-        "xaxis": {"title": "ΔAP50, points", "range": [0, 135 * max((cost.delta for cost in costs), default=0) or 1]},
+        "xaxis": {
+            "title": "ΔAP50, points",
+            "showgrid": False,
+            "range": [0, 135 * max((cost.delta for cost in costs), default=0) or 1],
+        },
         "yaxis": {"autorange": "reversed", "dtick": 1, "showgrid": False, "labelalias": {}},
     }
 

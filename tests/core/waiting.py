@@ -11,7 +11,7 @@ from core.process import has_process
 from core.queue import RunQueue
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
     """Wait for `condition` and return what it gave; a test fails if it takes too long."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
