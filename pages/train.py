@@ -67,10 +67,11 @@ def show_actions(run: Run) -> None:
 
 
 def show_actions_after(run: Run) -> None:
-    if any(e.table for e in store.evaluations(run.id)) and st.button(
-        "Look at the errors", key="look", type="primary", icon=":material/image_search:"
-    ):
-        st.switch_page(server.ERRORS_PAGE, query_params={"run": run.id})
+    if any(e.table for e in store.evaluations(run.id)):
+        if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
+            st.switch_page(server.RESULTS_PAGE, query_params={"run": run.id})
+        if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
+            st.switch_page(server.ERRORS_PAGE, query_params={"run": run.id})
     if run.status != Status.FINISHED:
         st.button("Resume", key="resume", icon=":material/play_arrow:", on_click=attempt,
                   args=(server.jobs().resume, run.id), help="Goes on from its checkpoint, if it has one.")  # fmt: skip

@@ -166,10 +166,17 @@ def test_stop_asks_the_run_to_stop_and_then_offers_to_end_it(store, run_maker):
 def test_a_finished_run_offers_its_errors_and_another_training(finished, store):
     app = open_page()
     keys = {button.key for button in app.button}
-    assert {"look", "again", "use", "delete"} <= keys
+    assert {"results", "look", "again", "use", "delete"} <= keys
     assert not {"stop", "resume"} & keys
     checked(app.button(key="look").click().run())
     assert app.query_params["run"] == finished.id
+
+
+def test_a_finished_run_offers_its_results(finished, store):
+    app = open_page()
+    checked(app.button(key="results").click().run())
+    assert app.query_params["run"] == finished.id
+    assert app.query_params["view"] == "figures"
 
 
 def test_train_again_queues_the_same_settings(finished, store):
