@@ -103,7 +103,7 @@ def context(browser):
 
 @pytest.fixture
 def page(context, address):
-    """A page on which no script and no request may fail, nor one go elsewhere; `page.problems` are those so far."""
+    """A page on which no script and no request may fail, and none may go elsewhere."""
     opened, problems = context.new_page(), []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or problems.append(asked.url))
