@@ -39,7 +39,7 @@ function makeView(root) {
   view.buttons = element("div", "dlc-buttons", "", head)
   view.tableButton = button(view, "Table", () => showTable(view, view.table.hidden))
   view.csvButton = button(view, "CSV", () => saveCsv(view.chart))
-  view.pngButton = button(view, "PNG", () => loadPlotly().then(() => savePng(view.chart, view.theme, view.area)))
+  view.pngButton = button(view, "PNG", () => savePicture(view))
   view.note = element("p", "dlc-note", "", root)
   view.area = element("div", "dlc-area", "", root)
   view.box = element("div", "dlc-plot", "", view.area)
@@ -79,7 +79,7 @@ function fill(view) {
   view.table.setAttribute("role", "region")
   view.table.setAttribute("aria-label", `${title}, as a table`)
   view.root.classList.toggle("dlc-greyed", few)
-  view.few.textContent = few ? caption : ""
+  sayFew(view)
   const opens = view.open && view.chart.traces.some(({ customdata }) => [customdata].flat(3).some(isObject))
   view.foot.textContent = [few ? "" : caption, opens ? view.chart.click : ""].filter(Boolean).join(" · ")
   for (const [made, name] of [[view.tableButton, `Show ${title} as a table`], [view.csvButton,
@@ -102,15 +102,30 @@ function readTheme(root) {
     colors: get("--st-chart-categorical-colors").split(",").map((color) => color.trim()) }
 }
 
-async function draw(view) {
-  const wanted = view.signature + JSON.stringify(view.theme)
-  if (!view.inSight || view.drawn === wanted || !view.box.clientWidth) return
+/** Whether Plotly could be loaded; if not, the chart says so until it can. */
+async function plotlyIsThere(view) {
   try {
     await loadPlotly()
   } catch {
     view.few.textContent = "The chart could not be drawn: reload the page. Its figures are in the table."
-    return
+    return false
   }
+  sayFew(view)
+  return true
+}
+
+function sayFew({ few, chart }) {
+  few.textContent = chart.few ? chart.caption : ""
+}
+
+async function savePicture(view) {
+  if (await plotlyIsThere(view)) await savePng(view.chart, view.theme, view.area)
+}
+
+async function draw(view) {
+  const wanted = view.signature + JSON.stringify(view.theme)
+  if (!view.inSight || view.drawn === wanted || !view.box.clientWidth) return
+  if (!(await plotlyIsThere(view))) return
   if (view.gone || view.drawn === wanted || wanted !== view.signature + JSON.stringify(view.theme)) return
   const { data, layout } = resolve(view.chart, view.theme)
   const first = !view.drawn

@@ -1,5 +1,11 @@
 // Draws a core.charts.Chart with Plotly for a theme, and saves it as CSV and PNG. Plain declarations, appended to other
-// scripts. `chart` is what draw.py's `to_json` writes; `theme` has text, gray, line, back, good, bad, font and colors.
+// scripts. `chart` is what draw.py's `to_json` writes, parsed. Into an element, with Plotly loaded before:
+//
+//   const { data, layout } = resolve(chart, theme)
+//   Plotly.react(box, data, layout, CONFIG)   // again after a change of chart or theme: the user's zoom stays
+//
+// `box` has a width and, as its height, `chart.height` pixels. `theme` is { text, gray, line, back, good, bad: colours,
+// as #rrggbb, so that heat maps keep their text readable; font: a CSS font family; colors: the six of "@1" to "@6" }.
 //
 // Names come from files, and Plotly takes some of HTML for markup: nothing in a chart is markup but the tags of KEPT in
 // the templates, and line breaks ("\n" or <br>) everywhere. Names belong into text, x, y or customdata, which templates

@@ -16,10 +16,13 @@ SCRIPT = (Path(__file__).parent / "draw.js").read_text(encoding="utf-8")
 
 
 def to_json(chart: Chart) -> str:
-    """What draw.js takes; arrays may be numpy's, and what is not finite becomes null."""
+    """What draw.js takes; arrays may be numpy's, and what is not finite becomes null.
+
+    Only ASCII: half a surrogate pair, which a name in a JSON file may have, could not be sent as UTF-8.
+    """
     values = {name: getattr(chart, name) for name in ("key", "title", "note", "click", "traces", "layout", "height")}
     values |= {"columns": chart.columns, "rows": chart.rows, "caption": caption(chart), "few": chart.n < FEW}
-    return json.dumps(_plain(values), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_plain(values), separators=(",", ":"))
 
 
 def caption(chart: Chart) -> str:

@@ -17,7 +17,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from core.charts import FEW, Chart, faint
-from core.charts.draw import caption
 from tests.chromium import needs_chromium
 from ui import chart as component
 from ui import routes
@@ -285,14 +284,6 @@ def test_what_rests_on_few_is_greyed_and_says_so(page):
     assert page.locator(".dlc-plot").evaluate("box => getComputedStyle(box).opacity") == "1"
 
 
-@pytest.mark.parametrize(("n", "unit", "words"), [
-    (0, "objects", "no objects: nothing to say"), (1, "boxes", "only 1 box: too few to say much"),
-    (1, "images", "only 1 image: too few to say much"), (1234, "objects", "1,234 objects"),
-])  # fmt: skip
-def test_on_how_much_it_rests_is_said_in_words(n, unit, words):
-    assert caption(bars(n=n, unit=unit)) == words
-
-
 def test_a_chart_of_nothing_is_drawn_without_a_word_of_error(page):
     show(page, Chart("none", "Nothing", "", 0, "objects", [], {}, ("class",), []))
     assert page.locator(".dlc-few").inner_text() == "no objects: nothing to say"
@@ -359,6 +350,23 @@ def test_a_failed_load_is_told_and_the_table_still_works(fresh):
     fresh.get_by_text("The chart could not be drawn: reload the page.").wait_for()
     fresh.get_by_role("button", name="as a table").click()
     assert fresh.locator(".dlc-table tbody tr").count() == 3
+
+
+def test_a_load_that_fails_at_first_leaves_no_word_once_the_chart_is_there(fresh):
+    fresh.route("**/api/plotly.js", lambda route: route.abort())
+    show(fresh, bars(), drawn=False)
+    fresh.get_by_text("The chart could not be drawn").wait_for()
+    fresh.get_by_role("button", name="as PNG").click()  # nothing can be saved yet; that is no error in the page
+    fresh.unroute("**/api/plotly.js")
+    show(fresh, bars())
+    assert not fresh.locator(".dlc-few").is_visible()
+
+
+def test_a_name_with_half_a_surrogate_pair_is_drawn_and_opened(page):
+    show(page, bars(names=["person", "cut\ud83d"]))
+    page.mouse.click(*centre_of(page, ".bars .point:nth-child(2) path"))
+    page.wait_for_function("told.length > 0")
+    assert page.evaluate("told[0][2].class[0].charCodeAt(3)") == 0xD83D
 
 
 def test_a_chart_in_a_hidden_tab_is_drawn_when_it_is_shown(page):
