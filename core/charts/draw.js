@@ -23,7 +23,7 @@ const AXIS = /^[xy]axis\d*$/
 /** Plotly's traces and layout, with the theme's colours and nothing of a name taken for markup or a number. */
 function resolve({ traces, layout, key }, theme) {
   const colors = tokens(theme)
-  const data = filled(traces.map(shortNamed), "", colors).map((trace) => withBar(trace, theme))
+  const data = filled(traces.map(shortNamed), "", colors).map((trace) => withErrors(withBar(trace, theme), theme))
   const own = filled(layout, "", colors), merged = merge(themedLayout(own, data, key, theme), own)
   for (const [name, axis] of Object.entries(merged)) if (AXIS.test(name)) nameCategories(axis, name, traces, own)
   return { data, layout: merged }
@@ -111,6 +111,12 @@ function withBar(trace, { font, text }) {
   const gap = trace.z.length > 30 ? 0 : 1
   const own = { xgap: gap, ygap: gap, hoverongaps: false, textfont: { color: text } }
   return { ...merge(own, trace), colorbar: merge(bar, trace.colorbar ?? {}) }
+}
+
+/** Error bars in the text's colour unless they have one: Plotly's own is dark on any ground. */
+function withErrors(trace, { text }) {
+  const bars = ["error_x", "error_y"].filter((name) => isObject(trace[name]))
+  return { ...trace, ...Object.fromEntries(bars.map((name) => [name, { color: text, ...trace[name] }])) }
 }
 
 const short = (text) => (text.length > LONGEST ? text.slice(0, LONGEST - 1) + "…" : text)

@@ -244,6 +244,18 @@ def contrast(one, other):
     return (light + 0.05) / (dark + 0.05)
 
 
+def test_error_bars_have_the_themes_colours(page):
+    page.evaluate("document.documentElement.className = 'dark'")
+    x, error = NAMES[:2], {"type": "data", "array": [1, 1]}
+    traces = [
+        {"type": "scatter", "x": x, "y": [1, 2], "marker": {"color": ["@1", "@2"]}, "error_y": error | own}
+        for own in ({}, {"color": "@2"})
+    ]
+    show(page, Chart("shift", "Shift", "", 4210, "objects", traces, {}, ("class",), [("person",)]))
+    strokes = page.locator(".yerror").evaluate_all("bars => bars.map((bar) => getComputedStyle(bar).stroke)")
+    assert strokes == ["rgb(228, 233, 240)"] * 2 + ["rgb(242, 166, 90)"] * 2
+
+
 def test_a_name_that_looks_like_a_colour_stays_a_name(page):
     show(page, bars(names=["@1", "@good"]))
     assert page.locator(".xtick text").all_text_contents() == ["@1", "@good"]
@@ -357,6 +369,7 @@ def test_a_load_that_fails_at_first_leaves_no_word_once_the_chart_is_there(fresh
     show(fresh, bars(), drawn=False)
     fresh.get_by_text("The chart could not be drawn").wait_for()
     fresh.get_by_role("button", name="as PNG").click()  # nothing can be saved yet; that is no error in the page
+    fresh.wait_for_function("window.detrLabPlotly === undefined")  # that load has failed too
     fresh.unroute("**/api/plotly.js")
     show(fresh, bars())
     assert not fresh.locator(".dlc-few").is_visible()
