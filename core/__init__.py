@@ -4,9 +4,10 @@
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
 Each file imports only those above it in this order: boxes, labels, street, demo, coco, augment, evaluate, matching,
-table, selection, errors, findings, charts, sections, draw, config, pretrained, progress, doctor, data, padding,
-layers, model, losses, detect, ranks, device, step, checkpoint, preflight, profiler, train, database, records, runs,
-marks, process, imports, queue, recorder, drive, jobs, summary, report, dossier, reports, commands, __main__.
+table, selection, errors, findings, charts, sections, draw, samples, config, pretrained, progress, doctor, data,
+padding, layers, model, losses, detect, ranks, device, step, checkpoint, preflight, profiler, train, database,
+records, runs, marks, process, imports, queue, recorder, drive, jobs, summary, report, dossier, reports, commands,
+__main__.
 Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.

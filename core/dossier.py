@@ -63,14 +63,19 @@ def write_report(
     """report.html in the run's folder; raises RunError if it cannot be written."""
     first = store.evaluations(run.id)[0]
     baseline = read_table(first.table) if first.epoch == 0 and first.table and evaluation.epoch > 0 else None
-    intervals, view = bootstrap(table, baseline), View(table, score)
+    facts, view = _facts(run, evaluation, table, score), View(table, score)
+    try:
+        intervals = bootstrap(table, baseline)
+    except RunError as error:  # the data set changed between the two evaluations
+        facts.append(("Not compared", str(error)))
+        baseline, intervals = None, bootstrap(table)
     curves = training_charts(store.curves_after(run.id, tags=[*TRAINING_TAGS, "val/AP"])[0])
     sections = [
         ("Change" if baseline is not None else "Intervals", [differences(intervals)]),
         ("Training", curves),
         *charts_of(view),
     ]
-    facts = [*_facts(run, evaluation, table, score), *(("Finding", sentence) for sentence in verdicts(view))]
+    facts += [("Finding", sentence) for sentence in verdicts(view)]
     text = report_html(
         run.name, facts, _figures(table, baseline, intervals), [part for part in sections if part[1]], pictures,
         run.config["imported"] if run.is_imported else run.config,

@@ -1,4 +1,4 @@
-"""Pictures of what a model found: green is what was expected, red what was predicted; of a batch; and thumbnails.
+"""Pictures of what a model found: green is what was expected, red what was predicted; cut-outs; and thumbnails.
 
 In: a picture and its rows of the detection table (`selection.image_rows`), whose boxes are `xyxy` in the picture's own
 pixels, or a training's batch. Out: a new picture. Apart because it is the only drawing on pixels besides the demo's
@@ -10,12 +10,9 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from core import DataError
-from core.augment import MEAN, STD
-from core.boxes import cxcywh_normalized_to_xyxy
 from core.table import ErrorType
 
 GREEN, RED, WHITE, DARK = (0, 200, 83), (255, 45, 60), (255, 255, 255), (24, 26, 31)
@@ -31,12 +28,6 @@ SMALLEST_BOX = 4  # pixels to which the box of a tiny object grows
 DASH, DOT = (10, 7), (3, 5)  # pixels drawn and left out: of missed objects, of crowds
 MOST_LETTERS = 40
 CONTEXT = 48  # pixels that a cut-out shows at least
-# Of a batch's picture
-MOST_SHOWN = 8  # images
-PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding
-TILE = 640  # pixels: the longest side to which an image is enlarged
-GAP = 10  # pixels between images
-NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose longer side has so many are named
 
 
 def draw_analysis(image: Image.Image, rows: list[dict], title: str = "") -> Image.Image:
@@ -53,10 +44,10 @@ def draw_analysis(image: Image.Image, rows: list[dict], title: str = "") -> Imag
     # Rows come most important first, so they are drawn from the back; predictions' labels choose their places first.
     boxes = [(row, [row[corner] * scale for corner in ("x1", "y1", "x2", "y2")]) for row in rows]
     for row, box in reversed(boxes):
-        _draw_box(draw, _inside(box, size), row)
+        draw_box(draw, inside(box, size), row)
     taken: list[tuple] = []
     for row, box in sorted(boxes, key=lambda pair: not _is_truth(pair[0])):
-        _draw_label(draw, font, _inside(box, size), row, size, taken)
+        draw_label(draw, font, inside(box, size), row, size, taken)
     return _with_legend(picture, rows, title, font)
 
 
@@ -80,7 +71,7 @@ def draw_crop(
     for row in rows:
         box = [(row[c] - offset) * scale for c, offset in zip(("x1", "y1", "x2", "y2"), (left, top) * 2, strict=True)]
         if box[2] > 0 and box[3] > 0 and box[0] < side and box[1] < side:
-            _draw_box(draw, tuple(box), row)
+            draw_box(draw, tuple(box), row)
     return crop
 
 
@@ -102,94 +93,11 @@ def thumbnail(path, longest: int) -> bytes:
     return out.getvalue()
 
 
-def draw_batch(batch: dict, names) -> Image.Image:
-    """The first MOST_SHOWN images of a batch as the model gets them, with the boxes that it is to learn.
-
-    batch: of `data.Collator`; its tensors may also be arrays. names: of the classes, by model index.
-    The colours are as they were before they were normalised; what is padding is hatched.
-    """
-    pixels, masks = np.asarray(batch["pixel_values"])[:MOST_SHOWN], np.asarray(batch["pixel_mask"])[:MOST_SHOWN]
-    count, (height, width) = len(pixels), masks.shape[1:]
-    line = FONT_SIZE + 10
-    across, scale = _grid(count, width, height, line)
-    wide, high = round(width * scale), round(height * scale)
-    down = -(-count // across)
-    size = (across * (wide + GAP) + GAP, down * (high + line) + line + 6)
-    sheet, font = Image.new("RGB", (max(size[0], NARROWEST), size[1]), WHITE), ImageFont.load_default(FONT_SIZE)
-    draw = ImageDraw.Draw(sheet)
-    for i in range(count):
-        x, y = GAP + i % across * (wide + GAP), i // across * (high + line)
-        labels = {key: np.asarray(value) for key, value in batch["labels"][i].items()}
-        shown = f"image {batch['image_id'][i]} · {_objects(len(labels['boxes']))}"
-        draw.text((x, y + 5), _fitting(shown, wide, font), fill=DARK, font=font)
-        sheet.paste(_draw_sample(pixels[i], masks[i], labels, names, scale, font), (x, y + line))
-    others = len(batch["image_id"]) - count
-    words = "As the model sees it" + "; hatched: padding" * bool(batch["padded"]) + f"; {others} more" * bool(others)
-    draw.text((GAP, size[1] - line + 2), words, fill=DARK, font=font)
-    return sheet
-
-
-def _grid(count: int, width: int, height: int, line: int) -> tuple[int, float]:
-    """How many images of a batch go beside each other, and by what they are enlarged, to be as large as possible."""
-
-    def scale(across: int) -> float:
-        down = -(-count // across)
-        room = (LARGEST - GAP * (across + 1)) / (across * width), (LARGEST - line * (down + 2)) / (down * height)
-        return min(*room, TILE / max(width, height))
-
-    across = max(range(1, count + 1), key=lambda n: (scale(n), n))
-    return across, scale(across)
-
-
-def _objects(count: int) -> str:
-    return "no objects" if not count else f"{count} object{'s' * (count > 1)}"
-
-
-def _fitting(text: str, width: float, font) -> str:
-    """As much of the beginning of a text as goes into `width` pixels."""
-    while text and font.getlength(text) > width:
-        text = text[:-2].rstrip(" ·…") + "…" if len(text) > 2 else ""
-    return text
-
-
-def _draw_sample(pixels: np.ndarray, mask: np.ndarray, labels: dict, names, scale: float, font) -> Image.Image:
-    """One image of a batch, (3, H, W), with its boxes; `mask` (H, W) is 1 on the image and 0 on the padding."""
-    inner = int(mask[0].sum()), int(mask[:, 0].sum())  # width and height of what is no padding
-    colours = pixels[:, : inner[1], : inner[0]].transpose(1, 2, 0) * np.float32(STD) + np.float32(MEAN)
-    image = Image.fromarray((np.nan_to_num(colours).clip(0, 1) * 255).round().astype(np.uint8))
-    size = tuple(max(1, round(side * scale)) for side in inner)
-    tile = _hatched(tuple(round(side * scale) for side in mask.shape[::-1]))
-    tile.paste(image.resize(size, Image.Resampling.LANCZOS), (0, 0))
-    draw = ImageDraw.Draw(tile)
-    boxes = cxcywh_normalized_to_xyxy(labels["boxes"], size).tolist()
-    row = {"kind": "ground_truth", "iscrowd": False, "crowd_only": False, "error": None}
-    rows = [
-        (row | {"class_name": names[label] if 0 <= label < len(names) else f"class {label}"}, _inside(box, size))
-        for label, box in zip(labels["class_labels"].tolist(), boxes, strict=True)
-    ]
-    rows.sort(key=lambda pair: (pair[1][0] - pair[1][2]) * (pair[1][3] - pair[1][1]))  # the largest at the back
-    for one, box in rows:
-        _draw_box(draw, box, one)
-    taken: list[tuple] = []
-    for one, box in rows:
-        if len(rows) <= CROWDED or max(box[2] - box[0], box[3] - box[1]) >= NAMED:
-            _draw_label(draw, font, box, one, tile.size, taken)
-    return tile
-
-
-def _hatched(size: tuple[int, int]) -> Image.Image:
-    tile = Image.new("RGB", size, PALE)
-    draw = ImageDraw.Draw(tile)
-    for x in range(-size[1], size[0], 12):
-        draw.line((x, size[1], x + size[1], 0), fill=HATCH, width=2)
-    return tile
-
-
 def _is_truth(row: dict) -> bool:
     return row["kind"] == "ground_truth"
 
 
-def _inside(box: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+def inside(box: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
     """The box cut off at the picture's border, and large enough to be drawn."""
     x1, y1 = (min(max(low, 0), limit - 1 - SMALLEST_BOX) for low, limit in zip(box[:2], size, strict=True))
     x2, y2 = (min(max(high, 0), limit - 1) for high, limit in zip(box[2:], size, strict=True))
@@ -205,7 +113,7 @@ def _style(row: dict) -> tuple[tuple[int, int, int], tuple[int, int] | None]:
     return GREEN, DASH if row["error"] == ErrorType.MISSED else None
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, box: tuple, row: dict) -> None:
+def draw_box(draw: ImageDraw.ImageDraw, box: tuple, row: dict) -> None:
     colour, dashes = _style(row)
     x1, y1, x2, y2 = box
     if dashes is None:
@@ -247,7 +155,7 @@ def _short(text: str) -> str:
     return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
-def _draw_label(draw, font, box: tuple, row: dict, size: tuple[int, int], taken: list[tuple]) -> None:
+def draw_label(draw, font, box: tuple, row: dict, size: tuple[int, int], taken: list[tuple]) -> None:
     """Write a row's label where it covers the fewest other labels, and note its place in `taken`."""
     text = _text(row)
     width, height = draw.textlength(text, font=font) + 8, FONT_SIZE + 6
@@ -299,6 +207,6 @@ def _with_legend(picture: Image.Image, rows: list[dict], title: str, font) -> Im
     for row, text, x, y in placed:
         y += picture.height
         if row:
-            _draw_box(draw, (x + 1, y + 2, x + SAMPLE - 3, y + FONT_SIZE), row)
+            draw_box(draw, (x + 1, y + 2, x + SAMPLE - 3, y + FONT_SIZE), row)
         draw.text((x + (SAMPLE + 6 if row else 0), y), text, fill=DARK, font=font)
     return sheet

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.charts import FEW, Chart
+from core.charts import Chart
 from core.charts.draw import PLOTLY, SCRIPT, caption, to_json
+from core.findings import FEW
 from core.summary import percent
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ Each section answers one question from the one detection table; the page asks fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -154,6 +154,6 @@ def verdicts(view: View) -> list[str]:
     return [sentence for section in SECTIONS.values() if (sentence := section.verdict(view))]
 
 
-def charts_of(view: View, names: Sequence[str] = tuple(SECTIONS)) -> list[tuple[str, list[Chart]]]:
-    """The sections named, each with its charts."""
-    return [(SECTIONS[name].title, SECTIONS[name].charts(view)) for name in names]
+def charts_of(view: View) -> list[tuple[str, list[Chart]]]:
+    """Every section's title and charts."""
+    return [(section.title, section.charts(view)) for section in SECTIONS.values()]

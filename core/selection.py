@@ -18,6 +18,7 @@ from core import DataError
 from core.coco import SIZES
 from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
 
+LOWEST_SCORE = 0.05  # from which boxes are shown at all, and so the lowest that a link to them names
 BACKGROUND = ""  # in a `pair`: no object, or no prediction
 _ID = re.compile(r"-?[0-9]{1,18}")  # an image id in an address: one that int64 holds
 
@@ -86,7 +87,7 @@ def error_codes(table: pa.Table, score_threshold: float = 0.0) -> np.ndarray:
     threshold = np.float32(score_threshold)  # scores are float32: 0.7 as a double would lie above a score of 0.7
     codes = np.where(floats(table, "score") >= threshold, indices(table, "error", ERROR_TYPES), -1)
     reached = np.fmax(floats(table, "match_score"), floats(table, "pointed_score"))
-    missed = _is_object(table) & ~(reached >= threshold)
+    missed = is_object(table) & ~(reached >= threshold)
     return np.where(missed, ERROR_TYPES.index(ErrorType.MISSED), codes).astype(np.int8)
 
 
@@ -136,12 +137,12 @@ def _in_cell(table: pa.Table, pair: tuple[str, str], score: float) -> np.ndarray
     annotated, predicted = pair
     if predicted == BACKGROUND:
         found = floats(table, "any_score") >= np.float32(score)
-        return _is_object(table) & is_one_of(table, "class_name", {annotated}) & ~found
+        return is_object(table) & is_one_of(table, "class_name", {annotated}) & ~found
     rows = is_one_of(table, "kind", {"detection"}) & is_one_of(table, "class_name", {predicted})
     taken = has(table, "any_gt")
     if annotated == BACKGROUND:
         return rows & ~taken
-    ids = integers(table, "gt_id")[_is_object(table) & is_one_of(table, "class_name", {annotated})]
+    ids = integers(table, "gt_id")[is_object(table) & is_one_of(table, "class_name", {annotated})]
     return rows & taken & np.isin(integers(table, "any_gt"), ids)
 
 
@@ -154,10 +155,10 @@ def cell_boxes(table: pa.Table, pair: tuple[str, str], score_threshold: float = 
     rows = _in_cell(table, pair, score_threshold)
     there = rows & (floats(table, "score") >= np.float32(score_threshold)) & has(table, "any_gt")
     found = np.isin(integers(table, "gt_id"), integers(table, "any_gt")[there])
-    return rows | (_is_object(table) & found)
+    return rows | (is_object(table) & found)
 
 
-def _is_object(table: pa.Table) -> np.ndarray:
+def is_object(table: pa.Table) -> np.ndarray:
     """Which rows are ground truths and no crowds, (N,) bool."""
     return is_one_of(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
 

@@ -29,7 +29,6 @@ from core.config import TrainConfig
 from core.data import DetectionDataset, loader, step_loader
 from core.detect import detect
 from core.device import choose_device, gpu_metrics
-from core.draw import draw_batch
 from core.evaluate import CocoFigures, evaluate
 from core.losses import LossSums
 from core.model import feature_stride, load_model
@@ -37,6 +36,7 @@ from core.preflight import check_disk, check_first_batch, check_mapping, check_q
 from core.profiler import StepProfiler
 from core.progress import Progress, Remark
 from core.ranks import Ranks, Stopped
+from core.samples import draw_batch
 from core.step import Stepper, exact, seeded
 from core.table import ModelInput
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import LabError
+from core import LabError, RunError
 from core.charts import Chart
 from core.charts.differences import differences
 from core.findings.bootstrap import Intervals, bootstrap
@@ -22,7 +22,8 @@ SCORE, CLASS, TAB, OPENED, LEFT = "score", "results class", "results view", "ope
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
-LABELS = "Labels"  # the one section that is no charts
+LABELS = "labels"  # the one tab that is no section of charts
+TABS = {name: section.title for name, section in SECTIONS.items()} | {LABELS: "Labels"}
 HARD, EASY = "Hardest images", "Easiest images"
 LISTED = 48  # of them
 
@@ -109,10 +110,16 @@ def show_figures() -> None:
     place.skeleton(height=470)
     show_charts(charts_of(mark, "figures", view.score, view.classes, view))
     show_classes(view.figures, view.score)
-    intervals = intervals_of(mark, view.classes, table, baseline)
+    before = baseline
+    try:
+        intervals = intervals_of(mark, view.classes, table, before)
+    except RunError as error:  # the data set changed between the two evaluations
+        st.warning(str(error))
+        before = None
+        intervals = intervals_of((*mark, "alone"), view.classes, table, before)
     left, right = place.container().columns(2, gap="medium")
     with left:
-        show_twelve(intervals, coco_figures(baseline, view.classes) if baseline is not None else None)
+        show_twelve(intervals, coco_figures(before, view.classes) if before is not None else None)
     with right:
         chart(differences(intervals), "chart differences")
 
@@ -165,10 +172,9 @@ def show_section(name: str) -> None:
 
 
 def show_tabs() -> None:
-    titles = [section.title for section in SECTIONS.values()] + [LABELS]
-    for name, tab in zip([*SECTIONS, LABELS], st.tabs(titles, key=TAB, on_change="rerun"), strict=True):
+    for name, tab in zip(TABS, st.tabs(list(TABS.values()), key=TAB, on_change="rerun"), strict=True):
         if tab.open:
-            write_address(address_of(tab_name(name)))
+            write_address(address_of(name))
             with tab:
                 if name == LABELS:
                     doubts.show_doubts(run, table, mark, view.score, view.classes, go_to_errors)
@@ -181,12 +187,7 @@ def follow(address: dict[str, list[str]], classes: tuple[str, ...]) -> None:
     linked = Selection.from_query(address, classes)
     adopt(linked.score)
     st.session_state[CLASS] = linked.classes[0] if linked.classes else ALL
-    titles = {tab_name(name): section.title for name, section in SECTIONS.items()} | {tab_name(LABELS): LABELS}
-    st.session_state[TAB] = titles.get(address.get("view", [""])[0], next(iter(titles.values())))
-
-
-def tab_name(name: str) -> str:
-    return name.lower()
+    st.session_state[TAB] = TABS.get(address.get("view", [""])[0], next(iter(TABS.values())))
 
 
 def address_of(tab: str) -> dict:

@@ -1,9 +1,10 @@
-"""The app as a user starts it, for the tests that look at it in a real browser."""
+"""What a real browser is pointed at: the app as a user starts it, or one of its components by itself."""
 
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -12,8 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from core.runs import PROJECT
+from ui.routes import ROUTES
 
 
 @contextmanager
@@ -49,3 +55,22 @@ def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise AssertionError(log.read_text())
+
+
+@contextmanager
+def served_component(html: str, script: str) -> Iterator[str]:
+    """The address of a page `html`, which imports a component's `script` as /component.js, beside the app's routes."""
+    own = [
+        Route("/", lambda request: HTMLResponse(html)),
+        Route("/component.js", lambda request: Response(script, media_type="text/javascript")),
+    ]
+    config = uvicorn.Config(Starlette(routes=[*ROUTES, *own]), port=0, lifespan="off", ws="none", log_level="warning")
+    http = uvicorn.Server(config)
+    thread = threading.Thread(target=http.run, daemon=True)
+    thread.start()
+    while not http.started:
+        assert thread.is_alive()
+        threading.Event().wait(0.01)
+    yield f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}"
+    http.should_exit = True
+    thread.join()

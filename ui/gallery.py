@@ -19,12 +19,12 @@ import streamlit as st
 
 from core.coco import SIZES, CocoSplit
 from core.records import Run
-from core.selection import Selection, cell_boxes, select_images, visible
+from core.selection import LOWEST_SCORE, Selection, cell_boxes, select_images, visible
 from core.table import ErrorType, about
 
 HERE = Path(__file__).parent
 PER_PAGE = 24
-LOWEST_SCORE, HIGHEST_SCORE = 0.05, 0.95  # of the sliders
+HIGHEST_SCORE = 0.95  # of the sliders; their lowest is the lowest that is shown
 TYPES = list(ErrorType)
 COLUMNS = [
     "kind", "image_id", "class_name", "x1", "y1", "x2", "y2", "size", "gt_id", "score", "error", "crowd_only", "iou",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FEW = 20  # objects; what rests on fewer is greyed out
+from core.findings import FEW
 
 
 @dataclass(frozen=True)

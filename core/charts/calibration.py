@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
+from core.findings import FEW
 from core.findings.calibration import Bin, Calibration, Reliability
-from core.selection import Selection
+from core.selection import LOWEST_SCORE, Selection
 
-FROM_SCORE = 0.05  # the lowest that the gallery has
 CONFIDENT = 0.5
 NOTHING = "There is no prediction that counts."
 
@@ -26,7 +26,7 @@ def reliability(calibration: Calibration) -> Chart:
         "width": width,
         "hovertext": [_said(b) for b in part.bins],
         "hoverinfo": "text",
-        "customdata": [_query(max(b.lower, FROM_SCORE), classes) if b.n else None for b in part.bins],
+        "customdata": [_query(max(b.lower, LOWEST_SCORE), classes) if b.n else None for b in part.bins],
     }
     shares = common | {
         "name": "right",
@@ -84,7 +84,7 @@ def ece_by_class(calibration: Calibration) -> Chart:
         "cliponaxis": False,
         "hovertext": [_said_of_class(part) for part in parts],
         "hoverinfo": "text",
-        "customdata": [_query(FROM_SCORE, (part.name,)) for part in parts],
+        "customdata": [_query(LOWEST_SCORE, (part.name,)) for part in parts],
         "marker": {"color": [faint(part.n) for part in parts]},
     }
     says = (
@@ -108,7 +108,7 @@ def ece_by_class(calibration: Calibration) -> Chart:
         ("class", "ECE", "MCE", "predictions"),
         [(part.name, part.ece, part.mce, part.n) for part in parts],
         height=90 + 24 * max(len(parts), 3),
-        click=f"Click to see the predictions from score {FROM_SCORE:g}",
+        click=f"Click to see the predictions from score {LOWEST_SCORE:g}",
     )
 
 

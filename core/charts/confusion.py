@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.charts import FEW, Chart
+from core.charts import Chart
+from core.findings import FEW
 from core.findings.confusion import Confusion
 from core.selection import BACKGROUND, Selection
 

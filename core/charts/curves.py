@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
+from core.findings import FEW
 from core.findings.curves import PrecisionRecall, ThresholdCurve
-from core.selection import Selection
+from core.selection import LOWEST_SCORE, Selection
 
 COLORS = 5  # of the series; further classes get them again, dashed
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_NAMED = COLORS * len(DASHES)  # classes; of more only the mean is told apart
-LOWEST = 0.05  # the lowest score that a link opens, as the sliders
 HOVER = "%{fullData.name}<br>recall %{x:.0%}, precision %{y:.1%}<br>%{text}<extra></extra>"
 
 
@@ -66,7 +66,7 @@ def _line(curve: PrecisionRecall, look: int, is_named: bool) -> dict:
     if not is_named:
         color, dash = "@1", "solid"
     # Down to a whole hundredth, as the sliders have them
-    scores = [None if score is None else max(math.floor(100 * score) / 100, LOWEST) for score in curve.score]
+    scores = [None if score is None else max(math.floor(100 * score) / 100, LOWEST_SCORE) for score in curve.score]
     return {
         "type": "scatter", "mode": "lines", "name": f"{curve.name} {100 * curve.AP:.1f}",
         "x": curve.recall.tolist(), "y": curve.precision.tolist(),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
 from core.coco import SIZES
+from core.findings import FEW
 from core.findings.curves import ClassFigures, SizeFigures
 from core.selection import Selection
 

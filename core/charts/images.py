@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
+from core.findings import FEW
 from core.findings.images import Duplicates, ImageFigures, Images
 from core.selection import Selection
 from core.table import ErrorType

@@ -5,15 +5,15 @@ Everything is in points of AP50: from 45.3 to 47.4 is 2.1 points. A click opens 
 
 from __future__ import annotations
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
 from core.coco import SIZES
+from core.findings import FEW
 from core.findings.impact import Cost, Impact
-from core.selection import Selection
+from core.selection import LOWEST_SCORE, Selection
 from core.table import ERROR_TYPES, ErrorType
 
-FROM_SCORE = 0.05  # of the boxes that a click opens: the lowest that the gallery has
 COUNTED = "Predictions of every score count."
-CLICK = f"Click to see these boxes, from score {FROM_SCORE:g}"
+CLICK = f"Click to see these boxes, from score {LOWEST_SCORE:g}"
 UNDEFINED = "None of these classes has an object, so AP50 is not defined."
 _NOTHING = Cost(0.0, 0)
 
@@ -157,7 +157,7 @@ def _bar_layout(costs: list[Cost]) -> dict:
 
 
 def _query(kind: ErrorType, classes: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> dict:
-    return Selection(FROM_SCORE, tuple(classes), kind.value, tuple(sizes)).to_query()
+    return Selection(LOWEST_SCORE, tuple(classes), kind.value, tuple(sizes)).to_query()
 
 
 def _chosen(impact: Impact) -> tuple[str, ...]:

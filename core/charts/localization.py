@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
+from core.findings import FEW
 from core.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
 from core.selection import Selection
 from core.table import ErrorType
@@ -90,9 +91,10 @@ def shift_chart(localization: Localization) -> Chart:
         f"Mean shift of the box's centre, in percent of the object's width or height. {OF_MARKS}",
         {"dx": "right (left below 0)", "dy": "down (up below 0)"},
         at,
-        ("group", "by", "boxes", "dx", "dx_error", "dy", "dy_error", "dx_px", "dx_px_error", "dy_px", "dy_px_error"),
+        ("group", "by", "boxes", "dx", "dx_error", "dy", "dy_error", "dx_px", "dx_px_error", "dy_px", "dy_px_error",
+         "mean_iou"),
         lambda p: (p.dx.mean, p.dx.error, p.dy.mean, p.dy.error,
-                   p.dx_px.mean, p.dx_px.error, p.dy_px.mean, p.dy_px.error),
+                   p.dx_px.mean, p.dx_px.error, p.dy_px.mean, p.dy_px.error, p.mean_iou),
     )  # fmt: skip
 
 

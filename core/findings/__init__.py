@@ -6,3 +6,5 @@ nothing is drawn here: `charts/` shows what these rooms find.
 Each file imports only those above it in this order: curves, bootstrap, impact, confusion, localization, small,
 calibration, images, suspects.
 """
+
+FEW = 20  # objects or boxes; a sentence about fewer would be read into noise, and what rests on fewer is greyed out

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.selection import BACKGROUND
-from core.table import about, flags, floats, has, indices, integers, is_one_of
+from core.selection import BACKGROUND, is_object
+from core.table import about, floats, has, indices, integers
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def confusion(table: pa.Table, score: float = 0.5) -> Confusion:
     classes = about(table).classes
     threshold, k = np.float32(score), len(classes)  # scores are float32, see `selection.error_codes`
     label = indices(table, "class_name", classes)
-    is_object = is_one_of(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
-    missed = is_object & ~(floats(table, "any_score") >= threshold)
+    objects = is_object(table)
+    missed = objects & ~(floats(table, "any_score") >= threshold)
     there = floats(table, "score") >= threshold
     found = there & has(table, "any_gt")
-    ids = integers(table, "gt_id")[is_object]
+    ids = integers(table, "gt_id")[objects]
     by_id = np.argsort(ids)
-    of_object = label[is_object][by_id[np.searchsorted(ids[by_id], integers(table, "any_gt")[found])]]
+    of_object = label[objects][by_id[np.searchsorted(ids[by_id], integers(table, "any_gt")[found])]]
     counts = np.zeros((k + 1, k + 1), dtype=np.int64)
     np.add.at(counts, (of_object, label[found]), 1)
     counts[k] = np.bincount(label[there & ~found], minlength=k + 1)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.selection import error_codes
-from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
+from core.selection import error_codes, is_object
+from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ def images(table: pa.Table, score: float = 0.5) -> Images:
     ids = np.array(about(table).image_ids, dtype=np.int64)
     place = np.searchsorted(ids, table["image_id"].to_numpy())
     codes = error_codes(table, score)
-    is_object, there = _objects(table), floats(table, "score") >= np.float32(score)  # see `selection.error_codes`
+    of_objects, there = is_object(table), floats(table, "score") >= np.float32(score)  # see `selection.error_codes`
     objects, predictions, correct, ignored = (
         np.bincount(place[rows], minlength=len(ids))
-        for rows in (is_object, there, there & has(table, "gt_id"), there & flags(table, "crowd_only"))
+        for rows in (of_objects, there, there & has(table, "gt_id"), there & flags(table, "crowd_only"))
     )
     kinds, wrong = len(ERROR_TYPES), codes >= 0
     errors = np.bincount(place[wrong] * kinds + codes[wrong], minlength=len(ids) * kinds).reshape(-1, kinds)
@@ -130,19 +130,14 @@ def images(table: pa.Table, score: float = 0.5) -> Images:
             strict=True,
         )
     ]
-    together, by_class = _duplicates(table, codes, is_object, score)
+    together, by_class = _duplicates(table, codes, of_objects, score)
     return Images(score, figures, _how_many(objects), _how_many(predictions), together, by_class)
 
 
-def _objects(table: pa.Table) -> np.ndarray:
-    """Which rows are ground truths and no crowds, (N,) bool."""
-    return is_one_of(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
-
-
-def _duplicates(table, codes: np.ndarray, is_object: np.ndarray, score: float):
+def _duplicates(table, codes: np.ndarray, of_objects: np.ndarray, score: float):
     """Together, and of each class. A duplicate fits no object of its class better than one that was found before."""
     names = about(table).classes
-    found = np.flatnonzero(is_object & (floats(table, "match_score") >= np.float32(score)))
+    found = np.flatnonzero(of_objects & (floats(table, "match_score") >= np.float32(score)))
     found = found[np.argsort(integers(table, "gt_id")[found])]
     again = integers(table, "best_same_gt")[codes == ERROR_TYPES.index(ErrorType.DUPLICATE)]
     number = np.bincount(np.searchsorted(integers(table, "gt_id")[found], again), minlength=len(found))

@@ -24,9 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core import DataError
 from core.coco import SIZES
-from core.findings.curves import average_precision
+from core.findings.curves import average_precision, bit, chosen_classes, objects_in_ranges, ranked_rows
 from core.selection import error_codes
 from core.table import ERROR_TYPES, ErrorType, about, has, indices, integers, is_one_of
 
@@ -77,9 +76,7 @@ def impact(table: pa.Table, classes: Sequence[str] | None = None) -> Impact:
     Raises DataError for a class that the table does not have.
     """
     names = about(table).classes
-    classes = names if classes is None else tuple(classes)
-    if unknown := sorted(set(classes) - set(names)):
-        raise DataError(f"There is no class {unknown[0]!r} here: choose from {', '.join(names)}.")
+    classes = chosen_classes(table, classes)
     chosen = np.array([name in classes for name in names])
     errors, rankings = _errors(table, names), _rankings(table, names)
     boxes = np.bincount(errors.code[chosen[errors.label]], minlength=len(ERROR_TYPES)).tolist()
@@ -207,15 +204,13 @@ def _targets(table: pa.Table, code: np.ndarray, label: np.ndarray, rank: np.ndar
 
 def _counts(table: pa.Table) -> np.ndarray:
     """Which rows are objects that COCO's AP50 counts, (N,) bool."""
-    return integers(table, "ranges", null=0) & 1 == 1
+    return bit(integers(table, "ranges", null=0), 0)
 
 
 def _rankings(table: pa.Table, names: Sequence[str]) -> list[_Ranking]:
     """Of every class."""
-    label, rank = indices(table, "class_name", names), integers(table, "rank")
-    hit, ignored = (integers(table, f"{column}_all", null=0) & 1 == 1 for column in ("hits", "ignored"))
-    objects = np.bincount(label[_counts(table)], minlength=len(names)).tolist()
-    detections = np.flatnonzero(is_one_of(table, "kind", {"detection"}))
-    detections = detections[np.argsort(rank[detections])]
-    parts = [detections[label[detections] == k] for k in range(len(names))]
-    return [_Ranking(rank[rows], hit[rows], ignored[rows], n) for rows, n in zip(parts, objects, strict=True)]
+    rank = integers(table, "rank")
+    hit, ignored = (bit(integers(table, f"{column}_all", null=0), 0) for column in ("hits", "ignored"))
+    objects = objects_in_ranges(table, names)[:, 0].tolist()
+    parts = zip(ranked_rows(table, names), objects, strict=True)
+    return [_Ranking(rank[rows], hit[rows], ignored[rows], n) for rows, n in parts]

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from core.coco import SIZES
+from core.findings import FEW
 from core.selection import error_codes
 from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
 
-ENOUGH = 20  # boxes or objects; a sentence about fewer would be read into noise
 CLEAR = 2  # standard errors that a mean must be away from 0; about 95 % sure
 CLEAR_OF_MANY = 3  # the same for the class that stands out, which is picked from many
 SLIGHT = 0.005  # of the object's width or height: less is not worth a word, however sure
@@ -37,7 +37,7 @@ class Estimate:
 
     def is_clear(self, errors: float = CLEAR, than: float = 0.0) -> bool:
         """Whether the mean lies more than so many standard errors away from `than`, and rests on enough."""
-        return self.n >= ENOUGH and abs(self.mean - than) > errors * self.error
+        return self.n >= FEW and abs(self.mean - than) > errors * self.error
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _placement(pairs: _Pairs) -> Placement:
 def verdict(localization: Localization) -> str:
     """Whether boxes are shifted, too large or too small, in sentences; only what is more than noise."""
     found, poor = localization.total.found, localization.total.poor
-    if found.n < ENOUGH:
+    if found.n < FEW:
         return f"From score {localization.score:g}, {_objects(found.n)} found: too few to say how boxes lie."
     how = _how(found)
     said = [

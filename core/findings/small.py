@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from core.coco import SIZES
-from core.findings.localization import ENOUGH, classes_with_rows
-from core.selection import error_codes
-from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, is_one_of
+from core.findings import FEW
+from core.findings.localization import classes_with_rows
+from core.selection import error_codes, is_object
+from core.table import ERROR_TYPES, ErrorType, about, floats, has, indices
 
 SURE = 1.959964  # standard deviations that hold 95 % of a normal distribution
 BINS = range(-9, 25)  # a bin's lower edge is the unit times 3^(k / 3), so that 32 and 96 pixels are edges
@@ -72,7 +73,7 @@ class Curve:
     bins  without a gap, from the smallest object to the largest; the outermost hold also what exceeds BINS
     n     how many objects they hold
     half  the size from which on half of the objects are found; None if that is so of all sizes or of none, or if there
-          are not ENOUGH objects
+          are not FEW objects
     all_above  whether at least half are found even of the smallest
     falls      whether fewer than half are found of some that are larger than others of which half are, beyond noise
     """
@@ -114,7 +115,7 @@ class Small:
 def small(table: pa.Table, score: float = 0.5) -> Small:
     """The recall of the predictions from `score`, and of all, by the objects' size."""
     classes, seen = classes_with_rows(table), about(table).input
-    rows = np.flatnonzero(is_one_of(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd"))
+    rows = np.flatnonzero(is_object(table))
     objects = _objects(table, rows, score)
     pixels = np.sqrt(floats(table, "area")[rows].astype(np.float64))
     image = np.searchsorted(about(table).image_ids, table["image_id"].to_numpy()[rows])
@@ -164,7 +165,7 @@ def _curve(size: np.ndarray, objects: np.ndarray, unit: float) -> Curve:
 def _half(bins: Sequence[SizeBin]) -> tuple[float | None, bool, bool]:
     """`Curve.half`, `Curve.all_above` and `Curve.falls`: recall, made to rise with the size, read off between two bins.
 
-    Bins are first taken together until each rests on ENOUGH. What then falls is levelled (isotonic regression by
+    Bins are first taken together until each rests on FEW. What then falls is levelled (isotonic regression by
     pooling neighbours), so that one unlucky bin does not decide.
     """
     groups = _grouped(bins)
@@ -182,13 +183,13 @@ def _half(bins: Sequence[SizeBin]) -> tuple[float | None, bool, bool]:
 
 
 def _grouped(bins: Sequence[SizeBin]) -> list[tuple[int, int, float]]:
-    """(n, found, sum of the logarithm of the sizes, by each bin's middle); each with n >= ENOUGH, or none at all."""
+    """(n, found, sum of the logarithm of the sizes, by each bin's middle); each with n >= FEW, or none at all."""
     groups, open_group = [], (0, 0, 0.0)
     for part in bins:
         recall, middle = part.recall, np.log(part.lower * part.upper) / 2
         n, found, log = open_group
         open_group = (n + recall.n, found + recall.found, log + recall.n * middle)
-        if open_group[0] >= ENOUGH:
+        if open_group[0] >= FEW:
             groups.append(open_group)
             open_group = (0, 0, 0.0)
     if groups and open_group[0]:  # what is left of the largest goes to the last
@@ -239,7 +240,7 @@ def difference(one: Recall, other: Recall) -> tuple[float, float, float]:
 
 def verdict(small: Small) -> str:
     """From which size objects are found, and whether small ones are found less often than large ones."""
-    if small.total.n < ENOUGH:
+    if small.total.n < FEW:
         n = small.total.n
         objects = {0: "There is no object", 1: "There is only 1 object"}.get(n, f"There are only {n} objects")
         return f"{objects}: too few to say how finding depends on size."
@@ -268,9 +269,9 @@ def _compared(small: Small) -> str:
     """Small objects beside large ones, or beside medium ones where large ones are few."""
     one = small.by_size["small"]
     name, other = next(
-        ((name, small.by_size[name]) for name in ("large", "medium") if small.by_size[name].n >= ENOUGH), ("", None)
+        ((name, small.by_size[name]) for name in ("large", "medium") if small.by_size[name].n >= FEW), ("", None)
     )
-    if one.n < ENOUGH or other is None:
+    if one.n < FEW or other is None:
         return ""
     value, low, high = difference(one, other)
     beginning = f"Of {one.n:,} small objects {_percent(one.recall)} are found, of {other.n:,} {name} ones "

@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from core.charts import FEW, Chart
+from core.charts import Chart
 from core.charts.training import training_charts
+from core.findings import FEW
 from core.report import FiguresTable, report_html, versions
 from tests.chromium import needs_chromium
 

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.coco import read_split
+from core.errors import detection_table
 from core.findings.curves import coco_figures
 from core.imports import import_results
 from core.marks import Marks
 from core.sections import SECTIONS
 from core.selection import Selection
-from core.table import read_table
+from core.table import read_table, write_table
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/results.py"
@@ -157,3 +159,12 @@ def test_a_missing_table_gives_one_sentence(finished, store):
     app = open_page()
     assert "There is no detection table" in app.error[0].value
     assert not app.get("bidi_component")
+
+
+def test_an_untouched_model_that_met_other_labels_is_not_compared(finished, store):
+    split = read_split(finished.config["data"], "val")
+    fewer = split.to_dict() | {"annotations": split.annotations[1:]}
+    write_table(detection_table(fewer, [], split.label_map()), store.table_path(finished.id, 0))
+    app = open_page()
+    assert "against other annotations" in app.warning[0].value
+    assert list(figures_table(app)) == ["Figure", "This model", "Low", "High"]

@@ -5,21 +5,17 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 
 import csv
 import io
-import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image, ImageColor
-from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
-from core.charts import FEW, Chart, faint
+from core.charts import Chart, faint
+from core.findings import FEW
 from tests.chromium import needs_chromium
+from tests.serving import served_component
 from ui import chart as component
-from ui import routes
 
 PAGE = """<!doctype html>
 <style>:root { --st-chart-categorical-colors: #2f5bd0,#c2620a,#12834a,#7a4cc2,#d0312d,#66738a; --st-font: sans-serif;
@@ -29,7 +25,7 @@ PAGE = """<!doctype html>
 --st-background-color: #12161d; }
 %s</style>
 <script type="module">
-import chart from "/chart.js"
+import chart from "/component.js"
 window.told = []
 window.show = (data, key = "host") => {
   let host = document.getElementById(key)
@@ -54,22 +50,8 @@ pytestmark = needs_chromium
 def address():
     """The route of plotly.js, and a page with nothing but the component, on a free port."""
     html = PAGE % (component.HERE / "chart.css").read_text()
-    own = [
-        Route("/", lambda request: HTMLResponse(html)),
-        Route("/chart.js", lambda request: Response(component.SCRIPT, media_type="text/javascript")),
-    ]
-    config = uvicorn.Config(
-        Starlette(routes=[*routes.ROUTES, *own]), port=0, lifespan="off", ws="none", log_level="warning"
-    )
-    http = uvicorn.Server(config)
-    thread = threading.Thread(target=http.run, daemon=True)
-    thread.start()
-    while not http.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.01)
-    yield f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}"
-    http.should_exit = True
-    thread.join()
+    with served_component(html, component.SCRIPT) as url:
+        yield url
 
 
 def open_page(browser, address):

@@ -3,25 +3,20 @@
 Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
 
-import threading
-
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from core.progress import Remark
 from core.records import Status
 from tests.chromium import needs_chromium
-from ui import curves, routes, server
+from tests.serving import served_component
+from ui import curves, server
 
 PAGE = """
 <style>:root { --st-chart-categorical-colors: #2f5bd0,#c2620a,#12834a,#7a4cc2,#d0312d,#66738a;
 --st-text-color: #1b2430; --st-border-color: #d6dde6; --st-background-color: #fff; --st-gray-color: #66738a; }
 %s</style><div id="host"><div class="dl-curves"></div></div>
 <script type="module">
-import live from "/live.js"
+import live from "/component.js"
 window.told = []
 const parentElement = document.getElementById("host")
 window.show = (data) => live({ parentElement, data, setTriggerValue: (name, value) => told.push([name, value]) })
@@ -35,22 +30,8 @@ pytestmark = needs_chromium
 def address(store):
     """The routes, and a page with nothing but the component, on a free port."""
     html = PAGE % (curves.HERE / "curves.css").read_text()
-    own = [
-        Route("/", lambda request: HTMLResponse(html)),
-        Route("/live.js", lambda request: Response(curves.SCRIPT, media_type="text/javascript")),
-    ]
-    config = uvicorn.Config(
-        Starlette(routes=[*routes.ROUTES, *own]), port=0, lifespan="off", ws="none", log_level="warning"
-    )
-    http = uvicorn.Server(config)
-    thread = threading.Thread(target=http.run, daemon=True)
-    thread.start()
-    while not http.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.01)
-    yield f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}"
-    http.should_exit = True
-    thread.join()
+    with served_component(html, curves.SCRIPT) as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from core.charts import FEW
-from core.charts.calibration import FROM_SCORE, NOTHING, ece_by_class, reliability
+from core.charts.calibration import LOWEST_SCORE, NOTHING, ece_by_class, reliability
 from core.charts.draw import to_json
 from core.errors import detection_table
+from core.findings import FEW
 from core.findings.calibration import calibration
 from core.selection import Selection, selected_rows
 from tests.core.coco_cases import gt_of, result
@@ -54,7 +54,7 @@ def test_a_bar_opens_the_predictions_from_its_score_on_and_an_empty_one_nothing(
 
 def test_the_lowest_bar_opens_what_the_gallery_can_show():
     chart = reliability(calibration(detection_table(gt_of(CAR), [result(1, 1, CAR[2], 0.05)])))
-    assert opened(chart.traces[0]["customdata"][0]).score == FROM_SCORE
+    assert opened(chart.traces[0]["customdata"][0]).score == LOWEST_SCORE
 
 
 @pytest.mark.parametrize(

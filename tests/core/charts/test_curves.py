@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from core.charts import FEW
-from core.charts.curves import COLORS, DASHES, LOWEST, MOST_NAMED, precision_recall_chart, threshold_chart
+from core.charts.curves import COLORS, DASHES, LOWEST_SCORE, MOST_NAMED, precision_recall_chart, threshold_chart
 from core.charts.draw import to_json
 from core.errors import detection_table
+from core.findings import FEW
 from core.findings.curves import bit, precision_recall, threshold_curve
 from core.selection import Selection, selected_rows
 from core.table import about, integers
@@ -87,7 +87,7 @@ def test_a_point_opens_its_class_from_the_score_that_reaches_it_in_whole_hundred
         if query:
             selection = opened(query)
             assert selection.classes == ("car",)
-            assert 0 <= score - selection.score < 0.01 or selection.score == LOWEST > score
+            assert 0 <= score - selection.score < 0.01 or selection.score == LOWEST_SCORE > score
     assert trace["customdata"][-1] is None and trace["text"][-1] == "never reached"
 
 
@@ -96,7 +96,9 @@ def test_a_point_opens_predictions_that_reach_its_recall(table, iou, hit):
     (trace,) = precision_recall_chart([precision_recall(table, "car", iou)], iou).traces
     hits = bit(integers(table, "hits_all", 0), hit)
     links = [(recall, opened(query)) for recall, query in zip(trace["x"], trace["customdata"], strict=True) if query]
-    reached = [(recall, selection) for recall, selection in links if selection.score > LOWEST]  # lower ones begin there
+    reached = [
+        (recall, selection) for recall, selection in links if selection.score > LOWEST_SCORE
+    ]  # lower ones begin there
     assert reached
     for recall, selection in reached:
         assert (selected_rows(table, selection) & hits).sum() / (2 * FEW) >= recall - 1e-9
@@ -104,7 +106,7 @@ def test_a_point_opens_predictions_that_reach_its_recall(table, iou, hit):
 
 def test_a_score_below_the_sliders_lowest_opens_from_there(table):
     trace = next(t for t in chart_of(table).traces if t["name"].startswith("dog"))
-    assert opened(trace["customdata"][0]) == Selection(LOWEST, ("dog",))
+    assert opened(trace["customdata"][0]) == Selection(LOWEST_SCORE, ("dog",))
 
 
 def test_of_very_many_classes_only_the_mean_is_named():

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.charts import FEW, Chart
+from core.charts import Chart
 from core.charts.draw import PLOTLY, SCRIPT, caption, to_json
+from core.findings import FEW
 
 
 def made(traces=(), layout=None, n=100, unit="objects", columns=(), rows=()) -> Chart:

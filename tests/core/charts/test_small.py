@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from core.charts import FEW
 from core.charts.draw import to_json
 from core.charts.small import recall_by_class_and_size, recall_by_size
 from core.errors import detection_table
+from core.findings import FEW
 from core.findings.small import small
 from core.selection import Selection, selected_rows
 from core.table import ModelInput

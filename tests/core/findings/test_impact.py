@@ -222,5 +222,5 @@ def test_ap50_is_the_evaluations():
 
 
 def test_an_unknown_class_is_refused():
-    with pytest.raises(DataError, match="no class 'bus' here: choose from car, dog"):
+    with pytest.raises(DataError, match="no class 'bus' in this evaluation: choose from car, dog"):
         impact_of(gt_of(CAR), classes=["car", "bus"])

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import charts
 from core.errors import detection_table
+from core.findings import FEW
 from core.findings.curves import class_figures
-from core.findings.localization import EDGES, ENOUGH, Placement, factor, localization, verdict
+from core.findings.localization import EDGES, Placement, factor, localization, verdict
 from core.selection import count_errors
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
 
@@ -142,10 +142,10 @@ def test_without_found_objects_nothing_is_defined(gt):
 
 
 def test_perfect_boxes_are_neither_shifted_nor_scaled():
-    objects = spread(ENOUGH)
+    objects = spread(FEW)
     found = found_in(objects, moved(objects)).total.found
     assert (found.dx.mean, found.dy.mean, factor(found.width), factor(found.height)) == (0, 0, 1, 1)
-    assert (found.mean_iou, found.ious[-1], found.too_small, found.too_large) == (1, ENOUGH, 0, 0)
+    assert (found.mean_iou, found.ious[-1], found.too_small, found.too_large) == (1, FEW, 0, 0)
 
 
 def test_an_iou_on_a_border_lies_in_the_bin_above_it():
@@ -188,10 +188,6 @@ def test_objects_on_images_of_unknown_size_are_neither_whole_nor_truncated():
     assert (found.total.found.n, found.whole.found.n, found.truncated.found.n) == (2, 0, 0)
 
 
-def test_enough_is_what_charts_call_enough():
-    assert ENOUGH == charts.FEW
-
-
 # In words
 
 
@@ -219,7 +215,7 @@ def test_a_sure_but_slight_shift_is_not_worth_a_word():
     assert "lie where the objects are" in verdict(found_in(objects, moved(objects, dx=0.03)))
 
 
-@pytest.mark.parametrize(("n", "said"), [(1, "only 1 object is"), (ENOUGH - 1, "only 19 objects are")])
+@pytest.mark.parametrize(("n", "said"), [(1, "only 1 object is"), (FEW - 1, "only 19 objects are")])
 def test_of_few_boxes_it_says_only_that_they_are_few(n, said):
     objects = spread(n)
     assert verdict(found_in(objects, moved(objects, dx=2))).startswith(f"From score 0.5, {said} found: too few")

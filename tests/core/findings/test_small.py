@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from core.errors import detection_table
+from core.findings import FEW
 from core.findings.curves import class_figures
-from core.findings.localization import ENOUGH
 from core.findings.small import Recall, SizeBin, _half, difference, rising, small, verdict, wilson
 from core.selection import count_errors
 from core.table import ModelInput
@@ -285,7 +285,7 @@ def test_where_there_are_no_small_ones_nothing_is_compared():
     assert verdict(small(of_sizes({60: 10}))) == "At no size are half of the objects found from score 0.5."
 
 
-@pytest.mark.parametrize(("n", "said"), [(1, "is only 1 object"), (ENOUGH - 1, "are only 19 objects")])
+@pytest.mark.parametrize(("n", "said"), [(1, "is only 1 object"), (FEW - 1, "are only 19 objects")])
 def test_of_few_objects_it_says_only_that_they_are_few(n, said):
     assert verdict(small(table_of(squares(*[20] * n)))).startswith(f"There {said}: too few")
 

@@ -1,0 +1,103 @@
+"""The picture of a training's batch: what the model is shown, and the boxes that it is to learn.
+
+In: a batch of `data.Collator`. Out: one picture. Apart from `draw.py`, whose boxes and labels it uses, because a batch
+has no detection table: its pixels are normalised, its boxes DETR's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from core.augment import MEAN, STD
+from core.boxes import cxcywh_normalized_to_xyxy
+from core.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, draw_box, draw_label, inside
+
+MOST_SHOWN = 8  # images
+PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding
+TILE = 640  # pixels: the longest side to which an image is enlarged
+GAP = 10  # pixels between images
+NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose longer side has so many are named
+
+
+def draw_batch(batch: dict, names) -> Image.Image:
+    """The first MOST_SHOWN images of a batch as the model gets them, with the boxes that it is to learn.
+
+    batch: of `data.Collator`; its tensors may also be arrays. names: of the classes, by model index.
+    The colours are as they were before they were normalised; what is padding is hatched.
+    """
+    pixels, masks = np.asarray(batch["pixel_values"])[:MOST_SHOWN], np.asarray(batch["pixel_mask"])[:MOST_SHOWN]
+    count, (height, width) = len(pixels), masks.shape[1:]
+    line = FONT_SIZE + 10
+    across, scale = _grid(count, width, height, line)
+    wide, high = round(width * scale), round(height * scale)
+    down = -(-count // across)
+    size = (across * (wide + GAP) + GAP, down * (high + line) + line + 6)
+    sheet, font = Image.new("RGB", (max(size[0], NARROWEST), size[1]), WHITE), ImageFont.load_default(FONT_SIZE)
+    draw = ImageDraw.Draw(sheet)
+    for i in range(count):
+        x, y = GAP + i % across * (wide + GAP), i // across * (high + line)
+        labels = {key: np.asarray(value) for key, value in batch["labels"][i].items()}
+        shown = f"image {batch['image_id'][i]} · {_objects(len(labels['boxes']))}"
+        draw.text((x, y + 5), _fitting(shown, wide, font), fill=DARK, font=font)
+        sheet.paste(_draw_sample(pixels[i], masks[i], labels, names, scale, font), (x, y + line))
+    others = len(batch["image_id"]) - count
+    words = "As the model sees it" + "; hatched: padding" * bool(batch["padded"]) + f"; {others} more" * bool(others)
+    draw.text((GAP, size[1] - line + 2), words, fill=DARK, font=font)
+    return sheet
+
+
+def _grid(count: int, width: int, height: int, line: int) -> tuple[int, float]:
+    """How many images of a batch go beside each other, and by what they are enlarged, to be as large as possible."""
+
+    def scale(across: int) -> float:
+        down = -(-count // across)
+        room = (LARGEST - GAP * (across + 1)) / (across * width), (LARGEST - line * (down + 2)) / (down * height)
+        return min(*room, TILE / max(width, height))
+
+    across = max(range(1, count + 1), key=lambda n: (scale(n), n))
+    return across, scale(across)
+
+
+def _objects(count: int) -> str:
+    return "no objects" if not count else f"{count} object{'s' * (count > 1)}"
+
+
+def _fitting(text: str, width: float, font) -> str:
+    """As much of the beginning of a text as goes into `width` pixels."""
+    while text and font.getlength(text) > width:
+        text = text[:-2].rstrip(" ·…") + "…" if len(text) > 2 else ""
+    return text
+
+
+def _draw_sample(pixels: np.ndarray, mask: np.ndarray, labels: dict, names, scale: float, font) -> Image.Image:
+    """One image of a batch, (3, H, W), with its boxes; `mask` (H, W) is 1 on the image and 0 on the padding."""
+    inner = int(mask[0].sum()), int(mask[:, 0].sum())  # width and height of what is no padding
+    colours = pixels[:, : inner[1], : inner[0]].transpose(1, 2, 0) * np.float32(STD) + np.float32(MEAN)
+    image = Image.fromarray((np.nan_to_num(colours).clip(0, 1) * 255).round().astype(np.uint8))
+    size = tuple(max(1, round(side * scale)) for side in inner)
+    tile = _hatched(tuple(round(side * scale) for side in mask.shape[::-1]))
+    tile.paste(image.resize(size, Image.Resampling.LANCZOS), (0, 0))
+    draw = ImageDraw.Draw(tile)
+    boxes = cxcywh_normalized_to_xyxy(labels["boxes"], size).tolist()
+    row = {"kind": "ground_truth", "iscrowd": False, "crowd_only": False, "error": None}
+    rows = [
+        (row | {"class_name": names[label] if 0 <= label < len(names) else f"class {label}"}, inside(box, size))
+        for label, box in zip(labels["class_labels"].tolist(), boxes, strict=True)
+    ]
+    rows.sort(key=lambda pair: (pair[1][0] - pair[1][2]) * (pair[1][3] - pair[1][1]))  # the largest at the back
+    for one, box in rows:
+        draw_box(draw, box, one)
+    taken: list[tuple] = []
+    for one, box in rows:
+        if len(rows) <= CROWDED or max(box[2] - box[0], box[3] - box[1]) >= NAMED:
+            draw_label(draw, font, box, one, tile.size, taken)
+    return tile
+
+
+def _hatched(size: tuple[int, int]) -> Image.Image:
+    tile = Image.new("RGB", size, PALE)
+    draw = ImageDraw.Draw(tile)
+    for x in range(-size[1], size[0], 12):
+        draw.line((x, size[1], x + size[1], 0), fill=HATCH, width=2)
+    return tile
