@@ -1,4 +1,4 @@
-"""The command line: `python -m core demo | train | resume | stop | evaluate | …`, each with --help.
+"""The command line: `python -m core demo | download | check | train | evaluate | …`, each with --help.
 
 Here the arguments are read; `commands.py` and `reports.py` do what they say. Errors end in one sentence on stderr and
 exit status 1 (2 for wrong arguments); Ctrl-C stops a training as the Stop button does.
@@ -13,6 +13,7 @@ from dataclasses import fields
 
 from core import LabError, commands, reports
 from core.config import PRESETS, TrainConfig
+from core.labels import COCO_TEN
 
 RUN_HELP = "a run's id, its beginning, or: last"
 
@@ -60,6 +61,25 @@ def _add_commands(add) -> None:
     demo.add_argument("--size", type=int, default=256, help="longest side in pixels (default: %(default)s)")
     demo.set_defaults(do=commands.demo)
 
+    download = add("download", help="fetch a subset of COCO 2017; the same call goes on where it stopped")
+    download.add_argument("--out", default="data/coco10", help="folder to make (default: %(default)s)")
+    download.add_argument(
+        "--classes", nargs="+", default=list(COCO_TEN), metavar="NAME",
+        help="images with any of them, and their annotations (default: the experiment's ten)",
+    )  # fmt: skip
+    download.add_argument("--max-train", type=int, default=4000, help="training images; 0: all (default: %(default)s)")
+    download.add_argument("--max-val", type=int, default=1000, help="validation images; 0: all (default: %(default)s)")
+    download.add_argument(
+        "--empty-share", type=float, default=0.0, help="share of the images without any of them (default: %(default)s)"
+    )
+    download.add_argument("--seed", type=int, default=0, help="same seed, same images (default: %(default)s)")
+    download.set_defaults(do=commands.download)
+
+    convert = add("convert", help="make a COCO data set of a YOLO or Pascal VOC folder; the pictures stay there")
+    convert.add_argument("folder", metavar="FOLDER", help="YOLO (data.yaml, labels/) or VOC (Annotations/, JPEGImages/)")
+    convert.add_argument("--out", required=True, help="folder to make")
+    convert.set_defaults(do=commands.convert)
+
     train = add("train", help="fine-tune; prints the run's id first")
     train.add_argument(
         "--run", dest="run_id", metavar="ID", help="drive a run that is already in the store (used by the app)"
@@ -94,6 +114,12 @@ def _add_commands(add) -> None:
 
 def _add_reports(add) -> None:
     """The commands that tell what is there."""
+    check = add("check", help="what is wrong with a data set: pictures, boxes, classes; its files are not changed")
+    check.add_argument("data", metavar="DATA", help="a data set's folder, in COCO layout")
+    check.add_argument("--whole", action="store_true", help="decode every picture: finds more damage, takes longer")
+    check.add_argument("--json", action="store_true", help="print one JSON object with examples of each problem")
+    check.set_defaults(do=reports.check)
+
     evaluate = add("evaluate", help="figures, classes and errors of a run, or of any results file")
     evaluate.add_argument("run_id", nargs="?", metavar="RUN", help=RUN_HELP)
     evaluate.add_argument("--gt", metavar="FILE", help="COCO ground truth (JSON), instead of a run")

@@ -1,4 +1,7 @@
-"""The commands that do something: demo, train, resume, stop and import. `__main__.py` has their options."""
+"""The commands that do something: demo, download, convert, train, resume, stop and import.
+
+`__main__.py` has their options.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,53 @@ def demo(options) -> None:
     print(f"{options.out}: {options.train} training and {options.val} validation images, {options.look}")
 
 
+def download(options) -> None:
+    from contextlib import closing
+
+    from core.download import download
+    from core.subset import Subset
+
+    subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
+    with (
+        tqdm(total=1000, bar_format="{l_bar}{bar}| {desc}") as bar,
+        closing(download(options.out, subset)) as steps,
+    ):
+        for progress in steps:
+            bar.n = round(1000 * progress.share)
+            bar.set_description_str(progress.sentence)
+    print(f"{options.out}: {progress.total:,} pictures of {len(subset.classes)} classes of COCO 2017")
+    print(f"next: python -m core check {options.out}, or train --data {options.out}")
+
+
+def convert(options) -> None:
+    from core.convert import convert
+
+    _convert(options.folder, options.out, convert(options.folder, options.out))
+
+
+def _convert(folder, out, steps) -> None:
+    with tqdm(unit="image", desc=f"Converting {folder}") as bar:
+        for done, total in steps:
+            bar.total = total
+            bar.update(done - bar.n)
+    print(f"{out}: {total:,} images in COCO layout; the pictures stay in {folder}")
+
+
+def _in_coco_layout(store: RunStore, folder: str) -> str:
+    """The folder, or what a YOLO or Pascal VOC folder is converted to, once, under data/."""
+    from core.convert import convert, home, kind_of
+    from core.layouts import is_dataset
+
+    if is_dataset(folder) or not kind_of(folder):
+        return folder
+    out = home(folder, store.data_dir)
+    _convert(folder, out, convert(folder, out))
+    return str(out)
+
+
 def train(options) -> int:
-    from core.coco import find_splits
     from core.drive import accompany
+    from core.layouts import find_splits
     from core.process import this_process
 
     store = RunStore.default()
@@ -39,6 +86,7 @@ def train(options) -> int:
         return _train_unseen(store, options.run_id)
     config = _together(config_of(options))
     _prepare_torch(config)
+    config = replace(config, data=_in_coco_layout(store, config.data))
     find_splits(config.data)  # a mistyped folder shall not leave a run behind
     if not _leads():
         accompany(config, store.checkpoints_dir, resume=False)

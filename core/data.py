@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core import DataError
@@ -23,19 +23,9 @@ from core.augment import AUGMENTS, MEAN, STD, choose_view, view_boxes, view_imag
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.coco import CocoSplit
 from core.labels import LabelMap
+from core.pictures import read_picture
 
 STRIDE = 32  # pixels: batches are padded to multiples of it, so that a cell of a ResNet's last map is image or padding
-
-
-def read_image(path) -> Image.Image:
-    """The picture as RGB; raises DataError if it is missing, cut off or not a picture."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise DataError(f"The picture {path} is missing: restore it or take its image out of the JSON.") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"The picture {path} cannot be read ({error}): replace the file.") from None
 
 
 def to_pixel_values(image: Image.Image) -> torch.Tensor:
@@ -86,14 +76,8 @@ class DetectionDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         info = self.split.images[index]
-        path = self.split.image_path(info)
-        image = read_image(path)
         size = (int(info["width"]), int(info["height"]))
-        if image.size != size:
-            raise DataError(
-                f"The picture {path} has {image.size[0]} × {image.size[1]} pixels, but its JSON {size[0]} × {size[1]}"
-                ": its boxes would be misplaced; put the original picture back."
-            )
+        image = read_picture(self.split.image_path(info), size)
         random = np.random.default_rng((self.seed, self.epoch, index))
         view = choose_view(self.augment, size, self.shortest_edge, self.longest_edge, random)
         targets = self.targets(info)

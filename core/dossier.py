@@ -19,6 +19,7 @@ from core.draw import draw_analysis
 from core.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
 from core.findings.curves import coco_figures
 from core.imports import evaluated_images
+from core.pictures import read_picture
 from core.records import Evaluation, Run
 from core.report import FiguresTable, report_html
 from core.runs import RunStore
@@ -35,7 +36,6 @@ def draw_worst(store: RunStore, run: Run, table: pa.Table, score: float, most: i
 
     Raises DataError if a picture is not there any more, or was never there.
     """
-    from core.data import read_image  # loads torch
 
     if run.is_imported and run.config["imported"]["images"] is None:
         raise DataError("none were found when these results were imported; import them again with --images DIR.")
@@ -49,7 +49,8 @@ def draw_worst(store: RunStore, run: Run, table: pa.Table, score: float, most: i
     pictures = []
     for number, (image_id, errors) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
         image = split.image_by_id[image_id]
-        picture = draw_analysis(read_image(split.image_path(image)), image_rows(table, image_id, score))
+        stored = read_picture(split.image_path(image), (image["width"], image["height"]))
+        picture = draw_analysis(stored, image_rows(table, image_id, score))
         target = store.analysis_path(run.id, number)
         target.parent.mkdir(parents=True, exist_ok=True)  # deleted by hand, maybe
         picture.save(target)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core import DataError
+from core.pictures import FORMATS
 from core.table import ErrorType
 
 GREEN, RED, WHITE, DARK = (0, 200, 83), (255, 45, 60), (255, 255, 255), (24, 26, 31)
@@ -75,15 +76,21 @@ def draw_crop(
     return crop
 
 
-def thumbnail(path, longest: int) -> bytes:
-    """The picture as WebP with its longest side at most `longest` pixels; raises DataError if it cannot be read."""
+def thumbnail(path, longest: int, size: tuple[int, int] | None = None) -> bytes:
+    """The picture as WebP with its longest side at most `longest` pixels; raises DataError if it cannot be read.
+
+    With the `size` (width, height) that its JSON states, it is turned upright where that is meant (`read_picture`).
+    """
     path = Path(path)
     if longest < 1:
         raise DataError(f"A thumbnail's longest side is {longest} pixels, but must be at least 1.")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            is_turned = size is not None and image.size != tuple(size) and image.size[::-1] == tuple(size)
             image.draft("RGB", (longest, longest))  # a JPEG is then decoded at a fraction of its size
             image.thumbnail((longest, longest))
+            if is_turned:
+                image = ImageOps.exif_transpose(image)
             out = BytesIO()
             image.convert("RGB").save(out, "WEBP", quality=80, method=3)
     except FileNotFoundError:

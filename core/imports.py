@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import DataError, LabError
-from core.coco import CocoSplit, read_json, read_results, read_split
+from core.coco import CocoSplit, read_split
+from core.cocofile import read_json, read_results
 from core.errors import detection_table
 from core.evaluate import CocoFigures, columns, evaluate
+from core.problems import Kind, Problem
 from core.process import this_process
 from core.records import Run, Status
 from core.runs import RunStore
@@ -75,7 +77,8 @@ def _split(gt: Path, data: dict, folder: Path) -> CocoSplit:
         raise DataError(f"{gt} cannot be evaluated on: {error}") from None
     solid = (truths.xywh[:, 2:] > 0).all(axis=1)
     kept = [data["annotations"][i] for i in np.flatnonzero(solid)]
-    return CocoSplit("val", gt, folder, data["images"], kept, data["categories"], int((~solid).sum()))
+    without = (Problem(Kind.NO_EXTENT, "val", int((~solid).sum())),) if len(kept) < len(solid) else ()
+    return CocoSplit("val", gt, folder, data["images"], kept, data["categories"], without)
 
 
 def _evaluated(gt: Path, truths: dict, dt: Path) -> tuple[CocoFigures, pa.Table]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from core import RunError
 from core.boxes import xyxy_to_xywh
-from core.coco import CocoSplit, read_json
+from core.coco import CocoSplit
+from core.cocofile import read
 from core.findings.suspects import Doubt, Suspect
 from core.runs import RunStore
 from core.table import About
@@ -111,7 +112,7 @@ def to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict:
     category_ids = dict(zip(about.classes, about.category_ids, strict=True))
     names = {category["id"]: category["name"] for category in split.categories}
     originals = {(annotation["image_id"], annotation["id"]): annotation for annotation in split.annotations}
-    everything = read_json(split.json_path)["annotations"] if split.dropped else split.annotations
+    everything = read(split.json_path)[0]["annotations"] if split.dropped else split.annotations
     new_id = max((annotation["id"] for annotation in everything), default=0)
     images: dict[int, dict] = {}
     annotations = []

@@ -14,16 +14,24 @@ import torch
 from transformers import PreTrainedModel
 
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_normalized
+from core.check import in_short
 from core.coco import CocoSplit
 from core.data import DetectionDataset
 from core.evaluate import evaluate
 from core.labels import LabelMap
 from core.losses import PARTS
+from core.problems import Problem
 from core.progress import Check
 from core.step import Stepper
 
 ENOUGH_AP = 0.95  # of the ground truth as its own prediction; below 1 only where boxes reach beyond their images
 SPARE_BYTES = 200_000_000  # for events, tables and pictures
+
+
+def check_data(problems: list[Problem]) -> Check:
+    """What of annotations and pictures was left out or repaired; with a fatal problem no training comes this far."""
+    said = in_short(problems)
+    return Check("Data", True, f"{said[0].upper()}{said[1:]}." if said else "Every box and picture can be used.")
 
 
 def check_disk(folder: Path, model: PreTrainedModel, averaged: bool) -> Check:

@@ -1,4 +1,4 @@
-"""The commands that tell what is there: evaluate, analyze, table, runs and metrics. `__main__.py` has their options.
+"""The commands that tell what is there: check, evaluate, analyze, table, runs and metrics. `__main__.py` has their options.
 
 Each prints for people, and with --json or --csv for programs, where figures are COCO's, in [0, 1].
 """
@@ -9,8 +9,11 @@ import csv
 import json
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+
+from tqdm import tqdm
 
 from core import DataError, LabError, RunError
 from core.records import Evaluation, Run
@@ -18,11 +21,12 @@ from core.runs import RunStore
 from core.summary import contents, errors_and_gains, percent, summary
 
 TABLE_ENDINGS = (".parquet", ".csv")
+EXAMPLES = 3  # of a problem, in print
 ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 
 
 def evaluate(options) -> None:
-    from core.coco import read_json, read_results
+    from core.cocofile import read_json, read_results
     from core.errors import detection_table
     from core.evaluate import evaluate
 
@@ -42,6 +46,41 @@ def evaluate(options) -> None:
         print(json.dumps({**figures, "errors": errors, "impact": gains}))
     else:
         print(summary(models, table, options.score))
+
+
+def check(options) -> int:
+    """Prints every problem with an example; exit status 1 if the data cannot be trained on."""
+    from core.check import check
+    from core.convert import kind_of
+    from core.layouts import is_dataset
+
+    if not is_dataset(options.data) and (kind := kind_of(options.data)):
+        raise DataError(
+            f"{options.data} is a {kind.upper()} folder: convert it first, with "
+            f"python -m core convert {options.data} --out FOLDER, which says what is wrong with it."
+        )
+    looking = check(options.data, options.whole)
+    with tqdm(unit="picture", desc=f"Looking at {options.data}") as bar:
+        while True:
+            try:
+                done, bar.total = next(looking)
+                bar.update(done - bar.n)
+            except StopIteration as end:
+                report = end.value
+                break
+    print(json.dumps(report.to_dict()) if options.json else "\n".join(_told(report)))
+    return int(not report.is_fit)
+
+
+def _told(report) -> Iterator[str]:
+    """A report in lines, the most urgent problems first."""
+    for name, images in report.images.items():
+        yield f"{name}: {images:,} images, {report.annotations[name]:,} annotations"
+    for found in report.problems:
+        yield f"{found.kind.severity.label}: {found.sentence}"
+        yield from (f"    {example.detail}" for example in found.examples[:EXAMPLES])
+    verdict = "it can be trained on" if report.problems else "nothing is wrong"
+    yield verdict if report.is_fit else "it cannot be trained on"
 
 
 def _check_score(score: float) -> None:

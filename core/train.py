@@ -23,6 +23,7 @@ import torch
 
 from core import ConfigError, ModelError, RunError
 from core.boxes import Detections
+from core.check import sound_splits
 from core.checkpoint import latest, read_state, save
 from core.coco import CocoSplit, filter_to_classes, read_split
 from core.config import TrainConfig
@@ -32,7 +33,7 @@ from core.device import choose_device, gpu_metrics
 from core.evaluate import CocoFigures, evaluate
 from core.losses import LossSums
 from core.model import feature_stride, load_model
-from core.preflight import check_disk, check_first_batch, check_mapping, check_queries
+from core.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.profiler import StepProfiler
 from core.progress import Progress, Remark
 from core.ranks import Ranks, Stopped
@@ -48,11 +49,11 @@ FRESH_WEIGHTS = 2**32  # where a step's number stands: the random numbers of fre
 class _Training:
     """Everything that a training holds while it runs; `train` below tells its story."""
 
-    def __init__(self, config: TrainConfig, folder: Path, resume: bool):
+    def __init__(self, config: TrainConfig, folder: Path, resume: bool, splits: tuple[CocoSplit, CocoSplit, list]):
         self.config, self.folder = config, folder
         self.ranks = Ranks(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
         self.device = choose_device(config.device, self.ranks.local_rank)
-        train_split, val_split = read_split(config.data, "train"), read_split(config.data, "val")
+        train_split, val_split, self.problems = splits
         self.label_map = train_split.label_map(list(config.classes))
         share = None if config.empty_share == 1 else config.empty_share
         names = list(self.label_map.names)
@@ -108,6 +109,7 @@ class _Training:
         yield self.progress("preflight", "Pre-flight: checking data, model and disk")
         model = self.stepper.model
         checks = (
+            check_data(self.problems),
             check_disk(self.folder, model, bool(self.config.ema)),
             check_mapping(self.val_data, self.label_map),
             check_queries([self.train_data.split, self.val_data.split], self.label_map, model.config.num_queries),
@@ -250,6 +252,18 @@ class _Training:
             shutil.rmtree(self.folder / dropped, ignore_errors=True)
 
 
+def _sound_splits(config: TrainConfig) -> Iterator[Progress]:
+    """Both splits without what cannot be used, and the problems that were found; says how far it is."""
+    yield Progress("loading", 0, config.epochs, 0, 0, "Reading the annotations")
+    looking = sound_splits(read_split(config.data, "train"), read_split(config.data, "val"))
+    while True:
+        try:
+            done, total = next(looking)
+        except StopIteration as end:
+            return end.value
+        yield Progress("loading", 0, config.epochs, 0, 0, f"Looking at the pictures: {done:,} of {total:,}")
+
+
 def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:
     """Fine-tune as `config` says; checkpoints go to `folder`. With `resume`, go on from `folder`/last.
 
@@ -257,8 +271,9 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
     step. Raises ConfigError, DataError or ModelError before the first step, RunError if the pre-flight fails, losses
     are no finite numbers or a checkpoint cannot be written, DataError when a picture cannot be read.
     """
-    yield Progress("loading", 0, config.epochs, 0, 0, "Loading model and data")
-    training = _Training(config, Path(folder), resume)
+    splits = yield from _sound_splits(config)
+    yield Progress("loading", 0, config.epochs, 0, 0, "Loading the model")
+    training = _Training(config, Path(folder), resume, splits)
     finished, began = False, resume
     try:
         if not resume and training.ranks.leads:

@@ -5,6 +5,7 @@ import math
 import shutil
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 import torch
@@ -80,10 +81,49 @@ def test_an_evaluation_says_how_much_is_predicted(whole):
 
 def test_the_preflight_comes_first_with_its_checks_and_the_first_batch(whole):
     kinds = [p.kind for p in whole[0]]
-    assert kinds[:2] == ["loading", "preflight"] and "preflight" not in kinds[kinds.index("evaluating") :]
+    assert [kind for kind, _ in groupby(kinds)][:2] == ["loading", "preflight"] and "preflight" not in kinds[
+        kinds.index("evaluating") :
+    ]
     (done,) = [p for p in whole[0] if p.checks]
-    assert [check.name for check in done.checks] == ["Disk", "Mapping", "Queries", "First batch"]
+    assert [check.name for check in done.checks] == ["Data", "Disk", "Mapping", "Queries", "First batch"]
     assert all(check.ok for check in done.checks) and done.picture.width > 0
+
+
+def test_what_cannot_be_used_is_left_out_of_a_training_and_told(config, street, tmp_path):
+    data = shutil.copytree(street, tmp_path / "data")
+    (data / "train/000000000003.jpg").unlink()
+    (data / "val/000000000014.jpg").write_text("no picture")
+    path = data / "annotations/instances_train.json"
+    labels = json.loads(path.read_text())
+    spoilt = next(a for a in labels["annotations"] if a["image_id"] != 3)
+    spoilt["bbox"][2] = float("nan")
+    labels["annotations"].append({"id": 10**6, "image_id": 99, "category_id": 1, "bbox": [0, 0, 5, 5]})
+    path.write_text(json.dumps(labels))
+    seen = []
+    with closing(train(replace(config, data=str(data)), tmp_path / "out")) as progress:
+        for one in progress:
+            seen.append(one)
+            if one.kind == "step":
+                break
+    (checks,) = [p.checks for p in seen if p.checks]
+    assert checks[0].name == "Data" and checks[0].ok
+    for part in ("1 annotation of an image", "1 box that is not four", "1 picture missing", "1 picture that cannot"):
+        assert part in checks[0].evidence
+    assert seen[-1].steps == 2 * 3  # 11 images of 12
+    assert "Looking at the pictures: 18 of 18" in [p.message for p in seen]
+
+
+def test_data_that_cannot_be_trained_on_stops_with_the_whole_list(config, street, tmp_path):
+    data = shutil.copytree(street, tmp_path / "data")
+    shutil.rmtree(data / "val")
+    (data / "val").mkdir()
+    path = data / "annotations/instances_train.json"
+    path.write_text(path.read_text().replace("000000000003.jpg", "../secret.jpg"))
+    with pytest.raises(DataError, match="outside the picture folder, as '../secret.jpg'"):
+        list(train(replace(config, data=str(data)), tmp_path / "out"))
+    path.write_text(path.read_text().replace("../secret.jpg", "000000000003.jpg"))
+    with pytest.raises(DataError, match=r"val: 1 split most of whose pictures are missing .*: 6 of 6 are not in"):
+        list(train(replace(config, data=str(data)), tmp_path / "out"))
 
 
 def test_a_preflight_that_fails_stops_with_its_evidence_and_leaves_no_checkpoint(config, tmp_path, monkeypatch):
