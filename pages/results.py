@@ -13,7 +13,7 @@ from core.selection import Selection
 from core.table import about
 from ui import doubts, gallery, server
 from ui.address import new_address, write_address
-from ui.chart import chart
+from ui.chart import chart, show_charts
 from ui.evaluated import evaluated_runs, pick_evaluated, say_there_is_none
 from ui.figures import pick_images, show_classes, show_twelve
 from ui.text import plain
@@ -89,26 +89,11 @@ def intervals_of(table: tuple, classes: tuple[str, ...] | None, _table, _baselin
     return bootstrap(_table, _baseline, classes)
 
 
-def show_charts(charts: list[Chart]) -> None:
-    """Two beside each other; a wide one takes a row."""
-    free = None
-    for one in charts:
-        if one.wide:
-            place, free = st.container(), None
-        elif free is None:
-            place, free = st.columns(2, gap="medium")
-        else:
-            place, free = free, None
-        with place:
-            key = f"chart {one.key}"
-            chart(one, key, on_open=lambda key=key: open_boxes(key))
-
-
 def show_figures() -> None:
     """The twelve figures beside the untouched model's, and by class; the intervals, which may take long, come last."""
     place = st.empty()
     place.skeleton(height=470)
-    show_charts(charts_of(mark, "figures", view.score, view.classes, view))
+    show_charts(charts_of(mark, "figures", view.score, view.classes, view), open_boxes)
     show_classes(view.figures, view.score)
     before = baseline
     try:
@@ -134,11 +119,11 @@ def show_curves() -> None:
                       args=(best,), disabled=abs(best - view.score) < 0.005,
                       help="The threshold with the highest F1, for this page and the gallery.")  # fmt: skip
             st.caption("The best F1 of " + (plain(view.names[0]) if view.classes else "all classes together") + ".")
-    show_charts(charts_of(mark, "curves", view.score, view.classes, view))
+    show_charts(charts_of(mark, "curves", view.score, view.classes, view), open_boxes)
 
 
 def show_images() -> None:
-    show_charts(charts_of(mark, "images", view.score, view.classes, view))
+    show_charts(charts_of(mark, "images", view.score, view.classes, view), open_boxes)
     found = images(view.part, view.score)
     which = st.segmented_control("Which images", [HARD, EASY], default=HARD, required=True, key="which images",
                                  label_visibility="collapsed", persist_state="session")  # fmt: skip
@@ -153,7 +138,7 @@ def show_confusion() -> None:
     numbers, shares = charts_of(mark, "confusion", view.score, view.classes, view)
     shown = st.segmented_control("Cells", ["Numbers", "Percent of a row"], default="Numbers", key="confusion cells",
                                  required=True, label_visibility="collapsed", persist_state="session")  # fmt: skip
-    show_charts([numbers if shown == "Numbers" else shares])
+    show_charts([numbers if shown == "Numbers" else shares], open_boxes)
 
 
 SPECIAL = {"figures": show_figures, "curves": show_curves, "confusion": show_confusion, "images": show_images}
@@ -168,7 +153,7 @@ def show_section(name: str) -> None:
     if name in SPECIAL:
         SPECIAL[name]()
     else:
-        show_charts(charts_of(mark, name, view.score, view.classes, view))
+        show_charts(charts_of(mark, name, view.score, view.classes, view), open_boxes)
 
 
 def show_tabs() -> None:

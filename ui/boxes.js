@@ -58,7 +58,8 @@ function drawLayer(view, layer, image, state, large) {
   const shown = [...(view.show.truths ? state.truths : []), ...(view.show.predictions ? state.predictions : [])]
   for (const item of shown) drawn.set(item, drawBox(item))
   layer.svg.replaceChildren(...drawn.values())
-  layer.labels.replaceChildren(...(view.show.labels ? makeLabels(layer, image, shown, large) : []))
+  const named = large || view.data.plain
+  layer.labels.replaceChildren(...(view.show.labels ? makeLabels(layer, image, shown, large, named) : []))
   return drawn
 }
 
@@ -74,19 +75,19 @@ function drawBox(item) {
   return group
 }
 
-function labelText(item, large) {
+function labelText(item, named) {
   if (item.prediction) return `${item.class} ${item.score.toFixed(2).replace(/^0/, "")}`
-  return large || item.error !== null || item.mark === "mark-crowd" ? item.class : ""
+  return named || item.error !== null || item.mark === "mark-crowd" ? item.class : ""
 }
 
 /** Errors first, then by score; each label takes the first free place at its box. In a thumbnail one without is left out. */
-function makeLabels({ width, height }, image, shown, large) {
+function makeLabels({ width, height }, image, shown, large, named) {
   const char = large ? 6.7 : 5.6, tall = large ? 18 : 14
   const taken = [], labels = []
   const order = shown.filter((item) => !item.dim).sort((a, b) =>
     (b.error !== null) - (a.error !== null) || (b.score ?? 0.5) - (a.score ?? 0.5))
   for (const item of order) {
-    const text = labelText(item, large)
+    const text = labelText(item, named)
     if (!text) continue
     const wide = Math.min(width, text.length * char + (item.short ? item.short.length * char + 7 : 0) + 9)
     const left = (item.x1 / image.w) * width, right = (item.x2 / image.w) * width

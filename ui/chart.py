@@ -34,6 +34,21 @@ def chart(chart: Chart, key: str, on_open: Callable[[], None] | None = None) -> 
     _component(key=key, data=data, **({"on_open_change": on_open} if on_open else {}))
 
 
+def show_charts(charts: list[Chart], on_open: Callable[[str], None]) -> None:
+    """Charts two beside each other; a wide one takes a row. A click that opens something calls `on_open` with a key."""
+    free = None
+    for one in charts:
+        if one.wide:
+            place, free = st.container(), None
+        elif free is None:
+            place, free = st.columns(2, gap="medium")
+        else:
+            place, free = free, None
+        with place:
+            key = f"chart {one.key}"
+            chart(one, key, on_open=lambda key=key: on_open(key))
+
+
 def chart_data(chart: Chart, clickable: bool) -> dict:
     """What chart.js takes; the signature tells it whether anything is new, and only then it reads the rest."""
     made = to_json(chart)

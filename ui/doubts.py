@@ -14,6 +14,7 @@ from core import LabError
 from core.draw import draw_crop
 from core.findings.suspects import Doubt, Suspect, suspects
 from core.marks import Mark, Marks, to_coco
+from core.pictures import read_picture
 from core.records import Run
 from core.selection import Selection
 from core.table import about
@@ -91,9 +92,8 @@ def _cut_out(run: Run, suspect: Suspect) -> Image.Image:
     """The picture around the prediction in red, the doubted annotation in green; grey where the picture is gone."""
     split = server.validation_images(run)
     try:
-        with Image.open(server.validation_image_path(run, suspect.image_id)) as file:
-            image = file.convert("RGB")
-    except (LabError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        image = read_picture(*server.validation_image(run, suspect.image_id))
+    except LabError:
         known = split.image_by_id.get(suspect.image_id, {"width": SIDE, "height": SIDE})
         image = Image.new("RGB", (int(known["width"]), int(known["height"])), "#98a2b3")
     corners = ("x1", "y1", "x2", "y2")

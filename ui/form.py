@@ -11,12 +11,13 @@ from math import floor, log10, prod
 import streamlit as st
 
 from core import ConfigError, DataError, ModelError
-from core.coco import CocoSplit, statistics
+from core.check import in_short
+from core.coco import CocoSplit
 from core.config import PRESETS, TrainConfig
 from core.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.records import Run
 from core.runs import RunStore
-from ui import pickers, server
+from ui import data_source, pickers, server
 from ui.text import listed
 
 FIELD = "setting "
@@ -31,7 +32,7 @@ GROUPS = {
 
 def training_form(store: RunStore) -> TrainConfig | None:
     """The settings as they stand in the form, or None, with a sentence shown, where they do not go together."""
-    data = pickers.pick_data(store, FIELD + "data")
+    data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
     train = _describe(data)
     values = {"data": data, "classes": _pick_classes(train), "model": pickers.pick_model(store, FIELD + "model")}
     has_model = _describe_start(values["model"], values["classes"] or _class_names(train))
@@ -66,6 +67,12 @@ def back_to_preset() -> None:
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
 
 
+def choose_data(data: str, classes: list[str]) -> None:
+    """Before the form is shown: this data set and these classes, none for all."""
+    st.session_state[FIELD + "data"] = data
+    st.session_state[FIELD + "classes"] = classes
+
+
 def fill_from(run: Run) -> None:
     """A button's callback: the run's settings into the form, those that this version knows."""
     try:
@@ -84,8 +91,10 @@ def _describe(data: str) -> CocoSplit | None:
         st.error(str(error))
         return None
     images = " + ".join(f"{len(part.images):,} {part.name}" for part in (train, val))
-    objects = sum(sum(statistics(part).objects.values()) for part in (train, val))
+    objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
     st.caption(f"{images} images, {objects:,} objects")
+    if said := in_short([*train.problems, *val.problems]):
+        st.caption(f"{said[0].upper()}{said[1:]}; see Data.")
     return train
 
 

@@ -16,6 +16,7 @@ export default function (component) {
     const turned = view.signature !== undefined && view.data.page !== data.page
     view.signature = data.signature
     view.data = data
+    view.root.classList.toggle("plain", Boolean(data.plain)) // ground truth alone: nothing to toggle or to score
     if (view.given !== data.score) view.score = view.given = data.score
     fill(view)
     if (turned && view.root.getBoundingClientRect().top < 0) view.root.scrollIntoView()
@@ -57,7 +58,7 @@ function makeToolbar(view, parent) {
   const bar = { root: element("div", "toolbar", "", parent), checks: {} }
   for (const [key, mark, words] of [["truths", "mark-truth", "Ground truth"], ["predictions", "mark-prediction",
     "Predictions"], ["labels", "mark-label", "Labels"]]) {
-    const label = element("label", "check", "", bar.root)
+    const label = element("label", `check check-${key}`, "", bar.root)
     const check = element("input", "", "", label)
     check.type = "checkbox"
     check.onchange = () => { view.show[key] = check.checked; refresh(view) }
@@ -66,7 +67,7 @@ function makeToolbar(view, parent) {
     element("span", "", words, label)
   }
   for (const [mark, words] of [["mark-missed", "missed"], ["mark-crowd", "crowd"]]) {
-    const item = element("span", "legend", "", bar.root)
+    const item = element("span", `legend legend-${words}`, "", bar.root)
     element("i", "mark " + mark, "", item).setAttribute("aria-hidden", "true")
     element("span", "", words, item)
   }
@@ -93,7 +94,7 @@ function fill(view) {
     picture.alt = ""
     picture.loading = "lazy"
     picture.onerror = () => frame.classList.add("lost")
-    picture.src = source(view, image, 320)
+    picture.src = source(image, 320)
     const layer = makeLayer(frame, image)
     const caption = element("span", "caption", "", cell)
     element("span", "name", image.name, caption)
@@ -107,8 +108,8 @@ function fill(view) {
   button("turn", "Next ›", "", view.foot, () => view.tell("turn", 1)).disabled = page >= pages
 }
 
-function source(view, image, width) {
-  return `/api/image/${encodeURIComponent(view.data.run)}/${image.id}?w=${width}`
+function source(image, width) {
+  return `${image.source}?w=${width}`
 }
 
 /** Everything that depends on the toolbar: the boxes of all cells and of the large view. */
@@ -126,12 +127,16 @@ function refresh(view) {
   for (const { image, cell, layer, errors } of view.cells) {
     const state = judge(view, image)
     drawLayer(view, layer, image, state, false)
-    errors.textContent = state.errors ? `${state.errors} error${state.errors > 1 ? "s" : ""}` : "no errors"
-    errors.classList.toggle("none", !state.errors)
-    cell.setAttribute("aria-label", `${image.name}: ${state.truths.length} objects, ${state.predictions.length} `
-      + `predictions, ${state.errors} errors. Open in large.`)
+    errors.textContent = view.data.plain ? counted(state.truths.length, "object") : counted(state.errors, "error")
+    errors.classList.toggle("none", view.data.plain || !state.errors)
+    cell.setAttribute("aria-label", `${image.name}: ${state.truths.length} objects, ` + (view.data.plain ? "" :
+      `${state.predictions.length} predictions, ${state.errors} errors. `) + "Open in large.")
   }
   if (view.open !== null) showLarge(view)
+}
+
+function counted(count, word) {
+  return `${count || "no"} ${word}${count === 1 ? "" : "s"}`
 }
 
 // --- keys and the large view -----------------------------------------------------------------------------------
@@ -194,7 +199,7 @@ function showLarge(view) {
     const picture = element("img", "", "", frame)
     picture.alt = image.name
     picture.onerror = () => frame.classList.add("lost")
-    picture.src = source(view, image, 1280)
+    picture.src = source(image, 1280)
     large.layer = makeLayer(frame, image)
     large.stage.replaceChildren(frame)
   }
@@ -207,7 +212,9 @@ function showLarge(view) {
 function makeTable(view, state, boxes) {
   const table = element("table")
   const head = element("tr", "", "", element("thead", "", "", table))
-  for (const words of ["Box", "Class", "Score", "IoU", "Size", "Verdict"]) element("th", "", words, head).scope = "col"
+  const { plain } = view.data
+  const columns = plain ? ["Box", "Class", "Size", "Width × height", ""] : ["Box", "Class", "Score", "IoU", "Size", "Verdict"]
+  for (const words of columns) element("th", "", words, head).scope = "col"
   const body = element("tbody", "", "", table)
   const number = (value) => (value == null ? "" : value.toFixed(2))
   const rows = [...state.predictions, ...state.truths]
@@ -216,12 +223,15 @@ function makeTable(view, state, boxes) {
     const cell = element("td", "", "", row)
     element("i", "mark " + item.mark, "", cell).setAttribute("aria-hidden", "true")
     element("span", "", item.prediction ? "Prediction" : "Ground truth", cell)
-    for (const words of [item.class, number(item.score), number(item.iou), item.size, item.verdict])
-      element("td", "", words, row)
+    const sides = `${Math.round(item.x2 - item.x1)} × ${Math.round(item.y2 - item.y1)} px`
+    const cells = plain ? [item.class, item.size, sides, item.mark === "mark-crowd" ? item.verdict : ""]
+      : [item.class, number(item.score), number(item.iou), item.size, item.verdict]
+    for (const words of cells) element("td", "", words, row)
     if (item.hint) row.title = item.hint
     row.onmouseenter = () => boxes.get(item)?.classList.add("hot")
     row.onmouseleave = () => boxes.get(item)?.classList.remove("hot")
   }
-  if (!rows.length) element("caption", "", "No ground truth, and no prediction with this score.", table)
+  if (!rows.length) element("caption", "", plain ? "No objects of these classes." :
+    "No ground truth, and no prediction with this score.", table)
   return table
 }

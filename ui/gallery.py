@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -54,8 +55,17 @@ def gallery(
 
     Both callbacks find their value in st.session_state.gallery: `turn` is -1 or 1 pages, `score` a new threshold.
     """
-    data = page_data(run, table, images, ids, page, selection)
-    _component(key="gallery", data=data, on_turn_change=on_turn, on_score_change=on_score)
+    show_page(page_data(run, table, images, ids, page, selection), "gallery", on_turn, on_score)
+
+
+def show_page(data: dict, key: str, on_turn: Callable[[], None], on_score: Callable[[], None] = lambda: None) -> None:
+    """Shows a page of images as gallery.js takes it; it is drawn anew when it has changed."""
+    _component(key=key, data=data, on_turn_change=on_turn, on_score_change=on_score)
+
+
+def signed(data: dict) -> dict:
+    """The data with what tells the browser whether anything is new."""
+    return {**data, "signature": hashlib.sha256(json.dumps(data).encode()).hexdigest()[:16]}
 
 
 def page_data(run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page: int, selection: Selection) -> dict:
@@ -74,14 +84,14 @@ def page_data(run: Run, table: pa.Table, images: CocoSplit, ids: list[int], page
             "error": TYPES.index(ErrorType(selection.error)) if selection.error else None,
         },
         "images": [
-            {"id": i, "name": images.image_by_id[i]["file_name"], "w": images.image_by_id[i]["width"],
+            {"id": i, "source": f"/api/image/{quote(run.id)}/{i}",
+             "name": images.image_by_id[i]["file_name"], "w": images.image_by_id[i]["width"],
              "h": images.image_by_id[i]["height"], **boxes[i]}
             for i in shown
         ],
+        "selection": asdict(selection),
     }  # fmt: skip
-    # tells the browser whether anything is new
-    data["signature"] = hashlib.sha256(json.dumps([data, asdict(selection)]).encode()).hexdigest()[:16]
-    return data
+    return signed(data)
 
 
 def class_names(table: pa.Table) -> list[str]:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import streamlit as st
 
-from core.coco import list_datasets
 from core.config import RANDOM_MODEL, TrainConfig
+from core.layouts import list_datasets
 from core.pretrained import KNOWN_MODELS
 from core.records import Run
 from core.runs import RunStore

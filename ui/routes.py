@@ -5,6 +5,7 @@
                                       and its remarks, unless they are those that M marks
     /api/preflight/{run}              the pre-flight's picture of the first batch
     /api/image/{run}/{image_id}?w=W   a validation image as WebP, its longest side W pixels
+    /api/data/{key}/{split}/{image_id}?w=W  the same of a data set that the Data page shows
     /api/plotly.js                    the library that draws the curves
 
 Only run and image ids come in, never a path; only this machine's host names are answered (`server.MIDDLEWARE`).
@@ -113,15 +114,28 @@ def preflight(request: Request) -> Response:
 
 
 def image(request: Request) -> Response:
-    """A thumbnail, from the cache on disk if it is there."""
+    """A validation image of a run."""
+
+    def find(asked: dict) -> tuple[Path, tuple[int, int]]:
+        return server.validation_image(server.store().get(asked["run"]), asked["image_id"])
+
+    return _thumbnail(request, find)
+
+
+def data_image(request: Request) -> Response:
+    """An image of a data set that the Data page shows."""
+    return _thumbnail(request, lambda asked: server.data_image(asked["key"], asked["split"], asked["image_id"]))
+
+
+def _thumbnail(request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]]) -> Response:
+    """What `find` gives for the parts of the address, small, from the cache on disk if it is there."""
     try:
         wanted = int(request.query_params.get("w", WIDTHS[0]))
-        run = server.store().get(request.path_params["run"])
-        path = server.validation_image_path(run, request.path_params["image_id"])
+        path, size = find(request.path_params)
         stamp = path.stat()
         width = next((w for w in WIDTHS if w >= wanted), WIDTHS[-1])
-        name = hashlib.sha256(f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{width}".encode()).hexdigest()[:32]
-        body = _cached(server.store().runs_dir / ".thumbnails" / f"{name}.webp", lambda: thumbnail(path, width))
+        name = hashlib.sha256(f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}".encode()).hexdigest()[:32]
+        body = _cached(server.store().runs_dir / ".thumbnails" / f"{name}.webp", lambda: thumbnail(path, width, size))
     except (LabError, ValueError, OSError):
         return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
     # "identity": pictures are packed already, Streamlit would gzip them once more
@@ -162,5 +176,6 @@ ROUTES = [
     Route("/api/metrics/{run}", metrics),
     Route("/api/preflight/{run}", preflight),
     Route("/api/image/{run}/{image_id:int}", image),
+    Route("/api/data/{key}/{split}/{image_id:int}", data_image),
     Route("/api/plotly.js", plotly_js),
 ]

@@ -5,11 +5,11 @@ All of it lives in `st.cache_resource`: made once, whatever tabs come and go. Us
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import threading
 import zlib
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,17 +17,22 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from core import DataError, LabError
-from core.coco import CocoSplit, read_split
+from core import DataError
+from core.coco import CocoSplit, examine_split, usable
 from core.demo import draw_dataset, is_complete
 from core.imports import read_imported
 from core.jobs import JobManager
+from core.layouts import annotation_files, find_splits
 from core.records import Evaluation, Run
 from core.runs import RunStore
 from core.table import read_table
+from ui.work import desk
 
 PROJECT = Path(__file__).resolve().parent.parent
-TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE = (PROJECT / f"pages/{name}.py" for name in ("train", "results", "errors"))
+DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE = (
+    PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors")
+)
+SHUTDOWN_SECONDS = 3.0  # for downloads and the like to end
 BUILT_IN = "street"  # the built-in data set's folder under data/
 
 # Starlette reads the host up to its first colon: "[" is what remains of [::1]
@@ -47,6 +52,7 @@ async def lifespan(app):
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # else a line a second for every live run
     jobs()
     yield
+    desk().stop_all(SHUTDOWN_SECONDS)
     jobs().shutdown()
 
 
@@ -91,58 +97,22 @@ def stamp(path: Path) -> str:
     return f"{found.st_mtime_ns:x}-{found.st_size:x}" if found.st_size else ""
 
 
-class Drawing:
-    """The drawing of the built-in data set in a thread of its own, so that no tab that is closed can break it off."""
-
-    def __init__(self, folder: Path):
-        self.done, self.total, self.error = 0, 1, ""
-        self._folder = folder
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._draw, name="draw the built-in data", daemon=True)
-        self._thread.start()
-
-    def _draw(self) -> None:
-        try:
-            with closing(draw_dataset(self._folder)) as progress:
-                for self.done, self.total in progress:
-                    with self._changed:
-                        self._changed.notify_all()
-        except LabError as error:
-            self.error = str(error)
-        except Exception as error:
-            self.error = f"The built-in data set could not be drawn into {self._folder}: {error!r}."
-        finally:
-            with self._changed:
-                self._changed.notify_all()
-
-    def shares(self):
-        """What share is done, in [0, 1], whenever it has changed, until the drawing ends."""
-        while self._thread.is_alive():
-            with self._changed:
-                self._changed.wait(timeout=0.5)
-            yield self.done / self.total
-
-
-@st.cache_resource(show_spinner=False, max_entries=1)
-def _drawing(folder: Path) -> Drawing:
-    return Drawing(folder)
-
-
 def draw_built_in_data() -> str:
     """Draws the built-in data set if it is not there, showing how far it is; returns a sentence if that failed."""
     folder = store().data_dir / BUILT_IN
     if _is_complete(folder):
         return ""
-    drawing = _drawing(folder)
+    name = f"draw {folder}"
+    work = desk().begin(name, lambda: draw_dataset(folder), f"The built-in data set could not be drawn into {folder}")
     with st.sidebar:
         form = st.skeleton(height=600)  # keeps the sidebar's place
     bar = st.progress(0.0, "Drawing the built-in data set: street scenes, once …")
-    for share in drawing.shares():
-        bar.progress(share, f"Drawing the built-in data set: {drawing.done} of {drawing.total} street scenes …")
+    for done, total in work.steps():
+        bar.progress(done / total, f"Drawing the built-in data set: {done} of {total} street scenes …")
     bar.empty()
     form.empty()
-    _drawing.clear()
-    return drawing.error
+    desk().forget(name)
+    return work.error
 
 
 @st.cache_resource(show_spinner=False, max_entries=1, validate=bool)  # "not yet" is looked up again
@@ -152,14 +122,51 @@ def _is_complete(folder: Path) -> bool:
 
 def images_of(folder: str | Path, name: str) -> CocoSplit:
     """A split of a data set, read once until one of its files changes; raises DataError."""
+    splits = splits_of(folder)
+    if name not in splits:
+        raise DataError(f"The data set {folder} has no {name} split; it has: {', '.join(splits)}.")
+    return usable(splits[name])
+
+
+def splits_of(folder: str | Path) -> dict[str, CocoSplit]:
+    """All splits of a data set as far as they can be read, with their problems, read once until a file changes.
+
+    Raises DataError if there is no data set, or a file is not COCO's at all.
+    """
     folder = PROJECT / folder
-    stamps = tuple(sorted((p.name, p.stat().st_mtime_ns) for p in (folder / "annotations").glob("*.json")))
-    return _images(folder, name, stamps)
+    return _splits(folder, data_stamps(folder))
 
 
-@st.cache_resource(show_spinner=False, max_entries=6)
-def _images(folder: Path, name: str, stamps: tuple) -> CocoSplit:
-    return read_split(folder, name)
+def data_stamps(folder: Path) -> tuple:
+    """Names and times of a data set's annotation files, which change with it."""
+    return tuple((str(path), stamp(path)) for path in annotation_files(folder))
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _splits(folder: Path, stamps: tuple) -> dict[str, CocoSplit]:
+    return {name: examine_split(place, name) for name, place in find_splits(folder).items()}
+
+
+def data_key(folder: str | Path) -> str:
+    """By what name the browser asks for the pictures of a data set that a page shows: never a path."""
+    folder = PROJECT / folder
+    key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    _shown_folders()[key] = folder
+    return key
+
+
+@st.cache_resource(show_spinner=False)
+def _shown_folders() -> dict[str, Path]:
+    return {}
+
+
+def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, int]]:
+    """Where a picture of a shown data set lies, and its stated size (width, height); raises DataError without one."""
+    splits = splits_of(_shown_folders()[key]) if key in _shown_folders() else {}
+    if split not in splits or image_id not in splits[split].image_by_id:
+        raise DataError("There is no such picture.")
+    image = splits[split].image_by_id[image_id]
+    return splits[split].image_path(image), (int(image["width"]), int(image["height"]))
 
 
 def validation_images(run: Run) -> CocoSplit:
@@ -175,12 +182,16 @@ def _imported(gt: str, images: str | None, mark: str) -> CocoSplit:
     return read_imported(gt, images)
 
 
-def validation_image_path(run: Run, image_id: int) -> Path:
-    """Where the picture lies, inside the folder of the pictures; raises DataError if there is no such image."""
+def validation_image(run: Run, image_id: int) -> tuple[Path, tuple[int, int]]:
+    """Where the picture lies, inside the folder of the pictures, and its stated size (width, height).
+
+    Raises DataError if there is no such image.
+    """
     images = validation_images(run)
     if image_id not in images.image_by_id:
         raise DataError(f"{images.json_path} has no image {image_id}.")
-    return images.image_path(images.image_by_id[image_id])
+    image = images.image_by_id[image_id]
+    return images.image_path(image), (int(image["width"]), int(image["height"]))
 
 
 def table_of(evaluation: Evaluation) -> pa.Table:

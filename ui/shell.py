@@ -3,12 +3,14 @@
 import streamlit as st
 
 from core import LabError
-from ui.server import ERRORS_PAGE, PROJECT, RESULTS_PAGE, TRAIN_PAGE
+from ui.server import DATA_PAGE, ERRORS_PAGE, PROJECT, RESULTS_PAGE, TRAIN_PAGE
 
 st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
 st.logo(PROJECT / "ui/logo.svg", icon_image=PROJECT / "ui/icon.svg", size="large")
 st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}</style>")  # no option for it
 pages = [
+    st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",
+            help="What a training sees: get images, count them, look at them, find wrong labels."),
     st.Page(TRAIN_PAGE, title="Train", icon=":material/model_training:", default=True,
             help="Choose data, model and settings, click Train, and watch the curves."),
     st.Page(RESULTS_PAGE, title="Results", icon=":material/query_stats:",

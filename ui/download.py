@@ -1,0 +1,139 @@
+"""The COCO 2017 subset on the Data page: what is chosen, the download under way, and what an earlier one has left."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from core import DataError
+from core.download import download, unfinished
+from core.labels import COCO_TEN
+from core.pretrained import COCO_CLASSES
+from core.subset import Subset
+from ui import server
+from ui.work import Work, desk
+
+WORK = "download"  # one at a time
+NAME = re.compile(r"[\w][\w.-]{0,60}")
+ANNOTATIONS_MB, PICTURE_MB = 253, 0.165
+CLASSES, TRAIN, VAL, EMPTY, SEED, FOLDER = (
+    f"coco {what}" for what in ("classes", "train", "val", "empty", "seed", "name")
+)
+FIRST = {CLASSES: list(COCO_TEN), TRAIN: 4000, VAL: 1000, EMPTY: 0, SEED: 0, FOLDER: "coco10"}
+
+
+def download_form() -> None:
+    """What to download, and the button; while a download is under way, how far it is instead."""
+    work = desk().find(WORK)
+    if work and work.is_running:
+        watch(work.name)
+        return
+    st.subheader("A subset of COCO 2017")
+    st.caption("Photographs with objects of your classes, every annotation of these classes and the original ids. "
+               "The annotations of all images are fetched once, then only the chosen pictures.")  # fmt: skip
+    if work:
+        _tell_end(work)
+    for key, value in FIRST.items():
+        st.session_state.setdefault(key, value)
+    st.multiselect("Classes", COCO_CLASSES, key=CLASSES, placeholder="Choose classes, all 80 can be searched",
+                   persist_state="session", help="An image belongs to it if it shows any of them.")  # fmt: skip
+    left, middle, right = st.columns(3)
+    left.number_input("Training images", step=500, key=TRAIN, persist_state="session", help="At most; 0 takes all.")
+    middle.number_input("Validation images", step=100, key=VAL, persist_state="session", help="At most; 0 takes all.")
+    right.slider("Without any of the classes", 0, 90, step=5, format="%d %%", key=EMPTY, persist_state="session",
+                 help="This share of the images shows none: the model learns what is no object.")  # fmt: skip
+    left, middle, _ = st.columns(3)
+    left.text_input("Name", key=FOLDER, persist_state="session", help="Of the new folder under data/.")
+    middle.number_input("Seed", step=1, key=SEED, persist_state="session",
+                        help="The same seed and classes give the same images.")  # fmt: skip
+    try:
+        subset = chosen_subset()
+    except DataError as error:
+        st.error(str(error))
+        return
+    st.caption(_amount(subset))
+    if st.button("Download", key="download", type="primary", icon=":material/download:"):
+        begin(st.session_state[FOLDER], subset)
+    _offer_unfinished()
+
+
+def chosen_subset() -> Subset:
+    """As the form says it; raises DataError where that does not go together."""
+    state = st.session_state
+    checked_name(state[FOLDER])
+    return Subset(tuple(state[CLASSES]), state[TRAIN], state[VAL], state[EMPTY] / 100, state[SEED])
+
+
+def checked_name(name: str) -> str:
+    """The name of a new folder; raises DataError for one that is none."""
+    if not NAME.fullmatch(name or ""):
+        raise DataError(f"The name {name!r} is no folder's: use letters, digits, dots, dashes and underlines.")
+    return name
+
+
+def begin(name: str, subset: Subset) -> None:
+    """Starts a download, or goes on with one, and shows it."""
+    out = server.store().data_dir / name
+    desk().begin(WORK, lambda: _named(out, subset), f"The download into {out} failed")
+    st.rerun()
+
+
+def _named(out, subset: Subset):
+    """The download; its result is the folder."""
+    yield from download(out, subset)
+    return out
+
+
+def _amount(subset: Subset) -> str:
+    counts = [subset.max_train, subset.max_val]
+    if not all(counts):
+        return "All images of the classes in a split without a number: up to 118,287 + 5,000 pictures, 19 GB."
+    size = sum(counts) * PICTURE_MB / 1000
+    return (
+        f"Up to {sum(counts):,} pictures, about {size:.1f} GB; the first time also {ANNOTATIONS_MB} MB of annotations."
+    )
+
+
+@st.fragment(run_every=1.0)
+def watch(name: str) -> None:
+    """How far the download is, with Stop; at its end the page is run again."""
+    work = desk().find(name)
+    if work is None or not work.is_running:
+        st.rerun()
+    st.subheader("Downloading COCO 2017")
+    progress = work.latest
+    st.progress(progress.share if progress else 0.0, progress.sentence if progress else "Starting …")
+    st.caption("It goes on when this tab is closed, and after a stop or a crash it continues where it was.")
+    if work.stopped:
+        st.caption("Stopping …")
+    elif st.button("Stop", key="stop download", icon=":material/stop:"):
+        work.stop()
+        st.rerun(scope="fragment")
+
+
+def _tell_end(work: Work) -> None:
+    """How the last download ended, if it did not end well."""
+    if work.error:
+        st.error(work.error, icon=":material/error:")
+    elif work.stopped:
+        st.info("The download was stopped. What is there is kept.", icon=":material/pause_circle:")
+
+
+def finished():
+    """The folder of a download that has just ended well, once; None else."""
+    work = desk().find(WORK)
+    if work and not work.is_running and work.result:
+        desk().forget(WORK)
+        return work.result
+    return None
+
+
+def _offer_unfinished() -> None:
+    """Downloads that were stopped or broken off, each with a button to go on."""
+    for name, subset in unfinished(server.store().data_dir).items():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"Unfinished: **{name}**, {subset.max_train or 'all'} + {subset.max_val or 'all'} images of "
+                       f"{len(subset.classes)} classes", width="content")  # fmt: skip
+            if st.button("Continue", key=f"continue {name}", icon=":material/play_arrow:"):
+                begin(name, subset)

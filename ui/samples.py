@@ -1,0 +1,78 @@
+"""The images of a data set as the gallery shows them: ground truth alone, some boxes brought out.
+
+In: the splits of a data set and which images of them. The pictures come from /api/data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+from core.coco import SIZES, CocoSplit, size_indices
+from ui import server
+from ui.gallery import PER_PAGE, show_page, signed
+
+NAMES = {"train": "training", "val": "validation"}
+
+
+class Shown(NamedTuple):
+    """An image of a split, by its id; boxes are the annotation ids to bring out, none for all."""
+
+    split: str
+    image_id: int
+    boxes: tuple[int, ...] = ()
+
+
+def sample_gallery(
+    folder, splits: dict[str, CocoSplit], images: Sequence[Shown], classes: Sequence[str], key: str
+) -> None:
+    """Pages of the images, the first one when they change; `key` tells galleries of a page apart."""
+    pages = max(1, -(-len(images) // PER_PAGE))
+    place, known, these = f"{key} page", f"{key} shown", (str(folder), len(images), *images[:PER_PAGE])
+    if st.session_state.get(known, these) != these:
+        st.session_state[place] = 1
+    st.session_state[known] = these
+    st.session_state[place] = min(max(1, st.session_state.get(place, 1)), pages)
+
+    def turn() -> None:
+        st.session_state[place] += st.session_state[key].turn
+
+    if pages > 1:
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            st.pagination(pages, key=place, width=340)
+    show_page(page_data(folder, splits, images, st.session_state[place], classes), key, turn)
+
+
+def page_data(folder, splits: dict[str, CocoSplit], images: Sequence[Shown], page: int, classes: Sequence[str]) -> dict:
+    """What gallery.js needs for one page; only the classes that are chosen have boxes."""
+    first = (page - 1) * PER_PAGE
+    part, key = images[first : first + PER_PAGE], server.data_key(folder)
+    names = list(classes)
+    data = {
+        "plain": True, "page": page, "pages": max(1, -(-len(images) // PER_PAGE)), "first": first + 1,
+        "total": len(images), "score": 0.5, "classes": names, "sizes": SIZES, "missed": 0, "types": [],
+        "filter": {"classes": [], "sizes": [], "error": None},
+        "images": [_image(splits[one.split], one, key, names) for one in part],
+    }  # fmt: skip
+    return signed(data)
+
+
+def _image(split: CocoSplit, one: Shown, key: str, names: list[str]) -> dict:
+    image = split.image_by_id[one.image_id]
+    class_of = {c["id"]: names.index(c["name"]) for c in split.categories if c["name"] in names}
+    truths = []
+    for annotation in split.by_image[one.image_id]:
+        if annotation["category_id"] in class_of:
+            x, y, w, h = annotation["bbox"]
+            size = int(size_indices([annotation["area"]])[0])
+            is_out = not one.boxes or annotation["id"] in one.boxes
+            corners = [round(v, 1) for v in (x, y, x + w, y + h)]
+            # found, as boxes.js has it: there is no prediction that could have missed it
+            truths.append([*corners, class_of[annotation["category_id"]], size, annotation["iscrowd"], 1, None, is_out])
+    return {
+        "id": one.image_id, "source": f"/api/data/{key}/{one.split}/{one.image_id}",
+        "name": image["file_name"] if one.split == "train" else f"{image['file_name']} · {NAMES[one.split]}",
+        "w": image["width"], "h": image["height"], "truths": truths, "predictions": [],
+    }  # fmt: skip
