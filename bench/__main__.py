@@ -21,6 +21,8 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from bench.large import TRAIN, measure_reading, write_annotations
+from bench.page import measure_page
 from core.boxes import Detections, xywh_to_xyxy
 from core.config import PRESETS, TrainConfig
 from core.demo import DEMO_CLASSES, draw_dataset
@@ -160,6 +162,14 @@ def measure_store(folder: Path) -> None:
     print(f"asking for what is new: {median(lambda: store.metrics_after(run.id, last - 60), 30) * 1000:.2f} ms")
 
 
+def measure_data(folder: Path) -> None:
+    folder.mkdir()
+    train = folder / "instances_train2017.json"
+    write_annotations(train, *TRAIN)
+    measure_reading(train)
+    measure_page(folder, train)
+
+
 def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as folder:
@@ -168,6 +178,7 @@ def main() -> None:
         measure_table(Path(folder))
         measure_store(Path(folder) / "store")
         measure_training(Path(folder))
+        measure_data(Path(folder) / "large")
 
 
 if __name__ == "__main__":

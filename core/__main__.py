@@ -76,7 +76,7 @@ def _add_commands(add) -> None:
     download.set_defaults(do=commands.download)
 
     convert = add("convert", help="make a COCO data set of a YOLO or Pascal VOC folder; the pictures stay there")
-    convert.add_argument("folder", metavar="FOLDER", help="YOLO (data.yaml, labels/) or VOC (Annotations/, JPEGImages/)")
+    convert.add_argument("folder", metavar="FOLDER", help="with data.yaml and labels/, or Annotations/ and JPEGImages/")
     convert.add_argument("--out", required=True, help="folder to make")
     convert.set_defaults(do=commands.convert)
 

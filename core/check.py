@@ -10,15 +10,15 @@ themselves are never changed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from core import DataError
-from core.coco import CocoSplit, examine_split
-from core.layouts import SPLITS, find_splits
+from core.coco import CocoSplit, examine_splits
+from core.layouts import SPLITS
 from core.objects import doubtful_boxes
 from core.pictures import look_at_all, path_inside, same_pictures
 from core.problems import Example, Kind, Problem, Severity, by_severity, problem
@@ -61,7 +61,7 @@ def check(folder, whole: bool = False) -> Generator[tuple[int, int], None, Repor
     `whole` decodes every picture, which finds more and takes minutes.
     Raises DataError if there is no data set, or a file is not COCO's at all.
     """
-    splits = {name: examine_split(place, name) for name, place in find_splits(folder).items()}
+    splits = examine_splits(folder)
     problems = check_labels(splits)
     problems += yield from look_through(splits, whole)
     return Report(
@@ -72,24 +72,22 @@ def check(folder, whole: bool = False) -> Generator[tuple[int, int], None, Repor
     )
 
 
-def check_labels(splits: Mapping[str, CocoSplit]) -> list[Problem]:
-    """What the files say of themselves: their own problems, doubtful boxes, classes that are rare or in one split."""
+def check_labels(splits: Mapping[str, CocoSplit], classes: Collection[str] | None = None) -> list[Problem]:
+    """What the files say of themselves: their own problems, doubtful boxes, classes that are rare or in one split.
+
+    Of `classes`, or of all, it is told whether they are rare or in one split.
+    """
     problems = []
     for name, split in splits.items():
         problems += split.problems
-        if _is_broken(split):
+        if split.is_broken:
             continue
         c = split.columns
         problems += doubtful_boxes(split.annotations, c.xywh, c.image, c.category, name)
         problems += _nothing_in(split)
-        few = [(k, n) for k, n in objects_by_class(split).items() if 0 < n < FEW]
+        few = [(k, n) for k, n in objects_by_class(split).items() if 0 < n < FEW and _is_chosen(k, classes)]
         problems += problem(Kind.FEW_OBJECTS, name, [Example(f"{k}: {n}") for k, n in few])
-    return by_severity([*problems, *_across(splits)])
-
-
-def _is_broken(split: CocoSplit) -> bool:
-    """Whether a problem with its file kept the annotations from being read."""
-    return any(p.kind.severity is Severity.FATAL for p in split.problems)
+    return by_severity(dict.fromkeys([*problems, *_across(splits, classes)]))
 
 
 def _nothing_in(split: CocoSplit) -> list[Problem]:
@@ -105,9 +103,13 @@ def objects_by_class(split: CocoSplit) -> dict[str, int]:
     return {c["name"]: int(n) for c, n in zip(split.categories, counts, strict=True)}
 
 
-def _across(splits: Mapping[str, CocoSplit]) -> list[Problem]:
+def _is_chosen(name: str, classes: Collection[str] | None) -> bool:
+    return classes is None or name in classes
+
+
+def _across(splits: Mapping[str, CocoSplit], classes: Collection[str] | None = None) -> list[Problem]:
     """Classes that are in one split only, or have other ids there."""
-    if set(splits) != set(SPLITS) or any(map(_is_broken, splits.values())):
+    if set(splits) != set(SPLITS) or any(split.is_broken for split in splits.values()):
         return []
     train, val = (splits[name] for name in SPLITS)
     ids = [{c["name"]: c["id"] for c in split.categories} for split in (train, val)]
@@ -115,7 +117,7 @@ def _across(splits: Mapping[str, CocoSplit]) -> list[Problem]:
     other = [Example(f"{name}: {own} and {another}") for name, own, another in both if own != another]
     counts = [objects_by_class(split) for split in (train, val)]
     single = []
-    for name in sorted({*counts[0], *counts[1]}):
+    for name in sorted(k for k in {*counts[0], *counts[1]} if _is_chosen(k, classes)):
         n, m = (count.get(name, 0) for count in counts)
         if bool(n) != bool(m):
             single.append(Example(f"{name}: {n or m:,} in {'training' if n else 'validation'}"))
@@ -194,7 +196,7 @@ def sound_splits(
     problems = by_severity([*train.problems, *val.problems, *_across(splits)])
     pictures = yield from check_pictures(splits)
     sound = [_without(split, pictures) for split in (train, val)]
-    nothing = [p for split in sound if not _is_broken(split) for p in _nothing_in(split)]
+    nothing = [p for split in sound if not split.is_broken for p in _nothing_in(split)]
     problems = by_severity([*problems, *pictures, *nothing])
     fatal = [p for p in problems if p.kind.severity is Severity.FATAL]
     if fatal:

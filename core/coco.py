@@ -19,7 +19,7 @@ import numpy as np
 
 from core import DataError, cocofile
 from core.labels import LabelMap
-from core.layouts import Place, find_splits
+from core.layouts import SPLITS, Place, find_splits
 from core.objects import image_rows, image_sizes, sound_boxes
 from core.partition import validation_part
 from core.pictures import path_inside
@@ -98,6 +98,11 @@ class CocoSplit:
         )
 
     @property
+    def is_broken(self) -> bool:
+        """Whether a problem with its file, about which nothing can be done, kept the annotations from being read."""
+        return any(p.kind.severity is Severity.FATAL for p in self.problems)
+
+    @property
     def dropped(self) -> int:
         """How many annotations of the file are not here."""
         kinds = (Kind.UNKNOWN_IMAGE, Kind.UNKNOWN_CATEGORY, Kind.NO_NUMBERS, Kind.NO_EXTENT, Kind.OUTSIDE,
@@ -148,8 +153,8 @@ def read_split(folder, split: str) -> CocoSplit:
 
 def usable(split: CocoSplit) -> CocoSplit:
     """The split, if it has no problem that nothing can be done about; raises DataError that lists those otherwise."""
-    fatal = [p for p in split.problems if p.kind.severity is Severity.FATAL]
-    if fatal:
+    if split.is_broken:
+        fatal = [p for p in split.problems if p.kind.severity is Severity.FATAL]
         raise DataError(f"{split.json_path} cannot be used. " + "; ".join(map(_with_example, fatal)) + ".")
     return split
 
@@ -159,30 +164,46 @@ def _with_example(found: Problem) -> str:
     return f"{found.kind.counted(found.count)}{example}: {found.kind.advice}"
 
 
+def examine_splits(folder) -> dict[str, CocoSplit]:
+    """All splits of the data set in `folder`, as far as they can be read, with their problems; see `examine_split`."""
+    places = find_splits(folder)
+    shared = next((place for place in places.values() if place.shared), None)
+    if shared:
+        return _parts(_examine(shared, "train"))
+    return {name: _examine(place, name) for name, place in places.items()}
+
+
 def examine_split(place: Place, split: str) -> CocoSplit:
     """A split as far as it can be read, with all its problems; where one is FATAL, it has no annotations.
 
     Raises DataError if the file is no COCO file at all.
     """
+    return _parts(_examine(place, "train"))[split] if place.shared else _examine(place, split)
+
+
+def _examine(place: Place, split: str) -> CocoSplit:
+    """All that is in the file."""
     data, problems = cocofile.read(place.json_path, split)
     if any(p.kind.severity is Severity.FATAL for p in problems):
         return CocoSplit(split, *place[:2], data["images"], [], data["categories"], tuple(problems))
     annotations, found = sound_boxes(data["images"], data["annotations"], split)
     categories, unused = _without_placeholder(data["categories"], annotations, split)
     problems = (*problems, *found, *unused)
-    whole = CocoSplit(split, *place[:2], data["images"], annotations, categories, problems)
-    return _part(whole) if place.shared else whole
+    return CocoSplit(split, *place[:2], data["images"], annotations, categories, problems)
 
 
-def _part(whole: CocoSplit) -> CocoSplit:
-    """The split's part of a file that has no splits; problems are told of the file, so with the training split."""
+def _parts(whole: CocoSplit) -> dict[str, CocoSplit]:
+    """Both splits of a file that has none; its problems are told once, with the training split."""
+    if whole.is_broken:
+        return {name: replace(whole, name=name) for name in SPLITS}
     c = whole.columns
     is_val = validation_part(c.image[~c.crowd], c.category[~c.crowd], len(whole.images))
-    chosen = is_val if whole.name == "val" else ~is_val
-    annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if chosen[image]]
-    images = [image for image, is_in in zip(whole.images, chosen.tolist(), strict=True) if is_in]
-    problems = whole.problems if whole.name == "train" else ()
-    return replace(whole, images=images, annotations=annotations, problems=problems)
+    parts = {}
+    for name, chosen, problems in (("train", ~is_val, whole.problems), ("val", is_val, ())):
+        annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if chosen[image]]
+        images = [image for image, is_in in zip(whole.images, chosen.tolist(), strict=True) if is_in]
+        parts[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems)
+    return parts
 
 
 def _without_placeholder(categories: list[dict], annotations: list[dict], split: str):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import fields, replace
 from pathlib import Path
@@ -53,26 +54,30 @@ def download(options) -> None:
 def convert(options) -> None:
     from core.convert import convert
 
-    _convert(options.folder, options.out, convert(options.folder, options.out))
+    print(_convert(options.folder, options.out, convert(options.folder, options.out)))
 
 
-def _convert(folder, out, steps) -> None:
+def _convert(folder, out, steps) -> str:
     with tqdm(unit="image", desc=f"Converting {folder}") as bar:
         for done, total in steps:
             bar.total = total
             bar.update(done - bar.n)
-    print(f"{out}: {total:,} images in COCO layout; the pictures stay in {folder}")
+    return f"{out}: {total:,} images in COCO layout; the pictures stay in {folder}"
 
 
 def _in_coco_layout(store: RunStore, folder: str) -> str:
     """The folder, or what a YOLO or Pascal VOC folder is converted to, once, under data/."""
-    from core.convert import convert, home, kind_of
+    from core.convert import convert, home, is_current, kind_of
     from core.layouts import is_dataset
 
     if is_dataset(folder) or not kind_of(folder):
         return folder
     out = home(folder, store.data_dir)
-    _convert(folder, out, convert(folder, out))
+    if _leads():
+        print(_convert(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
+    else:
+        while not is_current(folder, out):  # the one that leads converts it
+            time.sleep(LOOK_SECONDS)
     return str(out)
 
 

@@ -1,4 +1,4 @@
-"""A part of a data set that is there already: chosen classes and so many images, seen as such or kept as one of its own.
+"""A part of a data set that is there already: chosen classes, so many images; seen as such or kept as one of its own.
 
 In: the splits of a data set and a `Subset`. Out: smaller splits; or a folder in COCO layout whose pictures are links
 to the folders where they lie, so that none is copied:
@@ -18,21 +18,30 @@ from pathlib import Path
 import numpy as np
 
 from core import DataError
-from core.coco import CocoSplit
-from core.subset import Subset, choose, write_split
+from core.coco import CocoSplit, usable
+from core.subset import Subset, category_ids, choose, write_split
 
 
 def chosen_ids(split: CocoSplit, subset: Subset) -> list[int]:
-    """The ids of the images that the subset holds, in the file's order."""
-    categories = set(split.label_map(list(subset.classes)).category_ids)
+    """The ids of the images that the subset holds, in the file's order.
+
+    Of the subset's classes a split may lack some, as exports list only those that they hold.
+    Raises DataError for a split that has none of the classes or cannot be used.
+    """
+    categories = set(usable(split).label_map(own_classes(split, subset)).category_ids)
     ids = np.array([image["id"] for image in split.images], dtype=np.int64)
     wanted = np.array([c["id"] in categories for c in split.categories], dtype=bool)
     shown = ids[np.unique(split.columns.image[wanted[split.columns.category]])]
     return choose(ids.tolist(), shown.tolist(), subset.most(split.name), subset.empty_share, subset.seed)
 
 
+def own_classes(split: CocoSplit, subset: Subset) -> list[str]:
+    """Those of the subset's classes that the split has; all of them where it has none."""
+    return [c["name"] for c in split.categories if c["name"] in subset.classes] or list(subset.classes)
+
+
 def part(split: CocoSplit, subset: Subset) -> CocoSplit:
-    """The split with the subset's images and classes alone; raises DataError for a class that it does not have."""
+    """The split with the subset's images and classes alone; raises DataError as `chosen_ids` does."""
     ids = set(chosen_ids(split, subset))
     categories = [c for c in split.categories if c["name"] in subset.classes]
     own = {c["id"] for c in categories}
@@ -47,20 +56,22 @@ def part(split: CocoSplit, subset: Subset) -> CocoSplit:
 def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
     """Makes the folder `out` of the subset's images; annotations keep their bytes, polygons and ids.
 
-    Raises DataError if `out` is there, if a split would have no image, or if it cannot be written.
+    Raises DataError if `out` is there, if a split would have no image, or if it cannot be written or used.
     """
     out = Path(out).resolve()
     partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
         if out.exists():
             raise DataError(f"{out} is there already: choose another name.")
+        known = {c["name"]: c["id"] for split in splits.values() for c in split.categories}
+        category_ids(known.items(), subset.classes, "The data set")
         (partial / "annotations").mkdir(parents=True)
         for name, split in splits.items():
             ids = chosen_ids(split, subset)
             if not ids:
                 raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
             target = partial / "annotations" / f"instances_{name}.json"
-            write_split(split.json_path, target, ids, subset.classes, subset.to_dict())
+            write_split(split.json_path, target, ids, own_classes(split, subset), subset.to_dict())
             (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
         os.replace(partial, out)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The commands that tell what is there: check, evaluate, analyze, table, runs and metrics. `__main__.py` has their options.
+"""The commands that tell what is there, from check to runs and metrics. `__main__.py` has their options.
 
 Each prints for people, and with --json or --csv for programs, where figures are COCO's, in [0, 1].
 """
@@ -78,9 +78,14 @@ def _told(report) -> Iterator[str]:
         yield f"{name}: {images:,} images, {report.annotations[name]:,} annotations"
     for found in report.problems:
         yield f"{found.kind.severity.label}: {found.sentence}"
-        yield from (f"    {example.detail}" for example in found.examples[:EXAMPLES])
+        yield from (f"    {_printable(example.detail)}" for example in found.examples[:EXAMPLES])
     verdict = "it can be trained on" if report.problems else "nothing is wrong"
     yield verdict if report.is_fit else "it cannot be trained on"
+
+
+def _printable(text: str) -> str:
+    """On one line and without control characters, which names in a file may have."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _check_score(score: float) -> None:

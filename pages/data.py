@@ -15,7 +15,7 @@ from core.subset import Subset
 from ui import data_source, download, form, server
 from ui.chart import show_charts
 from ui.pickers import as_setting
-from ui.problems import found_problems, is_broken, show_problems
+from ui.problems import found_problems, show_problems
 from ui.samples import Shown, sample_gallery
 from ui.text import plain
 
@@ -174,10 +174,9 @@ try:
 except DataError as error:
     st.error(plain(error), icon=":material/error:")
     st.stop()
-problems, work = found_problems(folder, whole)
-if any(is_broken(split) for split in whole.values()):
+if any(split.is_broken for split in whole.values()):
     st.error(f"{plain(folder)} cannot be read as it is: correct its annotation file.", icon=":material/error:")
-    show_problems(folder, whole, problems, work)
+    show_problems(folder, whole, *found_problems(folder, whole))
     st.stop()
 stamps = server.data_stamps(folder)
 names = class_names(whole)
@@ -186,6 +185,7 @@ if not names:
     st.stop()
 with st.sidebar:
     classes = pick_classes(names)
+    problems, work = found_problems(folder, whole, tuple(classes))
     try:
         subset, name = pick_fewer(classes)
         splits = part_of(str(folder), stamps, subset, whole) if subset else whole

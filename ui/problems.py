@@ -23,13 +23,10 @@ ROWS_SHOWN = 30  # examples in words
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def label_problems(folder: Path, stamps: tuple, _splits: dict[str, CocoSplit]) -> list[Problem]:
-    return check_labels(_splits)
-
-
-def is_broken(split: CocoSplit) -> bool:
-    """Whether its file has something that kept its annotations from being read."""
-    return any(p.kind.severity is Severity.FATAL for p in split.problems)
+def label_problems(
+    folder: Path, stamps: tuple, classes: tuple[str, ...] | None, _splits: dict[str, CocoSplit]
+) -> list[Problem]:
+    return check_labels(_splits, classes)
 
 
 def picture_work(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Work | None:
@@ -42,11 +39,13 @@ def picture_work(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Wor
     return work
 
 
-def found_problems(folder: Path, splits: dict[str, CocoSplit]) -> tuple[list[Problem], Work | None]:
-    """What is known so far, and the work that looks at the pictures."""
+def found_problems(
+    folder: Path, splits: dict[str, CocoSplit], classes: tuple[str, ...] | None = None
+) -> tuple[list[Problem], Work | None]:
+    """What is known so far, of rare classes among `classes` only, and the work that looks at the pictures."""
     count = sum(len(split.images) for split in splits.values())
     work = picture_work(folder, splits, begin=count <= AT_ONCE)
-    labels = label_problems(folder, server.data_stamps(folder), splits)
+    labels = label_problems(folder, server.data_stamps(folder), classes, splits)
     pictures = work.result if work and not work.is_running and work.result else []
     return by_severity([*labels, *pictures]), work
 
@@ -107,7 +106,7 @@ def _show_examples(folder: Path, splits: dict[str, CocoSplit], problem: Problem)
     """Its images with the boxes brought out; in words where there is no image to show."""
     st.markdown(f"**{plain(problem.kind.counted(problem.count))}**")
     seen: dict[tuple, Shown] = {}
-    sound = {name: split for name, split in splits.items() if not is_broken(split)}
+    sound = {name: split for name, split in splits.items() if not split.is_broken}
     # a file of both splits tells its problems of the training split, though the image may be in the other one
     names = sorted(sound, key=lambda name: name != (problem.split or "val"))
     for example in problem.examples:

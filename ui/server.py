@@ -18,11 +18,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from core import DataError
-from core.coco import CocoSplit, examine_split, usable
+from core.coco import CocoSplit, examine_splits, usable
 from core.demo import draw_dataset, is_complete
 from core.imports import read_imported
 from core.jobs import JobManager
-from core.layouts import annotation_files, find_splits
+from core.layouts import annotation_files
 from core.records import Evaluation, Run
 from core.runs import RunStore
 from core.table import read_table
@@ -144,7 +144,7 @@ def data_stamps(folder: Path) -> tuple:
 
 @st.cache_resource(show_spinner=False, max_entries=3)
 def _splits(folder: Path, stamps: tuple) -> dict[str, CocoSplit]:
-    return {name: examine_split(place, name) for name, place in find_splits(folder).items()}
+    return examine_splits(folder)
 
 
 def data_key(folder: str | Path) -> str:
@@ -163,7 +163,7 @@ def _shown_folders() -> dict[str, Path]:
 def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, int]]:
     """Where a picture of a shown data set lies, and its stated size (width, height); raises DataError without one."""
     splits = splits_of(_shown_folders()[key]) if key in _shown_folders() else {}
-    if split not in splits or image_id not in splits[split].image_by_id:
+    if split not in splits or splits[split].is_broken or image_id not in splits[split].image_by_id:
         raise DataError("There is no such picture.")
     image = splits[split].image_by_id[image_id]
     return splits[split].image_path(image), (int(image["width"]), int(image["height"]))

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 from core import DataError, RunError
-from core.coco import read_json, read_results
+from core.cocofile import read_json, read_results
 from core.errors import detection_table
 from core.imports import evaluated_images, import_results
 from core.queue import RunQueue
@@ -284,7 +284,7 @@ def test_a_file_name_that_leads_elsewhere_is_no_picture(store, write, tmp_path, 
 def test_a_ground_truth_that_is_gone_or_broken_since_is_a_sentence(store, write):
     gt, dt = write()
     run = import_results(store, gt, dt)
-    gt.write_text("[")
+    gt.write_text("{")
     with pytest.raises(DataError, match="gt.json is not valid JSON"):
         evaluated_images(run)
     gt.unlink()

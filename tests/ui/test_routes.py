@@ -174,7 +174,7 @@ def test_every_answer_says_that_its_type_is_meant(client, finished):
 
 def test_the_same_thumbnail_is_made_once(client, finished, monkeypatch):
     made = []
-    monkeypatch.setattr(routes, "thumbnail", lambda path, width: made.append(width) or b"webp")
+    monkeypatch.setattr(routes, "thumbnail", lambda path, width, size: made.append(width) or b"webp")
     for width in (10, 100, 320, 320):
         assert client.get(f"/api/image/{finished.id}/4?w={width}").content == b"webp"
     assert client.get(f"/api/image/{finished.id}/4?w=99999").content == b"webp"
@@ -193,7 +193,7 @@ def test_a_changed_picture_gets_a_new_thumbnail(client, finished, monkeypatch):
 def test_old_thumbnails_give_way(client, finished, store, monkeypatch):
     monkeypatch.setattr(routes, "KEPT_BYTES", 25)
     monkeypatch.setattr(routes, "_made", iter(range(0, 10_000, 200)))
-    monkeypatch.setattr(routes, "thumbnail", lambda path, width: b"ten bytes!")
+    monkeypatch.setattr(routes, "thumbnail", lambda path, width, size: b"ten bytes!")
     for image in read_split(finished.config["data"], "val").images[:6]:
         assert client.get(f"/api/image/{finished.id}/{image['id']}").status_code == 200
     assert len(list((store.runs_dir / ".thumbnails").iterdir())) == 2
@@ -211,7 +211,7 @@ def test_a_file_name_cannot_lead_out_of_the_data_set(client, finished, store):
     annotations = store.data_dir / "street/annotations/instances_val.json"
     annotations.write_text(annotations.read_text().replace("000000000004.jpg", "../../../secret.jpg"))
     assert client.get(f"/api/image/{finished.id}/4").status_code == 404
-    assert client.get(f"/api/image/{finished.id}/5").status_code == 200
+    assert client.get(f"/api/image/{finished.id}/5").status_code == 404  # such a file is not used at all
 
 
 def test_a_picture_that_is_damaged_or_gone_is_not_found(client, finished, store):

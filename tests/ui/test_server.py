@@ -4,6 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.demo import is_complete
 from ui import server
+from ui.work import Work
 
 
 def tab():
@@ -26,16 +27,16 @@ def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
         yield 1, 1
 
     monkeypatch.setattr(server, "draw_dataset", draw)
-    original = server.Drawing.shares
+    original = Work.steps
     waiting = []
 
-    def shares(drawing):
-        waiting.append(drawing)
+    def steps(work):
+        waiting.append(work)
         if len(waiting) == 2:
             both_here.set()
-        return original(drawing)
+        return original(work)
 
-    monkeypatch.setattr(server.Drawing, "shares", shares)
+    monkeypatch.setattr(Work, "steps", steps)
     apps = [AppTest.from_function(tab, default_timeout=30) for _ in range(2)]
     threads = [threading.Thread(target=app.run) for app in apps]
     for thread in threads:
