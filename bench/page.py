@@ -26,7 +26,7 @@ from tests.serving import served
 from ui.server import BUILT_IN
 
 CHART, CARD = ".dlc-plot .main-svg", "[data-testid=stMainBlockContainer] strong"
-MINUTE = 60_000  # milliseconds
+MINUTE, CALM = 60_000, 1500  # milliseconds; so long the charts of the choice before may still be drawn
 
 
 def measure_filter(splits: dict[str, CocoSplit], rounds: int = 5) -> float:
@@ -78,6 +78,7 @@ def opening(window, address: str, rounds: int = 3) -> tuple[object, float, float
 
 def choose_class(tab, name: str) -> float:
     """Adds a class; the seconds from the click to other numbers at the head of the page."""
+    tab.wait_for_timeout(CALM)
     before = tab.locator(CARD).first.locator("xpath=..").inner_text()
     box = tab.get_by_role("combobox", name="Classes")
     box.fill(name)

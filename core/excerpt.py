@@ -63,7 +63,7 @@ def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
     try:
         if out.exists():
             raise DataError(f"{out} is there already: choose another name.")
-        known = {c["name"]: c["id"] for split in splits.values() for c in split.categories}
+        known = {c["name"]: c["id"] for split in splits.values() for c in usable(split).categories}
         category_ids(known.items(), subset.classes, "The data set")
         (partial / "annotations").mkdir(parents=True)
         for name, split in splits.items():

@@ -107,9 +107,8 @@ def watch(name: str) -> None:
     st.caption("It goes on when this tab is closed, and after a stop or a crash it continues where it was.")
     if work.stopped:
         st.caption("Stopping …")
-    elif st.button("Stop", key="stop download", icon=":material/stop:"):
-        work.stop()
-        st.rerun(scope="fragment")
+    else:
+        st.button("Stop", key="stop download", icon=":material/stop:", on_click=work.stop)
 
 
 def _tell_end(work: Work) -> None:

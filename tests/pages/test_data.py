@@ -14,12 +14,15 @@ from PIL import Image
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from core import download as download_room
+from core import fetcher, transfer
 from core.check import check
 from core.coco import read_split
 from core.convert import home
 from core.labels import COCO_TEN
 from core.layouts import list_datasets
 from tests.core.convert.folders import voc, yolo
+from tests.core.coco_server import ZIP, make_coco, serving
 from tests.own_folders import LAYOUTS, add, labels, mine, spotless, write, write_json, write_single
 from ui import chart as chart_room
 from ui import data_source, download, form, problems, server
@@ -436,6 +439,57 @@ def test_a_download_that_fails_says_why_and_can_be_gone_on_with(store, monkeypat
     assert "failed" in one_error(app) and "Input/output error" in one_error(app)
     assert app.button(key="continue new_one") and app.button(key="download")
     assert any("2 + all images of 1 class" in c.value for c in app.caption)
+
+
+@pytest.fixture
+def server_of_coco(tmp_path, monkeypatch):
+    """COCO's server on this machine, and a downloader that starts at once."""
+    monkeypatch.setattr(fetcher, "MODULE", "tests.core.quick_fetch")
+    with serving(make_coco(tmp_path / "coco")) as served:
+        for name, value in served.environment.items():
+            monkeypatch.setenv(name, value)
+        yield served
+
+
+def test_a_download_is_watched_stopped_gone_on_with_and_shown(store, server_of_coco):
+    """The whole way: the form, the annotations, the pictures, Stop in the middle, Continue, the subset on the page."""
+    for path in sorted((server_of_coco.folder / "train2017").iterdir())[8:]:
+        server_of_coco.fail(f"train2017/{path.name}", "hang")
+    classes = ["person", "bicycle", "car", "bus", "truck", "cat", "dog"]
+    form_says = {"coco_classes": classes, "coco_train": 0, "coco_val": 4, "coco_name": "seven"}
+    app = open_page(data_source=data_source.COCO, **form_says)
+    app = checked(app.button(key="download").click().run())
+    deadline(lambda: desk().find("download").latest and desk().find("download").latest.stage == "images")
+    deadline(lambda: len(server_of_coco.asked) > 6)
+    app = checked(app.run())
+    assert "Pictures: " in app.get("progress")[0].proto.text and not [b for b in app.button if b.key == "download"]
+    app.button(key="stop download").click().run()
+    app = settled(app)
+    assert "was stopped" in app.info[0].value and not app.error and not app.get("progress")
+    assert not (store.data_dir / "seven").exists()
+    server_of_coco.heal()
+    app = settled(app.button(key="continue seven").click().run())
+    assert not app.error and app.session_state[data_source.SUBSET] == "seven"
+    found = {name: read_split(store.data_dir / "seven", name) for name in SPLITS}
+    assert {name: len(split.images) for name, split in found.items()} == {n: one[0] for n, one in cards(app).items()}
+    for split in found.values():
+        for image in split.images:
+            original = server_of_coco.folder / split.image_path(image).relative_to(store.data_dir / "seven")
+            assert split.image_path(image).read_bytes() == original.read_bytes()
+    assert cards(app)["val"][0] == 4 and cards(app)["train"][0] > 8
+    assert app.multiselect(key="data classes").options == classes
+    assert len([path for path in server_of_coco.asked if path.endswith(".zip")]) == 1, "the annotations came twice"
+
+
+@pytest.mark.parametrize("how, says", [("404", "404"), ("503", "503"), ("garbage", ""), ("empty", ""), ("half", "")])
+def test_a_server_that_fails_gives_one_sentence_and_the_way_to_go_on(store, server_of_coco, monkeypatch, how, says):
+    monkeypatch.setattr(transfer, "PAUSES", ())
+    monkeypatch.setattr(download_room, "PAUSES", ())
+    server_of_coco.fail(ZIP, how)
+    app = open_page(data_source=data_source.COCO, coco_classes=["person"], coco_train=2, coco_val=2, coco_name="one")
+    app = settled(app.button(key="download").click().run())
+    assert says in one_error(app)
+    assert app.button(key="download") and app.button(key="continue one") and not cards(app)
 
 
 # What is in it
