@@ -73,21 +73,30 @@ def check(folder, whole: bool = False) -> Generator[tuple[int, int], None, Repor
 
 
 def check_labels(splits: Mapping[str, CocoSplit], classes: Collection[str] | None = None) -> list[Problem]:
-    """What the files say of themselves: their own problems, doubtful boxes, classes that are rare or in one split.
+    """What the files say of themselves: `check_boxes` and `check_classes`, the most urgent first."""
+    return by_severity(dict.fromkeys([*check_boxes(splits), *check_classes(splits, classes)]))
 
-    Of `classes`, or of all, it is told whether they are rare or in one split.
-    """
+
+def check_boxes(splits: Mapping[str, CocoSplit]) -> list[Problem]:
+    """The files' own problems, doubtful boxes, splits without anything: whatever classes are chosen."""
     problems = []
     for name, split in splits.items():
         problems += split.problems
-        if split.is_broken:
-            continue
-        c = split.columns
-        problems += doubtful_boxes(split.annotations, c.xywh, c.image, c.category, name)
-        problems += _nothing_in(split)
-        few = [(k, n) for k, n in objects_by_class(split).items() if 0 < n < FEW and _is_chosen(k, classes)]
-        problems += problem(Kind.FEW_OBJECTS, name, [Example(f"{k}: {n}") for k, n in few])
-    return by_severity(dict.fromkeys([*problems, *_across(splits, classes)]))
+        if not split.is_broken:
+            c = split.columns
+            problems += doubtful_boxes(split.annotations, c.xywh, c.image, c.category, name)
+            problems += _nothing_in(split)
+    return problems
+
+
+def check_classes(splits: Mapping[str, CocoSplit], classes: Collection[str] | None = None) -> list[Problem]:
+    """Which of `classes`, or of all, are rare or in one split only; and those that have two ids."""
+    problems = []
+    for name, split in splits.items():
+        if not split.is_broken:
+            few = [(k, n) for k, n in objects_by_class(split).items() if 0 < n < FEW and _is_chosen(k, classes)]
+            problems += problem(Kind.FEW_OBJECTS, name, [Example(f"{k}: {n}") for k, n in few])
+    return [*problems, *_across(splits, classes)]
 
 
 def _nothing_in(split: CocoSplit) -> list[Problem]:

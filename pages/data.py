@@ -199,9 +199,11 @@ with st.sidebar:
     if refusal := st.session_state.pop(REFUSED, None):
         st.error(refusal)
     fatal = any(p.kind.severity is Severity.FATAL for p in problems)
+    is_short = len(found.splits) < len(SPLITS) or not all(one.n for one in found.splits.values())
     if st.button("Train on this", key="train on this", type="primary", icon=":material/model_training:",
-                 width="stretch", disabled=fatal or subset is not None,
-                 help="Keep the fewer images as a data set first." if subset else None):  # fmt: skip
+                 width="stretch", disabled=fatal or is_short or subset is not None,
+                 help="Keep the fewer images as a data set first." if subset else
+                      "Training and validation need objects of the classes." if is_short else None):  # fmt: skip
         train_on_this(folder, classes, names)
 show_head(found)
 show_tabs()

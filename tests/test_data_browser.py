@@ -133,7 +133,9 @@ def click_mark(chart, trace: int, point: int) -> dict:
 
 
 def traces_that_open(chart) -> list[int]:
-    return chart.locator(".dlc-plot").evaluate("box => box.data.flatMap((t, i) => t.customdata?.some(Boolean) ? [i] : [])")
+    return chart.locator(".dlc-plot").evaluate(
+        "box => box.data.flatMap((t, i) => t.customdata?.some(Boolean) ? [i] : [])"
+    )
 
 
 def holding(data: dict, name: str) -> set[str]:
@@ -192,7 +194,9 @@ def test_thumbnails_have_their_boxes_and_open_in_large(page, address, own):
     toolbar.get_by_text("Labels").click()
     expect(named).to_have_count(0)
     toolbar.get_by_text("Labels").click()
-    assert not toolbar.get_by_text("Predictions").is_visible() and not toolbar.get_by_text("Show from score").is_visible()
+    assert (
+        not toolbar.get_by_text("Predictions").is_visible() and not toolbar.get_by_text("Show from score").is_visible()
+    )
 
     cell = page.locator(".gallery .cell").filter(has_text="000002.png")
     assert "3 objects" in cell.inner_text()

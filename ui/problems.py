@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.check import check_labels, look_through
+from core.check import check_boxes, check_classes, look_through
 from core.coco import CocoSplit
 from core.problems import Problem, Severity, by_severity
 from ui import server
@@ -23,10 +23,8 @@ ROWS_SHOWN = 30  # examples in words
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def label_problems(
-    folder: Path, stamps: tuple, classes: tuple[str, ...] | None, _splits: dict[str, CocoSplit]
-) -> list[Problem]:
-    return check_labels(_splits, classes)
+def box_problems(folder: Path, stamps: tuple, _splits: dict[str, CocoSplit]) -> list[Problem]:
+    return check_boxes(_splits)
 
 
 def picture_work(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Work | None:
@@ -45,14 +43,12 @@ def found_problems(
     """What is known so far, of rare classes among `classes` only, and the work that looks at the pictures."""
     count = sum(len(split.images) for split in splits.values())
     work = picture_work(folder, splits, begin=count <= AT_ONCE)
-    labels = label_problems(folder, server.data_stamps(folder), classes, splits)
+    labels = [*box_problems(folder, server.data_stamps(folder), splits), *check_classes(splits, classes)]
     pictures = work.result if work and not work.is_running and work.result else []
-    return by_severity([*labels, *pictures]), work
+    return by_severity(dict.fromkeys([*labels, *pictures])), work
 
 
-def show_problems(
-    folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], work: Work | None
-) -> None:
+def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], work: Work | None) -> None:
     count = sum(len(split.images) for split in splits.values())
     if work is None:
         st.caption(f"The labels were checked. Missing, broken and repeated pictures are found by looking at all "

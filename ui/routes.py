@@ -50,6 +50,7 @@ SHOWN = (
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 FRESH = {**HEADERS, "Cache-Control": "no-store"}
 LASTING = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
+BRIEF = {**HEADERS, "Cache-Control": "private, max-age=60"}  # of pictures that their owner may replace meanwhile
 
 _made = count()  # thumbnails of this process
 
@@ -124,10 +125,12 @@ def image(request: Request) -> Response:
 
 def data_image(request: Request) -> Response:
     """An image of a data set that the Data page shows."""
-    return _thumbnail(request, lambda asked: server.data_image(asked["key"], asked["split"], asked["image_id"]))
+    return _thumbnail(request, lambda asked: server.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF)
 
 
-def _thumbnail(request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]]) -> Response:
+def _thumbnail(
+    request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]], headers: dict[str, str] = LASTING
+) -> Response:
     """What `find` gives for the parts of the address, small, from the cache on disk if it is there."""
     try:
         wanted = int(request.query_params.get("w", WIDTHS[0]))
@@ -139,7 +142,7 @@ def _thumbnail(request: Request, find: Callable[[dict], tuple[Path, tuple[int, i
     except (LabError, ValueError, OSError):
         return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
     # "identity": pictures are packed already, Streamlit would gzip them once more
-    return Response(body, media_type="image/webp", headers={**LASTING, "Content-Encoding": "identity"})
+    return Response(body, media_type="image/webp", headers={**headers, "Content-Encoding": "identity"})
 
 
 def _cached(file: Path, make: Callable[[], bytes]) -> bytes:

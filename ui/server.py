@@ -5,6 +5,7 @@ All of it lives in `st.cache_resource`: made once, whatever tabs come and go. Us
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
@@ -144,7 +145,12 @@ def data_stamps(folder: Path) -> tuple:
 
 @st.cache_resource(show_spinner=False, max_entries=3)
 def _splits(folder: Path, stamps: tuple) -> dict[str, CocoSplit]:
-    return examine_splits(folder)
+    splits = examine_splits(folder)
+    for split in splits.values():
+        _ = split.is_broken or split.columns  # made now, not at the first look
+    gc.collect()
+    gc.freeze()  # a full collection takes half a second among a million annotations, and all of them are in use
+    return splits
 
 
 def data_key(folder: str | Path) -> str:

@@ -292,7 +292,7 @@ def test_every_other_error_is_one_line_that_begins_with_what_failed(error):
     assert "\n" not in work.error and work.result is None
 
 
-@pytest.mark.parametrize("make", [lambda: 1 / 0, lambda: None, lambda: iter([1])], ids=["raises", "None", "no generator"])
+@pytest.mark.parametrize("make", [lambda: 1 / 0, lambda: None, lambda: [1]], ids=["raises", "None", "no generator"])
 def test_what_does_not_even_begin_is_a_sentence_too(make):
     assert run(make, "It failed").error.startswith("It failed: ")
 
@@ -302,4 +302,3 @@ def test_a_data_error_before_the_first_step_is_told_as_it_is():
         raise DataError("There is no such folder.")
 
     assert run(make).error == "There is no such folder."
-
