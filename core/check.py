@@ -79,7 +79,7 @@ def check_labels(splits: Mapping[str, CocoSplit], classes: Collection[str] | Non
 
 def check_boxes(splits: Mapping[str, CocoSplit]) -> list[Problem]:
     """The files' own problems, doubtful boxes, splits without anything: whatever classes are chosen."""
-    problems = []
+    problems = [Problem(Kind.NO_SPLIT, name, 1) for name in SPLITS if name not in splits]
     for name, split in splits.items():
         problems += split.problems
         if not split.is_broken:

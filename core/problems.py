@@ -34,6 +34,7 @@ class Kind(Enum):
     PATH = Severity.FATAL, "picture", "outside the picture folder", "name pictures by their path inside it"
     CATEGORY = Severity.FATAL, "category", "without a name and a whole number as the only id", "correct the categories"
     OTHER_ID = Severity.FATAL, "class", "whose id in training is another one in validation", "give it one id"
+    NO_SPLIT = Severity.FATAL, "split", "that is missing", "give training and validation, or one file to be split"
     NO_IMAGES = Severity.FATAL, "split", "without images", "give each split images with objects"
     NO_PICTURES = Severity.FATAL, "split", "most of whose pictures are missing", "is this the right folder?"
     NO_OBJECTS = Severity.FATAL, "split", "without an object to learn or find", "add annotations"

@@ -6,6 +6,7 @@ import streamlit as st
 from core import DataError
 from core.charts import Chart
 from core.charts.contents import contents_charts
+from core.charts.objects import counted as number_of
 from core.coco import SIZES, CocoSplit
 from core.contents import Contents, contents, images_with
 from core.excerpt import part, save
@@ -23,7 +24,7 @@ CLASSES, FEWER, TAB = "data classes", "data fewer", "data view"
 SPLIT, CLASS, OTHER, SIZE, SHUFFLE = (f"samples {what}" for what in ("split", "class", "with", "size", "shuffle"))
 TABS = {"contents": "Contents", "images": "Images", "problems": "Problems"}
 SPLITS = {"train": "Training", "val": "Validation"}
-ANY = "Any"
+ANY = "(any)"
 REFUSED = "data refused"
 
 
@@ -103,17 +104,16 @@ def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
 def show_head(found: Contents) -> None:
     for column, (name, one) in zip(st.columns(2), found.splits.items(), strict=False):
         with column.container(border=True, gap=None):
-            st.markdown(f"**{SPLITS[name]}** · {one.images:,} images · {one.n:,} objects")
-            crowds = f", {int(one.crowds.sum()):,} crowds" if one.crowds.any() else ""
-            st.caption(f"{one.filled:,} images with objects of the classes, {one.empty:,} without{crowds}")
+            st.markdown(f"**{SPLITS[name]}** · {number_of(one.images, 'image')} · {number_of(one.n, 'object')}")
+            crowds = f", {number_of(int(one.crowds.sum()), 'crowd')}" if one.crowds.any() else ""
+            filled = number_of(one.filled, "image")
+            st.caption(f"{filled} with objects of the classes, {one.empty:,} without{crowds}")
 
 
 def show_images() -> None:
     """Images with what the controls ask for, drawn at random."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = [name for name in SPLITS if name in splits]
-        if st.session_state.get(SPLIT) not in names:
-            st.session_state[SPLIT] = None
         split = st.segmented_control("Split", names, format_func=SPLITS.get, key=SPLIT, persist_state="session")
         options = [ANY, *classes]
         for key in (CLASS, OTHER):

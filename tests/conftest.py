@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 
 from core.boxes import Detections, xywh_to_xyxy
 from core.coco import read_split
@@ -41,6 +42,12 @@ def drawn(tmp_path_factory):
     for _ in draw_dataset(folder, train=3, val=30, seed=5, size=64):
         pass
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_search_for_components(monkeypatch):
+    """Streamlit looks through every installed package for components at each new AppTest: half a second."""
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
 
 
 @pytest.fixture

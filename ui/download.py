@@ -12,6 +12,7 @@ from core.labels import COCO_TEN
 from core.pretrained import COCO_CLASSES
 from core.subset import Subset
 from ui import server
+from ui.text import plain
 from ui.work import Work, desk
 
 WORK = "download"  # one at a time
@@ -50,7 +51,7 @@ def download_form() -> None:
     try:
         subset = chosen_subset()
     except DataError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     st.caption(_amount(subset))
     if st.button("Download", key="download", type="primary", icon=":material/download:"):
@@ -114,7 +115,7 @@ def watch(name: str) -> None:
 def _tell_end(work: Work) -> None:
     """How the last download ended, if it did not end well."""
     if work.error:
-        st.error(work.error, icon=":material/error:")
+        st.error(plain(work.error), icon=":material/error:")
     elif work.stopped:
         st.info("The download was stopped. What is there is kept.", icon=":material/pause_circle:")
 
@@ -132,7 +133,7 @@ def _offer_unfinished() -> None:
     """Downloads that were stopped or broken off, each with a button to go on."""
     for name, subset in unfinished(server.store().data_dir).items():
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"Unfinished: **{name}**, {subset.max_train or 'all'} + {subset.max_val or 'all'} images of "
-                       f"{len(subset.classes)} classes", width="content")  # fmt: skip
+            amount = f"{subset.max_train or 'all'} + {subset.max_val or 'all'} images of {len(subset.classes)} classes"
+            st.caption(f"Unfinished: **{plain(name)}**, {amount}", width="content")
             if st.button("Continue", key=f"continue {name}", icon=":material/play_arrow:"):
                 begin(name, subset)

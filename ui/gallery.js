@@ -129,7 +129,7 @@ function refresh(view) {
     drawLayer(view, layer, image, state, false)
     errors.textContent = view.data.plain ? counted(state.truths.length, "object") : counted(state.errors, "error")
     errors.classList.toggle("none", view.data.plain || !state.errors)
-    cell.setAttribute("aria-label", `${image.name}: ${state.truths.length} objects, ` + (view.data.plain ? "" :
+    cell.setAttribute("aria-label", `${image.name}: ${counted(state.truths.length, "object")}, ` + (view.data.plain ? "" :
       `${state.predictions.length} predictions, ${state.errors} errors. `) + "Open in large.")
   }
   if (view.open !== null) showLarge(view)

@@ -157,4 +157,11 @@ def fatal_emptiness(folder):
     }  # fmt: skip
 
 
-CASES = [in_the_labels, in_the_pictures, fatal_in_a_file, fatal_paths, fatal_between_splits, fatal_emptiness]
+def fatal_half(folder):
+    dataset(folder, train=gt_small((1, 1, BOX)))
+    return {(Kind.NO_SPLIT, "val"): None, (Kind.FEW_OBJECTS, "train"): [(None, ())]}
+
+
+CASES = [
+    in_the_labels, in_the_pictures, fatal_in_a_file, fatal_paths, fatal_between_splits, fatal_emptiness, fatal_half,
+]  # fmt: skip

@@ -17,6 +17,7 @@ CLASSES = ("car", "dog", "bus")
 def splits(tmp_path):
     train, val = labels(1, 13, CLASSES), labels(1, 9, CLASSES)  # ids start anew in each split, as users have them
     add(train, 1, 2, (10.26, 20.04, 100.5, 99.5), iscrowd=1)
+    add(train, 2, 3, (10, 20, 100, 100), area=900)  # of a mask: small, whatever its box
     folder = write(tmp_path / "mine", {"train": train, "val": val})
     return {name: examine_split(place, name) for name, place in find_splits(folder).items()}
 
@@ -120,7 +121,7 @@ def test_a_page_is_plain_json_of_what_the_gallery_reads(splits):
 def test_two_folders_have_addresses_of_their_own(tmp_path):
     sources = set()
     for name in ("one", "two"):
-        folder = mine(tmp_path / name)
+        folder = mine(tmp_path / name / "same")
         splits = {n: examine_split(place, n) for n, place in find_splits(folder).items()}
         sources.add(page(splits, [Shown("train", 1)], classes=("car",))["images"][0]["source"])
     assert len(sources) == 2
