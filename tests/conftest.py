@@ -23,7 +23,13 @@ from core.table import write_table
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
 from ui import server
 
+LONGEST = ("test_browser", "test_main", "test_download", "test_results_browser", "test_whole_runs")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take minutes come first, or one core would wait for the other at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

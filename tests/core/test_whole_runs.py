@@ -86,7 +86,7 @@ def test_the_command_line_the_thread_and_the_child_give_the_same_run(config, sto
     assert len(records["thread"]) > 100
     assert records["command line"] == records["thread"] == records["child"]
     checks = json.loads(store.preflight_path(run.id).read_text())["checks"]
-    assert [check["ok"] for check in checks] == [True] * 4 and store.preflight_picture(run.id).is_file()
+    assert [check["ok"] for check in checks] == [True] * 5 and store.preflight_picture(run.id).is_file()
 
 
 def test_the_app_trains_in_two_processes_and_a_death_among_them_ends_the_run_with_a_sentence(config, store, manage):
