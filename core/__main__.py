@@ -115,7 +115,9 @@ def _add_commands(add) -> None:
 def _add_reports(add) -> None:
     """The commands that tell what is there."""
     check = add("check", help="what is wrong with a data set: pictures, boxes, classes; its files are not changed")
-    check.add_argument("data", metavar="DATA", help="a data set's folder, in COCO layout")
+    check.add_argument(
+        "data", metavar="DATA", help="its folder: COCO's or Roboflow's layout, or one JSON beside pictures"
+    )
     check.add_argument("--whole", action="store_true", help="decode every picture: finds more damage, takes longer")
     check.add_argument("--json", action="store_true", help="print one JSON object with examples of each problem")
     check.set_defaults(do=reports.check)

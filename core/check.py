@@ -206,7 +206,7 @@ def sound_splits(
     pictures = yield from check_pictures(splits)
     sound = [_without(split, pictures) for split in (train, val)]
     nothing = [p for split in sound if not split.is_broken for p in _nothing_in(split)]
-    problems = by_severity([*problems, *pictures, *nothing])
+    problems = by_severity([*problems, *pictures, *nothing, *shared_pictures(splits)])
     fatal = [p for p in problems if p.kind.severity is Severity.FATAL]
     if fatal:
         raise DataError("The data cannot be trained on. " + "; ".join(_told(p) for p in fatal) + ".")
@@ -229,12 +229,12 @@ def _without(split: CocoSplit, problems: list[Problem]) -> CocoSplit:
 
 
 def in_short(problems: list[Problem]) -> str:
-    """What was left out and repaired, in a sentence; empty if nothing was."""
+    """What was left out and repaired, and pictures that are in both splits, in a sentence; empty if nothing was."""
     parts = []
-    for severity in (Severity.DROPPED, Severity.REPAIRED):
+    for severity in (Severity.DROPPED, Severity.REPAIRED, Severity.NOTED):
         counts = Counter()
         for p in problems:
-            if p.kind.severity is severity:
+            if p.kind.severity is severity and (severity is not Severity.NOTED or p.kind is Kind.LEAK):
                 counts[p.kind] += p.count
         if counts:
             parts.append(f"{severity.label}: " + ", ".join(kind.counted(n) for kind, n in counts.items()))

@@ -37,9 +37,11 @@ def download(options) -> None:
     from contextlib import closing
 
     from core.download import download
-    from core.subset import Subset
+    from core.pretrained import COCO_CLASSES
+    from core.subset import Subset, category_ids
 
     subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
+    category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
     with (
         tqdm(total=1000, bar_format="{l_bar}{bar}| {desc}") as bar,
         closing(download(options.out, subset)) as steps,
@@ -197,6 +199,9 @@ def _train_in_sight(store: RunStore, run_id: str) -> int:
             bar.update(progress.step - bar.n)
             epoch = min(progress.epoch + 1, progress.epochs)
             bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
+            for check in progress.checks:
+                if check.name == "Data":
+                    bar.write(f"data: {check.evidence}")
             if progress.figures:
                 what = "untouched model" if progress.kind == "baseline" else f"epoch {progress.epoch}"
                 said = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]

@@ -84,7 +84,7 @@ class _Written(msgspec.Struct):
 
 
 def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterator[DownloadProgress]:
-    partial = out.parent / f".{out.name}.partial"
+    partial = partial_of(out)
     try:
         if is_there:
             total = sum(1 for split in SPLITS for _ in (out / f"{split}2017").iterdir())
@@ -115,6 +115,11 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterato
         raise _failure(error, out.parent) from error
     total = sum(len(pictures) for pictures in chosen.values())
     yield DownloadProgress("done", total, total)
+
+
+def partial_of(out: Path) -> Path:
+    """The hidden folder in which `out` grows."""
+    return out.parent / f".{out.name}.partial"
 
 
 def unfinished(data_dir: str | Path) -> dict[str, Subset]:

@@ -8,6 +8,7 @@ to the folders where they lie, so that none is copied:
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
@@ -55,6 +56,7 @@ def part(split: CocoSplit, subset: Subset) -> CocoSplit:
 
 def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
     """Makes the folder `out` of the subset's images; annotations keep their bytes, polygons and ids.
+    Of a file that only Python reads, with NaN in it, the boxes alone are kept.
 
     Raises DataError if `out` is there, if a split would have no image, or if it cannot be written or used.
     """
@@ -71,7 +73,11 @@ def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
             if not ids:
                 raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
             target = partial / "annotations" / f"instances_{name}.json"
-            write_split(split.json_path, target, ids, own_classes(split, subset), subset.to_dict())
+            try:
+                write_split(split.json_path, target, ids, own_classes(split, subset), subset.to_dict())
+            except DataError:  # as with NaN in it: what could be read of it is kept, without polygons
+                rest = part(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
+                target.write_text(json.dumps(rest), encoding="utf-8")
             (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
         os.replace(partial, out)
     except OSError as error:

@@ -28,7 +28,7 @@ class Severity(Enum):
 class Kind(Enum):
     """A kind of problem: its severity, what it is a number of (one, several), and what to do or what was done."""
 
-    IMAGE_ID = Severity.FATAL, "image", "without a whole number as the only id", "give every image an id of its own"
+    IMAGE_ID = Severity.FATAL, "image", "without a whole number as id of its own", "give every image one"
     IMAGE_NAME = Severity.FATAL, "image", "without file_name", "name each picture's file"
     IMAGE_STATED = Severity.FATAL, "image", "without width and height", "state each picture's size in pixels"
     PATH = Severity.FATAL, "picture", "outside the picture folder", "name pictures by their path inside it"
@@ -41,16 +41,16 @@ class Kind(Enum):
 
     UNKNOWN_IMAGE = Severity.DROPPED, "annotation", "of an image that is not listed", "left out"
     UNKNOWN_CATEGORY = Severity.DROPPED, "annotation", "of a category that is not listed", "left out"
-    NO_NUMBERS = Severity.DROPPED, "box", "that is not four finite numbers", "left out"
+    NO_NUMBERS = Severity.DROPPED, "box", "without four finite numbers", "left out"
     NO_EXTENT = Severity.DROPPED, "box", "of zero or negative size", "left out"
     OUTSIDE = Severity.DROPPED, "box", "wholly outside the image", "left out"
-    SAME_ANNOTATION = Severity.DROPPED, "annotation", "that says the same as another one", "one of them is left out"
-    MISSING = Severity.DROPPED, "picture", "missing", "its image is left out"
-    UNREADABLE = Severity.DROPPED, "picture", "that cannot be read", "its image is left out"
-    OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "its image is left out"
+    SAME_ANNOTATION = Severity.DROPPED, "annotation", "repeating another one", "left out"
+    MISSING = Severity.DROPPED, "picture", "missing", "left out"
+    UNREADABLE = Severity.DROPPED, "picture", "that cannot be read", "left out"
+    OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
     PLACEHOLDER = Severity.DROPPED, "category", "that only stands above the others", "left out"
 
-    ANNOTATION_ID = Severity.REPAIRED, "annotation", "without a whole number as the only id", "given a new one"
+    ANNOTATION_ID = Severity.REPAIRED, "annotation", "without a whole number as id of its own", "given a new one"
     NO_AREA = Severity.REPAIRED, "annotation", "without area", "width × height is taken"
     BEYOND = Severity.REPAIRED, "box", "beyond the border of the image", "cut off there for the training"
     TURNED = Severity.REPAIRED, "picture", "stored turned (EXIF), its boxes upright", "turned when read"

@@ -26,6 +26,7 @@ from core import DataError
 from core.cocofile import decode
 
 MOST_SEED = 2**63 - 1
+WORDS = {"max_train": "number of training images", "max_val": "number of validation images", "seed": "seed"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Subset:
         for name, most in (("max_train", 10**9), ("max_val", 10**9), ("seed", MOST_SEED)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-                raise DataError(f"{name} is {value!r}: give a whole number from 0 to {most}.")
+                raise DataError(f"The {WORDS[name]} is {value!r}, but must be a whole number from 0 on.")
         share = self.empty_share
         if not isinstance(share, int | float) or not 0 <= share < 1:
             raise DataError(f"The share of images without a chosen class is {share!r}, but must be from 0 to below 1.")

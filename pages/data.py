@@ -7,10 +7,12 @@ from core import DataError
 from core.charts import Chart
 from core.charts.contents import contents_charts
 from core.charts.objects import counted as number_of
+from core.check import in_short
 from core.coco import SIZES, CocoSplit
 from core.contents import Contents, contents, images_with
 from core.excerpt import part, save
 from core.labels import COCO_TEN
+from core.layouts import find_splits
 from core.problems import Severity
 from core.subset import Subset
 from ui import data_source, download, form, server
@@ -25,7 +27,7 @@ SPLIT, CLASS, OTHER, SIZE, SHUFFLE = (f"samples {what}" for what in ("split", "c
 TABS = {"contents": "Contents", "images": "Images", "problems": "Problems"}
 SPLITS = {"train": "Training", "val": "Validation"}
 ANY = "(any)"
-REFUSED = "data refused"
+REFUSED, KEPT = "data refused", "data kept"
 
 
 def open_images(key: str) -> None:
@@ -50,6 +52,8 @@ def pick_classes(names: list[str]) -> list[str]:
         st.session_state[CLASSES] = ten if len(ten) == len(COCO_TEN) < len(names) else []
     chosen = st.multiselect("Classes", names, key=CLASSES, placeholder=f"All {len(names)} classes",
                             persist_state="session")  # fmt: skip
+    if chosen and len(chosen) < len(names):
+        st.caption(f"{len(chosen)} of {len(names)} classes; clear the box for all.")
     return [name for name in names if name in chosen] or names
 
 
@@ -98,6 +102,7 @@ def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
         return
     for key in ("fewer train", "fewer val", "fewer empty"):
         st.session_state[key] = 0
+    st.session_state[KEPT] = as_setting(target)
     data_source.show(target)
 
 
@@ -206,4 +211,10 @@ with st.sidebar:
                       "Training and validation need objects of the classes." if is_short else None):  # fmt: skip
         train_on_this(folder, classes, names)
 show_head(found)
+if find_splits(folder)["train" if "train" in whole else "val"].shared:
+    st.caption("One annotation file: about a fifth of its images were drawn for validation, every class in both parts.")
+if said := in_short(problems):
+    st.caption(f"{plain(said[0].upper() + said[1:])}. See Problems.")
+if kept := st.session_state.pop(KEPT, None):
+    st.toast(f"Kept as {plain(kept)}.", icon=":material/save:")
 show_tabs()

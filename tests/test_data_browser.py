@@ -95,7 +95,7 @@ def open_folder(page, address: str, folder) -> None:
     """Types a folder's path into the box and waits for its numbers."""
     open_data(page, address)
     page.get_by_text("A folder of mine").click()
-    box = page.get_by_role("combobox", name="Folder")
+    box = page.get_by_role("textbox", name="Folder")
     box.click()
     box.fill(str(folder))
     box.press("Enter")

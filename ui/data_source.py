@@ -17,7 +17,7 @@ from ui.work import desk
 
 BUILT_IN, COCO, OWN = "Built-in street scenes", "COCO 2017 subset", "A folder of mine"
 NEW = "New subset …"
-SOURCE, SUBSET, TYPED = "data source", "coco subset", "own folder"
+SOURCE, SUBSET, TYPED, KEPT = "data source", "coco subset", "own folder", "kept folder"
 CONVERTED = "converted folders"  # in the session: those that are known to be up to date
 KINDS = {"yolo": "YOLO", "voc": "Pascal VOC"}
 
@@ -56,24 +56,29 @@ def _pick_subset() -> Path | None:
 
 
 def _pick_own() -> Path | None:
-    data_dir = server.store().data_dir
-    names = {as_setting(folder): folder.name for folder in list_datasets(data_dir)}
-    names = {path: name for path, name in names.items() if name != server.BUILT_IN}
-    typed = st.session_state.setdefault(TYPED, None)
-    if typed:
-        names.setdefault(typed, typed)
-    chosen = st.selectbox(
-        "Folder", list(names), index=None, format_func=lambda n: names.get(n, n), key=TYPED, accept_new_options=True,
-        placeholder="Type or paste a path", persist_state="session",
+    typed = st.text_input(
+        "Folder", key=TYPED, placeholder="Type or paste a path", persist_state="session",
         help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
              "YOLO or Pascal VOC.",
-    )  # fmt: skip
-    return server.PROJECT / os.path.expanduser(chosen.strip()) if chosen and chosen.strip() else None
+    ).strip().strip("\"'")  # fmt: skip
+    names = {as_setting(folder): folder.name for folder in list_datasets(server.store().data_dir)}
+    names = {path: name for path, name in names.items() if name != server.BUILT_IN}
+    if names:
+        st.session_state[KEPT] = typed if typed in names else None
+        st.selectbox("Under data/", list(names), index=None, format_func=names.get, key=KEPT, on_change=_take_kept,
+                     placeholder="Those that are there")  # fmt: skip
+    return server.PROJECT / os.path.expanduser(typed) if typed else None
+
+
+def _take_kept() -> None:
+    st.session_state[TYPED] = st.session_state[KEPT] or ""
 
 
 def ready(folder: Path) -> Path | None:
     """The folder in COCO layout: itself, or what it is converted to; None while that takes its time, or if it fails."""
     try:
+        if folder.is_file():
+            raise DataError(f"{folder} is a file: choose the folder that holds it and its pictures.")
         if not folder.is_dir():
             raise DataError(f"There is no folder {folder}.")
         kind = None if is_dataset(folder) else kind_of(folder)

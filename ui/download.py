@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import streamlit as st
 
 from core import DataError
-from core.download import download, unfinished
+from core.download import download, partial_of, unfinished
 from core.labels import COCO_TEN
 from core.pretrained import COCO_CLASSES
 from core.subset import Subset
@@ -118,6 +119,7 @@ def _tell_end(work: Work) -> None:
         st.error(plain(work.error), icon=":material/error:")
     elif work.stopped:
         st.info("The download was stopped. What is there is kept.", icon=":material/pause_circle:")
+    st.button("Dismiss", key="dismiss", type="tertiary", on_click=desk().forget, args=(WORK,))
 
 
 def finished():
@@ -137,3 +139,9 @@ def _offer_unfinished() -> None:
             st.caption(f"Unfinished: **{plain(name)}**, {amount}", width="content")
             if st.button("Continue", key=f"continue {name}", icon=":material/play_arrow:"):
                 begin(name, subset)
+            st.button("Delete", key=f"delete {name}", icon=":material/delete:", on_click=_delete, args=(name,),
+                      help="What was fetched for it; COCO's annotations are kept.")  # fmt: skip
+
+
+def _delete(name: str) -> None:
+    shutil.rmtree(partial_of(server.store().data_dir / name), ignore_errors=True)

@@ -173,7 +173,7 @@ def test_exactly_the_images_of_bad_pictures_are_left_out(tmp_path):
     assert train.annotations == [a for a in before.annotations if a["image_id"] > 3]
     assert len(val.annotations) == 6 * 8
     assert {p.kind for p in problems} == {
-        Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE, Kind.TURNED, Kind.MIRRORED,
+        Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE, Kind.TURNED, Kind.MIRRORED, Kind.LEAK,
     }  # fmt: skip
     assert train.columns.size.shape == (6, 2)
     assert set(train.by_image) == {4, 5, 6, 7, 8, 9}
@@ -209,7 +209,7 @@ def test_the_labels_problems_reach_the_training(tmp_path):
     kinds = [p.kind for p in problems]
     assert Kind.NO_EXTENT in kinds and Kind.ONE_SPLIT in kinds
     assert in_short(problems).startswith("left out: 1 annotation of an image that is not listed, ")
-    assert "; repaired: 1 annotation without a whole number as the only id, 1 annotation without area" in in_short(
+    assert "; repaired: 1 annotation without a whole number as id of its own, 1 annotation without area" in in_short(
         problems
     )
 
@@ -217,7 +217,7 @@ def test_the_labels_problems_reach_the_training(tmp_path):
 @pytest.mark.parametrize(
     "case, says",
     [
-        (cases.fatal_in_a_file, r"cannot be used\. 2 images without a whole number as the only id"),
+        (cases.fatal_in_a_file, r"cannot be used\. 2 images without a whole number as id of its own"),
         (cases.fatal_paths, r"cannot be used\. 1 picture outside the picture folder"),
         (cases.fatal_between_splits, r"The data cannot be trained on\. 2 classes whose id .*\): car: 1 and 2\."),
         (
@@ -269,6 +269,7 @@ def test_in_short_counts_both_splits_together_and_is_silent_of_the_rest():
         "left out: 3 pictures missing; repaired: 1,000 boxes beyond the border of the image"
     )
     assert in_short([Problem(Kind.TINY, "val", 9)]) == in_short([]) == ""
+    assert in_short([Problem(Kind.LEAK, "", 1)]) == "to be looked at: 1 picture in training and validation alike"
 
 
 def test_a_report_knows_its_problems_by_severity(tmp_path):

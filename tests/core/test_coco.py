@@ -86,7 +86,7 @@ def test_problems_that_nothing_can_be_done_about_are_listed_in_one_sentence(tmp_
         coco.read_split(folder, "train")
     assert str(caught.value) == (
         f"{folder}/annotations/instances_train.json cannot be used. "
-        "1 image without a whole number as the only id, as the id 1: give every image an id of its own; "
+        "1 image without a whole number as id of its own, as the id 1: give every image one; "
         "2 images without width and height, as image 3: state each picture's size in pixels; "
         "1 picture outside the picture folder, as '../../etc/passwd': name pictures by their path inside it; "
         "1 category without a name and a whole number as the only id, as the name 'car' twice: correct the categories."

@@ -266,7 +266,7 @@ def test_any_values_in_any_places_are_read_or_refused(path, images, annotations,
 @pytest.mark.parametrize(
     "fields, says",
     [
-        ({"id": 3}, "has 1 annotation without a whole number as the only id, as the id 3: correct the file"),
+        ({"id": 3}, "has 1 annotation without a whole number as id of its own, as the id 3: correct the file"),
         ({"id": "a"}, "as the id 'a'"),
         ({"image_id": 9}, "has 1 annotation of an image that is not listed, as annotation 1: image_id 9: correct"),
         ({"category_id": None}, "of a category that is not listed, as annotation 1: category_id None"),

@@ -389,8 +389,9 @@ def test_a_download_that_fails_is_one_sentence(downloads, tmp_path, capsys, seed
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--max-train", "-1"), "max_train is -1"), (("--empty-share", "1"), "below 1"),
+        (("--max-train", "-1"), "number of training images is -1"), (("--empty-share", "1"), "below 1"),
         (("--empty-share", "nan"), "nan"), (("--seed", "-3"), "seed is -3"), (("--classes", ""), "list of names"),
+        (("--classes", "persn"), "COCO 2017 has no class 'persn'; did you mean person"),
     ],
 )  # fmt: skip
 def test_wrong_settings_of_a_download_are_one_sentence_and_nothing_is_asked_for(downloads, capsys, arguments, says):

@@ -315,14 +315,16 @@ def test_a_file_with_a_byte_order_mark_is_saved_without_it(tmp_path):
     assert written(tmp_path / "out").startswith(b"{")
 
 
-def test_a_file_as_only_python_writes_it_is_refused_in_words(tmp_path):
-    gt = gt_of((1, 1, (0, 0, 9, 9)), (1, 1, (0, 0, 8, 8)))
+def test_of_a_file_as_only_python_writes_it_the_boxes_are_kept(tmp_path):
+    gt = gt_of((1, 1, (0, 0, 9, 9), {"segmentation": [[0, 0, 9, 0, 9, 9]]}), (1, 1, (0, 0, 8, 8)))
     gt["annotations"][1]["bbox"][0] = float("nan")
     folder = dataset(tmp_path / "d", train=gt)
     assert len(splits_of(folder)["train"].annotations) == 1
-    said = refused(folder, CARS, tmp_path / "out")
-    assert said.startswith(f"{folder}/annotations/instances_train.json cannot be cut down, JSON is malformed")
-    assert said.endswith(": export it again.")
+    (kept,) = saved(folder, CARS, tmp_path / "out")["train"].annotations
+    assert kept == splits_of(folder)["train"].annotations[0]
+    assert json.loads((tmp_path / "out/annotations/instances_train.json").read_text())["info"] == {
+        "subset": CARS.to_dict()
+    }
 
 
 # Where the pictures are

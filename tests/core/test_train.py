@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_left_out_of_a_training_and_told(config, street, 
                 break
     (checks,) = [p.checks for p in seen if p.checks]
     assert checks[0].name == "Data" and checks[0].ok
-    for part in ("1 annotation of an image", "1 box that is not four", "1 picture missing", "1 picture that cannot"):
+    for part in ("1 annotation of an image", "1 box without four", "1 picture missing", "1 picture that cannot"):
         assert part in checks[0].evidence
     assert seen[-1].steps == 2 * 3  # 11 images of 12
     assert "Looking at the pictures: 18 of 18" in [p.message for p in seen]

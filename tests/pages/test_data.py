@@ -186,7 +186,7 @@ def test_fewer_images_are_kept_as_a_data_set_of_links_which_is_then_shown(store,
     assert cards(app) == numbers and not app.error
     assert app.session_state[data_source.TYPED] == str(target)
     assert not app.button(key="train on this").disabled
-    assert "few" in app.selectbox(key=data_source.TYPED).options
+    assert "few" in app.selectbox(key=data_source.KEPT).options
 
 
 def test_only_the_chosen_classes_are_kept(store, tmp_path):

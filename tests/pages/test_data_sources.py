@@ -183,7 +183,7 @@ def test_the_data_sets_under_data_are_offered_but_the_built_in_one(store):
     mine(store.data_dir / "first")
     mine(store.data_dir / "second", "roboflow")
     app = open_page(data_source=data_source.OWN)
-    assert app.selectbox(key=data_source.TYPED).options == ["first", "second"]
+    assert app.selectbox(key=data_source.KEPT).options == ["first", "second"]
 
 
 def test_a_folder_with_only_training_images_is_shown_after_another_split_was_chosen(store, tmp_path):
