@@ -36,8 +36,9 @@ def written(folder, target, classes, chosen, settings=None):
     ("wrong", "says"),
     [
         ({"classes": ()}, "No class is chosen"), ({"classes": "person"}, "must be a list"),
-        ({"classes": ("",)}, "must be a list"), ({"classes": (3,)}, "must be a list"), ({"max_train": -1}, "training images is -1"),
-        ({"max_val": 2.5}, "validation images is 2.5"), ({"max_val": True}, "validation images is True"), ({"seed": -1}, "seed"),
+        ({"classes": ("",)}, "must be a list"), ({"classes": (3,)}, "must be a list"),
+        ({"max_train": -1}, "training images is -1"), ({"max_val": 2.5}, "validation images is 2.5"),
+        ({"max_val": True}, "validation images is True"), ({"seed": -1}, "seed"),
         ({"empty_share": 1}, "below 1"), ({"empty_share": -0.1}, "below 1"), ({"empty_share": float("nan")}, "nan"),
         ({"empty_share": "0.1"}, "below 1"),
     ],
