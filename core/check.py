@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from core import DataError
-from core.coco import CocoSplit, examine_splits
+from core.coco import FEW, CocoSplit, examine_splits
 from core.layouts import SPLITS
 from core.objects import doubtful_boxes
 from core.pictures import look_at_all, path_inside, same_pictures
 from core.problems import Example, Kind, Problem, Severity, by_severity, problem
 
-FEW = 20  # objects of a class
 MOST_MISSING = 0.5  # of a split's pictures, beyond which it is the wrong folder rather than some lost files
 UNUSABLE = (Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE)
 

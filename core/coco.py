@@ -26,6 +26,7 @@ from core.pictures import path_inside
 from core.problems import Example, Kind, Problem, Severity, problem
 
 SIZES = ("small", "medium", "large")
+FEW = 20  # objects or boxes; a sentence about fewer would be read into noise, and what rests on fewer is greyed out
 SIZE_LIMITS = (32**2, 96**2)  # px²: small < 32² ≤ medium < 96² ≤ large
 
 

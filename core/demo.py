@@ -99,7 +99,7 @@ def _draw(out: Path, settings: dict) -> Iterator[tuple[int, int]]:
             first_image += settings[split]
             text = json.dumps(data, separators=(",", ":"))
             (partial / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
-        _put_in_place(partial, out)
+        put_in_place(partial, out)
     except OSError as error:
         raise DataError(f"The demo data set cannot be written to {out}: {error.strerror or error}.") from error
     finally:
@@ -107,8 +107,8 @@ def _draw(out: Path, settings: dict) -> Iterator[tuple[int, int]]:
     yield total, total
 
 
-def _put_in_place(partial: Path, out: Path):
-    """Renames the finished folder, moving an older demo data set out of the way first."""
+def put_in_place(partial: Path, out: Path):
+    """Renames the finished folder `partial` to `out`; an older `out` is moved out of the way first, and deleted last."""
     if not out.exists():
         os.replace(partial, out)
         return

@@ -23,6 +23,7 @@ from pathlib import Path
 from core import DataError
 from core.convert import voc, yolo
 from core.convert.source import Item, Labelled, Listing, is_unicode, picture_size
+from core.demo import put_in_place
 
 KINDS = {"yolo": yolo, "voc": voc}
 MADE_BY = "DETR Lab: converted"
@@ -107,7 +108,7 @@ def _convert(listing: Listing, out: Path) -> Iterator[tuple[int, int]]:
         (partial / "annotations").mkdir(parents=True)
         _write_parts(partial, listing, images, objects)
         (partial / SOURCE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        _put_in_place(partial, out)
+        put_in_place(partial, out)
     except OSError as error:
         raise DataError(f"{listing.folder} cannot be converted into {out}: {error.strerror or error}.") from error
     finally:
@@ -205,18 +206,3 @@ def _is_ours(out: Path) -> bool:
         return False
     names = {path.name for path in out.iterdir()}
     return not names or (_source(out) is not None and names <= OWN_NAMES)
-
-
-def _put_in_place(partial: Path, out: Path):
-    """Renames the finished folder, moving an older one out of the way first."""
-    if not out.exists():
-        os.replace(partial, out)
-        return
-    old = partial.with_suffix(".old")
-    os.replace(out, old)
-    try:
-        os.replace(partial, out)
-    except BaseException:
-        os.replace(old, out)
-        raise
-    shutil.rmtree(old)

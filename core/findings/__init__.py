@@ -7,4 +7,6 @@ Each file imports only those above it in this order: curves, bootstrap, impact, 
 calibration, images, suspects.
 """
 
-FEW = 20  # objects or boxes; a sentence about fewer would be read into noise, and what rests on fewer is greyed out
+from core.coco import FEW
+
+__all__ = ["FEW"]
