@@ -108,7 +108,7 @@ def _draw(out: Path, settings: dict) -> Iterator[tuple[int, int]]:
 
 
 def put_in_place(partial: Path, out: Path):
-    """Renames the finished folder `partial` to `out`; an older `out` is moved out of the way first, and deleted last."""
+    """Renames the finished folder `partial` to `out`; an older `out` is moved away first, and deleted last."""
     if not out.exists():
         os.replace(partial, out)
         return
