@@ -176,3 +176,26 @@ def test_a_server_that_fails_gives_one_sentence_and_the_way_to_go_on(store, serv
     app = settled(app.button(key="download").click().run())
     assert says in one_error(app)
     assert app.button(key="download") and app.button(key="continue one") and not cards(app)
+
+
+def test_what_was_left_of_a_download_can_be_deleted_and_nothing_else(store):
+    partial = store.data_dir / ".old.partial"
+    partial.mkdir()
+    settings = {"classes": ["car"], "max_train": 3, "max_val": 2, "empty_share": 0.0, "seed": 0}
+    write_json(partial / "subset.json", settings)
+    before = sorted(path for path in store.data_dir.iterdir() if path != partial)
+    app = open_page(data_source=data_source.COCO)
+    app = checked(app.button(key="delete old").click().run())
+    assert not [b for b in app.button if b.key == "continue old"]
+    assert sorted(store.data_dir.iterdir()) == before
+
+
+def test_how_the_last_download_ended_can_be_dismissed(store):
+    def fails():
+        yield None
+        raise OSError("it broke")
+
+    desk().begin(download.WORK, fails, "The download failed").join(20)
+    app = open_page(data_source=data_source.COCO)
+    assert "it broke" in one_error(app)
+    assert not checked(app.button(key="dismiss").click().run()).error

@@ -272,3 +272,10 @@ def test_the_built_in_scenes_are_trained_on_with_all_classes(store):
     assert app.selectbox(key=form.FIELD + "data").value == str(store.data_dir / "street")
     names = {c["name"] for c in on_disk(store.data_dir / "street")["train"]["categories"]}
     assert set(app.multiselect(key=form.FIELD + "classes").value) in (set(), names & set(COCO_TEN))
+
+
+def test_a_path_may_stand_in_quotes_and_a_file_leads_to_its_folder(store, tmp_path):
+    folder = mine(tmp_path / "mine", "coco", train=4, val=3)
+    assert cards(open_page(f'"{folder}"'))["train"][0] == 4
+    said = one_error(open_page(folder / "annotations/instances_train.json"))
+    assert said.endswith("instances_train.json is a file: choose the folder that holds it and its pictures.")
