@@ -137,7 +137,6 @@ def test_killed_midway_and_gone_on_with_it_is_the_same_as_in_one_go(photographs,
         there = files(tmp_path / "two/.go.partial")
         server.seconds = 0
         seen = run(out, TEN, cache)
-        monkeypatch.setattr(fetcher, "MODULE", "tests.core.quick_fetch")
         one_go = run(tmp_path / "one/go", TEN)
     assert files(out) == files(tmp_path / "one/go")
     assert seen[-1] == one_go[-1]
