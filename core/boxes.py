@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+CONTEXT = 48  # pixels that a cut-out shows at least
+
 
 def as_boxes(boxes) -> np.ndarray:
     """Any list of four-number boxes, also an empty one, as a float32 array of shape (N, 4).
@@ -97,6 +99,24 @@ def iou(boxes, others, iscrowd=None) -> np.ndarray:
     if iscrowd is not None:
         union = np.where(np.asarray(iscrowd, dtype=bool)[None], own, union)
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def context(box, size: tuple[float, float]) -> tuple[float, float, float, float]:
+    """The square `xyxy` around a box that a cut-out shows: three times its longer side, and at least CONTEXT pixels.
+
+    It lies inside an image of `size` (width, height) as far as it goes: it is no larger than the image's shorter side
+    unless the box is.
+
+    >>> context((20, 30, 40, 40), (200, 100))
+    (0.0, 5.0, 60.0, 65.0)
+    """
+    x1, y1, x2, y2 = box
+    side = max(min(max(3 * max(x2 - x1, y2 - y1), CONTEXT), *size), x2 - x1, y2 - y1)
+    left, top = (
+        min(max((low + high - side) / 2, 0), max(limit - side, 0))
+        for low, high, limit in ((x1, x2, size[0]), (y1, y2, size[1]))
+    )
+    return left, top, left + side, top + side
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask
 
 from core.boxes import (
+    CONTEXT,
     Detections,
     area,
     clip,
+    context,
     cxcywh_normalized_to_xyxy,
     iou,
     xywh_to_xyxy,
@@ -76,3 +78,20 @@ def test_detections_are_joined_and_chosen_by_row():
     assert joined.image_id.tolist() == [1, 7, 7]
     assert joined[joined.score > 0.4].label.tolist() == [2, 1]
     assert len(Detections.concat([])) == 0 and Detections.empty().boxes.shape == (0, 4)
+
+
+sides = st.integers(1, 300).map(float)
+sizes = st.tuples(st.integers(1, 400), st.integers(1, 400))
+
+
+@given(st.tuples(st.floats(-50, 400), st.floats(-50, 400), sides, sides), sizes)
+def test_what_lies_around_a_box_is_a_square_with_the_box_in_it_as_far_as_the_image_goes(xywh, size):
+    x, y, w, h = xywh
+    left, top, right, bottom = context((x, y, x + w, y + h), size)
+    side = right - left
+    assert side == pytest.approx(bottom - top)
+    assert side == pytest.approx(max(w, h, min(3 * max(w, h), *size))) or side == pytest.approx(min(CONTEXT, *size))
+    for low, high, begin, end, limit in ((x, x + w, left, right, size[0]), (y, y + h, top, bottom, size[1])):
+        assert begin >= 0 and (end <= limit + 1e-6 or (begin == 0 and side > limit))
+        assert begin <= max(low, 0) + 1e-6 or end == pytest.approx(limit)
+        assert end >= min(high, limit) - 1e-6 or begin == 0

@@ -13,12 +13,14 @@ from core.errors import detection_table
 from core.selection import (
     BACKGROUND,
     Selection,
+    best_iou,
     cell_boxes,
     count_errors,
     error_codes,
     image_rows,
     select_images,
     selected_rows,
+    truth_of,
     visible,
     worst_images,
 )
@@ -63,11 +65,28 @@ def selections(draw, gt: dict):
         draw(thresholds), tuple(draw(some)), draw(st.none() | st.sampled_from(ERROR_TYPES)),
         tuple(draw(st.lists(st.sampled_from(SIZES), unique=True))), draw(st.none() | cell),
         tuple(draw(st.lists(st.sampled_from([*(i["id"] for i in gt["images"]), 99]), unique=True))),
+        draw(st.sampled_from([1.0, 1.0, 0.75])),
+        draw(st.sampled_from([(0.0, 1.0), (0.0, 1.0), (0.0, 0.5), (0.3, 0.9)])),
+        *draw(st.tuples(*[st.sampled_from([False, False, True])] * 2)),
     )  # fmt: skip
 
 
-def is_selected(row: dict, selection: Selection, class_of: dict[int, str]) -> bool:
-    """As `Selection` describes it; `class_of`: annotation id to class."""
+def pointed(row: dict) -> int | None:
+    """The annotation that a prediction found or points to, as `truth_of` describes it."""
+    if row["gt_id"] is not None or row["error"] == "background":
+        return row["gt_id"]
+    return row["best_other_gt" if row["error"] in ("classification", "both") else "best_same_gt"]
+
+
+def shown_iou(row: dict) -> float:
+    """A prediction's IoU, as a picture says it; 0 if there is nothing on its image."""
+    if row["iou"] is not None:
+        return row["iou"]
+    return max(row[name] or 0.0 for name in ("best_same_iou", "best_other_iou"))
+
+
+def is_selected(row: dict, selection: Selection, truths: dict[int, dict]) -> bool:
+    """As `Selection` describes it; `truths`: annotation id to its row."""
     there = row["kind"] == "ground_truth" or row["score"] >= selection.score
     tests = [
         there,
@@ -75,13 +94,23 @@ def is_selected(row: dict, selection: Selection, class_of: dict[int, str]) -> bo
         not selection.sizes or row["size"] in selection.sizes,
         not selection.error or error_of(row, selection.score) == selection.error,
         not selection.images or row["image_id"] in selection.images,
+        not selection.crowd or row["iscrowd"] or row["crowd_only"],
     ]
+    is_detection = row["kind"] == "detection"
+    if selection.score_to < 1:
+        tests.append(is_detection and row["score"] <= selection.score_to)
+    if selection.iou != (0, 1):
+        low, high = (float(np.float32(end)) for end in selection.iou)
+        tests.append(is_detection and low <= shown_iou(row) <= high)
+    if selection.truncated:
+        meant = truths.get(pointed(row)) if is_detection else row
+        tests.append(meant is not None and meant["truncated"])
     if selection.pair and selection.pair[1] == BACKGROUND:
         free = row["any_score"] is None or row["any_score"] < selection.score
         is_object = row["kind"] == "ground_truth" and not row["iscrowd"]
         tests.append(is_object and row["class_name"] == selection.pair[0] and free)
     elif selection.pair:
-        took = class_of[row["any_gt"]] if row["any_gt"] is not None else BACKGROUND
+        took = truths[row["any_gt"]]["class_name"] if row["any_gt"] is not None else BACKGROUND
         tests.append(row["kind"] == "detection" and (took, row["class_name"]) == selection.pair)
     return all(tests)
 
@@ -93,8 +122,8 @@ def is_selected(row: dict, selection: Selection, class_of: dict[int, str]) -> bo
 @given(cases(), st.data())
 def test_a_selection_takes_the_rows_that_fulfil_all_of_it(case, data):
     table, selection = detection_table(*case), data.draw(selections(case[0]))
-    class_of = {row["gt_id"]: row["class_name"] for row in table.to_pylist() if row["kind"] == "ground_truth"}
-    expected = [is_selected(row, selection, class_of) for row in table.to_pylist()]
+    truths = {row["gt_id"]: row for row in table.to_pylist() if row["kind"] == "ground_truth"}
+    expected = [bool(is_selected(row, selection, truths)) for row in table.to_pylist()]
     assert selected_rows(table, selection).tolist() == expected
 
 
@@ -187,20 +216,18 @@ def test_without_objects_and_predictions_there_are_no_errors_and_every_image_is_
 
 @settings(max_examples=60, deadline=None)
 @given(cases(), st.data())
-def test_chosen_images_are_those_with_such_boxes_most_errors_first(case, data):
+def test_chosen_images_are_those_with_such_boxes(case, data):
     table, selection = detection_table(*case), data.draw(selections(case[0]))
     there = selected_rows(table, selection).tolist()
-    chosen = [row for row, here in zip(table.to_pylist(), there, strict=True) if here]
-    counted = [r["image_id"] for r in chosen if selection.pair or error_of(r, selection.score)]
-    images = {r["image_id"] for r in chosen}
+    images = {row["image_id"] for row, here in zip(table.to_pylist(), there, strict=True) if here}
     if not selection.is_about_boxes:
         images = {i["id"] for i in case[0]["images"]} & set(selection.images or (i["id"] for i in case[0]["images"]))
-    assert select_images(table, selection) == sorted(images, key=lambda image: (-counted.count(image), image))
+    assert select_images(table, selection) == sorted(images)
 
 
 def test_an_image_needs_such_a_box_unless_no_boxes_in_particular_are_asked_for(table):
-    assert select_images(table, ANY) == [2, 1, 3, 4]  # also what has nothing at this threshold
-    assert select_images(table, replace(ANY, classes=("car", "dog"))) == [2, 1, 3]
+    assert select_images(table, ANY) == [1, 2, 3, 4]  # also what has nothing at this threshold
+    assert select_images(table, replace(ANY, classes=("car", "dog"))) == [1, 2, 3]
     assert select_images(table, Selection(0.0, ("dog",))) == [2, 4]
     assert select_images(table, Selection(0.0, ("car",), sizes=("large",))) == [3]
     assert select_images(table, Selection(0.0, ("no such class",))) == []
@@ -211,16 +238,55 @@ def test_a_chosen_image_is_there_even_if_nothing_is_on_it(table):
     assert select_images(table, Selection(0.9, ("dog",), images=(4, 3))) == []
 
 
-def test_images_are_ordered_by_errors_not_by_what_there_is_to_show():
-    gt = gt_of(*((1, 1, (20 * i, 0, 10, 10)) for i in range(5)), (2, 1, (0, 0, 10, 10)), images=2)
-    table = detection_table(gt, [result(1, 1, (20 * i, 0, 10, 10)) for i in range(5)])
-    assert select_images(table, Selection(classes=("car",))) == select_images(table, Selection()) == [2, 1]
+@pytest.mark.parametrize(
+    "restriction",
+    [{"score_to": 0.99}, {"iou": (0.1, 1.0)}, {"iou": (0.0, 0.9)}, {"truncated": True}, {"crowd": True}],
+    ids=str,
+)
+def test_every_filter_on_boxes_says_that_it_is_one(restriction):
+    chosen = Selection(0.3, **restriction)
+    assert chosen.is_about_boxes and chosen.restricts
+    assert not Selection(0.3).is_about_boxes and not Selection(0.3).restricts
 
 
-def test_images_of_a_cell_are_ordered_by_its_boxes_right_or_wrong():
-    gt = gt_of(*((image, 1, (20 * i, 0, 10, 10)) for image in (1, 2) for i in range(image)), images=2)
-    found = [result(image, 1, (20 * i, 0, 10, 10)) for image in (1, 2) for i in range(image)]
-    assert select_images(detection_table(gt, found), Selection(pair=("car", "car"))) == [2, 1]
+def test_marked_images_are_whole_images(table):
+    chosen = Selection(0.3, marked=True)
+    assert chosen.restricts and not chosen.is_about_boxes
+    assert select_images(table, chosen.among([4, 2])) == [2, 4]
+    assert select_images(table, chosen.among([])) == []
+    assert select_images(table, replace(chosen, images=(1, 2)).among([2, 3])) == [2]
+    assert select_images(table, replace(chosen, images=(1,)).among([2])) == []
+
+
+def test_a_prediction_of_a_truncated_object_is_found_by_it(table):
+    gt = gt_of((1, 1, (0, 0, 20, 20)), (1, 1, (50, 50, 20, 20)), (1, 2, (150, 20, 50, 50)))
+    found = [
+        result(1, 1, (0, 0, 20, 20)), result(1, 1, (50, 50, 20, 20)), result(1, 1, (0, 0, 20, 11), 0.8),
+        result(1, 2, (0, 0, 20, 20), 0.7), result(1, 1, (150, 20, 50, 20), 0.6), result(1, 1, (100, 0, 9, 9), 0.5),
+    ]  # fmt: skip
+    table = detection_table(gt, found)
+    rows = table.filter(pa.array(selected_rows(table, Selection(0.1, truncated=True)))).to_pylist()
+    scores = sorted(row["score"] for row in rows if row["kind"] == "detection")
+    assert [row["gt_id"] for row in rows if row["kind"] == "ground_truth"] == [1, 3]
+    assert scores == pytest.approx([0.6, 0.7, 0.8, 0.9])
+    errors = {row["error"] for row in rows if row["kind"] == "detection"}
+    assert errors == {None, "duplicate", "classification", "both"}
+
+
+def test_crowds_are_the_annotations_and_the_predictions_that_found_only_one():
+    gt = gt_of((1, 1, (0, 0, 90, 90), {"iscrowd": 1}), (1, 1, (120, 0, 10, 10)), images=2)
+    found = [result(1, 1, (10, 10, 20, 20)), result(1, 1, (120, 0, 10, 10)), result(2, 1, (10, 10, 20, 20))]
+    table = detection_table(gt, found)
+    rows = table.filter(pa.array(selected_rows(table, Selection(crowd=True)))).to_pylist()
+    assert [(row["kind"], row["x1"]) for row in rows] == [("ground_truth", 0), ("detection", 10)]
+    assert select_images(table, Selection(crowd=True)) == [1]
+
+
+def test_a_prediction_on_an_empty_image_overlaps_nothing_at_all():
+    table = detection_table(gt_of(images=1), [result(1, 1, (0, 0, 9, 9))])
+    assert np.isnan(best_iou(table)).all() and not truth_of(table)[1].any()
+    assert select_images(table, Selection(iou=(0.0, 0.1))) == [1]
+    assert select_images(table, Selection(iou=(0.1, 1.0))) == []
 
 
 def test_worst_images_lead_and_the_faultless_come_too(table):
@@ -249,8 +315,18 @@ def through_an_address(query: dict) -> dict[str, list[str]]:
 def test_a_selection_goes_through_an_address_and_back(case, data):
     names = [c["name"] for c in case[0]["categories"]]
     chosen = data.draw(selections(case[0]))
-    chosen = replace(chosen, classes=tuple(name for name in chosen.classes if name in names))
-    assert Selection.from_query(through_an_address(chosen.to_query()), names) == chosen
+    kept = tuple(name for name in chosen.classes if name in names)
+    chosen = replace(chosen, classes=kept, marked=data.draw(st.booleans()), score_to=max(chosen.score_to, chosen.score))
+    back = Selection.from_query(through_an_address(chosen.to_query()), names)
+    assert replace(back, iou=chosen.iou) == chosen
+    assert np.float32(back.iou).tolist() == np.float32(chosen.iou).tolist()
+
+
+def test_an_address_says_only_what_restricts():
+    assert Selection(0.25).to_query() == {"score": "0.25"}
+    some = Selection(0.25, score_to=0.75, iou=(0.25, 1.0), crowd=True, marked=True)
+    expected = {"score": "0.25", "score_to": "0.75", "iou_from": "0.25", "crowd": "1", "marked": "1"}
+    assert some.to_query() == expected
 
 
 @given(st.floats(0, 1, width=32))
@@ -267,7 +343,9 @@ def test_a_score_in_an_address_stays_the_same_threshold(score):
         {"class": ["<b>"]}, {"class": [""]}, {"size": ["huge"]}, {"error": ["odd"]}, {"error": [""]},
         {"image": ["--5", "1.5", "../7", "", "²", "9" * 5000, "1" * 30]}, {"true": ["car"]},
         {"predicted": ["dog"]}, {"true": ["car"], "predicted": ["<b>"]}, {"true": [""], "predicted": [""]},
-        {"other": ["car"]},
+        {"other": ["car"]}, {"score_to": ["0.4"]}, {"score_to": ["2"]}, {"score_to": ["nan"]}, {"score_to": []},
+        {"iou_from": ["0.8"], "iou_to": ["0.2"]}, {"iou_from": ["-1"]}, {"iou_to": ["x"]}, {"truncated": ["yes"]},
+        {"crowd": ["0"]}, {"marked": []}, {"marked": ["true", "1"]},
     ],
 )  # fmt: skip
 def test_nonsense_in_an_address_is_left_out(query):
@@ -281,7 +359,9 @@ def test_what_makes_sense_in_an_address_stays_beside_nonsense():
 
 
 @given(st.dictionaries(
-    st.sampled_from(["score", "class", "size", "error", "true", "predicted", "image"]), st.lists(st.text(max_size=8))
+    st.sampled_from(sorted({"score", "class", "size", "error", "true", "predicted", "image", "score_to", "iou_from",
+                            "iou_to", "truncated", "crowd", "marked"})),
+    st.lists(st.text(max_size=8) | st.sampled_from(["0", "1", "0.5"])),
 ))  # fmt: skip
 def test_no_address_is_too_odd_to_be_read_and_used(query):
     select_images(detection_table(GT, RESULTS), Selection.from_query(query, ["car", "dog"]))
