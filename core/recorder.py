@@ -19,6 +19,7 @@ from core.errors import detection_table
 from core.progress import LEVELS, Progress, Remark
 from core.runs import RunStore
 from core.table import write_table
+from core.watch import part_of, watched_images
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
 TRAINING_RULES = ("batch_halved", "not_finite", "stopped_early")  # said by the training itself, so kept for good
@@ -130,6 +131,8 @@ class Recorder:
                 progress.ground_truth, progress.detections, progress.label_map, progress.model_input
             )
             write_table(table, path)
+            watched = watched_images(table, self.run.config.get("seed", 0))
+            write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))
         self.store.add_evaluation(
             self.run.id, progress.epoch, progress.step, progress.figures.to_dict(),
             is_best=progress.is_best, has_table=progress.detections is not None,

@@ -1,14 +1,7 @@
-"""The run store: every training's settings, state, metrics and evaluations, and where its files are.
+"""The run store: every training's settings, state, metrics and evaluations.
 
-With `records.py`, the only place that knows file and table names:
-
-    runs/runs.db                   the database, which records.py describes
-    runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, analysis_1.png,
-                                   report.html, preflight.json and .png, profile.json, trace.json.gz
-    checkpoints/<id>/best, last    what the training saved
-    data/                          data sets
-
-One process writes a run's metrics and evaluations, its training; all others read.
+With `records.py`, which describes the database, and `files.py`, the only place that knows table and file names. One
+process writes a run's metrics and evaluations, its training; all others read.
 """
 
 from __future__ import annotations
@@ -17,7 +10,6 @@ import difflib
 import json
 import math
 import os
-import re
 import secrets
 import shutil
 import sqlite3
@@ -27,6 +19,7 @@ from pathlib import Path
 
 from core import RunError
 from core.database import Database
+from core.files import Files
 from core.records import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -35,7 +28,6 @@ QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joine
 END_OF_QUEUE = (
     f"max(?, coalesce((select max(queued) from runs as others where others.status = 'queued'), 0) + {QUEUE_STEP})"
 )
-RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 # What `runs` repeats of `evaluations`, so that a list of runs is one query.
 REPEAT_FIGURES = """
 update runs set
@@ -47,17 +39,14 @@ where number = ?
 """
 
 
-class RunStore:
+class RunStore(Files):
     """All runs under one root folder; safe to share between threads, and between processes that each open one.
 
     Methods that take a run's id want it whole (`get` completes it) and raise RunError if there is no such run.
     """
 
     def __init__(self, root):
-        self.root = Path(root).absolute()
-        self.data_dir = self.root / "data"
-        self.runs_dir = self.root / "runs"
-        self.checkpoints_dir = self.root / "checkpoints"
+        super().__init__(root)
         self.database = Database(self.runs_dir / "runs.db", SCHEMA, VERSION, UPGRADES)
 
     @classmethod
@@ -68,56 +57,6 @@ class RunStore:
     def close(self) -> None:
         """Close the database's idle connections; the store opens new ones if it is used again."""
         self.database.close()
-
-    # Files
-
-    def folder(self, run_id: str) -> Path:
-        """The run's own folder, which is also its TensorBoard folder."""
-        if not RUN_ID.fullmatch(run_id):  # an id may come from an address bar
-            raise RunError(f"{run_id!r} is not a run's id.")
-        return self.runs_dir / run_id
-
-    def log_path(self, run_id: str) -> Path:
-        return self.folder(run_id) / "log.txt"
-
-    def table_path(self, run_id: str, epoch: int) -> Path:
-        """Where that epoch's detection table is written; an Evaluation says whether it is still there."""
-        return self.folder(run_id) / "tables" / f"epoch_{int(epoch):04d}.parquet"
-
-    def analysis_path(self, run_id: str, number: int) -> Path:
-        """Where the run's picture with this number, from 1, of expected and predicted boxes is written."""
-        return self.folder(run_id) / f"analysis_{int(number)}.png"
-
-    def report_path(self, run_id: str) -> Path:
-        return self.folder(run_id) / "report.html"
-
-    def checkpoints(self, run_id: str) -> Path:
-        """The folder of the run's checkpoints, which `train` writes into."""
-        return self.checkpoints_dir / self.folder(run_id).name
-
-    def checkpoint(self, run_id: str, which: str) -> Path:
-        """Where its "best" or "last" checkpoint is, once it is saved."""
-        if which not in ("best", "last"):
-            raise RunError(f"A run has the checkpoints 'best' and 'last', not {which!r}.")
-        folder, older = (self.checkpoints(run_id) / name for name in (which, which + ".old"))
-        # a training that dies between the two renames of a save leaves the older one only
-        return older if older.is_dir() and not folder.is_dir() else folder
-
-    def preflight_path(self, run_id: str) -> Path:
-        """The pre-flight's checks as JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""
-        return self.folder(run_id) / "preflight.json"
-
-    def preflight_picture(self, run_id: str) -> Path:
-        """The first training batch as the model saw it, with its boxes (PNG)."""
-        return self.folder(run_id) / "preflight.png"
-
-    def profile_path(self, run_id: str) -> Path:
-        """The profiler's table as JSON: {"steps", "operators": [{"name", "calls", "cpu_ms", "gpu_ms"}, …]}."""
-        return self.folder(run_id) / "profile.json"
-
-    def trace_path(self, run_id: str) -> Path:
-        """The profiler's Chrome trace, gzipped JSON, for Perfetto."""
-        return self.folder(run_id) / "trace.json.gz"
 
     # Runs
 
@@ -236,7 +175,8 @@ class RunStore:
     def rewind(self, run_id: str, step: int, tags=None) -> None:
         """Forget what is recorded from `step` on, which a resumed training is about to record again.
 
-        At `step` itself only the metrics named by `tags` go, if they are given.
+        The boxes on watched images that belong to it go, too; at `step` itself only the metrics named by `tags`, if
+        they are given.
         """
         tags = None if tags is None else list(tags)
         only = "" if tags is None else f" and (step > ? or tag in ({', '.join('?' * len(tags))}))"
@@ -244,8 +184,12 @@ class RunStore:
             number = self._number(db, run_id)
             values = (number, step) if tags is None else (number, step, step, *tags)
             db.execute(f"delete from metrics where run = ? and step >= ?{only}", values)
-            db.execute("delete from evaluations where run = ? and step >= ?", (number, step))
+            gone = db.execute(
+                "delete from evaluations where run = ? and step >= ? returning epoch", (number, step)
+            ).fetchall()
             db.execute(REPEAT_FIGURES, (number,))
+        for row in gone:
+            _remove(self.watched_path(run_id, row["epoch"]))
 
     # Evaluations
 
@@ -270,8 +214,7 @@ class RunStore:
                 {"run": number},
             ).fetchall()
         for row in dropped:
-            with suppress(OSError):  # a reader has it open (Windows): it stays until the run is deleted
-                self.table_path(run_id, row["epoch"]).unlink(missing_ok=True)
+            _remove(self.table_path(run_id, row["epoch"]))
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
         """Every evaluation of the run, in the order of epochs."""
@@ -298,3 +241,8 @@ class RunStore:
         if columns := to_columns(values):
             setters = ", ".join(f"{name} = ?" for name in columns)
             db.execute(f"update runs set {setters} where number = ?", (*columns.values(), number))
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # a reader has it open (Windows): it stays until the run is deleted
+        path.unlink(missing_ok=True)

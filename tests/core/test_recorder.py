@@ -144,6 +144,7 @@ def test_the_detection_table_is_made_of_what_was_evaluated(store, data):
     (evaluation,) = store.evaluations(run.id)
     assert evaluation.table == store.table_path(run.id, 0)
     assert read_table(evaluation.table).to_pylist() == detection_table(truths, found, LABELS).to_pylist()
+    assert read_table(store.watched_path(run.id, 0)).equals(read_table(evaluation.table))  # of so few images all
 
 
 def test_a_table_is_written_although_the_runs_folder_was_deleted_under_it(store, data):
@@ -156,6 +157,14 @@ def test_a_table_is_written_although_the_runs_folder_was_deleted_under_it(store,
         truths = read_split(data, "val").to_dict()
         recorder.write(replace(EPOCH, detections=Detections.empty(), ground_truth=truths))
     assert read_table(store.evaluations(run.id)[0].table).num_rows == 1
+    assert read_table(store.watched_path(run.id, 1)).num_rows == 1
+
+
+def test_without_detections_there_is_no_table_and_nothing_to_watch(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(EPOCH)
+    assert store.evaluations(run.id)[0].table is None and not store.watched_path(run.id, 1).exists()
 
 
 def test_the_preflight_and_the_profile_are_kept_with_the_run(store):

@@ -157,32 +157,6 @@ def test_a_run_that_was_asked_to_stop_is_labelled_so_until_it_has(store, run):
     assert store.get(run.id).label == "Stopped"
 
 
-@pytest.mark.parametrize(
-    "bad", ["", "..", "../../etc", "/etc", "20260101-000000-0000/..", "last", "20260101-000000-0000\n"]
-)
-def test_no_id_leads_out_of_the_store(store, bad):
-    for path_of in (store.folder, store.log_path, store.checkpoints):
-        with pytest.raises(RunError, match="is not a run's id"):
-            path_of(bad)
-
-
-def test_paths_lie_where_the_project_promises(store, run, tmp_path):
-    assert store.folder(run.id) == tmp_path / "runs" / run.id
-    assert store.checkpoint(run.id, "best") == tmp_path / "checkpoints" / run.id / "best"
-    assert store.data_dir == tmp_path / "data"
-    with pytest.raises(RunError, match="'best' and 'last'"):
-        store.checkpoint(run.id, "../../other")
-
-
-def test_the_checkpoint_before_is_found_when_a_save_died_between_its_renames(store, run):
-    last = store.checkpoints(run.id) / "last"
-    old = store.checkpoints(run.id) / "last.old"
-    old.mkdir(parents=True)
-    assert store.checkpoint(run.id, "last") == old
-    last.mkdir()
-    assert store.checkpoint(run.id, "last") == last
-
-
 def test_the_default_store_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path / "elsewhere"))
     store = RunStore.default()
@@ -368,6 +342,19 @@ def test_tables_kept_are_the_untouched_the_best_and_the_last_ones(shared_store, 
         assert {e.epoch for e in evaluations if e.table} == {0, epoch, *best}
         on_disk = set(store.table_path(run.id, 0).parent.iterdir())
         assert on_disk == {e.table for e in evaluations if e.table}
+
+
+def test_rewind_removes_the_watched_boxes_of_the_epochs_that_it_forgets_and_no_others(store, run):
+    other = store.create({})
+    for one in (run, other):
+        for epoch in range(3):
+            store.watched_path(one.id, epoch).parent.mkdir(parents=True, exist_ok=True)
+            store.watched_path(one.id, epoch).write_text("boxes")
+            store.add_evaluation(one.id, epoch, 10 * epoch, {"AP": 0.1})
+    store.watched_path(run.id, 2).unlink()  # by hand
+    store.rewind(run.id, 10)
+    assert [store.watched_path(run.id, epoch).exists() for epoch in range(3)] == [True, False, False]
+    assert all(store.watched_path(other.id, epoch).exists() for epoch in range(3))
 
 
 # Several threads and processes

@@ -1,0 +1,320 @@
+"""core/watch.py: which images are watched, and that their boxes are there at every evaluated epoch of a run."""
+
+import shutil
+from contextlib import closing
+from dataclasses import asdict
+
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import RunError
+from core.coco import read_split
+from core.config import TrainConfig
+from core.errors import detection_table
+from core.recorder import Recorder
+from core.runs import RunStore
+from core.selection import Selection, count_errors, image_rows, select_images
+from core.table import about, read_table, write_table
+from core.train import train
+from core.watch import MOST, Frame, Losses, boxes_at, frames, part_of, read_frame, spread, watched_images, watched_of
+from tests.core.coco_cases import cases, gt_of
+from tests.core.watching import STEPS, found_at, record_epochs, record_run
+
+SIDES = {"small": 10, "medium": 50, "large": 99}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = RunStore(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def run(store, drawn):
+    """A recorded run of three epochs on 30 validation images."""
+    return record_run(store, drawn)
+
+
+# The choice
+
+
+@st.composite
+def scenes(draw):
+    """A COCO dict of up to 40 images with ids in any order, and how many are to be watched."""
+    images = draw(st.lists(st.integers(-5, 10**12), min_size=1, max_size=40, unique=True))
+    classes = draw(st.integers(1, 8))
+    one = st.tuples(st.sampled_from(images), st.integers(1, classes), st.sampled_from([*SIDES]), st.booleans())
+    objects = draw(st.lists(one, max_size=30))
+    annotations = [
+        {"id": i, "image_id": image, "category_id": category, "bbox": [0, 0, SIDES[size], SIDES[size]],
+         "area": SIDES[size] ** 2, "iscrowd": int(crowd)}
+        for i, (image, category, size, crowd) in enumerate(objects, 1)
+    ]  # fmt: skip
+    gt = {
+        "images": [{"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 100} for i in images],
+        "annotations": annotations,
+        "categories": [{"id": i, "name": f"class {i}"} for i in range(1, classes + 1)],
+    }
+    return gt, draw(st.integers(1, MOST))
+
+
+def shown_on(gt: dict, image_ids) -> tuple[set, set]:
+    """The classes and the sizes of the objects on these images; crowds are none."""
+    objects = [a for a in gt["annotations"] if not a["iscrowd"] and a["image_id"] in set(image_ids)]
+    return {a["category_id"] for a in objects}, {a["area"] for a in objects}
+
+
+@settings(deadline=None)
+@given(scenes(), st.integers(0, 3), st.randoms(use_true_random=False))
+def test_the_choice_depends_on_no_order_and_on_no_prediction(scene, seed, chance):
+    gt, most = scene
+    chosen = watched_images(detection_table(gt, []), seed, most)
+    assert list(chosen) == sorted(set(chosen)) and set(chosen) <= {image["id"] for image in gt["images"]}
+    assert len(chosen) == min(most, len(gt["images"]))
+    other = {key: chance.sample(values, len(values)) for key, values in gt.items()}
+    image, category = (chance.choice(gt[key])["id"] for key in ("images", "categories"))
+    found = [{"image_id": image, "category_id": category, "bbox": [0, 0, 50, 50], "score": 0.5}]
+    assert watched_images(detection_table(other, found), seed, most) == chosen
+
+
+@settings(deadline=None)
+@given(scenes(), st.integers(0, 3))
+def test_the_choice_shows_all_classes_and_sizes_and_prefers_images_with_objects(scene, seed):
+    gt, most = scene
+    chosen = watched_images(detection_table(gt, []), seed, most)
+    classes, sizes = shown_on(gt, [image["id"] for image in gt["images"]])
+    shown = shown_on(gt, chosen)
+    if len(classes) <= most:
+        assert shown[0] == classes
+    if len(classes) + len(sizes) <= most:
+        assert shown[1] == sizes
+    with_objects = {a["image_id"] for a in gt["annotations"] if not a["iscrowd"]}
+    assert with_objects <= set(chosen) or set(chosen) <= with_objects
+
+
+def test_the_choice_is_drawn_by_the_seed_and_an_added_image_changes_little_of_it():
+    objects = [(i, 1 + i % 3, (0, 0, 10, 10)) for i in range(1, 201)]
+    choices = [set(watched_images(detection_table(gt_of(*objects, images=200), []), seed)) for seed in range(4)]
+    assert all(len(one & other) < 12 for one in choices for other in choices if one is not other)
+    more = detection_table(gt_of(*objects, (201, 1, (0, 0, 10, 10)), images=201), [])
+    assert len(set(watched_images(more, 0)) & choices[0]) >= MOST - 2
+
+
+def test_without_images_or_without_objects_there_is_nothing_to_prefer():
+    assert watched_images(detection_table(gt_of(images=0), [])) == ()
+    assert watched_images(detection_table(gt_of(images=3), [])) == (1, 2, 3)
+
+
+# A part of a table
+
+
+@settings(deadline=None)
+@given(cases(), st.data())
+def test_a_part_is_the_tables_rows_of_its_images_and_a_table_of_its_own(case, data):
+    gt, results = case
+    table = detection_table(gt, results)
+    ids = data.draw(st.lists(st.sampled_from(about(table).image_ids), unique=True))
+    part = part_of(table, ids)
+    assert part.schema.equals(table.schema)
+    assert part.to_pylist() == [row for row in table.to_pylist() if row["image_id"] in ids]
+    assert about(part).image_ids == tuple(sorted(ids)) and len(about(part).sizes) == len(ids)
+    assert about(part).classes == about(table).classes
+    assert sorted(select_images(part, Selection(0.25))) == sorted(ids)
+    assert all(image_rows(part, i, 0.25) == image_rows(table, i, 0.25) for i in ids)
+    assert (
+        sum(count_errors(part_of(table, [i]), 0.25)["missed"] for i in about(table).image_ids)
+        == (count_errors(table, 0.25)["missed"])
+    )
+
+
+def test_a_written_part_is_read_again_whole(tmp_path):
+    part = part_of(detection_table(gt_of((1, 1, (0, 0, 10, 10)), (2, 1, (0, 0, 9, 9)), images=3), []), (2, 3))
+    write_table(part, tmp_path / "part.parquet")
+    assert read_table(tmp_path / "part.parquet").equals(part)
+    assert about(read_table(tmp_path / "part.parquet")).image_ids == (2, 3)
+
+
+# A recorded run
+
+
+def test_every_epoch_has_its_part_though_most_whole_tables_are_gone(store, run, drawn):
+    split = read_split(drawn, "val")
+    found = frames(store, run.id)
+    assert [(f.epoch, f.label, f.step, f.is_whole) for f in found] == [
+        (0, "untouched", 0, False), (1, "epoch 1", 10, False), (2, "epoch 2", 20, False), (3, "epoch 3", 30, False),
+    ]  # fmt: skip
+    assert [e.epoch for e in store.evaluations(run.id) if e.table] == [0, 3]
+    watched = watched_of(found)
+    assert len(watched) == MOST < len(split.images)
+    for frame in found:
+        whole = detection_table(split.to_dict(), found_at(split, split.label_map(), frame.epoch), split.label_map())
+        assert read_table(frame.path).equals(part_of(whole, watched))
+        assert read_frame(frame.path, watched).equals(part_of(whole, watched))
+
+
+def test_a_frame_has_the_figures_of_its_evaluation_and_the_mean_losses_that_led_to_it(store, run):
+    found = frames(store, run.id)
+    assert [f.AP for f in found] == [e.figures["AP"] for e in store.evaluations(run.id)]
+    assert [f.val.loss_ce for f in found] == [5.0, 4.0, 3.0, 2.0]
+    means = [sum(range(STEPS * e - STEPS + 1, STEPS * e + 1)) / STEPS for e in (1, 2, 3)]
+    assert [f.train.loss for f in found] == [None, *(pytest.approx(mean) for mean in means)]
+    assert found[1].val.loss_bbox is None and found[1].train.loss_ce is None
+    said = found[1].to_dict()
+    assert (said["epoch"], said["AP"], said["loss_ce"], said["train_loss"]) == (1, found[1].AP, 4.0, means[0])
+
+
+def test_a_loss_that_is_no_number_leaves_no_mark(store, run):
+    for step, value in ((21, float("nan")), (22, float("inf"))):
+        store.record(run.id, step, {"train/loss": value, "train/loss_ce": value})
+    frame = frames(store, run.id)[3]
+    assert frame.train.loss == pytest.approx(25.5) and frame.train.loss_ce is None
+
+
+def test_a_run_from_before_images_were_watched_has_its_whole_tables(store, run):
+    shutil.rmtree(store.watched_path(run.id, 0).parent)
+    found = frames(store, run.id)
+    assert [(f.epoch, f.is_whole, f.val.loss_ce) for f in found] == [(0, True, 5.0), (3, True, 2.0)]
+    assert watched_of(found) is None
+    whole = read_table(store.table_path(run.id, 3))
+    ids = watched_images(whole)
+    assert read_frame(found[1].path, ids, found[1].is_whole).equals(part_of(whole, ids))
+    assert [f.epoch for f, _ in boxes_at(store, run.id, ids[0])] == [0, 3]
+
+
+def test_a_run_without_tables_has_no_frames(store):
+    run = store.create({})
+    assert frames(store, run.id) == [] and boxes_at(store, run.id, 1) == []
+    store.add_evaluation(run.id, 0, 0, {"AP": 0.1})
+    assert frames(store, run.id) == []
+    with pytest.raises(RunError, match="no run"):
+        frames(store, "20260101-000000-0000")
+
+
+def test_one_image_has_its_boxes_at_every_epoch_if_it_is_watched_else_at_those_kept_whole(store, run, drawn):
+    split = read_split(drawn, "val")
+    watched = watched_of(frames(store, run.id))
+    for image in split.images:
+        found = boxes_at(store, run.id, image["id"])
+        assert [f.epoch for f, _ in found] == ([0, 1, 2, 3] if image["id"] in watched else [0, 3])
+        for frame, part in found:
+            whole = detection_table(split.to_dict(), found_at(split, split.label_map(), frame.epoch), split.label_map())
+            assert part.equals(whole.filter(pc.field("image_id") == image["id"]))
+            assert about(part).image_ids == (image["id"],)
+    assert boxes_at(store, run.id, 10**9) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other table", "gone"])
+def test_what_cannot_be_read_is_left_out_and_named_when_it_is_asked_for(store, run, damage):
+    path = store.watched_path(run.id, 3)
+    watched = watched_of(frames(store, run.id))
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "text":
+        path.write_text("no table")
+    elif damage == "gone":
+        path.unlink()
+        store.table_path(run.id, 3).unlink()
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"image_id": [1]}), path)
+    assert watched_of(frames(store, run.id)) == watched
+    assert [f.epoch for f, _ in boxes_at(store, run.id, watched[0])] == [0, 1, 2]
+    with pytest.raises(RunError, match="epoch_0003.parquet"):
+        read_frame(path, watched)
+
+
+def test_what_a_training_records_anew_is_not_there_before(store, run):
+    store.rewind(run.id, 20)
+    assert [f.epoch for f in frames(store, run.id)] == [0, 1]
+    assert sorted(p.name for p in store.watched_path(run.id, 0).parent.iterdir()) == [
+        "epoch_0000.parquet", "epoch_0001.parquet",
+    ]  # fmt: skip
+    before = watched_of(frames(store, run.id))
+    record_epochs(store, run.id, [2, 3], epochs=3)
+    assert [f.epoch for f in frames(store, run.id)] == [0, 1, 2, 3]
+    assert watched_of(frames(store, run.id)) == before
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=80), st.integers(3, 60))
+def test_of_a_long_run_the_first_the_best_and_the_last_epoch_are_among_those_shown(aps, most):
+    found = [Frame(i, i, None, False, ap, Losses(), Losses()) for i, ap in enumerate(aps)]
+    shown = spread(found, most)
+    assert len(shown) == min(most, len(found)) or len(shown) == most - 1
+    assert [f.epoch for f in shown] == sorted({f.epoch for f in shown})
+    if found:
+        assert shown[0] is found[0] and shown[-1] is found[-1]
+        best = max((f.AP for f in found if f.AP is not None), default=None)
+        assert best is None or best in [f.AP for f in shown]
+    gaps = [b.epoch - a.epoch for a, b in zip(shown, shown[1:], strict=False)]
+    assert max(gaps, default=0) <= len(found) / (most - 2) + 1
+
+
+# A real training
+
+
+@pytest.fixture(scope="module")
+def killed(street, tmp_path_factory):
+    """A training of two epochs that was killed after its last evaluation and went on from the first one's checkpoint.
+
+    The store, the run, and the watched images' rows at each epoch before the kill.
+    """
+    config = TrainConfig(
+        data=str(street), model="random", epochs=2, batch_size=4, lr=1e-3, lr_backbone=1e-4, lr_head=1e-3,
+        shortest_edge=72, longest_edge=96, workers=0, threads=1, device="cpu", seed=5,
+    )  # fmt: skip
+    store = RunStore(tmp_path_factory.mktemp("killed"))
+    run = store.create(config.to_dict())
+    folder, copy = store.checkpoints(run.id), store.root / "copy"
+    with Recorder(store, run.id) as recorder, closing(train(config, folder)) as steps:
+        for progress in steps:
+            recorder.write(progress)
+            if progress.kind == "step" and progress.epoch == 1 and not copy.exists():
+                shutil.copytree(folder, copy)
+    before = {f.epoch: read_table(f.path) for f in frames(store, run.id)}
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    with Recorder(store, run.id) as recorder:
+        for progress in train(config, folder, resume=True):
+            recorder.write(progress)
+            if progress.kind == "step" and progress.step == 4:
+                assert [f.epoch for f in frames(store, run.id)] == [0, 1]
+    yield store, run, before
+    store.close()
+
+
+def test_a_training_leaves_one_part_of_each_evaluated_epoch_also_if_it_was_killed(killed):
+    store, run, before = killed
+    found = frames(store, run.id)
+    assert [f.epoch for f in found] == [*before] == [0, 1, 2]
+    assert [p.name for p in sorted(store.watched_path(run.id, 0).parent.iterdir())] == [f.path.name for f in found]
+    assert (
+        len({about(read_table(f.path)).image_ids for f in found} | {about(t).image_ids for t in before.values()}) == 1
+    )
+    for frame in found:  # the same training again gives the same boxes
+        assert read_table(frame.path).equals(before[frame.epoch])
+
+
+def test_a_trainings_parts_are_rows_of_its_whole_tables_and_its_losses_are_there(killed):
+    store, run, _ = killed
+    for evaluation in store.evaluations(run.id):
+        if evaluation.table:
+            part = read_table(store.watched_path(run.id, evaluation.epoch))
+            assert part.equals(part_of(read_table(evaluation.table), about(part).image_ids))
+            assert part.num_rows > len(about(part).image_ids)
+    for frame in frames(store, run.id):
+        assert None not in asdict(frame.val).values()
+        assert (None in asdict(frame.train).values()) == (frame.epoch == 0)
+
+
+def test_a_deleted_run_leaves_no_part(killed, tmp_path):
+    store, run, _ = killed
+    copy = RunStore(shutil.copytree(store.root, tmp_path / "copy"))
+    copy.update(run.id, status="finished")
+    copy.delete(run.id)
+    assert not list(copy.root.rglob("*.parquet"))
+    copy.close()

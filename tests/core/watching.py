@@ -1,0 +1,45 @@
+"""What the tests of watched images share: a run as a training records it, without training."""
+
+from core.boxes import Detections
+from core.coco import read_split
+from core.config import TrainConfig
+from core.evaluate import evaluate
+from core.progress import Progress
+from core.recorder import Recorder
+from core.records import Status
+from tests.conftest import half_right
+
+STEPS = 10  # an epoch
+AP_LATER = 3  # epochs from which no box is shifted any more
+
+
+def found_at(split, label_map, epoch: int) -> Detections:
+    """What the model after that epoch finds: every other object, each epoch less to its right."""
+    return half_right(split, label_map, shift=max(0, 2 * (AP_LATER - epoch)))
+
+
+def record_run(store, data, epochs: int = 3, done: int | None = None):
+    """A finished run of `epochs` epochs, or that many of them; val/loss_ce is 5 less the epoch, train/loss the step."""
+    run = store.create(TrainConfig(data=str(data), epochs=epochs).to_dict())
+    record_epochs(store, run.id, range((epochs if done is None else done) + 1), epochs)
+    store.update(run.id, status=Status.FINISHED)
+    return store.get(run.id)
+
+
+def record_epochs(store, run_id: str, which, epochs: int) -> None:
+    """The steps of these epochs and their evaluations, by the recorder."""
+    split = read_split(store.get(run_id).config["data"], "val")
+    label_map = split.label_map()
+    with Recorder(store, run_id) as recorder:
+        for epoch in which:
+            for step in range(STEPS * (epoch - 1) + 1, STEPS * epoch + 1) if epoch else ():
+                recorder.write(Progress("step", epoch - 1, epochs, step, STEPS * epochs, "", {"train/loss": step}))
+            found = found_at(split, label_map, epoch)
+            figures = evaluate(split.to_dict(), found, label_map)
+            recorder.write(
+                Progress(
+                    "epoch" if epoch else "baseline", epoch, epochs, STEPS * epoch, STEPS * epochs, "",
+                    {"val/AP": figures.AP, "val/loss_ce": 5.0 - epoch}, label_map=label_map, figures=figures,
+                    detections=found, ground_truth=split.to_dict(), is_best=0 < epoch <= AP_LATER,
+                )
+            )  # fmt: skip
