@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core import RunError
@@ -71,25 +71,41 @@ class Marks:
             ).fetchall()
         return [_from_row(row) for row in rows]
 
+    def image_ids(self, run_id: str) -> list[int]:
+        """The images that are marked themselves, in the order in which they were."""
+        return [mark.image_id for mark in self.all(run_id) if mark.kind is Doubt.IMAGE]
+
     def add(self, run_id: str, mark: Mark) -> None:
         """Keep a mark; an older one with the same key gives way. Raises RunError if there is no such run."""
-        values = (
-            mark.key, mark.image_id, mark.kind.value, mark.class_name, *(mark.box or (None,) * 4), mark.gt_id,
-            mark.score, time.time(),
-        )  # fmt: skip
+        self.add_all(run_id, [mark])
+
+    def add_all(self, run_id: str, marks: Iterable[Mark]) -> None:
+        """Keep all of these or, if that fails, none, as `add` does."""
+        now = time.time()
+        rows = [
+            (mark.key, mark.image_id, mark.kind.value, mark.class_name, *(mark.box or (None,) * 4), mark.gt_id,
+             mark.score, now)
+            for mark in marks
+        ]  # fmt: skip
         with self._database.write() as db:
-            added = db.execute(
-                f"insert or replace into marks select number, {', '.join('?' * len(values))} from runs where id = ?",
-                (*values, run_id),
-            )
-            if not added.rowcount:
+            found = db.execute("select number from runs where id = ?", (run_id,)).fetchone()
+            if found is None:
                 raise RunError(f"There is no run {run_id!r} any more.")
+            db.executemany(
+                "insert or replace into marks values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(found["number"], *row) for row in rows],
+            )
 
     def remove(self, run_id: str, key: str) -> None:
         """Forget the mark with this key, if it is there."""
+        self.remove_all(run_id, [key])
+
+    def remove_all(self, run_id: str, keys: Iterable[str]) -> None:
+        """Forget the marks with these keys, as far as they are there."""
         with self._database.write() as db:
-            db.execute(
-                "delete from marks where key = ? and run = (select number from runs where id = ?)", (key, run_id)
+            db.executemany(
+                "delete from marks where key = ? and run = (select number from runs where id = ?)",
+                [(key, run_id) for key in keys],
             )
 
 

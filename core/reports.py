@@ -30,7 +30,7 @@ def evaluate(options) -> None:
     from core.errors import detection_table
     from core.evaluate import evaluate
 
-    _check_score(options.score)
+    check_score(options.score)
     if options.run_id and not (options.gt or options.dt):
         store = RunStore.default()
         evaluation = _evaluation(store, options)
@@ -88,7 +88,8 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _check_score(score: float) -> None:
+def check_score(score: float) -> None:
+    """Raises LabError for what is no score."""
     if not 0 <= score <= 1:  # written so that NaN fails too
         raise LabError(f"--score is {score:g}: give a number from 0 to 1.")
 
@@ -131,7 +132,7 @@ def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict]:
 def analyze(options) -> None:
     from core.dossier import draw_worst, write_report
 
-    _check_score(options.score)
+    check_score(options.score)
     if options.images < 1:
         raise LabError(f"--images is {options.images}: give 1 or more.")
     store = RunStore.default()
@@ -161,6 +162,57 @@ def table(options) -> None:
     found = _table(evaluation)
     write_table(found, out)
     print(f"{out}: {found.num_rows:,} rows: {contents(found)}")
+
+
+def export(options) -> None:
+    from core.bundle import Bundle, title_of
+    from core.handover import Format, hand_over
+    from core.imports import evaluated_images
+    from core.marks import Marks
+
+    check_score(options.score)
+    if options.kind not in list(Format):
+        raise LabError(f"There is no format {options.kind!r}: choose from {', '.join(Format)}.")
+    kind, out = Format(options.kind), Path(options.out)
+    endings = (".zip", ".json") if kind is Format.COCO else (".zip",)
+    if out.suffix.lower() not in endings:
+        raise LabError(f"--out is {out}: as {kind} it needs the ending {' or '.join(endings)}.")
+    store = RunStore.default()
+    evaluation = _evaluation(store, options)
+    found, run, marks = _table(evaluation), store.get(evaluation.run_id), Marks(store)
+    ids = _asked_for(found, options, marks.image_ids(run.id) if options.marked else None)
+    kept, title = tuple(marks.all(run.id)), title_of(run, evaluation)
+    steps = hand_over(Bundle(evaluated_images(run), found, tuple(ids), options.score, kept, title), kind, out)
+    with tqdm(unit="image", desc=f"Exporting to {out}") as bar:
+        while True:
+            try:
+                done, bar.total = next(steps)
+                bar.update(done - bar.n)
+            except StopIteration as end:
+                written = end.value
+                break
+    print(f"{out}: {written.sentence}")
+
+
+def _asked_for(found, options, marked: list[int] | None) -> list[int]:
+    """The ids of the images that the options ask for, among `marked` ones if there is such a list."""
+    from core.selection import Selection, select_images
+    from core.table import about
+
+    said = about(found)
+    if unknown := [name for name in options.classes if name not in said.classes]:
+        raise LabError(f"There is no class {unknown[0]!r}: choose from {', '.join(said.classes)}.")
+    if unknown := sorted(set(options.images) - set(said.image_ids)):
+        raise LabError(f"There is no image {unknown[0]} among the {len(said.image_ids):,} that were evaluated.")
+    if marked == []:
+        raise LabError("No image of this run is marked: mark some on the Errors page, or leave --marked out.")
+    chosen = Selection(
+        options.score, tuple(options.classes), options.error, tuple(options.sizes), images=tuple(options.images)
+    )
+    ids = select_images(found, chosen if marked is None else chosen.among(marked))
+    if not ids:
+        raise LabError("No image has what the options ask for: lower --score, or leave an option out.")
+    return ids
 
 
 def runs(options) -> None:

@@ -127,6 +127,27 @@ def test_a_deleted_run_takes_its_marks_along_and_gets_no_more(store, run_id):
         marks.add(run_id, WRONG)
 
 
+def test_many_are_marked_and_unmarked_at_once(store, run_id):
+    marks, many = Marks(store), [Mark(Doubt.IMAGE, i) for i in range(5000)]
+    marks.add(run_id, WRONG)
+    marks.add_all(run_id, many)
+    assert undated(marks.all(run_id)) == [WRONG, *many]
+    assert marks.image_ids(run_id) == list(range(5000))
+    marks.remove_all(run_id, [mark.key for mark in many[1:]] + ["image 77777"])
+    assert undated(marks.all(run_id)) == [WRONG, many[0]]
+    marks.add_all(run_id, [])
+    marks.remove_all(run_id, [])
+    assert undated(marks.all(run_id)) == [WRONG, many[0]]
+
+
+def test_of_many_marks_all_are_kept_or_none(store, run_id):
+    with pytest.raises(RunError):
+        Marks(store).add_all(run_id, [WRONG, replace(IMAGE, image_id=None), MISSING])
+    assert Marks(store).all(run_id) == []
+    with pytest.raises(RunError, match="There is no run 'gone' any more"):
+        Marks(store).add_all("gone", [IMAGE])
+
+
 @pytest.mark.parametrize("version", UPGRADES)
 def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_path, version):
     with store.database.write() as db:  # back to what that version had

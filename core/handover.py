@@ -1,0 +1,255 @@
+"""A bundle as files that other tools open: COCO JSON, PNGs with boxes, or a folder for FiftyOne.
+
+In: a `Bundle` and where its file shall be. Out: that file, whole or not at all; a zip is written picture by picture,
+so its size needs no memory. What cannot be had of it, as a picture that is gone, is told in a text file inside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from core import DataError, RunError
+from core.bundle import Bundle, labels, predictions, safe_names
+from core.draw import draw_analysis
+from core.marks import to_coco
+from core.pictures import look_at, read_picture
+from core.problems import Kind
+from core.selection import image_rows
+from core.table import about
+
+HERE = Path(__file__).parent
+SCRIPT = "open_in_fiftyone.py"
+LEFT_OUT = "left_out.txt"
+UNFIT = (Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE)  # pictures that boxes cannot be shown on
+README = """{title}
+
+{images} images, predictions from score {score:g}.
+
+data/                the pictures
+labels.json          what is annotated (COCO ground truth, original ids)
+predictions.json     what was predicted (COCO results); each with
+                       error   classification, localization, both, duplicate or background (TIDE); null if it is right
+                       iou     with the object that it found, else the highest with any
+                       gt_id   the annotation that it found
+                       query   the object query it comes from
+open_in_fiftyone.py  opens all of it:
+
+    pip install fiftyone
+    python open_in_fiftyone.py
+
+In FiftyOne's sidebar, predictions > error filters by error type, ground_truth > error shows the missed objects.
+In Python:
+
+    from fiftyone import ViewField as F
+    from open_in_fiftyone import load
+    dataset = load(".")
+    dataset.filter_labels("predictions", F("error") == "localization")
+    dataset.filter_labels("ground_truth", F("error") == "missed")
+"""
+
+
+class Format(StrEnum):
+    """What a bundle can become; `label` and `description` are for the user."""
+
+    COCO = ("coco", "COCO JSON", "Annotations and predictions, for annotation tools and pycocotools.")
+    PNG = ("png", "PNGs with boxes", "Each image with its boxes drawn on it.")
+    FIFTYONE = ("fiftyone", "FiftyOne", "Pictures, annotations, predictions and a script that opens them in FiftyOne.")
+
+    label: str
+    description: str
+
+    def __new__(cls, value: str, label: str, description: str):
+        member = str.__new__(cls, value)
+        member._value_, member.label, member.description = value, label, description
+        return member
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was handed over: the file, its size in bytes, how many images are in it, and a line on each that is not."""
+
+    path: Path
+    size: int
+    images: int
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """As "24 images, 1.8 MB; 2 left out: left_out.txt inside says why"."""
+        size = f"{self.size / 1e6:,.1f} MB" if self.size >= 1e6 else f"{-(-self.size // 1000)} kB"
+        said = f"{self.images:,} image{'s' * (self.images != 1)}, {size}"
+        if not self.left_out:
+            return said
+        why = "left the data set" if self.path.suffix.lower() == ".json" else f"{LEFT_OUT} inside says why"
+        return f"{said}; {len(self.left_out):,} left out: {why}"
+
+
+Steps = Generator[tuple[int, int], None, list[str]]  # (images done, of how many); at last a line on each left out
+Open = Callable[[str], BinaryIO]  # a file of this name, to be written
+
+
+def hand_over(bundle: Bundle, kind: Format, out) -> Generator[tuple[int, int], None, Written]:
+    """Writes the bundle to `out`: a zip, or as COCO with the ending ".json" the annotations, and beside them
+    NAME-predictions.json and, if there are marks on the images, NAME-marks.json.
+
+    Yields (images done, of how many); to stop is to stop iterating, and leaves nothing.
+    Raises DataError if no image is chosen or none can be had, RunError if `out` cannot be written.
+    """
+    out = Path(out)
+    if not bundle.image_ids:
+        raise DataError("There is no image to export: mark or choose some first.")
+    if not bundle.images:
+        raise DataError(f"{bundle.split.json_path} does not have the chosen images any more: nothing can be exported.")
+    gone = [f"image {image_id}: it left the data set" for image_id in bundle.gone]
+    with ExitStack() as stack:
+        if out.suffix.lower() == ".json":
+            names = {name: out.with_name(f"{out.stem}-{name}.json") for name in ("predictions", "marks")}
+            names = {"labels": out, **{n: path for n, path in names.items() if n != "marks" or bundle.own_marks}}
+            halves = {f"{name}.json": stack.enter_context(_whole(path)) for name, path in names.items()}
+            left_out = gone + (yield from _coco(bundle, lambda name: halves[name].open("wb")))
+        else:
+            half = stack.enter_context(_whole(out))
+            archive = stack.enter_context(ZipFile(half, "w", strict_timestamps=False))
+            write = {Format.COCO: _coco_zip, Format.PNG: _pngs, Format.FIFTYONE: _fiftyone}[kind]
+            left_out = gone + (yield from write(bundle, archive))
+            if left_out:
+                _add(archive, LEFT_OUT, "\n".join(left_out) + "\n")
+    images = len(bundle.images) + len(gone) - len(left_out)
+    return Written(out, out.stat().st_size, images, tuple(left_out))
+
+
+@contextmanager
+def _whole(path: Path):
+    """Where to write what gets its name at the end of the block, and leaves nothing if that fails."""
+    half = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield half
+        half.replace(path)
+    except OSError as error:
+        raise RunError(f"The export {path} cannot be written: {error.strerror or error}.") from None
+    finally:
+        with suppress(OSError):
+            half.unlink()
+
+
+def _coco(bundle: Bundle, opened: Open, names: dict[int, str] | None = None) -> Steps:
+    """labels.json, marks.json if there are any, and predictions.json, an image at a time."""
+    with opened("labels.json") as file:
+        file.write(_json(labels(bundle, names)))
+    if bundle.own_marks:
+        with opened("marks.json") as file:
+            file.write(_json(to_coco(bundle.own_marks, bundle.split, about(bundle.table))))
+    total, between = len(bundle.images), b""
+    with opened("predictions.json") as file:
+        file.write(b"[")
+        for done, rows in enumerate(predictions(bundle), start=1):
+            if rows:
+                file.write(between + b",\n".join(map(_json, rows)))
+                between = b",\n"
+            yield done, total
+        file.write(b"]")
+    return []
+
+
+def _coco_zip(bundle: Bundle, archive: ZipFile) -> Steps:
+    return _coco(bundle, partial(_opened, archive))
+
+
+def _pngs(bundle: Bundle, archive: ZipFile) -> Steps:
+    """Each picture as `analyze` draws it."""
+    names, left_out = safe_names(bundle.images, ".png"), []
+    for done, image in enumerate(bundle.images, start=1):
+        try:
+            path = bundle.split.image_path(image)
+            try:
+                picture = read_picture(path, (image["width"], image["height"]))
+            except DataError as error:
+                raise DataError(str(error).replace(str(path), image["file_name"])) from None
+        except DataError as error:
+            left_out.append(_line(image, str(error)))
+        else:
+            drawn, file = draw_analysis(picture, image_rows(bundle.table, image["id"], bundle.score)), BytesIO()
+            drawn.save(file, "PNG", compress_level=3)  # thrice as fast as the usual 6, a tenth larger
+            with _opened(archive, names[image["id"]], ZIP_STORED) as entry:  # it is compressed already
+                entry.write(file.getbuffer())
+        yield done, len(bundle.images)
+    _check_some(bundle, left_out)
+    return left_out
+
+
+def _fiftyone(bundle: Bundle, archive: ZipFile) -> Steps:
+    """The pictures under names of their own, and what belongs to those that are there."""
+    names, there, left_out = safe_names(bundle.images), [], []
+    for done, image in enumerate(bundle.images, start=1):
+        if why := _copy(bundle, image, archive, f"data/{names[image['id']]}"):
+            left_out.append(_line(image, why))
+        else:
+            there.append(image)
+        yield done, len(bundle.images)
+    _check_some(bundle, left_out)
+    here = bundle.of(there)
+    for _ in _coco(here, partial(_opened, archive), names):
+        yield len(bundle.images), len(bundle.images)
+    title = bundle.title or "Images with annotations and predictions"
+    _add(archive, "README.txt", README.format(title=title, images=len(there), score=bundle.score))
+    _add(archive, SCRIPT, (HERE / SCRIPT).read_text(encoding="utf-8"))
+    return left_out
+
+
+def _copy(bundle: Bundle, image: dict, archive: ZipFile, name: str) -> str:
+    """Puts the picture's file into the archive; returns why it cannot be there, if so."""
+    try:
+        path = bundle.split.image_path(image)
+    except DataError:
+        return "its name leads out of the picture folder"
+    wrong = look_at(path, (image["width"], image["height"]))
+    if wrong and wrong[0] in UNFIT:
+        return wrong[1]
+    try:
+        with open(path, "rb") as picture, _opened(archive, name, ZIP_STORED) as entry:
+            shutil.copyfileobj(picture, entry)
+    except FileNotFoundError:  # since it was looked at
+        return "no such file"
+    return ""
+
+
+def _opened(archive: ZipFile, name: str, compression: int = ZIP_DEFLATED) -> BinaryIO:
+    info = ZipInfo(name, time.localtime()[:6])
+    info.compress_type = compression
+    return archive.open(info, "w")
+
+
+def _add(archive: ZipFile, name: str, text: str) -> None:
+    with _opened(archive, name) as entry:
+        entry.write(text.encode())
+
+
+def _json(value) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _check_some(bundle: Bundle, left_out: list[str]) -> None:
+    if len(left_out) == len(bundle.images):
+        raise DataError(
+            f"None of the {len(left_out):,} pictures can be exported, as {left_out[0].rstrip('.')}: "
+            "put the pictures back, or export as COCO JSON, which needs none."
+        )
+
+
+def _line(image: dict, why: str) -> str:
+    """One line on an image that is not there; its name comes from a file."""
+    line = f"image {image['id']}, {image['file_name']}: {why}"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)

@@ -1,0 +1,143 @@
+"""The command `export`: which images go out, and what is said of it."""
+
+import json
+import os
+import zipfile
+
+import pytest
+from PIL import Image
+
+from core.__main__ import main
+from core.bundle import Bundle, title_of
+from core.coco import read_split
+from core.findings.suspects import Doubt
+from core.handover import Format, hand_over
+from core.imports import import_results
+from core.marks import Mark, Marks
+from core.runs import RunStore
+from core.selection import Selection, select_images
+from core.table import read_table
+from tests.core.coco_cases import gt_of, result
+from tests.core.test_main import run
+
+CAR, DOG, SMALL = (40, 20, 50, 40), (100, 20, 60, 60), (150, 5, 9, 9)
+GT = gt_of((1, 1, CAR), (2, 2, DOG), (3, 1, SMALL), images=4)
+FOUND = [result(1, 1, CAR, 0.9), result(2, 1, DOG, 0.8), result(4, 2, CAR, 0.6)]  # right, wrong class, background
+
+
+@pytest.fixture
+def imported(tmp_path, monkeypatch):
+    """An imported run with four pictures, and its store."""
+    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for image in GT["images"]:
+        Image.new("RGB", (200, 100)).save(folder / image["file_name"])
+    (folder / "gt.json").write_text(json.dumps(GT))
+    (folder / "dt.json").write_text(json.dumps(FOUND))
+    store = RunStore(tmp_path)
+    yield store, import_results(store, folder / "gt.json", folder / "dt.json", name="YOLO")
+    store.close()
+
+
+@pytest.fixture
+def export(imported, tmp_path, capsys):
+    """Exports to out.zip, or where it is told; what the command says, and the ids of the images that went out."""
+
+    def run_it(*arguments, out="out.zip"):
+        status, said, errors = run(capsys, "export", "last", "--out", tmp_path / "to" / out, *arguments)
+        assert status == 0, errors
+        if out.endswith(".json"):
+            return said, [image["id"] for image in json.loads((tmp_path / "to" / out).read_text())["images"]]
+        with zipfile.ZipFile(tmp_path / "to" / out) as archive:
+            return said, [image["id"] for image in json.loads(archive.read("labels.json"))["images"]]
+
+    return run_it
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        ([], [1, 2, 3, 4]), (["--images", 3, 1], [1, 3]), (["--images", 3, "--images", 4], [3, 4]),
+        (["--class", "car"], [1, 2, 3]), (["--class", "car", "--class", "dog", "--score", 0.61], [1, 2, 3]),
+        (["--error", "missed"], [3]), (["--error", "missed", "--score", 0.95], [1, 2, 3]),
+        (["--size", "small"], [3]), (["--error", "background", "--class", "dog"], [4]),
+        (["--class", "car", "--images", 2, 4], [2]),
+    ],
+)  # fmt: skip
+def test_options_choose_images_as_the_filters_of_the_page_do(export, arguments, ids):
+    assert export(*arguments)[1] == ids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"), [([], [2, 4]), (["--class", "dog", "--error", "background"], [4]), (["--images", 2, 3], [2])]
+)
+def test_only_marked_images_go_out(export, imported, arguments, ids):
+    store, made = imported
+    Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 4), Mark(Doubt.IMAGE, 2), Mark(Doubt.WRONG, 1, "dog", CAR, 1)])
+    assert export("--marked", *arguments)[1] == ids
+
+
+def test_what_it_writes_is_said(export, tmp_path):
+    said, _ = export()
+    assert said == f"{tmp_path / 'to/out.zip'}: 4 images, 1 kB\n"
+    (tmp_path / "set/2.jpg").unlink()
+    said, ids = export("--as", "fiftyone")
+    assert ids == [1, 3, 4] and "3 images, " in said and "; 1 left out: left_out.txt inside says why\n" in said
+
+
+def test_a_json_has_its_predictions_beside_it(export, tmp_path):
+    assert export("--score", 0.7, out="out.json")[1] == [1, 2, 3, 4]
+    assert set(os.listdir(tmp_path / "to")) == {"out.json", "out-predictions.json"}
+    found = json.loads((tmp_path / "to/out-predictions.json").read_text())
+    assert [(row["image_id"], row["error"]) for row in found] == [(1, None), (2, "classification")]
+
+
+@pytest.mark.parametrize("kind", list(Format))
+def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp_path, capsys, kind):
+    Marks(store).add(finished.id, Mark(Doubt.IMAGE, read_split(finished.config["data"], "val").images[0]["id"]))
+    status, _, errors = run(capsys, "export", "last", "--as", kind, "--class", "car", "--out", tmp_path / "out.zip")
+    assert status == 0, errors
+    best = store.evaluations(finished.id)[-1]
+    table, split = read_table(best.table), read_split(finished.config["data"], "val")
+    ids = select_images(table, Selection(0.5, ("car",)))
+    marks = tuple(Marks(store).all(finished.id))
+    for _ in hand_over(
+        Bundle(split, table, tuple(ids), 0.5, marks, title_of(finished, best)), kind, tmp_path / "b.zip"
+    ):
+        pass
+    ours, theirs = (zipfile.ZipFile(tmp_path / name) for name in ("out.zip", "b.zip"))
+    with ours, theirs:
+        assert ours.namelist() == theirs.namelist() and len(ids) < 30
+        assert all(ours.read(name) == theirs.read(name) for name in ours.namelist())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "x.tar"], "as coco it needs the ending .zip or .json"),
+        (["--out", "x.json", "--as", "png"], "as png it needs the ending .zip."),
+        (["--out", "x.zip", "--as", "voc"], "There is no format 'voc': choose from coco, png, fiftyone."),
+        (["--out", "x.zip", "--score", "nan"], "--score is nan"),
+        (["--out", "x.zip", "--class", "bus"], "There is no class 'bus': choose from car, dog."),
+        (["--out", "x.zip", "--images", "9"], "There is no image 9 among the 4 that were evaluated."),
+        (["--out", "x.zip", "--error", "odd"], "There is no error type 'odd'"),
+        (["--out", "x.zip", "--size", "huge"], "There is no size 'huge'"),
+        (["--out", "x.zip", "--marked"], "No image of this run is marked"),
+        (["--out", "x.zip", "--error", "both"], "No image has what the options ask for"),
+        (["--out", "x.zip", "--epoch", "7"], "Epoch 7 of "),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence(imported, capsys, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(os.listdir(tmp_path))
+    status, out, err = run(capsys, "export", "last", *arguments)
+    assert (status, out) == (1, "") and said in err and err.startswith("error: ") and err.count("\n") == 1
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_it_explains_itself(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["export", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert end.value.code == 0 and all(kind in said for kind in Format)
