@@ -1,0 +1,220 @@
+"""What a query looked at and how its box came about: the model's own attentions and answers, whatever the padding."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.ops import box_convert, box_iou, generalized_box_iou
+
+from core import DataError, RunError
+from core.boxes import Detections
+from core.coco import read_split
+from core.data import DetectionDataset, loader
+from core.detect import detect, forward
+from core.model import FAMILIES, load_model
+from core.why import NEAREST, explain, nearest
+from tests.core.families import TEN, released
+
+CPU = torch.device("cpu")
+DENSE = ("detr", "conditional_detr")
+QUERY = 5
+SIZES = [(72, 96), (80, 110), (64, 64)]  # shortest and longest edge: without padding, with it on both sides, on one
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("released")
+    return {kind: load_model(str(released(kind, folder / kind)), TEN)[0].eval() for kind in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def split(street):
+    return read_split(street, "val")
+
+
+def batch_of(split, edges=(80, 110), image=0):
+    return next(iter(loader(DetectionDataset(split, TEN, *edges), 1, order=[image])))
+
+
+def plain(model):
+    """A copy that computes attention plainly, as transformers wants it in order to give the weights."""
+    model = copy.deepcopy(model)
+    for config in (model.config, model.model.encoder.config, model.model.decoder.config):
+        config._attn_implementation = "eager"
+    return model
+
+
+def cells(batch, stride):
+    """(H, W) of the padded feature map, and its rows and columns that begin on the image."""
+    height, width = batch["pixel_mask"].shape[1:]
+    rows, columns = (batch["pixel_mask"][0].any(axis).sum().item() for axis in (1, 0))
+    return (height // stride, width // stride), (-(-rows // stride), -(-columns // stride))
+
+
+@pytest.mark.parametrize("edges", SIZES)
+@pytest.mark.parametrize("kind", DENSE)
+def test_maps_are_the_models_own_attentions(models, split, kind, edges):
+    """As transformers itself records them, without what is padding."""
+    batch = batch_of(split, edges)
+    found = explain(models[kind], batch, QUERY)
+    with torch.no_grad():
+        theirs = plain(models[kind])(
+            pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"], output_attentions=True
+        )
+    shape, (rows, columns) = cells(batch, 16)
+    for ours, weights in zip(found.decoder, theirs.cross_attentions, strict=True):
+        expected = weights[0].mean(0)[QUERY].reshape(shape)
+        np.testing.assert_allclose(ours, expected[:rows, :columns], atol=1e-6)
+        assert expected.sum() - expected[:rows, :columns].sum() < 1e-6  # nothing looks at padding
+    x, y = theirs.pred_boxes[0, QUERY, :2].tolist()
+    image_height, image_width = (batch["pixel_mask"][0].any(axis).sum().item() for axis in (1, 0))
+    cell = int(y * image_height / 16) * shape[1] + int(x * image_width / 16)
+    expected = theirs.encoder_attentions[-1][0].mean(0)[cell].reshape(shape)[:rows, :columns]
+    np.testing.assert_allclose(found.encoder, expected, atol=1e-6)
+    assert not found.sampled
+
+
+def test_of_deformable_detr_the_maps_are_what_its_sampling_points_read(models, split):
+    """The gradient of what is read by the feature map, were all its cells read from the finest one."""
+    model, batch = models["deformable_detr"], batch_of(split)
+    read = []
+    hooks = [
+        layer.encoder_attn.attn.register_forward_pre_hook(lambda _, args: read.append((args[4], args[5])))
+        for layer in model.model.decoder.layers
+    ]
+    found = explain(model, batch, QUERY)
+    for hook in hooks:
+        hook.remove()
+    shape, (rows, columns) = cells(batch, 8)
+    for ours, (places, weights) in zip(found.decoder, read, strict=True):
+        cell_values = torch.zeros(1, 1, *shape, requires_grad=True)
+        points = 2 * places[0, QUERY].clone().reshape(1, 1, -1, 2) - 1
+        values = F.grid_sample(cell_values, points, align_corners=False)
+        (values.flatten() * weights[0, QUERY].clone().flatten()).sum().backward()
+        expected = cell_values.grad[0, 0, :rows, :columns]
+        np.testing.assert_allclose(ours, expected / expected.sum(), atol=1e-5)
+    assert found.sampled and found.encoder.shape == (rows, columns)
+
+
+@pytest.mark.parametrize("edges", SIZES)
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_map_sums_to_one_and_covers_the_image_by_less_than_a_cell_too_much(models, split, kind, edges):
+    found = explain(models[kind], batch_of(split, edges), QUERY)
+    maps = [*found.decoder, found.encoder]
+    assert len(maps) == 4 and min(m.min() for m in maps) >= 0
+    np.testing.assert_allclose([m.sum() for m in maps], 1, atol=1e-5)
+    for covered, side, cells_there in zip(found.cover, (96, 72), reversed(found.encoder.shape), strict=True):
+        assert -1e-6 <= covered - side < covered / cells_there
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_layers_and_probabilities_are_the_models_answers(models, split, kind):
+    batch = batch_of(split)
+    with torch.no_grad():
+        layers = forward(models[kind], batch, CPU)
+    for query in (0, 11):
+        found = explain(models[kind], batch, query)
+        logits = layers.logits[:, 0, query]
+        probabilities = logits.softmax(-1) if kind == "detr" else logits.sigmoid()
+        scores, labels = probabilities[:, :10].max(-1)
+        np.testing.assert_allclose(found.probabilities, probabilities[-1], atol=1e-5)
+        np.testing.assert_allclose(found.scores, scores, atol=1e-5)
+        np.testing.assert_array_equal(found.labels, labels)
+        boxes = box_convert(layers.boxes[:, 0, query], "cxcywh", "xyxy") * torch.tensor([96, 72, 96, 72])
+        np.testing.assert_allclose(found.boxes, boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_the_last_layer_is_the_evaluations_detection_whatever_else_was_in_its_batch(models, split, kind):
+    """Deformable DETR's group norms see a batch's padding (core/padding.py), so it may differ there."""
+    large = DetectionDataset(split, TEN, 80, 110)
+    small = DetectionDataset(split, TEN, 40, 60)
+    batch = loader(large, 2).collate_fn([small[0], large[1]])
+    found = Detections.concat(detect(models[kind], [batch], CPU))
+    assert batch["padded"]
+    own = found[found.image_id == small[0]["image_id"]]
+    for query in range(12):
+        why = explain(models[kind], batch_of(split, (40, 60)), query)
+        rows = own[own.query == query]
+        best = int(np.argmax(rows.score))
+        assert rows.label[best] == why.labels[-1]
+        np.testing.assert_allclose(rows.score[best], why.scores[-1], atol=1e-4)
+        np.testing.assert_allclose(rows.boxes[best], why.boxes[-1], atol=1e-3 * 96)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_model_is_afterwards_as_it_was_before(models, split, kind):
+    model, batch = models[kind], batch_of(split)
+    hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+    with torch.no_grad():
+        before = forward(model, batch, CPU)
+    explain(model.train(), batch, QUERY)
+    assert model.training
+    with pytest.raises(DataError):
+        explain(model.eval(), batch, 99)
+    assert not model.training and {c._attn_implementation for c in (model.config, model.model.decoder.config)} == {
+        "sdpa"
+    }
+    assert sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()) == hooks
+    with torch.no_grad():
+        assert torch.equal(before.boxes, forward(model, batch, CPU).boxes)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_half_precision_looks_at_about_the_same(models, split, kind):
+    full, half = (explain(models[kind], batch_of(split), QUERY, precision) for precision in ("fp32", "bf16"))
+    np.testing.assert_allclose(half.decoder.sum((1, 2)), 1, atol=1e-5)
+    np.testing.assert_allclose(half.boxes, full.boxes, atol=2)
+    np.testing.assert_allclose(half.decoder, full.decoder, atol=0.05)
+
+
+@pytest.mark.parametrize("query", [-1, 12])
+def test_a_query_that_there_is_not_is_refused(models, split, query):
+    with pytest.raises(DataError, match=f"no query {query}: the model has 12"):
+        explain(models["detr"], batch_of(split), query)
+
+
+def test_broken_weights_are_said(models, split):
+    model = copy.deepcopy(models["detr"])
+    torch.nn.init.constant_(model.class_labels_classifier.weight, float("nan"))
+    for ask in (lambda: explain(model, batch_of(split), 0), lambda: nearest(model, batch_of(split), [0, 0, 9, 9], 0)):
+        with pytest.raises(RunError, match="not finite"):
+            ask()
+
+
+BOXES = [[40, 30, 60, 50], [0, 0, 96, 72], [90, 68, 95, 71], [0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_nearest_queries_overlap_most_and_then_cost_least(models, split, kind, box):
+    """Against torchvision's IoU and GIoU."""
+    model, batch = models[kind], batch_of(split)
+    with torch.no_grad():
+        layers = forward(model, batch, CPU)
+    size, wanted = torch.tensor([96.0, 72, 96, 72]), torch.tensor([box], dtype=torch.float32)
+    boxes = box_convert(layers.boxes[-1, 0], "cxcywh", "xyxy")
+    overlap = box_iou(boxes * size, wanted)[:, 0]
+    target = box_convert(wanted / size, "xyxy", "cxcywh")
+    cost = 5 * (layers.boxes[-1, 0] - target).abs().sum(-1) - 2 * generalized_box_iou(boxes, wanted / size)[:, 0]
+    order = sorted(range(12), key=lambda q: (-overlap[q].item(), cost[q].item()))
+    found = nearest(model, batch, box, 3)
+    assert [one.query for one in found] == order[:NEAREST]
+    logits = layers.logits[-1, 0]
+    for one in found:
+        probabilities = (logits.softmax(-1) if kind == "detr" else logits.sigmoid())[one.query]
+        np.testing.assert_allclose(one.box, boxes[one.query] * size, atol=1e-3)
+        assert one.iou == pytest.approx(overlap[one.query].item(), abs=1e-5)
+        assert one.score == pytest.approx(probabilities[3].item(), abs=1e-5)
+        assert (one.label, one.label_score) == (probabilities[:10].argmax(), pytest.approx(probabilities[:10].max()))
+        assert one.no_object == (pytest.approx(probabilities[10].item()) if kind == "detr" else None)
+
+
+def test_an_object_exactly_where_a_query_is_has_it_first(models, split):
+    batch = batch_of(split)
+    why = explain(models["detr"], batch, QUERY)
+    first = nearest(models["detr"], batch, why.boxes[-1], int(why.labels[-1]))[0]
+    assert first.iou == pytest.approx(1, abs=1e-4)
+    assert first.query == QUERY or np.allclose(first.box, why.boxes[-1], atol=1e-2)
