@@ -110,6 +110,21 @@ def _add_commands(add) -> None:
     )
     imported.add_argument("--name", help="a name for the run")
     imported.set_defaults(do=commands.import_results)
+    _add_predict(add("predict", help="what a model finds on any pictures, drawn and as COCO JSON"))
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument(
+        "model",
+        metavar="MODEL",
+        help="best, last or untouched, of a run; or a checkpoint's folder, or a name on the hub",
+    )
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file, or a folder of pictures")
+    predict.add_argument("--run", metavar="RUN", help=f"{RUN_HELP} (default: last)")
+    predict.add_argument("--score", type=float, default=0.5, help="boxes from this score (default: %(default)s)")
+    predict.add_argument("--out", metavar="FOLDER", help="folder to write to (default: predictions; none with --json)")
+    predict.add_argument("--json", action="store_true", help="print one JSON object: a COCO file with scores")
+    predict.set_defaults(do=commands.predict)
 
 
 def _add_reports(add) -> None:
@@ -144,6 +159,10 @@ def _add_reports(add) -> None:
     _add_epoch(table)
     table.set_defaults(do=reports.table)
 
+    export = add("export", help="hand images with their boxes over to other tools: COCO JSON, PNGs or FiftyOne")
+    _add_export(export)
+    export.set_defaults(do=reports.export)
+
     metrics = add("metrics", help="what a run has recorded: the last values, or with --csv every one")
     metrics.add_argument("run_id", metavar="RUN", help=RUN_HELP)
     metrics.add_argument("--csv", action="store_true", help="print step,tag,value in full precision, as recorded")
@@ -155,6 +174,32 @@ def _add_reports(add) -> None:
     runs = add("runs", help="list the runs, and the queue in order")
     runs.add_argument("--json", action="store_true", help="print a JSON list")
     runs.set_defaults(do=reports.runs)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    """Its words are checked later: the files that know them take longer to load than all of this one."""
+    parser.add_argument("run_id", metavar="RUN", help=RUN_HELP)
+    parser.add_argument(
+        "--out", required=True, metavar="FILE",
+        help="FILE.zip; or FILE.json for COCO's annotations, with the predictions in FILE-predictions.json beside it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--as", dest="kind", default="coco", metavar="FORMAT",
+        help="coco (JSON), png (pictures with boxes) or fiftyone (with a script that opens it) (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--score", type=float, default=0.5, help="predictions from this score; 0: all, for AP (default: %(default)s)"
+    )
+    _add_epoch(parser)
+    several = {"nargs": "+", "action": "extend", "default": []}
+    parser.add_argument("--marked", action="store_true", help="only images that are marked")
+    parser.add_argument("--images", type=int, metavar="ID", help="only these images (default: all)", **several)
+    parser.add_argument("--class", dest="classes", metavar="NAME", help="only images with such boxes", **several)
+    parser.add_argument("--size", dest="sizes", metavar="SIZE", help="the same: small, medium, large", **several)
+    parser.add_argument(
+        "--error", metavar="TYPE",
+        help="the same: classification, localization, both, duplicate, background or missed",
+    )  # fmt: skip
 
 
 def _add_epoch(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
-"""The commands that do something: demo, download, convert, train, resume, stop and import.
+"""The commands that do something: demo, download, convert, train, resume, stop, import and predict.
 
 `__main__.py` has their options.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -175,6 +176,37 @@ def import_results(options) -> None:
     print("next: open the app, or")
     for command in ("evaluate {}", "analyze {}", "table {} --out table.csv"):
         print(f"  python -m core {command.format(run.id)}")
+
+
+def predict(options) -> int:
+    """Writes what a model finds on pictures, or with --json prints it; exit status 1 if a picture cannot be used."""
+    from transformers.utils import logging
+
+    from core.loaded import MODELS, Models
+    from core.predict import open_model, predict_files
+    from core.reports import check_score
+    from core.upright import pictures_in
+
+    check_score(options.score)
+    logging.disable_progress_bar()
+    paths, store, are_usable = pictures_in(options.pictures), RunStore.default(), []
+    run_id = store.get(options.run or "last").id if options.run or options.model in MODELS else None
+    name = f"{options.model} of {run_id}" if run_id else options.model
+    out = None if options.json and not options.out else Path(options.out or "predictions")
+    working = predict_files(open_model(Models(store), options.model, run_id), paths, options.score, name, out)
+    try:
+        while True:
+            said, is_usable = next(working)
+            are_usable.append(is_usable)
+            if not is_usable:
+                print(f"error: {said}", file=sys.stderr)
+            elif not options.json:
+                print(said, flush=True)
+    except StopIteration as end:
+        coco = end.value
+    count = f"{len(coco['annotations']):,} boxes on {len(coco['images']):,} pictures"
+    print(json.dumps(coco) if options.json else f"{out}: {count}, from score {options.score:g}")
+    return int(not all(are_usable))
 
 
 def config_of(options) -> TrainConfig:

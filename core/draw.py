@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core import DataError
+from core.boxes import context
 from core.pictures import FORMATS
 from core.table import ErrorType
 
@@ -28,11 +29,10 @@ DASHED = 3  # pixels
 SMALLEST_BOX = 4  # pixels to which the box of a tiny object grows
 DASH, DOT = (10, 7), (3, 5)  # pixels drawn and left out: of missed objects, of crowds
 MOST_LETTERS = 40
-CONTEXT = 48  # pixels that a cut-out shows at least
 
 
-def draw_analysis(image: Image.Image, rows: list[dict], title: str = "") -> Image.Image:
-    """A copy of the picture, enlarged if it is small, with its boxes, labels and a legend below, as RGB.
+def draw_analysis(image: Image.Image, rows: list[dict], title: str = "", legend: bool = True) -> Image.Image:
+    """A copy of the picture, enlarged if it is small, with its boxes, labels and, if asked for, a legend below, as RGB.
 
     rows: of `selection.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
     score and crowd_only, for ground truths iscrowd.
@@ -49,7 +49,7 @@ def draw_analysis(image: Image.Image, rows: list[dict], title: str = "") -> Imag
     taken: list[tuple] = []
     for row, box in sorted(boxes, key=lambda pair: not _is_truth(pair[0])):
         draw_label(draw, font, inside(box, size), row, size, taken)
-    return _with_legend(picture, rows, title, font)
+    return _with_legend(picture, rows, title, font) if legend else picture
 
 
 def draw_crop(
@@ -57,16 +57,11 @@ def draw_crop(
 ) -> Image.Image:
     """What lies around a box `xyxy` of the picture, `side` pixels square, with the boxes of `rows` as `draw_analysis`.
 
-    It shows three times the box's longer side, and at least CONTEXT pixels: of the picture, as far as that goes.
+    How much it shows says `boxes.context`.
     """
-    x1, y1, x2, y2 = around
-    shown = max(min(max(3 * max(x2 - x1, y2 - y1), CONTEXT), *image.size), x2 - x1, y2 - y1)
-    left, top = (
-        min(max((low + high - shown) / 2, 0), max(limit - shown, 0))
-        for low, high, limit in ((x1, x2, image.width), (y1, y2, image.height))
-    )
-    scale = side / shown
-    corners = (left, top, left + shown, top + shown)
+    left, top, right, bottom = context(around, image.size)
+    scale = side / (right - left)
+    corners = (left, top, right, bottom)
     crop = image.convert("RGB").transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(crop)
     for row in rows:
@@ -76,10 +71,13 @@ def draw_crop(
     return crop
 
 
-def thumbnail(path, longest: int, size: tuple[int, int] | None = None) -> bytes:
+def thumbnail(
+    path, longest: int, size: tuple[int, int] | None = None, crop: tuple[int, int, int, int] | None = None
+) -> bytes:
     """The picture as WebP with its longest side at most `longest` pixels; raises DataError if it cannot be read.
 
     With the `size` (width, height) that its JSON states, it is turned upright where that is meant (`read_picture`).
+    crop: only this part, `xyxy` pixels of the upright picture; DataError if it has no pixel inside.
     """
     path = Path(path)
     if longest < 1:
@@ -87,10 +85,14 @@ def thumbnail(path, longest: int, size: tuple[int, int] | None = None) -> bytes:
     try:
         with Image.open(path, formats=FORMATS) as image:
             is_turned = size is not None and image.size != tuple(size) and image.size[::-1] == tuple(size)
-            image.draft("RGB", (longest, longest))  # a JPEG is then decoded at a fraction of its size
-            image.thumbnail((longest, longest))
+            if crop is None:
+                image.draft("RGB", (longest, longest))  # a JPEG is then decoded at a fraction of its size
+                image.thumbnail((longest, longest))
             if is_turned:
                 image = ImageOps.exif_transpose(image)
+            if crop is not None:
+                image = _part(image, crop)
+                image.thumbnail((longest, longest))
             out = BytesIO()
             image.convert("RGB").save(out, "WEBP", quality=80, method=3)
     except FileNotFoundError:
@@ -98,6 +100,15 @@ def thumbnail(path, longest: int, size: tuple[int, int] | None = None) -> bytes:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises on broken files
         raise DataError(f"The picture {path} cannot be read: it may be damaged; fetch or export it again.") from None
     return out.getvalue()
+
+
+def _part(image: Image.Image, crop: tuple[int, int, int, int]) -> Image.Image:
+    """What of the picture lies in `crop`."""
+    x1, y1, x2, y2 = crop
+    inner = max(x1, 0), max(y1, 0), min(x2, image.width), min(y2, image.height)
+    if inner[0] >= inner[2] or inner[1] >= inner[3]:
+        raise DataError(f"The part {crop} lies outside the picture, which has {image.width} × {image.height} pixels.")
+    return image.crop(inner)
 
 
 def _is_truth(row: dict) -> bool:

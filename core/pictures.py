@@ -13,7 +13,7 @@ import re
 import stat
 import warnings
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Looked:
     found: tuple[tuple[Hashable, Kind, str], ...] = ()
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """A picture that cannot be had: its kind, and why in a few words."""
 
     def __init__(self, kind: Kind, why: str):
@@ -85,11 +85,11 @@ def read_picture(path, size: Size | None = None) -> Image.Image:
     or none at all, or has the stated size neither way.
     """
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             image.load()
-            turn = TURNS.get(_orientation(image)) if size and image.size != tuple(size) else None
-            picture = _to_rgb(image)
-    except _Broken as broken:
+            turn = TURNS.get(orientation_of(image)) if size and image.size != tuple(size) else None
+            picture = to_rgb(image)
+    except Broken as broken:
         if broken.kind is Kind.MISSING:
             raise DataError(f"The picture {path} is missing: restore it or take its image out of the JSON.") from None
         raise DataError(f"The picture {path} cannot be read ({broken.why}): replace the file.") from None
@@ -111,15 +111,15 @@ def look_at(path, size: Size, whole: bool = False) -> tuple[Kind, str] | None:
     It does not find what the decoders pass over in silence: changed bytes or a run of zeros in the middle of a JPEG.
     """
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             stored = image.size
             if whole or not _ends_well(image):
                 image.draft(None, (1, 1))  # a JPEG at an eighth of its size: twice as fast, and finds the same damage
                 image.load()
             elif image.format == "PNG" and stored != tuple(size):
                 image.load()  # it may tell its orientation after its pixels
-            orientation = _orientation(image)
-    except _Broken as broken:
+            orientation = orientation_of(image)
+    except Broken as broken:
         return broken.kind, broken.why
     if stored == tuple(size):
         return None if orientation == 1 else (Kind.MIRRORED, f"EXIF orientation {orientation}")
@@ -173,35 +173,35 @@ def same_pictures(
 
 
 @contextmanager
-def _opened(path) -> Iterator[Image.Image]:
-    """The picture, of which only the header is read; whatever goes wrong until the end of the block is a _Broken."""
+def opened(path, formats: Sequence[str] = FORMATS) -> Iterator[Image.Image]:
+    """The picture, of which only the header is read; whatever goes wrong until the end of the block is a Broken."""
     with _quiet():
         try:
             _check_file(path)
-            with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
+            with open(path, "rb") as file, Image.open(file, formats=formats) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise _Broken(Kind.UNREADABLE, _too_large(image.width * image.height))
+                    raise Broken(Kind.UNREADABLE, _too_large(image.width * image.height))
                 yield image
-        except _Broken:
+        except Broken:
             raise
         except Image.DecompressionBombError:  # Pillow's own, at twice its limit
-            raise _Broken(Kind.UNREADABLE, "more than " + _too_large(2 * MOST_PIXELS)) from None
+            raise Broken(Kind.UNREADABLE, "more than " + _too_large(2 * MOST_PIXELS)) from None
         except UnidentifiedImageError:
-            raise _Broken(Kind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture") from None
+            raise Broken(Kind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture") from None
         except Exception as error:  # the decoders raise almost anything at a file that was made or damaged for it
-            raise _Broken(Kind.UNREADABLE, _reason(error)) from None
+            raise Broken(Kind.UNREADABLE, _reason(error)) from None
 
 
 def _check_file(path) -> None:
-    """Raises _Broken if there is nothing to open; to open a pipe would wait for ever."""
+    """Raises Broken if there is nothing to open; to open a pipe would wait for ever."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file can have such a name
-        raise _Broken(Kind.MISSING, "no such file") from None
+        raise Broken(Kind.MISSING, "no such file") from None
     if not stat.S_ISREG(status.st_mode):
-        raise _Broken(Kind.UNREADABLE, "a folder" if stat.S_ISDIR(status.st_mode) else "not a file")
+        raise Broken(Kind.UNREADABLE, "a folder" if stat.S_ISDIR(status.st_mode) else "not a file")
     if not status.st_size:
-        raise _Broken(Kind.UNREADABLE, "an empty file")
+        raise Broken(Kind.UNREADABLE, "an empty file")
 
 
 @contextmanager
@@ -232,7 +232,7 @@ def _ends_well(image: Image.Image) -> bool:
     return found
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation that is still to be applied, 1 to 8; 1 if there is none or it makes no sense."""
     if image.format == "TIFF":  # Pillow applies it itself
         return 1
@@ -244,7 +244,8 @@ def _orientation(image: Image.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The picture as RGB, 8 bits a colour: of 16 bits the upper 8; what is transparent has the colour it has there."""
     if image.mode.startswith("I"):  # 16 bits, which convert() would cut off at 255: almost all white
         return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")

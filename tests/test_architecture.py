@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "transformers", "timm", "accelerate", "fiftyone", "tensorboard"}
 HEAVY_ROOMS = {  # these compute with torch; every other room is imported by a page
     "data", "padding", "layers", "model", "losses", "detect", "ranks", "device", "step", "checkpoint", "preflight",
-    "profiler", "train",
+    "profiler", "train", "why", "loaded", "predict", "answers",
 }  # fmt: skip
 NOT_IN_CORE = {"streamlit", "ui", "pages", "app"}
 NO_ROOM = {"utils", "util", "helpers", "helper", "common", "constants", "misc"}

@@ -4,8 +4,11 @@
                                       a run's state, its metric rows of one group of curves that are newer than row N,
                                       and its remarks, unless they are those that M marks
     /api/preflight/{run}              the pre-flight's picture of the first batch
-    /api/image/{run}/{image_id}?w=W   a validation image as WebP, its longest side W pixels
+    /api/image/{run}/{image_id}?w=W&crop=…  a validation image, or a part of it, as WebP, its longest side W pixels
+    /api/boxes/{run}/{image_id}?score=S     a validation image's boxes at every epoch at which they are kept
+    /api/why/{run}/{model}/{image_id}?query=Q  why a box is there (why.py)
     /api/data/{key}/{split}/{image_id}?w=W  the same of a data set that the Data page shows
+    /api/upload/{key}/{number}?w=W    the same of a picture that a session has brought to Predict
     /api/plotly.js                    the library that draws the curves
 
 Only run and image ids come in, never a path; only this machine's host names are answered (`server.MIDDLEWARE`).
@@ -13,13 +16,8 @@ Only run and image ids come in, never a path; only this machine's host names are
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import threading
 import zlib
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 from starlette.requests import Request
@@ -28,10 +26,12 @@ from starlette.routing import Route
 
 from core import LabError
 from core.charts.draw import PLOTLY
-from core.draw import thumbnail
 from core.progress import LEVELS
 from core.records import Run, Status
 from ui import server
+from ui.thumbnails import FRESH, HEADERS, LASTING, picture_response
+from ui.watch_routes import boxes
+from ui.why import ROUTES as WHY
 
 LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
 MOST_LAYERS = 12  # of a decoder; a published DETR has 6
@@ -41,18 +41,11 @@ GROUPS = {  # what is drawn together; a page asks for one at a time. "classes" d
     "rates": [f"train/{name}" for name in ("lr", "lr_backbone", "lr_head", "grad_norm")],
     "machine": [f"train/{name}" for name in ("images_per_second", "wait", "gpu_memory", "gpu_busy")],
 }
-WIDTHS = (320, 1280)  # pixels; what is asked for is rounded up, so that few files are kept
-KEPT_BYTES = 200_000_000  # of thumbnails on disk
 SHOWN = (
     "epoch", "epochs", "step", "steps", "images_per_second", "seconds_left", "message",
     "baseline_ap", "ap", "best_ap", "best_epoch",
 )  # fmt: skip
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-FRESH = {**HEADERS, "Cache-Control": "no-store"}
-LASTING = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
 BRIEF = {**HEADERS, "Cache-Control": "private, max-age=60"}  # of pictures that their owner may replace meanwhile
-
-_made = count()  # thumbnails of this process
 
 
 def metrics(request: Request) -> Response:
@@ -120,55 +113,19 @@ def image(request: Request) -> Response:
     def find(asked: dict) -> tuple[Path, tuple[int, int]]:
         return server.validation_image(server.store().get(asked["run"]), asked["image_id"])
 
-    return _thumbnail(request, find)
+    return picture_response(request, find)
 
 
 def data_image(request: Request) -> Response:
     """An image of a data set that the Data page shows."""
-    return _thumbnail(request, lambda asked: server.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF)
+    return picture_response(
+        request, lambda asked: server.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF
+    )
 
 
-def _thumbnail(
-    request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]], headers: dict[str, str] = LASTING
-) -> Response:
-    """What `find` gives for the parts of the address, small, from the cache on disk if it is there."""
-    try:
-        wanted = int(request.query_params.get("w", WIDTHS[0]))
-        path, size = find(request.path_params)
-        stamp = path.stat()
-        width = next((w for w in WIDTHS if w >= wanted), WIDTHS[-1])
-        name = hashlib.sha256(f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}".encode()).hexdigest()[:32]
-        body = _cached(server.store().runs_dir / ".thumbnails" / f"{name}.webp", lambda: thumbnail(path, width, size))
-    except (LabError, ValueError, OSError):
-        return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
-    # "identity": pictures are packed already, Streamlit would gzip them once more
-    return Response(body, media_type="image/webp", headers={**headers, "Content-Encoding": "identity"})
-
-
-def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
-    """What the file holds, made first if it is not there."""
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        pass
-    body = make()
-    file.parent.mkdir(exist_ok=True)
-    partial = file.with_suffix(f".{threading.get_ident()}.partial")
-    partial.write_bytes(body)
-    os.replace(partial, file)
-    _trim(file.parent)
-    return body
-
-
-def _trim(folder: Path) -> None:
-    """Deletes the oldest thumbnails beyond KEPT_BYTES; looks at the folder for one new thumbnail in 200."""
-    if next(_made) % 200:
-        return
-    total = 0
-    for path in sorted(folder.glob("*.webp"), key=lambda p: p.stat().st_mtime, reverse=True):
-        total += path.stat().st_size
-        if total > KEPT_BYTES:
-            path.unlink(missing_ok=True)
+def upload(request: Request) -> Response:
+    """A picture that a session has brought to Predict."""
+    return picture_response(request, lambda asked: server.uploads().find(asked["key"], asked["number"]), beside=True)
 
 
 def plotly_js(request: Request) -> Response:
@@ -179,6 +136,9 @@ ROUTES = [
     Route("/api/metrics/{run}", metrics),
     Route("/api/preflight/{run}", preflight),
     Route("/api/image/{run}/{image_id:int}", image),
+    Route("/api/boxes/{run}/{image_id:int}", boxes),
     Route("/api/data/{key}/{split}/{image_id:int}", data_image),
+    Route("/api/upload/{key}/{number:int}", upload),
     Route("/api/plotly.js", plotly_js),
+    *WHY,
 ]

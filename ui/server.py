@@ -27,11 +27,13 @@ from core.layouts import annotation_files
 from core.records import Evaluation, Run
 from core.runs import RunStore
 from core.table import read_table
+from ui.models import models
+from ui.uploads import Uploads
 from ui.work import desk
 
 PROJECT = Path(__file__).resolve().parent.parent
-DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE = (
-    PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors")
+DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
+    PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors", "compare", "predict")
 )
 SHUTDOWN_SECONDS = 3.0  # for downloads and the like to end
 BUILT_IN = "street"  # the built-in data set's folder under data/
@@ -52,8 +54,11 @@ async def lifespan(app):
     """Looks after running trainings from the server's first moment; lets go of them, or stops them, at its last."""
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # else a line a second for every live run
     jobs()
+    uploads()
     yield
+    models().stop()
     desk().stop_all(SHUTDOWN_SECONDS)
+    uploads().clear()
     jobs().shutdown()
 
 
@@ -75,6 +80,16 @@ def jobs() -> JobManager:
 @st.cache_resource(show_spinner=False)
 def _jobs(root: str) -> JobManager:
     return JobManager(store())
+
+
+def uploads() -> Uploads:
+    """The pictures that users have brought while this process runs."""
+    return _uploads(store().runs_dir / ".uploads")
+
+
+@st.cache_resource(show_spinner=False)
+def _uploads(folder: Path) -> Uploads:
+    return Uploads(folder)
 
 
 def waiting() -> list[Run]:

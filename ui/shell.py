@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import LabError
-from ui.server import DATA_PAGE, ERRORS_PAGE, PROJECT, RESULTS_PAGE, TRAIN_PAGE
+from ui.server import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, PROJECT, RESULTS_PAGE, TRAIN_PAGE
 
 st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
 st.logo(PROJECT / "ui/logo.svg", icon_image=PROJECT / "ui/icon.svg", size="large")
@@ -17,6 +17,10 @@ pages = [
             help="How good a model is, and where: figures, curves, what its errors cost."),
     st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
             help="Page through the validation images: where a model errs, and how."),
+    st.Page(COMPARE_PAGE, title="Compare", icon=":material/compare:",
+            help="What changed between two models: figures, settings, objects fixed and broken."),
+    st.Page(PREDICT_PAGE, title="Predict", icon=":material/center_focus_strong:",
+            help="Try a model on pictures of your own."),
 ]  # fmt: skip
 page = st.navigation(pages, position="top")
 try:
