@@ -3,7 +3,7 @@
     COCO files -> coco -> data -> model -> train -> checkpoints and Progress
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
-Each file imports only those above it in this order: boxes, labels, street, demo, problems, jsonfile, cocofile,
+Each file imports only those above it in this order: words, boxes, labels, street, demo, problems, jsonfile, cocofile,
 pictures, layouts, upright, partition, objects, coco, convert, contents, check, subset, excerpt, fetcher, transfer,
 download, fetch, augment, evaluate, matching, table, selection, browse, errors, findings, charts, sections, draw,
 predictions, samples, config, settings, pretrained, progress, doctor, data, padding, layers, model, losses, detect, why,

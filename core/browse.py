@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple, overload
 
@@ -19,11 +18,12 @@ import pyarrow as pa
 from core.boxes import context
 from core.selection import Selection, best_iou, error_codes, is_object, select_images, selected_rows, truth_of
 from core.table import ERROR_TYPES, ErrorType, about, floats, integers, is_one_of
+from core.words import Worded
 
 CORNERS = ("x1", "y1", "x2", "y2")
 
 
-class Order(StrEnum):
+class Order(Worded):
     """In which order the gallery lists: the value is an address's; `label` and `description` are for the user."""
 
     WORST = (
@@ -41,14 +41,6 @@ class Order(StrEnum):
     SIZE = "box", "Smallest first", "By area in pixels of the original image."
     OBJECTS = "objects", "Most objects first", "By the number of annotated objects on the image."
     NAME = "name", "File name", "By the image's file name."
-
-    label: str
-    description: str
-
-    def __new__(cls, value: str, label: str, description: str):
-        order = str.__new__(cls, value)
-        order._value_, order.label, order.description = value, label, description
-        return order
 
     @property
     def is_falling(self) -> bool:

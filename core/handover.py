@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +27,7 @@ from core.pictures import look_at, read_picture
 from core.problems import Kind
 from core.selection import image_rows
 from core.table import about
+from core.words import Worded
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
@@ -60,20 +60,12 @@ In Python:
 """
 
 
-class Format(StrEnum):
+class Format(Worded):
     """What a bundle can become; `label` and `description` are for the user."""
 
     COCO = ("coco", "COCO JSON", "Annotations and predictions, for annotation tools and pycocotools.")
     PNG = ("png", "PNGs with boxes", "Each image with its boxes drawn on it.")
     FIFTYONE = ("fiftyone", "FiftyOne", "Pictures, annotations, predictions and a script that opens them in FiftyOne.")
-
-    label: str
-    description: str
-
-    def __new__(cls, value: str, label: str, description: str):
-        member = str.__new__(cls, value)
-        member._value_, member.label, member.description = value, label, description
-        return member
 
 
 @dataclass(frozen=True)

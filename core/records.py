@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from pathlib import Path
+
+from core.words import Worded
 
 VERSION = 3  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
@@ -75,7 +76,7 @@ create table evaluations (
 """
 
 
-class Status(StrEnum):
+class Status(Worded):
     """Where a run stands; `label` and `description` are for the user."""
 
     QUEUED = "queued", "Queued", "Waits for its turn."
@@ -85,14 +86,6 @@ class Status(StrEnum):
     STOPPED = "stopped", "Stopped", "Was asked to stop; it can be resumed."
     FAILED = "failed", "Failed", "Ended with an error, which its message names."
     INTERRUPTED = "interrupted", "Interrupted", "Its process ended without a word; it can be resumed."
-
-    label: str
-    description: str
-
-    def __new__(cls, value: str, label: str, description: str):
-        status = str.__new__(cls, value)
-        status._value_, status.label, status.description = value, label, description
-        return status
 
     @property
     def is_live(self) -> bool:

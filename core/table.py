@@ -13,7 +13,6 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,35 +24,26 @@ import pyarrow.parquet as pq
 from core import RunError
 from core.augment import resized
 from core.labels import LabelMap
+from core.words import Worded
 
 KINDS = ("ground_truth", "detection")
 ABOUT = b"detr_lab"  # the key of `About` in the table's metadata
 ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 
-class ErrorType(StrEnum):
+class ErrorType(Worded):
     """TIDE's six error types: the value is the table's; `label`, `short` (on pictures) and `description` are read."""
 
-    CLASSIFICATION = ("classification", "Wrong class", "class", "The box fits an object of another class.")
-    LOCALIZATION = ("localization", "Poor box", "box", "The class is right, but the box fits the object badly.")
-    BOTH = ("both", "Wrong class and poor box", "class+box", "The class is wrong, and the box fits the object badly.")
-    DUPLICATE = (
-        "duplicate",
-        "Duplicate",
-        "duplicate",
-        "The object was already found by a more confident prediction.",
-    )
-    BACKGROUND = ("background", "Background", "background", "There is no object here.")
-    MISSED = ("missed", "Missed", "missed", "No prediction found this object, or came close to it.")
+    CLASSIFICATION = "classification", "Wrong class", "The box fits an object of another class."
+    LOCALIZATION = "localization", "Poor box", "The class is right, but the box fits the object badly."
+    BOTH = "both", "Wrong class and poor box", "The class is wrong, and the box fits the object badly."
+    DUPLICATE = "duplicate", "Duplicate", "The object was already found by a more confident prediction."
+    BACKGROUND = "background", "Background", "There is no object here."
+    MISSED = "missed", "Missed", "No prediction found this object, or came close to it."
 
-    label: str
-    short: str
-    description: str
-
-    def __new__(cls, value: str, label: str, short: str, description: str):
-        member = str.__new__(cls, value)
-        member._value_, member.label, member.short, member.description = value, label, short, description
-        return member
+    @property
+    def short(self) -> str:
+        return {"classification": "class", "localization": "box", "both": "class+box"}.get(self.value, self.value)
 
 
 ERROR_TYPES = tuple(ErrorType)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
 
 from core.boxes import iou
 from core.table import ErrorType, floats, integers, is_one_of
+from core.words import Worded
 
 COVERED = 0.7  # IoU from which a prediction covers an object
 BESIDE = 0.3  # IoU up to which a prediction beside an object of another class may be an object of its own
@@ -23,20 +23,12 @@ SAME_PLACE = 0.5  # IoU from which two predictions are of one object
 BATCH = 1000  # rows that are looked at together
 
 
-class Doubt(StrEnum):
+class Doubt(Worded):
     """What may be wrong with the labels; `label` and `description` are for the user."""
 
     MISSING = "missing label", "Missing label", "A confident prediction where no object is annotated."
     WRONG = "wrong label", "Wrong label", "A confident prediction of another class covers this object."
     IMAGE = "image", "Whole image", "The labels of this image need a look."
-
-    label: str
-    description: str
-
-    def __new__(cls, value: str, label: str, description: str):
-        doubt = str.__new__(cls, value)
-        doubt._value_, doubt.label, doubt.description = value, label, description
-        return doubt
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,23 @@
+"""Enums whose members carry the words that a user reads, so that no page spells them again."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Worded(StrEnum):
+    """Members are `value, label, description`: the value is for files and addresses, the others are read.
+
+    >>> class Side(Worded):
+    ...     LEFT = "left", "Left", "Where the heart is."
+    >>> Side("left").label
+    'Left'
+    """
+
+    label: str
+    description: str
+
+    def __new__(cls, value: str, label: str, description: str):
+        member = str.__new__(cls, value)
+        member._value_, member.label, member.description = value, label, description
+        return member
