@@ -1,113 +1,103 @@
 """Errors: show me. The validation images of a run with what was there and what was found, by kind of error.
 
-What is shown is in the address (`ui/address.py`), so a link opens exactly that.
+As images, as single boxes cut out, or at every evaluated epoch. What is shown is in the address (`ui/address.py`), so a
+link opens exactly that.
 """
 
 from dataclasses import replace
+from functools import partial
 
+import pyarrow as pa
 import streamlit as st
 
 from core import LabError
-from core.coco import SIZES
-from core.selection import BACKGROUND, Selection, count_errors, selected_rows
-from core.table import ErrorType
-from ui import gallery, server
+from core.browse import Objects, Order, found_images, found_objects
+from core.coco import CocoSplit
+from core.selection import Selection, count_errors, selected_rows
+from ui import filters, gallery, server, watch
 from ui.address import new_address, write_address
+from ui.bulk import bulk_actions
 from ui.evaluated import evaluated_runs, pick_evaluated, remember, say_there_is_none
-from ui.text import plain
 
-# what the page remembers; the widgets of the sidebar keep their own values
-ERROR, PAIR, IMAGES, PAGE = "error type", "pair", "images", "page"
-SCORE, CLASSES, SIZE, ORDER = "score", "error classes", "error sizes", "error order"
-RUN_PICKER = "errors run"
-BY_ERRORS, BY_NAME = "Most errors first", "File name"
-ADDRESS = ("run", "model", "score", "class", "size", "error", "true", "predicted", "image")
+PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
+VIEWS = {"images": "Images", "objects": "Objects", "watch": "Watch it learn"}
+RUN_PICKER, GALLERY = "errors run", "gallery"
+ADDRESS = ("run", "model", *filters.NAMES, "view", "per", "page")
 
 
-def choose_error(value: str | None) -> None:
-    """A button's callback: that type only, or, at a second click, all again."""
-    remember(ERROR, None if st.session_state.get(ERROR) == value else value)
+def follow(address: dict[str, list[str]], classes: list[str]) -> None:
+    """Sets all that is shown as a link says."""
+    filters.follow(address, classes)
+    view, per, page = (address.get(name, [""])[0] for name in ("view", "per", "page"))
+    remember(VIEW, view if view in VIEWS else "images")
+    remember(PER, next((n for n in gallery.PAGE_SIZES if str(n) == per), gallery.PER_PAGE))
+    remember(PAGE, int(page) if page.isdecimal() and len(page) < 9 else 1)
 
 
 def turn_page() -> None:
     """From the gallery: one page on or back; the page itself keeps it in range."""
-    st.session_state[PAGE] += st.session_state.gallery.turn
+    st.session_state[PAGE] += st.session_state[GALLERY].turn
 
 
-def take_score() -> None:
-    """From the gallery: its slider's score for the counts and filters too."""
-    remember(SCORE, in_range(round(float(st.session_state.gallery.score), 2)))
+def keep_place(before: int) -> None:
+    """A callback of another page size: what came first on the page stays on it."""
+    st.session_state[PAGE] = (st.session_state[PAGE] - 1) * before // st.session_state[PER] + 1
 
 
-def in_range(score: float) -> float:
-    """A score that the sliders can show."""
-    return min(max(score, gallery.LOWEST_SCORE), gallery.HIGHEST_SCORE)
+@st.cache_data(show_spinner=False, max_entries=64)
+def counts_of(key: tuple, selection: Selection, _table: pa.Table) -> dict[str, int]:
+    """How many errors of each type the selection finds, whichever type it asks for; `key` names the table."""
+    return count_errors(_table, selection.score, selected_rows(_table, replace(selection, error=None)))
 
 
-def follow(address: dict[str, list[str]], classes: list[str]) -> None:
-    """Sets all filters as a link says, those too that it does not name."""
-    linked = Selection.from_query(address, classes)
-    remember(SCORE, in_range(linked.score))
-    remember(CLASSES, list(linked.classes))
-    remember(SIZE, list(linked.sizes))
-    remember(ERROR, linked.error)
-    remember(PAIR, linked.pair)
-    remember(IMAGES, linked.images)
+@st.cache_data(show_spinner=False, max_entries=64)
+def images_of(
+    key: tuple, selection: Selection, order: Order, reverse: bool, _table: pa.Table, _images: CocoSplit
+) -> list[int]:
+    return found_images(_table, selection, order, reverse, names_of(_images))
 
 
-def pick_filters(classes: list[str]) -> Selection:
-    """What the sidebar asks for, and what buttons and links left in the session."""
-    st.session_state.setdefault(SCORE, 0.5)
-    st.slider("Score at least", gallery.LOWEST_SCORE, gallery.HIGHEST_SCORE, step=0.01, key=SCORE,
-              persist_state="session", help="Predictions below it do not count.")  # fmt: skip
-    chosen = st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session")
-    sizes = st.pills("Object size", SIZES, selection_mode="multi", key=SIZE, persist_state="session", width="stretch",
-                     help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
-    pair = st.session_state.get(PAIR)
-    if pair and not set(pair) <= {*classes, BACKGROUND}:  # of another run
-        pair = st.session_state[PAIR] = None
-    return Selection(
-        in_range(st.session_state[SCORE]), tuple(chosen), st.session_state.get(ERROR), tuple(sizes), pair,
-        st.session_state.get(IMAGES, ()),
-    )  # fmt: skip
+@st.cache_resource(show_spinner=False, max_entries=4)  # each holds on to its table
+def objects_of(
+    key: tuple, selection: Selection, order: Order, reverse: bool, _table: pa.Table, _images: CocoSplit
+) -> Objects:
+    return found_objects(_table, selection, order, reverse, names_of(_images))
 
 
-def show_counts(counts: dict[str, int], chosen: str | None) -> None:
-    """One button per error type with its count, which filters by it; its tooltip says what the type means."""
-    with st.container(horizontal=True, gap="small"):
-        st.button(f"All errors · {sum(counts.values()):,}", key="type all", on_click=choose_error, args=(None,),
-                  type="secondary" if chosen else "primary")  # fmt: skip
-        for kind in ErrorType:
-            st.button(f"{kind.label} · {counts[kind.value]:,}", key=f"type {kind.value}", help=kind.description,
-                      type="primary" if chosen == kind.value else "secondary", on_click=choose_error,
-                      args=(kind.value,))  # fmt: skip
+def names_of(images: CocoSplit) -> dict[int, str]:
+    return {image_id: image["file_name"] for image_id, image in images.image_by_id.items()}
 
 
-def show_chips(selection: Selection) -> None:
-    """What a link chose and no widget shows, each as a button that takes it back."""
-    chips = {}
-    if selection.pair:
-        chips[PAIR] = cell_text(*selection.pair), None
-    if selection.images:
-        n = len(selection.images)
-        chips[IMAGES] = f"{n:,} chosen image{'s' if n > 1 else ''}", ()
-    if not chips:
-        return
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.caption("Only", width="content")
-        for key, (text, nothing) in chips.items():
-            st.button(text, key=f"drop {key}", icon=":material/close:", icon_position="right", type="primary",
-                      help="Take this filter back.", on_click=remember, args=(key, nothing))  # fmt: skip
+def say_what_is_found(images: CocoSplit, ids: list[int], objects: Objects | None) -> None:
+    """How much there is, and why there may be less than one expects."""
+    text, highest = f"{len(ids):,} of {len(images.image_by_id):,} validation images", gallery.highest_score(table)
+    if objects is not None:
+        words = ("box", "boxes") if asked.is_about_boxes else ("error", "errors")
+        text = f"{len(objects):,} {words[len(objects) != 1]} on {text}"
+    if highest < asked.score:
+        text += f" · no prediction reaches {asked.score:.2f}, the highest score is {highest:.2f}"
+    st.caption(text, width="content")
 
 
-def cell_text(annotated: str, predicted: str) -> str:
-    """A cell of the confusion matrix in words."""
-    if predicted == BACKGROUND:
-        return f"{plain(annotated)} not found"
-    if annotated == BACKGROUND:
-        return f"{plain(predicted)} predicted, no object found"
-    verb = "found" if annotated == predicted else f"taken for {plain(predicted)}"
-    return f"{plain(annotated)} {verb}"
+def say_why_there_is_nothing() -> None:
+    """And what to do."""
+    if asked.marked and not marked:
+        st.info("No image is marked yet: take the filter **Marked images** back, point at an image and press **m**.")
+    elif view == "objects" and not asked.is_about_boxes:
+        st.info("There is no error to show: choose **Images** to see what was found, or another score.")
+    else:
+        what = "box is" if view == "objects" else "image has"
+        st.info(f"No {what} what the filters ask for: lower the score, or clear a filter.")
+
+
+def page_of(pages: int) -> int:
+    """The page to show: the first when something else is asked for than before, unless a link says which."""
+    shown = (evaluation.table, asked, order, reverse, view)
+    if not address and st.session_state.get(SHOWN) != shown:
+        st.session_state[PAGE] = 1
+    st.session_state[SHOWN] = shown
+    st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
+    return st.session_state[PAGE]
 
 
 if not (found := evaluated_runs(server.store())):
@@ -124,29 +114,45 @@ with st.sidebar:
     classes = gallery.class_names(table)
     if address:
         follow(address, classes)
-    selection = pick_filters(classes)
-    order = st.segmented_control("Order", [BY_ERRORS, BY_NAME], key=ORDER, default=BY_ERRORS, required=True,
-                                 persist_state="session", width="stretch")  # fmt: skip
-write_address({"run": run.id, "model": looked.model, **selection.to_query()})
+    st.session_state.setdefault(VIEW, "images")
+    view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=VIEW, required=True, width="stretch",
+                                persist_state="session")  # fmt: skip
+    asked = filters.pick_filters(classes)
+    order, reverse = filters.pick_order() if view != "watch" else (Order.WORST, False)
+marked = filters.marked_images(run.id)
+selection = asked.among(marked) if asked.marked else asked
+query = {"run": run.id, "model": looked.model, **asked.to_query(), **filters.order_query(order, reverse)}
+query |= {"view": view} if view != "images" else {}
 
-counted = selected_rows(table, replace(selection, error=None))
-show_counts(count_errors(table, selection.score, counted), selection.error)
-show_chips(selection)
-ids = gallery.chosen_images(
-    (*looked.mark, images.json_path.stat().st_mtime_ns), selection, order == BY_NAME, table, images,
-)  # fmt: skip
-if not ids:
-    st.info("No image has what the filters ask for: lower the score, or clear a filter.")
+filters.show_counts(counts_of(looked.mark, selection, table), asked.error)
+filters.show_chips(asked)
+if view == "watch":
+    write_address(query)
+    watch.show_watch(run, table, images, asked, partial(filters.take_score, watch.KEY))
     st.stop()
-if st.session_state.get("shown") != (shown := (evaluation.table, selection, order)):
-    st.session_state["shown"], st.session_state[PAGE] = shown, 1
-pages = gallery.page_count(ids)
-st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
+
+key = (*looked.mark, images.json_path.stat().st_mtime_ns)
+objects = objects_of(key, selection, order, reverse, table, images) if view == "objects" else None
+ids = images_of(key, selection, order, reverse, table, images) if objects is None else objects.image_ids
+items = [gallery.Item(image_id) for image_id in ids] if objects is None else objects
+per = st.session_state.setdefault(PER, gallery.PER_PAGE)
+pages = gallery.page_count(items, per)
+page = page_of(pages)
+query |= {"per": str(per)} if per != gallery.PER_PAGE else {}
+write_address(query | ({"page": str(page)} if page > 1 else {}))
+if not ids:
+    say_why_there_is_nothing()
+    st.stop()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    highest = gallery.highest_score(table)
-    too_low = f" · no prediction reaches {selection.score:.2f}, the highest score is {highest:.2f}"
-    st.caption(
-        f"{len(ids):,} of {len(images.image_by_id):,} validation images{too_low if highest < selection.score else ''}"
-    )
-    st.pagination(pages, key=PAGE, width=340)
-gallery.gallery(run, table, images, ids, st.session_state[PAGE], selection, turn_page, take_score)
+    say_what_is_found(images, ids, objects)
+    st.selectbox("Per page", gallery.PAGE_SIZES, format_func=lambda n: f"{n} a page", key=PER, width=120,
+                 label_visibility="collapsed", on_change=keep_place, args=(per,), persist_state="session")  # fmt: skip
+    st.pagination(pages, key=PAGE, max_visible_pages=5, width=300, persist_state="session")
+    on_page = [item.image_id for item in items[(page - 1) * per : page * per]]
+    bulk_actions(run, looked, table, images, ids, on_page, asked)
+label = "Imported" if run.is_imported else f"{looked.model.capitalize()} · epoch {evaluation.epoch}"
+why = None if run.is_imported else f"/api/why/{run.id}/{looked.model}"
+model = gallery.Model(label, table, why, f"/api/boxes/{run.id}", evaluation.epoch)
+data = gallery.page_data(images, f"/api/image/{run.id}", items, page, per, [model], asked)
+take_score, take_mark = partial(filters.take_score, GALLERY), partial(filters.take_mark, GALLERY, run.id)
+gallery.show_page(data, GALLERY, turn_page, take_score, take_mark, marked)

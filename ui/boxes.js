@@ -1,33 +1,94 @@
-// Boxes over a picture, as SVG, and their labels; appended to gallery.js.
-//
-// A ground truth arrives as [x1, y1, x2, y2, class, size, crowd, match score, pointed score], a prediction as
-// [x1, y1, x2, y2, class, size, score, IoU, error, only a crowd]: pixels of the original image, indices into the
-// lists `classes`, `sizes` and `types`, null where there is none. Where a cell of the confusion matrix was chosen, each
-// has one more item: whether it belongs to it.
+// What a box is: from the columns of boxes.py to items with a verdict at the slider's score, and their rectangles.
 
 const SVG = "http://www.w3.org/2000/svg"
 
-/** The boxes that count at the slider's score, each with its class, verdict and marks; `errors` is their number. */
-function judge(view, image) {
-  const { classes, sizes, types, missed } = view.data
+/** The boxes of model `m` on a cell's image, made once: { truths, predictions }, predictions by falling score. */
+function boxesOf(view, cell, m) {
+  if (!cell.boxes.has(m)) cell.boxes.set(m, unpack(view.data, view.data.models[m], cell.index, cell.image))
+  return cell.boxes.get(m)
+}
+
+/** The boxes of the image at place `index` among those of a model's columns. Scores are float32, written short. */
+function unpack(data, model, index, image) {
+  const { classes, sizes, types } = data
+  const made = { truths: [], predictions: [] }
+  const single = (value) => (value === null ? null : Math.fround(value))
+  const common = (columns, i) => ({ x1: columns.x1[i], y1: columns.y1[i], x2: columns.x2[i], y2: columns.y2[i],
+    c: columns.class[i], s: columns.size[i], class: classes[columns.class[i]], size: sizes[columns.size[i]],
+    chosen: columns.chosen ? columns.chosen[i] : true })
+  for (const i of placesOf(model.truths, index)) {
+    const { crowd, match, pointed, id } = model.truths
+    made.truths.push({ ...common(model.truths, i), prediction: false, crowd: crowd[i], match: single(match[i]),
+      pointed: single(pointed[i]), id: id[i], error: null })
+  }
+  for (const i of placesOf(model.predictions, index)) {
+    const { score, iou, error, crowd, query, gt } = model.predictions
+    const type = data.bare || error[i] === null ? null : types[error[i]]
+    made.predictions.push({ ...common(model.predictions, i), prediction: true, score: single(score[i]), iou: iou[i],
+      error: type && error[i], crowd: crowd[i], query: query[i], gt: gt[i], mark: "mark-prediction",
+      verdict: data.bare ? "" : type ? type.label : crowd[i] ? "In a crowd" : "Correct",
+      hint: type ? type.description : "", short: type ? type.short : "" })
+  }
+  made.partners = new Map(made.truths.map((truth) => [truth.id, truth]))
+  if (image.lit) made.lit = [...made.truths, ...made.predictions].find((item) => isLit(item, image.lit))
+  return made
+}
+
+function placesOf(columns, index) {
+  columns.starts ??= columns.n.reduce((starts, n) => [...starts, starts.at(-1) + n], [0])
+  return Array.from({ length: columns.n[index] }, (_, i) => columns.starts[index] + i)
+}
+
+function isLit(item, [kind, id]) {
+  return kind === "truth" ? !item.prediction && item.id === id : item.prediction && item.query === id
+}
+
+/** What counts at the slider's score: `count` predictions, the boxes to draw, and how many errors there are. */
+function judge(view, boxes, m) {
+  const { types, missed, filter } = view.data
   const t = Math.fround(view.score) // scores are float32
-  const truths = image.truths.map(([x1, y1, x2, y2, c, s, crowd, match, pointed, chosen = true]) => {
-    const found = match !== null && match >= t
-    const lost = !crowd && !found && !(pointed !== null && pointed >= t)
-    return { x1, y1, x2, y2, class: classes[c], size: sizes[s], prediction: false, error: lost ? missed : null,
-      mark: crowd ? "mark-crowd" : lost ? "mark-missed" : "mark-truth",
-      verdict: crowd ? "Crowd" : found ? "Found" : lost ? types[missed].label : "Seen wrongly",
-      hint: crowd ? "Many objects in one box: neither missed nor found." : lost ? types[missed].description
-        : found ? "" : "A prediction points here, but with the wrong place or class." , c, s, chosen }
-  })
-  const visible = image.predictions.filter((p) => p[6] >= t)
-  const predictions = visible.map(([x1, y1, x2, y2, c, s, score, iou, e, crowd, chosen = true]) => ({
-    x1, y1, x2, y2, class: classes[c], size: sizes[s], prediction: true, score, iou, error: e, mark: "mark-prediction",
-    verdict: e !== null ? types[e].label : crowd ? "In a crowd" : "Correct", hint: e !== null ? types[e].description : "",
-    short: e !== null ? types[e].short : "", c, s, chosen }))
-  const all = [...truths, ...predictions]
-  for (const item of all) item.dim = !inFilter(view.data.filter, item)
-  return { truths, predictions, errors: all.filter((item) => item.error !== null).length }
+  const { truths } = boxes
+  for (const item of truths) {
+    const found = item.match !== null && item.match >= t
+    const lost = !item.crowd && !found && !(item.pointed !== null && item.pointed >= t)
+    item.error = lost ? missed : null
+    item.mark = item.crowd ? "mark-crowd" : lost ? "mark-missed" : "mark-truth"
+    item.verdict = item.crowd ? "Crowd" : found ? "Found" : lost ? types[missed]?.label : "Seen wrongly"
+    item.hint = item.crowd ? "Many objects in one box: neither missed nor found." : lost ? types[missed]?.description
+      : found ? "" : "A prediction points here, but with the wrong place or class."
+  }
+  const count = countFrom(boxes.predictions, t)
+  const predictions = boxes.predictions.slice(0, count)
+  let errors = 0
+  const wrong = new Set()
+  for (const item of predictions) {
+    if (item.error === null) continue
+    errors += 1
+    if (item.gt !== null) wrong.add(item.gt)
+  }
+  for (const item of truths) if (item.error !== null) errors += 1
+  for (const item of [...truths, ...predictions]) {
+    item.dim = !inFilter(filter, item) || Boolean(boxes.lit) && item !== boxes.lit && !areOne(item, boxes.lit)
+    item.hidden = view.show.onlyErrors && (item.prediction ? item.error === null : item.error === null && !wrong.has(item.id))
+    item.model = m
+  }
+  return { truths, predictions, errors, count, boxes }
+}
+
+/** How many of the predictions, by falling score, reach the score `t`. */
+function countFrom(predictions, t) {
+  let low = 0, high = predictions.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (predictions[middle].score >= t) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Is one of the two the object that the other, a prediction, found or points to? */
+function areOne(a, b) {
+  return a.prediction !== b.prediction && (a.prediction ? a.gt === b.id : b.gt === a.id)
 }
 
 /** Does the box belong to what the page's filters ask for? */
@@ -36,76 +97,74 @@ function inFilter({ classes, error, sizes }, item) {
     && (error === null || item.error === error)
 }
 
-function makeLayer(frame, image) {
+// --- rectangles ------------------------------------------------------------------------------------------------
+
+/** What is drawn over a picture of which `part` (x, y, w, h; pixels of the original image) is in sight. */
+function makeLayer(frame, part) {
   const svg = document.createElementNS(SVG, "svg")
-  svg.setAttribute("viewBox", `0 0 ${image.w} ${image.h}`)
+  svg.setAttribute("viewBox", `${part.x} ${part.y} ${part.w} ${part.h}`)
   svg.setAttribute("preserveAspectRatio", "none")
   svg.setAttribute("aria-hidden", "true")
+  const halo = shape("path", "halo", svg), boxes = shape("g", "boxes", svg), extra = shape("g", "extra", svg)
   const labels = element("span", "labels", "", null)
   labels.setAttribute("aria-hidden", "true")
   frame.append(svg, labels)
-  return { svg, labels, frame, width: 0, height: 0 }
+  return { svg, halo, boxes, extra, labels, frame, part, width: 0, height: 0, measured: -1 }
 }
 
-function measure(layer) {
+function shape(kind, className, parent) {
+  const made = document.createElementNS(SVG, kind)
+  if (className) made.setAttribute("class", className)
+  if (parent) parent.append(made)
+  return made
+}
+
+function measure(layer, stamp) {
   layer.width = layer.frame.clientWidth
   layer.height = layer.frame.clientHeight
+  layer.measured = stamp
 }
 
-/** Draws what the toolbar shows into a measured layer; returns the element of each box. */
-function drawLayer(view, layer, image, state, large) {
+/** The boxes and labels of a thumbnail; draws only what is new since the last time, and tells whether anything was. */
+function drawThumbnail(view, pane, states, image) {
+  const { show, at } = view
+  const way = [show.truths, show.predictions, show.labels, show.onlyErrors, at, pane.layer.measured].join()
+  const now = states.map((state) => [state.count, ...state.truths.map((truth) => truth.mark)].join()).join(";")
+  if (pane.drawn === `${way} ${now}`) return false
+  pane.drawn = `${way} ${now}`
+  const shown = shownItems(view, states)
+  drawBoxes(pane.layer, shown, states.length > 1)
+  pane.layer.labels.replaceChildren(...(show.labels ? makeLabels(view, pane.layer, shown, false) : []))
+  return true
+}
+
+/** What the toggles let be seen: ground truth (of the last of two models) below, predictions above. */
+function shownItems(view, states) {
+  const { show } = view
+  const truths = show.truths ? states.at(-1).truths : []
+  const predictions = show.predictions ? states.flatMap((state) => state.predictions) : []
+  return [...truths, ...predictions].filter((item) => !item.hidden)
+}
+
+/** Draws items as rectangles, reusing those that are there; returns the element of each. */
+function drawBoxes(layer, items, isPair) {
+  const there = layer.boxes.children
+  while (there.length > items.length) layer.boxes.lastChild.remove()
+  const fragment = document.createDocumentFragment()
   const drawn = new Map()
-  const shown = [...(view.show.truths ? state.truths : []), ...(view.show.predictions ? state.predictions : [])]
-  for (const item of shown) drawn.set(item, drawBox(item))
-  layer.svg.replaceChildren(...drawn.values())
-  const named = large || view.data.plain
-  layer.labels.replaceChildren(...(view.show.labels ? makeLabels(layer, image, shown, large, named) : []))
+  let halo = ""
+  items.forEach((item, i) => {
+    const rect = there[i] ?? fragment.appendChild(shape("path", "", null))
+    const { x1, y1, x2, y2 } = item
+    const line = `M${x1} ${y1}H${x2}V${y2}H${x1}Z`
+    if (rect.line !== line) { rect.setAttribute("d", line); rect.line = line }
+    const name = `box ${item.mark}${item.error !== null ? " wrong" : ""}${item.dim ? " dim" : ""}`
+      + (isPair && item.prediction && !item.model ? " of-before" : "")
+    if (rect.name !== name) { rect.setAttribute("class", name); rect.name = name }
+    if (!item.dim) halo += line
+    drawn.set(item, rect)
+  })
+  layer.boxes.append(fragment)
+  layer.halo.setAttribute("d", halo) // a dark halo keeps the lines readable on any picture
   return drawn
-}
-
-function drawBox(item) {
-  const group = document.createElementNS(SVG, "g")
-  group.setAttribute("class", `box ${item.mark}${item.error !== null ? " wrong" : ""}${item.dim ? " dim" : ""}`)
-  for (const layer of ["halo", "line"]) { // a dark halo keeps the line readable on any picture
-    const rect = document.createElementNS(SVG, "rect")
-    for (const [name, value] of [["x", item.x1], ["y", item.y1], ["width", item.x2 - item.x1],
-      ["height", item.y2 - item.y1], ["class", layer]]) rect.setAttribute(name, value)
-    group.append(rect)
-  }
-  return group
-}
-
-function labelText(item, named) {
-  if (item.prediction) return `${item.class} ${item.score.toFixed(2).replace(/^0/, "")}`
-  return named || item.error !== null || item.mark === "mark-crowd" ? item.class : ""
-}
-
-/** Errors first, then by score; each label takes the first free place at its box. In a thumbnail one without is left out. */
-function makeLabels({ width, height }, image, shown, large, named) {
-  const char = large ? 6.7 : 5.6, tall = large ? 18 : 14
-  const taken = [], labels = []
-  const order = shown.filter((item) => !item.dim).sort((a, b) =>
-    (b.error !== null) - (a.error !== null) || (b.score ?? 0.5) - (a.score ?? 0.5))
-  for (const item of order) {
-    const text = labelText(item, named)
-    if (!text) continue
-    const wide = Math.min(width, text.length * char + (item.short ? item.short.length * char + 7 : 0) + 9)
-    const left = (item.x1 / image.w) * width, right = (item.x2 / image.w) * width
-    const top = (item.y1 / image.h) * height, bottom = (item.y2 / image.h) * height
-    const rows = item.prediction ? [top - tall, top, bottom - tall, bottom] : [bottom, bottom - tall, top, top - tall]
-    const spots = rows.flatMap((y) => [[left, y], [right - wide, y]])
-      .map(([x, y]) => [Math.max(0, Math.min(x, width - wide)), Math.max(0, Math.min(y, height - tall))])
-    const free = spots.find(([x, y]) => !taken.some((o) =>
-      x < o.x + o.w && o.x < x + wide && y < o.y + tall && o.y < y + tall))
-    if (!free && !large) continue
-    const [x, y] = free ?? spots[0]
-    taken.push({ x, y, w: wide })
-    const label = element("span", `label ${item.prediction ? "of-prediction" : "of-truth"}`)
-    element("span", "", text, label)
-    if (item.short) element("b", "", item.short, label)
-    label.style.left = `${x}px`
-    label.style.top = `${y}px`
-    labels.push(label)
-  }
-  return labels
 }

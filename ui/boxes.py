@@ -1,0 +1,109 @@
+"""The boxes of some images as columns, in the form that boxes.js reads.
+
+In: a detection table, or a part of one. Out: the ground truths and the predictions of one image after the other:
+
+    truths       n (how many of each image), x1 y1 x2 y2, class, size, crowd, match, pointed, id, chosen
+    predictions  n, x1 y1 x2 y2, class, size, score, iou, error, crowd, query, gt, chosen
+
+Boxes are pixels of the original image; class, size and error are indices into the lists that go with them, NaN (null
+in JSON) where there is none. `iou` and `gt` are `selection.best_iou` and `truth_of`. `chosen`, whether a box is one
+that was asked for, is there only where the browser cannot tell by class, size and error. Columns are arrays: 100 boxes
+on each of 96 pictures are made and sent in some milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from core.coco import SIZES
+from core.selection import LOWEST_SCORE, Selection, best_iou, cell_boxes, selected_rows, truth_of, visible
+from core.table import ERROR_TYPES, about, flags, floats, indices, integers, is_one_of
+
+CORNERS = ("x1", "y1", "x2", "y2")
+COLUMNS = [
+    "kind", "image_id", "class_name", *CORNERS, "size", "gt_id", "query", "score", "error", "crowd_only", "iou",
+    "best_same_iou", "best_same_gt", "best_other_iou", "best_other_gt", "any_gt", "iscrowd", "truncated",
+    "match_score", "pointed_score", "any_score",
+]  # fmt: skip
+
+
+def class_names(table: pa.Table) -> list[str]:
+    """The classes that were evaluated, in the order in which `class` counts."""
+    return sorted(about(table).classes)
+
+
+def packed(data: dict) -> bytes:
+    """JSON, arrays as lists, NaN as null; a float32 with as many digits as tell it from its neighbours."""
+    return orjson.dumps(data, default=np.ndarray.tolist, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def columns_of(
+    table: pa.Table, image_ids: Sequence[int], classes: Sequence[str], selection: Selection | None = None
+) -> dict[str, dict[str, np.ndarray]]:
+    """The boxes of each of `image_ids`, which may come twice, with every score that is shown at all.
+
+    classes: the names that `class` counts in; `selection`: what `chosen` tells of.
+    """
+    part, image = rows_of(table, image_ids)
+    chosen = _chosen(part, selection) if selection else None
+    is_truth, shown = is_one_of(part, "kind", {"ground_truth"}), visible(part, LOWEST_SCORE)
+    answer = {}
+    for name, rows, columns in (("truths", is_truth, _truths), ("predictions", ~is_truth & shown, _predictions)):
+        own = part.filter(pa.array(rows))
+        n = np.bincount(image[rows], minlength=len(image_ids))
+        answer[name] = {"n": n} | _common(own, classes) | columns(own)
+        if chosen is not None:
+            answer[name]["chosen"] = chosen[rows]
+    return answer
+
+
+def rows_of(table: pa.Table, image_ids: Sequence[int]) -> tuple[pa.Table, np.ndarray]:
+    """The rows of the images, one image after the other, and to which of them, (N,), each row belongs."""
+    ids = table["image_id"].to_numpy()  # ascending
+    wanted = np.asarray(image_ids, dtype=np.int64)
+    first, last = np.searchsorted(ids, wanted), np.searchsorted(ids, wanted, side="right")
+    image = np.repeat(np.arange(len(wanted)), last - first)
+    begin = np.cumsum(last - first) - (last - first)
+    place = np.arange(len(image)) - begin[image] + first[image] if len(image) else image
+    return table.select(COLUMNS).take(pa.array(place, pa.int64())), image
+
+
+def _chosen(part: pa.Table, selection: Selection) -> np.ndarray | None:
+    """The rows that a selection asks for by what the browser does not know; None if it asks for nothing such."""
+    rest = replace(selection, score=LOWEST_SCORE, classes=(), error=None, sizes=(), pair=None, images=(), marked=False)
+    if not rest.restricts and not selection.pair:
+        return None
+    rows = selected_rows(part, rest) if rest.restricts else np.ones(part.num_rows, bool)
+    return rows & cell_boxes(part, selection.pair, selection.score) if selection.pair else rows
+
+
+def _common(part: pa.Table, classes: Sequence[str]) -> dict[str, np.ndarray]:
+    corners = {side: np.round(floats(part, side).astype(np.float64), 1) for side in CORNERS}
+    return corners | {"class": indices(part, "class_name", classes), "size": indices(part, "size", SIZES)}
+
+
+def _truths(part: pa.Table) -> dict[str, np.ndarray]:
+    return {
+        "crowd": flags(part, "iscrowd"), "match": floats(part, "match_score"),
+        "pointed": floats(part, "pointed_score"), "id": integers(part, "gt_id"),
+    }  # fmt: skip
+
+
+def _predictions(part: pa.Table) -> dict[str, np.ndarray]:
+    """Scores stay whole float32: the browser's threshold must decide as the table's."""
+    error = indices(part, "error", ERROR_TYPES)
+    return {
+        "score": floats(part, "score"), "iou": np.round(best_iou(part), 3),
+        "error": np.where(error >= 0, error, np.nan), "crowd": flags(part, "crowd_only"),
+        "query": integers(part, "query"), "gt": _truth(part),
+    }  # fmt: skip
+
+
+def _truth(part: pa.Table) -> np.ndarray:
+    ids, there = truth_of(part)
+    return np.where(there, ids, np.nan)
