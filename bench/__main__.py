@@ -21,9 +21,11 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from bench.detections import made_up
+from bench.gallery import measure_gallery
 from bench.large import TRAIN, measure_reading, write_annotations
 from bench.page import measure_page
-from core.boxes import Detections, xywh_to_xyxy
+from core.browse import Order, found_images
 from core.config import PRESETS, TrainConfig
 from core.demo import DEMO_CLASSES, draw_dataset
 from core.errors import detection_table
@@ -31,11 +33,10 @@ from core.evaluate import evaluate, to_results
 from core.findings.bootstrap import bootstrap
 from core.findings.curves import coco_figures
 from core.findings.impact import impact
-from core.labels import COCO_TEN, LabelMap
 from core.runs import PROJECT, RunStore
-from core.selection import Selection, select_images
+from core.selection import Selection
 from core.street.scenery import draw_scene
-from core.table import read_table, write_table
+from core.table import about, read_table, write_table
 from core.train import train
 
 
@@ -47,38 +48,6 @@ def seconds(action: Callable[[], object]) -> float:
 
 def median(action: Callable[[], object], rounds: int = 5) -> float:
     return statistics.median(seconds(action) for _ in range(rounds))
-
-
-def made_up(images: int, per_image: int) -> tuple[dict, Detections, LabelMap]:
-    """A ground truth of 7 objects an image, and detections of which a third lie near one, mostly with its class."""
-    rng, objects = np.random.default_rng(0), 7 * images
-    label_map = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
-    boxes, of_class = some_boxes(rng, objects), rng.integers(0, len(label_map), objects)
-    image_of = np.repeat(np.arange(1, images + 1), 7)
-    columns = (image_of.tolist(), label_map.to_category_ids(of_class).tolist(), boxes.tolist())
-    annotations = [
-        {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-        for number, (image, category, box) in enumerate(zip(*columns, strict=True), start=1)
-    ]
-    categories = [{"id": i, "name": name} for name, i in COCO_TEN.items()]
-    pictures = [{"id": i, "file_name": "", "width": 640, "height": 480} for i in range(1, images + 1)]
-    gt = {"images": pictures, "annotations": annotations, "categories": categories}
-
-    n = images * per_image
-    image_id, query = np.repeat(np.arange(1, images + 1), per_image), np.tile(np.arange(per_image), images)
-    source = 7 * (image_id - 1) + rng.integers(0, 7, n)
-    near = rng.random(n) < 0.35
-    moved = boxes[source] + rng.normal(0, 0.12, (n, 4)) * np.tile(boxes[source, 2:], 2)
-    found = np.where(near[:, None], moved, some_boxes(rng, n))
-    found[:, 2:] = np.maximum(found[:, 2:], 1)
-    label = np.where(near & (rng.random(n) < 0.85), of_class[source], rng.integers(0, len(label_map), n))
-    score = np.where(near, rng.beta(2, 2, n), rng.beta(1, 8, n))
-    return gt, Detections(image_id, query, label, score, xywh_to_xyxy(found)), label_map
-
-
-def some_boxes(rng: np.random.Generator, n: int) -> np.ndarray:
-    """`xywh` boxes (n, 4) of all sizes, most of them small, as in COCO."""
-    return np.column_stack([rng.uniform(0, 500, (n, 2)), np.exp(rng.normal(4, 1, (n, 2))).clip(4, 400)])
 
 
 def with_pycocotools(gt: dict, results: list[dict]) -> float:
@@ -119,8 +88,9 @@ def measure_table(folder: Path) -> None:
     write_table(table, path)
     wanted = (pc.field("class_name") == "chair") & (pc.field("error") == "localization")
     print(f"    the table read with a filter: {median(lambda: read_table(path, where=wanted), 9) * 1000:.0f} ms")
-    chosen = Selection(0.5, classes=("chair",), error="localization")
-    print(f"    one filter of the gallery: {median(lambda: select_images(table, chosen), 9) * 1000:.0f} ms")
+    chosen, names = Selection(0.5, classes=("chair",), error="localization"), dict.fromkeys(about(table).image_ids, "")
+    filtering = median(lambda: found_images(table, chosen, Order.WORST, False, names), 9)
+    print(f"    one filter of the gallery: {filtering * 1000:.0f} ms")
     print(f"    COCO's figures from the table: {median(lambda: coco_figures(table), 3):.2f} s")
     print(f"    1,000 resamples of its images: {median(lambda: bootstrap(table), 3):.1f} s")
 
@@ -179,6 +149,7 @@ def main() -> None:
         measure_store(Path(folder) / "store")
         measure_training(Path(folder))
         measure_data(Path(folder) / "large")
+        measure_gallery(Path(folder) / "gallery")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def measure_filter(splits: dict[str, CocoSplit], rounds: int = 5) -> float:
 
 @contextmanager
 def opened(root: Path) -> Iterator[tuple[object, str]]:
-    """A browser's window and the address of the app's Data page, with `root` as the app's root folder."""
+    """A browser's window and the app's address, with `root` as the app's root folder."""
     from playwright.sync_api import sync_playwright
 
     with served(root) as url, sync_playwright() as driver:
@@ -51,7 +51,7 @@ def opened(root: Path) -> Iterator[tuple[object, str]]:
             viewport={"width": 1280, "height": 800},
         )  # fmt: skip
         window.set_default_timeout(MINUTE)
-        yield window, f"{url}/data"
+        yield window, url
         window.close()
 
 
@@ -102,7 +102,8 @@ def measure_page(folder: Path, train: Path) -> None:
     for _ in draw_dataset(data, train=2, val=1, size=64):
         pass
     files = {name: place.json_path for name, place in find_splits(data).items()}
-    with opened(folder) as (window, address):
+    with opened(folder) as (window, url):
+        address = f"{url}/data"
         opening(window, address)  # the app sees that the built-in pictures are there, the browser compiles the scripts
         small = opening(window, address)
         files["train"].unlink()

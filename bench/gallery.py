@@ -1,0 +1,181 @@
+"""How quick the gallery is on 5,000 images and 500,000 detections, in the app itself and a real browser.
+
+In: nothing. Out: what a user waits for: the first page in a new tab, the next page, a filter; the server's work for a
+page; how many pictures a second the screen shows while the score slider moves over 96 of them; and whether the server's
+memory grows over 500 pages. The 5,000 pictures are links to a few drawn scenes.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from bench.detections import made_up
+from bench.page import opened
+from core.config import TrainConfig
+from core.errors import detection_table
+from core.evaluate import evaluate
+from core.records import Status
+from core.runs import RunStore
+from core.street.scenery import draw_scene
+from core.table import write_table
+from tests.chromium import CHROMIUM
+
+IMAGES, PER_IMAGE, SCENES = 5000, 100, 20
+PAGES = 500
+SLIDES = 120  # steps of the slider
+CELL = ".gallery .cell"
+SHOWN = """n => {
+  const root = document.querySelector("[data-testid=stBidiComponentRegular]")?.shadowRoot ??
+    [...document.querySelectorAll("*")].map((e) => e.shadowRoot).find((r) => r?.querySelector(".gallery"))
+  const cells = [...(root?.querySelectorAll(".cell") ?? [])].slice(0, n)
+  const first = cells[0]?.getAttribute("aria-label")
+  const there = cells.length === n && cells.every((cell) => {
+    const { top } = cell.getBoundingClientRect(), image = cell.querySelector("img")
+    return top > innerHeight || image.complete && image.naturalWidth && cell.querySelector(".boxes")
+  })
+  return there ? first : null
+}"""
+SLIDE = """async steps => {
+  const root = [...document.querySelectorAll("*")].map((e) => e.shadowRoot).find((r) => r?.querySelector(".gallery"))
+  const slider = root.querySelector(".toolbar input[type=range]"), times = []
+  for (let i = 0; i < steps; i++) {
+    slider.value = 0.05 + 0.9 * Math.abs(((2 * i) / steps) % 2 - 1)
+    slider.dispatchEvent(new Event("input", { bubbles: true }))
+    times.push(await new Promise((done) => requestAnimationFrame(done)))
+  }
+  return times
+}"""
+
+
+def make_store(root: Path) -> str:
+    """A finished run with a detection table under `root`; returns its id."""
+    folder = root / "data/large"
+    gt, found, label_map = made_up(IMAGES, PER_IMAGE)
+    pictures = folder / "val"
+    pictures.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(SCENES):
+        draw_scene(rng, (640, 480)).image.save(pictures / f"scene{number}.jpg", quality=88)
+    for image in gt["images"]:
+        image["file_name"] = f"{image['id']:012}.jpg"
+        (pictures / image["file_name"]).hardlink_to(pictures / f"scene{image['id'] % SCENES}.jpg")
+    (folder / "annotations").mkdir()
+    (folder / "train").mkdir()
+    few = {**gt, "images": gt["images"][:1], "annotations": gt["annotations"][:7]}
+    (folder / "annotations/instances_val.json").write_text(json.dumps(gt))
+    (folder / "annotations/instances_train.json").write_text(json.dumps(few))
+    store = RunStore(root)
+    run = store.create(TrainConfig(data=str(folder), epochs=1).to_dict())
+    write_table(detection_table(gt, found, label_map), store.table_path(run.id, 0))
+    store.add_evaluation(run.id, 0, 0, evaluate(gt, found, label_map).to_dict(), is_best=True, has_table=True)
+    store.update(run.id, status=Status.FINISHED, epoch=1, epochs=1, label_map=label_map.to_dict())
+    store.close()
+    return run.id
+
+
+def waited(tab, action: Callable[[], object], count: int = 24) -> float:
+    """Seconds from the action to a page of other images, with all pictures in sight and their boxes."""
+    before = tab.evaluate(SHOWN, count)
+    begin = time.perf_counter()
+    action()
+    tab.wait_for_function(f"([n, before]) => {{ const now = ({SHOWN})(n); return now && now !== before }}",
+                          arg=[count, before], polling=5)  # fmt: skip
+    return time.perf_counter() - begin
+
+
+def open_gallery(window, address: str) -> tuple[object, float]:
+    """A new tab, and the seconds until its first page is there."""
+    tab = window.new_page()
+    begin = time.perf_counter()
+    tab.goto(address, wait_until="commit")
+    tab.wait_for_function(SHOWN, arg=24, polling=5)
+    return tab, time.perf_counter() - begin
+
+
+def server_process() -> psutil.Process:
+    return next(child for child in psutil.Process().children(recursive=True) if "streamlit" in child.cmdline())
+
+
+def turn_pages(tab, count: int) -> list[float]:
+    """Seconds for each of `count` pages on; the last page is followed by those before it."""
+    seconds, key, left = [], "ArrowRight", IMAGES // 24
+    for _ in range(count):
+        seconds.append(waited(tab, lambda key=key: tab.keyboard.press(key)))
+        left -= 1
+        if not left:
+            key, left = "ArrowLeft" if key == "ArrowRight" else "ArrowRight", IMAGES // 24
+    return seconds
+
+
+def choose_filters(tab) -> list[float]:
+    """Seconds for each filter by error type."""
+    seconds = []
+    for name in ("Missed", "Poor box", "Wrong class", "Background", "Duplicate"):
+        choice = tab.get_by_role("button", name=f"{name} · ")
+        seconds.append(waited(tab, choice.click))
+        tab.wait_for_timeout(1000)
+    return seconds
+
+
+def slide(window, address: str) -> list[float]:
+    """Milliseconds between two pictures of the screen while the slider moves over 96 images."""
+    tab = window.new_page()
+    tab.goto(f"{address}?per=96")
+    tab.wait_for_function(SHOWN, arg=96, polling=5)
+    tab.wait_for_timeout(3000)
+    times = tab.evaluate(SLIDE, SLIDES)
+    tab.close()
+    return [after - before for before, after in zip(times, times[1:], strict=False)]
+
+
+def measure_gallery(folder: Path) -> None:
+    """Prints what a user of Errors waits for."""
+    if not CHROMIUM:
+        print("Errors: not measured, for want of Chromium")
+        return
+    make_store(folder)
+    with opened(folder) as (window, url):
+        address, seconds = f"{url}/errors", []
+        for _ in range(4):
+            tab, waiting = open_gallery(window, address)
+            seconds.append(waiting)
+            tab.wait_for_timeout(2000)
+            if len(seconds) < 4:
+                tab.close()
+        server = server_process()
+        turn_pages(tab, 5)
+        before = sum(server.cpu_times()[:2])
+        pages = turn_pages(tab, 30)
+        work = (sum(server.cpu_times()[:2]) - before) / len(pages)
+        filters = choose_filters(tab)
+        frames = slide(window, address)
+        tab.get_by_role("button", name="All errors · ").click()
+        tab.wait_for_timeout(1000)
+        grown = [server.memory_info().rss]
+        for _ in range(PAGES // 100):
+            turn_pages(tab, 100)
+            grown.append(server.memory_info().rss)
+    first, turn, choice = statistics.median(seconds[1:]), *(1000 * statistics.median(s) for s in (pages, filters))
+    print(f"the gallery on {IMAGES:,} images and {IMAGES * PER_IMAGE:,} detections, 24 a page:")
+    print(f"    the first page in a new tab {first:.2f} s, in the very first one {seconds[0]:.2f} s")
+    print(
+        f"    the next page {turn:.0f} ms, a filter {choice:.0f} ms; the server's work for a page {1000 * work:.0f} ms"
+    )
+    print(f"    the score slider over 96 images: {1000 / statistics.median(frames):.0f} pictures a second (median), "
+          f"{len(frames) * 1000 / sum(frames):.0f} on average")  # fmt: skip
+    sizes = ", ".join(f"{size / 1e6:.0f}" for size in grown)
+    print(f"    the server's memory before and after each of {PAGES // 100} × 100 pages: {sizes} MB")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as root:
+        measure_gallery(Path(root))
