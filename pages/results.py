@@ -11,7 +11,7 @@ from core.findings.images import images
 from core.sections import SECTIONS, View, verdicts
 from core.selection import Selection
 from core.table import about
-from ui import doubts, gallery, server
+from ui import compare, doubts, gallery, server
 from ui.address import new_address, write_address
 from ui.chart import chart, show_charts
 from ui.evaluated import evaluated_runs, pick_evaluated, say_there_is_none
@@ -38,10 +38,15 @@ def adopt(score: float) -> None:
 
 
 def go_to_errors(query: dict) -> None:
-    """Opens a query on Errors. Streamlit leaves this page with that query in the browser's history: see `arrival`."""
+    """Opens a query on Errors."""
+    leave_for(server.ERRORS_PAGE, query)
+
+
+def leave_for(page, query: dict) -> None:
+    """Opens a query of this model on a page. Streamlit leaves this one with that query in history: see `arrival`."""
     query = {**query, "run": run.id, "model": looked.model}
     st.session_state.setdefault(LEFT, {})[entry(query)] = shown_address()
-    st.switch_page(server.ERRORS_PAGE, query_params=query)
+    st.switch_page(page, query_params=query)
 
 
 def arrival() -> dict[str, list[str]] | None:
@@ -195,6 +200,9 @@ with st.sidebar:
     if address:
         follow(address, about(table).classes)
     view = pick_view(table)
+    if st.button("Compare with another run", key="compare", icon=":material/compare:", width="stretch",
+                 help="What changed from another run, or from the untouched model, to this one."):  # fmt: skip
+        leave_for(server.COMPARE_PAGE, compare.first_address(found, looked, view.score))
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_tabs()

@@ -5,7 +5,7 @@ that whoever shows it resolves for his theme (draw.js): "@1" to "@6" the series,
 "@line", "@back"; as a colour scale "@scale" (from the background to strong) and "@diverging" (bad, background, good).
 
 Each file imports only those above it in this order: figures, differences, curves, impact, confusion,
-localization, small, calibration, images, training, objects, places, contents, draw.
+localization, small, calibration, images, training, changes, runs, objects, places, contents, draw.
 """
 
 from __future__ import annotations

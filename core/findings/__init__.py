@@ -4,7 +4,7 @@ In: a table (`table.py`), classes and a score threshold. Out: frozen dataclasses
 nothing is drawn here: `charts/` shows what these rooms find.
 
 Each file imports only those above it in this order: curves, bootstrap, impact, confusion, localization, small,
-calibration, images, suspects.
+calibration, images, suspects, changes.
 """
 
 from core.coco import FEW

@@ -1,0 +1,308 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.boxes import Detections
+from core.coco import read_split
+from core.errors import detection_table
+from core.findings.changes import MOVED, OF_OBJECTS, Change, changed_images, changes
+from core.findings.curves import coco_figures
+from core.imports import import_results
+from core.table import read_table, write_table
+from tests.conftest import half_right
+from ui import gallery
+
+SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
+PAGE = "../pages/compare.py"
+
+
+def open_page(**query):
+    app = AppTest.from_file(SHELL, default_timeout=60).run()
+    app.switch_page(PAGE)
+    app.query_params.update(query)
+    return checked(app.run())
+
+
+def checked(app):
+    assert not app.exception, app.exception
+    return app
+
+
+def components(app) -> list[dict]:
+    return [json.loads(one.proto.json) for one in app.get("bidi_component")]
+
+
+def charts(app) -> dict[str, dict]:
+    found = [json.loads(data["chart"]) for data in components(app) if "chart" in data]
+    return {chart["key"]: chart for chart in found}
+
+
+def shown(app) -> dict:
+    """The gallery's page, once it is there."""
+    pages = [data["page"] for data in components(app) if "page" in data]
+    return json.loads(pages[0]) if pages else {}
+
+
+def frame(app, column: str):
+    return next(frame.value for frame in app.dataframe if column in frame.value)
+
+
+def kinds(app) -> dict[str, int]:
+    """The number on each button of a change."""
+    buttons = [b for b in app.button if (b.key or "").startswith("change ")]
+    return {b.key.removeprefix("change "): int(b.label.split(" · ")[1].replace(",", "")) for b in buttons}
+
+
+@pytest.fixture
+def two(store, run_maker):
+    """Two finished runs, the newer with other objects found and other settings."""
+    older, newer = run_maker(), run_maker()
+    split = read_split(newer.config["data"], "val")
+    label_map = split.label_map()
+    found, n = half_right(split, label_map, shift=1), len(split.images)
+    kept = found[np.random.default_rng(0).random(len(found)) < 0.7]
+    stray = Detections(list(split.image_by_id), range(90, 90 + n), [0] * n, [0.8] * n, [[0, 0, 5, 5]] * n)
+    table = detection_table(split.to_dict(), Detections.concat([kept, stray]), label_map)
+    write_table(table, store.table_path(newer.id, 2))
+    store.update(newer.id, config=newer.config | {"lr": 2e-4, "seed": 7}, name="newer")
+    return store.get(older.id), store.get(newer.id)
+
+
+def tables(store, *runs_and_epochs):
+    return [read_table(store.table_path(run.id, epoch)) for run, epoch in runs_and_epochs]
+
+
+def imported(store, drawn, tmp_path, name, keep=None):
+    """An imported run of the tiny data set, or of its first `keep` images."""
+    gt = json.loads((drawn / "annotations/instances_val.json").read_text())
+    gt["images"] = gt["images"][:keep]
+    ids = {image["id"] for image in gt["images"]}
+    gt["annotations"] = [a for a in gt["annotations"] if a["image_id"] in ids]
+    rows = [{n: a[n] for n in ("image_id", "category_id", "bbox")} | {"score": 0.9} for a in gt["annotations"][::3]]
+    for file, data in (("gt.json", gt), ("dt.json", rows)):
+        (tmp_path / f"{keep} {file}").write_text(json.dumps(data))
+    return import_results(store, tmp_path / f"{keep} gt.json", tmp_path / f"{keep} dt.json", drawn / "val", name)
+
+
+# Empty states
+
+
+def test_without_an_evaluated_run_the_page_says_what_to_do(store, run_maker):
+    run_maker(evaluated=False)
+    app = open_page()
+    assert "open Train and click **Train**" in app.info[0].value
+    assert not app.get("bidi_component")
+
+
+def test_with_one_model_there_is_nothing_to_compare(store, drawn, tmp_path):
+    imported(store, drawn, tmp_path, "alone")
+    app = open_page()
+    assert "Only one model has been evaluated" in app.info[0].value
+    assert not app.get("bidi_component")
+
+
+def test_a_missing_table_gives_one_sentence(two, store):
+    store.table_path(two[0].id, 2).unlink()
+    app = open_page(run=two[1].id, model="best", before=two[0].id, before_model="best")
+    assert "There is no detection table" in app.error[0].value
+
+
+# Which two
+
+
+def test_the_newest_run_is_compared_with_the_one_before(two, store):
+    app = open_page()
+    assert app.query_params["run"] == two[1].id and app.query_params["before"] == two[0].id
+    assert app.query_params["model"] == app.query_params["before_model"] == "best"
+
+
+def test_a_single_run_is_compared_with_its_untouched_model(finished):
+    app = open_page()
+    assert app.query_params["before"] == app.query_params["run"] == finished.id
+    assert (app.query_params["model"], app.query_params["before_model"]) == ("best", "untouched")
+
+
+def test_a_run_on_other_images_is_passed_over(two, store, drawn, tmp_path):
+    imported(store, drawn, tmp_path, "fewer", keep=10)
+    app = open_page(run=two[1].id)
+    assert app.query_params["before"] == two[0].id
+    newest = imported(store, drawn, tmp_path, "all")
+    app = open_page()
+    assert (app.query_params["run"], app.query_params["before"]) == (newest.id, two[1].id)
+
+
+def test_swapping_turns_fixed_into_broken(two, store):
+    app = open_page()
+    before = kinds(app)
+    checked(app.button(key="swap").click().run())
+    assert (app.query_params["run"], app.query_params["before"]) == (two[0].id, two[1].id)
+    after = kinds(app)
+    assert (after["fixed"], after["broken"]) == (before["broken"], before["fixed"])
+    assert (after["new"], after["gone"]) == (before["gone"], before["new"])
+
+
+def test_the_same_model_is_never_on_both_sides(two, store):
+    app = open_page()
+    checked(app.selectbox(key="compare after").select((two[0].id, "best")).run())
+    address = app.query_params
+    assert (address["run"], address["before"]) == (two[0].id, two[0].id)
+    assert address["model"] != address["before_model"]
+
+
+def test_models_on_other_images_are_refused_and_the_fitting_ones_offered(two, store, drawn, tmp_path):
+    fewer = imported(store, drawn, tmp_path, "*fewer* <b>", keep=10)
+    app = open_page(run=two[1].id, model="best", before=fewer.id, before_model="untouched")
+    assert app.warning[0].value.startswith("The two models were evaluated on different images")
+    assert not app.get("bidi_component")
+    offered = [b for b in app.button if (b.key or "").startswith("fits ")]
+    assert {b.key.split()[1] for b in offered} == {two[0].id, two[1].id}
+    checked(offered[0].click().run())
+    assert not app.warning and shown(app)
+
+
+# What changed
+
+
+def test_the_numbers_are_those_of_the_two_tables(two, store):
+    app = open_page()
+    found = changes(*tables(store, (two[0], 2), (two[1], 2)))
+    assert kinds(app) == {"any": sum(found.number(c) for c in MOVED)} | {c.value: found.number(c) for c in Change}
+    assert min(found.number(c) for c in (Change.BROKEN, Change.NEW)) > 0
+    rows = charts(app)["changes-by-class"]["rows"]
+    assert sum(n for *_, n in rows) == sum(found.number(c) for c in OF_OBJECTS)
+
+
+def test_in_the_end_every_change_of_ap_is_judged(two, store):
+    app = open_page()
+    heat = charts(app)
+    assert "ap-changes" in heat and "ap-changes-yet-unjudged" not in heat
+    rows = heat["ap-changes"]["rows"]
+    assert all(row[4] is not None for row in rows if row[3] is not None)
+
+
+def test_the_gallery_shows_the_images_with_the_most_changes_in_both_models_eyes(two, store):
+    app = open_page()
+    found = changes(*tables(store, (two[0], 2), (two[1], 2)))
+    data = shown(app)
+    assert [image["id"] for image in data["images"]] == changed_images(found, MOVED)[: gallery.PER_PAGE]
+    assert data["layout"] == "beside"
+    assert [m["label"] for m in data["models"]] == ["Before · epoch 2", "After · epoch 2"]
+    assert [m["why"] for m in data["models"]] == [f"/api/why/{run.id}/best" for run in two]
+    assert data["images"][0]["source"] == f"/api/image/{two[1].id}/{data['images'][0]['id']}"
+
+
+def test_what_a_bar_opens_is_shown_by_the_gallery_and_lit(two, store):
+    targets = [t for trace in charts(open_page())["changes-by-class"]["traces"] for t in trace["customdata"] if t]
+    target = next(t for t in targets if t["change"] == "broken")
+    data = shown(open_page(**target))
+    found = changes(*tables(store, (two[0], 2), (two[1], 2)))
+    ids = changed_images(found, (Change.BROKEN,), [target["class"]])
+    assert [image["id"] for image in data["images"]] == ids[: gallery.PER_PAGE] != []
+    for model in data["models"]:
+        assert sum(model["truths"]["chosen"]) == found.number(Change.BROKEN, [target["class"]])
+
+
+def test_single_objects_are_cut_out_and_lit(two, store):
+    data = shown(open_page(change="broken", **{"as": "objects", "layout": "over"}))
+    found = changes(*tables(store, (two[0], 2), (two[1], 2)))
+    ids = set(found.after.take(found.rows[Change.BROKEN])["gt_id"].to_pylist())
+    assert data["layout"] == "over" and data["total"] == len(ids)
+    assert {image["lit"][0] for image in data["images"]} == {"truth"}
+    assert {image["lit"][1] for image in data["images"]} <= ids
+    assert all(image["crop"] for image in data["images"])
+
+
+@pytest.mark.parametrize(("change", "own"), [("new", 1), ("gone", 0)])
+def test_false_alarms_are_lit_in_the_model_that_makes_them(two, store, change, own):
+    before, after = (two, two[::-1])[change == "gone"]
+    data = shown(open_page(run=after.id, model="best", before=before.id, before_model="best", change=change))
+    lit = [sum(model["predictions"]["chosen"]) for model in data["models"]]
+    assert lit[own] > 0 == lit[1 - own]
+    objects = shown(open_page(run=after.id, before=before.id, before_model="best", change=change, **{"as": "objects"}))
+    assert all(image["lit"] is None and image["crop"] for image in objects["images"])
+
+
+def test_a_kind_without_any_says_so(two, store):
+    app = open_page(score="0.95", change="fixed", size="small")
+    assert app.info[0].value.startswith("Nothing is fixed of small at score 0.95")
+    assert not shown(app)
+
+
+def test_a_button_chooses_the_kind_of_change(two, store):
+    app = open_page()
+    checked(app.button(key="change new").click().run())
+    assert app.query_params["change"] == "new"
+    assert shown(app)["total"] == len(changed_images(changes(*tables(store, (two[0], 2), (two[1], 2))), (Change.NEW,)))
+
+
+def test_a_link_opens_exactly_what_it_says(two, store):
+    query = {
+        "run": two[0].id, "model": "untouched", "before": two[1].id, "before_model": "best", "view": "changes",
+        "score": "0.3", "change": "right", "class": "car", "size": "small", "as": "objects", "layout": "over",
+    }  # fmt: skip
+    app = open_page(**query)
+    assert {name: app.query_params[name] for name in query} == query
+    assert app.slider(key="score").value == 0.3
+
+
+def test_a_link_that_makes_no_sense_opens_the_first_view(two, store):
+    names = ("before_model", "view", "change", "as", "layout")
+    wrong = {"run": "../..", "before": "<script>", "score": "nan", "class": "<b>", "page": "-1"}
+    app = open_page(**wrong, **dict.fromkeys(names, "x"))
+    assert (app.query_params["run"], app.query_params["before"]) == (two[1].id, two[0].id)
+    assert "change" not in app.query_params and app.query_params["score"] == "0.5"
+    assert shown(app)["page"] == 1
+
+
+# The other views
+
+
+def test_the_figures_are_the_tables_with_their_changes(two, store):
+    table = frame(open_page(view="figures"), "Figure").set_index("Figure")
+    for column, run in (("Before", two[0]), ("After", two[1])):
+        figures = coco_figures(*tables(store, (run, 2))).to_dict()
+        for name in table.index:
+            value = table[column][name]
+            assert (np.isnan(value) and figures[name] is None) or value == pytest.approx(100 * figures[name])
+    defined = table.dropna()
+    assert len(defined) and np.allclose(defined["Change"], defined["After"] - defined["Before"])
+    assert set(table["More than noise"]) <= {"", "▲", "▼"}
+
+
+def test_only_settings_that_differ_are_shown_until_all_are_asked_for(two, store):
+    app = open_page(view="training")
+    table = frame(app, "Setting")
+    assert list(table["Setting"]) == ["Seed", "Learning rate"]
+    assert table.iloc[1].tolist()[1:3] == ["1e-05", "0.0002"]
+    assert "The same for both: data set" in app.caption[0].value
+    checked(app.toggle(key="all settings").set_value(True).run())
+    assert len(frame(app, "Setting")) > 20
+
+
+def test_the_curves_of_both_runs_lie_over_each_other(two, store):
+    app = open_page(view="training")
+    found = charts(app)
+    assert {"runs-AP", "runs-loss", "runs-loss_ce", "runs-loss_bbox", "runs-loss_giou"} <= set(found)
+    assert [trace["name"] for trace in found["runs-AP"]["traces"]] == ["Before", "After"]
+    assert found["runs-AP"]["traces"][0]["x"] == [0, 1, 2]
+    app.session_state["curves by"] = "step"
+    assert charts(checked(app.run()))["runs-AP"]["traces"][0]["x"] == [0, 10, 20]
+
+
+def test_all_runs_are_in_one_table_with_what_they_differ_in(two, store, drawn, tmp_path):
+    other = imported(store, drawn, tmp_path, "*other* <b>")
+    app = open_page(view="runs")
+    table = frame(app, "Run")
+    assert table["Run"].tolist()[:2] == ["*other* <b>", "newer"]
+    assert list(table.columns)[:3] == ["Run", "Epoch", "AP"] and list(table.columns)[-2:] == ["Seed", "Learning rate"]
+    assert np.isnan(table["Δ AP"][0]) and table["Δ AP"][1] != 0
+    assert table["Learning rate"].tolist()[1:] == [2e-4, 1e-5]
+    assert app.button(key="compare two").disabled
+    chart = charts(app)["settings-against-ap"]
+    assert [axis["label"] for axis in chart["traces"][0]["dimensions"]] == ["Seed", "Learning rate", "AP"]
+    app = open_page(run=other.id, model="untouched", before=two[0].id, before_model="best")
+    assert any("\\*other\\*" in m.value for m in app.markdown)  # as text, not as Markdown
+    assert shown(app)["models"][1]["why"] is None

@@ -1,0 +1,186 @@
+"""The app's pages in a real browser: what the tests of several pages share.
+
+A test module makes a fixture `root`, the app's root folder, and takes `address`, `context` and `page` from here.
+"""
+
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.serving import served
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+ROW = 31  # pixels of a row of a table, its head too
+OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
+ODD = "<img src=x onerror=window.hacked=1>"  # what a class or a file may be called
+SHOTS = os.environ.get("DETR_LAB_SHOTS")  # the folder for pictures of the pages
+SIZE = {"width": 1280, "height": 800}
+CELLS = ".gallery .grid .cell"
+BOXES = f"{CELLS} path.box"
+
+
+@pytest.fixture(scope="module")
+def address(root):
+    """The app with the module's root folder."""
+    with served(root) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all pages, so that scripts and fonts are loaded once."""
+    made = browser.new_context(viewport=SIZE, color_scheme="light")
+    made.set_default_timeout(30 * SECOND)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context, address):
+    """A page on which nothing may fail: see `strict_page`."""
+    with strict_page(context, address) as opened:
+        yield opened
+
+
+@contextmanager
+def strict_page(context, address: str):
+    """A page on which no script and no request may fail, none may go elsewhere, nothing complains and pops up."""
+    opened, problems = context.new_page(), []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("dialog", lambda box: problems.append(box.message) or box.dismiss())
+    opened.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or problems.append(asked.url))
+    opened.on("response", lambda got: got.status < 400 or OWN_404.search(got.url) or problems.append(got.url))
+    opened.on("requestfailed", lambda lost: "ABORTED" in lost.failure or problems.append(f"{lost.failure} {lost.url}"))
+    opened.on("console", lambda said: problems.append(said.text) if _is_complaint(said) else None)
+    yield opened
+    opened.close()
+    assert not problems
+
+
+def _is_complaint(said) -> bool:
+    return said.type == "error" and not OWN_404.search(said.location["url"])
+
+
+def picture(page, name: str) -> None:
+    """With SHOTS, a picture of the page as on a desk's screen, where the doctor's remarks stand beside the curves."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        before = page.viewport_size
+        page.set_viewport_size({"width": 1680, "height": 945})
+        page.mouse.move(0, 944)  # away from what would show a tooltip
+        page.wait_for_timeout(1500)
+        page.screenshot(path=Path(SHOTS) / f"{name}.png")
+        page.set_viewport_size(before)
+
+
+# What a user does
+
+
+def link(address: str, path: str, **query) -> str:
+    """An address of the app; a list is a name that comes several times."""
+    pairs = [(name, v) for name, value in query.items() for v in (value if isinstance(value, list) else [value])]
+    return f"{address}/{path}?" + "&".join(f"{name.rstrip('_')}={value}" for name, value in pairs)
+
+
+def query_of(page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+
+
+def open_tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    expect(page.get_by_role("tab", selected=True)).to_have_text(name)
+
+
+def choose_row(page, place: int) -> None:
+    """Clicks on the box of a table's row, from 0."""
+    page.locator(".dvn-scroller").click(position={"x": 18, "y": (place + 1.5) * ROW})
+
+
+# Charts
+
+
+def chart_named(page, title: str):
+    """The drawn chart with this title, in sight."""
+    chart = page.locator(".dl-chart").filter(has=page.get_by_role("heading", name=title, exact=True))
+    chart.locator(".dlc-area").evaluate("area => area.scrollIntoView({ block: 'center' })")
+    chart.locator(".dlc-plot .main-svg").first.wait_for()
+    return chart
+
+
+def points_of(chart, trace: int = 0) -> list[dict]:
+    """What is written at each point of a trace, what it opens, and its place; of a heat map row by row."""
+    return chart.locator(".dlc-plot").evaluate(
+        """(box, n) => {
+            const { x, y, z, text, customdata } = box.data[n]
+            const one = (x, y, text, opens, ...at) => ({ x, y, text, opens, at })
+            if (!z) return x.map((_, i) => one(x[i], y[i], text?.[i], customdata?.[i] ?? null, i))
+            return z.flatMap((row, i) => row.map((_, j) => one(x[j], y[i], text[i][j], customdata[i][j], i, j)))
+        }""",
+        trace,
+    )
+
+
+def traces_of(chart) -> list[str]:
+    """The names of a chart's traces."""
+    return chart.locator(".dlc-plot").evaluate("box => box.data.map((trace) => trace.name ?? '')")
+
+
+def click_point(chart, at: list[int], trace: int = 0) -> None:
+    """Clicks on the middle of a bar or cell, or on a mark."""
+    place = chart.locator(".dlc-plot").evaluate(
+        """(box, [n, at]) => {
+            const trace = box._fullData[n], [xaxis, yaxis] = [trace.xaxis, trace.yaxis]
+            const [x, y] = [xaxis, yaxis].map((id) => box._fullLayout[id[0] + "axis" + id.slice(1)])
+            const point = trace.type === "heatmap" ? { x: at[1], y: at[0] } : { ...box.calcdata[n][at[0]] }
+            if (trace.type === "bar") point[trace.orientation === "h" ? "x" : "y"] = point.b + point.s / 2
+            return { x: x.c2p(point.x), y: y.c2p(point.y), subplot: xaxis + yaxis }
+        }""",
+        [trace, at],
+    )
+    chart.locator(f'.nsewdrag[data-subplot="{place.pop("subplot")}"]').click(position=place)
+
+
+# The gallery
+
+
+def open_errors(page, address: str, **query) -> None:
+    """Opens a link to Errors; it is there once it shows images."""
+    page.goto(link(address, "errors", **query))
+    page.locator(CELLS).first.wait_for()
+
+
+def shown_names(page) -> list[str]:
+    """What stands below the pictures: file names, of single boxes what they are."""
+    return page.locator(f"{CELLS} .name").all_inner_texts()
+
+
+def expect_names(page, names: list[str]) -> None:
+    """Waits until the gallery shows exactly these images, in this order."""
+    expect(page.locator(f"{CELLS} .name")).to_have_text(names, timeout=30 * SECOND)
+
+
+def number_on(page, button: str) -> int:
+    """The count on one of the buttons above the gallery."""
+    return int(page.get_by_role("button", name=re.compile(f"^{button} · ")).inner_text().split("·")[1])
+
+
+def bright(page, kind: str = "box") -> int:
+    """How many boxes the gallery does not dim, on all images of its page: what is out of sight is not drawn."""
+    before = page.viewport_size
+    page.set_viewport_size({"width": SIZE["width"], "height": 8000})
+    expect(page.locator(f"{CELLS}:not([aria-label])")).to_have_count(0)
+    settled(page)
+    count = page.locator(f"{BOXES}.{kind}:not(.dim)").count()
+    page.set_viewport_size(before)
+    return count
+
+
+def settled(page) -> None:
+    """After two pictures of the screen: what a click in the gallery changes is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
