@@ -21,13 +21,13 @@ export default function (component) {
   }
   view.theme = readTheme(view.root)
   draw(view)
-  return () => {
+  return whenGone(parentElement, () => {
     view.gone = true
     view.sight.disconnect()
     view.resizer.disconnect()
     if (view.drawn) window.Plotly.purge(view.box)
     views.delete(parentElement)
-  }
+  })
 }
 
 // --- the page's elements ---------------------------------------------------------------------------------------

@@ -19,13 +19,13 @@ export default function (component) {
   showLegend(view)
   loadPlotly().then(() => draw(view, true))
   view.wake()
-  return () => {
+  return whenGone(parentElement, () => {
     view.gone = true
     clearTimeout(view.timer)
     document.removeEventListener("visibilitychange", view.wake)
     view.resizer.disconnect()
     views.delete(parentElement)
-  }
+  })
 }
 
 // --- the page's elements ---------------------------------------------------------------------------------------

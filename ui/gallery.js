@@ -19,13 +19,13 @@ export default function (component) {
   view.canMark = Boolean(data.marked)
   if (view.signature !== data.signature) take(view, data)
   refresh(view)
-  return () => {
+  return whenGone(parentElement, () => {
     document.removeEventListener("keydown", view.onkey)
     view.resizer.disconnect()
     view.watcher.disconnect()
     stopPlaying(view)
     views.delete(parentElement)
-  }
+  })
 }
 
 /** A new page from the server. */

@@ -58,7 +58,7 @@ function showChosen(view, item, rows) {
   const line = element("p", "chosen", "", about)
   makeMark(item.mark, line)
   element("b", "", inLine(view, item), line)
-  const partner = rows.find((one) => areOne(one, item) && (!one.prediction || one.model === item.model || !item.prediction))
+  const partner = rows.find((one) => areOne(one, item) && (!one.prediction || one.model === item.model))
   const words = [item.hint, partner ? (item.prediction ? `Its ground truth: ${inLine(view, partner)}.` : `Its prediction: ${inLine(view, partner)}.`) : ""]
   if (words.some(Boolean)) element("p", "fine", words.filter(Boolean).join(" "), about)
   const asked = whyOf(view, item)

@@ -415,5 +415,10 @@ def test_nothing_is_drawn_again_unless_something_has_changed(page):
 
 def test_a_chart_that_leaves_takes_its_plot_along(page):
     show(page, bars())
-    page.evaluate("leave()")
-    assert page.locator(".main-svg").count() == 0
+    box = page.locator(".dlc-plot").element_handle()
+    page.evaluate("leave()")  # and stays: new data came before its first call was through
+    page.wait_for_timeout(50)
+    assert page.locator(".main-svg").count() and box.evaluate("box => Boolean(box._fullLayout)")
+    page.evaluate("host.remove(); leave()")
+    page.wait_for_timeout(50)
+    assert not box.evaluate("box => Boolean(box._fullLayout)")
