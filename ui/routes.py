@@ -4,7 +4,7 @@
                                       a run's state, its metric rows of one group of curves that are newer than row N,
                                       and its remarks, unless they are those that M marks
     /api/preflight/{run}              the pre-flight's picture of the first batch
-    /api/image/{run}/{image_id}?w=W&crop=…  a validation image, or a part of it, as WebP, its longest side W pixels
+    /api/image/{run}/{image_id}?w=W&crop=…  a validation image, or a part of it, as JPEG, its longest side W pixels
     /api/boxes/{run}/{image_id}?score=S     a validation image's boxes at every epoch at which they are kept
     /api/why/{run}/{model}/{image_id}?query=Q  why a box is there (why.py)
     /api/data/{key}/{split}/{image_id}?w=W  the same of a data set that the Data page shows

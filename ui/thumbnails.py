@@ -1,4 +1,4 @@
-"""Pictures as the gallery asks for them: small, as WebP, whole or a part, from a bounded cache on disk.
+"""Pictures as the gallery asks for them: small, as JPEG, whole or a part, from a bounded cache on disk.
 
 In: a request, and where the picture is that it means. Only numbers come in, never a path.
 """
@@ -46,11 +46,11 @@ def picture_response(
         named = f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}|{crop}"
         name = hashlib.sha256(named.encode()).hexdigest()[:32]
         folder = path.parent if beside else server.store().runs_dir / ".thumbnails"
-        body = _cached(folder / f"{name}.webp", lambda: thumbnail(path, width, size, crop))
+        body = _cached(folder / f"{name}.jpg", lambda: thumbnail(path, width, size, crop))
     except (LabError, ValueError, OSError):
         return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
     # "identity": pictures are packed already, Streamlit would gzip them once more
-    return Response(body, media_type="image/webp", headers={**headers, "Content-Encoding": "identity"})
+    return Response(body, media_type="image/jpeg", headers={**headers, "Content-Encoding": "identity"})
 
 
 def _crop(asked: str | None) -> tuple[int, int, int, int] | None:
@@ -81,7 +81,7 @@ def _trim(folder: Path) -> None:
     if next(_made) % 200:
         return
     total = 0
-    for path in sorted(folder.glob("*.webp"), key=lambda p: p.stat().st_mtime, reverse=True):
+    for path in sorted(folder.glob("*.jpg"), key=lambda p: p.stat().st_mtime, reverse=True):
         total += path.stat().st_size
         if total > KEPT_BYTES:
             path.unlink(missing_ok=True)

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image, ImageChops
 
 from core import DataError
+from core.boxes import CONTEXT
 from core.coco import read_split
 from core.draw import (
     BEHIND,
-    CONTEXT,
     GREEN,
     LARGEST,
     RED,
@@ -208,10 +208,10 @@ def test_a_cut_out_of_any_kind_of_picture_leaves_it_as_it_was(mode):
 
 @pytest.mark.parametrize("size, expected", [((400, 200), (100, 50)), ((200, 400), (50, 100)), ((40, 20), (40, 20))])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_thumbnail_is_webp_no_longer_than_asked_and_never_enlarged(tmp_path, kind, size, expected):
+def test_a_thumbnail_is_jpeg_no_longer_than_asked_and_never_enlarged(tmp_path, kind, size, expected):
     Image.new("RGB", size, (200, 30, 30)).save(tmp_path / "picture", kind)
     with Image.open(BytesIO(thumbnail(tmp_path / "picture", 100))) as small:
-        assert (small.format, small.size) == ("WEBP", expected)
+        assert (small.format, small.size) == ("JPEG", expected)
         assert np.allclose(np.asarray(small.convert("RGB")).mean(axis=(0, 1)), (200, 30, 30), atol=8)
 
 
@@ -233,6 +233,35 @@ def test_a_missing_or_broken_picture_is_said_to_be_so(tmp_path):
             thumbnail(tmp_path / "cut.jpg", 100)
     with pytest.raises(DataError, match="cannot be read"):
         thumbnail(tmp_path, 100)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    "crop, size",
+    [((10, 20, 210, 70), (200, 50)), ((0, 0, 600, 400), (300, 200)), ((-50, 380, 40, 9999), (40, 20)),
+     ((599, 399, 600, 400), (1, 1)), ((-(10**30), -1, 10**30, 10**30), (300, 200))],
+)  # fmt: skip
+def test_a_thumbnail_of_a_part_shows_what_is_there(tmp_path, kind, crop, size):
+    """Each of its pixels tells its place, as in `speckled`: from 0 to 200 across and down."""
+    y, x = np.indices((400, 600))
+    places = np.stack([x / 3, y / 2, np.zeros_like(x)], axis=2)
+    Image.fromarray(places.astype(np.uint8)).save(
+        tmp_path / "picture", kind, **({"quality": 95} if kind == "JPEG" else {})
+    )
+    with Image.open(BytesIO(thumbnail(tmp_path / "picture", 300, crop=crop))) as small:
+        assert small.size == size
+        shown = np.asarray(small.convert("RGB"), float)[..., :2].mean(axis=(0, 1))
+    x1, y1, x2, y2 = (min(max(value, 0), most) for value, most in zip(crop, (600, 400) * 2, strict=True))
+    assert shown == pytest.approx((places[y1:y2, x1:x2, 0].mean(), places[y1:y2, x1:x2, 1].mean()), abs=8)
+
+
+@pytest.mark.parametrize(
+    "crop", [(40, 0, 60, 20), (0, 20, 40, 30), (-9, -9, 0, 0), (9, 5, 9, 15), (20, 5, 10, 15), (10, 15, 20, 5)]
+)
+def test_a_part_without_a_pixel_of_the_picture_is_refused(tmp_path, crop):
+    Image.new("RGB", (40, 20)).save(tmp_path / "picture.png")
+    with pytest.raises(DataError, match="outside the picture, which has 40 × 20 pixels"):
+        thumbnail(tmp_path / "picture.png", 100, crop=crop)
 
 
 @pytest.mark.parametrize("longest", [0, -5])

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from tests.own_folders import HEIGHT, WIDTH, labels, mine, write, write_json, write_single
 from tests.ui.test_routes import HOST, TestClient
 from ui import routes, server
+from ui.thumbnails import WIDTHS
 
 
 @pytest.fixture
@@ -36,10 +37,10 @@ def picture(client, address) -> Image.Image:
     return Image.open(io.BytesIO(answer.content))
 
 
-def test_a_picture_comes_as_small_webp(client, key):
+def test_a_picture_comes_as_small_jpeg(client, key):
     answer = client.get(f"/api/data/{key}/train/3?w=100")
     shown = Image.open(io.BytesIO(answer.content))
-    assert (answer.headers["content-type"], shown.format) == ("image/webp", "WEBP")
+    assert (answer.headers["content-type"], shown.format) == ("image/jpeg", "JPEG")
     assert shown.size == (WIDTH, HEIGHT)
     assert answer.headers["x-content-type-options"] == "nosniff" and "private" in answer.headers["cache-control"]
 
@@ -79,13 +80,19 @@ def test_a_width_that_is_no_number_is_not_found(client, key, width):
     assert client.get(f"/api/data/{key}/train/1", params={"w": width}).status_code == 404
 
 
-def test_every_width_becomes_one_of_two(client, key, tmp_path, folder):
-    Image.new("RGB", (4000, 3000)).save(folder / "train/000001.png")
+def test_every_width_becomes_one_of_a_few(client, key, tmp_path, folder):
+    Image.new("RGB", (4000, 3000)).save(folder / "train/000001.png")  # longer than any that is asked for
     data = labels(1, 9)
     data["images"][0] |= {"width": 4000, "height": 3000}
     write_json(folder / "annotations/instances_train.json", data)
-    widths = {picture(client, f"{key}/train/1?w={w}").width for w in (-5, 0, 1, 319, 320, 321, 1280, 1281, 10**9)}
-    assert widths == set(routes.WIDTHS)
+    asked = {-5: 320, 0: 320, 1: 320, 320: 320, 321: 640, 640: 640, 641: 1280, 1280: 1280, 1281: 3840, 10**9: 3840}
+    assert {w: picture(client, f"{key}/train/1?w={w}").width for w in asked} == asked
+    assert set(asked.values()) == set(WIDTHS)
+
+
+def test_of_a_data_set_too_a_part_of_a_picture_can_be_asked_for(client, key):
+    assert picture(client, f"{key}/train/1?w=320&crop=10,20,90,60").size == (80, 40)
+    assert client.get(f"/api/data/{key}/train/1?w=320&crop=90,20,10,60").status_code == 404
 
 
 def test_a_data_set_that_no_page_has_shown_cannot_be_asked_for(client, folder, tmp_path):

@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from core.coco import read_split
 from core.progress import Remark
 from core.records import Status
-from ui import routes, server
+from ui import routes, server, thumbnails
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -153,11 +154,11 @@ def test_a_row_number_that_is_none_is_refused(client, finished, after):
     assert client.get(f"/api/metrics/{finished.id}?after={after}").status_code == 404
 
 
-def test_an_image_comes_as_small_webp_that_may_be_kept(client, finished):
+def test_an_image_comes_as_small_jpeg_that_may_be_kept(client, finished):
     image = read_split(finished.config["data"], "val").images[0]
     answer = client.get(f"/api/image/{finished.id}/{image['id']}?w=320")
     picture = Image.open(io.BytesIO(answer.content))
-    assert (answer.headers["content-type"], picture.format) == ("image/webp", "WEBP")
+    assert (answer.headers["content-type"], picture.format) == ("image/jpeg", "JPEG")
     assert max(picture.size) <= 320
     assert picture.width / picture.height == pytest.approx(image["width"] / image["height"], rel=0.05)
     assert "immutable" in answer.headers["cache-control"] and "private" in answer.headers["cache-control"]
@@ -174,11 +175,24 @@ def test_every_answer_says_that_its_type_is_meant(client, finished):
 
 def test_the_same_thumbnail_is_made_once(client, finished, monkeypatch):
     made = []
-    monkeypatch.setattr(routes, "thumbnail", lambda path, width, size: made.append(width) or b"webp")
+    monkeypatch.setattr(thumbnails, "thumbnail", lambda path, width, size, crop: made.append((width, crop)) or b"jpeg")
     for width in (10, 100, 320, 320):
-        assert client.get(f"/api/image/{finished.id}/4?w={width}").content == b"webp"
-    assert client.get(f"/api/image/{finished.id}/4?w=99999").content == b"webp"
-    assert made == [320, 1280]
+        assert client.get(f"/api/image/{finished.id}/4?w={width}").content == b"jpeg"
+    assert client.get(f"/api/image/{finished.id}/4?w=99999").content == b"jpeg"
+    assert client.get(f"/api/image/{finished.id}/4?w=320&crop=1,2,30,40").content == b"jpeg"
+    assert made == [(320, None), (3840, None), (320, (1, 2, 30, 40))]
+
+
+def test_a_part_of_an_image_is_the_images(client, finished):
+    """More of it in test_thumbnails.py."""
+    split = read_split(finished.config["data"], "val")
+    with Image.open(split.image_path(split.images[0])) as whole:
+        expected = np.asarray(whole.convert("RGB").crop((5, 6, 45, 36)), float)
+    address = f"/api/image/{finished.id}/{split.images[0]['id']}?w=320&crop="
+    part = Image.open(io.BytesIO(client.get(f"{address}5,6,45,36").content)).convert("RGB")
+    assert part.size == (40, 30) and np.abs(np.asarray(part, float) - expected).mean() < 10
+    for crop in ("", "5,6,45", "64,0,99,30", "45,6,5,36", "5,6,45,x"):
+        assert client.get(address + crop).status_code == 404
 
 
 def test_a_changed_picture_gets_a_new_thumbnail(client, finished, monkeypatch):
@@ -191,9 +205,9 @@ def test_a_changed_picture_gets_a_new_thumbnail(client, finished, monkeypatch):
 
 
 def test_old_thumbnails_give_way(client, finished, store, monkeypatch):
-    monkeypatch.setattr(routes, "KEPT_BYTES", 25)
-    monkeypatch.setattr(routes, "_made", iter(range(0, 10_000, 200)))
-    monkeypatch.setattr(routes, "thumbnail", lambda path, width, size: b"ten bytes!")
+    monkeypatch.setattr(thumbnails, "KEPT_BYTES", 25)
+    monkeypatch.setattr(thumbnails, "_made", iter(range(0, 10_000, 200)))
+    monkeypatch.setattr(thumbnails, "thumbnail", lambda *what: b"ten bytes!")
     for image in read_split(finished.config["data"], "val").images[:6]:
         assert client.get(f"/api/image/{finished.id}/{image['id']}").status_code == 200
     assert len(list((store.runs_dir / ".thumbnails").iterdir())) == 2

@@ -144,7 +144,7 @@ def test_the_browser_gets_a_small_upright_picture_and_may_keep_it(client):
     stored.save(file, "JPEG", exif=data)
     number = server.uploads().add(KEY, "<b>.jpg", file.getvalue())
     answer = client.get(f"/api/upload/{KEY}/{number}?w=300")
-    assert answer.headers["content-type"] == "image/webp" and "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-type"] == "image/jpeg" and "immutable" in answer.headers["cache-control"]
     picture = Image.open(io.BytesIO(answer.content))
     assert picture.size == (213, 320)
     left, right = (np.array(picture.getpixel((x, 160))) for x in (20, 190))
@@ -156,7 +156,7 @@ def test_the_browser_gets_a_small_upright_picture_and_may_keep_it(client):
 def test_what_was_made_of_a_picture_goes_with_it(client, store):
     number = server.uploads().add(KEY, "a.png", encoded())
     assert client.get(f"/api/upload/{KEY}/{number}").status_code == 200
-    assert [p.suffix for p in (server.uploads().folder / KEY).iterdir() if p.suffix] == [".webp"]
+    assert [p.suffix for p in (server.uploads().folder / KEY).iterdir() if p.suffix] == [".jpg"]
     assert not (store.runs_dir / ".thumbnails").exists()
     server.uploads().forget(KEY)
     assert not (server.uploads().folder / KEY).exists()
