@@ -26,15 +26,15 @@ def record_run(store, data, epochs: int = 3, done: int | None = None):
     return store.get(run.id)
 
 
-def record_epochs(store, run_id: str, which, epochs: int) -> None:
-    """The steps of these epochs and their evaluations, by the recorder."""
+def record_epochs(store, run_id: str, which, epochs: int, find=found_at) -> None:
+    """The steps of these epochs and their evaluations, by the recorder; `find` gives what was found as `found_at`."""
     split = read_split(store.get(run_id).config["data"], "val")
     label_map = split.label_map()
     with Recorder(store, run_id) as recorder:
         for epoch in which:
             for step in range(STEPS * (epoch - 1) + 1, STEPS * epoch + 1) if epoch else ():
                 recorder.write(Progress("step", epoch - 1, epochs, step, STEPS * epochs, "", {"train/loss": step}))
-            found = found_at(split, label_map, epoch)
+            found = find(split, label_map, epoch=epoch)
             figures = evaluate(split.to_dict(), found, label_map)
             recorder.write(
                 Progress(

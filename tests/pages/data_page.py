@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.own_folders import LAYOUTS
+from tests.ui.columns import by_image
 from ui import chart as chart_room
 from ui import data_source
 from ui.work import desk
@@ -76,7 +77,13 @@ def charts(app) -> dict[str, dict]:
 
 def gallery(app) -> dict | None:
     """What the gallery in sight shows; None without one."""
-    return next((data for data in components(app) if data.get("plain")), None)
+    pages = [json.loads(data["page"]) for data in components(app) if "page" in data]
+    return next((page for page in pages if page.get("plain")), None)
+
+
+def truths(app) -> list[dict]:
+    """All boxes of the gallery in sight."""
+    return [box for boxes in by_image(gallery(app)["models"][0]["truths"]) for box in boxes]
 
 
 def shown_ids(app) -> list[tuple[str, int]]:

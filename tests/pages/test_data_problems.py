@@ -23,6 +23,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     select,
     settled,
     shown_ids,
+    truths,
 )
 from ui import problems
 from ui.work import desk
@@ -119,19 +120,18 @@ def test_a_row_shows_its_images_with_only_its_boxes_brought_out(store, tmp_path,
     app = settled(open_page(folder, data_view="Problems"))
     app = select(app, row_about(app, words))
     assert set(shown_ids(app)) == images
-    truths = [truth for image in gallery(app)["images"] for truth in image["truths"]]
-    assert all(len(truth) == 10 for truth in truths)
+    brought_out = [truth["chosen"] for truth in truths(app)]
     if boxes is not None:
-        assert sum(truth[-1] for truth in truths) == boxes < len(truths)
+        assert sum(brought_out) == boxes < len(brought_out)
     else:
-        assert all(truth[-1] for truth in truths)
+        assert all(brought_out)
 
 
 def test_a_box_of_a_class_that_is_not_chosen_is_shown_all_the_same(store, tmp_path):
     app = settled(open_page(faulty(tmp_path / "mine"), data_view="Problems"))
     app = checked(app.multiselect(key="data classes").set_value(["dog"]).run())
     app = select(app, row_about(app, "labelled twice"))
-    assert sum(truth[-1] for image in gallery(app)["images"] for truth in image["truths"]) == 2
+    assert sum(truth["chosen"] for truth in truths(app)) == 2
 
 
 def test_an_image_that_is_not_among_the_fewer_ones_is_shown_all_the_same(store, tmp_path):

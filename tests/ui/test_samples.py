@@ -4,9 +4,14 @@ import json
 
 import pytest
 
-from core.coco import SIZES, examine_split
+from core.coco import examine_split
+from core.errors import detection_table
 from core.layouts import find_splits
+from core.selection import Selection
+from tests.core.coco_cases import gt_of
 from tests.own_folders import add, labels, mine, write
+from tests.ui.columns import by_image, in_browser, sent
+from ui import gallery
 from ui.gallery import PER_PAGE
 from ui.samples import Shown, page_data
 
@@ -26,6 +31,11 @@ def page(splits, images, number=1, classes=CLASSES):
     return page_data(splits["train"].json_path.parents[1], splits, images, number, classes)
 
 
+def truths(data: dict) -> list[list[dict]]:
+    """The boxes of each image of a page."""
+    return by_image(data["models"][0]["truths"])
+
+
 def everything(splits) -> list[Shown]:
     return [Shown(name, image["id"]) for name, split in splits.items() for image in split.images]
 
@@ -37,17 +47,30 @@ def size_of(area: float) -> int:
 def test_the_boxes_are_the_files_in_the_galleries_layout(splits):
     shown = everything(splits)
     data = page(splits, shown)
-    assert len(data["images"]) == len(shown) == 22
-    for one, image in zip(shown, data["images"], strict=True):
+    assert len(data["images"]) == len(truths(data)) == len(shown) == 22
+    for one, boxes in zip(shown, truths(data), strict=True):
         raw = json.loads(splits[one.split].json_path.read_text())
         own = [a for a in raw["annotations"] if a["image_id"] == one.image_id]
-        assert len(image["truths"]) == len(own)
-        for (x1, y1, x2, y2, k, size, crowd, match, pointed, is_out), a in zip(image["truths"], own, strict=True):
+        assert len(boxes) == len(own)
+        for box, a in zip(boxes, own, strict=True):
             x, y, w, h = a["bbox"]
-            assert (x1, y1, x2, y2) == pytest.approx((x, y, x + w, y + h), abs=0.051)
-            assert data["classes"][k] == CLASSES[a["category_id"] - 1]
-            assert (SIZES[size], crowd, is_out) == (SIZES[size_of(a["area"])], a["iscrowd"], True)
-            assert match >= 0.95 and pointed is None, "the browser would call it missed"
+            assert [box[side] for side in ("x1", "y1", "x2", "y2")] == pytest.approx((x, y, x + w, y + h), abs=0.051)
+            assert data["classes"][box["class"]] == CLASSES[a["category_id"] - 1]
+            assert (box["size"], box["crowd"], box["id"]) == (size_of(a["area"]), a["iscrowd"], a["id"])
+            assert box["chosen"] is True and box["match"] >= 0.95, "the browser would call it missed"
+
+
+def test_a_page_has_all_that_a_page_of_predictions_has(splits):
+    """gallery.js reads both: the keys are the same, but for what only predictions need."""
+    gt = gt_of((1, 1, (0, 0, 9, 9)))
+    split = splits["train"]
+    model = gallery.Model("Best", detection_table(gt, []))
+    other = gallery.page_data(split, "/api/image/1", [gallery.Item(1)], 1, 24, [model], Selection())
+    data = page(splits, everything(splits))
+    assert set(data) == {*other, "plain"} - {"ahead", "bare", "selection"}
+    assert data["images"][0].keys() == other["images"][0].keys()
+    told = in_browser(model.table, [1], ["car"], Selection(score_to=0.5))["truths"]
+    assert data["models"][0]["truths"].keys() == told.keys()
 
 
 def test_an_image_is_that_of_its_split_and_is_asked_for_without_any_path(splits):
@@ -64,29 +87,29 @@ def test_an_image_is_that_of_its_split_and_is_asked_for_without_any_path(splits)
 def test_only_chosen_classes_have_boxes_in_the_order_that_is_given(splits):
     data = page(splits, everything(splits), classes=("bus", "car"))
     assert data["classes"] == ["bus", "car"]
-    found = sum(truth[4] == 0 for image in data["images"] for truth in image["truths"])
+    boxes = [box for boxes in truths(data) for box in boxes]
     raw = [a for split in splits.values() for a in split.annotations]
-    assert found == sum(a["category_id"] == 3 for a in raw) > 0
-    assert sum(len(image["truths"]) for image in data["images"]) == sum(a["category_id"] in (1, 3) for a in raw)
+    assert sum(box["class"] == 0 for box in boxes) == sum(a["category_id"] == 3 for a in raw) > 0
+    assert len(boxes) == sum(a["category_id"] in (1, 3) for a in raw)
 
 
 def test_a_class_with_another_id_in_the_other_split_is_the_same_class(tmp_path):
     folder = write(tmp_path / "m", {"train": labels(1, 4, ("car", "dog")), "val": labels(1, 4, ("dog", "car"))})
     splits = {name: examine_split(place, name) for name, place in find_splits(folder).items()}
-    train, val = page(splits, [Shown("train", 2), Shown("val", 2)], classes=("car", "dog"))["images"]
-    assert [truth[4] for truth in train["truths"]] == [0] and [truth[4] for truth in val["truths"]] == [1]
+    train, val = truths(page(splits, [Shown("train", 2), Shown("val", 2)], classes=("car", "dog")))
+    assert [box["class"] for box in train] == [0] and [box["class"] for box in val] == [1]
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
 def test_only_the_boxes_that_are_named_are_brought_out(splits, chosen):
     own = [a["id"] for a in splits["train"].by_image[4]]
-    truths = page(splits, [Shown("train", 4, (own[chosen],))])["images"][0]["truths"]
-    assert [truth[-1] for truth in truths] == [i == chosen for i in range(3)]
+    boxes = truths(page(splits, [Shown("train", 4, (own[chosen],))]))[0]
+    assert [box["chosen"] for box in boxes] == [i == chosen for i in range(3)]
 
 
 def test_a_box_that_is_left_out_of_the_data_brings_none_out(splits):
-    truths = page(splits, [Shown("train", 4, (999_999,))])["images"][0]["truths"]
-    assert truths and not any(truth[-1] for truth in truths)
+    boxes = truths(page(splits, [Shown("train", 4, (999_999,))]))[0]
+    assert boxes and not any(box["chosen"] for box in boxes)
 
 
 def test_the_pages_together_hold_every_image_once_in_order(splits):
@@ -98,24 +121,22 @@ def test_the_pages_together_hold_every_image_once_in_order(splits):
     assert sources == [[one.split, str(one.image_id)] for one in shown]
 
 
-def test_the_signature_changes_with_what_is_shown_and_only_then(splits):
+def test_the_page_changes_with_what_is_shown_and_only_then(splits):
     shown = everything(splits)
-    different = [
-        page(splits, shown)["signature"],
-        page(splits, shown[1:])["signature"],
-        page(splits, shown[::-1])["signature"],
-        page(splits, shown, classes=CLASSES[::-1])["signature"],
-        page(splits, [one._replace(boxes=(-1,)) for one in shown])["signature"],
-    ]
-    assert len(set(different)) == len(different)
-    assert page(splits, shown)["signature"] == different[0]
+    pages = [
+        page(splits, shown), page(splits, shown[1:]), page(splits, shown[::-1]),
+        page(splits, shown, classes=CLASSES[::-1]), page(splits, [one._replace(boxes=(-1,)) for one in shown]),
+    ]  # fmt: skip
+    signatures = [sent(one)["signature"] for one in pages]
+    assert len(set(signatures)) == len(pages)
+    assert sent(page(splits, shown))["signature"] == signatures[0]
 
 
 def test_a_page_is_plain_json_of_what_the_gallery_reads(splits):
     data = page(splits, everything(splits))
     assert json.loads(json.dumps(data)) == json.loads(json.dumps(data, allow_nan=False))
-    assert data["plain"] is True and all(image["predictions"] == [] for image in data["images"])
-    assert page(splits, [])["images"] == [] and page(splits, [])["pages"] == 1
+    assert data["plain"] is True and data["models"][0]["predictions"] == {"n": [0] * 22}
+    assert page(splits, [])["images"] == truths(page(splits, [])) == [] and page(splits, [])["pages"] == 1
 
 
 def test_two_folders_have_addresses_of_their_own(tmp_path):
