@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -201,7 +202,12 @@ class JobManager:
         self._unwritten = None
 
     def _exit_code(self, run: Run) -> int | None:
-        return self._child.poll() if self._child and self._child_run == run.id else None
+        if self._child is None or self._child_run != run.id:
+            return None
+        if run.pid == self._child.pid and not has_process(run):
+            with suppress(subprocess.TimeoutExpired):  # killed, it has no code to tell before its last thread has ended
+                self._child.wait(JOIN_SECONDS)
+        return self._child.poll()
 
     def _start_child(self, run: Run) -> None:
         environment = {**os.environ, "DETR_LAB_ROOT": str(self.store.root), "PYTHONUNBUFFERED": "1"}

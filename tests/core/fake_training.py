@@ -10,6 +10,7 @@ Each prints "ready" and begins at the first line on its stdin, but `train`, whic
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -76,6 +77,9 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
                 raise ZeroDivisionError("a secret\nof two lines")
             if step == 2 and kind == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if step == 2 and kind == "killed thread by thread":
+                threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
+                ctypes.CDLL(None).pthread_exit(None)
             if step == STEPS + 2 and kind == "killed later" and not resume:
                 os.kill(os.getpid(), signal.SIGKILL)
             if step % STEPS == 0:

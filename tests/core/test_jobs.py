@@ -327,9 +327,10 @@ def test_a_run_that_was_killed_between_checkpoints_is_resumed_from_the_last(stor
     assert (store.checkpoints(run.id) / "began.txt").read_text().split()[1::2] == ["False", resumed]
 
 
-def test_a_killed_child_is_interrupted_and_the_next_run_begins(store, manage):
+@pytest.mark.parametrize("kind", ["killed", "killed thread by thread"])  # the first of several may end long before
+def test_a_killed_child_is_interrupted_and_the_next_run_begins(store, manage, kind):
     manager = manage()
-    run, following = manager.submit(config("killed")), manager.submit(config("short"))
+    run, following = manager.submit(config(kind)), manager.submit(config("short"))
     run = over(store, run.id)
     assert run.status is Status.INTERRUPTED
     assert "ended by SIGKILL, which often means that memory ran out" in run.message
