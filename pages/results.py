@@ -70,7 +70,8 @@ def pick_view(table) -> View:
         st.session_state[CLASS] = ALL
     name = st.selectbox("Class", names, key=CLASS, persist_state="session",
                         help="All figures of one class, or their mean over all.")  # fmt: skip
-    st.session_state.setdefault(SCORE, 0.5)
+    # set, not only there: another page's slider of this key gives its value to this one a run too late
+    st.session_state[SCORE] = st.session_state.get(SCORE, 0.5)
     st.slider("Score at least", gallery.LOWEST_SCORE, gallery.HIGHEST_SCORE, step=0.01, key=SCORE,
               persist_state="session",
               help="Predictions below it do not count; AP and what errors cost always count all.")  # fmt: skip

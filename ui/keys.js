@@ -63,7 +63,7 @@ function act(view, key, inLarge, target) {
 }
 
 function turn(view, step, inLarge, target) {
-  const own = "[type=range], [role]:not(dialog):not([role=group]):not([role=region])" // what has a use for arrows itself
+  const own = "[type=range], [role]:not(dialog):not([role=group]):not([role=region]):not([role=navigation])" // what has a use for arrows itself
   if (target instanceof Element && target.closest(own)) return false
   if (inLarge) { turnLarge(view, step); return true }
   const { page, pages } = view.data

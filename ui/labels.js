@@ -19,7 +19,7 @@ function makeLabels(view, layer, shown, large) {
     (b.error !== null) - (a.error !== null) || (b.score ?? 0.5) - (a.score ?? 0.5))
   for (const item of order) {
     if (!all && labels.length >= MOST_NAMED) break
-    const text = labelText(item, all || item.prediction && few)
+    const text = labelText(item, all || view.data.bare || item.prediction && few) // bare: there are no errors to name
     if (!text) continue
     const wide = Math.min(width, text.length * char + (item.short ? item.short.length * char + 7 : 0) + 9)
     const [left, right] = [item.x1, item.x2].map((x) => ((x - part.x) / part.w) * width)

@@ -113,6 +113,7 @@ function bringImage(view, cell) {
   large.epoch = null
   view.place = { k: 1, x: 0.5, y: 0.5 }
   large.title.textContent = image.name
+  large.large.setAttribute("aria-label", image.name)
   tellPlace(view, image)
   large.holder.replaceChildren()
   const isBeside = data.layout === "beside"

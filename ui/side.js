@@ -7,6 +7,7 @@ function makeSide(view, side) {
   about.setAttribute("aria-live", "polite")
   const why = element("section", "why", "", side)
   const list = element("div", "list", "", side)
+  list.onmouseleave = () => pointTo(view, null) // a row that is replaced under the pointer does not say that it is left
   return { tip, about, why, list }
 }
 
@@ -19,6 +20,12 @@ function showTip(view, item, event) {
   const area = tip.parentElement.getBoundingClientRect()
   tip.style.left = `${Math.min(event.clientX - area.left + 14, area.width - 280)}px`
   tip.style.top = `${event.clientY - area.top + 16}px`
+}
+
+/** The row under the pointer, whose box lights up. */
+function pointTo(view, item) {
+  view.large.pointed = item
+  for (const stage of view.large.stages) lightUp(view, stage)
 }
 
 function inLine(view, item) {
@@ -119,20 +126,19 @@ function makeTable(view, rows, chosen) {
 }
 
 function makeRow(view, body, item, isChosen, isPair) {
-  const { plain, bare, models } = view.data
+  const { plain, bare, models, layout } = view.data
   const number = (value) => (value == null ? "" : value.toFixed(2))
   const row = element("tr", [item.error !== null && !bare ? "wrong" : "", isChosen ? "chosen" : ""].join(" ").trim(), "", body)
   const sides = `${Math.round(item.x2 - item.x1)} × ${Math.round(item.y2 - item.y1)} px`
   const cell = element("td", "", "", row)
-  makeMark(item.mark + (isPair && item.prediction && !item.model ? " of-before" : ""), cell)
+  makeMark(item.mark + (layout === "over" && item.prediction && !item.model ? " of-before" : ""), cell) // as it is drawn
   element("span", "", bare ? item.class : !item.prediction ? "Ground truth" : isPair ? models[item.model].label : "Prediction", cell)
   const cells = plain ? [item.class, item.size, sides, item.mark === "mark-crowd" ? item.verdict : ""]
     : bare ? [number(item.score), item.size, sides] : [item.class, number(item.score), number(item.iou), item.size, item.verdict]
   for (const words of cells) element("td", "", words, row)
   if (item.hint) row.title = item.hint
-  const point = (on) => { view.large.pointed = on ? item : null; view.large.stages.forEach((stage) => lightUp(view, stage)) }
-  row.onmouseenter = () => point(true)
-  row.onmouseleave = () => point(false)
+  row.onmouseenter = () => pointTo(view, item)
+  row.onmouseleave = () => pointTo(view, null)
   if (plain) return
   row.tabIndex = 0
   row.setAttribute("aria-selected", String(isChosen))

@@ -42,6 +42,8 @@ function makeToolbar(view, parent) {
   Object.assign(bar.slider, { type: "range", min: 0.05, max: 0.95, step: 0.01 })
   bar.number = element("output", "", "", label)
   bar.slider.oninput = () => { view.score = Number(bar.slider.value); refresh(view) }
+  // without ground truth nothing is counted; what is taken home goes by the score at which the slider is let go
+  bar.slider.onchange = () => { if (view.data.bare) view.tell("score", view.score) }
   bar.use = button("use", "Count with it", "", right, () => view.tell("score", view.score))
   bar.use.title = "Counts, filters and order go by this score too."
   button("keys", "?", "Keys", right, () => view.help.showModal())
