@@ -55,10 +55,10 @@ SLIDE = """async steps => {
 }"""
 
 
-def make_store(root: Path) -> str:
-    """A finished run with a detection table under `root`; returns its id."""
+def make_store(root: Path, per_image: int = PER_IMAGE) -> str:
+    """A finished run with a detection table under `root`, of so many detections an image; returns its id."""
     folder = root / "data/large"
-    gt, found, label_map = made_up(IMAGES, PER_IMAGE)
+    gt, found, label_map = made_up(IMAGES, per_image)
     pictures = folder / "val"
     pictures.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -117,7 +117,15 @@ def come_to_gallery(window, url: str) -> tuple[float, float]:
 
 
 def server_process() -> psutil.Process:
-    return next(child for child in psutil.Process().children(recursive=True) if "streamlit" in child.cmdline())
+    """The app that this process serves."""
+    return next(child for child in psutil.Process().children() if "streamlit" in _command_line(child))
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
 
 
 def turn_pages(tab, count: int, key: str) -> list[float]:

@@ -23,7 +23,10 @@ from core.table import write_table
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
 from ui import server
 
-LONGEST = ("test_browser", "test_main", "test_download", "test_results_browser", "test_whole_runs")
+LONGEST = (
+    "test_compare_browser", "test_browser", "test_main", "test_ranks", "test_download", "test_whole_runs",
+    "test_image_browser", "test_data_browser", "test_results_browser", "test_errors_browser",
+)  # fmt: skip
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one
 
 

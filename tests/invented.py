@@ -1,4 +1,4 @@
-"""Evaluated runs without a training: with made-up boxes of every kind, or with those of a real small model."""
+"""Evaluated runs without a training, with made-up boxes of every kind; untouched, they are the starter model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,22 +37,6 @@ def invented_run(
     return store.get(run.id)
 
 
-def untouched_run(store: RunStore, data: Path, name: str | None = None) -> Run:
-    """A run of one evaluation: the starter model's own, which can be asked why."""
-    from core.loaded import Models
-    from core.predict import predict
-    from core.upright import OwnPicture
-
-    run, split = _create(store, data, 1, name), read_split(data, "val")
-    store.update(run.id, label_map=split.label_map().to_dict())
-    loaded = Models(store).get(run.id, "untouched")
-    pictures = {i["id"]: OwnPicture("", split.image_path(i), (i["width"], i["height"])) for i in split.images}
-    found = Detections.concat(predict(loaded, own, image_id).detections for image_id, own in pictures.items())
-    record_epochs(store, run.id, [0], 1, lambda *_, epoch: found)
-    store.update(run.id, status=Status.FINISHED)
-    return store.get(run.id)
-
-
 def _create(store: RunStore, data: Path, epochs: int, name: str | None) -> Run:
     config = PRESETS["Built-in demo"].apply(TrainConfig(data=str(data)))
     return store.create({**config.to_dict(), "epochs": epochs}, name)
@@ -81,7 +65,11 @@ def invented(split: CocoSplit, skill: float, seed: int = 0) -> Detections:
         (of_crowds[0], of_crowds[1], rng.uniform(0.5, 0.9, len(of_crowds[0])), of_crowds[2]),
     )  # fmt: skip
     image_id, label, score, boxes = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Detections(image_id, range(len(score)), label, score, boxes)
+    order = np.argsort(image_id, kind="stable")
+    first = np.searchsorted(image_id[order], image_id[order])
+    query = np.empty_like(image_id)
+    query[order] = np.arange(len(order)) - first  # from 0 in each image
+    return Detections(image_id, query, label, score, boxes)
 
 
 def _annotated(split: CocoSplit, label_map: LabelMap, iscrowd: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

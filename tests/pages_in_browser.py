@@ -7,20 +7,24 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.serving import served
 
 SECOND = 1000
 MINUTE = 60 * SECOND
+WAIT = 30 * SECOND  # for a page on a busy machine
 ROW = 31  # pixels of a row of a table, its head too
 OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
 ODD = "<img src=x onerror=window.hacked=1>"  # what a class or a file may be called
 SHOTS = os.environ.get("DETR_LAB_SHOTS")  # the folder for pictures of the pages
+MOST_BYTES = 400_000  # of a picture
 SIZE = {"width": 1280, "height": 800}
+expect.set_options(timeout=WAIT)  # its own 5 seconds are few then
 CELLS = ".gallery .grid .cell"
 BOXES = f"{CELLS} path.box"
 
@@ -36,7 +40,7 @@ def address(root):
 def context(browser):
     """One for all pages, so that scripts and fonts are loaded once."""
     made = browser.new_context(viewport=SIZE, color_scheme="light")
-    made.set_default_timeout(30 * SECOND)
+    made.set_default_timeout(WAIT)
     yield made
     made.close()
 
@@ -76,20 +80,37 @@ def picture(page, name: str) -> None:
         page.mouse.move(0, 944)  # away from what would show a tooltip
         page.wait_for_timeout(1500)
         page.screenshot(path=Path(SHOTS) / f"{name}.png")
+        make_small(Path(SHOTS) / f"{name}.png")
         page.set_viewport_size(before)
+
+
+def make_small(path: Path) -> None:
+    """Gives a PNG as many colours as fit into MOST_BYTES, 256 at most; small things keep theirs."""
+    with Image.open(path) as image:
+        whole = image.convert("RGB")
+    for colours in (256, 192, 128, 96, 64):
+        few = whole.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
+        if path.stat().st_size < MOST_BYTES:
+            return
 
 
 # What a user does
 
 
 def link(address: str, path: str, **query) -> str:
-    """An address of the app; a list is a name that comes several times."""
-    pairs = [(name, v) for name, value in query.items() for v in (value if isinstance(value, list) else [value])]
-    return f"{address}/{path}?" + "&".join(f"{name.rstrip('_')}={value}" for name, value in pairs)
+    """An address of the app; a list is a name that comes several times, `as_` is "as"."""
+    return f"{address}/{path}?{urlencode({name.rstrip('_'): value for name, value in query.items()}, doseq=True)}"
 
 
 def query_of(page) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+
+
+def wait_for_query(window, **query) -> None:
+    """Waits until the address says this, whatever else it says."""
+    wanted = {name: value if isinstance(value, list) else [str(value)] for name, value in query.items()}
+    window.wait_for_url(lambda url: wanted.items() <= parse_qs(urlsplit(url).query, keep_blank_values=True).items())
 
 
 def open_tab(page, name: str) -> None:
@@ -100,6 +121,20 @@ def open_tab(page, name: str) -> None:
 def choose_row(page, place: int) -> None:
     """Clicks on the box of a table's row, from 0."""
     page.locator(".dvn-scroller").click(position={"x": 18, "y": (place + 1.5) * ROW})
+
+
+def settled(page) -> None:
+    """After two pictures of the screen: what a click in the gallery changes is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def choose(page, label: str, option: str) -> None:
+    """One of a select box's options."""
+    box = page.get_by_role("combobox", name=label, exact=True)
+    box.scroll_into_view_if_needed()
+    settled(page)  # its list would close when the page scrolls
+    box.click()
+    page.get_by_role("option", name=option, exact=True).click()
 
 
 # Charts
@@ -131,6 +166,11 @@ def traces_of(chart) -> list[str]:
     return chart.locator(".dlc-plot").evaluate("box => box.data.map((trace) => trace.name ?? '')")
 
 
+def without_number(label: str) -> str:
+    """A class's name without the number of its objects: "traffic light (19)"."""
+    return re.sub(r" \([\d,]+\)$", "", label)
+
+
 def click_point(chart, at: list[int], trace: int = 0) -> None:
     """Clicks on the middle of a bar or cell, or on a mark."""
     place = chart.locator(".dlc-plot").evaluate(
@@ -149,10 +189,10 @@ def click_point(chart, at: list[int], trace: int = 0) -> None:
 # The gallery
 
 
-def open_errors(page, address: str, **query) -> None:
+def open_errors(window, address: str, **query) -> None:
     """Opens a link to Errors; it is there once it shows images."""
-    page.goto(link(address, "errors", **query))
-    page.locator(CELLS).first.wait_for()
+    window.goto(link(address, "errors", **query))
+    window.locator(CELLS).first.wait_for()
 
 
 def shown_names(page) -> list[str]:
@@ -162,25 +202,27 @@ def shown_names(page) -> list[str]:
 
 def expect_names(page, names: list[str]) -> None:
     """Waits until the gallery shows exactly these images, in this order."""
-    expect(page.locator(f"{CELLS} .name")).to_have_text(names, timeout=30 * SECOND)
+    expect(page.locator(f"{CELLS} .name")).to_have_text(names)
 
 
 def number_on(page, button: str) -> int:
     """The count on one of the buttons above the gallery."""
-    return int(page.get_by_role("button", name=re.compile(f"^{button} · ")).inner_text().split("·")[1])
+    return int(page.get_by_role("button", name=re.compile(f"^{button} · ")).inner_text().split("·")[1].replace(",", ""))
 
 
 def bright(page, kind: str = "box") -> int:
-    """How many boxes the gallery does not dim, on all images of its page: what is out of sight is not drawn."""
+    """How many boxes the gallery does not dim, on all images of its page."""
+    with all_drawn(page):
+        return page.locator(f"{BOXES}.{kind}:not(.dim)").count()
+
+
+@contextmanager
+def all_drawn(page):
+    """A window so high that every cell is in sight: what is not, is not drawn."""
     before = page.viewport_size
-    page.set_viewport_size({"width": SIZE["width"], "height": 8000})
+    height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
+    page.set_viewport_size({"width": SIZE["width"], "height": max(height, SIZE["height"])})
     expect(page.locator(f"{CELLS}:not([aria-label])")).to_have_count(0)
     settled(page)
-    count = page.locator(f"{BOXES}.{kind}:not(.dim)").count()
+    yield
     page.set_viewport_size(before)
-    return count
-
-
-def settled(page) -> None:
-    """After two pictures of the screen: what a click in the gallery changes is drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -4,27 +4,34 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 folder, the run is a whole one, and the pages are left there as pictures: the README's come from here.
 """
 
-import os
 import re
-from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
+from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.serving import served
+from tests.pages_in_browser import (
+    BOXES,
+    CELLS,
+    MINUTE,
+    SHOTS,
+    chart_named,
+    link,
+    picture,
+    query_of,
+)
 
-MINUTE = 60_000
-SHOTS = os.environ.get("DETR_LAB_SHOTS")
 EPOCHS = 10 if SHOTS else 2
 
 pytestmark = needs_chromium
+address = pages_in_browser.address
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """The app with an empty root folder of its own."""
-    with served(tmp_path_factory.mktemp("root")) as url:
-        yield url
+def root(tmp_path_factory):
+    """An empty root folder."""
+    return tmp_path_factory.mktemp("root")
 
 
 @pytest.fixture
@@ -37,17 +44,6 @@ def page(browser):
     yield opened
     context.close()
     assert not problems
-
-
-def picture(page, name: str) -> None:
-    """A picture of the page as on a desk's screen, where the doctor's remarks stand beside the curves."""
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        before = page.viewport_size
-        page.set_viewport_size({"width": 1680, "height": 945})
-        page.wait_for_timeout(1500)
-        page.screenshot(path=Path(SHOTS) / f"{name}.png")
-        page.set_viewport_size(before)
 
 
 def points(page, plot: str, trace: int = 0) -> int:
@@ -94,9 +90,8 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
         wait_for_points(page, plot, 1)
         wait_for_points(page, plot, 0, trace=2)
     assert page.get_by_role("button", name="Stop").first.is_visible()
-    assert (
-        f"Epoch 1 of {EPOCHS}" in page.locator(".dl-place").inner_text()
-    )  # what was typed just before the click counts
+    place = page.locator(".dl-place").inner_text()
+    assert f"Epoch 1 of {EPOCHS}" in place, "what was typed just before the click counts"
     before = points(page, "loss_ce")
     zoom_in(page, "loss_ce")
     zoomed = x_range(page, "loss_ce")
@@ -122,40 +117,83 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     picture(page, "train")
     look.click()
     look_at_the_errors(page)
+    if SHOTS:
+        picture_the_rest(page, address)
 
 
 def look_at_the_errors(page) -> None:
-    page.locator(".gallery .cell").first.wait_for()
+    page.locator(CELLS).first.wait_for()
     assert re.search(r"run=\d{8}-", page.url)
-    assert page.locator(".gallery .cell").count() == 24
-    page.wait_for_function(
-        """() => { const all = [...document.querySelectorAll("*")].flatMap(e => [e, ...(e.shadowRoot ?
-        e.shadowRoot.querySelectorAll("*") : [])]); const pictures = all.filter(e => e.matches(".gallery .cell img"));
-        return pictures.length && pictures.slice(0, 6).every(i => i.complete && i.naturalWidth > 0) }"""
-    )
-    boxes = page.locator(".gallery .grid svg rect")
+    assert page.locator(CELLS).count() == 24
+    wait_for_pictures(page)
+    picture(page, "errors")
+    boxes = page.locator(BOXES)
+    expect(page.locator(CELLS).first).to_have_attribute("aria-label", re.compile("Open in large"))
     first = boxes.count()
     assert first > 24
-    picture(page, "errors")
 
     # the slider acts in the browser: fewer predictions, without the server
     slider = page.locator(".gallery .toolbar input[type=range]").first
     slider.fill("0.95")
-    assert boxes.count() != first
+    expect(boxes).not_to_have_count(first)
     slider.fill("0.5")
-    assert boxes.count() == first
+    expect(boxes).to_have_count(first)
 
-    page.locator(".gallery .cell").first.click()
+    page.locator(CELLS).first.click()
     large = page.get_by_role("dialog")
-    large.locator("svg rect").first.wait_for()
+    large.locator("path.box").first.wait_for(state="attached")
     good = {"Correct", "Found", "Crowd", "In a crowd", "Seen wrongly"}
     for row in large.locator("tbody tr").all():
         verdict = row.locator("td").last.inner_text()
         assert ("wrong" in (row.get_attribute("class") or "")) == (verdict not in good), verdict
-    picture(page, "large")
+    if SHOTS:
+        picture_why(page, large)
     page.keyboard.press("Escape")
 
     # a filter, and the next page
     page.get_by_role("button", name=re.compile("^Missed")).click()
-    page.wait_for_function("() => !document.body.innerText.includes('100 of 100 validation images')")
-    assert page.locator(".gallery .cell").count() > 0
+    expect(page.get_by_text("100 of 100 validation images")).to_have_count(0)
+    assert page.locator(CELLS).count() > 0
+
+
+def wait_for_pictures(page) -> None:
+    """Until the first six are there."""
+    for place in range(min(6, page.locator(CELLS).count())):
+        expect(page.locator(f"{CELLS} img").nth(place)).not_to_have_js_property("naturalWidth", 0, timeout=MINUTE)
+
+
+# Pictures for the README
+
+
+def picture_why(page, large) -> None:
+    """An image in large, with why one of its predictions is there."""
+    large.locator("tbody tr").filter(has_text="Prediction").first.click()
+    large.get_by_role("button", name="Why this box?").click()
+    large.locator(".why-table tbody tr").first.wait_for(timeout=2 * MINUTE)
+    large.get_by_role("button", name="Mean of the decoder's layers").click()
+    picture(page, "large")
+
+
+def picture_the_rest(page, address: str) -> None:
+    """Every other page, with what the run has left."""
+    run = query_of(page)["run"][0]
+    for name in ("objects", "watch"):
+        page.goto(link(address, "errors", run=run, view=name))
+        page.locator(CELLS).first.wait_for()
+        wait_for_pictures(page)
+        picture(page, name)
+    page.goto(f"{address}/data")
+    page.locator(".dlc-plot .main-svg").first.wait_for()
+    picture(page, "data")
+    page.goto(link(address, "results", run=run))
+    chart_named(page, "AP by class")
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
+    picture(page, "results")
+    page.goto(link(address, "compare", run=run))
+    page.get_by_text("▲ and ▼: more than noise").wait_for()
+    picture(page, "compare")
+    page.goto(f"{address}/predict")
+    page.get_by_role("button", name="Try pictures of the built-in data set").click()
+    page.get_by_text("a picture in the model").wait_for()
+    wait_for_pictures(page)
+    picture(page, "predict")

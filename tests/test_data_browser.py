@@ -10,16 +10,23 @@ import pytest
 from playwright.sync_api import expect
 
 from core.demo import draw_dataset
+from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.own_folders import add, labels, write
-from tests.serving import served
-
-SECOND = 1000
-ROW = 31  # pixels of a row of a table, its head too
-OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
-ODD = "<img src=x onerror=alert(1)>"
+from tests.pages_in_browser import (
+    BOXES,
+    CELLS,
+    ODD,
+    chart_named,
+    choose_row,
+    click_point,
+    open_tab,
+    points_of,
+    shown_names,
+)
 
 pytestmark = needs_chromium
+address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
 
 
 @pytest.fixture(scope="module")
@@ -50,39 +57,6 @@ def odd(tmp_path_factory):
     return write(tmp_path_factory.mktemp("odd"), {"train": train, "val": val})
 
 
-@pytest.fixture(scope="module")
-def address(root):
-    with served(root) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def context(browser):
-    made = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    made.set_default_timeout(30 * SECOND)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context, address):
-    """A page on which nothing may fail: no script, no request, no word in the console, no box that pops up."""
-    opened, problems = context.new_page(), []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("dialog", lambda box: problems.append(box.message) or box.dismiss())
-    opened.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or problems.append(asked.url))
-    opened.on("response", lambda got: got.status < 400 or OWN_404.search(got.url) or problems.append(got.url))
-    opened.on("requestfailed", lambda lost: "ABORTED" in lost.failure or problems.append(f"{lost.failure} {lost.url}"))
-    opened.on("console", lambda said: problems.append(said.text) if is_complaint(said) else None)
-    yield opened
-    opened.close()
-    assert not problems
-
-
-def is_complaint(said) -> bool:
-    return said.type == "error" and not OWN_404.search(said.location["url"])
-
-
 # What a user does
 
 
@@ -102,34 +76,8 @@ def open_folder(page, address: str, folder) -> None:
     page.get_by_text(re.compile("^Training · 9 images")).wait_for()
 
 
-def open_tab(page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
-    expect(page.get_by_role("tab", selected=True)).to_have_text(name)
-
-
 def labels_of(folder, split: str) -> dict:
     return json.loads((folder / f"annotations/instances_{split}.json").read_text())
-
-
-def chart_named(page, title: str):
-    chart = page.locator(".dl-chart").filter(has=page.get_by_role("heading", name=title, exact=True))
-    chart.locator(".dlc-area").evaluate("area => area.scrollIntoView({ block: 'center' })")
-    chart.locator(".dlc-plot .main-svg").first.wait_for()
-    return chart
-
-
-def click_mark(chart, trace: int, point: int) -> dict:
-    """Clicks on a mark of a chart; returns what it says that it opens."""
-    place = chart.locator(".dlc-plot").evaluate(
-        """(box, [n, i]) => {
-            const trace = box._fullData[n], point = box.calcdata[n][i]
-            const [x, y] = [trace.xaxis, trace.yaxis].map((id) => box._fullLayout[id[0] + "axis" + id.slice(1)])
-            return { x: x.c2p(point.x), y: y.c2p(point.y), opens: box.data[n].customdata[i] }
-        }""",
-        [trace, point],
-    )
-    chart.locator(".nsewdrag").first.click(position={"x": place["x"], "y": place["y"]})
-    return place["opens"]
 
 
 def traces_that_open(chart) -> list[int]:
@@ -143,10 +91,6 @@ def holding(data: dict, name: str) -> set[str]:
     own = next(c["id"] for c in data["categories"] if c["name"] == name)
     ids = {a["image_id"] for a in data["annotations"] if a["category_id"] == own and not a["iscrowd"]}
     return {image["file_name"] for image in data["images"] if image["id"] in ids}
-
-
-def shown_names(page) -> set[str]:
-    return {name.split(" · ")[0] for name in page.locator(".gallery .cell .name").all_inner_texts()}
 
 
 # The page
@@ -167,24 +111,25 @@ def test_a_click_on_a_mark_opens_the_images_with_that_class(page, address, root)
     open_data(page, address)
     chart = chart_named(page, "Objects of each class")
     trace = traces_that_open(chart)[-1]  # of the validation images
-    opens = click_mark(chart, trace, 0)
-    expect(page.get_by_role("tab", selected=True)).to_have_text("Images", timeout=30 * SECOND)
-    page.locator(".gallery .cell").first.wait_for()
+    opens = points_of(chart, trace)[0]["opens"]
+    click_point(chart, [0], trace)
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Images")
+    page.locator(CELLS).first.wait_for()
     assert opens["split"] == "val"
     assert page.get_by_role("combobox", name="Class", exact=True).input_value() == opens["class"]
     expected = holding(labels_of(root / "data/street", "val"), opens["class"])
     expect(page.get_by_text(f"{len(expected)} of 23 images")).to_be_visible()
-    assert shown_names(page) == expected
+    assert {name.split(" · ")[0] for name in shown_names(page)} == expected
 
 
 def test_thumbnails_have_their_boxes_and_open_in_large(page, address, own):
     open_folder(page, address, own)
     open_tab(page, "Images")
-    page.locator(".gallery .cell").first.wait_for()
+    page.locator(CELLS).first.wait_for()
     data = [labels_of(own, split) for split in ("train", "val")]
-    boxes = page.locator(".gallery .grid g.box")
-    expect(boxes).to_have_count(sum(len(one["annotations"]) for one in data))
-    assert page.locator(".gallery .grid g.box.dim, .gallery .grid g.mark-missed, .gallery .frame.lost").count() == 0
+    page.locator(CELLS).last.scroll_into_view_if_needed()  # what is far below is not drawn
+    expect(page.locator(BOXES)).to_have_count(sum(len(one["annotations"]) for one in data))
+    assert page.locator(f"{BOXES}.dim, {BOXES}.mark-missed, .gallery .frame.lost").count() == 0
     drawn = page.locator(".gallery .grid img").evaluate_all("all => all.map(one => one.complete && one.naturalWidth)")
     assert all(width == 240 for width in drawn if width is not False)
 
@@ -198,7 +143,7 @@ def test_thumbnails_have_their_boxes_and_open_in_large(page, address, own):
         not toolbar.get_by_text("Predictions").is_visible() and not toolbar.get_by_text("Show from score").is_visible()
     )
 
-    cell = page.locator(".gallery .cell").filter(has_text="000002.png")
+    cell = page.locator(CELLS).filter(has_text="000002.png")
     assert "3 objects" in cell.inner_text()
     cell.click()
     large = page.locator(".gallery dialog[open]")
@@ -215,15 +160,14 @@ def test_a_row_of_the_problems_shows_the_image_with_its_boxes_brought_out(page, 
     open_folder(page, address, own)
     open_tab(page, "Problems")
     rows = page.get_by_test_id("stDataFrame").locator("tbody tr")
-    expect(rows.filter(has_text="labelled twice")).to_have_count(1, timeout=30 * SECOND)
-    expect(page.get_by_text("Looking at the pictures")).to_have_count(0, timeout=30 * SECOND)
+    expect(rows.filter(has_text="labelled twice")).to_have_count(1)
+    expect(page.get_by_text("Looking at the pictures")).to_have_count(0)
     place = next(i for i, row in enumerate(rows.all()) if "labelled twice" in row.text_content())
-    page.locator(".dvn-scroller").click(position={"x": 18, "y": (place + 1.5) * ROW})
-    page.locator(".gallery .cell").first.wait_for()
-    assert shown_names(page) == {"000002.png"}
-    boxes = page.locator(".gallery .grid g.box")
-    expect(boxes).to_have_count(3)
-    assert page.locator(".gallery .grid g.box:not(.dim)").count() == 2
+    choose_row(page, place)
+    page.locator(CELLS).first.wait_for()
+    assert [name.split(" · ")[0] for name in shown_names(page)] == ["000002.png"]
+    expect(page.locator(BOXES)).to_have_count(3)
+    assert page.locator(f"{BOXES}:not(.dim)").count() == 2
 
 
 def test_a_folder_that_is_typed_is_trained_on_after_one_click(page, address, own):
@@ -242,13 +186,13 @@ def test_names_that_look_like_html_are_shown_as_they_are(page, address, odd):
     chart_named(page, "Objects of each class")
     chart_named(page, "Which classes share images")
     open_tab(page, "Images")
-    page.locator(".gallery .cell").filter(has_text=f"{ODD} 2.png").click()
+    page.locator(CELLS).filter(has_text=f"{ODD} 2.png").click()
     expect(page.locator(".gallery dialog[open] h2")).to_have_text(f"{ODD} 2.png")
     page.keyboard.press("Escape")
     open_tab(page, "Problems")
     rows = page.get_by_test_id("stDataFrame").locator("tbody tr")
     expect(rows.filter(has_text="fewer than 20 objects").first).to_be_attached()
     for place in range(rows.count()):
-        page.locator(".dvn-scroller").click(position={"x": 18, "y": (place + 1.5) * ROW})
+        choose_row(page, place)
         page.get_by_text("In words:").first.wait_for()
     assert page.locator("img[src='x']").count() == 0

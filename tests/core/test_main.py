@@ -362,7 +362,9 @@ def test_a_full_disk_is_told_by_the_exit_status_where_not_even_the_log_can_be_wr
     sys.stderr.detach().close()
 
 
-COMMANDS = ["demo", "train", "resume", "stop", "import", "evaluate", "analyze", "table", "metrics", "runs"]
+COMMANDS = [
+    "demo", "train", "resume", "stop", "import", "evaluate", "analyze", "table", "export", "predict", "metrics", "runs",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

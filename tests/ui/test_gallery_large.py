@@ -458,6 +458,7 @@ def test_playing_ends_with_the_image(page, lone):
     show(page, frames_page(lone))
     open_large(page)
     large(page).get_by_role("slider", name="Epoch").fill("0")
+    painted(page)
     play = large(page).get_by_role("button", name="Play")
     play.evaluate("one => { one.click(); one.closest('dialog').close() }")  # before it takes its second step
     page.wait_for_timeout(1300)  # longer than an epoch lasts

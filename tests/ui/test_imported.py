@@ -68,5 +68,5 @@ def test_the_errors_page_shows_it(store, files):
     app.query_params["run"] = run.id
     app.run()
     assert not app.exception and not app.error, (app.exception, app.error)
-    data = json.loads(app.get("bidi_component")[0].proto.json)
-    assert data["run"] == run.id and {image["id"] for image in data["images"]} == {1, 2}
+    page = json.loads(json.loads(app.get("bidi_component")[0].proto.json)["page"])
+    assert {(image["id"], image["source"].split("/")[3]) for image in page["images"]} == {(1, run.id), (2, run.id)}

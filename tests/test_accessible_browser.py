@@ -1,0 +1,109 @@
+"""Every page in a real browser: whatever can be used there has a name that a screen reader can say.
+
+As Chromium's rules for names make them out, also inside the components. Needs Chromium; skipped without it, unless
+DETR_LAB_NEEDS_BROWSER says that it must be there.
+"""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from core.runs import RunStore
+from tests import pages_in_browser
+from tests.chromium import needs_chromium
+from tests.invented import draw_street, invented_run
+from tests.pages_in_browser import CELLS, ODD, settled
+
+pytestmark = needs_chromium
+address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+USED = (
+    "button", "link", "checkbox", "switch", "radio", "radiogroup", "combobox", "textbox", "searchbox", "slider",
+    "spinbutton", "tab", "menuitem", "option", "dialog", "navigation", "toolbar",
+)  # fmt: skip
+NAMELESS = re.compile(rf"^\s*- '?({'|'.join(USED)})(?! \")\b.*$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A root folder with two runs, of which the last has an unlikely name."""
+    root = tmp_path_factory.mktemp("root")
+    store, data = RunStore(root), draw_street(root, val=12)
+    for seed, name in enumerate(("first", ODD)):
+        invented_run(store, data, seed=seed, name=name)
+    store.close()
+    return root
+
+
+def bring_pictures(page):
+    assert_named(page)
+    page.get_by_role("button", name="Try pictures of the built-in data set").click()
+    page.locator(CELLS).first.wait_for()
+
+
+def show_large(page):
+    page.locator(CELLS).first.click()
+    large = page.get_by_role("dialog")
+    large.locator("tbody tr").first.click()
+    expect(large.locator("p.chosen")).to_be_visible()
+
+
+def open_all(page):
+    """What lies behind buttons of Errors."""
+    page.get_by_text("More filters").click()
+    page.get_by_text("Crowds", exact=True).wait_for()
+    page.get_by_role("button", name="Mark or export").click()
+    page.get_by_text("Mark all", exact=True).wait_for()
+
+
+def expand(page):
+    """What lies behind the form's headings."""
+    for closed in page.locator("details:not([open]) > summary").all():
+        closed.click()
+
+
+def every_tab(page):
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+        settled(page)
+        assert_named(page)
+
+
+SEEN = {  # what there is to wait for, and what is done then
+    "data": ("text=Training ·", every_tab),
+    "": (".dl-curves, .stButton", expand),
+    "results": (".dlc-plot .main-svg", every_tab),
+    "errors": (CELLS, open_all),
+    "errors?view=objects": (CELLS, show_large),
+    "errors?view=watch": (CELLS, show_large),
+    "compare": (CELLS, show_large),
+    "compare?view=runs": ("[data-testid=stDataFrame]", every_tab),
+    "predict": ("text=Drop pictures", bring_pictures),
+}
+
+
+def assert_named(page) -> None:
+    said = page.locator("body").aria_snapshot()
+    assert [found[0] for found in NAMELESS.finditer(said)] == []
+
+
+@pytest.mark.parametrize("path", SEEN)
+def test_whatever_can_be_used_has_a_name(page, address, path):
+    there, act = SEEN[path]
+    page.goto(f"{address}/{path}")
+    page.locator(there).first.wait_for()
+    act(page)
+    assert_named(page)
+
+
+def test_what_has_no_name_is_found_also_inside_a_component(page, address):
+    page.goto(f"{address}/predict")
+    page.get_by_text("Drop pictures of your own").wait_for()
+    page.evaluate(
+        """() => { const host = document.body.appendChild(document.createElement("div"))
+        host.attachShadow({ mode: "open" }).innerHTML = "<button></button><input type=range><button>named</button>" }"""
+    )
+    found = [match[1] for match in NAMELESS.finditer(page.locator("body").aria_snapshot())]
+    assert found == ["button", "slider"]
