@@ -56,7 +56,7 @@ function makeView(root) {
   view.sight.observe(view.area)
   view.resizer = new ResizeObserver(() => {
     if (!view.drawn) draw(view) // it may have had no width when it came into sight
-    else if (view.box.clientWidth) window.Plotly.Plots.resize(view.box)
+    else if (view.box.clientWidth) window.Plotly.Plots.resize(view.box).then(() => placeLegend(view))
   })
   view.resizer.observe(view.box)
   return view
@@ -116,6 +116,11 @@ async function plotlyIsThere(view) {
 
 function sayFew({ few, chart }) {
   few.textContent = chart.few ? chart.caption : ""
+}
+
+/** Plotly leaves it where the width before had it, over the bars if it needs fewer lines now. */
+function placeLegend(view) {
+  if (!view.gone && view.box.querySelector(".legend")) window.Plotly.redraw(view.box)
 }
 
 async function savePicture(view) {

@@ -385,6 +385,30 @@ def test_the_plot_follows_the_width_of_its_place(page):
     assert page.locator(".dlc-plot").bounding_box()["width"] < 700
 
 
+def test_a_legend_that_needs_fewer_lines_in_a_wider_place_stays_above_the_bars(page):
+    page.set_viewport_size({"width": 400, "height": 720})
+    one = bars()
+    layout = {"yaxis": {"autorange": "reversed"}, "barmode": "stack"}
+    show(
+        page, replace(one, layout=layout, traces=[flat(one.traces[0]) | {"name": f"Longer name {i}"} for i in range(4)])
+    )
+    high = page.locator(".legend").bounding_box()["height"]
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_function(
+        """high => {
+            const boxes = [".legend", ".nsewdrag"].map((at) => document.querySelector(at).getBoundingClientRect())
+            const [legend, bars] = boxes
+            return legend.height < high / 2 && Math.abs(legend.bottom - bars.top) < 2
+        }""",
+        arg=high,
+    )
+
+
+def flat(trace: dict) -> dict:
+    """The same bars from left to right."""
+    return trace | {"orientation": "h", "x": trace["y"], "y": trace["x"]}
+
+
 def test_a_zoom_outlives_new_figures(page):
     show(page, bars())
     page.evaluate("Plotly.relayout(document.querySelector('.dlc-plot'), {'yaxis.range': [5, 12]})")
