@@ -160,7 +160,7 @@ function keyOf(item) {
 
 /** Of two models each has its own queries, but both have the same ground truth. */
 function isKey(item, key) {
-  return key && (item.prediction ? key.query === item.query && key.model === item.model : key.truth === item.id)
+  return Boolean(key) && (item.prediction ? key.query === item.query && key.model === item.model : key.truth === item.id)
 }
 
 function hover(view, stage, event) {

@@ -45,10 +45,11 @@ function showSide(view, states) {
   large.stamp = stamp
   const rows = states.flatMap((state, i) => (data.layout === "over" || data.layout === "beside") && i < states.length - 1
     ? state.predictions : [...state.predictions, ...state.truths])
-  const chosen = rows.find((item) => isKey(item, large.chosen))
-  showChosen(view, chosen, rows)
+  const ofModel = (item) => isKey(item, large.chosen) && item.model === large.chosen.model
+  const asked = states.flatMap((state) => state.truths).find(ofModel) ?? rows.find((item) => isKey(item, large.chosen))
+  showChosen(view, asked, rows) // a ground truth as the model sees it on whose picture it was clicked
   const focused = [...large.list.querySelectorAll("tbody tr")].indexOf(view.root.getRootNode().activeElement)
-  large.list.replaceChildren(makeTable(view, rows.filter((item) => !item.hidden), chosen))
+  large.list.replaceChildren(makeTable(view, rows.filter((item) => !item.hidden)))
   if (focused >= 0) large.list.querySelectorAll("tbody tr")[focused]?.focus()
 }
 
@@ -110,7 +111,7 @@ function forgetWhy(view) {
   large.item = null
 }
 
-function makeTable(view, rows, chosen) {
+function makeTable(view, rows) {
   const table = element("table")
   const { plain, bare, layout } = view.data
   const head = element("tr", "", "", element("thead", "", "", table))
@@ -119,7 +120,7 @@ function makeTable(view, rows, chosen) {
     : ["Box", "Class", "Score", "IoU", "Size", "Verdict"]
   for (const words of columns) element("th", "", words, head).scope = "col"
   const body = element("tbody", "", "", table)
-  for (const item of rows) makeRow(view, body, item, item === chosen, isPair)
+  for (const item of rows) makeRow(view, body, item, isKey(item, view.large.chosen), isPair)
   if (!rows.length) element("caption", "", plain ? "No objects of these classes." : bare ? "Nothing with this score." :
     "No ground truth, and no prediction with this score.", table)
   return table

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlencode
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import DataError
@@ -358,6 +358,7 @@ def test_what_makes_sense_in_an_address_stays_beside_nonsense():
     assert Selection.from_query(query, ["car", "dog"]) == expected
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(
     st.sampled_from(sorted({"score", "class", "size", "error", "true", "predicted", "image", "score_to", "iou_from",
                             "iou_to", "truncated", "crowd", "marked"})),

@@ -414,6 +414,13 @@ def test_beside_each_other_both_pictures_move_alike(page, lone):
     painted(page)
     assert lines(page, ".hot") == lines(page, ".hot", 1) == [TRUTH], "it is the same object"
     assert lines(page, ".partner", 1) == [FOUND_BY]
+    about = large(page).locator(".about b")
+    expect(about).to_have_text("car · Found · annotation 1001")
+    click(page, 40, 59)
+    expect(about).to_have_count(0)  # the same object again: it is no longer chosen
+    click(page, 40, 59)
+    expect(about).to_have_text("car · Missed · annotation 1001")  # by the model on the left
+    assert large(page).locator("tr.chosen td").all_inner_texts()[0] == "Ground truth"
 
 
 def test_over_each_other_the_table_says_whose_box_it_is(page, lone):
