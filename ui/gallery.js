@@ -53,7 +53,7 @@ function take(view, data) {
 
 function makeView(root) {
   const view = { root, cells: [], bars: [], score: 0.5, open: null, at: 0, marked: new Set(), hovered: null, drawn: 0,
-    show: { truths: true, predictions: true, labels: true, onlyErrors: false } }
+    ready: null, show: { truths: true, predictions: true, labels: true, onlyErrors: false } }
   makeToolbar(view, root)
   view.scrubber = makeScrubber(view, root)
   view.grid = element("div", "grid", "", root)
@@ -102,7 +102,10 @@ function fill(view) {
 
 function makeCell(view, image, index) {
   const cell = button("cell", "", "", null, () => openLarge(view, index))
-  cell.onmouseenter = () => { view.hovered = index }
+  cell.onmouseenter = () => {
+    view.hovered = index
+    if (!view.ready) getReady(view)
+  }
   cell.onmouseleave = () => { if (view.hovered === index) view.hovered = null }
   const part = partOf(image)
   const made = { image, cell, index, near: index < 12, boxes: new Map(), panes: [] }

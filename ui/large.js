@@ -31,9 +31,15 @@ function openLarge(view, index) {
   view.open = index
   view.large.shown = null
   if (!view.large.large.open) view.large.large.showModal()
-  const why = view.data.models.findLast((model) => model.why)?.why
-  if (why) warmWhy(why) // by the time somebody asks, the model is there
+  getReady(view)
   refresh(view)
+}
+
+/** By the time somebody asks why, the model is there; it needs some seconds the first time. */
+function getReady(view) {
+  const why = view.data.models.findLast((model) => model.why)?.why
+  if (why) warmWhy(why)
+  view.ready = why
 }
 
 function closeLarge(view) {

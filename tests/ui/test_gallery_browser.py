@@ -476,3 +476,18 @@ def test_a_new_epoch_moves_on_who_watches_the_last_and_nobody_else(page, lone):
     show(page, lone.page())
     expect(page.locator(".gallery > .scrub")).to_be_hidden()
     assert captions(page)[0] == counted(4)
+
+
+def test_the_model_gets_ready_once_when_the_pointer_comes_over_a_picture(page, lone):
+    asked = []
+    page.on("request", lambda one: "/api/why/" in one.url and asked.append(one.url))
+    show(page, lone.page(models=[Model("Untouched", lone.tables[0]), Model("Best", lone.table, "/api/why/none/best")],
+                         layout="beside"))  # fmt: skip
+    page.mouse.move(5, 5)
+    painted(page)
+    assert asked == []
+    with page.expect_request("**/api/why/warm?run=none&model=best"):
+        cell(page, 1).hover()
+    cell(page, 0).hover()
+    painted(page)
+    assert len(asked) == 1
