@@ -26,7 +26,8 @@ LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
 def demo(options) -> None:
     from core.demo import draw_dataset
 
-    steps = draw_dataset(options.out, options.look, options.train, options.val, options.seed, options.size)
+    how = (options.train, options.val, options.seed, options.size, options.processes)
+    steps = draw_dataset(options.out, options.look, *how)
     with tqdm(unit="image", desc=f"Drawing {options.out}") as bar:
         for done, total in steps:
             bar.total = total

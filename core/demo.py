@@ -13,6 +13,9 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -28,28 +31,37 @@ SUPERCATEGORIES = {
     "person": "person", "bicycle": "vehicle", "car": "vehicle", "bus": "vehicle", "truck": "vehicle",
     "traffic light": "outdoor", "stop sign": "outdoor", "cat": "animal", "dog": "animal", "chair": "furniture",
 }  # fmt: skip
+LIMITS = {
+    "train": (1, 10**6), "val": (1, 10**6), "seed": (0, 2**63 - 1), "size": (64, 2048), "processes": (1, 256)
+}  # fmt: skip
 JPEG_QUALITY = 92
 DRAWING = 1  # raise it whenever the pictures change: data sets drawn before are then drawn anew
 
 
 def draw_dataset(
-    out: str | Path, look: str = "dusk", train: int = 400, val: int = 100, seed: int = 0, size: int = 256
+    out: str | Path,
+    look: str = "dusk",
+    train: int = 400,
+    val: int = 100,
+    seed: int = 0,
+    size: int = 256,
+    processes: int = 1,
 ) -> Iterator[tuple[int, int]]:
     """Draws the data set into the folder `out`, yielding (images done, images in all) after every image.
 
     `size` is the longest side in pixels; pictures are 4:3. A scene depends on seed, look, split, its number and size
-    alone, so a larger data set begins with the pictures of the smaller one. A demo data set that is already there is
-    kept if it is whole and has the same settings, and replaced otherwise.
+    alone, so a larger data set begins with the pictures of the smaller one, however many `processes` draw. A demo data
+    set that is already there is kept if it is whole and has the same settings, and replaced otherwise.
 
     Raises DataError if a setting is out of range, if `out` holds anything but a demo data set, or if it cannot be
     written; the last one while drawing.
     """
     settings = {"look": look, "train": train, "val": val, "seed": seed, "size": size, "drawing": DRAWING}
-    _check(settings)
+    _check({**settings, "processes": processes})
     out = Path(out).resolve()
     if out.exists() and not _is_ours(out):
         raise DataError(f"{out} holds something else than a demo data set: choose another folder.")
-    return _draw(out, settings)
+    return _draw(out, settings, processes)
 
 
 def is_complete(folder: str | Path) -> bool:
@@ -68,43 +80,65 @@ def is_complete(folder: str | Path) -> bool:
 def _check(settings: dict):
     if settings["look"] not in LOOKS:
         raise DataError(f"There is no look {settings['look']!r}: choose one of {', '.join(LOOKS)}.")
-    for name, low, high in (("train", 1, 10**6), ("val", 1, 10**6), ("seed", 0, 2**63 - 1), ("size", 64, 2048)):
+    for name, (low, high) in LIMITS.items():
         if not low <= settings[name] <= high:
             raise DataError(f"The demo's {name} is {settings[name]}: give a number from {low} to {high}.")
 
 
-def _draw(out: Path, settings: dict) -> Iterator[tuple[int, int]]:
+def _draw(out: Path, settings: dict, processes: int) -> Iterator[tuple[int, int]]:
     done, total = 0, settings["train"] + settings["val"]
     if is_complete(out) and all(_read(out, split)["info"].get("settings") == settings for split in SPLITS):
         yield total, total
         return
-    partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
+    unfinished = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
-        (partial / "annotations").mkdir(parents=True)
+        (unfinished / "annotations").mkdir(parents=True)
         first_image = first_annotation = 1
-        for number, split in enumerate(SPLITS):
-            (partial / split).mkdir()
+        for split in SPLITS:
+            (unfinished / split).mkdir()
             data = _empty_coco(settings)
-            for index in range(settings[split]):
-                # Every part of the key makes another stream, so no scene of one split can be one of the other.
-                rng = np.random.default_rng([settings["seed"], LOOKS.index(settings["look"]), number, index])
-                scene = draw_scene(rng, (settings["size"], round(settings["size"] * 0.75)), settings["look"])
-                image_id = first_image + index
-                _add(data, scene, image_id, first_annotation)
-                scene.image.save(partial / split / data["images"][-1]["file_name"], quality=JPEG_QUALITY)
-                first_annotation += len(scene.objects)
+            for image, annotations in _scenes(unfinished, settings, split, first_image, processes):
+                data["images"].append(image)
+                for number, annotation in enumerate(annotations, first_annotation):
+                    data["annotations"].append({"id": number, **annotation})
+                first_annotation += len(annotations)
                 done += 1
                 if done < total:
                     yield done, total
             first_image += settings[split]
             text = json.dumps(data, separators=(",", ":"))
-            (partial / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
-        put_in_place(partial, out)
+            (unfinished / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
+        put_in_place(unfinished, out)
     except OSError as error:
         raise DataError(f"The demo data set cannot be written to {out}: {error.strerror or error}.") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     yield total, total
+
+
+def _scenes(folder: Path, settings: dict, split: str, first_image: int, processes: int) -> Iterator[tuple]:
+    """A split's (image, annotations without ids) one after another; the pictures are written into `folder`."""
+    draw = partial(_draw_one, folder / split, settings, split, first_image)
+    if processes == 1:
+        yield from map(draw, range(settings[split]))
+        return
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        yield from pool.map(draw, range(settings[split]), chunksize=16)
+    finally:
+        pool.shutdown(cancel_futures=True)  # without it, whoever stops would wait for the scenes that are left
+
+
+def _draw_one(folder: Path, settings: dict, split: str, first_image: int, index: int) -> tuple[dict, list[dict]]:
+    """Draws a split's scene `index` into `folder`; returns its image and its annotations without their ids."""
+    # every part of the key makes another stream, so no scene of one split can be one of the other
+    key = [settings["seed"], LOOKS.index(settings["look"]), SPLITS.index(split), index]
+    scene = draw_scene(np.random.default_rng(key), (settings["size"], round(settings["size"] * 0.75)), settings["look"])
+    width, height = scene.image.size
+    image_id = first_image + index
+    image = {"id": image_id, "file_name": f"{image_id:012d}.jpg", "width": width, "height": height, "license": 1}
+    scene.image.save(folder / image["file_name"], quality=JPEG_QUALITY)
+    return image, [_annotation(scene, one, image_id) for one in scene.objects]
 
 
 def put_in_place(partial: Path, out: Path):
@@ -154,24 +188,15 @@ def _empty_coco(settings: dict) -> dict:
     }  # fmt: skip
 
 
-def _add(data: dict, scene: Scene, image_id: int, first_annotation: int):
-    """Writes one scene's image and objects into the COCO dict."""
-    width, height = scene.image.size
-    data["images"].append(
-        {"id": image_id, "file_name": f"{image_id:012d}.jpg", "width": width, "height": height, "license": 1}
-    )
-    for number, one in enumerate(scene.objects):
-        data["annotations"].append(
-            {
-                "id": first_annotation + number,
-                "image_id": image_id,
-                "category_id": COCO_TEN[one.name],
-                "bbox": list(one.box),
-                "area": one.area,
-                "iscrowd": int(one.iscrowd),
-                "segmentation": _segmentation(scene, one),
-            }
-        )
+def _annotation(scene: Scene, one: SceneObject, image_id: int) -> dict:
+    return {
+        "image_id": image_id,
+        "category_id": COCO_TEN[one.name],
+        "bbox": list(one.box),
+        "area": one.area,
+        "iscrowd": int(one.iscrowd),
+        "segmentation": _segmentation(scene, one),
+    }
 
 
 def _segmentation(scene: Scene, one: SceneObject) -> dict | list[list[int]]:

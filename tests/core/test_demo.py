@@ -52,7 +52,7 @@ def drawn(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"look": "noon"}, {"train": 0}, {"val": 0}, {"seed": -1}, {"size": 63}, {"size": 4000}]
+    "wrong", [{"look": "noon"}, {"train": 0}, {"val": 0}, {"seed": -1}, {"size": 63}, {"size": 4000}, {"processes": 0}]
 )
 def test_a_wrong_setting_is_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(DataError, match=str(next(iter(wrong.values())))):
@@ -68,6 +68,19 @@ def test_progress_counts_every_picture_and_ends_when_the_folder_is_there(tmp_pat
         assert total == 9
         assert out.exists() == (done == total)
     assert seen == list(range(1, 10))
+
+
+def test_several_processes_draw_the_same_bytes(tmp_path):
+    draw(tmp_path / "one", train=20)
+    assert draw(tmp_path / "two", train=20, processes=2)[-1] == (23, 23)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_drawing_in_several_processes_can_be_left(tmp_path):
+    steps = draw_dataset(tmp_path / "demo", train=5000, val=1, size=64, processes=2)
+    next(steps)
+    steps.close()  # 5,000 scenes more would take a minute
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_settings_give_the_same_bytes(tmp_path):
