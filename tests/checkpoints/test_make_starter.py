@@ -1,10 +1,13 @@
 """How the starter model is made: the dense task's targets and losses, and how the decoder starts."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
 from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d, DetrSinePositionEmbedding
 
+from checkpoints import make_starter
 from checkpoints.make_starter import (
     COLUMNS,
     GRID,
@@ -19,7 +22,7 @@ from checkpoints.make_starter import (
 from core.coco import read_split
 from core.data import DetectionDataset, loader
 from core.labels import COCO_TEN, LabelMap
-from core.model import small_detr
+from core.model import load_model, read_label_map, small_detr
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
 NONE = {"class_labels": torch.empty(0, dtype=torch.int64), "boxes": torch.empty(0, 4)}
@@ -97,3 +100,25 @@ def test_the_dense_loss_reaches_backbone_encoder_and_both_heads(model, street):
     for part in ("model.backbone", "model.encoder", "model.input_projection", "class_labels", "bbox_predictor"):
         assert any(name.startswith(part) for name in learned), part
     assert not any(name.startswith("model.decoder") for name in learned)
+
+
+def test_the_command_goes_all_the_way_and_goes_on_from_what_is_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(make_starter, "WORK", tmp_path / "work")
+    monkeypatch.setattr(make_starter, "STARTER", tmp_path / "starter")
+    monkeypatch.setattr(make_starter, "HELD_OUT", 4)
+    small = ["--images", "8", "--batch-size", "4", "--epochs", "1"]
+    make_starter.main([*small, "--warm-up", "3"])
+    first = json.loads((tmp_path / "starter/figures.json").read_text())
+    assert first["options"]["seed"] == 7 and set(first["figures"]) == {"day", "dusk"}
+    model, head = load_model(str(tmp_path / "starter"), read_label_map(tmp_path / "starter"))
+    assert set(head.copied) == set(COCO_TEN)
+    before = model.class_labels_classifier.weight.clone()
+    make_starter.main([*small, "--go-on", "--seed", "9"])
+    after = load_model(str(tmp_path / "starter"), TEN)[0].class_labels_classifier.weight
+    assert not torch.equal(before, after) and (before - after).abs().max() < 0.01
+
+
+def test_the_scenes_of_the_figures_are_never_learned_from(capsys):
+    with pytest.raises(SystemExit):
+        make_starter.main(["--seed", str(make_starter.TEST_SEED)])
+    assert "take another one" in capsys.readouterr().err
