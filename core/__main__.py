@@ -59,6 +59,7 @@ def _add_commands(add) -> None:
     demo.add_argument("--val", type=int, default=100, help="validation images (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: %(default)s)")
     demo.add_argument("--size", type=int, default=256, help="longest side in pixels (default: %(default)s)")
+    demo.add_argument("--extra", nargs="+", default=[], metavar="CLASS", help="a class more: scooter")
     demo.add_argument("--processes", type=int, default=1, help="that draw at the same time (default: %(default)s)")
     demo.set_defaults(do=commands.demo)
 

@@ -26,13 +26,14 @@ LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
 def demo(options) -> None:
     from core.demo import draw_dataset
 
-    how = (options.train, options.val, options.seed, options.size, options.processes)
+    how = (options.train, options.val, options.seed, options.size, options.processes, tuple(options.extra))
     steps = draw_dataset(options.out, options.look, *how)
     with tqdm(unit="image", desc=f"Drawing {options.out}") as bar:
         for done, total in steps:
             bar.total = total
             bar.update(done - bar.n)
-    print(f"{options.out}: {options.train} training and {options.val} validation images, {options.look}")
+    what = ", ".join([options.look, *options.extra])
+    print(f"{options.out}: {options.train} training and {options.val} validation images, {what}")
 
 
 def download(options) -> None:

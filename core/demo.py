@@ -14,6 +14,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 
 from core import DataError
 from core.labels import COCO_TEN
+from core.street.classes import check_extra
 from core.street.scenery import LOOKS, Scene, SceneObject, draw_scene
 
 DEMO_CLASSES = tuple(COCO_TEN)
@@ -30,12 +32,44 @@ DESCRIPTION = "DETR Lab demo: drawn street scenes"
 SUPERCATEGORIES = {
     "person": "person", "bicycle": "vehicle", "car": "vehicle", "bus": "vehicle", "truck": "vehicle",
     "traffic light": "outdoor", "stop sign": "outdoor", "cat": "animal", "dog": "animal", "chair": "furniture",
+    "scooter": "vehicle",
 }  # fmt: skip
+CATEGORY_IDS = {**COCO_TEN, "scooter": 101}  # COCO's own ids end at 90
 LIMITS = {
     "train": (1, 10**6), "val": (1, 10**6), "seed": (0, 2**63 - 1), "size": (64, 2048), "processes": (1, 256)
 }  # fmt: skip
 JPEG_QUALITY = 92
 DRAWING = 1  # raise it whenever the pictures change: data sets drawn before are then drawn anew
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A data set that comes with the project: its folder under data/, what a user reads of it, and what is drawn."""
+
+    folder: str
+    title: str
+    sentence: str
+    look: str
+    extra: tuple[str, ...] = ()
+    train: int = 400
+    val: int = 100
+
+
+BUILT_IN = (
+    BuiltIn("street", "Street at dusk", "A light that the starter model has never seen.", "dusk"),
+    BuiltIn(
+        "scooters",
+        "Street with scooters",
+        "A class that the starter model has never seen, by day.",
+        "day",
+        ("scooter",),
+    ),
+)
+
+
+def draw_built_in(one: BuiltIn, data_dir: Path) -> Iterator[tuple[int, int]]:
+    """Draws a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
+    return draw_dataset(data_dir / one.folder, one.look, one.train, one.val, extra=one.extra)
 
 
 def draw_dataset(
@@ -46,17 +80,21 @@ def draw_dataset(
     seed: int = 0,
     size: int = 256,
     processes: int = 1,
+    extra: tuple[str, ...] = (),
 ) -> Iterator[tuple[int, int]]:
     """Draws the data set into the folder `out`, yielding (images done, images in all) after every image.
 
-    `size` is the longest side in pixels; pictures are 4:3. A scene depends on seed, look, split, its number and size
-    alone, so a larger data set begins with the pictures of the smaller one, however many `processes` draw. A demo data
-    set that is already there is kept if it is whole and has the same settings, and replaced otherwise.
+    `size` is the longest side in pixels; pictures are 4:3; `extra` are classes of `street.classes.EXTRAS` beside the
+    ten. A scene depends on seed, look, extra, split, its number and size alone, so a larger data set begins with the
+    pictures of the smaller one, however many `processes` draw. A demo data set that is already there is kept if it is
+    whole and has the same settings, and replaced otherwise.
 
     Raises DataError if a setting is out of range, if `out` holds anything but a demo data set, or if it cannot be
     written; the last one while drawing.
     """
     settings = {"look": look, "train": train, "val": val, "seed": seed, "size": size, "drawing": DRAWING}
+    if extra:  # only then, so that data sets drawn by earlier versions count as the same
+        settings["extra"] = list(extra)
     _check({**settings, "processes": processes})
     out = Path(out).resolve()
     if out.exists() and not _is_ours(out):
@@ -80,6 +118,7 @@ def is_complete(folder: str | Path) -> bool:
 def _check(settings: dict):
     if settings["look"] not in LOOKS:
         raise DataError(f"There is no look {settings['look']!r}: choose one of {', '.join(LOOKS)}.")
+    check_extra(settings.get("extra", ()))
     for name, (low, high) in LIMITS.items():
         if not low <= settings[name] <= high:
             raise DataError(f"The demo's {name} is {settings[name]}: give a number from {low} to {high}.")
@@ -133,7 +172,8 @@ def _draw_one(folder: Path, settings: dict, split: str, first_image: int, index:
     """Draws a split's scene `index` into `folder`; returns its image and its annotations without their ids."""
     # every part of the key makes another stream, so no scene of one split can be one of the other
     key = [settings["seed"], LOOKS.index(settings["look"]), SPLITS.index(split), index]
-    scene = draw_scene(np.random.default_rng(key), (settings["size"], round(settings["size"] * 0.75)), settings["look"])
+    size = (settings["size"], round(settings["size"] * 0.75))
+    scene = draw_scene(np.random.default_rng(key), size, settings["look"], tuple(settings.get("extra", ())))
     width, height = scene.image.size
     image_id = first_image + index
     image = {"id": image_id, "file_name": f"{image_id:012d}.jpg", "width": width, "height": height, "license": 1}
@@ -183,7 +223,8 @@ def _empty_coco(settings: dict) -> dict:
         "images": [],
         "annotations": [],
         "categories": [
-            {"id": i, "name": name, "supercategory": SUPERCATEGORIES[name]} for name, i in COCO_TEN.items()
+            {"id": CATEGORY_IDS[name], "name": name, "supercategory": SUPERCATEGORIES[name]}
+            for name in (*COCO_TEN, *settings.get("extra", ()))
         ],
     }  # fmt: skip
 
@@ -191,7 +232,7 @@ def _empty_coco(settings: dict) -> dict:
 def _annotation(scene: Scene, one: SceneObject, image_id: int) -> dict:
     return {
         "image_id": image_id,
-        "category_id": COCO_TEN[one.name],
+        "category_id": CATEGORY_IDS[one.name],
         "bbox": list(one.box),
         "area": one.area,
         "iscrowd": int(one.iscrowd),

@@ -1,4 +1,4 @@
-"""The ten objects of the street scenes: person, cat, dog, chair, the two signs, and all views of all ten in `VIEWS`.
+"""The ten objects of the street scenes: person, cat, dog, chair, the two signs, and all views of everything in `VIEWS`.
 
 The world is a toy one: cats, dogs, traffic lights and signs are a little larger than life, so that they can be seen.
 """
@@ -246,5 +246,6 @@ VIEWS: dict[str, tuple[View, ...]] = {
     "stop sign": (View(stop_sign, 0.92, 0.92, 0.83, overhead=True, mirrors=False),),
     "cat": (View(cat_walking, 0.95, 0.76, 0.42), View(cat_sitting, 0.66, 0.9, 0.45)),
     "dog": (View(dog_standing, 1.18, 0.96, 0.42), View(dog_sitting, 0.85, 1.02, 0.42)),
+    "scooter": (View(vehicles.scooter_side, 1.78, 1.34, 0.48), View(vehicles.scooter_front, 0.78, 1.34, 0.6)),
     "chair": (View(chair_angled, 0.7, 1.06, 0.5), View(chair_side, 0.7, 1.06, 0.4)),
 }

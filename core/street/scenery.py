@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from core import DataError
 from core.street.backdrop import Ground, draw_backdrop, draw_distractor, random_ground
+from core.street.classes import check_extra, class_weights, draw_class
 from core.street.figures import VIEWS
 from core.street.light import day, dusk
 from core.street.pen import Sprite, View, draw_figure, pick
@@ -29,19 +30,6 @@ CROWD_VISIBLE = 0.5  # the same for a crowd: one person left of a group is no cr
 MIN_SIDE = 6  # pixels; the shortest box that is kept
 SOLID = 96  # alpha from which a pixel of a figure counts as the figure's
 
-# How often each class is drawn; person and car lead, as in any street.
-WEIGHTS = {
-    "person": 0.16,
-    "car": 0.14,
-    "bicycle": 0.09,
-    "bus": 0.09,
-    "truck": 0.09,
-    "traffic light": 0.08,
-    "stop sign": 0.08,
-    "cat": 0.09,
-    "dog": 0.09,
-    "chair": 0.09,
-}
 # How many objects are tried beside the near one, and how often.
 COUNTS = {1: 0.1, 2: 0.18, 3: 0.22, 4: 0.2, 5: 0.14, 6: 0.09, 8: 0.05, 10: 0.02}
 VEHICLES = ("car", "bus", "truck")
@@ -93,17 +81,21 @@ class _Item:
         return self.left, self.top, self.left + self.sprite.image.width, self.top + self.sprite.image.height
 
 
-def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (256, 192), look: str = "day") -> Scene:
+def draw_scene(
+    rng: np.random.Generator, size: tuple[int, int] = (256, 192), look: str = "day", extra: tuple[str, ...] = ()
+) -> Scene:
     """One street scene of `size` (width, height) pixels; the same generator state gives the same scene.
 
-    Raises DataError if the look is unknown or a side is under 32 pixels.
+    With classes of `classes.EXTRAS` in `extra`, objects of those are among the others. Raises DataError if the look or
+    a class is unknown, or a side is under 32 pixels.
     """
+    check_extra(extra)
     if look not in LOOKS:
         raise DataError(f"There is no look {look!r}: choose one of {', '.join(LOOKS)}.")
     if min(size) < 32:
         raise DataError(f"A scene of {size[0]} x {size[1]} pixels is too small: give at least 32 x 32.")
     light = np.random.default_rng(int(rng.integers(2**62)))  # apart, so that a look cannot move an object
-    ground, items = _compose(rng, size)
+    ground, items = _compose(rng, size, class_weights(extra))
     sky = pick(rng, SKIES)
     backdrop, lamps = draw_backdrop(rng, ground, sky)
     masks = [item.sprite.image.getchannel("A").point(lambda a: 255 if a >= SOLID else 0) for item in items]
@@ -122,7 +114,7 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (256, 192), loo
     return Scene(image, objects, named[instances])
 
 
-def _compose(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Ground, list[_Item]]:
+def _compose(rng: np.random.Generator, size: tuple[int, int], weights: dict) -> tuple[Ground, list[_Item]]:
     """The perspective, and all figures in the order of painting: far first."""
     width, height = size
     unit = width / 256
@@ -131,7 +123,7 @@ def _compose(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Ground, l
     camera = float(np.exp(rng.uniform(np.log(0.8), np.log(4.0))))
     hero = None
     if with_hero and not empty:
-        name = _class(rng)
+        name = draw_class(rng, weights)
         view = pick(rng, VIEWS[name])
         scale = _near_scale(rng, view, unit, size)
         foot = height * rng.uniform(0.86, 1.08)
@@ -145,7 +137,7 @@ def _compose(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Ground, l
     if hero:
         _place(rng, ground, items, *hero, near=True)
     for _ in range(0 if empty else int(rng.choice(list(COUNTS), p=list(COUNTS.values())))):
-        _add_object(rng, ground, items, unit)
+        _add_object(rng, ground, items, unit, weights)
     if with_crowd and not empty:
         _add_crowd(rng, ground, items, unit)
     for _ in range(int(rng.integers(0, 4))):
@@ -156,19 +148,15 @@ def _compose(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Ground, l
     return ground, sorted(items, key=lambda item: item.scale)
 
 
-def _class(rng: np.random.Generator) -> str:
-    return list(WEIGHTS)[int(rng.choice(len(WEIGHTS), p=list(WEIGHTS.values())))]
-
-
 def _near_scale(rng: np.random.Generator, view: View, unit: float, size: tuple[int, int]) -> float:
     """A scale at which a figure fills a good part of the picture, without being wider than it."""
     scale = rng.uniform(106, 158) * unit / view.reach
     return min(scale, 0.98 * size[0] / view.width * rng.uniform(0.8, 1.1), 1.35 * size[1] / view.height)
 
 
-def _add_object(rng: np.random.Generator, ground: Ground, items: list[_Item], unit: float):
+def _add_object(rng: np.random.Generator, ground: Ground, items: list[_Item], unit: float, weights: dict):
     """A small or middle-sized object where the perspective has room for that size; none if there is no room."""
-    name = _class(rng)
+    name = draw_class(rng, weights)
     view = pick(rng, VIEWS[name])
     low = ground.scale(ground.horizon + 0.05 * ground.height)
     high = ground.scale(ground.height * 1.05) * (2 if view.overhead else 1)

@@ -1,4 +1,4 @@
-"""What has wheels in the street scenes: car, bus, truck and bicycle, drawn in metres with a `Pen` (core.street.pen)."""
+"""What has wheels in the street scenes: car, bus, truck, bicycle and scooter, drawn in metres with a `Pen`."""
 
 from __future__ import annotations
 
@@ -107,6 +107,55 @@ def bicycle(pen: Pen, rng: np.random.Generator):
     pen.limb([(0.72, 0.14), (0.88, 0.46)], 0.04, DARK)
     if rng.random() < 0.35:
         pen.box(1.3, 0.84, 1.6, 1.06, (150, 104, 56), 0.03)
+
+
+def scooter_side(pen: Pen, rng: np.random.Generator):
+    paint, saddle = pick(rng, PAINTS), pick(rng, (BLACK, (110, 66, 40), (60, 44, 40)))
+    dark, light = shade(paint, 0.7), shade(paint, 1.2)
+    for x in (0.42, 1.46):
+        pen.disc(x, 0.24, 0.24, BLACK)
+        pen.disc(x, 0.24, 0.13, CHROME)
+        pen.disc(x, 0.24, 0.05, DARK)
+    pen.limb([(1.46, 0.24), (1.3, 0.8)], 0.07, CHROME)  # fork
+    pen.poly([(1.18, 0.42), (1.24, 0.56), (1.5, 0.6), (1.72, 0.42), (1.74, 0.34), (1.5, 0.46)], paint)  # mudguard
+    pen.box(0.62, 0.24, 1.28, 0.35, dark, 0.03)  # floor
+    pen.limb([(1.18, 0.32), (1.32, 0.98)], 0.13, paint)  # shield
+    pen.limb([(1.14, 0.36), (1.26, 0.92)], 0.04, light)
+    pen.poly([(0.1, 0.66), (0.2, 0.76), (0.86, 0.76), (0.9, 0.3), (0.7, 0.24), (0.66, 0.42), (0.2, 0.42)], paint)
+    pen.oval(0.08, 0.28, 0.82, 0.74, paint)  # the cheek over the rear wheel
+    pen.oval(0.16, 0.36, 0.74, 0.68, light)
+    pen.box(0.16, 0.74, 0.94, 0.85, saddle, 0.055)
+    pen.box(0.02, 0.56, 0.1, 0.68, RED_LIGHT, 0.02)
+    pen.poly([(1.24, 0.94), (1.28, 1.12), (1.42, 1.12), (1.5, 0.98), (1.4, 0.9)], paint)  # head
+    pen.lamp(1.48, 1.02, 0.075, WARM_LIGHT)
+    pen.limb([(1.3, 1.08), (1.12, 1.12)], 0.05, BLACK)
+    pen.limb([(1.3, 1.1), (1.24, 1.26)], 0.02, CHROME)
+    pen.oval(1.16, 1.22, 1.3, 1.32, CHROME)
+    if rng.random() < 0.35:
+        pen.box(0.0, 0.86, 0.36, 1.16, shade(pick(rng, PAINTS), 0.95), 0.04)  # a case for parcels
+
+
+def scooter_front(pen: Pen, rng: np.random.Generator):
+    paint, rear = pick(rng, PAINTS), rng.random() < 0.35
+    dark, light = shade(paint, 0.7), shade(paint, 1.2)
+    pen.box(0.31, 0.0, 0.47, 0.5, BLACK, 0.07)
+    for x, outer in ((0.16, 0.09), (0.62, 0.69)):
+        pen.limb([(x, 1.02), (outer, 1.22)], 0.025, CHROME)
+        pen.oval(outer - 0.08, 1.18, outer + 0.08, 1.31, CHROME)
+    shield = [(0.11, 0.34), (0.13, 0.78), (0.25, 0.96), (0.53, 0.96), (0.65, 0.78), (0.67, 0.34), (0.51, 0.24)]
+    pen.poly([*shield, (0.27, 0.24)], dark if rear else paint)
+    pen.limb([(0.05, 1.0), (0.73, 1.0)], 0.06, BLACK)
+    pen.oval(0.21, 0.86, 0.57, 1.16, paint)
+    if rear:
+        pen.oval(0.07, 0.22, 0.71, 0.8, paint)
+        pen.box(0.16, 0.7, 0.62, 0.88, BLACK, 0.08)
+        pen.box(0.31, 0.5, 0.47, 0.62, RED_LIGHT, 0.02)
+        pen.lamps.append((0.39, 0.56, 0.08, RED_LIGHT))
+        pen.box(0.26, 0.28, 0.52, 0.44, WHITE)
+        return
+    pen.limb([(0.39, 0.34), (0.39, 0.86)], 0.05, light)
+    pen.poly([(0.27, 0.24), (0.31, 0.46), (0.47, 0.46), (0.51, 0.24)], dark)
+    pen.lamp(0.39, 1.0, 0.11, WARM_LIGHT)
 
 
 def bus_side(pen: Pen, rng: np.random.Generator):

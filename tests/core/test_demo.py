@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from core import DataError, demo
-from core.demo import DEMO_CLASSES, draw_dataset, is_complete, outlines, run_lengths
+from core.demo import BUILT_IN, DEMO_CLASSES, draw_built_in, draw_dataset, is_complete, outlines, run_lengths
 from core.labels import COCO_TEN
 
 # pycocotools 2.0.11 has not caught up with NumPy 2 when it decodes a mask.
@@ -52,10 +53,20 @@ def drawn(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"look": "noon"}, {"train": 0}, {"val": 0}, {"seed": -1}, {"size": 63}, {"size": 4000}, {"processes": 0}]
+    "wrong",
+    [
+        {"look": "noon"},
+        {"train": 0},
+        {"val": 0},
+        {"seed": -1},
+        {"size": 63},
+        {"size": 4000},
+        {"processes": 0},
+        {"extra": ["moped"]},
+    ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_written(tmp_path, wrong):
-    with pytest.raises(DataError, match=str(next(iter(wrong.values())))):
+    with pytest.raises(DataError, match=str(next(iter(wrong.values()))).strip("[]")):
         draw_dataset(tmp_path / "demo", **{**SMALL, **wrong})
     assert list(tmp_path.iterdir()) == []
 
@@ -81,6 +92,23 @@ def test_drawing_in_several_processes_can_be_left(tmp_path):
     next(steps)
     steps.close()  # 5,000 scenes more would take a minute
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_further_class_is_in_the_file_where_it_is_asked_for(tmp_path, drawn):
+    draw(tmp_path / "scooters", train=60, look="day", extra=("scooter",))
+    coco = open_coco(tmp_path / "scooters", "train")
+    assert [c["name"] for c in coco.loadCats(coco.getCatIds())] == [*DEMO_CLASSES, "scooter"]
+    assert coco.getAnnIds(catIds=[101]) and coco.cats[101]["supercategory"] == "vehicle"
+    assert load(tmp_path / "scooters", "val")["info"]["settings"]["extra"] == ["scooter"]
+    assert 101 not in open_coco(drawn, "train").cats and "extra" not in load(drawn, "val")["info"]["settings"]
+
+
+def test_built_in_data_sets_are_of_their_own_folders_and_look(tmp_path, monkeypatch):
+    for one in BUILT_IN:
+        small = replace(one, train=2, val=1)
+        assert list(draw_built_in(small, tmp_path))[-1] == (3, 3)
+        settings = load(tmp_path / one.folder, "train")["info"]["settings"]
+        assert (settings["look"], settings.get("extra", [])) == (one.look, list(one.extra))
 
 
 def test_the_same_settings_give_the_same_bytes(tmp_path):

@@ -1,5 +1,6 @@
 """Scenes: what the annotations say must be what the picture shows."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,16 +13,18 @@ from core import DataError
 from core.labels import COCO_TEN
 from core.street import scenery
 from core.street.backdrop import Ground
+from core.street.classes import EXTRAS, WEIGHTS
 from core.street.figures import VIEWS
 from core.street.pen import Sprite, draw_figure
 from core.street.scenery import LOOKS, MIN_SIDE, draw_scene
 
 SIZES = [(256, 192), (320, 240), (96, 72), (64, 48), (192, 256), (32, 32)]
+PLACES = (36, "40daa1b7d9517682")  # of the objects of eight scenes: how many, and their digest
 GROUND = Ground(100, 80, 30.0, 1.5, 50.0, False, (40.0, 60.0))
 
 
-def scene(seed: int, size=(96, 72), look="day"):
-    return draw_scene(np.random.default_rng([1, seed]), size, look)
+def scene(seed: int, size=(96, 72), look="day", extra=()):
+    return draw_scene(np.random.default_rng([1, seed]), size, look, extra)
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +39,35 @@ def square(name, left, top, side=20, scale=1.0, iscrowd=False, color=(255, 0, 25
 
 def compose(monkeypatch, items):
     """The scene that these items make, 100 x 80 pixels."""
-    monkeypatch.setattr(scenery, "_compose", lambda rng, size: (GROUND, items))
+    monkeypatch.setattr(scenery, "_compose", lambda rng, size, weights: (GROUND, items))
     return draw_scene(np.random.default_rng(0), (100, 80))
 
 
 def test_an_unknown_look_is_refused_by_name():
     with pytest.raises(DataError, match="'noon'.*day, dusk"):
         draw_scene(np.random.default_rng(0), look="noon")
+
+
+@pytest.mark.parametrize(("extra", "said"), [(("moped",), "'moped'.*scooter"), (("scooter", "scooter"), "twice")])
+def test_a_further_class_is_refused_by_name_if_there_is_no_such_or_twice(extra, said):
+    with pytest.raises(DataError, match=said):
+        draw_scene(np.random.default_rng(0), extra=extra)
+
+
+def test_a_further_class_takes_its_share_of_the_objects_and_none_without_being_asked_for():
+    def share(extra):
+        names = [one.name for seed in range(80) for one in scene(seed, (256, 192), extra=extra).objects]
+        return names.count("scooter") / len(names), set(names)
+
+    some, classes = share(("scooter",))
+    assert 0.08 < some < 0.22 and classes == {*COCO_TEN, "scooter"}
+    assert share(())[0] == 0
+
+
+def test_scenes_without_further_classes_stay_those_that_the_starter_model_was_taught_with():
+    places = [(one.name, *map(int, one.box)) for seed in range(8) for one in scene(seed, (256, 192)).objects]
+    digest = hashlib.sha256(repr(places).encode()).hexdigest()
+    assert (len(places), digest[:16]) == PLACES
 
 
 @pytest.mark.parametrize("size", [(31, 64), (64, 8)])
@@ -52,9 +77,14 @@ def test_a_picture_too_small_for_any_object_is_refused(size):
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32), size=st.sampled_from(SIZES), look=st.sampled_from(LOOKS))
-def test_boxes_are_tight_and_areas_count_the_visible_pixels(seed, size, look):
-    drawn = scene(seed, size, look)
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.sampled_from(SIZES),
+    look=st.sampled_from(LOOKS),
+    extra=st.sampled_from([(), EXTRAS]),
+)
+def test_boxes_are_tight_and_areas_count_the_visible_pixels(seed, size, look, extra):
+    drawn = scene(seed, size, look, extra)
     assert drawn.image.size == size and drawn.image.mode == "RGB"
     assert drawn.instances.shape == size[::-1]
     places = {}  # number -> visible pixels, gathered one by one
@@ -68,7 +98,7 @@ def test_boxes_are_tight_and_areas_count_the_visible_pixels(seed, size, look):
         assert one.box == (min(xs), min(ys), max(xs) + 1 - min(xs), max(ys) + 1 - min(ys))
         assert one.area == len(xs)
         assert min(one.box[2:]) >= MIN_SIDE
-        assert one.name in COCO_TEN
+        assert one.name in (*COCO_TEN, *extra)
         assert one.name == "person" or not one.iscrowd
 
 
@@ -144,7 +174,7 @@ def test_a_crowd_is_dropped_when_less_than_half_of_it_is_seen(monkeypatch):
 
 def test_near_things_are_painted_over_far_ones():
     for seed in range(20):
-        _, items = scenery._compose(np.random.default_rng(seed), (256, 192))
+        _, items = scenery._compose(np.random.default_rng(seed), (256, 192), WEIGHTS)
         nearness = [item.scale for item in items]
         assert nearness == sorted(nearness)
 
@@ -201,7 +231,7 @@ def test_lamps_glow_at_dusk_only_where_nothing_stands_before_them(monkeypatch, c
     dark = (10, 10, 10, 255)
     lit = Sprite(Image.new("RGBA", (20, 20), dark), [(10, 10, 3, (255, 255, 255))])
     items = [scenery._Item("car", lit, 40, 40, 1.0), *[square("bus", 45, 38, scale=2.0, color=dark)] * covered]
-    monkeypatch.setattr(scenery, "_compose", lambda rng, size: (GROUND, items))
+    monkeypatch.setattr(scenery, "_compose", lambda rng, size, weights: (GROUND, items))
     drawn = draw_scene(np.random.default_rng(0), (100, 80), "dusk")
     assert (np.mean(drawn.image.getpixel((50, 50))) < 150) == covered
 
