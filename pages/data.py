@@ -44,12 +44,12 @@ def class_names(splits: dict[str, CocoSplit]) -> list[str]:
     return list(dict.fromkeys(c["name"] for split in splits.values() for c in split.categories))
 
 
-def pick_classes(names: list[str]) -> list[str]:
-    """The chosen classes, at first the experiment's ten if the data has them all, else every class."""
+def pick_classes(names: list[str], built_in: bool) -> list[str]:
+    """The chosen classes, at first the experiment's ten if the data of one's own has them all, else every class."""
     if st.session_state.get("classes of") != names:
         st.session_state["classes of"] = names
         ten = [name for name in names if name in COCO_TEN]
-        st.session_state[CLASSES] = ten if len(ten) == len(COCO_TEN) < len(names) else []
+        st.session_state[CLASSES] = ten if len(ten) == len(COCO_TEN) < len(names) and not built_in else []
     chosen = st.multiselect("Classes", names, key=CLASSES, placeholder=f"All {len(names)} classes",
                             persist_state="session")  # fmt: skip
     if chosen and len(chosen) < len(names):
@@ -158,7 +158,7 @@ def show_tabs() -> None:
                 show_problems(folder, whole, problems, work)
 
 
-if problem := server.draw_built_in_data():
+if problem := server.draw_built_in_data(data_source.chosen_scenes()):
     st.error(problem)
 if done := download.finished():
     data_source.show(done)
@@ -189,7 +189,7 @@ if not names:
     st.error(f"{plain(folder)} lists no categories: add the classes to its annotation file.")
     st.stop()
 with st.sidebar:
-    classes = pick_classes(names)
+    classes = pick_classes(names, bool(server.built_in_at(folder)))
     problems, work = found_problems(folder, whole, tuple(classes))
     try:
         subset, name = pick_fewer(classes)

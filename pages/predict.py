@@ -92,7 +92,7 @@ def built_in_pictures() -> list[tuple[str, str, bytes]]:
     if problem := server.draw_built_in_data():
         st.error(problem)
         st.stop()
-    split = server.images_of(server.store().data_dir / server.BUILT_IN, "val")
+    split = server.images_of(server.built_in_folder(), "val")
     paths = [split.image_path(image) for image in split.images[:TRIED]]
     return [(str(path), path.name, path.read_bytes()) for path in paths]
 

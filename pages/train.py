@@ -93,7 +93,7 @@ def show_end(run: Run) -> None:
 
 
 store = server.store()
-if problem := server.draw_built_in_data():
+if problem := server.draw_built_in_data(form.chosen_scenes()):
     st.error(problem)
 runs = [run for run in store.list() if not run.is_imported]  # those were never trained here
 

@@ -53,6 +53,16 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def few_scenes(monkeypatch):
+    """Built-in data sets are drawn with 6 training and 3 validation images, 64 pixels wide."""
+
+    def draw(one, data_dir):
+        return draw_dataset(data_dir / one.folder, one.look, train=6, val=3, size=64, extra=one.extra)
+
+    monkeypatch.setattr(server, "draw_built_in", draw)
+
+
 @pytest.fixture(autouse=True)
 def no_search_for_components(monkeypatch):
     """Streamlit looks through every installed package for components at each new AppTest: half a second."""

@@ -9,6 +9,8 @@ import streamlit as st
 
 from core import DataError
 from core.convert import convert, home, is_current, kind_of
+from core.demo import BUILT_IN as SCENES
+from core.demo import BuiltIn
 from core.layouts import is_dataset, list_datasets
 from ui import server
 from ui.pickers import as_setting
@@ -17,6 +19,7 @@ from ui.work import desk
 
 BUILT_IN, COCO, OWN = "Built-in street scenes", "COCO 2017 subset", "A folder of mine"
 NEW = "New subset …"
+WHICH = "built-in scenes"
 SOURCE, SUBSET, TYPED, KEPT = "data source", "coco subset", "own folder", "kept folder"
 CONVERTED = "converted folders"  # in the session: those that are known to be up to date
 KINDS = {"yolo": "YOLO", "voc": "Pascal VOC"}
@@ -27,8 +30,19 @@ def pick_source() -> Path | None:
     with st.sidebar:
         source = st.radio("Source", [BUILT_IN, COCO, OWN], key=SOURCE, persist_state="session")
         if source == BUILT_IN:
-            return server.store().data_dir / server.BUILT_IN
+            return server.built_in_folder(_pick_scenes())
         return _pick_subset() if source == COCO else _pick_own()
+
+
+def chosen_scenes() -> BuiltIn:
+    """The built-in data set that is chosen, before the widgets are made too."""
+    return next((one for one in SCENES if one.title == st.session_state.get(WHICH)), SCENES[0])
+
+
+def _pick_scenes() -> BuiltIn:
+    st.radio("Scenes", [one.title for one in SCENES], key=WHICH, captions=[one.sentence for one in SCENES],
+             persist_state="session")  # fmt: skip
+    return chosen_scenes()
 
 
 def show(folder: Path) -> None:
@@ -62,7 +76,7 @@ def _pick_own() -> Path | None:
              "YOLO or Pascal VOC.",
     ).strip().strip("\"'")  # fmt: skip
     names = {as_setting(folder): folder.name for folder in list_datasets(server.store().data_dir)}
-    names = {path: name for path, name in names.items() if name != server.BUILT_IN}
+    names = {path: name for path, name in names.items() if not server.built_in_at(path)}
     if names:
         st.session_state[KEPT] = typed if typed in names else None
         st.selectbox("Under data/", list(names), index=None, format_func=names.get, key=KEPT, on_change=_take_kept,

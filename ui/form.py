@@ -14,6 +14,7 @@ from core import ConfigError, DataError, ModelError
 from core.check import in_short
 from core.coco import CocoSplit
 from core.config import PRESETS, TrainConfig
+from core.demo import BUILT_IN, BuiltIn
 from core.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.records import Run
 from core.runs import RunStore
@@ -65,6 +66,12 @@ def back_to_preset() -> None:
     names = [f.name for f in fields(TrainConfig) if f.name not in CHOSEN_APART]
     if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
+
+
+def chosen_scenes() -> BuiltIn:
+    """The built-in data set that is to be there before the form is shown: the chosen one, or the first."""
+    chosen = st.session_state.get(FIELD + "data")
+    return (chosen and server.built_in_at(chosen)) or BUILT_IN[0]
 
 
 def choose_data(data: str, classes: list[str]) -> None:

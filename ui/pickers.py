@@ -10,11 +10,12 @@ from typing import TypeVar
 import streamlit as st
 
 from core.config import RANDOM_MODEL, TrainConfig
+from core.demo import BUILT_IN
 from core.layouts import list_datasets
 from core.pretrained import KNOWN_MODELS
 from core.records import Run
 from core.runs import RunStore
-from ui.server import BUILT_IN, PROJECT
+from ui.server import PROJECT, built_in_folder
 
 T = TypeVar("T")
 STARTER = TrainConfig().model
@@ -30,12 +31,12 @@ def as_setting(path: Path) -> str:
 def pick_data(store: RunStore, key: str) -> str:
     """A data set under data/, or any folder that is typed."""
     names = {as_setting(folder): folder.name for folder in list_datasets(store.data_dir)}
-    built_in = as_setting(store.data_dir / BUILT_IN)
-    names[built_in] = f"{BUILT_IN} (built in)"
-    typed = st.session_state.setdefault(key, built_in)
+    built_in = {as_setting(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
+    typed = st.session_state.setdefault(key, next(iter(built_in)))
+    names = built_in | {path: name for path, name in names.items() if path not in built_in}
     names.setdefault(typed, typed)
     return st.selectbox(
-        "Data set", sorted(names, key=lambda n: n != built_in), format_func=lambda n: names.get(n, n), key=key,
+        "Data set", list(names), format_func=lambda n: names.get(n, n), key=key,
         accept_new_options=True, persist_state="session",
         help="A folder in COCO layout: one under data/, or type the path of any other.",
     )  # fmt: skip

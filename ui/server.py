@@ -20,7 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from core import DataError
 from core.coco import CocoSplit, examine_splits, usable
-from core.demo import draw_dataset, is_complete
+from core.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
 from core.imports import read_imported
 from core.jobs import JobManager
 from core.layouts import annotation_files
@@ -36,7 +36,6 @@ DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
     PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors", "compare", "predict")
 )
 SHUTDOWN_SECONDS = 3.0  # for downloads and the like to end
-BUILT_IN = "street"  # the built-in data set's folder under data/
 
 # Starlette reads the host up to its first colon: "[" is what remains of [::1]
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[")
@@ -113,25 +112,36 @@ def stamp(path: Path) -> str:
     return f"{found.st_mtime_ns:x}-{found.st_size:x}" if found.st_size else ""
 
 
-def draw_built_in_data() -> str:
-    """Draws the built-in data set if it is not there, showing how far it is; returns a sentence if that failed."""
-    folder = store().data_dir / BUILT_IN
+def built_in_folder(one: BuiltIn = BUILT_IN[0]) -> Path:
+    return store().data_dir / one.folder
+
+
+def built_in_at(folder: str | Path) -> BuiltIn | None:
+    """Which of the built-in data sets has this folder, drawn or not."""
+    return next((one for one in BUILT_IN if built_in_folder(one) == PROJECT / folder), None)
+
+
+def draw_built_in_data(one: BuiltIn = BUILT_IN[0]) -> str:
+    """Draws a built-in data set if it is not there, showing how far it is; returns a sentence if that failed."""
+    folder = built_in_folder(one)
     if _is_complete(folder):
         return ""
     name = f"draw {folder}"
-    work = desk().begin(name, lambda: draw_dataset(folder), f"The built-in data set could not be drawn into {folder}")
+    work = desk().begin(
+        name, lambda: draw_built_in(one, store().data_dir), f"{one.title} could not be drawn into {folder}"
+    )
     with st.sidebar:
         form = st.skeleton(height=600)  # keeps the sidebar's place
-    bar = st.progress(0.0, "Drawing the built-in data set: street scenes, once …")
+    bar = st.progress(0.0, f"Drawing the built-in scenes, once: {one.title} …")
     for done, total in work.steps():
-        bar.progress(done / total, f"Drawing the built-in data set: {done} of {total} street scenes …")
+        bar.progress(done / total, f"Drawing the built-in scenes, once: {one.title}, {done} of {total} …")
     bar.empty()
     form.empty()
     desk().forget(name)
     return work.error
 
 
-@st.cache_resource(show_spinner=False, max_entries=1, validate=bool)  # "not yet" is looked up again
+@st.cache_resource(show_spinner=False, max_entries=2, validate=bool)  # "not yet" is looked up again
 def _is_complete(folder: Path) -> bool:
     return is_complete(folder)
 

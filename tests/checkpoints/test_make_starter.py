@@ -13,6 +13,7 @@ from checkpoints.make_starter import (
     GRID,
     ROWS,
     STRIDE,
+    Round,
     dense_loss,
     dense_targets,
     sine,
@@ -102,23 +103,26 @@ def test_the_dense_loss_reaches_backbone_encoder_and_both_heads(model, street):
     assert not any(name.startswith("model.decoder") for name in learned)
 
 
-def test_the_command_goes_all_the_way_and_goes_on_from_what_is_there(tmp_path, monkeypatch, capsys):
+def test_the_command_goes_through_all_rounds_and_on_from_what_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(make_starter, "WORK", tmp_path / "work")
     monkeypatch.setattr(make_starter, "STARTER", tmp_path / "starter")
     monkeypatch.setattr(make_starter, "HELD_OUT", 4)
-    small = ["--images", "8", "--batch-size", "4", "--epochs", "1"]
-    make_starter.main([*small, "--warm-up", "3"])
-    first = json.loads((tmp_path / "starter/figures.json").read_text())
-    assert first["options"]["seed"] == 7 and set(first["figures"]) == {"day", "dusk"}
+    monkeypatch.setattr(make_starter, "WARM_UP_STEPS", 3)
+    rounds = (Round(7, 8, 1, 4, 3e-4), Round(9, 4, 1, 4, 3e-4))
+    monkeypatch.setattr(make_starter, "RECIPE", rounds)
+    make_starter.main([])
+    record = json.loads((tmp_path / "starter/figures.json").read_text())
+    assert [r["seed"] for r in record["rounds"]] == [7, 9] and set(record["figures"]) == {"day", "dusk"}
     model, head = load_model(str(tmp_path / "starter"), read_label_map(tmp_path / "starter"))
     assert set(head.copied) == set(COCO_TEN)
-    before = model.class_labels_classifier.weight.clone()
-    make_starter.main([*small, "--go-on", "--seed", "9"])
+    before = model.class_labels_classifier.weight
+    make_starter.main(["--go-on", "--images", "8", "--batch-size", "4", "--epochs", "1"])
     after = load_model(str(tmp_path / "starter"), TEN)[0].class_labels_classifier.weight
     assert not torch.equal(before, after) and (before - after).abs().max() < 0.01
+    assert len(json.loads((tmp_path / "starter/figures.json").read_text())["rounds"]) == 3
 
 
 def test_the_scenes_of_the_figures_are_never_learned_from(capsys):
     with pytest.raises(SystemExit):
-        make_starter.main(["--seed", str(make_starter.TEST_SEED)])
+        make_starter.main(["--go-on", "--seed", str(make_starter.TEST_SEED)])
     assert "take another one" in capsys.readouterr().err

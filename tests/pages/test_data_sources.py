@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.convert import home
+from core.demo import BUILT_IN as SCENES
 from core.labels import COCO_TEN
 from core.layouts import list_datasets
 from tests.core.convert.folders import voc, yolo
@@ -42,12 +43,23 @@ def test_the_built_in_scenes_are_there_at_first(store):
 def test_the_built_in_scenes_are_drawn_where_there_are_none(store, monkeypatch, drawn):
     shutil.rmtree(store.data_dir / "street")
 
-    def draw(folder):
+    def draw(one, data_dir):
         yield 0, 1
-        shutil.copytree(drawn, folder)
+        shutil.copytree(drawn, data_dir / one.folder)
 
-    monkeypatch.setattr(server, "draw_dataset", draw)
+    monkeypatch.setattr(server, "draw_built_in", draw)
     assert cards(open_page())["val"][0] == 30
+
+
+def test_the_scenes_with_a_new_class_are_drawn_when_they_are_chosen(store, few_scenes):
+    app = open_page()
+    assert not (store.data_dir / "scooters").exists()
+    checked(app.radio(key=data_source.WHICH).set_value(SCENES[1].title).run())
+    assert not app.error and cards(app) == {n: count(d) for n, d in on_disk(store.data_dir / "scooters").items()}
+    assert "scooter" in app.multiselect(key="data classes").options and not app.multiselect(key="data classes").value
+    checked(app.button(key="train on this").click().run())
+    assert app.session_state[form.FIELD + "data"] == str(store.data_dir / "scooters")
+    assert app.session_state[form.FIELD + "classes"] == []
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

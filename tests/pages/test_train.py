@@ -57,6 +57,17 @@ def test_one_click_trains_the_starter_model_on_the_built_in_data(store):
     assert shown(app) == {"run": run.id, "version": server.page_version(run)}
 
 
+def test_a_built_in_data_set_is_drawn_when_it_is_chosen_and_its_new_class_starts_fresh(store, few_scenes):
+    app = open_page()
+    scooters = str(store.data_dir / "scooters")
+    assert not any("resh: " in c.value for c in app.caption)
+    checked(setting(app, "data").set_value(scooters).run())
+    assert not app.error and "6 train + 3 val images" in " ".join(c.value for c in app.caption)
+    assert any(c.value.endswith("fresh: scooter.") for c in app.caption)
+    click_train(app)
+    assert store.get("last").config["data"] == scooters
+
+
 def test_the_form_has_a_widget_with_a_line_of_help_for_every_setting(store):
     app = open_page()
     for name, default in TrainConfig().to_dict().items():
@@ -428,15 +439,14 @@ def test_without_waiting_runs_there_is_no_queue(store, finished):
 
 
 def test_the_built_in_data_is_drawn_at_the_first_start(store, monkeypatch, drawn):
-    def draw(folder, **_):
+    def draw(one, data_dir):
         for done in range(3):
             yield done, 3
-        folder.parent.mkdir(exist_ok=True)
-        drawn_copy(drawn, folder)
+        drawn_copy(drawn, data_dir / one.folder)
         yield 3, 3
 
     (store.data_dir / "street").rename(store.data_dir / "away")
-    monkeypatch.setattr(server, "draw_dataset", draw)
+    monkeypatch.setattr(server, "draw_built_in", draw)
     app = open_page()
     assert is_complete(store.data_dir / "street")
     assert not app.button(key="train").disabled
@@ -451,12 +461,12 @@ def drawn_copy(source, target):
 
 @pytest.mark.parametrize("error", [DataError("The disk is full."), OSError(28, "No space left on device")])
 def test_a_drawing_that_fails_gives_a_sentence_and_the_page_goes_on(store, monkeypatch, error):
-    def draw(folder, **_):
+    def draw(*_):
         yield 0, 3
         raise error
 
     (store.data_dir / "street").rename(store.data_dir / "away")
-    monkeypatch.setattr(server, "draw_dataset", draw)
+    monkeypatch.setattr(server, "draw_built_in", draw)
     app = open_page()
     assert any("The disk is full." in box.value or "could not be drawn" in box.value for box in app.error)
     assert app.button(key="train").disabled

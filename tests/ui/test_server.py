@@ -19,14 +19,14 @@ def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
     (store.data_dir / "street").rename(store.data_dir / "away")
     drawings, both_here = [], threading.Event()
 
-    def draw(folder):
-        drawings.append(folder)
+    def draw(one, data_dir):
+        drawings.append(data_dir / one.folder)
         yield 0, 1
         both_here.wait(20)
-        (store.data_dir / "away").rename(folder)
+        (store.data_dir / "away").rename(data_dir / one.folder)
         yield 1, 1
 
-    monkeypatch.setattr(server, "draw_dataset", draw)
+    monkeypatch.setattr(server, "draw_built_in", draw)
     original = Work.steps
     waiting = []
 
@@ -49,7 +49,7 @@ def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
 
 
 def test_a_data_set_that_is_there_is_not_drawn_again(store, monkeypatch):
-    monkeypatch.setattr(server, "draw_dataset", lambda folder: 1 / 0)
+    monkeypatch.setattr(server, "draw_built_in", lambda *_: 1 / 0)
     app = AppTest.from_function(tab).run()
     assert app.markdown[0].value == "[]" and not app.exception
 
@@ -57,19 +57,19 @@ def test_a_data_set_that_is_there_is_not_drawn_again(store, monkeypatch):
 def test_a_drawing_that_failed_is_tried_again(store, monkeypatch):
     (store.data_dir / "street").rename(store.data_dir / "away")
 
-    def draw(folder):
+    def draw(*_):
         yield 0, 1
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(server, "draw_dataset", draw)
+    monkeypatch.setattr(server, "draw_built_in", draw)
     app = AppTest.from_function(tab).run()
     assert "could not be drawn" in app.markdown[0].value and "No space left" in app.markdown[0].value
 
-    def draw_well(folder):
-        (store.data_dir / "away").rename(folder)
+    def draw_well(one, data_dir):
+        (store.data_dir / "away").rename(data_dir / one.folder)
         yield 1, 1
 
-    monkeypatch.setattr(server, "draw_dataset", draw_well)
+    monkeypatch.setattr(server, "draw_built_in", draw_well)
     assert app.run().markdown[0].value == "[]"
 
 
