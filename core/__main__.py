@@ -55,7 +55,7 @@ def _add_commands(add) -> None:
     demo = add("demo", help="draw the built-in street scenes, in COCO layout")
     demo.add_argument("--out", default="data/street", help="folder to make (default: %(default)s)")
     demo.add_argument("--look", default="dusk", help="day or dusk (default: %(default)s)")
-    demo.add_argument("--train", type=int, default=400, help="training images (default: %(default)s)")
+    demo.add_argument("--train", type=int, default=600, help="training images (default: %(default)s)")
     demo.add_argument("--val", type=int, default=100, help="validation images (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: %(default)s)")
     demo.add_argument("--size", type=int, default=256, help="longest side in pixels (default: %(default)s)")

@@ -51,7 +51,7 @@ class BuiltIn:
     sentence: str
     look: str
     extra: tuple[str, ...] = ()
-    train: int = 400
+    train: int = 600
     val: int = 100
 
 
@@ -75,7 +75,7 @@ def draw_built_in(one: BuiltIn, data_dir: Path) -> Iterator[tuple[int, int]]:
 def draw_dataset(
     out: str | Path,
     look: str = "dusk",
-    train: int = 400,
+    train: int = 600,
     val: int = 100,
     seed: int = 0,
     size: int = 256,

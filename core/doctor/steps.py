@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from core.config import RANDOM_MODEL
+from core.config import PRESETS, RANDOM_MODEL, Preset
 from core.doctor.advice import change, named, slower
 from core.doctor.record import WINDOW, Record, deviation, mean, median
 from core.progress import Remark
@@ -137,9 +137,12 @@ def gpu_idle(record: Record) -> Remark | None:
 def backbone_rate(record: Record) -> Remark | None:
     """The backbone learns as fast as the transformer, or faster, though it comes trained.
 
-    DETR's recipe has a tenth (1e-5 and 1e-4), and equal rates are a usual mistake; AP decides, so it is no warning.
+    DETR's recipe has a tenth (1e-5 and 1e-4), and equal rates are a usual mistake; AP decides, so it is no warning. A
+    preset's own pair of rates is no mistake: it was chosen by AP.
     """
     config = record.config
+    if any((own.lr, own.lr_backbone) == (config.lr, config.lr_backbone) for own in map(Preset.apply, PRESETS.values())):
+        return None
     learns = config.freeze != "backbone" and config.model != RANDOM_MODEL
     if not (learns and record.lr_backbone >= record.lr > 0):
         return None

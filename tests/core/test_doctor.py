@@ -73,7 +73,7 @@ def demo(seed=0, epochs=10, per_epoch=50):
         record.append(
             (step, {
                 "train/loss": (6.8 - 3.4 * x) * math.exp(chance.gauss(0, 0.2)), "train/lr": 2e-4,
-                "train/lr_backbone": 7e-5, "train/grad_norm": chance.uniform(5, 20),
+                "train/lr_backbone": 4e-4, "train/grad_norm": chance.uniform(5, 20),
                 "train/wait": chance.uniform(0, 0.1),
             })
         )  # fmt: skip
@@ -105,6 +105,7 @@ CASES = [
     ("gpu_idle", "warning", steps(gpu_busy=0.3), steps(gpu_busy=0.9), {}),
     ("backbone_rate", "info", steps(lr=1e-4, lr_backbone=1e-4), steps(lr=1e-4, lr_backbone=1e-5),
      {"lr": 1e-4, "lr_backbone": 1e-4}),
+    ("backbone_rate", "info", steps(lr=1e-4, lr_backbone=2e-4), [], {"lr": 1e-4, "lr_backbone": 2e-4}),
     ("always_clipped", "info", steps(grad_norm=20), steps(grad_norm=0.09), {}),
     ("always_clipped", "warning", steps(grad_norm=2000), steps(99, grad_norm=2000), {}),
     ("predicts_nothing", "critical", evaluations({}, {"predicted": 0.001}), evaluations({}, {"predicted": 1.0}), {}),
