@@ -1,16 +1,16 @@
 """Make the starter model: `python -m checkpoints.make_starter` draws its data, warms it up and trains it.
 
-Ten minutes on a large GPU with 16 CPU cores, a day on two CPU cores. A small DETR from nothing learns very slowly, for
-two reasons. Its backbone's norms are frozen, so it cannot
-start from random weights; and a query's place enters the decoder through attention weights only, never through values,
-so the decoder can say where a box is only after the image features themselves do. So there are three stages, each kept
-in `checkpoints/starter-work/` and skipped when it is there:
+Hours on two CPU cores, less with a GPU; what is done is kept, and the same command goes on from there. A small DETR from
+nothing learns very slowly, for two reasons. Its backbone's norms are frozen, so it cannot start from random weights; and
+a query's place enters the decoder through attention weights only, never through values, so the decoder can say where a
+box is only after the image features themselves do. So there are three stages, each kept in `checkpoints/starter-work/`
+and skipped when it is there:
 
 1. Warm-up. Backbone (with trainable norms) and encoder learn a dense task: every cell of the feature map says the class
    of the object on it and that object's box in *absolute* coordinates, through DETR's own two heads.
 2. Decoder. Its attention starts as copying: the queries' places form a grid, each query attends around its place, and
    values pass through unchanged, so that the heads at once say what the cells there say.
-3. `core.train.train`, like any run, on the `day` look.
+3. `core.train.train`, like any run, on the `day` look: the rounds of `RECIPE`, each from the best of the one before.
 
 The best checkpoint by AP becomes `checkpoints/starter/`, with its figures on fresh day and dusk scenes beside it.
 """
@@ -22,7 +22,7 @@ import json
 import math
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -49,9 +49,29 @@ COLUMNS, ROWS = SIZE[0] // STRIDE, SIZE[1] // STRIDE
 HELD_OUT = 500  # scenes that choose the best epoch, and as many others for the card's figures of each look
 TEST_SEED = 8  # of the scenes that the card's figures come from: never learned from, never chosen by
 GRID = (6, 5)  # the queries' places at the start
+WARM_UP_STEPS = 3000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 READERS = max(1, CORES - 2) if DEVICE.type == "cuda" else 0  # processes; a CPU computes more slowly than one reads
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training: on how many day scenes of which seed (it orders them, too), and how."""
+
+    seed: int
+    images: int
+    epochs: int
+    batch_size: int
+    lr: float
+
+
+RECIPE = (
+    Round(seed=7, images=12000, epochs=6, batch_size=16, lr=3e-4),
+    Round(seed=9, images=16000, epochs=6, batch_size=16, lr=3e-4),
+    Round(seed=10, images=16000, epochs=6, batch_size=16, lr=3e-4),
+    Round(seed=7, images=48000, epochs=4, batch_size=64, lr=4e-4),  # the first round's scenes and 36,000 more
+)
 
 
 def draw(look: str, train_images: int, val_images: int, seed: int) -> Path:
@@ -66,9 +86,6 @@ def draw(look: str, train_images: int, val_images: int, seed: int) -> Path:
 def day_data(folder: Path, seed: int) -> DetectionDataset:
     split = read_split(folder, "train")
     return DetectionDataset(split, split.label_map(DEMO_CLASSES), SIZE[1], SIZE[0], augment="flip", seed=seed)
-
-
-# Stage 1
 
 
 def swap_norms(module: nn.Module, old: type, new: type) -> None:
@@ -134,8 +151,9 @@ def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int):
     """Stage 1: a small DETR whose backbone, encoder and heads have learned the dense task."""
     torch.manual_seed(seed)
     data = day_data(folder, seed)
-    model = small_detr(data.label_map).requires_grad_(True).train().to(DEVICE, memory_format=torch.channels_last)
+    model = small_detr(data.label_map).requires_grad_(True).train()
     swap_norms(model.model.backbone, DetrFrozenBatchNorm2d, nn.BatchNorm2d)
+    model.to(DEVICE, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     with tqdm(total=steps, desc="Warm-up", unit="step", mininterval=5) as bar:
@@ -153,11 +171,9 @@ def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int):
                 bar.update()
                 if bar.n == steps:
                     break
+    model.cpu()
     swap_norms(model.model.backbone, nn.BatchNorm2d, DetrFrozenBatchNorm2d)
-    return model.cpu(), data.label_map
-
-
-# Stage 2
+    return model, data.label_map
 
 
 @torch.no_grad()
@@ -195,20 +211,24 @@ def sine(position: torch.Tensor, features: int) -> torch.Tensor:
     return torch.stack((angle[:, 0::2].sin(), angle[:, 1::2].cos()), dim=2).flatten(1)
 
 
-# Stage 3 and the figures
+def day_scenes(one: Round) -> Path:
+    return draw("day", one.images, HELD_OUT, one.seed)
 
 
-def fine_tune(config: TrainConfig, folder: Path) -> Path:
-    """Stage 3: the project's own training, resumed where it was interrupted; returns the best checkpoint."""
+def one_round(one: Round, model: Path, folder: Path) -> Path:
+    """Stage 3: the project's own training in `folder`, resumed where it was interrupted; its best checkpoint by AP."""
+    config = replace(
+        PRESETS["Built-in demo"].apply(TrainConfig(data=str(day_scenes(one)), model=str(model))),
+        epochs=one.epochs, batch_size=one.batch_size, lr=one.lr, lr_backbone=one.lr / 3, lr_head=one.lr,
+        warmup_steps=200, schedule="cosine", clip=1.0, ema=0.0, seed=one.seed, workers=READERS,
+    )  # fmt: skip
     resume = any((folder / name / "config.json").is_file() for name in ("last", "last.old"))
-    with tqdm(desc="Training", unit="step", mininterval=30) as bar:
+    with tqdm(desc=f"Training in {folder.name}", unit="step", mininterval=30) as bar:
         for progress in train(config, folder, resume):
             bar.total = progress.steps or None
             bar.update(progress.step - bar.n)
             if progress.figures:
-                tags = ("AP", "AP50", "APs", "APm", "APl", "loss", "loss_ce", "loss_bbox", "loss_giou")
-                line = {tag: round(progress.metrics.get(f"val/{tag}", -1), 4) for tag in tags}
-                bar.write(json.dumps({"epoch": progress.epoch, **line}))
+                bar.write(f"{folder.name}, epoch {progress.epoch}: AP {100 * progress.figures.AP:.1f}")
     return folder / "best"
 
 
@@ -224,47 +244,52 @@ def measure(checkpoint: Path, folder: Path) -> dict:
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--images", type=int, default=48000, help="day scenes to learn from (default: %(default)s)")
-    parser.add_argument("--warm-up", type=int, default=2000, help="steps of the warm-up (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs of the training (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=5e-4, help="learning rate of the training (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, help="(default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="of scenes, weights and order (default: %(default)s)")
-    parser.add_argument(
-        "--go-on", action="store_true", help="train the starter that is there further, on scenes of another --seed"
-    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
+    parser.add_argument("--go-on", action="store_true", help="one round more, from the starter that is there")
+    group = parser.add_argument_group("the round of --go-on")
+    more = Round(seed=11, images=48000, epochs=4, batch_size=64, lr=4e-4)
+    for name, default in asdict(more).items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}", type=type(default), default=default, help="(default: %(default)s)"
+        )
     options = parser.parse_args(arguments)
     if options.seed == TEST_SEED:
         parser.error(f"seed {TEST_SEED} makes the scenes of the card's figures: take another one")
     return options
 
 
+def warmed_up() -> Path:
+    """The checkpoint that the first round starts from, made if it is not there."""
+    warm = WORK / "warm"
+    if not warm.exists():
+        first = RECIPE[0]
+        model, label_map = warm_up(day_scenes(first), WARM_UP_STEPS, first.batch_size, 1e-3, first.seed)
+        start_decoder(model)
+        save_model(model, label_map, WORK / "warm.new")
+        os.replace(WORK / "warm.new", warm)
+    return warm
+
+
 def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    day = draw("day", options.images, HELD_OUT, options.seed)
-    warm = STARTER if options.go_on else WORK / "warm"
-    if not warm.exists():
-        model, label_map = warm_up(day, options.warm_up, options.batch_size, 1e-3, options.seed)
-        start_decoder(model)
-        save_model(model, label_map, WORK / "warm.new")
-        os.replace(WORK / "warm.new", warm)
-    config = replace(
-        PRESETS["Built-in demo"].apply(TrainConfig(data=str(day), model=str(warm))),
-        epochs=options.epochs, batch_size=options.batch_size, lr=options.lr, lr_backbone=options.lr / 3,
-        lr_head=options.lr, warmup_steps=200, schedule="cosine", clip=1.0, seed=options.seed, workers=READERS,
-    )  # fmt: skip
-    best = fine_tune(config, WORK / f"run-seed{options.seed}")
+    if options.go_on:
+        more = Round(*(getattr(options, f.name) for f in fields(Round)))
+        best = one_round(more, STARTER, WORK / f"run-seed{more.seed}-{more.images}")
+        rounds = [*json.loads((STARTER / "figures.json").read_text())["rounds"], asdict(more)]
+    else:
+        best, rounds = warmed_up(), [asdict(one) for one in RECIPE]
+        for number, one in enumerate(RECIPE, 1):
+            best = one_round(one, best, WORK / f"round{number}")
     # scenes that neither taught the model nor chose the best epoch
     figures = {look: measure(best, draw(look, 1, HELD_OUT, TEST_SEED)) for look in ("day", "dusk")}
     STARTER.mkdir(exist_ok=True)
     for name in ("config.json", "model.safetensors", "label_map.json"):
         shutil.copy(best / name, STARTER / name)
-    record = {"options": vars(options), "figures": figures}
+    record = {"warm_up_steps": WARM_UP_STEPS, "rounds": rounds, "figures": figures}
     (STARTER / "figures.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(json.dumps({look: {k: v for k, v in f.items() if k != "per_class"} for look, f in figures.items()}, indent=1))
+    print({look: round(100 * f["AP"], 1) for look, f in figures.items()})
 
 
 if __name__ == "__main__":
