@@ -1,10 +1,10 @@
 """Make the starter model: `python -m checkpoints.make_starter` draws its data, warms it up and trains it.
 
-Hours on two CPU cores, less with a GPU; what is done is kept, and the same command goes on from there. A small DETR from
-nothing learns very slowly, for two reasons. Its backbone's norms are frozen, so it cannot start from random weights; and
-a query's place enters the decoder through attention weights only, never through values, so the decoder can say where a
-box is only after the image features themselves do. So there are three stages, each kept in `checkpoints/starter-work/`
-and skipped when it is there:
+Hours on two CPU cores, less with a GPU; what is done is kept, and the same command goes on from there. A small DETR
+from nothing learns very slowly, for two reasons. Its backbone's norms are frozen, so it cannot start from random
+weights; and a query's place enters the decoder through attention weights only, never through values, so the decoder
+can say where a box is only after the image features themselves do. So there are three stages, each kept in
+`checkpoints/starter-work/` and skipped when it is there:
 
 1. Warm-up. Backbone (with trainable norms) and encoder learn a dense task: every cell of the feature map says the class
    of the object on it and that object's box in *absolute* coordinates, through DETR's own two heads.
