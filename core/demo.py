@@ -13,7 +13,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -164,6 +164,10 @@ def _scenes(folder: Path, settings: dict, split: str, first_image: int, processe
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
     try:
         yield from pool.map(draw, range(settings[split]), chunksize=16)
+    except BrokenExecutor as error:
+        raise DataError(
+            "A process that drew scenes was ended from outside, most often for want of memory: take fewer processes."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)  # without it, whoever stops would wait for the scenes that are left
 

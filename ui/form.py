@@ -99,7 +99,8 @@ def _describe(data: str) -> CocoSplit | None:
         return None
     images = " + ".join(f"{len(part.images):,} {part.name}" for part in (train, val))
     objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
-    st.caption(f"{images} images, {objects:,} objects")
+    built_in = server.built_in_at(data)
+    st.caption(" ".join([f"{images} images, {objects:,} objects.", *([built_in.sentence] if built_in else [])]))
     if said := in_short([*train.problems, *val.problems]):
         st.caption(f"{said[0].upper()}{said[1:]}; see Data.")
     return train

@@ -1,4 +1,4 @@
-"""The ten objects of the street scenes: person, cat, dog, chair, the two signs, and all views of everything in `VIEWS`.
+"""Objects of the street scenes: person, cat, dog, chair and the two signs; and in `VIEWS` the views of all classes.
 
 The world is a toy one: cats, dogs, traffic lights and signs are a little larger than life, so that they can be seen.
 """

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,16 @@ def test_drawing_in_several_processes_can_be_left(tmp_path):
     steps = draw_dataset(tmp_path / "demo", train=5000, val=1, size=64, processes=2)
     next(steps)
     steps.close()  # 5,000 scenes more would take a minute
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drawing_process_that_is_killed_gives_a_sentence_and_leaves_nothing(tmp_path):
+    steps = draw_dataset(tmp_path / "demo", train=5000, val=1, size=64, processes=2)
+    next(steps)
+    drawing = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
+    drawing[0].kill()
+    with pytest.raises(DataError, match="ended from outside"):
+        list(steps)
     assert list(tmp_path.iterdir()) == []
 
 
