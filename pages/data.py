@@ -158,11 +158,12 @@ def show_tabs() -> None:
                 show_problems(folder, whole, problems, work)
 
 
-if problem := server.draw_built_in_data(data_source.chosen_scenes()):
-    st.error(problem)
 if done := download.finished():
     data_source.show(done)
 picked = data_source.pick_source()
+scenes = picked and server.built_in_at(picked)
+if problem := server.draw_built_in_data(scenes) if scenes else "":
+    st.error(problem)
 if data_source.is_new_subset():
     download.download_form()
     st.stop()

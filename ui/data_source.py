@@ -34,15 +34,9 @@ def pick_source() -> Path | None:
         return _pick_subset() if source == COCO else _pick_own()
 
 
-def chosen_scenes() -> BuiltIn:
-    """The built-in data set that is chosen, before the widgets are made too."""
-    return next((one for one in SCENES if one.title == st.session_state.get(WHICH)), SCENES[0])
-
-
 def _pick_scenes() -> BuiltIn:
-    st.radio("Scenes", [one.title for one in SCENES], key=WHICH, captions=[one.sentence for one in SCENES],
-             persist_state="session")  # fmt: skip
-    return chosen_scenes()
+    return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda one: one.title,
+                    captions=[one.sentence for one in SCENES], persist_state="session")  # fmt: skip
 
 
 def show(folder: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_built_in_scenes_are_drawn_where_there_are_none(store, monkeypatch, 
 def test_the_scenes_with_a_new_class_are_drawn_when_they_are_chosen(store, few_scenes):
     app = open_page()
     assert not (store.data_dir / "scooters").exists()
-    checked(app.radio(key=data_source.WHICH).set_value(SCENES[1].title).run())
+    checked(app.radio(key=data_source.WHICH).set_value(SCENES[1]).run())
     assert not app.error and cards(app) == {n: count(d) for n, d in on_disk(store.data_dir / "scooters").items()}
     assert "scooter" in app.multiselect(key="data classes").options and not app.multiselect(key="data classes").value
     checked(app.button(key="train on this").click().run())
