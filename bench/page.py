@@ -18,12 +18,11 @@ from core.charts.contents import contents_charts
 from core.charts.draw import to_json
 from core.coco import CocoSplit, examine_split
 from core.contents import contents
-from core.demo import draw_dataset
+from core.demo import BUILT_IN, draw_dataset
 from core.labels import COCO_TEN
 from core.layouts import find_splits
 from tests.chromium import CHROMIUM, FLAGS
 from tests.serving import served
-from ui.server import BUILT_IN
 
 CHART, CARD = ".dlc-plot .main-svg", "[data-testid=stMainBlockContainer] strong"
 MINUTE, CALM = 60_000, 1500  # milliseconds; so long the charts of the choice before may still be drawn
@@ -98,7 +97,7 @@ def measure_page(folder: Path, train: Path) -> None:
     if not CHROMIUM:
         print("Data page: not measured, for want of Chromium")
         return
-    data = folder / "data" / BUILT_IN
+    data = folder / "data" / BUILT_IN[0].folder
     for _ in draw_dataset(data, train=2, val=1, size=64):
         pass
     files = {name: place.json_path for name, place in find_splits(data).items()}

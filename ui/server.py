@@ -117,8 +117,12 @@ def built_in_folder(one: BuiltIn = BUILT_IN[0]) -> Path:
 
 
 def built_in_at(folder: str | Path) -> BuiltIn | None:
-    """Which of the built-in data sets has this folder, drawn or not."""
-    return next((one for one in BUILT_IN if built_in_folder(one) == PROJECT / folder), None)
+    """Which of the built-in data sets has this folder, drawn or not; also by its real path, as settings name it."""
+    for one in BUILT_IN:
+        home = built_in_folder(one)
+        if PROJECT / folder in (home, home.resolve()):
+            return one
+    return None
 
 
 def draw_built_in_data(one: BuiltIn = BUILT_IN[0]) -> str:
@@ -130,13 +134,14 @@ def draw_built_in_data(one: BuiltIn = BUILT_IN[0]) -> str:
     work = desk().begin(
         name, lambda: draw_built_in(one, store().data_dir), f"{one.title} could not be drawn into {folder}"
     )
-    with st.sidebar:
-        form = st.skeleton(height=600)  # keeps the sidebar's place
+    with st.sidebar:  # at the first start its place is kept; later there is a form, which would be moved down
+        form = st.skeleton(height=600) if one == BUILT_IN[0] else None
     bar = st.progress(0.0, f"Drawing the built-in scenes, once: {one.title} …")
     for done, total in work.steps():
         bar.progress(done / total, f"Drawing the built-in scenes, once: {one.title}, {done} of {total} …")
     bar.empty()
-    form.empty()
+    if form:
+        form.empty()
     desk().forget(name)
     return work.error
 

@@ -311,6 +311,14 @@ def test_a_demo_data_set_is_drawn(tmp_path, capsys):
     assert len(list((tmp_path / "d" / "train").glob("*.jpg"))) == 2
 
 
+def test_a_demo_data_set_is_drawn_with_a_further_class(tmp_path, capsys):
+    small = ("--train", 2, "--val", 1, "--size", 64, "--look", "day")
+    status, out, _ = run(capsys, "demo", "--out", tmp_path / "d", *small, "--extra", "scooter")
+    assert status == 0 and out.strip().endswith("day, scooter")
+    data = json.loads((tmp_path / "d/annotations/instances_val.json").read_text())
+    assert {c["name"]: c["id"] for c in data["categories"]}["scooter"] == 101
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -331,6 +339,7 @@ def test_a_demo_data_set_is_drawn(tmp_path, capsys):
         (("table", "last", "--out", "x.csv"), "There is no run yet"),
         (("import", "--gt", "none.json", "--dt", "none.json"), "There is no file"),
         (("demo", "--look", "night", "--out", "x"), "no look 'night'"),
+        (("demo", "--extra", "moped", "--out", "x"), "no further class 'moped'; they have: scooter"),
     ],
 )
 def test_an_error_is_one_sentence_and_an_exit_status(root, capsys, arguments, said):

@@ -4,6 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.demo import is_complete
 from ui import server
+from ui.pickers import as_setting
 from ui.work import Work
 
 
@@ -71,6 +72,17 @@ def test_a_drawing_that_failed_is_tried_again(store, monkeypatch):
 
     monkeypatch.setattr(server, "draw_built_in", draw_well)
     assert app.run().markdown[0].value == "[]"
+
+
+def test_a_built_in_data_set_is_known_before_it_is_drawn_also_where_a_link_leads_to_it(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path / "link"))
+    for one in server.BUILT_IN:
+        folder = server.built_in_folder(one)
+        assert "disk" in as_setting(folder) and not folder.exists()
+        assert server.built_in_at(folder) == server.built_in_at(as_setting(folder)) == one
+    assert server.built_in_at(folder.parent / "mine") is None
 
 
 def test_a_split_is_read_again_when_its_file_has_changed(store):

@@ -205,7 +205,7 @@ def test_scenes_hold_small_middle_and_large_objects_some_of_them_cut_off(scenes)
     assert 0.05 < at_border < 0.5
 
 
-@pytest.mark.parametrize("name", COCO_TEN)
+@pytest.mark.parametrize("name", VIEWS)
 @pytest.mark.parametrize("height", [8, 60, 300])
 def test_every_view_fills_the_share_of_its_frame_that_sizes_are_computed_from(name, height):
     for number, view in enumerate(VIEWS[name]):
@@ -216,7 +216,7 @@ def test_every_view_fills_the_share_of_its_frame_that_sizes_are_computed_from(na
             assert -radius <= x <= sprite.image.width + radius and -radius <= y <= sprite.image.height + radius
 
 
-@pytest.mark.parametrize("name", COCO_TEN)
+@pytest.mark.parametrize("name", VIEWS)
 def test_figures_of_one_class_are_seldom_alike(name):
     pictures = {
         draw_figure(view, np.random.default_rng(seed), 60 / view.height).image.tobytes()
@@ -236,7 +236,7 @@ def test_lamps_glow_at_dusk_only_where_nothing_stands_before_them(monkeypatch, c
     assert (np.mean(drawn.image.getpixel((50, 50))) < 150) == covered
 
 
-@pytest.mark.parametrize("name", COCO_TEN)
+@pytest.mark.parametrize("name", VIEWS)
 def test_no_figure_paints_beyond_its_frame_where_it_would_be_cut_off(name):
     for view in VIEWS[name]:
         wider = replace(view, width=view.width + 1, height=view.height + 1, mirrors=False)
