@@ -18,6 +18,7 @@ from ui import filters, gallery, server, watch
 from ui.address import new_address, write_address
 from ui.bulk import bulk_actions
 from ui.evaluated import evaluated_runs, pick_evaluated, remember, say_there_is_none
+from ui.score import take_score
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
 VIEWS = {"images": "Images", "objects": "Objects", "watch": "Watch it learn"}
@@ -128,7 +129,7 @@ filters.show_counts(counts_of(looked.mark, selection, table), asked.error)
 filters.show_chips(asked)
 if view == "watch":
     write_address(query)
-    watch.show_watch(run, table, images, asked, partial(filters.take_score, watch.KEY))
+    watch.show_watch(run, table, images, asked, partial(take_score, watch.KEY))
     st.stop()
 
 key = (*looked.mark, images.json_path.stat().st_mtime_ns)
@@ -154,5 +155,5 @@ label = "Imported" if run.is_imported else f"{looked.model.capitalize()} · epoc
 why = None if run.is_imported else f"/api/why/{run.id}/{looked.model}"
 model = gallery.Model(label, table, why, f"/api/boxes/{run.id}", evaluation.epoch)
 data = gallery.page_data(images, f"/api/image/{run.id}", items, page, per, [model], asked)
-take_score, take_mark = partial(filters.take_score, GALLERY), partial(filters.take_mark, GALLERY, run.id)
-gallery.show_page(data, GALLERY, turn_page, take_score, take_mark, marked)
+score_taken, take_mark = partial(take_score, GALLERY), partial(filters.take_mark, GALLERY, run.id)
+gallery.show_page(data, GALLERY, turn_page, score_taken, take_mark, marked)

@@ -11,14 +11,15 @@ from core.findings.images import images
 from core.sections import SECTIONS, View, verdicts
 from core.selection import Selection
 from core.table import about
-from ui import compare, doubts, gallery, server
+from ui import compare, doubts, server
 from ui.address import new_address, write_address
 from ui.chart import chart, show_charts
 from ui.evaluated import evaluated_runs, pick_evaluated, say_there_is_none
 from ui.figures import pick_images, show_classes, show_twelve
+from ui.score import SCORE, in_range, pick_score
 from ui.text import plain
 
-SCORE, CLASS, TAB, OPENED, LEFT = "score", "results class", "results view", "opened boxes", "addresses left"
+CLASS, TAB, OPENED, LEFT = "results class", "results view", "opened boxes", "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
@@ -34,7 +35,7 @@ def open_boxes(key: str) -> None:
 
 
 def adopt(score: float) -> None:
-    st.session_state[SCORE] = min(max(score, gallery.LOWEST_SCORE), gallery.HIGHEST_SCORE)
+    st.session_state[SCORE] = in_range(score)
 
 
 def go_to_errors(query: dict) -> None:
@@ -70,12 +71,8 @@ def pick_view(table) -> View:
         st.session_state[CLASS] = ALL
     name = st.selectbox("Class", names, key=CLASS, persist_state="session",
                         help="All figures of one class, or their mean over all.")  # fmt: skip
-    # set, not only there: another page's slider of this key gives its value to this one a run too late
-    st.session_state[SCORE] = st.session_state.get(SCORE, 0.5)
-    st.slider("Score at least", gallery.LOWEST_SCORE, gallery.HIGHEST_SCORE, step=0.01, key=SCORE,
-              persist_state="session",
-              help="Predictions below it do not count; AP and what errors cost always count all.")  # fmt: skip
-    return View(table, st.session_state[SCORE], None if name == ALL else (name,))
+    words = "Predictions below it do not count; AP and what errors cost always count all."
+    return View(table, pick_score("Score at least", words), None if name == ALL else (name,))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -199,6 +199,14 @@ def test_the_best_score_is_set_here_and_for_the_gallery(page, address):
     assert page.locator(".gallery .toolbar output").first.inner_text() == best
 
 
+@pytest.mark.parametrize("score", ["0.5", "0.7"])
+def test_errors_counts_from_the_same_score(page, address, score):
+    open_results(page, address, **({} if score == "0.5" else {"score": score}))
+    page.get_by_role("link", name="Errors").click()
+    assert opened_on_errors(page) == {"score": [score]}
+    expect(page.get_by_role("slider", name="Count from score")).to_have_value(score)
+
+
 def test_an_image_of_the_list_is_shown_alone(page, address):
     open_results(page, address, view="images")
     name = page.get_by_test_id("stDataFrame").locator("tbody tr").nth(1).locator("td").first.text_content()

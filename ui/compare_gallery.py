@@ -20,8 +20,9 @@ from core.coco import SIZES, CocoSplit
 from core.findings.changes import MOVED, OF_OBJECTS, Change, Changes, changed_images, changed_objects
 from core.selection import Selection
 from core.table import integers
-from ui import filters, gallery, server
+from ui import gallery, server
 from ui.evaluated import Evaluated, remember
+from ui.score import SCORE, in_range, pick_score, take_score
 from ui.text import listed
 
 # in the session
@@ -65,7 +66,7 @@ def follow(address: Mapping[str, list[str]], classes: Sequence[str]) -> None:
     """Sets all that is shown as a link says."""
     linked = Selection.from_query(address, classes)
     values = {name: address.get(name, [""])[0] for name in NAMES}
-    remember(filters.SCORE, filters.in_range(linked.score))
+    remember(SCORE, in_range(linked.score))
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
     remember(CHANGE, values["change"] if values["change"] in set(Change) else None)
@@ -76,10 +77,8 @@ def follow(address: Mapping[str, list[str]], classes: Sequence[str]) -> None:
 
 def pick_filters(classes: Sequence[str]) -> tuple[float, Asked]:
     """The sidebar's widgets: the score that counts, and of which classes and sizes pictures are shown."""
-    st.session_state.setdefault(filters.SCORE, 0.5)
-    st.slider("Count from score", gallery.LOWEST_SCORE, gallery.HIGHEST_SCORE, step=0.01, key=filters.SCORE,
-              persist_state="session",
-              help="Predictions below it do not count: what only they found is wrong. AP counts all.")  # fmt: skip
+    words = "Predictions below it do not count: what only they found is wrong. AP counts all."
+    score = pick_score("Count from score", words)
     known = [name for name in st.session_state.get(CLASSES, []) if name in classes]
     st.session_state[CLASSES] = known  # others are of another data set
     st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session",
@@ -88,7 +87,7 @@ def pick_filters(classes: Sequence[str]) -> tuple[float, Asked]:
                      help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
     change = st.session_state.get(CHANGE)
     asked = Asked(Change(change) if change else None, tuple(st.session_state[CLASSES]), tuple(sizes))
-    return filters.in_range(st.session_state[filters.SCORE]), asked
+    return score, asked
 
 
 def query_of(score: float, asked: Asked) -> dict[str, str | list[str]]:
@@ -125,7 +124,7 @@ def show_gallery(found: Changes, asked: Asked, before: Evaluated, after: Evaluat
     source = f"/api/image/{after.run.id}"
     data = gallery.page_data(split, source, items, page, PER_PAGE, models, Selection(found.score), layout)
     _light(data, found, asked)
-    gallery.show_page(data, GALLERY, _turn_page, partial(filters.take_score, GALLERY))
+    gallery.show_page(data, GALLERY, _turn_page, partial(take_score, GALLERY))
 
 
 def _show_kinds(found: Changes, asked: Asked) -> None:

@@ -19,11 +19,12 @@ from core.selection import BACKGROUND, Selection
 from core.table import ErrorType
 from ui import gallery, server
 from ui.evaluated import remember
+from ui.score import SCORE, in_range, pick_score
 from ui.text import plain
 
 # what the session remembers; those of widgets keep their own values
 ERROR, PAIR, IMAGES = "error type", "pair", "images"
-SCORE, CLASSES, SIZE, ORDER, REVERSE = "score", "error classes", "error sizes", "error order", "order reversed"
+CLASSES, SIZE, ORDER, REVERSE = "error classes", "error sizes", "error order", "order reversed"
 SCORE_TO, IOU, TRUNCATED, CROWD, MARKED = "score up to", "IoU from and to", "truncated", "crowd", "marked images"
 NOTHING = {
     ERROR: None, PAIR: None, IMAGES: (), CLASSES: [], SIZE: [], SCORE_TO: 1.0, IOU: (0.0, 1.0), TRUNCATED: False,
@@ -33,16 +34,6 @@ NAMES = (  # in an address
     "score", "class", "size", "error", "true", "predicted", "image", "score_to", "iou_from", "iou_to", "truncated",
     "crowd", "marked", "order", "reverse",
 )  # fmt: skip
-
-
-def in_range(score: float) -> float:
-    """A score that the sliders can show."""
-    return min(max(score, gallery.LOWEST_SCORE), gallery.HIGHEST_SCORE)
-
-
-def take_score(key: str) -> None:
-    """A gallery's callback: its slider's score for the counts and filters too."""
-    remember(SCORE, in_range(round(float(st.session_state[key].score), 2)))
 
 
 def marked_images(run_id: str) -> set[int]:
@@ -87,11 +78,9 @@ def follow(address: dict[str, list[str]], classes: Sequence[str]) -> None:
 
 def pick_filters(classes: Sequence[str]) -> Selection:
     """What the sidebar asks for, and what buttons and links left in the session."""
-    for key, nothing in {SCORE: 0.5, **NOTHING}.items():
+    for key, nothing in NOTHING.items():
         st.session_state.setdefault(key, nothing)
-    st.slider("Count from score", gallery.LOWEST_SCORE, gallery.HIGHEST_SCORE, step=0.01, key=SCORE,
-              persist_state="session",
-              help="Predictions below it do not count: what only they found is missed.")  # fmt: skip
+    score = pick_score("Count from score", "Predictions below it do not count: what only they found is missed.")
     chosen = st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session")
     sizes = st.pills("Object size", SIZES, selection_mode="multi", key=SIZE, persist_state="session", width="stretch",
                      help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
@@ -100,7 +89,7 @@ def pick_filters(classes: Sequence[str]) -> Selection:
     if pair and not set(pair) <= {*classes, BACKGROUND}:  # of another run
         pair = st.session_state[PAIR] = None
     selection = Selection(
-        in_range(st.session_state[SCORE]), tuple(chosen), st.session_state[ERROR], tuple(sizes), pair,
+        score, tuple(chosen), st.session_state[ERROR], tuple(sizes), pair,
         st.session_state[IMAGES], **more,
     )  # fmt: skip
     if selection.restricts:

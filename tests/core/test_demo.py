@@ -3,11 +3,11 @@
 import contextlib
 import io
 import json
+import multiprocessing
 import shutil
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,12 +96,14 @@ def test_drawing_in_several_processes_can_be_left(tmp_path):
 
 
 def test_a_drawing_process_that_is_killed_gives_a_sentence_and_leaves_nothing(tmp_path):
+    others = multiprocessing.active_children()
     steps = draw_dataset(tmp_path / "demo", train=5000, val=1, size=64, processes=2)
     next(steps)
-    drawing = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
-    drawing[0].kill()
-    with pytest.raises(DataError, match="ended from outside"):
-        list(steps)
+    with contextlib.closing(steps):
+        drawing = [p for p in multiprocessing.active_children() if p not in others]
+        drawing[0].kill()
+        with pytest.raises(DataError, match="ended from outside"):
+            list(steps)
     assert list(tmp_path.iterdir()) == []
 
 
