@@ -48,9 +48,10 @@ def ap_heat(
     pairs.sort(key=lambda pair: pair[1].AP - pair[0].AP)
     names = [a.name for _, a in pairs]
     cells = [[_change_of(b, a, size) for size in AP_OF] for b, a in pairs]
-    clear = [[_is_clear(judged, name, size) for size in AP_OF] for name in names]
     objects = [[a.objects if size == "all" else a.sizes[size].objects for size in AP_OF] for _, a in pairs]
     rests = [[n >= FEW for n in row] for row in objects]
+    clear = [[many and _is_clear(judged, name, size) for size, many in zip(AP_OF, row, strict=True)]
+             for name, row in zip(names, rests, strict=True)]  # fmt: skip
     points = [[None if cell is None else 100 * cell for cell in row] for row in cells]
     most = max([1.0, *(abs(p) for row, has in zip(points, rests, strict=True)
                        for p, many in zip(row, has, strict=True) if many and p is not None)])  # fmt: skip
@@ -140,7 +141,7 @@ def _said(pair: tuple[ClassFigures, ClassFigures], size: str, objects: int, judg
 def _heat_note(waits: bool) -> str:
     says = "▲ and ▼: more than noise, since the 95 % interval of paired resamples leaves out 0."
     says = "Which changes are more than noise is still being judged." if waits else says
-    return f"In points, over all scores. {says} Cells with fewer than {FEW} objects have no colour."
+    return f"In points, over all scores. {says} Cells with fewer than {FEW} objects have neither mark nor colour."
 
 
 # Objects and false alarms

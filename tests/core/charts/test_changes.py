@@ -92,7 +92,7 @@ def test_cells_are_the_difference_of_ap_and_undefined_ones_stay_empty():
     assert "<b>cat</b>" not in chart.traces[0]["y"]  # it has no objects
 
 
-def test_only_what_is_clear_beyond_noise_is_marked():
+def test_only_what_is_clear_beyond_noise_and_rests_on_enough_objects_is_marked():
     judged = {"car": dict.fromkeys(AP_OF, CLEAR), "dog": dict.fromkeys(AP_OF, NOISE)}
     chart = heat(judged)
     marked = {
@@ -101,8 +101,9 @@ def test_only_what_is_clear_beyond_noise_is_marked():
         for size, text in zip(AP_OF, line, strict=True)
         if text.endswith(("▲", "▼"))
     }
-    defined = {row[:2] for row in chart.rows if row[3] is not None}
-    assert marked == {cell for cell in defined if cell[0] == "car"}
+    cars = {row[1]: row[2] for row in chart.rows if row[0] == "car"}
+    assert marked == {("car", size) for size, objects in cars.items() if objects >= 20}
+    assert 0 < min(cars.values()) < 20 < max(cars.values())
     assert {row[4:] for row in chart.rows} == {(0.05, 0.2), (-0.1, 0.2)}
 
 
