@@ -30,7 +30,7 @@ class Overlaps:
 
     same_iou   (N,) float64  highest IoU with a ground truth of the same class, crowds included; NaN without any
     other_iou  (N,) float64  highest IoU with one of another class, crowds left out; NaN without any
-    same_gt, other_gt  (N,) int64  that ground truth's row, of equals the first; -1 without any
+    same_gt, other_gt  (N,) int64  that ground truth's row, of equals the first, a crowd last; -1 without any
     pair_detection, pair_gt, pair_iou  (P,)  the pairs of any class with an IoU of at least THRESHOLDS[0]
     """
 
@@ -59,8 +59,8 @@ def overlaps(truths: Truths, results: Results) -> Overlaps:
 
 
 def _pairs(truths: Truths, results: Results) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Every (detection, ground truth) of the same image with their IoU, in parts, sorted by detection, then truth."""
-    by_image = np.argsort(truths.image_id, kind="stable")
+    """Every (detection, ground truth) of one image with their IoU, in parts; by detection, then truth, crowds last."""
+    by_image = np.lexsort((truths.iscrowd, truths.image_id))
     first, last = (np.searchsorted(truths.image_id[by_image], results.image_id, side) for side in ("left", "right"))
     counts = last - first
     parts = np.cumsum(counts) // PAIRS_AT_ONCE
