@@ -22,7 +22,7 @@ from tests.pages_in_browser import (
     query_of,
 )
 
-EPOCHS = 10 if SHOTS else 2
+EPOCHS = 10 if SHOTS else 1
 
 pytestmark = needs_chromium
 address = pages_in_browser.address
