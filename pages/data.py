@@ -111,6 +111,8 @@ def show_head(found: Contents) -> None:
         with column.container(border=True, gap=None):
             st.markdown(f"**{SPLITS[name]}** · {number_of(one.images, 'image')} · {number_of(one.n, 'object')}")
             crowds = f", {number_of(int(one.crowds.sum()), 'crowd')}" if one.crowds.any() else ""
+            if alone := one.images - one.filled - one.empty:
+                crowds += f" (nothing else in {number_of(alone, 'image')})"
             filled = number_of(one.filled, "image")
             st.caption(f"{filled} with objects of the classes, {one.empty:,} without{crowds}")
 

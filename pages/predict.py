@@ -1,6 +1,7 @@
 """Predict: try it on my own picture. Any model of the store on pictures from this computer or its camera."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -14,12 +15,13 @@ from core.upright import ENDINGS, MEGAPIXELS
 from ui import gallery, predict, server
 from ui.predict import ANSWERS
 from ui.predict_boxes import box_table, offer_downloads, speed
+from ui.score import take_score, the_score
 from ui.text import plain
 from ui.uploads import MOST_BYTES, MOST_PICTURES
 from ui.work import desk
 
-KEY, PAGE, SCORE, REFUSED, TAKEN, ROUND, WORK, DRAWN = (
-    f"predict {what}" for what in ("key", "page", "score", "refused", "taken", "round", "work", "drawn")
+KEY, PAGE, REFUSED, TAKEN, ROUND, WORK, DRAWN = (
+    f"predict {what}" for what in ("key", "page", "refused", "taken", "round", "work", "drawn")
 )
 GALLERY, CAMERA = "predict gallery", "predict camera"
 FEW = 12  # pictures that are asked about without a click
@@ -32,11 +34,6 @@ NOTHING = LabelMap(("object",), (1,))  # the classes of a model that has not sai
 def turn_page() -> None:
     """From the gallery: one page on or back; the page itself keeps it in range."""
     st.session_state[PAGE] += st.session_state[GALLERY].turn
-
-
-def take_score() -> None:
-    """From the gallery: its slider's score for the table and the downloads too."""
-    st.session_state[SCORE] = round(float(st.session_state[GALLERY].score), 2)
 
 
 def clear(key: str) -> None:
@@ -168,7 +165,7 @@ tell_refused()
 if not pictures:
     say_what_to_do(key, choice)
 answers = predict.answers_of(choice)
-score = st.session_state.setdefault(SCORE, 0.5)
+score = the_score()
 head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 ask(name, choice, pictures, answers)
 label_map = answers.label_map or NOTHING
@@ -188,7 +185,7 @@ model = gallery.Model(choice.label, table)
 gallery.show_page(
     gallery.page_data(split, f"/api/upload/{key}", items, st.session_state[PAGE], gallery.PER_PAGE, [model],
                       Selection(score), bare=True),
-    GALLERY, turn_page, take_score,
+    GALLERY, turn_page, partial(take_score, GALLERY),
 )  # fmt: skip
 if answers.predictions:
     offer_downloads(pictures, answers, table, score, choice.label)

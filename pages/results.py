@@ -19,7 +19,8 @@ from ui.figures import pick_images, show_classes, show_twelve
 from ui.score import SCORE, in_range, pick_score
 from ui.text import plain
 
-CLASS, TAB, OPENED, LEFT = "results class", "results view", "opened boxes", "addresses left"
+CLASS, TAB, SHOWN, OPENED = "results class", "results view", "results view shown", "opened boxes"
+LEFT = "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
@@ -160,8 +161,11 @@ def show_section(name: str) -> None:
 
 
 def show_tabs() -> None:
+    if TAB not in st.session_state and SHOWN in st.session_state:
+        st.session_state[TAB] = st.session_state[SHOWN]
     for name, tab in zip(TABS, st.tabs(list(TABS.values()), key=TAB, on_change="rerun"), strict=True):
         if tab.open:
+            st.session_state[SHOWN] = TABS[name]  # Streamlit forgets a tab on another page
             write_address(address_of(name))
             with tab:
                 if name == LABELS:

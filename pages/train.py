@@ -7,6 +7,7 @@ from core.config import TrainConfig
 from core.records import Run, Status
 from ui import form, pickers, server
 from ui.curves import live_run
+from ui.evaluated import RUN, remember
 from ui.preflight import has_failed, read_checks, show_checks
 from ui.profiler import show_profile
 from ui.waiting import queue_button
@@ -17,6 +18,12 @@ WATCHED, REFUSED = "watched run", "refused"
 def watch(run_id: str | None) -> None:
     """Shows this run from now on; None: the one at work, else the latest."""
     st.session_state[WATCHED] = run_id
+
+
+def choose(run_id: str) -> None:
+    """From the list: the other pages look at it too."""
+    watch(run_id)
+    remember(RUN, run_id)
 
 
 def start(config: TrainConfig) -> None:
@@ -116,7 +123,7 @@ if not runs:
 live = [run for run in runs if run.is_live]
 current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else runs[0])
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, watch)
+    run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
     watch(run.id)  # also after its end, when another one is at work
     queue_button(attempt, watch)
     show_actions(run)

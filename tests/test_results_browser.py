@@ -199,6 +199,15 @@ def test_the_best_score_is_set_here_and_for_the_gallery(page, address):
     assert page.locator(".gallery .toolbar output").first.inner_text() == best
 
 
+def test_the_tab_is_the_same_after_another_page(page, address):
+    open_results(page, address, view="curves")
+    page.get_by_role("link", name="Errors").click()
+    opened_on_errors(page)
+    page.get_by_role("link", name="Results").click()
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Curves")
+    page.wait_for_url("**view=curves*")
+
+
 @pytest.mark.parametrize("score", ["0.5", "0.7"])
 def test_errors_counts_from_the_same_score(page, address, score):
     open_results(page, address, **({} if score == "0.5" else {"score": score}))

@@ -10,8 +10,10 @@ from core.records import Evaluation, Run
 from core.runs import RunStore
 from ui import pickers, server
 from ui.pickers import ap_text
+from ui.text import plain
 
-RUN, MODEL = "run looked at", "model looked at"  # in the session: over all pages
+# in the session: over all pages; LOST is a run that a link asked for and that is not there
+RUN, MODEL, LOST = "run looked at", "model looked at", "lost run"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def say_there_is_none(title: str) -> None:
     st.title(title)
     st.info("No run has been evaluated yet: open Train and click **Train**.")
     st.page_link(server.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
+    st.sidebar.caption("What to look at is chosen here.")  # with a sidebar the links above stay in their place
     st.stop()
 
 
@@ -52,14 +55,24 @@ def pick_evaluated(
     found: list[tuple[Run, list[Evaluation]]], key: str, address: dict[str, list[str]] | None
 ) -> Evaluated:
     """The two choices as widgets: as the address says, if there is one, else as they were last on any page."""
-    if address:
-        remember(RUN, address.get("run", [None])[0])
-        remember(MODEL, address.get("model", [None])[0])
     runs = [run for run, _ in found]
-    run = pickers.pick_run(runs, key, st.session_state.get(RUN), runs[0], lambda run_id: remember(RUN, run_id))
+    if address:
+        asked = address.get("run", [None])[0]
+        remember(RUN, asked)
+        remember(MODEL, address.get("model", [None])[0])
+        remember(LOST, asked if asked not in {None, *(run.id for run in runs)} else None)
+    if lost := st.session_state.get(LOST):
+        st.warning(f"There is no evaluated run {plain(lost)} here, which the link asks for: this is another one.")
+    run = pickers.pick_run(runs, key, st.session_state.get(RUN), runs[0], choose)
     models = models_of(next(evaluations for other, evaluations in found if other is run))
     model = _pick_model(run, models, st.session_state.get(MODEL))
     return Evaluated(run, model, models[model], models.get("untouched"))
+
+
+def choose(run_id: str) -> None:
+    """A callback: this run from now on."""
+    remember(RUN, run_id)
+    remember(LOST, None)
 
 
 def remember(key: str, value) -> None:

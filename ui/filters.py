@@ -81,7 +81,9 @@ def pick_filters(classes: Sequence[str]) -> Selection:
     for key, nothing in NOTHING.items():
         st.session_state.setdefault(key, nothing)
     score = pick_score("Count from score", "Predictions below it do not count: what only they found is missed.")
-    chosen = st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session")
+    chosen = st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session",
+                            help="Objects of these classes, and predictions that say so: an object that was taken for "
+                            "another class counts under that one.")  # fmt: skip
     sizes = st.pills("Object size", SIZES, selection_mode="multi", key=SIZE, persist_state="session", width="stretch",
                      help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
     more = _pick_more()

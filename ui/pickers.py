@@ -13,7 +13,7 @@ from core.config import RANDOM_MODEL, TrainConfig
 from core.demo import BUILT_IN
 from core.layouts import list_datasets
 from core.pretrained import KNOWN_MODELS
-from core.records import Run
+from core.records import Run, Status
 from core.runs import RunStore
 from ui.server import PROJECT, built_in_folder
 
@@ -72,10 +72,14 @@ def ap_text(value: float | None) -> str:
 
 
 def run_label(run: Run) -> str:
-    """A run in one line: its name, status or that it is imported and, once it does not change any more, best AP."""
+    """A run in one line: its name, data set, status and, once it does not change any more, best AP.
+
+    What has finished, its mark says; of an imported one the source says more than the folder of its images.
+    """
     ap = None if run.is_live else run.ap if run.best_ap is None else run.best_ap
-    status = run.label if run.is_imported else run.status.label
-    words = [f"{STATUS_MARKS.get(run.status.value, '!')} {run_name(run)}", status.lower()]
+    words = [f"{STATUS_MARKS.get(run.status.value, '!')} {run_name(run)}"]
+    words += [run.label.lower()] if run.is_imported else [Path(run.config["data"]).name]
+    words += [run.status.label.lower()] if not run.is_imported and run.status != Status.FINISHED else []
     return " · ".join(words + ([f"AP {ap_text(ap)}"] if ap is not None else []))
 
 

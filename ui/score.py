@@ -1,4 +1,4 @@
-"""The score from which predictions count: one for Results, Errors and Compare, whichever of them chose it."""
+"""The score from which predictions count: one for Results, Errors, Compare and Predict, whichever of them chose it."""
 
 import streamlit as st
 
@@ -12,10 +12,16 @@ def in_range(score: float) -> float:
     return min(max(score, LOWEST_SCORE), HIGHEST_SCORE)
 
 
-def pick_score(label: str, words: str) -> float:
-    """The slider; `words` say what the page does with it."""
+def the_score() -> float:
+    """As it was last chosen on any page."""
     # set, not only there: another page's slider of this key gives its value to this one a run too late
     st.session_state[SCORE] = st.session_state.get(SCORE, 0.5)
+    return in_range(st.session_state[SCORE])
+
+
+def pick_score(label: str, words: str) -> float:
+    """The slider; `words` say what the page does with it."""
+    the_score()
     st.slider(label, LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session", help=words)
     return in_range(st.session_state[SCORE])
 

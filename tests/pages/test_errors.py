@@ -264,6 +264,17 @@ def test_nonsense_in_a_link_changes_nothing_and_is_dropped(finished, store):
     assert listed(app.query_params) == {"run": [finished.id], "model": ["best"], "score": ["0.5"]}
 
 
+def test_a_link_to_a_run_that_is_not_there_says_so_until_one_is_chosen(finished, run_maker):
+    newer = run_maker()
+    app = open_page(run="20200101-000000-dead")
+    assert shown(app)["run"] == newer.id
+    for _ in range(2):
+        assert "20200101-000000-dead" in app.warning[0].value.replace("\\", "")
+        checked(app.run())
+    checked(app.selectbox(key="errors run").set_value(finished.id).run())
+    assert shown(app)["run"] == finished.id and not app.warning
+
+
 @pytest.mark.parametrize("score, clamped", [("0.01", 0.05), ("1", 0.95)])
 def test_a_linked_score_stays_within_the_slider(finished, store, score, clamped):
     app = open_page(score=score)

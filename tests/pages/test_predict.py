@@ -214,7 +214,7 @@ def test_a_model_that_cannot_be_asked_is_told_and_tried_again_at_a_click(models,
 
 def test_the_galleries_score_is_the_tables_and_the_downloads(models, store):
     app = settled(drop(open_page(), *street(store, 6)))
-    app.session_state["predict score"] = 0.05
+    app.session_state["score"] = 0.05
     checked(app.run())
     app.session_state["predict boxes"] = True  # opens the table
     checked(app.run())

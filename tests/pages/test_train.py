@@ -231,6 +231,19 @@ def test_an_imported_run_is_none_of_the_trainings(store, imported):
     assert not {"look", "resume", "again", "use", "stop"} & {button.key for button in app.button}
 
 
+def test_a_run_that_is_chosen_is_looked_at_on_the_other_pages_too(store, finished, run_maker):
+    newer = run_maker()
+    app = open_page()
+    assert shown(app)["run"] == newer.id and "run looked at" not in app.session_state
+    checked(app.selectbox(key="train run").set_value(finished.id).run())
+    assert shown(app)["run"] == app.session_state["run looked at"] == finished.id
+
+
+def test_runs_are_told_apart_by_their_data(store, run_maker):
+    done, broken = run_maker(), run_maker(status=Status.FAILED)
+    assert [pickers.run_label(run).split(" · ")[2:-1] for run in (done, broken)] == [["street"], ["street", "failed"]]
+
+
 def test_a_training_is_shown_although_a_later_run_was_imported(store, finished, imported):
     app = open_page()
     assert shown(app)["run"] == finished.id
