@@ -19,8 +19,8 @@ from ui.figures import pick_images, show_classes, show_twelve
 from ui.score import SCORE, in_range, pick_score
 from ui.text import plain
 
-CLASS, TAB, SHOWN, OPENED = "results class", "results view", "results view shown", "opened boxes"
-LEFT = "addresses left"
+CLASS, TAB, SHOWN = "results class", "results view", "results view shown"
+OPENED, LEFT = "opened boxes", "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"

@@ -12,8 +12,7 @@ from ui import pickers, server
 from ui.pickers import ap_text
 from ui.text import plain
 
-# in the session: over all pages; LOST is a run that a link asked for and that is not there
-RUN, MODEL, LOST = "run looked at", "model looked at", "lost run"
+RUN, MODEL = "run looked at", "model looked at"  # in the session: over all pages
 
 
 @dataclass(frozen=True)
@@ -55,24 +54,16 @@ def pick_evaluated(
     found: list[tuple[Run, list[Evaluation]]], key: str, address: dict[str, list[str]] | None
 ) -> Evaluated:
     """The two choices as widgets: as the address says, if there is one, else as they were last on any page."""
-    runs = [run for run, _ in found]
     if address:
-        asked = address.get("run", [None])[0]
-        remember(RUN, asked)
+        remember(RUN, address.get("run", [None])[0])
         remember(MODEL, address.get("model", [None])[0])
-        remember(LOST, asked if asked not in {None, *(run.id for run in runs)} else None)
-    if lost := st.session_state.get(LOST):
-        st.warning(f"There is no evaluated run {plain(lost)} here, which the link asks for: this is another one.")
-    run = pickers.pick_run(runs, key, st.session_state.get(RUN), runs[0], choose)
+    runs, asked = [run for run, _ in found], st.session_state.get(RUN)
+    if asked and asked not in {run.id for run in runs}:  # of a link or chosen on Train; until another one is chosen
+        st.warning(f"There is no evaluated run {plain(asked)}: this is another one.")
+    run = pickers.pick_run(runs, key, asked, runs[0], lambda run_id: remember(RUN, run_id))
     models = models_of(next(evaluations for other, evaluations in found if other is run))
     model = _pick_model(run, models, st.session_state.get(MODEL))
     return Evaluated(run, model, models[model], models.get("untouched"))
-
-
-def choose(run_id: str) -> None:
-    """A callback: this run from now on."""
-    remember(RUN, run_id)
-    remember(LOST, None)
 
 
 def remember(key: str, value) -> None:
