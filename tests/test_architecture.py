@@ -2,30 +2,61 @@
 
 import ast
 import re
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "torchvision", "transformers", "timm", "accelerate", "fiftyone", "tensorboard"}
-HEAVY_ROOMS = {  # these compute with torch; every other room is imported by a page
-    "data", "padding", "layers", "model", "losses", "detect", "ranks", "device", "step", "checkpoint", "preflight",
-    "profiler", "train", "why", "loaded", "predict", "answers",
-}  # fmt: skip
 NOT_IN_CORE = {"streamlit", "ui", "pages", "app"}
 NO_ROOM = {"utils", "util", "helpers", "helper", "common", "constants", "misc"}
 
 
-def rooms(package: str) -> list[str]:
-    """The files of a package, and its packages, by name."""
-    found = [p for p in (ROOT / package).iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
-    return sorted(p.stem for p in found if p.stem != "__init__")
+def module_name(path: Path) -> str:
+    """The dotted name of a file; of an `__init__.py` that of its package."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
-PACKAGES = ("core", "core/street")
-ROOMS = [(package, room) for package in PACKAGES for room in rooms(package)]
-FILES = sorted((ROOT / "core").rglob("*.py"))
-FRONT = sorted(path for folder in ("ui", "pages") for path in (ROOT / folder).glob("*.py")) + [ROOT / "app.py"]
+MODULES = {
+    module_name(path): path for folder in ("core", "ui", "pages") for path in sorted((ROOT / folder).rglob("*.py"))
+} | {"app": ROOT / "app.py"}
+CORE = [path for name, path in MODULES.items() if name.split(".")[0] == "core"]
+FRONT = [path for name, path in MODULES.items() if name.split(".")[0] in ("ui", "pages", "app")]
+PACKAGES = sorted({path.parent for path in MODULES.values()} - {ROOT})
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path, at_load_only: bool = False) -> set[str]:
+    """The dotted names that a file imports; with `at_load_only`, without those inside functions and TYPE_CHECKING."""
+    names = set()
+
+    def visit(node):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            is_body = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            is_typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+            if not (at_load_only and (is_body or is_typing)):
+                visit(child)
+
+    visit(ast.parse(path.read_text()))
+    return names
+
+
+def module_of(name: str) -> str | None:
+    """The file of this project that a dotted name stands in: `core.boxes.iou` is in `core.boxes`."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or None
 
 
 def order(package: str) -> list[str]:
@@ -34,73 +65,95 @@ def order(package: str) -> list[str]:
     return re.findall(r"\w+", re.search(r"in this order:(.*?)\.(\s|$)", text, re.DOTALL)[1])
 
 
-def files(package: str, room: str) -> list[Path]:
-    """The room's one file, or all files of a room that is a package."""
-    path = ROOT / package / f"{room}.py"
-    return [path] if path.exists() else sorted((ROOT / package / room).rglob("*.py"))
+def room_of(name: str, package: str) -> str | None:
+    """The room of a package in which a module stands: the file or folder directly inside it."""
+    inside = name.removeprefix(f"{package}.")
+    return inside.split(".")[0] if inside != name else None
 
 
-def imports(path: Path, at_load_only: bool = False) -> set[str]:
-    """The dotted names that a file imports; with `at_load_only`, without those inside functions and TYPE_CHECKING."""
-    found = set()
-
-    def visit(node):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name} imports relatively"
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            is_body = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-            is_typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
-            if not (at_load_only and (is_body or is_typing)):
-                visit(child)
-
-    visit(ast.parse(path.read_text()))
-    return found
+def imports_that_run_back(package: str) -> list[str]:
+    """Each import of a room below the importer's own, in words."""
+    rooms, back = order(package), []
+    for name, path in MODULES.items():
+        room = room_of(name, package)
+        for used in sorted(filter(None, map(module_of, imports(path)))) if room else ():
+            other = room_of(used, package)
+            if other and rooms.index(other) > rooms.index(room):
+                back.append(f"{name} imports {used}, and {other} stands below {room}")
+    return back
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+def circle_in(folder: Path) -> list[str]:
+    """The rooms of a folder that import each other in a circle; empty where there is none."""
+    package = ".".join(folder.relative_to(ROOT).parts)
+    graph: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        room = room_of(name, package)
+        used = {room_of(module, package) for module in map(module_of, imports(path)) if module} - {None, room}
+        if room:
+            graph.setdefault(room, set()).update(used)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+@cache
+def loads(name: str) -> frozenset[str]:
+    """The heavy packages that importing a module of this project loads, through whatever it imports."""
+    queue, seen, heavy = [name], set(), set()
+    while queue:
+        module = queue.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if "." in module:
+            queue.append(module.rpartition(".")[0])  # its package's __init__ is run as well
+        if module not in MODULES:  # a folder without __init__
+            continue
+        for imported in imports(MODULES[module], at_load_only=True):
+            heavy |= {imported.split(".")[0]} & HEAVY
+            queue += filter(None, [module_of(imported)])
+    return frozenset(heavy)
+
+
+@pytest.mark.parametrize("package", ["core"])
 def test_every_room_has_its_place_in_the_order(package):
-    assert sorted(order(package)) == rooms(package)
+    rooms = {room_of(name, package) for name in MODULES} - {None}
+    assert sorted(order(package)) == sorted(rooms)
 
 
-@pytest.mark.parametrize(("package", "room"), ROOMS)
-def test_a_room_imports_only_rooms_above_it(package, room):
-    prefix, all_rooms = package.replace("/", ".") + ".", order(package)
-    above = all_rooms[: all_rooms.index(room)]
-    names = {name for path in files(package, room) for name in imports(path) if name.startswith(prefix)}
-    used = {name.removeprefix(prefix).split(".")[0] for name in names} & set(all_rooms)
-    assert used - {room} <= set(above), f"{package}/{room} imports {sorted(used - set(above))}, which stand below it"
+@pytest.mark.parametrize("package", ["core"])
+def test_a_room_imports_only_rooms_above_it(package):
+    assert imports_that_run_back(package) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("folder", PACKAGES, ids=relative)
+def test_no_rooms_import_each_other_in_a_circle(folder):
+    assert circle_in(folder) == []
+
+
+@pytest.mark.parametrize("path", CORE, ids=relative)
 def test_the_library_knows_nothing_of_its_pages(path):
     assert not {name.split(".")[0] for name in imports(path)} & NOT_IN_CORE
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.stem not in HEAVY_ROOMS], ids=lambda p: p.stem)
-def test_a_light_room_loads_nothing_heavy(path):
-    loaded = imports(path, at_load_only=True)
-    assert not {name.split(".")[0] for name in loaded} & HEAVY
-    assert not {name for name in loaded if name.startswith("core.") and name.split(".")[1] in HEAVY_ROOMS}
-
-
-@pytest.mark.parametrize("path", FRONT, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", FRONT, ids=relative)
 def test_a_page_loads_nothing_heavy(path):
-    loaded = imports(path, at_load_only=True)
-    assert not {name.split(".")[0] for name in loaded} & HEAVY
-    assert not {name for name in loaded if name.startswith("core.") and name.split(".")[1] in HEAVY_ROOMS}
+    assert not loads(module_name(path))
 
 
 def test_what_pages_share_knows_nothing_of_the_pages():
-    for path in (ROOT / "ui").glob("*.py"):
-        assert not {name for name in imports(path) if name.split(".")[0] == "pages"}, path.name
+    shared = [path for path in FRONT if path.is_relative_to(ROOT / "ui")]
+    assert shared
+    for path in shared:
+        assert not {name for name in imports(path) if name.split(".")[0] == "pages"}, relative(path)
 
 
 def test_there_is_no_drawer_for_odds_and_ends():
-    own = [p for folder in ("core", "ui", "pages") for p in (ROOT / folder).rglob("*.py")]
-    assert not {path.stem for path in own} & NO_ROOM
+    assert not {path.stem for path in MODULES.values()} & NO_ROOM
+    assert not {folder.name for folder in PACKAGES} & NO_ROOM
 
 
 def test_imports_are_read_as_they_are_written(tmp_path):
@@ -112,3 +165,46 @@ def test_imports_are_read_as_they_are_written(tmp_path):
     top = {"os", "torch.nn", "core.runs", "core.boxes.iou", "accelerate"}
     assert imports(path, at_load_only=True) == top
     assert imports(path) == top | {"timm", "fiftyone"}
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """Builds a small house of other files: `house({"core/a.py": "import torch", …})`."""
+
+    def build(files: dict[str, str]) -> None:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+        monkeypatch.setattr(f"{__name__}.MODULES", {module_name(p): p for p in sorted(tmp_path.rglob("*.py"))})
+        loads.cache_clear()
+
+    yield build
+    loads.cache_clear()
+
+
+def test_an_import_that_runs_back_is_found_however_deep_it_stands(house):
+    house({
+        "core/__init__.py": '"""In this order: in this order: above, below."""',
+        "core/above/deep/er.py": "def f():\n    from core.below.there import x",
+        "core/below/there.py": "from core.above.deep.er import f",
+    })  # fmt: skip
+    assert imports_that_run_back("core") == ["core.above.deep.er imports core.below.there, and below stands below above"]
+
+
+def test_a_circle_is_found_between_files_and_between_folders(house):
+    house({"core/p/a.py": "import core.p.b", "core/p/b.py": "import core.p.q.c", "core/p/q/c.py": "import core.p.a"})
+    assert sorted(set(circle_in(ROOT / "core/p"))) == ["a", "b", "q"]
+    assert circle_in(ROOT / "core/p/q") == []
+
+
+def test_what_a_file_loads_is_followed_through_other_files_and_their_packages(house):
+    house({
+        "core/light.py": "def f():\n    import torch",
+        "core/q/__init__.py": "import core.far",
+        "core/q/light.py": "import os",
+        "core/far.py": "from torch import nn",
+        "ui/one.py": "from core.q.light import x",
+        "ui/two.py": "import core.light",
+    })  # fmt: skip
+    assert loads("ui.one") == {"torch"} and not loads("ui.two")

@@ -486,7 +486,7 @@ def test_a_drawing_that_fails_gives_a_sentence_and_the_page_goes_on(store, monke
 
 
 def test_no_page_loads_torch_or_transformers():
-    pages = [*(ROOT / "pages").glob("*.py"), *(ROOT / "ui").glob("*.py")]
+    pages = [*(ROOT / "pages").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]
     modules = {n.module for p in pages for n in ast.walk(ast.parse(p.read_text())) if isinstance(n, ast.ImportFrom)}
     code = f"import sys\nfor m in {sorted(modules)!r}: __import__(m)\n" + (
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'transformers', 'fiftyone', 'tensorboard'}))"
