@@ -189,7 +189,9 @@ def test_an_import_that_runs_back_is_found_however_deep_it_stands(house):
         "core/above/deep/er.py": "def f():\n    from core.below.there import x",
         "core/below/there.py": "from core.above.deep.er import f",
     })  # fmt: skip
-    assert imports_that_run_back("core") == ["core.above.deep.er imports core.below.there, and below stands below above"]
+    assert imports_that_run_back("core") == [
+        "core.above.deep.er imports core.below.there, and below stands below above"
+    ]
 
 
 def test_a_circle_is_found_between_files_and_between_folders(house):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.findings import FEW
+from core.coco import FEW
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,8 @@ from core.charts.objects import (
     word,
 )  # fmt: skip
 from core.charts.places import places, shared_images
-from core.coco import SIZES
+from core.coco import FEW, SIZES
 from core.contents import MOST_PER_IMAGE, Contents
-from core.findings import FEW
 
 MARKS = (  # of the splits, so that grey ones can be told apart
     {"size": 9, "symbol": "circle"},

@@ -13,9 +13,8 @@ from math import log
 import numpy as np
 
 from core.charts import Chart, faint
-from core.coco import SIZE_LIMITS, SIZES
+from core.coco import FEW, SIZE_LIMITS, SIZES
 from core.contents import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, Contents, SplitContents
-from core.findings import FEW
 
 CLICK = "Click to see these images"
 COLORS = {"train": "@1", "val": "@2"}

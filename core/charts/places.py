@@ -10,8 +10,8 @@ import numpy as np
 
 from core.charts import Chart
 from core.charts.objects import CLICK, NOTHING, counted, of_all, percent, share, word
+from core.coco import FEW
 from core.contents import GRID, Contents
-from core.findings import FEW
 
 MOST_CLASSES = 30  # in the chart of classes that share images
 

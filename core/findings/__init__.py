@@ -6,7 +6,3 @@ nothing is drawn here: `charts/` shows what these rooms find.
 Each file imports only those above it in this order: curves, bootstrap, impact, confusion, localization, small,
 calibration, images, suspects, changes.
 """
-
-from core.coco import FEW
-
-__all__ = ["FEW"]

@@ -4,8 +4,8 @@ import pytest
 
 from core.charts.calibration import LOWEST_SCORE, NOTHING, ece_by_class, reliability
 from core.charts.draw import to_json
+from core.coco import FEW
 from core.errors import detection_table
-from core.findings import FEW
 from core.findings.calibration import calibration
 from core.selection import Selection, selected_rows
 from tests.core.coco_cases import gt_of, result

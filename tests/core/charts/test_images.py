@@ -3,8 +3,8 @@ import json
 import pytest
 
 from core.charts.images import ALL, MOST_BARS, MOST_OPENED, duplicates, hardness, per_image
+from core.coco import FEW
 from core.errors import detection_table
-from core.findings import FEW
 from core.findings.images import Duplicates, Images, images
 from core.selection import Selection, select_images, selected_rows
 from tests.core.coco_cases import gt_of, result

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.charts.impact import UNDEFINED, impact_bars, impact_cells, impact_heat
+from core.coco import FEW
 from core.errors import detection_table
-from core.findings import FEW
 from core.findings.impact import impact
 from core.selection import Selection, selected_rows
 from core.table import ERROR_TYPES, ErrorType

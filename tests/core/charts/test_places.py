@@ -1,8 +1,8 @@
 import pytest
 
 from core.charts.places import MOST_CLASSES, places, shared_images
+from core.coco import FEW
 from core.contents import GRID, contents
-from core.findings import FEW
 from tests.core.test_contents import split_of
 
 BOX = (0, 0, 9, 9)
