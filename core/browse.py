@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import context
+from core.labelled_enum import LabelledEnum
 from core.selection import Selection, best_iou, error_codes, is_object, select_images, selected_rows, truth_of
 from core.table import ERROR_TYPES, ErrorType, about, floats, integers, is_one_of
-from core.words import Worded
 
 CORNERS = ("x1", "y1", "x2", "y2")
 
 
-class Order(Worded):
+class Order(LabelledEnum):
     """In which order the gallery lists: the value is an address's; `label` and `description` are for the user."""
 
     WORST = (

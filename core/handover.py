@@ -22,12 +22,12 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from core import DataError, RunError
 from core.bundle import Bundle, labels, predictions, safe_names
 from core.draw import draw_analysis
+from core.labelled_enum import LabelledEnum
 from core.marks import to_coco
 from core.pictures import look_at, read_picture
 from core.problems import Kind
 from core.selection import image_rows
 from core.table import about
-from core.words import Worded
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
@@ -60,7 +60,7 @@ In Python:
 """
 
 
-class Format(Worded):
+class Format(LabelledEnum):
     """What a bundle can become; `label` and `description` are for the user."""
 
     COCO = ("coco", "COCO JSON", "Annotations and predictions, for annotation tools and pycocotools.")

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from core.words import Worded
+from core.labelled_enum import LabelledEnum
 
 VERSION = 3  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
@@ -76,7 +76,7 @@ create table evaluations (
 """
 
 
-class Status(Worded):
+class Status(LabelledEnum):
     """Where a run stands; `label` and `description` are for the user."""
 
     QUEUED = "queued", "Queued", "Waits for its turn."

@@ -23,15 +23,15 @@ import pyarrow.parquet as pq
 
 from core import RunError
 from core.augment import resized
+from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
-from core.words import Worded
 
 KINDS = ("ground_truth", "detection")
 ABOUT = b"detr_lab"  # the key of `About` in the table's metadata
 ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 
-class ErrorType(Worded):
+class ErrorType(LabelledEnum):
     """TIDE's six error types: the value is the table's; `label`, `short` (on pictures) and `description` are read."""
 
     CLASSIFICATION = "classification", "Wrong class", "The box fits an object of another class."

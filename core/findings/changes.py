@@ -24,16 +24,16 @@ from core.boxes import area
 from core.browse import CORNERS, Objects
 from core.coco import SIZES
 from core.findings.bootstrap import Interval, bootstrap
+from core.labelled_enum import LabelledEnum
 from core.matching import THRESHOLDS
 from core.selection import is_object
 from core.table import about, flags, floats, has, indices, integers, is_one_of
-from core.words import Worded
 
 GROUND_COLUMNS = ["kind", "image_id", "class_name", *CORNERS, "area", "gt_id", "iscrowd"]  # of `ground_truth`
 AP_OF = {"all": "AP", "small": "APs", "medium": "APm", "large": "APl"}  # the figure of each column of the AP matrix
 
 
-class Change(Worded):
+class Change(LabelledEnum):
     """What has become of an object or a false alarm: the value is an address's; the rest is for the user."""
 
     FIXED = "fixed", "Fixed", "Objects that were wrong before and are right now."

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import iou
+from core.labelled_enum import LabelledEnum
 from core.table import ErrorType, floats, integers, is_one_of
-from core.words import Worded
 
 COVERED = 0.7  # IoU from which a prediction covers an object
 BESIDE = 0.3  # IoU up to which a prediction beside an object of another class may be an object of its own
@@ -23,7 +23,7 @@ SAME_PLACE = 0.5  # IoU from which two predictions are of one object
 BATCH = 1000  # rows that are looked at together
 
 
-class Doubt(Worded):
+class Doubt(LabelledEnum):
     """What may be wrong with the labels; `label` and `description` are for the user."""
 
     MISSING = "missing label", "Missing label", "A confident prediction where no object is annotated."

@@ -5,15 +5,15 @@ import pytest
 from core.browse import Order
 from core.findings.suspects import Doubt
 from core.handover import Format
+from core.labelled_enum import LabelledEnum
 from core.records import Status
 from core.table import ErrorType
-from core.words import Worded
 
 
 @pytest.mark.parametrize("kind", [Order, Doubt, Format, Status, ErrorType])
 def test_members_are_their_value_and_carry_their_words(kind):
     for member in kind:
-        assert isinstance(member, Worded) and member == member.value == str(member) == f"{member}"
+        assert isinstance(member, LabelledEnum) and member == member.value == str(member) == f"{member}"
         assert kind(member.value) is member and pickle.loads(pickle.dumps(member)) is member
         assert member.label[0].isupper() and member.description.endswith(".")
     assert len({member.label for member in kind}) == len({member.description for member in kind}) == len(kind)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Worded(StrEnum):
+class LabelledEnum(StrEnum):
     """Members are `value, label, description`: the value is for files and addresses, the others are read.
 
-    >>> class Side(Worded):
+    >>> class Side(LabelledEnum):
     ...     LEFT = "left", "Left", "Where the heart is."
     >>> Side("left").label
     'Left'
