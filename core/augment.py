@@ -9,13 +9,13 @@ numbers are for a shortest edge of 800; here they are shares of it, so that the 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from core.boxes import as_boxes
+from core.pictures import resized
 
 AUGMENTS = ("none", "flip", "flip, scale and crop")
 # ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
@@ -39,20 +39,6 @@ class View:
     region: tuple[float, float, float, float]
     size: tuple[int, int]
     mirrored: bool = False
-
-
-def resized(size: tuple[int, int], shortest_edge: float, longest_edge: float = math.inf) -> tuple[int, int]:
-    """The (width, height) to which DETR resizes an image of `size`, keeping its aspect.
-
-    The shorter side becomes `shortest_edge`, unless the longer one would exceed `longest_edge`
-    (facebookresearch/detr, datasets/transforms.py: get_size_with_aspect_ratio).
-
-    >>> resized((640, 480), 800, 1333), resized((1000, 300), 800, 1333)
-    ((1067, 800), (1333, 400))
-    """
-    scale = min(shortest_edge / min(size), longest_edge / max(size))
-    width, height = (max(1, round(side * scale)) for side in size)
-    return width, height
 
 
 def choose_view(

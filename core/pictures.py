@@ -8,6 +8,7 @@ because nothing in a picture file is trusted: it may be missing, cut off, huge, 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import stat
@@ -43,6 +44,20 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _UNHEARD = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # a warnings filter
+
+
+def resized(size: tuple[int, int], shortest_edge: float, longest_edge: float = math.inf) -> tuple[int, int]:
+    """The (width, height) to which DETR resizes an image of `size`, keeping its aspect.
+
+    The shorter side becomes `shortest_edge`, unless the longer one would exceed `longest_edge`
+    (facebookresearch/detr, datasets/transforms.py: get_size_with_aspect_ratio).
+
+    >>> resized((640, 480), 800, 1333), resized((1000, 300), 800, 1333)
+    ((1067, 800), (1333, 400))
+    """
+    scale = min(shortest_edge / min(size), longest_edge / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.augment import AUGMENTS, SLIVER, View, choose_view, resized, view_boxes, view_image
+from core.augment import AUGMENTS, SLIVER, View, choose_view, view_boxes, view_image
 from core.config import TrainConfig
+from core.pictures import resized
 
 RECIPE = "flip, scale and crop"
 seeds = st.integers(0, 2**32 - 1)
