@@ -25,17 +25,18 @@ from bench.detections import made_up
 from bench.gallery import measure_gallery
 from bench.large import TRAIN, measure_reading, write_annotations
 from bench.page import measure_page
+from core import PROJECT
 from core.browse import Order, found_images
 from core.config import PRESETS, TrainConfig
-from core.demo import DEMO_CLASSES, draw_dataset
+from core.datasets.demo import DEMO_CLASSES, draw_dataset
+from core.datasets.street.scenery import draw_scene
 from core.errors import detection_table
 from core.evaluate import evaluate, to_results
 from core.findings.bootstrap import bootstrap
 from core.findings.curves import coco_figures
 from core.findings.impact import impact
-from core.runs import PROJECT, RunStore
+from core.runs import RunStore
 from core.selection import Selection
-from core.street.scenery import draw_scene
 from core.table import about, read_table, write_table
 from core.train import train
 

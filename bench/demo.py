@@ -15,14 +15,14 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
+from core import PROJECT
 from core.config import PRESETS, TrainConfig
-from core.demo import BUILT_IN, draw_built_in
+from core.datasets.demo import BUILT_IN, draw_built_in
 from core.errors import detection_table
 from core.findings.impact import impact
 from core.findings.localization import factor, localization
 from core.findings.small import small
 from core.progress import Progress
-from core.runs import PROJECT
 from core.table import ErrorType
 from core.train import train
 

@@ -20,11 +20,11 @@ import psutil
 from bench.detections import made_up
 from bench.page import opened
 from core.config import TrainConfig
+from core.datasets.street.scenery import draw_scene
 from core.errors import detection_table
 from core.evaluate import evaluate
 from core.records import Status
 from core.runs import RunStore
-from core.street.scenery import draw_scene
 from core.table import write_table
 from tests.chromium import CHROMIUM
 

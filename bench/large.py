@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.check import check_labels
-from core.coco import examine_split, filter_to_classes
+from core.datasets.check import check_labels
+from core.datasets.layouts import Place
+from core.datasets.split import examine_split, filter_to_classes
 from core.labels import COCO_TEN
-from core.layouts import Place
 from core.pretrained import COCO_CLASSES
 
 TRAIN, VAL = (118_000, 860_000), (5_000, 36_500)  # images, annotations

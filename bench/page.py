@@ -16,11 +16,11 @@ from pathlib import Path
 from bench.large import TRAIN, VAL, write_annotations
 from core.charts.contents import contents_charts
 from core.charts.draw import to_json
-from core.coco import CocoSplit, examine_split
-from core.contents import contents
-from core.demo import BUILT_IN, draw_dataset
+from core.datasets.demo import BUILT_IN, draw_dataset
+from core.datasets.layouts import find_splits
+from core.datasets.split import CocoSplit, examine_split
+from core.datasets.statistics import contents
 from core.labels import COCO_TEN
-from core.layouts import find_splits
 from tests.chromium import CHROMIUM, FLAGS
 from tests.serving import served
 

@@ -32,10 +32,10 @@ from tqdm import tqdm
 from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d
 
 from core.boxes import Detections
-from core.coco import filter_to_classes, read_split
 from core.config import PRESETS, TrainConfig
 from core.data import DetectionDataset, EpochOrder, loader
-from core.demo import DEMO_CLASSES, draw_dataset
+from core.datasets.demo import DEMO_CLASSES, draw_dataset
+from core.datasets.split import filter_to_classes, read_split
 from core.detect import detect
 from core.evaluate import evaluate
 from core.losses import giou

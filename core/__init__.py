@@ -3,13 +3,12 @@
     COCO files -> coco -> data -> model -> train -> checkpoints and Progress
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
-Each file imports only those above it in this order: labelled_enum, boxes, labels, street, demo, problems, jsonfile,
-cocofile, pictures, layouts, upright, partition, objects, coco, convert, contents, check, subset, excerpt, fetcher,
-transfer, download, fetch, augment, evaluate, matching, table, selection, browse, errors, findings, charts, sections,
-draw, predictions, samples, config, settings, pretrained, progress, doctor, data, padding, layers, model, losses,
-detect, why, ranks, device, step, checkpoint, preflight, profiler, train, database, records, files, runs, watch,
-marks, bundle, open_in_fiftyone, handover, process, imports, loaded, predict, answers, queue, recorder, drive, jobs,
-summary, report, dossier, reports, commands, __main__.
+Each file imports only those above it in this order: labelled_enum, boxes, labels, config, datasets, upright, augment,
+evaluate, matching, table, selection, browse, errors, findings, charts, sections, draw, predictions, samples,
+settings, pretrained, progress, doctor, data, padding, layers, model, losses, detect, why, ranks, device, step,
+checkpoint, preflight, profiler, train, database, records, files, runs, watch, marks, bundle, open_in_fiftyone,
+handover, process, imports, loaded, predict, answers, queue, recorder, drive, jobs, summary, report, dossier, reports,
+commands, __main__.
 Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
@@ -20,6 +19,10 @@ Errors: everything that is raised on purpose is a LabError, whose text is one se
     ├── ModelError     a checkpoint or a model's name
     └── RunError       the run store, a run or its files
 """
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent  # the folder of app.py; no other file counts its folders
 
 
 class LabError(Exception):

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from core.boxes import as_boxes
-from core.pictures import resized
+from core.datasets.pictures import resized
 
 AUGMENTS = ("none", "flip", "flip, scale and crop")
 # ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import Detections
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.evaluate import to_results
 from core.marks import Mark
 from core.records import Evaluation, Run

@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
 
 
 def demo(options) -> None:
-    from core.demo import draw_dataset
+    from core.datasets.demo import draw_dataset
 
     how = (options.train, options.val, options.seed, options.size, options.processes, tuple(options.extra))
     steps = draw_dataset(options.out, options.look, *how)
@@ -39,9 +39,9 @@ def demo(options) -> None:
 def download(options) -> None:
     from contextlib import closing
 
-    from core.download import download
+    from core.datasets.coco2017.download import download
+    from core.datasets.subset import Subset, category_ids
     from core.pretrained import COCO_CLASSES
-    from core.subset import Subset, category_ids
 
     subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
     category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
@@ -57,7 +57,7 @@ def download(options) -> None:
 
 
 def convert(options) -> None:
-    from core.convert import convert
+    from core.datasets.convert.to_coco import convert
 
     print(_convert(options.folder, options.out, convert(options.folder, options.out)))
 
@@ -72,8 +72,8 @@ def _convert(folder, out, steps) -> str:
 
 def _in_coco_layout(store: RunStore, folder: str) -> str:
     """The folder, or what a YOLO or Pascal VOC folder is converted to, once, under data/."""
-    from core.convert import convert, home, is_current, kind_of
-    from core.layouts import is_dataset
+    from core.datasets.convert.to_coco import convert, home, is_current, kind_of
+    from core.datasets.layouts import is_dataset
 
     if is_dataset(folder) or not kind_of(folder):
         return folder
@@ -87,8 +87,8 @@ def _in_coco_layout(store: RunStore, folder: str) -> str:
 
 
 def train(options) -> int:
+    from core.datasets.layouts import find_splits
     from core.drive import accompany
-    from core.layouts import find_splits
     from core.process import this_process
 
     store = RunStore.default()

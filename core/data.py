@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from core import DataError
 from core.augment import AUGMENTS, MEAN, STD, choose_view, view_boxes, view_image
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
-from core.coco import CocoSplit
+from core.datasets.pictures import read_picture
+from core.datasets.split import CocoSplit
 from core.labels import LabelMap
-from core.pictures import read_picture
 
 STRIDE = 32  # pixels: batches are padded to multiples of it, so that a cell of a ResNet's last map is image or padding
 

@@ -15,11 +15,11 @@ from tqdm import tqdm
 from core import DataError, RunError
 from core.charts.differences import differences
 from core.charts.training import LOSSES, training_charts
+from core.datasets.pictures import read_picture
 from core.draw import draw_analysis
 from core.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
 from core.findings.curves import coco_figures
 from core.imports import evaluated_images
-from core.pictures import read_picture
 from core.records import Evaluation, Run
 from core.report import FiguresTable, report_html
 from core.runs import RunStore

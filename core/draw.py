@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core import DataError
 from core.boxes import context
-from core.pictures import FORMATS
+from core.datasets.pictures import FORMATS
 from core.table import ErrorType
 
 GREEN, RED, WHITE, DARK = (0, 200, 83), (255, 45, 60), (255, 255, 255), (24, 26, 31)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import Detections
-from core.coco import SIZES, size_indices
+from core.datasets.split import SIZES, size_indices
 from core.evaluate import Results, Truths, columns, places
 from core.labels import LabelMap
 from core.matching import THRESHOLDS, Overlaps, in_range, match_any, match_classes, overlaps

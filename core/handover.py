@@ -21,11 +21,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError, RunError
 from core.bundle import Bundle, labels, predictions, safe_names
+from core.datasets.pictures import look_at, read_picture
+from core.datasets.problems import Kind
 from core.draw import draw_analysis
 from core.labelled_enum import LabelledEnum
 from core.marks import to_coco
-from core.pictures import look_at, read_picture
-from core.problems import Kind
 from core.selection import image_rows
 from core.table import about
 

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import DataError, LabError
-from core.coco import CocoSplit, read_split
-from core.cocofile import read_json, read_results
+from core.datasets.coco_json import read_json, read_results
+from core.datasets.problems import Kind, Problem
+from core.datasets.split import CocoSplit, read_split
 from core.errors import detection_table
 from core.evaluate import CocoFigures, columns, evaluate
-from core.problems import Kind, Problem
 from core.process import this_process
 from core.records import Run, Status
 from core.runs import RunStore

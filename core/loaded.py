@@ -17,9 +17,9 @@ import torch
 from transformers import PreTrainedModel
 
 from core import ModelError, RunError
-from core.coco import CocoSplit
 from core.config import TrainConfig
 from core.data import Collator, DetectionDataset
+from core.datasets.split import CocoSplit
 from core.device import choose_device
 from core.labels import LabelMap
 from core.model import LABEL_MAP_FILE, load_model, read_label_map

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from core import RunError
 from core.boxes import xyxy_to_xywh
-from core.coco import CocoSplit
-from core.cocofile import read
+from core.datasets.coco_json import read
+from core.datasets.split import CocoSplit
 from core.findings.suspects import Doubt, Suspect
 from core.runs import RunStore
 from core.table import About

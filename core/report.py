@@ -22,7 +22,7 @@ from PIL import Image
 
 from core.charts import Chart
 from core.charts.draw import PLOTLY, SCRIPT, caption, to_json
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.summary import percent
 
 HERE = Path(__file__).parent

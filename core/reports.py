@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 
 
 def evaluate(options) -> None:
-    from core.cocofile import read_json, read_results
+    from core.datasets.coco_json import read_json, read_results
     from core.errors import detection_table
     from core.evaluate import evaluate
 
@@ -50,9 +50,9 @@ def evaluate(options) -> None:
 
 def check(options) -> int:
     """Prints every problem with an example; exit status 1 if the data cannot be trained on."""
-    from core.check import check
-    from core.convert import kind_of
-    from core.layouts import is_dataset
+    from core.datasets.check import check
+    from core.datasets.convert.to_coco import kind_of
+    from core.datasets.layouts import is_dataset
 
     if not is_dataset(options.data) and (kind := kind_of(options.data)):
         raise DataError(

@@ -17,12 +17,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from core import RunError
+from core import PROJECT, RunError
 from core.database import Database
 from core.files import Files
 from core.records import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
 
-PROJECT = Path(__file__).resolve().parents[1]
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
 # What `queued` becomes when a run joins now (?): behind all that wait, even if the clock was set back meanwhile.
 END_OF_QUEUE = (

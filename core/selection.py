@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from core import DataError
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
 
 LOWEST_SCORE = 0.05  # from which boxes are shown at all, and so the lowest that a link to them names

@@ -22,9 +22,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from core import RunError
+from core.datasets.pictures import resized
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
-from core.pictures import resized
 
 KINDS = ("ground_truth", "detection")
 ABOUT = b"detr_lab"  # the key of `About` in the table's metadata

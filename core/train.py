@@ -23,11 +23,11 @@ import torch
 
 from core import ConfigError, ModelError, RunError
 from core.boxes import Detections
-from core.check import sound_splits
 from core.checkpoint import latest, read_state, save
-from core.coco import CocoSplit, filter_to_classes, read_split
 from core.config import TrainConfig
 from core.data import DetectionDataset, loader, step_loader
+from core.datasets.check import sound_splits
+from core.datasets.split import CocoSplit, filter_to_classes, read_split
 from core.detect import detect
 from core.device import choose_device, gpu_metrics
 from core.evaluate import CocoFigures, evaluate

@@ -16,9 +16,9 @@ from pathlib import Path
 from PIL import AvifImagePlugin, Image  # noqa: F401 (the plugin: see FORMATS in pictures.py)
 
 from core import DataError
-from core.layouts import SUFFIXES
-from core.pictures import FORMATS, MOST_PIXELS, TURNS, Broken, opened, orientation_of, to_rgb
-from core.problems import Kind
+from core.datasets.layouts import SUFFIXES
+from core.datasets.pictures import FORMATS, MOST_PIXELS, TURNS, Broken, opened, orientation_of, to_rgb
+from core.datasets.problems import Kind
 
 OWN_FORMATS = (*FORMATS, "AVIF")
 ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import RunError
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.records import Evaluation
 from core.runs import RunStore
 from core.selection import is_object

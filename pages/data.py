@@ -7,14 +7,14 @@ from core import DataError
 from core.charts import Chart
 from core.charts.contents import contents_charts
 from core.charts.objects import counted as number_of
-from core.check import in_short
-from core.coco import SIZES, CocoSplit
-from core.contents import Contents, contents, images_with
-from core.excerpt import part, save
+from core.datasets.check import in_short
+from core.datasets.layouts import find_splits
+from core.datasets.part import part, save
+from core.datasets.problems import Severity
+from core.datasets.split import SIZES, CocoSplit
+from core.datasets.statistics import Contents, contents, images_with
+from core.datasets.subset import Subset
 from core.labels import COCO_TEN
-from core.layouts import find_splits
-from core.problems import Severity
-from core.subset import Subset
 from ui import data_source, download, form, server
 from ui.chart import show_charts
 from ui.pickers import as_setting

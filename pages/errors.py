@@ -12,7 +12,7 @@ import streamlit as st
 
 from core import LabError
 from core.browse import Objects, Order, found_images, found_objects
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.selection import Selection, count_errors, selected_rows
 from ui import filters, gallery, server, watch
 from ui.address import new_address, write_address

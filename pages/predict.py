@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import DataError
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.labels import LabelMap
 from core.predictions import images_of, table_of
 from core.selection import Selection

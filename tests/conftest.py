@@ -11,9 +11,9 @@ from PIL import Image
 from streamlit.components.v2 import manifest_scanner
 
 from core.boxes import Detections, xywh_to_xyxy
-from core.coco import read_split
 from core.config import TrainConfig
-from core.demo import draw_dataset
+from core.datasets.demo import draw_dataset
+from core.datasets.split import read_split
 from core.errors import detection_table
 from core.evaluate import evaluate
 from core.jobs import JobManager

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from core.boxes import Detections, xywh_to_xyxy
-from core.coco import CocoSplit, read_split
 from core.config import PRESETS, TrainConfig
-from core.demo import draw_dataset
+from core.datasets.demo import draw_dataset
+from core.datasets.split import CocoSplit, read_split
 from core.labels import LabelMap
 from core.records import Run, Status
 from core.runs import RunStore

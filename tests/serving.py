@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from core.runs import PROJECT
+from core import PROJECT
 from ui.routes import ROUTES
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.runs import RunStore
 from core.table import read_table
 from tests import pages_in_browser

@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.demo import draw_dataset
+from core.datasets.demo import draw_dataset
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.own_folders import add, labels, write

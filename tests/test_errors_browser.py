@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.browse import Order
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.runs import RunStore
 from core.table import ErrorType, read_table
 from tests import pages_in_browser, table_by_hand

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bench.gallery import IMAGES, make_store, server_process
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.selection import visible
 from core.table import read_table
 from tests import pages_in_browser, table_by_hand

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.boxes import iou, xywh_to_xyxy
-from core.street.scenery import draw_scene
+from core.datasets.street.scenery import draw_scene
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import draw_street

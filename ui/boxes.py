@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.selection import LOWEST_SCORE, Selection, best_iou, cell_boxes, selected_rows, truth_of, visible
 from core.table import ERROR_TYPES, about, flags, floats, indices, integers, is_one_of
 

@@ -16,7 +16,7 @@ import streamlit as st
 
 from core import LabError
 from core.bundle import Bundle, title_of
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.findings.suspects import Doubt
 from core.handover import Format, Written, hand_over
 from core.marks import Mark, Marks

@@ -16,7 +16,7 @@ import streamlit as st
 
 from core import LabError
 from core.browse import Objects
-from core.coco import SIZES, CocoSplit
+from core.datasets.split import SIZES, CocoSplit
 from core.findings.changes import MOVED, OF_OBJECTS, Change, Changes, changed_images, changed_objects
 from core.selection import Selection
 from core.table import integers

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import DataError
-from core.convert import convert, home, is_current, kind_of
-from core.demo import BUILT_IN as SCENES
-from core.demo import BuiltIn
-from core.layouts import is_dataset, list_datasets
+from core import PROJECT, DataError
+from core.datasets.convert.to_coco import convert, home, is_current, kind_of
+from core.datasets.demo import BUILT_IN as SCENES
+from core.datasets.demo import BuiltIn
+from core.datasets.layouts import is_dataset, list_datasets
 from ui import server
 from ui.pickers import as_setting
 from ui.text import plain
@@ -75,7 +75,7 @@ def _pick_own() -> Path | None:
         st.session_state[KEPT] = typed if typed in names else None
         st.selectbox("Under data/", list(names), index=None, format_func=names.get, key=KEPT, on_change=_take_kept,
                      placeholder="Those that are there")  # fmt: skip
-    return server.PROJECT / os.path.expanduser(typed) if typed else None
+    return PROJECT / os.path.expanduser(typed) if typed else None
 
 
 def _take_kept() -> None:
@@ -101,7 +101,7 @@ def ready(folder: Path) -> Path | None:
 
 def in_coco_layout(data: str) -> str:
     """A data set as a setting names it; of a YOLO or VOC folder what it is converted to, which is done first."""
-    folder = server.PROJECT / Path(data).expanduser()
+    folder = PROJECT / Path(data).expanduser()
     if not folder.is_dir() or is_dataset(folder) or not kind_of(folder):
         return data
     target = ready(folder)

@@ -11,10 +11,10 @@ import streamlit as st
 from PIL import Image
 
 from core import LabError
+from core.datasets.pictures import read_picture
 from core.draw import draw_crop
 from core.findings.suspects import Doubt, Suspect, suspects
 from core.marks import Mark, Marks, to_coco
-from core.pictures import read_picture
 from core.records import Run
 from core.selection import Selection
 from core.table import about

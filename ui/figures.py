@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.coco import SIZES, CocoSplit
+from core.datasets.split import SIZES, CocoSplit
 from core.evaluate import CocoFigures
 from core.findings.bootstrap import FIGURES, Intervals, in_words
 from core.findings.curves import ClassFigures

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core import LabError
 from core.browse import Order
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.findings.suspects import Doubt
 from core.marks import Mark, Marks
 from core.selection import BACKGROUND, Selection

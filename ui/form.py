@@ -10,11 +10,11 @@ from math import floor, log10, prod
 
 import streamlit as st
 
-from core import ConfigError, DataError, ModelError
-from core.check import in_short
-from core.coco import CocoSplit
+from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import PRESETS, TrainConfig
-from core.demo import BUILT_IN, BuiltIn
+from core.datasets.check import in_short
+from core.datasets.demo import BUILT_IN, BuiltIn
+from core.datasets.split import CocoSplit
 from core.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.records import Run
 from core.runs import RunStore
@@ -124,7 +124,7 @@ def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
 def _describe_start(model: str, names: tuple[str, ...]) -> bool:
     """Says which classes the model brings along and which start fresh; False, with a sentence, if it is not there."""
     try:
-        known = known_classes(model, server.PROJECT)
+        known = known_classes(model, PROJECT)
     except ModelError as error:
         st.error(str(error))
         return False

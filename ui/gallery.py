@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from core.coco import SIZES, CocoSplit
+from core.datasets.split import SIZES, CocoSplit
 from core.selection import LOWEST_SCORE, Selection  # noqa: F401  (the slider's lowest, for the pages)
 from core.table import ErrorType
 from ui.boxes import class_names, columns_of, packed

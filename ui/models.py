@@ -19,7 +19,7 @@ from typing import TextIO
 
 import streamlit as st
 
-from core.runs import PROJECT
+from core import PROJECT
 
 IDLE_SECONDS = 600.0  # without a question, until the process ends
 ENDING_SECONDS = 2.0  # that it has to end by itself

@@ -9,13 +9,14 @@ from typing import TypeVar
 
 import streamlit as st
 
+from core import PROJECT
 from core.config import RANDOM_MODEL, TrainConfig
-from core.demo import BUILT_IN
-from core.layouts import list_datasets
+from core.datasets.demo import BUILT_IN
+from core.datasets.layouts import list_datasets
 from core.pretrained import KNOWN_MODELS
 from core.records import Run, Status
 from core.runs import RunStore
-from ui.server import PROJECT, built_in_folder
+from ui.server import built_in_folder
 
 T = TypeVar("T")
 STARTER = TrainConfig().model

@@ -13,7 +13,7 @@ import pyarrow as pa
 import streamlit as st
 
 from core.boxes import clip, xyxy_to_xywh
-from core.pictures import read_picture
+from core.datasets.pictures import read_picture
 from core.predictions import draw_found, file_names, from_score, to_coco
 from core.upright import OwnPicture
 from ui.predict import Answers

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.check import check_boxes, check_classes, look_through
-from core.coco import CocoSplit
-from core.problems import Problem, Severity, by_severity
+from core.datasets.check import check_boxes, check_classes, look_through
+from core.datasets.problems import Problem, Severity, by_severity
+from core.datasets.split import CocoSplit
 from ui import server
 from ui.samples import Shown, sample_gallery
 from ui.text import plain

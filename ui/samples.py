@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from core.coco import SIZES, CocoSplit, size_indices
+from core.datasets.split import SIZES, CocoSplit, size_indices
 from ui import server
 from ui.boxes import CORNERS
 from ui.gallery import PER_PAGE, page_count, show_page

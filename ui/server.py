@@ -18,12 +18,12 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from core import DataError
-from core.coco import CocoSplit, examine_splits, usable
-from core.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
+from core import PROJECT, DataError
+from core.datasets.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
+from core.datasets.layouts import annotation_files
+from core.datasets.split import CocoSplit, examine_splits, usable
 from core.imports import read_imported
 from core.jobs import JobManager
-from core.layouts import annotation_files
 from core.records import Evaluation, Run
 from core.runs import RunStore
 from core.table import read_table
@@ -31,7 +31,6 @@ from ui.models import models
 from ui.uploads import Uploads
 from ui.work import desk
 
-PROJECT = Path(__file__).resolve().parent.parent
 DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
     PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors", "compare", "predict")
 )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import streamlit as st
 
 from core import RunError
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.records import Evaluation, Run
 from core.selection import LOWEST_SCORE, Selection, visible
 from core.watch import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core import DataError, LabError, RunError
+from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
 from core.records import Evaluation, Run
 from ui import server
@@ -100,7 +100,7 @@ def _asked(run: Run, model: str, image_id: int, query: dict[str, str]) -> dict:
 def _name(run: Run, evaluation: Evaluation, asked: dict) -> str:
     """Names an answer: another one for another checkpoint, picture or annotation."""
     if asked["model"] == "untouched":
-        folders = [server.PROJECT / run.config["model"]]
+        folders = [PROJECT / run.config["model"]]
     else:
         folders = [server.store().checkpoint(run.id, name) for name in ("best", "last")]
     stamps = [server.stamp(path) for path in (*(folder / WEIGHTS for folder in folders), Path(asked["image"]["path"]))]

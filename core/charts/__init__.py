@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.coco import FEW
+from core.datasets.split import FEW
 
 
 @dataclass(frozen=True)

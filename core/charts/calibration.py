@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from core.charts import Chart, faint
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.findings.calibration import Bin, Calibration, Reliability
 from core.selection import LOWEST_SCORE, Selection
 

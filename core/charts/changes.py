@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from core.charts import Chart
-from core.coco import FEW, SIZES
+from core.datasets.split import FEW, SIZES
 from core.findings.bootstrap import Interval
 from core.findings.changes import AP_OF, OF_OBJECTS, Change, Changes
 from core.findings.curves import ClassFigures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.charts import Chart
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.findings.confusion import Confusion
 from core.selection import BACKGROUND, Selection
 

@@ -1,8 +1,8 @@
 """What is in a data set, as charts: how many objects of which class, how many per image, which classes share images.
 
-In: `core.contents.Contents`. Out: these charts, and with those of `objects` all that the Data page shows. A click opens
-images of the data set: its dict says which, by "class", "with" (a second class in the same image), "size" and "split";
-without "split" they may be of any.
+In: `Contents` (datasets/statistics.py). Out: these charts, and with those of `objects` all that the Data page shows.
+A click opens images of the data set: its dict says which, by "class", "with" (a second class in the same image),
+"size" and "split"; without "split" they may be of any.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from core.charts.objects import (
     word,
 )  # fmt: skip
 from core.charts.places import places, shared_images
-from core.coco import FEW, SIZES
-from core.contents import MOST_PER_IMAGE, Contents
+from core.datasets.split import FEW, SIZES
+from core.datasets.statistics import MOST_PER_IMAGE, Contents
 
 MARKS = (  # of the splits, so that grey ones can be told apart
     {"size": 9, "symbol": "circle"},

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.charts import Chart, faint
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.findings.curves import PrecisionRecall, ThresholdCurve
 from core.selection import LOWEST_SCORE, Selection
 

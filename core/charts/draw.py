@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from core.charts import Chart
-from core.coco import FEW
+from core.datasets.split import FEW
 
 PLOTLY = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"  # found without importing it
 SCRIPT = (Path(__file__).parent / "draw.js").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.charts import Chart, faint
-from core.coco import FEW, SIZES
+from core.datasets.split import FEW, SIZES
 from core.findings.curves import ClassFigures, SizeFigures
 from core.selection import Selection
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from core.charts import Chart, faint
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.findings.images import Duplicates, ImageFigures, Images
 from core.selection import Selection
 from core.table import ErrorType

@@ -6,7 +6,7 @@ Everything is in points of AP50: from 45.3 to 47.4 is 2.1 points. A click opens 
 from __future__ import annotations
 
 from core.charts import Chart, faint
-from core.coco import FEW, SIZES
+from core.datasets.split import FEW, SIZES
 from core.findings.impact import Cost, Impact
 from core.selection import LOWEST_SCORE, Selection
 from core.table import ERROR_TYPES, ErrorType

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from core.charts import Chart, faint
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
 from core.selection import Selection
 from core.table import ErrorType

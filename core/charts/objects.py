@@ -1,7 +1,8 @@
 """A data set's objects as charts: how large they are, all and by class, and of which shape.
 
-In: `core.contents.Contents`. A click opens images of the data set: its dict says which, by "class", "size" and
-"split"; without "split" they may be of any. Bars are shares of their own split, so that a small one can be compared.
+In: `Contents` (datasets/statistics.py). A click opens images of the data set: its dict says which, by "class", "size"
+and "split"; without "split" they may be of any. Bars are shares of their own split, so that a small one can be
+compared.
 
 Apart from `contents`, which asks how many there are; the pieces that both are made of are here too.
 """
@@ -13,8 +14,8 @@ from math import log
 import numpy as np
 
 from core.charts import Chart, faint
-from core.coco import FEW, SIZE_LIMITS, SIZES
-from core.contents import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, Contents, SplitContents
+from core.datasets.split import FEW, SIZE_LIMITS, SIZES
+from core.datasets.statistics import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, Contents, SplitContents
 
 CLICK = "Click to see these images"
 COLORS = {"train": "@1", "val": "@2"}

@@ -1,7 +1,7 @@
 """A data set as two heat maps: where objects lie in the picture, and which classes share images.
 
-In: `core.contents.Contents`. A click opens images of the data set, of any split: its dict says with which "class" and
-"with" which second one. Both are of all splits together.
+In: `Contents` (datasets/statistics.py). A click opens images of the data set, of any split: its dict says with which
+"class" and "with" which second one. Both are of all splits together.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import numpy as np
 
 from core.charts import Chart
 from core.charts.objects import CLICK, NOTHING, counted, of_all, percent, share, word
-from core.coco import FEW
-from core.contents import GRID, Contents
+from core.datasets.split import FEW
+from core.datasets.statistics import GRID, Contents
 
 MOST_CLASSES = 30  # in the chart of classes that share images
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import log
 
 from core.charts import Chart, faint
-from core.coco import FEW, SIZE_LIMITS, SIZES
+from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.findings.small import Curve, Recall, SizeBin, Small
 from core.selection import Selection
 from core.table import ErrorType

@@ -22,7 +22,7 @@ import pyarrow as pa
 from core import RunError
 from core.boxes import area
 from core.browse import CORNERS, Objects
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.findings.bootstrap import Interval, bootstrap
 from core.labelled_enum import LabelledEnum
 from core.matching import THRESHOLDS

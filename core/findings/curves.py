@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from core import DataError
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.evaluate import CocoFigures, places
 from core.matching import THRESHOLDS
 from core.table import RANGES, about, floats, indices, integers, is_one_of

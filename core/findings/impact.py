@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.findings.curves import average_precision, bit, chosen_classes, objects_in_ranges, ranked_rows
 from core.selection import error_codes
 from core.table import ERROR_TYPES, ErrorType, about, has, indices, integers, is_one_of

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.coco import FEW, SIZES
+from core.datasets.split import FEW, SIZES
 from core.selection import error_codes
 from core.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
 

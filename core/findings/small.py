@@ -17,7 +17,7 @@ from math import sqrt
 import numpy as np
 import pyarrow as pa
 
-from core.coco import FEW, SIZES
+from core.datasets.split import FEW, SIZES
 from core.findings.localization import classes_with_rows
 from core.selection import error_codes, is_object
 from core.table import ERROR_TYPES, ErrorType, about, floats, has, indices

@@ -20,8 +20,8 @@ from checkpoints.make_starter import (
     start_decoder,
     swap_norms,
 )
-from core.coco import read_split
 from core.data import DetectionDataset, loader
+from core.datasets.split import read_split
 from core.labels import COCO_TEN, LabelMap
 from core.model import load_model, read_label_map, small_detr
 

@@ -5,15 +5,15 @@ import json
 import pytest
 import torch
 
+from core import PROJECT
 from core.boxes import Detections
-from core.coco import read_split
 from core.config import PRESETS, TrainConfig
 from core.data import DetectionDataset, loader
-from core.demo import DEMO_CLASSES, draw_dataset
+from core.datasets.demo import DEMO_CLASSES, draw_dataset
+from core.datasets.split import read_split
 from core.detect import detect
 from core.evaluate import evaluate
 from core.model import load_model, read_label_map
-from core.runs import PROJECT
 
 STARTER = PROJECT / "checkpoints/starter"
 

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from core import LabError, ModelError, RunError, answers
-from core.coco import read_split
+from core import PROJECT, LabError, ModelError, RunError, answers
+from core.datasets.split import read_split
 from core.imports import import_results
 from core.loaded import Models, checkpoint_of
 from core.model import small_detr
-from core.runs import PROJECT
 from core.table import read_table
 from core.why import explain
 from tests.core.asked import trained

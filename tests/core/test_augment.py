@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.augment import AUGMENTS, SLIVER, View, choose_view, view_boxes, view_image
 from core.config import TrainConfig
-from core.pictures import resized
+from core.datasets.pictures import resized
 
 RECIPE = "flip, scale and crop"
 seeds = st.integers(0, 2**32 - 1)

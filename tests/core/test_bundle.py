@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 
 from core.boxes import Detections, xywh_to_xyxy
 from core.bundle import LONGEST_NAME, Bundle, labels, predictions, safe_names, title_of
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.errors import detection_table
 from core.findings.suspects import Doubt
 from core.imports import import_results

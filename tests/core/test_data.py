@@ -14,8 +14,8 @@ from PIL import Image
 
 from core import DataError
 from core.augment import AUGMENTS
-from core.coco import filter_to_classes, read_split
 from core.data import STRIDE, Collator, DetectionDataset, EpochOrder, StepBatches, StepCollator, loader, step_loader
+from core.datasets.split import filter_to_classes, read_split
 from core.labels import COCO_TEN
 
 

@@ -11,17 +11,17 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from core import DataError
+from core import PROJECT, DataError
 from core.__main__ import main
-from core.check import FEW, check
-from core.convert import home
+from core.datasets.check import FEW, check
+from core.datasets.coco2017.pictures import DownloadProgress
+from core.datasets.convert.to_coco import home
+from core.datasets.problems import Kind, Problem, Severity
+from core.datasets.subset import Subset
 from core.labels import COCO_TEN
-from core.problems import Kind, Problem, Severity
-from core.runs import PROJECT, RunStore
-from core.subset import Subset
-from core.transfer import DownloadProgress
+from core.runs import RunStore
 from tests.core.coco_cases import gt_of
-from tests.core.convert.folders import refused, text, voc, yolo
+from tests.core.datasets.convert.folders import refused, text, voc, yolo
 
 TINY = ("--model", "random", "--epochs", "1", "--shortest-edge", "72", "--longest-edge", "96", "--workers", "0")
 COMMANDS = {
@@ -208,7 +208,7 @@ def test_ctrl_c_ends_a_check(tmp_path, capsys, monkeypatch):
         yield 1, 2
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.check.check", interrupted)
+    monkeypatch.setattr("core.datasets.check.check", interrupted)
     status, out, err = run(capsys, "check", tmp_path)
     assert (status, out, last_line(err)) == (130, "", "stopped")
 
@@ -343,7 +343,7 @@ def downloads(monkeypatch):
 
         return steps()
 
-    monkeypatch.setattr("core.download.download", download)
+    monkeypatch.setattr("core.datasets.coco2017.download.download", download)
     return seen
 
 

@@ -11,8 +11,8 @@ from transformers.models.detr.modeling_detr import DetrObjectDetectionOutput
 from core import ConfigError, RunError
 from core import detect as module
 from core.boxes import Detections
-from core.coco import read_split
 from core.data import Collator, DetectionDataset, loader
+from core.datasets.split import read_split
 from core.detect import detect, forward, split_batch, to_detections
 from core.losses import LossSums, Norms, Recipe, set_losses
 from core.model import FAMILIES, load_model, small_detr

@@ -6,7 +6,7 @@ from PIL import Image, ImageChops
 
 from core import DataError
 from core.boxes import CONTEXT
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.draw import (
     BEHIND,
     GREEN,

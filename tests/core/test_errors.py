@@ -10,7 +10,7 @@ from pycocotools import mask
 
 from core import DataError
 from core.boxes import Detections
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.errors import detection_table
 from core.evaluate import places, to_results
 from core.labels import LabelMap

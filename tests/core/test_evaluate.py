@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core import DataError
 from core.boxes import Detections
-from core.cocofile import read_json, read_results
+from core.datasets.coco_json import read_json, read_results
 from core.evaluate import CocoFigures, evaluate, places, to_results
 from core.labels import LabelMap
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result

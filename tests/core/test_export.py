@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.__main__ import main
 from core.bundle import Bundle, title_of
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.findings.suspects import Doubt
 from core.handover import Format, hand_over
 from core.imports import import_results

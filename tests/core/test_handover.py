@@ -13,13 +13,13 @@ from pycocotools.coco import COCO
 
 from core import DataError, RunError
 from core.bundle import Bundle
-from core.coco import CocoSplit, read_split
+from core.datasets.pictures import read_picture
+from core.datasets.split import CocoSplit, read_split
 from core.draw import draw_analysis
 from core.errors import detection_table
 from core.findings.suspects import Doubt
 from core.handover import Format, Written, hand_over
 from core.marks import Mark
-from core.pictures import read_picture
 from core.selection import image_rows
 from tests.core.coco_cases import gt_of, result
 

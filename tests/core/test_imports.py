@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 from core import DataError, RunError
-from core.cocofile import read_json, read_results
+from core.datasets.coco_json import read_json, read_results
 from core.errors import detection_table
 from core.imports import evaluated_images, import_results
 from core.queue import RunQueue

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from core import RunError
+from core import PROJECT, RunError
 from core.__main__ import main
 from core.drive import DISK_FULL_STATUS, follow
 from core.process import this_process
 from core.progress import Remark
 from core.queue import RunQueue
 from core.records import Status
-from core.runs import PROJECT, RunStore
+from core.runs import RunStore
 from tests.core.fake_training import child_command, train
 from tests.core.waiting import create, end_all, steps, training, until
 

@@ -8,8 +8,8 @@ import pytest
 from pycocotools.coco import COCO
 
 from core import RunError
-from core.coco import CocoSplit, read_split
-from core.cocofile import read_json
+from core.datasets.coco_json import read_json
+from core.datasets.split import CocoSplit, read_split
 from core.errors import detection_table
 from core.findings.suspects import Doubt, suspects
 from core.marks import Mark, Marks, to_coco

@@ -8,9 +8,9 @@ from torch import nn
 from transformers import DetrForObjectDetection
 
 from core import ModelError
-from core.coco import read_split
 from core.config import TrainConfig
 from core.data import DetectionDataset, loader
+from core.datasets.split import read_split
 from core.labels import COCO_TEN, LabelMap
 from core.model import (
     FAMILIES,

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from core.bundle import Bundle
-from core.coco import CocoSplit
+from core.datasets.split import CocoSplit
 from core.errors import detection_table
 from core.handover import Format, hand_over
 from tests.core.coco_cases import gt_of, result

@@ -8,18 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from core import DataError, ModelError
+from core import PROJECT, DataError, ModelError
 from core.__main__ import main
 from core.boxes import Detections
-from core.coco import read_split
 from core.config import TrainConfig
 from core.data import DetectionDataset, loader
-from core.demo import draw_dataset
+from core.datasets.demo import draw_dataset
+from core.datasets.split import read_split
 from core.detect import detect
 from core.errors import detection_table
 from core.loaded import Models
 from core.predict import answer, device_name, predict
-from core.runs import PROJECT, RunStore
+from core.runs import RunStore
 from core.upright import upright
 
 STARTER = str(PROJECT / "checkpoints/starter")

@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from core.boxes import Detections
-from core.cocofile import read_results
+from core.datasets.coco_json import read_results
 from core.draw import RED
 from core.evaluate import evaluate
 from core.labels import LabelMap

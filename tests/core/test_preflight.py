@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from core import preflight
-from core.coco import read_split
 from core.config import TrainConfig
 from core.data import Collator, DetectionDataset
+from core.datasets.split import read_split
 from core.labels import COCO_TEN, LabelMap
 from core.model import small_detr
 from core.ranks import Ranks

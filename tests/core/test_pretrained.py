@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from core import ModelError
+from core import PROJECT, ModelError
 from core.pretrained import COCO_CLASSES, KNOWN_MODELS, class_rows, copied_and_fresh, find_model, known_classes
-from core.runs import PROJECT
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from core.boxes import Detections
-from core.coco import read_split
 from core.config import TrainConfig
+from core.datasets.split import read_split
 from core.errors import detection_table
 from core.progress import Check, Profile, Progress, Remark
 from core.recorder import Recorder

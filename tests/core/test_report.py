@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.charts import Chart
 from core.charts.training import training_charts
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.report import FiguresTable, report_html, versions
 from tests.chromium import needs_chromium
 

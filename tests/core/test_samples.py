@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from core.augment import MEAN, STD
-from core.coco import read_split
 from core.data import DetectionDataset, loader
+from core.datasets.split import read_split
 from core.draw import GREEN, LARGEST
 from core.samples import GAP, PALE, TILE, draw_batch
 from tests.core.test_draw import GREY, has

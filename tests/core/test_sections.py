@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core import sections
 from core.charts import Chart
 from core.charts.draw import to_json
-from core.cocofile import read_json, read_results
+from core.datasets.coco_json import read_json, read_results
 from core.errors import detection_table
 from core.sections import SECTIONS, View, charts_of, verdicts
 from core.selection import Selection, count_errors, selected_rows

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import DataError
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.errors import detection_table
 from core.selection import (
     BACKGROUND,

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from core import ConfigError, RunError
+from core import PROJECT, ConfigError, RunError
 from core import step as module
-from core.coco import read_split
 from core.config import TrainConfig
 from core.data import Collator, DetectionDataset
+from core.datasets.split import read_split
 from core.model import load_model, small_detr
 from core.progress import Remark
 from core.ranks import Ranks
-from core.runs import PROJECT
 from core.step import MOST_SKIPPED, Stepper, exact, learning_rate_factor
 from tests.core.families import TEN, released
 

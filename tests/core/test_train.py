@@ -12,8 +12,8 @@ import torch
 
 from core import DataError, ModelError, RunError
 from core.checkpoint import latest
-from core.coco import read_split
 from core.config import TrainConfig
+from core.datasets.split import read_split
 from core.evaluate import evaluate
 from core.model import load_model, read_label_map, save_model, small_detr
 from core.progress import Check

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core import DataError
+from core.datasets.pictures import read_picture
 from core.draw import thumbnail
-from core.pictures import read_picture
 from core.upright import ENDINGS, MEGAPIXELS, pictures_in, upright
 
 ORIENTATION = 0x0112

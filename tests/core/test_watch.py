@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import RunError
-from core.coco import read_split
 from core.config import TrainConfig
+from core.datasets.split import read_split
 from core.errors import detection_table
 from core.recorder import Recorder
 from core.runs import RunStore

@@ -9,10 +9,11 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from core import PROJECT
 from core.config import TrainConfig
 from core.jobs import JobManager
 from core.records import Status
-from core.runs import PROJECT, RunStore
+from core.runs import RunStore
 from tests.core.waiting import until
 
 SPEED = ("train/images_per_second", "train/wait")

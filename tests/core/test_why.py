@@ -10,8 +10,8 @@ from torchvision.ops import box_convert, box_iou, generalized_box_iou
 
 from core import DataError, RunError
 from core.boxes import Detections
-from core.coco import read_split
 from core.data import DetectionDataset, loader
+from core.datasets.split import read_split
 from core.detect import detect, forward
 from core.model import FAMILIES, load_model
 from core.why import NEAREST, explain, nearest

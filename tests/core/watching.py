@@ -1,8 +1,8 @@
 """What the tests of watched images share: a run as a training records it, without training."""
 
 from core.boxes import Detections
-from core.coco import read_split
 from core.config import TrainConfig
+from core.datasets.split import read_split
 from core.evaluate import evaluate
 from core.progress import Progress
 from core.recorder import Recorder

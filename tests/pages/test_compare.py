@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.boxes import Detections
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.errors import detection_table
 from core.findings.changes import MOVED, OF_OBJECTS, Change, changed_images, changes
 from core.findings.curves import coco_figures

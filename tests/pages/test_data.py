@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from core.coco import read_split
+from core.datasets.layouts import list_datasets
+from core.datasets.split import read_split
 from core.labels import COCO_TEN
-from core.layouts import list_datasets
 from tests.own_folders import add, labels, mine, write, write_single
 from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     PAGE,

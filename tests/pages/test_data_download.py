@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from core import download as download_room
-from core import fetcher, transfer
-from core.coco import read_split
+from core.datasets.coco2017 import child, pictures
+from core.datasets.coco2017 import download as download_room
+from core.datasets.split import read_split
 from core.labels import COCO_TEN
-from tests.core.coco_server import ZIP, make_coco, serving
+from tests.core.datasets.coco2017.coco_server import ZIP, make_coco, serving
 from tests.own_folders import mine, write_json
 from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     SPLITS,
@@ -129,7 +129,7 @@ def test_a_download_that_fails_says_why_and_can_be_gone_on_with(store, monkeypat
 @pytest.fixture
 def server_of_coco(tmp_path, monkeypatch):
     """COCO's server on this machine, and a downloader that starts at once."""
-    monkeypatch.setattr(fetcher, "MODULE", "tests.core.quick_fetch")
+    monkeypatch.setattr(child, "MODULE", "tests.core.datasets.coco2017.quick_fetch")
     with serving(make_coco(tmp_path / "coco")) as served:
         for name, value in served.environment.items():
             monkeypatch.setenv(name, value)
@@ -169,7 +169,7 @@ def test_a_download_is_watched_stopped_gone_on_with_and_shown(store, server_of_c
 
 @pytest.mark.parametrize("how, says", [("404", "404"), ("503", "503"), ("garbage", ""), ("empty", ""), ("half", "")])
 def test_a_server_that_fails_gives_one_sentence_and_the_way_to_go_on(store, server_of_coco, monkeypatch, how, says):
-    monkeypatch.setattr(transfer, "PAUSES", ())
+    monkeypatch.setattr(pictures, "PAUSES", ())
     monkeypatch.setattr(download_room, "PAUSES", ())
     server_of_coco.fail(ZIP, how)
     app = open_page(data_source=data_source.COCO, coco_classes=["person"], coco_train=2, coco_val=2, coco_name="one")

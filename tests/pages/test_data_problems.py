@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.check import check
+from core.datasets.check import check
 from tests.own_folders import add, labels, mine, spotless, write, write_json, write_single
 from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     PATIENCE,

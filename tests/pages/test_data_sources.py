@@ -6,11 +6,12 @@ import shutil
 import pytest
 from PIL import Image
 
-from core.convert import home
-from core.demo import BUILT_IN as SCENES
+from core import PROJECT
+from core.datasets.convert.to_coco import home
+from core.datasets.demo import BUILT_IN as SCENES
+from core.datasets.layouts import list_datasets
 from core.labels import COCO_TEN
-from core.layouts import list_datasets
-from tests.core.convert.folders import voc, yolo
+from tests.core.datasets.convert.folders import voc, yolo
 from tests.own_folders import LAYOUTS, add, labels, mine, spotless, write, write_json, write_single
 from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     SPLITS,
@@ -186,7 +187,7 @@ def test_a_path_may_begin_at_home_or_at_the_project_and_have_blanks_around_it(st
     folder = mine(tmp_path / "mine")
     expected = cards(open_page(folder))
     assert cards(open_page(f"  {folder}\n")) == expected
-    assert cards(open_page(os.path.relpath(folder, server.PROJECT))) == expected
+    assert cards(open_page(os.path.relpath(folder, PROJECT))) == expected
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cards(open_page("~/mine")) == expected
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.errors import detection_table
 from core.findings.curves import coco_figures
 from core.imports import import_results

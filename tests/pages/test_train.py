@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import DataError
 from core.config import PRESETS, TrainConfig
-from core.demo import is_complete
+from core.datasets.demo import is_complete
 from core.imports import import_results
 from core.pretrained import KNOWN_MODELS
 from core.records import Status

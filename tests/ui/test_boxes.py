@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.errors import detection_table
 from core.selection import LOWEST_SCORE, Selection, count_errors
 from core.table import ERROR_TYPES, ErrorType, about

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from core.charts import Chart, faint
-from core.coco import FEW
+from core.datasets.split import FEW
 from tests.chromium import needs_chromium
 from tests.serving import served_component
 from ui import chart as component

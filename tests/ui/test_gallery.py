@@ -10,7 +10,7 @@ import pytest
 
 from core.boxes import Detections
 from core.browse import Order, found_objects
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.errors import detection_table
 from core.labels import LabelMap
 from core.selection import Selection, count_errors

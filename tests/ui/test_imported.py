@@ -8,7 +8,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
-from core import DataError
+from core import PROJECT, DataError
 from core.imports import import_results
 from tests.core.coco_cases import gt_of, result
 from ui import pickers, routes, server
@@ -63,7 +63,7 @@ def test_its_label_says_that_it_is_imported(store, files):
 
 def test_the_errors_page_shows_it(store, files):
     run = import_results(store, *files, name="YOLO")
-    app = AppTest.from_file(str(server.PROJECT / "ui/shell.py"), default_timeout=30)
+    app = AppTest.from_file(str(PROJECT / "ui/shell.py"), default_timeout=30)
     app.switch_page(str(server.ERRORS_PAGE))
     app.query_params["run"] = run.id
     app.run()

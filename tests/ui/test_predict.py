@@ -6,9 +6,10 @@ import threading
 import numpy as np
 import pytest
 
+from core import PROJECT
 from core.config import TrainConfig
 from core.imports import import_results
-from core.runs import PROJECT, RunStore
+from core.runs import RunStore
 from core.upright import OwnPicture
 from tests.core.coco_cases import gt_of, result
 from tests.own_folders import write_json

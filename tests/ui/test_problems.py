@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from core.check import check
-from core.coco import examine_split
-from core.layouts import find_splits
-from core.problems import Kind, Severity
+from core.datasets.check import check
+from core.datasets.layouts import find_splits
+from core.datasets.problems import Kind, Severity
+from core.datasets.split import examine_split
 from tests.own_folders import add, labels, mine, write, write_json
 from ui import problems
 from ui.problems import found_problems, picture_work

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from starlette.applications import Starlette
 
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.progress import Remark
 from core.records import Status
 from ui import routes, server, thumbnails

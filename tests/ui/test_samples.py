@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from core.coco import examine_split
+from core.datasets.layouts import find_splits
+from core.datasets.split import examine_split
 from core.errors import detection_table
-from core.layouts import find_splits
 from core.selection import Selection
 from tests.core.coco_cases import gt_of
 from tests.own_folders import add, labels, mine, write

@@ -2,7 +2,7 @@ import threading
 
 from streamlit.testing.v1 import AppTest
 
-from core.demo import is_complete
+from core.datasets.demo import is_complete
 from ui import server
 from ui.pickers import as_setting
 from ui.work import Work

@@ -11,9 +11,9 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from core.datasets.pictures import TURNS, read_picture
 from core.draw import thumbnail
-from core.pictures import TURNS, read_picture
-from tests.core.test_pictures import exif
+from tests.core.datasets.test_pictures import exif
 from tests.ui.test_routes import HOST, TestClient
 from ui import thumbnails
 from ui.thumbnails import picture_response

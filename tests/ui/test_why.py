@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from starlette.applications import Starlette
 
-from core.coco import read_split
+from core.datasets.split import read_split
 from core.imports import import_results
 from core.table import read_table, write_table
 from tests.core.asked import trained

@@ -4,7 +4,7 @@ import pytest
 
 from core.charts.calibration import LOWEST_SCORE, NOTHING, ece_by_class, reliability
 from core.charts.draw import to_json
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.calibration import calibration
 from core.selection import Selection, selected_rows

@@ -4,7 +4,7 @@ import pytest
 
 from core.charts.changes import alarm_bars, ap_heat, change_bars
 from core.charts.draw import to_json
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.errors import detection_table
 from core.findings.bootstrap import Interval
 from core.findings.changes import AP_OF, OF_OBJECTS, Change, changed_objects, changes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.charts.confusion import MOST_WITH_TEXT, NO_OBJECT, NOT_FOUND, confusion_heat
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.confusion import Confusion, confusion
 from core.selection import BACKGROUND, Selection, selected_rows

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from core.charts import Chart
 from core.charts.contents import contents_charts, objects_by_class, objects_per_image
 from core.charts.draw import to_json
-from core.coco import FEW, SIZES
-from core.contents import MOST_PER_IMAGE, Contents, contents
-from tests.core.test_contents import boxes_of, datasets, size_of, split_of
+from core.datasets.split import FEW, SIZES
+from core.datasets.statistics import MOST_PER_IMAGE, Contents, contents
+from tests.core.datasets.test_statistics import boxes_of, datasets, size_of, split_of
 
 BOX, LARGE = (0, 0, 9, 9), (0, 0, 99, 99)
 KEYS = [

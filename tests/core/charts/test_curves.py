@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from core.charts.curves import COLORS, DASHES, LOWEST_SCORE, MOST_NAMED, precision_recall_chart, threshold_chart
 from core.charts.draw import to_json
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.curves import bit, precision_recall, threshold_curve
 from core.selection import Selection, selected_rows

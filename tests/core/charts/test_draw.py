@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.charts import Chart
 from core.charts.draw import PLOTLY, SCRIPT, caption, to_json
-from core.coco import FEW
+from core.datasets.split import FEW
 
 
 def made(traces=(), layout=None, n=100, unit="objects", columns=(), rows=()) -> Chart:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 
 from core.charts.draw import to_json
 from core.charts.figures import class_bars, size_bars, size_heat
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.curves import class_figures, coco_figures
 from core.selection import Selection, selected_rows

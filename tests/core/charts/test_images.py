@@ -3,7 +3,7 @@ import json
 import pytest
 
 from core.charts.images import ALL, MOST_BARS, MOST_OPENED, duplicates, hardness, per_image
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.images import Duplicates, Images, images
 from core.selection import Selection, select_images, selected_rows

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.charts.impact import UNDEFINED, impact_bars, impact_cells, impact_heat
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.impact import impact
 from core.selection import Selection, selected_rows

@@ -1,9 +1,9 @@
 import pytest
 
 from core.charts.objects import aspect_ratios, box_sizes, size_by_class
-from core.coco import FEW
-from core.contents import contents
-from tests.core.test_contents import split_of
+from core.datasets.split import FEW
+from core.datasets.statistics import contents
+from tests.core.datasets.test_statistics import split_of
 
 BOX, MIDDLE, LARGE = (0, 0, 9, 9), (0, 0, 50, 50), (0, 0, 99, 99)
 

@@ -1,9 +1,9 @@
 import pytest
 
 from core.charts.places import MOST_CLASSES, places, shared_images
-from core.coco import FEW
-from core.contents import GRID, contents
-from tests.core.test_contents import split_of
+from core.datasets.split import FEW
+from core.datasets.statistics import GRID, contents
+from tests.core.datasets.test_statistics import split_of
 
 BOX = (0, 0, 9, 9)
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.charts.draw import to_json
 from core.charts.small import recall_by_class_and_size, recall_by_size
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.small import small
 from core.selection import Selection, selected_rows

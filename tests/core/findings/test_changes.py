@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import RunError
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.errors import detection_table
 from core.findings.bootstrap import bootstrap
 from core.findings.changes import (

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError
-from core.cocofile import read_json, read_results
+from core.datasets.coco_json import read_json, read_results
 from core.errors import detection_table
 from core.evaluate import evaluate
 from core.findings.curves import (

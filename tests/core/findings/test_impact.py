@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError
-from core.coco import SIZES
+from core.datasets.split import SIZES
 from core.errors import detection_table
 from core.evaluate import evaluate, places
 from core.findings.impact import Cost, impact

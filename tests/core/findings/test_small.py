@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from core.coco import FEW
+from core.datasets.split import FEW
 from core.errors import detection_table
 from core.findings.curves import class_figures
 from core.findings.small import Recall, SizeBin, _half, difference, rising, small, verdict, wilson

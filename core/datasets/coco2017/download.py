@@ -1,0 +1,242 @@
+"""The COCO 2017 subset: its annotations once, then only its pictures, through FiftyOne's downloader.
+
+In: a `Subset`. Out: a folder in COCO layout that appears under its name only when it is whole:
+
+    out/annotations/instances_train2017.json, instances_val2017.json
+    out/train2017/000000000009.jpg …          out/val2017/000000000139.jpg …
+
+Until then it grows in the hidden folder .out.partial beside it, where the next call finds what is there already.
+FiftyOne works in a child process (`fetch`); only files that were found whole there are moved on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from core import DataError
+from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in, is_full
+from core.datasets.coco2017.pictures import HOPELESS, PAUSES, DownloadProgress, Transfer, refusal, wait
+from core.datasets.coco_json import decode
+from core.datasets.subset import Picture, Subset, choose_pictures, read_index, write_split
+
+try:
+    import fcntl
+except ImportError:  # Windows: two downloads at once into one folder are not kept apart
+    fcntl = None
+
+SPLITS = ("train", "val")
+SETTINGS = "subset.json"  # in the unfinished folder: what it is to become
+ANNOTATION_BYTES = 1_100_000_000  # the zip file and what is in it, together for a while
+PICTURE_BYTES = 165_000  # on average
+
+
+def download(out: str | Path, subset: Subset, cache: str | Path | None = None) -> Iterator[DownloadProgress]:
+    """Downloads the subset into the folder `out`; to stop is to stop iterating, and a later call goes on from there.
+
+    The annotation files stay in `cache`, for other subsets; by default in .coco2017 beside `out`. A subset that is
+    there already is kept as it is.
+    Raises DataError if `out` holds anything else or the disk is too small for it, and, while it downloads, if the
+    network, the server or the disk fails.
+    """
+    out = Path(out).absolute()
+    cache = Path(cache).absolute() if cache else out.parent / ".coco2017"
+    is_there = is_whole(out, subset)
+    if not is_there and not _is_free(out):
+        raise DataError(f"{out} holds something else than this subset, or not all of it: choose another folder.")
+    return _download(out, subset, cache, is_there)
+
+
+def is_whole(folder: str | Path, subset: Subset) -> bool:
+    """Whether the folder holds this very subset with all its pictures."""
+    folder = Path(folder)
+    for split in SPLITS:
+        try:
+            data = decode(folder / "annotations" / f"instances_{split}2017.json", _Written)
+        except (DataError, msgspec.ValidationError):
+            return False
+        if data.info.get("subset") != subset.to_dict():
+            return False
+        paths = (folder / f"{split}2017" / picture.file_name for picture in data.images)
+        if not all(path.is_file() and path.stat().st_size for path in paths):
+            return False
+    return True
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether there is nothing under that name, or an empty folder."""
+    try:
+        return not os.path.lexists(folder) or (not folder.is_symlink() and next(folder.iterdir(), None) is None)
+    except OSError:  # a file, or a folder that one may not look into
+        return False
+
+
+class _Written(msgspec.Struct):
+    info: dict
+    images: list[Picture]
+
+
+def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterator[DownloadProgress]:
+    partial = partial_of(out)
+    try:
+        if is_there:
+            total = sum(1 for split in SPLITS for _ in (out / f"{split}2017").iterdir())
+            yield DownloadProgress("done", total, total)
+            return
+        if not _has_annotations(cache):  # with them it is known how many pictures are missing
+            _check_space(out.parent, ANNOTATION_BYTES + (subset.max_train + subset.max_val) * PICTURE_BYTES)
+        for folder in (partial, cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        with _alone(partial), Fetcher() as fetcher:
+            (partial / SETTINGS).write_text(json.dumps(subset.to_dict()), encoding="utf-8")
+            with _alone(cache):
+                yield from _fetch_annotations(cache, fetcher)
+            yield DownloadProgress("choosing", 0, 0)
+            sources = {split: _annotation_file(cache, split) for split in SPLITS}
+            chosen = {split: choose_pictures(sources[split], subset, split) for split in SPLITS}
+            transfer = Transfer(partial, fetcher, chosen)
+            yield from transfer.check()
+            _check_space(partial, transfer.missing() * PICTURE_BYTES)
+            yield from transfer.fetch()
+            for split, pictures in chosen.items():
+                _annotation_file(partial, split).parent.mkdir(exist_ok=True)
+                ids = [picture.id for picture in pictures]
+                write_split(sources[split], _annotation_file(partial, split), ids, subset.classes, subset.to_dict())
+            _remove_others(partial, chosen)
+            os.replace(partial, out)  # also an empty folder
+    except OSError as error:
+        raise _failure(error, out.parent) from error
+    total = sum(len(pictures) for pictures in chosen.values())
+    yield DownloadProgress("done", total, total)
+
+
+def partial_of(out: Path) -> Path:
+    """The hidden folder in which `out` grows."""
+    return out.parent / f".{out.name}.partial"
+
+
+def unfinished(data_dir: str | Path) -> dict[str, Subset]:
+    """The downloads into folders of `data_dir` that were stopped or broken off: name and subset, to go on with."""
+    found = {}
+    for path in sorted(Path(data_dir).glob(f".*.partial/{SETTINGS}")):
+        with contextlib.suppress(OSError, ValueError, TypeError, DataError):
+            found[path.parent.name.removeprefix(".").removesuffix(".partial")] = Subset(
+                **json.loads(path.read_text(encoding="utf-8"))
+            )
+    return found
+
+
+def _annotation_file(folder: Path, split: str) -> Path:
+    return folder / "annotations" / f"instances_{split}2017.json"
+
+
+def _has_annotations(cache: Path) -> bool:
+    return all(_annotation_file(cache, split).is_file() for split in SPLITS)
+
+
+def _fetch_annotations(cache: Path, fetcher: Fetcher) -> Iterator[DownloadProgress]:
+    """Brings both annotation files into the cache, unless they are there."""
+    if _has_annotations(cache):
+        return
+    work = cache / ".unfinished"
+    for pause in (*PAUSES, None):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        reason = size = began = None
+        try:
+            for answer in fetcher.ask({"do": "annotations", "folder": str(work)}, work):
+                size, reason = answer.get("size", size), answer.get("reason")
+                got = bytes_in(work / "scratch")
+                got = min(got, size) if size else got  # what is unpacked there does not count
+                began = began or (got and time.monotonic())  # not while FiftyOne is imported
+                left = (size - got) * (time.monotonic() - began) / got if got and size and got < size else None
+                yield DownloadProgress("annotations", 0, len(SPLITS), got, size, left)
+            if not reason:
+                reason = _take_annotations(work / "raw", cache)
+        except Stalled as silence:
+            reason = str(silence)
+        if not reason:
+            shutil.rmtree(work, ignore_errors=True)
+            return
+        if pause is None or reason.startswith(HOPELESS):
+            break
+        yield from wait(pause, DownloadProgress("annotations", 0, len(SPLITS)))
+    raise refusal("COCO's annotations cannot be fetched", reason, cache)
+
+
+def _take_annotations(raw: Path, cache: Path) -> str | None:
+    """Moves the two files into the cache if both can be read; the reason if not."""
+    for split in SPLITS:
+        path = raw / f"instances_{split}2017.json"
+        try:
+            read_index(path)
+        except DataError as error:
+            if "memory" in str(error):  # fetching it again makes it no smaller
+                raise
+            return f"{path.name} in it is damaged"
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    (cache / "annotations").mkdir(exist_ok=True)
+    for split in SPLITS:
+        os.replace(raw / f"instances_{split}2017.json", _annotation_file(cache, split))
+    return None
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    folder = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"The download needs about {needed / 1e9:.1f} GB more, but the disk of {folder} has {free / 1e9:.1f} GB "
+            "free: free some space or choose fewer images."
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path):
+    """Keeps a second download out of the folder; the lock goes with the process, however it ends."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"Another download works in {folder}: wait until it has ended.") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_others(folder: Path, chosen: dict[str, list[Picture]]) -> None:
+    """Deletes what does not belong to the subset: traces of the work, and pictures of other settings."""
+    belong = {f"{split}2017": {picture.file_name for picture in pictures} for split, pictures in chosen.items()}
+    belong["annotations"] = {f"instances_{split}2017.json" for split in chosen}
+    for entry in folder.iterdir():
+        if entry.name not in belong:
+            _remove(entry)
+            continue
+        for path in entry.iterdir():
+            if path.name not in belong[entry.name]:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _failure(error: OSError, folder: Path) -> DataError:
+    if is_full(error):
+        return refusal("", "disk full", folder)
+    return DataError(f"The subset cannot be written to {folder}: {error.strerror or error}.")

@@ -1,0 +1,86 @@
+"""A part of a data set that is there already: chosen classes, so many images; seen as such or kept as one of its own.
+
+In: the splits of a data set and a `Subset`. Out: smaller splits; or a folder in COCO layout whose pictures are links
+to the folders where they lie, so that none is copied:
+
+    out/annotations/instances_train.json, instances_val.json    out/train, out/val   links
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from core import DataError
+from core.datasets.split import CocoSplit, usable
+from core.datasets.subset import Subset, category_ids, choose, write_split
+
+
+def chosen_ids(split: CocoSplit, subset: Subset) -> list[int]:
+    """The ids of the images that the subset holds, in the file's order.
+
+    Of the subset's classes a split may lack some, as exports list only those that they hold.
+    Raises DataError for a split that has none of the classes or cannot be used.
+    """
+    categories = set(usable(split).label_map(own_classes(split, subset)).category_ids)
+    ids = np.array([image["id"] for image in split.images], dtype=np.int64)
+    wanted = np.array([c["id"] in categories for c in split.categories], dtype=bool)
+    shown = ids[np.unique(split.columns.image[wanted[split.columns.category]])]
+    return choose(ids.tolist(), shown.tolist(), subset.most(split.name), subset.empty_share, subset.seed)
+
+
+def own_classes(split: CocoSplit, subset: Subset) -> list[str]:
+    """Those of the subset's classes that the split has; all of them where it has none."""
+    return [c["name"] for c in split.categories if c["name"] in subset.classes] or list(subset.classes)
+
+
+def part(split: CocoSplit, subset: Subset) -> CocoSplit:
+    """The split with the subset's images and classes alone; raises DataError as `chosen_ids` does."""
+    ids = set(chosen_ids(split, subset))
+    categories = [c for c in split.categories if c["name"] in subset.classes]
+    own = {c["id"] for c in categories}
+    return replace(
+        split,
+        images=[image for image in split.images if image["id"] in ids],
+        annotations=[a for a in split.annotations if a["image_id"] in ids and a["category_id"] in own],
+        categories=categories,
+    )
+
+
+def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
+    """Makes the folder `out` of the subset's images; annotations keep their bytes, polygons and ids.
+    Of a file that only Python reads, with NaN in it, the boxes alone are kept.
+
+    Raises DataError if `out` is there, if a split would have no image, or if it cannot be written or used.
+    """
+    out = Path(out).resolve()
+    partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
+    try:
+        if out.exists():
+            raise DataError(f"{out} is there already: choose another name.")
+        known = {c["name"]: c["id"] for split in splits.values() for c in usable(split).categories}
+        category_ids(known.items(), subset.classes, "The data set")
+        (partial / "annotations").mkdir(parents=True)
+        for name, split in splits.items():
+            ids = chosen_ids(split, subset)
+            if not ids:
+                raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
+            target = partial / "annotations" / f"instances_{name}.json"
+            try:
+                write_split(split.json_path, target, ids, own_classes(split, subset), subset.to_dict())
+            except DataError:  # as with NaN in it: what could be read of it is kept, without polygons
+                rest = part(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
+                target.write_text(json.dumps(rest), encoding="utf-8")
+            (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
+        os.replace(partial, out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,167 @@
+"""Data sets with problems, one of every kind at least, and what is to be found in each.
+
+A case makes a folder and returns, by (kind, split), the image and annotation ids of each example; None where there is
+no example.
+"""
+
+import json
+import shutil
+
+from PIL import Image
+
+from core.datasets.problems import Kind
+from tests.core.coco_cases import gt_of
+
+SIZE = (64, 48)
+BOX = (4, 4, 20, 20)
+
+
+def picture(path, size=SIZE, color="teal", orientation=None):
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.new("RGB", size, color).save(path, exif=exif)
+
+
+def dataset(folder, **gts):
+    """A data set of one ground truth per split, all its pictures there, each of another colour."""
+    (folder / "annotations").mkdir(parents=True)
+    for split, gt in gts.items():
+        (folder / split).mkdir()
+        for number, image in enumerate(gt["images"], start=1):
+            size = tuple(image.get(side) or 1 for side in ("width", "height"))
+            name = image.get("file_name", "")
+            if name and "/" not in name:
+                picture(folder / split / name, size, (number, len(split), 99))
+        write(folder, split, gt)
+    return folder
+
+
+def write(folder, split, gt):
+    (folder / f"annotations/instances_{split}.json").write_text(json.dumps(gt))
+
+
+def gt_small(*boxes, images=1, **more):
+    gt = gt_of(*boxes, images=images, **more)
+    for image in gt["images"]:
+        image["width"], image["height"] = SIZE
+    return gt
+
+
+def labels_with_problems():
+    """Annotations of which some are wrong; those on image 1 in each way that needs no picture."""
+    nan, image = float("nan"), 1
+    gt = gt_small(*((i, 1 + i % 2, BOX) for i in range(1, 9)), images=8)
+    gt["categories"] = [
+        {"id": 9, "name": "animals", "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": "animals"},
+        {"id": 2, "name": "dog", "supercategory": "animals"}, {"id": 3, "name": "bird", "supercategory": "animals"},
+    ]  # fmt: skip
+    odd = [
+        {"id": 10, "image_id": 77, "category_id": 1, "bbox": BOX},
+        {"id": 11, "image_id": image, "category_id": 77, "bbox": BOX},
+        {"id": 12, "image_id": image, "category_id": 1, "bbox": [1, nan, 2, 3]},
+        {"id": 13, "image_id": image, "category_id": 1, "bbox": [1, 1, 2]},
+        {"id": 14, "image_id": image, "category_id": 1, "bbox": [1, 1, 0, 5]},
+        {"id": 15, "image_id": image, "category_id": 1, "bbox": [64, 1, 5, 5]},
+        {"id": 16, "image_id": image, "category_id": 2, "bbox": BOX},
+        {"id": 16, "image_id": image, "category_id": 3, "bbox": [0, 0, 6, 6]},
+        {"id": 17, "image_id": image, "category_id": 3, "bbox": [50, 20, 25, 5]},
+        {"id": 0, "image_id": image, "category_id": 3, "bbox": [30, 30, 1.5, 9]},
+        {"id": 18, "image_id": image, "category_id": 3, "bbox": [30.05, 30, 1.5, 9]},
+    ]
+    gt["annotations"] += [{"area": 5, "iscrowd": 0} | annotation for annotation in odd]
+    del gt["annotations"][-1]["area"]
+    return gt
+
+
+def in_the_labels(folder):
+    dataset(folder, train=labels_with_problems(), val=gt_small((1, 1, BOX), (1, 2, BOX), categories=("cat", "dog")))
+    examples = {
+        Kind.UNKNOWN_IMAGE: [(None, (10,))], Kind.UNKNOWN_CATEGORY: [(None, (11,))],
+        Kind.NO_NUMBERS: [(1, (12,)), (1, (13,))], Kind.NO_EXTENT: [(1, (14,))], Kind.OUTSIDE: [(1, (15,))],
+        Kind.SAME_ANNOTATION: [(1, (16,))], Kind.PLACEHOLDER: [(None, ())], Kind.ANNOTATION_ID: [(1, (19,))],
+        Kind.NO_AREA: [(1, (18,))], Kind.BEYOND: [(1, (17,))], Kind.ZERO_ID: [(1, (0,))], Kind.TWICE: [(1, (0, 18))],
+        Kind.TINY: [(1, (0,)), (1, (18,))],
+    }  # fmt: skip
+    expected = {(kind, "train"): some for kind, some in examples.items()}
+    return expected | {
+        (Kind.FEW_OBJECTS, "train"): [(None, ())] * 3, (Kind.FEW_OBJECTS, "val"): [(None, ())] * 2,
+        (Kind.ONE_SPLIT, ""): [(None, ())],
+    }  # fmt: skip
+
+
+def in_the_pictures(folder):
+    boxes = [(i, k, (4 * j, 4, 20, 20)) for i in range(1, 10) for j, k in enumerate((1, 1, 1, 2, 2, 2))]
+    dataset(folder, train=gt_small(*boxes, images=9), val=gt_small(*boxes, images=9))
+    train = folder / "train"
+    (train / "1.jpg").unlink()
+    (train / "2.jpg").write_text("not a picture")
+    picture(train / "3.jpg", (65, 48))
+    picture(train / "4.jpg", SIZE[::-1], orientation=6)
+    picture(train / "5.jpg", orientation=3)
+    shutil.copy(train / "6.jpg", folder / "val/8.jpg")
+    return {
+        (kind, "train"): [(image, ())]
+        for image, kind in enumerate(
+            (Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE, Kind.TURNED, Kind.MIRRORED), start=1
+        )
+    } | {(Kind.LEAK, ""): [(8, ())]}
+
+
+def fatal_in_a_file(folder):
+    gt = gt_small((1, 1, BOX), images=6)
+    gt["images"][0]["id"] = "a"
+    gt["images"][1]["id"] = 3
+    del gt["images"][3]["file_name"], gt["images"][4]["width"], gt["categories"][1]["name"]
+    gt["images"][5]["file_name"] = "../6.jpg"
+    dataset(folder, train=gt, val=gt_small((1, 1, BOX)))
+    return {
+        (Kind.IMAGE_ID, "train"): [(None, ())] * 2, (Kind.IMAGE_NAME, "train"): [(4, ())],
+        (Kind.IMAGE_STATED, "train"): [(5, ())], (Kind.CATEGORY, "train"): [(None, ())],
+        (Kind.PATH, "train"): [(6, ())], (Kind.FEW_OBJECTS, "val"): [(None, ())],
+    }  # fmt: skip
+
+
+def fatal_paths(folder):
+    gt = gt_small((1, 1, BOX), images=4)
+    dataset(folder, train=gt, val=gt)
+    (folder / "secret.jpg").write_text("")
+    (folder / "train/1.jpg").unlink()
+    (folder / "train/1.jpg").symlink_to(folder / "secret.jpg")
+    shutil.rmtree(folder / "val")
+    (folder / "val").symlink_to(folder / "train")  # which is the picture folder itself: fine
+    gt["images"][1]["file_name"] = "/etc/passwd"
+    write(folder, "val", gt)
+    return {
+        (Kind.PATH, "train"): [(1, ())], (Kind.PATH, "val"): [(2, ())], (Kind.LEAK, ""): [(3, ()), (4, ())],
+        (Kind.FEW_OBJECTS, "train"): [(None, ())],
+    }  # fmt: skip
+
+
+def fatal_between_splits(folder):
+    dataset(folder, train=gt_small((1, 1, BOX)), val=gt_small((1, 1, BOX), categories=("dog", "car")))
+    return {
+        (Kind.OTHER_ID, ""): [(None, ())] * 2, (Kind.ONE_SPLIT, ""): [(None, ())] * 2,
+        (Kind.FEW_OBJECTS, "train"): [(None, ())], (Kind.FEW_OBJECTS, "val"): [(None, ())],
+    }  # fmt: skip
+
+
+def fatal_emptiness(folder):
+    crowd = (1, 1, BOX, {"iscrowd": 1})
+    dataset(folder, train=gt_small(crowd, images=3), val=gt_small(images=0))
+    for name in ("1.jpg", "3.jpg"):
+        (folder / "train" / name).unlink()
+    return {
+        (Kind.NO_PICTURES, "train"): [(None, ())], (Kind.MISSING, "train"): [(1, ()), (3, ())],
+        (Kind.NO_OBJECTS, "train"): None, (Kind.NO_IMAGES, "val"): None,
+    }  # fmt: skip
+
+
+def fatal_half(folder):
+    dataset(folder, train=gt_small((1, 1, BOX)))
+    return {(Kind.NO_SPLIT, "val"): None, (Kind.FEW_OBJECTS, "train"): [(None, ())]}
+
+
+CASES = [
+    in_the_labels, in_the_pictures, fatal_in_a_file, fatal_paths, fatal_between_splits, fatal_emptiness, fatal_half,
+]  # fmt: skip

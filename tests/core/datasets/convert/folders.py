@@ -1,0 +1,96 @@
+"""Folders to be converted, and what came of them. Used by the tests beside it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core import DataError
+from core.datasets.convert.to_coco import convert
+from core.datasets.layouts import find_splits
+
+NAMES = ["car", "a <b>", "Käse"]
+BOX = "0 0.5 0.5 0.2 0.4\n"
+YAML = "train: images/train\nval: images/val\nnames: [car, bus]\n"
+
+
+def picture(path: Path, size=(100, 50), orientation=None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.new("RGB", size).save(path, exif=exif)
+    return path
+
+
+def text(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def yolo(folder: Path, label=BOX, yaml=YAML) -> Path:
+    """Two parts of one picture each, in Ultralytics' layout."""
+    for part in ("train", "val"):
+        picture(folder / f"images/{part}/{part}.png")
+        text(folder / f"labels/{part}/{part}.txt", label)
+    if yaml is not None:
+        text(folder / "data.yaml", yaml)
+    return folder
+
+
+def xml(objects=(("car", (11, 21, 30, 40)),), size=(100, 50), filename="a.jpg", more="") -> str:
+    boxes = "".join(
+        f"<object><name>{name}</name>{more}<bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>"
+        "</bndbox></object>"
+        for name, (x1, y1, x2, y2) in objects
+    )
+    stated = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
+    return f"<annotation><filename>{filename}</filename>{stated}{boxes}</annotation>"
+
+
+def voc(folder: Path, *names, label=None) -> Path:
+    for name in names or ("a",):
+        picture(folder / f"JPEGImages/{name}.png")
+        text(folder / f"Annotations/{name}.xml", xml() if label is None else label)
+    return folder
+
+
+def converted(folder: Path, out: Path) -> dict[str, dict]:
+    """Each part's JSON by its name, all of whose pictures are there."""
+    steps = list(convert(folder, out))
+    total = steps[-1][1]
+    assert steps == [(n, total) for n in range(1, total + 1)]
+    splits = find_splits(out)
+    parts = {path.stem: json.loads(path.read_text()) for path in (out / "annotations").iterdir()}
+    for place in splits.values():
+        for image in parts[place.json_path.stem]["images"]:
+            assert (place.image_dir / image["file_name"]).is_file()
+    return parts
+
+
+def only(folder: Path, out: Path) -> dict:
+    (data,) = converted(folder, out).values()
+    return data
+
+
+def names(data: dict) -> list[str]:
+    return [image["file_name"] for image in data["images"]]
+
+
+def boxes(data: dict) -> list[list[float]]:
+    return [annotation["bbox"] for annotation in data["annotations"]]
+
+
+def left_out(out: Path) -> dict:
+    return json.loads((out / "source.json").read_text())["left_out"]
+
+
+def refused(folder: Path, says: str):
+    out = folder.parent / "refused"
+    with pytest.raises(DataError, match=says) as caught:
+        list(convert(folder, out))
+    message = str(caught.value)
+    assert message.endswith(".") and "\n" not in message and ".." not in message.replace("../", "")
+    assert not out.exists() and not list(folder.parent.glob(".*.partial")), "something is left behind"

@@ -1,0 +1,210 @@
+"""Folders are converted once and whole, the user's files stay untouched, and what cannot be used is refused."""
+
+import hashlib
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from core import DataError
+from core.datasets.convert.to_coco import convert, is_current, kind_of
+from tests.core.datasets.convert.folders import BOX, YAML, boxes, converted, picture, refused, text, voc, xml, yolo
+
+
+def hashes(folder: Path) -> dict[str, tuple]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        found[str(path)] = (content, path.lstat().st_mtime_ns, path.lstat().st_mode)
+    return found
+
+
+# Once, whole, and the user's files untouched
+
+
+@pytest.mark.parametrize("make", [yolo, voc])
+def test_the_users_files_are_never_changed_and_the_second_call_does_nothing(tmp_path, make):
+    folder, out = make(tmp_path / "mine"), tmp_path / "data/out"
+    before = hashes(folder)
+    assert not is_current(folder, out)
+    converted(folder, out)
+    assert is_current(folder, out)
+    first = hashes(out)
+    ((done, total),) = convert(folder, out)
+    assert done == total and hashes(out) == first and hashes(folder) == before
+
+
+def test_replacing_removes_the_links_and_not_what_they_lead_to(tmp_path):
+    folder, out = yolo(tmp_path / "mine"), tmp_path / "data/out"
+    converted(folder, out)
+    text(folder / "labels/train/train.txt", BOX * 2)
+    before = hashes(folder)
+    assert len(boxes(converted(folder, out)["instances_train"])) == 2
+    assert hashes(folder) == before and [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_a_change_in_the_folder_is_noticed_and_converted_anew(tmp_path):
+    folder, out = yolo(tmp_path / "mine"), tmp_path / "out"
+    converted(folder, out)
+    for change in (
+        lambda: text(folder / "labels/train/train.txt", BOX * 2),
+        lambda: os.utime(folder / "labels/train/train.txt", ns=(10**9, 10**9)),
+        lambda: text(folder / "data.yaml", YAML + "# \n"),
+        lambda: picture(folder / "images/val/new.png"),
+        lambda: text(folder / "labels/val/new.txt", BOX),
+        lambda: (folder / "images/val/new.png").unlink(),
+        lambda: (folder / "labels/train/train.txt").unlink(),
+    ):
+        change()
+        assert not is_current(folder, out)
+        converted(folder, out)
+        assert is_current(folder, out)
+    (folder / "data.yaml").write_text("names: [")
+    assert not is_current(folder, out), "a folder that cannot be read any more"
+
+
+def test_another_folder_is_not_current_and_replaces(tmp_path):
+    first, second, out = yolo(tmp_path / "first"), yolo(tmp_path / "second", BOX * 3), tmp_path / "out"
+    converted(first, out)
+    assert not is_current(second, out) and not is_current(tmp_path / "nowhere", out)
+    assert len(boxes(converted(second, out)["instances_val"])) == 3
+
+
+def test_what_is_not_its_own_is_never_replaced(tmp_path):
+    folder, out = yolo(tmp_path / "mine"), tmp_path / "out"
+    text(out / "thesis.txt", "years of work")
+    with pytest.raises(DataError, match="holds something else than a converted data set"):
+        convert(folder, out)
+    (out / "thesis.txt").unlink()
+    converted(folder, out)
+    text(out / "thesis.txt", "years of work")
+    with pytest.raises(DataError, match="holds something else"):
+        convert(folder, out)
+    with pytest.raises(DataError, match="holds something else"):
+        convert(folder, text(tmp_path / "file", ""))
+    with pytest.raises(DataError, match="is inside .* not to be changed"):
+        convert(folder, folder / "out")
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 5])
+def test_a_conversion_that_is_stopped_leaves_nothing(tmp_path, stop_at):
+    folder, out = yolo(tmp_path / "mine"), tmp_path / "out"
+    for number in range(6):
+        picture(folder / f"images/train/{number}.png")
+    running = convert(folder, out)
+    for _ in range(stop_at):
+        next(running)
+    running.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_full_disk_leaves_nothing_and_the_old_one_stays(tmp_path, monkeypatch):
+    folder, out = yolo(tmp_path / "mine"), tmp_path / "out"
+    converted(folder, out)
+    before = hashes(out)
+    text(folder / "labels/train/train.txt", BOX * 2)
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    with pytest.raises(DataError, match="cannot be converted into .*out: No space left on device"):
+        list(convert(folder, out))
+    assert hashes(out) == before and sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out"]
+
+
+def test_a_half_written_folder_is_not_taken_for_good(tmp_path):
+    folder, out = yolo(tmp_path / "mine"), tmp_path / "out"
+    converted(folder, out)
+    whole = (out / "source.json").read_text()
+    for damage in ('{"made_by"', "[]", "{}"):
+        (out / "source.json").write_text(damage)
+        assert not is_current(folder, out)
+        with pytest.raises(DataError, match="holds something else"):
+            convert(folder, out)
+    (out / "source.json").write_text(whole)
+    for path in (out / "annotations").iterdir():
+        path.unlink()
+    assert not is_current(folder, out)
+    assert len(converted(folder, out)) == 2
+
+
+# Which kind
+
+
+def test_other_folders_are_of_no_kind(tmp_path):
+    assert kind_of(tmp_path / "nowhere") is None and kind_of(tmp_path) is None
+    text(tmp_path / "annotations/instances_train.json", "{}")
+    picture(tmp_path / "train/a.jpg")
+    text(tmp_path / "notes.txt", "")
+    assert kind_of(tmp_path) is None and kind_of(tmp_path / "notes.txt") is None
+    refused(tmp_path, "neither YOLO's data.yaml or labels nor Pascal VOC's XML files")
+    refused(tmp_path / "nowhere", "There is no folder")
+    assert kind_of(yolo(tmp_path / "y")) == "yolo" and kind_of(yolo(tmp_path / "z", yaml=None)) == "yolo"
+    assert kind_of(voc(tmp_path / "v")) == "voc"
+
+
+# Bad input
+
+
+def test_lists_and_links_that_lead_out_are_refused(tmp_path):
+    folder = yolo(tmp_path / "mine", yaml="train: train.txt\nnames: [car]")
+    outside = picture(tmp_path / "outside.png")
+    for name in ("../outside.png", str(outside), "../../etc/passwd"):
+        text(folder / "train.txt", f"images/train/train.png\n{name}\n")
+        refused(folder, "Line 2 of .*train.txt leads out of the folder")
+    folder = yolo(tmp_path / "linked")
+    (folder / "images/train/link.png").symlink_to(outside)
+    refused(folder, "link.png leads out of .*linked: put the files themselves")
+    folder = voc(tmp_path / "voc")
+    for name in ("../../../outside", "/etc/passwd", "a\0b"):
+        text(folder / "ImageSets/Main/train.txt", f"a\n{name}\n")
+        refused(folder, "Line 2 of .*train.txt leads out of the folder")
+
+
+def test_pictures_and_labels_that_are_none_are_named(tmp_path):
+    folder = yolo(tmp_path / "mine")
+    broken = text(folder / "images/val/val.png", "<svg/>")
+    refused(folder, f"{broken} is not a picture that can be read: replace or delete it.$")
+    broken.unlink()
+    os.mkfifo(broken)
+    refused(folder, f"{broken} is not a picture")
+    broken.unlink()
+    picture(broken)
+    label = folder / "labels/val/val.txt"
+    label.write_bytes(b"0 .5 \xff")
+    refused(folder, f"{label} is not a text file in UTF-8")
+    with label.open("wb") as file:
+        file.truncate(2**31)
+    refused(folder, f"{label} has more than 16 MB")
+
+
+def test_a_decompression_bomb_is_refused(tmp_path):
+    folder = yolo(tmp_path / "mine")
+    path = folder / "images/val/val.png"
+    for side in (60_000, 11_000):
+        picture(path, (1, 1))
+        data = bytearray(path.read_bytes())
+        data[16:24] = side.to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        path.write_bytes(data)
+        refused(folder, f"{path} (is not a picture|has 11000 × 11000 pixels, too many)")
+
+
+def test_folders_without_pictures_are_refused(tmp_path):
+    text(tmp_path / "mine/data.yaml", "names: [car]")
+    refused(tmp_path / "mine", "holds no pictures where a YOLO folder has them")
+    text(tmp_path / "voc/Annotations/a.xml", xml())
+    refused(tmp_path / "voc", "holds no picture with a Pascal VOC label file")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", "has neither YOLO's")
+
+
+def test_a_file_name_that_is_no_text_is_refused(tmp_path):
+    folder = yolo(tmp_path / "mine")
+    try:
+        os.rename(os.fsencode(folder / "images/val/val.png"), os.fsencode(folder) + b"/images/val/\xff.png")
+    except OSError:
+        pytest.skip("This file system has no such names.")
+    refused(folder, "is not UTF-8: rename the file")

@@ -1,0 +1,311 @@
+"""However a COCO file is written, what is read of it is what a plain reader in Python would make of it."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+
+from core import DataError
+from core.datasets import coco_json
+from core.datasets.coco_json import EXACT, FIELDS, read, read_json, read_results
+from core.datasets.problems import Kind, Severity
+from tests.core.coco_cases import gt_of
+from tests.core.datasets.plain_reader import (
+    GT,
+    INFINITE,
+    MISSING,
+    NAN,
+    changed,
+    clean_one,
+    odd_one,
+    plainly,
+    same,
+    write,
+)
+
+
+def counts(problems) -> dict[Kind, int]:
+    return {p.kind: p.count for p in problems}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("file") / "file.json"
+
+
+def assert_as_plainly(path, gt):
+    data, problems = read(write(path, gt), "val")
+    kept, expected = plainly(json.loads(path.read_text()))
+    assert same(data["annotations"], kept) or data["annotations"] == kept  # 4.0 for 4
+    assert counts(problems) == expected
+    assert all(set(a) == set(FIELDS) for a in data["annotations"])
+    assert {type(a[key]) for a in data["annotations"] for key in ("id", "image_id", "category_id", "iscrowd")} <= {int}
+    assert len({a["id"] for a in data["annotations"]}) == len(data["annotations"])
+    assert (data["images"], data["categories"]) == (gt["images"], gt["categories"])
+    assert all(p.split == "val" and len(p.examples) == p.count for p in problems)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(odd_one, max_size=6))
+def test_odd_annotations_are_read_as_plainly_written_python_reads_them(path, annotations):
+    assert_as_plainly(path, gt_of(images=3) | {"annotations": annotations})
+
+
+@settings(deadline=None)
+@given(st.lists(clean_one, max_size=6))
+def test_clean_annotations_are_read_the_same_by_the_fast_way(path, annotations):
+    gt = gt_of(images=4) | {"annotations": annotations}
+    assert coco_json._decode_parts(write(path, gt))[1]
+    assert_as_plainly(path, gt)
+
+
+def test_a_clean_file_is_read_as_pycocotools_reads_it(path, capsys):
+    data, problems = read(write(path, GT))
+    assert (data, problems) == (GT, [])
+    truth = COCO(str(path))
+    assert data["annotations"] == truth.loadAnns(truth.getAnnIds())
+
+
+@pytest.mark.parametrize(
+    "odd, is_fast",
+    [
+        ({}, True), ({"area": MISSING}, True), ({"iscrowd": MISSING}, True), ({"iscrowd": True}, False),
+        ({"id": 1.0}, False), ({"id": MISSING}, False), ({"id": EXACT}, False), ({"bbox": [1, 2, 3]}, False),
+        ({"bbox": [1, 2, NAN, 3]}, False), ({"bbox": [1, 2, "3", 3]}, False), ({"segmentation": [[NAN]]}, False),
+    ],
+)  # fmt: skip
+def test_only_a_file_with_oddities_is_read_the_slow_way(path, odd, is_fast):
+    assert coco_json._decode_parts(write(path, changed("annotations", 0, **odd)))[1] is is_fast
+
+
+def test_infinity_and_nan_are_read_wherever_they_stand(path):
+    for odd in ({"bbox": [0, 0, value, 5]} for value in (NAN, INFINITE, -INFINITE)):
+        data, problems = read(write(path, changed("annotations", 2, **odd)))
+        assert same(data["annotations"][2]["bbox"], odd["bbox"]) and not problems
+    data, problems = read(write(path, changed("images", 0, date_captured=NAN)))
+    assert len(data["annotations"]) == 3 and not problems
+
+
+def test_ids_that_are_missing_or_taken_become_the_next_free_ones(path):
+    gt = gt_of(*((1, 1, (0, 0, 4, 5)) for _ in range(5)))
+    for annotation, own in zip(gt["annotations"], (7, None, 7, "a", 3), strict=True):
+        annotation["id"] = own
+    data, (found,) = read(write(path, gt))
+    assert [a["id"] for a in data["annotations"]] == [7, 8, 9, 10, 3]
+    assert [(e.detail, e.image_id, e.annotation_ids) for e in found.examples] == [
+        ("the id None", 1, (8,)),
+        ("the id 7", 1, (9,)),
+        ("the id 'a'", 1, (10,)),
+    ]
+    for annotation in gt["annotations"]:
+        annotation["id"] = -1
+    assert [a["id"] for a in read(write(path, gt))[0]["annotations"]] == [-1, 1, 2, 3, 4]  # never 0
+
+
+def test_a_name_stays_what_the_file_says(path):
+    name = "<script>alert(1)</script> \u202e\x07 ünïcode"
+    data, problems = read(write(path, changed("categories", 0, name=name) | {"info": {"description": name}}))
+    assert data["categories"][0]["name"] == name and not problems
+
+
+def test_an_endless_value_is_shortened_where_it_is_told(path):
+    for part, place, fields in (
+        ("annotations", 0, {"id": "x" * 10_000}),
+        ("images", 0, {"id": ["x" * 10_000] * 1000}),
+        ("images", 0, {"file_name": "../" * 10_000}),
+        ("categories", 0, {"id": "x" * 10_000}),
+    ):
+        _, (found,) = read(write(path, changed(part, place, **fields)))
+        assert len(found.examples[0].detail) < 400
+
+
+# What nothing can be done about
+
+
+@pytest.mark.parametrize(
+    "gt, kind, says",
+    [
+        (changed("images", 0, id=None), Kind.IMAGE_ID, "the id None"),
+        (changed("images", 0, id=MISSING), Kind.IMAGE_ID, "the id None"),
+        (changed("images", 0, id=True), Kind.IMAGE_ID, "the id True"),
+        (changed("images", 0, id="1"), Kind.IMAGE_ID, "the id '1'"),
+        (changed("images", 0, id=[1]), Kind.IMAGE_ID, r"the id \[1\]"),
+        (changed("images", 0, id=2), Kind.IMAGE_ID, "the id 2"),
+        (changed("images", 0, id=EXACT), Kind.IMAGE_ID, "the id 9007199254740992"),
+        (changed("images", 0, id=10**400), Kind.IMAGE_ID, r"the id 1000000000"),
+        (changed("images", 0, id=NAN), Kind.IMAGE_ID, "the id nan"),
+        (changed("images", 0, file_name=""), Kind.IMAGE_NAME, "image 1"),
+        (changed("images", 0, file_name=MISSING), Kind.IMAGE_NAME, "image 1"),
+        (changed("images", 0, file_name=7), Kind.IMAGE_NAME, "image 1"),
+        (changed("images", 0, width=0), Kind.IMAGE_STATED, "image 1"),
+        (changed("images", 0, width=MISSING, height=-1), Kind.IMAGE_STATED, "image 1"),
+        (changed("images", 0, height="100"), Kind.IMAGE_STATED, "image 1"),
+        (changed("images", 0, height=INFINITE), Kind.IMAGE_STATED, "image 1"),
+        (changed("categories", 0, id="1"), Kind.CATEGORY, "the id '1'"),
+        (changed("categories", 0, id=2), Kind.CATEGORY, "the id 2"),
+        (changed("categories", 0, name=None), Kind.CATEGORY, "category 1, which has no name"),
+        (changed("categories", 0, name=MISSING), Kind.CATEGORY, "category 1, which has no name"),
+        (changed("categories", 0, name=["car"]), Kind.CATEGORY, "category 1, which has no name"),
+        (changed("categories", 0, name="dog"), Kind.CATEGORY, "the name 'dog' twice"),
+        (changed("images", 0, file_name="../secret.jpg"), Kind.PATH, "'../secret.jpg'"),
+        (changed("images", 0, file_name="/etc/passwd"), Kind.PATH, "'/etc/passwd'"),
+        (changed("images", 0, file_name="a/../../secret.jpg"), Kind.PATH, "'a/../../secret.jpg'"),
+        (changed("images", 0, file_name=".."), Kind.PATH, r"'\.\.'"),
+        (changed("images", 0, file_name="a\0b"), Kind.PATH, r"'a\\x00b'"),
+    ],
+)
+def test_a_fatal_problem_is_counted_and_named(path, gt, kind, says):
+    _, (found,) = read(write(path, gt), "train")
+    assert (found.kind, found.split, found.count, kind.severity) == (kind, "train", 1, Severity.FATAL)
+    assert says.replace("\\", "") in found.examples[0].detail.replace("\\", "")
+    if kind is Kind.PATH:
+        assert read_json(path)["annotations"] == GT["annotations"]  # which needs no pictures
+    else:
+        with pytest.raises(DataError, match=f"{path} has 1 {kind.unit} .*as {says}.*: correct the file.$"):
+            read_json(path)
+
+
+@pytest.mark.parametrize("name", ["a/../b.jpg", "./a.jpg", "..a.jpg", "a..jpg", "a/..b/c.jpg", "...", "a b.jpg"])
+def test_a_name_that_stays_inside_is_no_problem(path, name):
+    assert read(write(path, changed("images", 0, file_name=name)))[1] == []
+
+
+def test_all_fatal_problems_of_a_file_are_found_at_once(path):
+    gt = gt_of((1, 1, (0, 0, 1, 1)), images=5)
+    gt["images"][0]["id"] = gt["images"][1]["id"] = None
+    gt["images"][2].update(width=-1, file_name="../a.jpg")
+    del gt["images"][3]["file_name"], gt["categories"][0]["name"], gt["categories"][1]["id"]
+    assert counts(read(write(path, gt))[1]) == {
+        Kind.IMAGE_ID: 2, Kind.IMAGE_NAME: 1, Kind.IMAGE_STATED: 1, Kind.PATH: 1, Kind.CATEGORY: 2,
+    }  # fmt: skip
+
+
+def test_whole_float_ids_of_images_and_categories_become_ints(path):
+    gt = gt_of((1.0, 2.0, (0, 0, 4, 5)))
+    gt["images"][0]["id"], gt["categories"][1]["id"] = 1.0, 2.0
+    data, problems = read(write(path, gt))
+    assert not problems and data == gt
+    read_ids = [data["images"][0]["id"], data["categories"][1]["id"], data["annotations"][0]["image_id"]]
+    assert [type(own) for own in read_ids] == [int] * 3
+
+
+# What is no such file
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("", "is empty"),
+        ('{"info": ' + "[" * 100_000, "nested without end"),
+        ('{"images": [{"a": ' + '{"a": ' * 100_000, "nested without end"),
+        ("[" * 100_000, "not a COCO annotation file"),
+        ("garbage", "begins with neither"),
+        ('{"images": [], "annotations": []}', "not a COCO annotation file: it should hold the lists images, annotati"),
+        ('{"images": [], "annotations": {}, "categories": []}', "not a COCO annotation file"),
+        ('{"images": [1], "annotations": [], "categories": []}', "not a COCO annotation file"),
+        ('{"images": [], "annotations": [1], "categories": []}', "not a COCO annotation file"),
+        ('{"images": [], "annotations": [[NaN]], "categories": []}', "not a COCO annotation file"),
+        ('{"images": [NaN], "annotations": [], "categories": []}', "not a COCO annotation file"),
+        ('{"images": NaN}', "not a COCO annotation file"),
+        ('{"images": null, "annotations": null, "categories": null}', "not a COCO annotation file"),
+        ('{"name": "detr", "version": "1.0.0"}', "not a COCO annotation file"),
+        ("[]", "not a COCO annotation file"),
+        ('[{"score": NaN}]', "not a COCO annotation file"),
+        ('{"images": [], "annotations": [{"id": NaN}], "categories": []', "not valid JSON"),
+    ],
+)
+@pytest.mark.parametrize("reader", [read, read_json])
+def test_a_file_that_is_something_else_is_refused(path, reader, text, says):
+    path.write_text(text)
+    with pytest.raises(DataError, match=says):
+        reader(path)
+
+
+ODD = changed("annotations", 1, bbox=[NAN, 0, 1, 1])
+SMALL = gt_of((1, 1, (0, 0, 1, 1)), categories=("é",))
+SMALL_ODD = gt_of((1, 1, (0, 0, NAN, 1)), categories=("é",))
+
+
+@pytest.mark.parametrize("content", [SMALL, SMALL_ODD, [{"image_id": 1, "bbox": [1, 2], "score": 0.5, "n": "é"}]])
+@pytest.mark.parametrize("reader", [read, read_json, read_results])
+def test_a_file_cut_off_anywhere_is_refused_in_one_sentence(path, reader, content):
+    whole = json.dumps(content, ensure_ascii=False).encode()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(DataError) as caught:
+            reader(path)
+        said = str(caught.value)
+        assert said.startswith(str(path)) and said.endswith(".") and "\n" not in said
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([GT, ODD]), st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=3)), max_size=3))
+def test_a_damaged_file_is_read_or_refused(path, gt, damages):
+    content = json.dumps(gt).encode()
+    for place, damage in damages:
+        place %= len(content)
+        content = content[:place] + damage + content[place + 1 :]
+    path.write_bytes(content)
+    for reader in (read, read_json, read_results):
+        try:
+            reader(path)
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3) | st.just(10**400),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inside, max_size=3),
+    max_leaves=6,
+)
+anything = st.dictionaries(st.sampled_from([*FIELDS, "file_name", "width", "height", "name", "supercategory"]), values)
+
+
+@settings(deadline=None)
+@given(st.lists(anything, max_size=3), st.lists(anything, max_size=3), st.lists(anything, max_size=3))
+def test_any_values_in_any_places_are_read_or_refused(path, images, annotations, categories):
+    write(path, {"images": images, "annotations": annotations, "categories": categories})
+    data, problems = read(path)
+    if not any(p.kind.severity is Severity.FATAL for p in problems):
+        assert all(set(a) == set(FIELDS) for a in data["annotations"])
+
+
+# Ground truths and results of other tools
+
+
+@pytest.mark.parametrize(
+    "fields, says",
+    [
+        ({"id": 3}, "has 1 annotation without a whole number as id of its own, as the id 3: correct the file"),
+        ({"id": "a"}, "as the id 'a'"),
+        ({"image_id": 9}, "has 1 annotation of an image that is not listed, as annotation 1: image_id 9: correct"),
+        ({"category_id": None}, "of a category that is not listed, as annotation 1: category_id None"),
+        ({"bbox": MISSING}, "Annotation 1 in .* has no bbox"),
+        ({"bbox": None}, "Annotation 1 in .* has no bbox"),
+    ],
+)
+def test_another_tools_ground_truth_is_refused_where_something_would_be_left_out(path, fields, says):
+    write(path, changed("annotations", 0, **fields))
+    with pytest.raises(DataError, match=says):
+        read_json(path)
+
+
+def test_another_tools_ground_truth_may_lack_areas_and_crowds(path):
+    gt = changed("annotations", 0, area=MISSING, iscrowd=MISSING)
+    assert read_json(write(path, gt)) == GT  # 10 × 10
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"annotations": rows, "images": []}])
+def test_results_are_a_list_or_the_annotations_of_a_dict(path, wrap):
+    for rows in ([], [{"image_id": 1, "score": 0.5, "more": [1]}]):
+        assert read_results(write(path, wrap(rows))) == rows
+    (row,) = read_results(write(path, wrap([{"score": NAN, "bbox": [1e400 / 10, 1, 2, 3]}])))
+    assert row["score"] != row["score"]
+
+
+@pytest.mark.parametrize("other", [{"images": []}, [1], {"annotations": {}}, {}, [[]], [NAN]])
+def test_other_json_is_no_results_file(path, other):
+    with pytest.raises(DataError, match="not a COCO results file: it should hold a list of detections"):
+        read_results(write(path, other))

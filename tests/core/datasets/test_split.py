@@ -1,0 +1,300 @@
+"""A split as it is read: what is usable of its file, its pictures' places, its arrays, and its filtered parts."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import DataError
+from core.datasets import split as module
+from core.datasets.layouts import Place
+from core.datasets.problems import Kind
+from core.labels import LabelMap
+from tests.core.coco_cases import boxes, from_env, gt_of, judge
+
+GT = gt_of((1, 1, (0, 0, 10, 10)), (1, 2, (0, 0, 50, 50), {"iscrowd": 1}), (2, 2, (5, 5, 99, 90)), images=4)
+
+
+def dataset(folder: Path, gt=GT, split="train") -> Path:
+    (folder / "annotations").mkdir(parents=True, exist_ok=True)
+    (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(gt))
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def split_of(gt: dict) -> module.CocoSplit:
+    return module.CocoSplit("train", Path("instances_train.json"), Path("train"), **copy.deepcopy(gt))
+
+
+def counts(split) -> dict[Kind, int]:
+    return {p.kind: p.count for p in split.problems}
+
+
+# Reading
+
+
+def test_a_clean_split_is_what_its_file_says(tmp_path):
+    split = module.read_split(dataset(tmp_path), "train")
+    assert split.to_dict() == GT
+    assert (split.problems, split.dropped, split.name) == ((), 0, "train")
+    assert split.json_path == tmp_path / "annotations/instances_train.json"
+    assert split.image_dir == tmp_path / "train"
+
+
+def test_a_split_that_is_not_there_names_those_that_are(tmp_path):
+    with pytest.raises(DataError, match="no val split; it has: train"):
+        module.read_split(dataset(tmp_path), "val")
+
+
+def test_single_broken_annotations_are_left_out_and_counted(tmp_path):
+    broken = [[0, 0, 0, 5], [0, 0, 5, -1], [0, 0, float("nan"), 5], [0, 0, float("inf"), 5], [], [1, 2, 3], None, "box"]
+    broken += [[0, 0, 10**400, 5], [0, 0, "5", 5], [200, 0, 5, 5], [0, 0, 10, 10]]
+    annotations = [{"id": i, "image_id": 1, "category_id": 1, "bbox": box} for i, box in enumerate(broken, 100)]
+    annotations += [{"id": 200, "image_id": 9, "category_id": 1}, {"id": 201, "image_id": 1, "category_id": 9}]
+    split = module.read_split(dataset(tmp_path, GT | {"annotations": GT["annotations"] + annotations}), "train")
+    assert split.annotations == GT["annotations"]
+    assert split.dropped == len(annotations)
+    assert counts(split) == {
+        Kind.NO_AREA: 12, Kind.UNKNOWN_IMAGE: 1, Kind.UNKNOWN_CATEGORY: 1, Kind.NO_EXTENT: 2, Kind.NO_NUMBERS: 8,
+        Kind.OUTSIDE: 1, Kind.SAME_ANNOTATION: 1,
+    }  # fmt: skip
+    assert all(image["id"] in split.by_image for image in split.images)
+
+
+def test_what_is_repaired_stays_with_its_own_id_where_it_has_one(tmp_path):
+    gt = gt_of((1, 1, (0, 0, 10, 10)), (1, 1, (0, 0, 20, 10)), (1, 1, (0, 0, 300, 10)))
+    gt["annotations"][0]["id"], gt["annotations"][1]["id"] = 900, 900
+    del gt["annotations"][2]["area"]
+    split = module.read_split(dataset(tmp_path, gt), "train")
+    assert [a["id"] for a in split.annotations] == [900, 901, 3]
+    assert split.annotations[2]["area"] == 3000
+    assert split.dropped == 0
+    assert counts(split) == {Kind.ANNOTATION_ID: 1, Kind.NO_AREA: 1, Kind.BEYOND: 1}
+
+
+def test_problems_that_nothing_can_be_done_about_are_listed_in_one_sentence(tmp_path):
+    gt = gt_of((1, 1, (0, 0, 10, 10)), images=4)
+    gt["images"][1]["id"] = 1
+    gt["images"][2]["width"] = gt["images"][3]["height"] = None
+    gt["images"][3]["file_name"] = "../../etc/passwd"
+    gt["categories"][1]["name"] = "car"
+    folder = dataset(tmp_path, gt)
+    with pytest.raises(DataError) as caught:
+        module.read_split(folder, "train")
+    assert str(caught.value) == (
+        f"{folder}/annotations/instances_train.json cannot be used. "
+        "1 image without a whole number as id of its own, as the id 1: give every image one; "
+        "2 images without width and height, as image 3: state each picture's size in pixels; "
+        "1 picture outside the picture folder, as '../../etc/passwd': name pictures by their path inside it; "
+        "1 category without a name and a whole number as the only id, as the name 'car' twice: correct the categories."
+    )
+    found = module.examine_split(module.find_splits(folder)["train"], "train")
+    assert (len(found.images), found.annotations, len(found.problems)) == (4, [], 4)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    folder = dataset(tmp_path)
+    for text, says in (("", "is empty"), ("{", "not valid JSON"), ("{}", "not a COCO annotation file")):
+        (folder / "annotations/instances_train.json").write_text(text)
+        with pytest.raises(DataError, match=says):
+            module.read_split(folder, "train")
+
+
+NUMBERS = st.sampled_from([0, 1, 2.5, -3, 500, float("nan"), 10**400, "5", None, True, [1]])
+ODD = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": NUMBERS, "image_id": st.just(1) | NUMBERS, "category_id": st.just(1) | NUMBERS,
+        "bbox": st.lists(NUMBERS, max_size=5), "area": NUMBERS, "iscrowd": NUMBERS, "supercategory": NUMBERS,
+        "file_name": st.sampled_from(["a.jpg", "../a", 7, ""]), "width": NUMBERS, "name": st.sampled_from(["car", 7]),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ODD, max_size=2), st.lists(ODD, max_size=5), st.lists(ODD, max_size=2), st.booleans())
+def test_whatever_stands_in_a_file_what_is_read_can_be_computed_with(tmp_path_factory, images, rows, classes, shared):
+    path = tmp_path_factory.mktemp("odd") / "file.json"
+    gt = {part: GT[part] + odd for part, odd in (("images", images), ("annotations", rows), ("categories", classes))}
+    path.write_text(json.dumps(gt))
+    for name in ("train", "val"):
+        split = module.examine_split(Place(path, path.parent, shared), name)
+        try:
+            module.usable(split)
+        except DataError:
+            assert not split.annotations
+        else:
+            assert np.isfinite(split.columns.xywh).all() and (split.columns.xywh[:, 2:] > 0).all()
+            assert len({a["id"] for a in split.annotations}) == len(split.annotations)
+            json.dumps(split.to_dict())
+
+
+# Categories
+
+
+def roboflow(*used, above="animals"):
+    categories = [{"id": 0, "name": "animals", "supercategory": "none"}]
+    categories += [{"id": i, "name": name, "supercategory": above} for i, name in enumerate(("cat", "dog"), start=1)]
+    return gt_of(*((1, k, (5 * k, 0, 9, 9)) for k in used)) | {"categories": categories}
+
+
+def test_the_placeholder_above_all_classes_is_left_out(tmp_path):
+    split = module.read_split(dataset(tmp_path, roboflow(1)), "train")
+    assert [c["name"] for c in split.categories] == ["cat", "dog"]  # also a class without objects
+    assert counts(split) == {Kind.PLACEHOLDER: 1}
+    assert split.problems[0].examples[0].detail == "'animals'"
+    assert split.columns.category.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "gt",
+    [
+        roboflow(0, 1),  # it has objects
+        roboflow(1, above="pets"),
+        gt_of() | {"categories": [{"id": 1, "name": "person", "supercategory": "person"}]},  # as COCO has it
+        gt_of() | {"categories": [{"id": 1, "name": "cat", "supercategory": ["cat"]}, {"id": 2, "name": "dog"}]},
+    ],
+)
+def test_a_class_of_its_own_stays(tmp_path, gt):
+    split = module.read_split(dataset(tmp_path, gt), "train")
+    assert (split.categories, split.problems) == (gt["categories"], ())
+
+
+# Columns
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), boxes(), st.integers(0, 1)), max_size=12))
+def test_columns_say_the_same_as_the_dicts(rows):
+    gt = gt_of(*((i, k, box, {"iscrowd": c}) for i, k, box, c in rows), images=4, categories=("car", "dog", "bus"))
+    gt["images"], gt["categories"] = gt["images"][::-1], gt["categories"][::-1]
+    gt["images"][0] |= {"width": 321, "height": 50.5}
+    split = split_of(gt)
+    c = split.columns
+    assert [split.images[i]["id"] for i in c.image] == [a["image_id"] for a in gt["annotations"]]
+    assert [split.categories[i]["id"] for i in c.category] == [a["category_id"] for a in gt["annotations"]]
+    assert c.xywh.tolist() == [a["bbox"] for a in gt["annotations"]]
+    assert c.area.tolist() == [a["area"] for a in gt["annotations"]]
+    assert c.crowd.tolist() == [bool(a["iscrowd"]) for a in gt["annotations"]]
+    assert c.size.tolist() == [[image["width"], image["height"]] for image in gt["images"]]
+    dtypes = [(column.dtype, column.shape[1:]) for column in vars(c).values()]
+    whole, real = np.dtype(np.int64), np.dtype(np.float64)
+    assert dtypes == [(whole, ()), (whole, ()), (real, (4,)), (real, ()), (np.dtype(bool), ()), (real, (2,))]
+    assert split.columns is c
+
+
+def test_every_image_has_its_annotations_or_none():
+    by_image = split_of(GT).by_image
+    assert {image_id: [a["id"] for a in found] for image_id, found in by_image.items()} == {
+        1: [1, 2],
+        2: [3],
+        3: [],
+        4: [],
+    }
+
+
+# Paths
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a/../../secret.jpg", ".", "..", "link.jpg", "a\0b"])
+def test_a_picture_outside_its_folder_is_refused(tmp_path, name):
+    folder = dataset(tmp_path / "data")
+    (tmp_path / "secret.jpg").write_text("")
+    (folder / "train" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    split = module.read_split(folder, "train")
+    for refused in (name, str(folder / "train" / "a.jpg")):  # absolute, though inside
+        with pytest.raises(DataError, match="not inside"):
+            split.image_path({"file_name": refused})
+
+
+def test_pictures_inside_are_found_also_in_folders_and_behind_a_linked_folder(tmp_path):
+    folder = dataset(tmp_path / "data")
+    (tmp_path / "store").mkdir()
+    (folder / "train").rmdir()
+    (folder / "train").symlink_to(tmp_path / "store")
+    split = module.read_split(folder, "train")
+    assert split.image_path({"file_name": "a.jpg"}) == (tmp_path / "store" / "a.jpg").resolve()
+    assert split.image_path({"file_name": "b/a.jpg"}) == (tmp_path / "store" / "b" / "a.jpg").resolve()
+
+
+# Filtering
+
+
+@st.composite
+def splits(draw):
+    annotations = draw(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 3), st.booleans()), max_size=12))
+    rows = [(image, category, (0, 0, 9, 9), {"iscrowd": int(crowd)}) for image, category, crowd in annotations]
+    return split_of(gt_of(*rows, images=8, categories=("car", "dog", "bus")))
+
+
+names = st.lists(st.sampled_from(["car", "dog", "bus"]), min_size=1, unique=True)
+
+
+@settings(deadline=None)
+@given(splits(), names, st.sampled_from([0.0, 0.3, 0.5, 0.9]), st.integers(0, 5))
+def test_a_filtered_split_has_all_of_its_classes_and_the_share_of_empty_images(split, chosen, share, seed):
+    before = copy.deepcopy(split.to_dict())
+    part = module.filter_to_classes(split, chosen, share, seed)
+    ids = {c["id"] for c in split.categories if c["name"] in chosen}
+    assert part.annotations == [a for a in split.annotations if a["category_id"] in ids]  # crowds too, ids kept
+    assert {c["name"] for c in part.categories} == set(chosen)
+    assert part.images == [image for image in split.images if image in part.images]  # the file's order
+    filled = {a["image_id"] for a in part.annotations}
+    assert filled <= {image["id"] for image in part.images}
+    empty, available = len(part.images) - len(filled), len(split.images) - len(filled)
+    assert empty == min(round(len(filled) * share / (1 - share)), available)
+    assert module.filter_to_classes(split, chosen, share, seed) == part
+    assert split.to_dict() == before
+
+
+@settings(deadline=None)
+@given(splits(), names)
+def test_without_a_share_every_image_stays(split, chosen):
+    assert module.filter_to_classes(split, chosen, None).images == split.images
+
+
+def test_another_seed_draws_other_empty_images():
+    split = split_of(gt_of(*((i, 1, (0, 0, 9, 9)) for i in range(1, 21)), images=100))
+    assert module.filter_to_classes(split, ["car"], 0.5, 0) != module.filter_to_classes(split, ["car"], 0.5, 1)
+
+
+def test_an_unknown_class_or_share_is_refused():
+    with pytest.raises(DataError, match="no class 'cat'; it has: car, dog"):
+        module.filter_to_classes(split_of(GT), ["cat"])
+    for share in (-0.1, 1, float("nan")):
+        with pytest.raises(DataError, match="share of images without a chosen class"):
+            module.filter_to_classes(split_of(GT), ["car"], share)
+
+
+def test_the_label_map_keeps_the_files_ids_and_order():
+    assert split_of(GT).label_map(["dog", "car"]) == LabelMap(("car", "dog"), (1, 2))
+
+
+@pytest.mark.parametrize(
+    "area, size", [(0, "small"), (1023.9, "small"), (1024, "medium"), (9215.9, "medium"), (9216, "large")]
+)
+def test_sizes_change_at_32_and_96_squared(area, size):
+    assert module.SIZES[module.size_indices([area])[0]] == size
+
+
+# Real data
+
+
+def test_real_coco_files_are_read_with_every_picture_in_its_place():
+    folder = from_env("DETR_LAB_COCO")
+    for name, images, annotations in (("train", 70, 684), ("val", 72, 604)):
+        split = module.read_split(folder, name)
+        assert (len(split.images), len(split.annotations)) == (images, annotations)
+        assert split.columns.crowd.sum() == 8
+        assert all(split.image_path(image).is_file() for image in split.images)
+
+
+def test_a_filtered_real_split_is_a_coco_file_that_pycocotools_evaluates():
+    split = module.filter_to_classes(module.read_split(from_env("DETR_LAB_COCO"), "val"), ["person", "car"])
+    perfect = [{key: a[key] for key in ("image_id", "category_id", "bbox")} | {"score": 1.0} for a in split.annotations]
+    objects = [row for row, a in zip(perfect, split.annotations, strict=True) if not a["iscrowd"]]
+    assert judge(split.to_dict(), objects).stats[0] == pytest.approx(1.0)
