@@ -23,8 +23,8 @@ import numpy as np
 from core.datasets.check import check_labels
 from core.datasets.layouts import Place
 from core.datasets.split import examine_split, filter_to_classes
+from core.detr.pretrained import COCO_CLASSES
 from core.labels import COCO_TEN
-from core.pretrained import COCO_CLASSES
 
 TRAIN, VAL = (118_000, 860_000), (5_000, 36_500)  # images, annotations
 GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO left out

@@ -33,13 +33,13 @@ from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d
 
 from core.boxes import Detections
 from core.config import PRESETS, TrainConfig
-from core.data import DetectionDataset, EpochOrder, loader
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import filter_to_classes, read_split
-from core.detect import detect
+from core.detr.dataset import DetectionDataset, EpochOrder, loader
+from core.detr.detect import detect
+from core.detr.losses import giou
+from core.detr.model import load_model, save_model, small_detr
 from core.evaluate import evaluate
-from core.losses import giou
-from core.model import load_model, save_model, small_detr
 from core.train import train
 
 HERE = Path(__file__).resolve().parent

@@ -28,9 +28,9 @@ import torch
 from transformers.utils import logging
 
 from core import LabError
+from core.detr.explain import explain, nearest
 from core.loaded import Models
 from core.runs import RunStore
-from core.why import explain, nearest
 
 THREADS = 2  # of torch: the pages, and perhaps a training, want the other cores
 NO_OBJECT = "no object"
@@ -89,8 +89,8 @@ def why(request: dict, models: Models) -> dict:
     {"query", "softmax": whether the probabilities sum to 1, "classes": [name, …], "probabilities": [p, …],
      "layers": [{"box", "class", "score"}, …],
      "maps": {"w", "h", "cover": [width, height], "sampled", "decoder": [packed, …], "encoder": packed}}
-    or {"near": [{"query", "box", "iou", "score", "class", "class_score", "no_object"}, …]}, as `core/why.py` says; a
-    packed map is {"max", "data"}: h rows of w bytes in base64, 255 for the maximum.
+    or {"near": [{"query", "box", "iou", "score", "class", "class_score", "no_object"}, …]},
+    as `core/detr/explain.py` says; a packed map is {"max", "data"}: h rows of w bytes in base64, 255 for the maximum.
     """
     loaded = models.get(request["run"], request["model"])
     image, names = request["image"], loaded.label_map.names

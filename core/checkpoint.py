@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from core import ModelError, RunError
+from core.detr.model import save_model
 from core.labels import LabelMap
-from core.model import save_model
 
 STATE_FILE = "trainer.pt"
 

@@ -41,7 +41,7 @@ def download(options) -> None:
 
     from core.datasets.coco2017.download import download
     from core.datasets.subset import Subset, category_ids
-    from core.pretrained import COCO_CLASSES
+    from core.detr.pretrained import COCO_CLASSES
 
     subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
     category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched

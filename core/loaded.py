@@ -18,12 +18,12 @@ from transformers import PreTrainedModel
 
 from core import ModelError, RunError
 from core.config import TrainConfig
-from core.data import Collator, DetectionDataset
 from core.datasets.split import CocoSplit
-from core.device import choose_device
+from core.detr.dataset import Collator, DetectionDataset
+from core.detr.device import choose_device
+from core.detr.model import LABEL_MAP_FILE, load_model, read_label_map
+from core.detr.pretrained import class_rows, find_model
 from core.labels import LabelMap
-from core.model import LABEL_MAP_FILE, load_model, read_label_map
-from core.pretrained import class_rows, find_model
 from core.records import Run
 from core.runs import RunStore
 from core.step import seeded

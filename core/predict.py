@@ -19,7 +19,7 @@ import torch
 from core import DataError, LabError, RunError
 from core.boxes import Detections
 from core.datasets.pictures import read_picture
-from core.detect import detect
+from core.detr.detect import detect
 from core.loaded import Loaded, Models
 from core.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
 from core.upright import OwnPicture, upright

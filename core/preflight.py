@@ -14,13 +14,13 @@ import torch
 from transformers import PreTrainedModel
 
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_normalized
-from core.data import DetectionDataset
 from core.datasets.check import in_short
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
+from core.detr.dataset import DetectionDataset
+from core.detr.losses import PARTS
 from core.evaluate import evaluate
 from core.labels import LabelMap
-from core.losses import PARTS
 from core.progress import Check
 from core.step import Stepper
 

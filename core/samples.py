@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from core.augment import MEAN, STD
 from core.boxes import cxcywh_normalized_to_xyxy
+from core.detr.transforms import MEAN, STD
 from core.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, draw_box, draw_label, inside
 
 MOST_SHOWN = 8  # images

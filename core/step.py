@@ -17,9 +17,9 @@ from transformers import PreTrainedModel
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
-from core.detect import NO_ROOM, forward, split_batch
-from core.losses import PARTS, Norms, Recipe, set_losses, total
-from core.model import parameter_groups
+from core.detr.detect import NO_ROOM, forward, split_batch
+from core.detr.losses import PARTS, Norms, Recipe, set_losses, total
+from core.detr.model import parameter_groups
 from core.progress import Remark
 from core.ranks import Ranks
 

@@ -25,14 +25,14 @@ from core import ConfigError, ModelError, RunError
 from core.boxes import Detections
 from core.checkpoint import latest, read_state, save
 from core.config import TrainConfig
-from core.data import DetectionDataset, loader, step_loader
 from core.datasets.check import sound_splits
 from core.datasets.split import CocoSplit, filter_to_classes, read_split
-from core.detect import detect
-from core.device import choose_device, gpu_metrics
+from core.detr.dataset import DetectionDataset, loader, step_loader
+from core.detr.detect import detect
+from core.detr.device import choose_device, gpu_metrics
+from core.detr.losses import LossSums
+from core.detr.model import feature_stride, load_model
 from core.evaluate import CocoFigures, evaluate
-from core.losses import LossSums
-from core.model import feature_stride, load_model
 from core.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.profiler import StepProfiler
 from core.progress import Progress, Remark

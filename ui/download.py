@@ -10,8 +10,8 @@ import streamlit as st
 from core import DataError
 from core.datasets.coco2017.download import download, partial_of, unfinished
 from core.datasets.subset import Subset
+from core.detr.pretrained import COCO_CLASSES
 from core.labels import COCO_TEN
-from core.pretrained import COCO_CLASSES
 from ui import server
 from ui.text import plain
 from ui.work import Work, desk

@@ -15,7 +15,7 @@ from core.config import PRESETS, TrainConfig
 from core.datasets.check import in_short
 from core.datasets.demo import BUILT_IN, BuiltIn
 from core.datasets.split import CocoSplit
-from core.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
+from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.records import Run
 from core.runs import RunStore
 from ui import data_source, pickers, server

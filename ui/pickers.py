@@ -13,7 +13,7 @@ from core import PROJECT
 from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
-from core.pretrained import KNOWN_MODELS
+from core.detr.pretrained import KNOWN_MODELS
 from core.records import Run, Status
 from core.runs import RunStore
 from ui.server import built_in_folder

@@ -13,9 +13,9 @@ import streamlit as st
 
 from core import LabError
 from core.config import RANDOM_MODEL
+from core.detr.pretrained import KNOWN_MODELS
 from core.labels import LabelMap
 from core.predictions import Prediction
-from core.pretrained import KNOWN_MODELS
 from core.records import Run
 from core.runs import RunStore
 from core.upright import OwnPicture

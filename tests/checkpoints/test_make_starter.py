@@ -20,10 +20,10 @@ from checkpoints.make_starter import (
     start_decoder,
     swap_norms,
 )
-from core.data import DetectionDataset, loader
 from core.datasets.split import read_split
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.model import load_model, read_label_map, small_detr
 from core.labels import COCO_TEN, LabelMap
-from core.model import load_model, read_label_map, small_detr
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
 NONE = {"class_labels": torch.empty(0, dtype=torch.int64), "boxes": torch.empty(0, 4)}

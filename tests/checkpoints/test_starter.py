@@ -8,12 +8,12 @@ import torch
 from core import PROJECT
 from core.boxes import Detections
 from core.config import PRESETS, TrainConfig
-from core.data import DetectionDataset, loader
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import read_split
-from core.detect import detect
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.detect import detect
+from core.detr.model import load_model, read_label_map
 from core.evaluate import evaluate
-from core.model import load_model, read_label_map
 
 STARTER = PROJECT / "checkpoints/starter"
 

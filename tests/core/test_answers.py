@@ -14,13 +14,13 @@ import torch
 
 from core import PROJECT, LabError, ModelError, RunError, answers
 from core.datasets.split import read_split
+from core.detr.explain import explain
+from core.detr.model import small_detr
 from core.imports import import_results
 from core.loaded import Models, checkpoint_of
-from core.model import small_detr
 from core.table import read_table
-from core.why import explain
 from tests.core.asked import trained
-from tests.core.families import TEN, released
+from tests.core.detr.families import TEN, released
 
 
 @pytest.fixture(scope="module")

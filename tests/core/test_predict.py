@@ -12,10 +12,10 @@ from core import PROJECT, DataError, ModelError
 from core.__main__ import main
 from core.boxes import Detections
 from core.config import TrainConfig
-from core.data import DetectionDataset, loader
 from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
-from core.detect import detect
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.detect import detect
 from core.errors import detection_table
 from core.loaded import Models
 from core.predict import answer, device_name, predict

@@ -9,10 +9,10 @@ import torch
 
 from core import preflight
 from core.config import TrainConfig
-from core.data import Collator, DetectionDataset
 from core.datasets.split import read_split
+from core.detr.dataset import Collator, DetectionDataset
+from core.detr.model import small_detr
 from core.labels import COCO_TEN, LabelMap
-from core.model import small_detr
 from core.ranks import Ranks
 from core.step import Stepper
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from core.augment import MEAN, STD
-from core.data import DetectionDataset, loader
 from core.datasets.split import read_split
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.transforms import MEAN, STD
 from core.draw import GREEN, LARGEST
 from core.samples import GAP, PALE, TILE, draw_batch
 from tests.core.test_draw import GREY, has

@@ -10,13 +10,13 @@ import torch
 from core import PROJECT, ConfigError, RunError
 from core import step as module
 from core.config import TrainConfig
-from core.data import Collator, DetectionDataset
 from core.datasets.split import read_split
-from core.model import load_model, small_detr
+from core.detr.dataset import Collator, DetectionDataset
+from core.detr.model import load_model, small_detr
 from core.progress import Remark
 from core.ranks import Ranks
 from core.step import MOST_SKIPPED, Stepper, exact, learning_rate_factor
-from tests.core.families import TEN, released
+from tests.core.detr.families import TEN, released
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(lr=1e-3, lr_backbone=1e-4, lr_head=1e-3, dropout=0.0, freeze="none", device="cpu")

@@ -14,11 +14,11 @@ from core import DataError, ModelError, RunError
 from core.checkpoint import latest
 from core.config import TrainConfig
 from core.datasets.split import read_split
+from core.detr.model import load_model, read_label_map, save_model, small_detr
 from core.evaluate import evaluate
-from core.model import load_model, read_label_map, save_model, small_detr
 from core.progress import Check
 from core.train import train
-from tests.core.families import released
+from tests.core.detr.families import released
 
 
 @pytest.fixture(scope="module")

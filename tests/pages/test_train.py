@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from core import DataError
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import is_complete
+from core.detr.pretrained import KNOWN_MODELS
 from core.imports import import_results
-from core.pretrained import KNOWN_MODELS
 from core.records import Status
 from ui import form, pickers, server
 

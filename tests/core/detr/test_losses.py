@@ -9,7 +9,7 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
 from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
 
-from core.losses import PARTS, Layers, Norms, Recipe, Targets, giou, match, set_losses, total
+from core.detr.losses import PARTS, Layers, Norms, Recipe, Targets, giou, match, set_losses, total
 
 CLASSES, QUERIES = 4, 7
 KINDS = {

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.augment import AUGMENTS, SLIVER, View, choose_view, view_boxes, view_image
 from core.config import TrainConfig
 from core.datasets.pictures import resized
+from core.detr.transforms import AUGMENTS, SLIVER, View, choose_view, view_boxes, view_image
 
 RECIPE = "flip, scale and crop"
 seeds = st.integers(0, 2**32 - 1)

@@ -16,8 +16,8 @@ from transformers import DeformableDetrForObjectDetection, PreTrainedModel
 
 from core import DataError
 from core.boxes import as_boxes, cxcywh_normalized_to_xyxy, iou, xyxy_to_cxcywh_normalized
-from core.detect import forward, refuse_broken
-from core.losses import Layers, Recipe, giou
+from core.detr.detect import forward, refuse_broken
+from core.detr.losses import Layers, Recipe, giou
 
 NEAREST = 3  # queries that are shown of a missed object
 

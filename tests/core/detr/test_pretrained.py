@@ -1,4 +1,4 @@
-"""core/pretrained.py: where a model is found, and which of the chosen classes it knows by name."""
+"""core/detr/pretrained.py: where a model is found, and which of the chosen classes it knows by name."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from core import PROJECT, ModelError
-from core.pretrained import COCO_CLASSES, KNOWN_MODELS, class_rows, copied_and_fresh, find_model, known_classes
+from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, class_rows, copied_and_fresh, find_model, known_classes
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_chosen_classes_are_copied_by_name_or_start_fresh():
 
 def test_asking_loads_neither_torch_nor_transformers(base):
     code = (
-        "import sys\nfrom core.pretrained import known_classes\n"
+        "import sys\nfrom core.detr.pretrained import known_classes\n"
         "known_classes('facebook/detr-resnet-50'), known_classes('checkpoints/starter')\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'transformers', 'timm'}))"
     )

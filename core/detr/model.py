@@ -27,10 +27,10 @@ from transformers import (
 
 from core import ModelError
 from core.config import RANDOM_MODEL, TrainConfig
+from core.detr.decoder_layers import hand_out_layers, trained_with_auxiliary
+from core.detr.padding import PaddingGuard
+from core.detr.pretrained import FAMILY_NAMES, class_rows, copied_and_fresh, find_model, where_a_copy_belongs
 from core.labels import LabelMap
-from core.layers import hand_out_layers, trained_with_auxiliary
-from core.padding import PaddingGuard
-from core.pretrained import FAMILY_NAMES, class_rows, copied_and_fresh, find_model, where_a_copy_belongs
 
 LABEL_MAP_FILE = "label_map.json"
 MODELS = (DetrForObjectDetection, ConditionalDetrForObjectDetection, DeformableDetrForObjectDetection)

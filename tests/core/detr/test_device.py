@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core import ConfigError
-from core.device import choose_device, gpu_metrics
+from core.detr.device import choose_device, gpu_metrics
 
 
 def test_auto_is_always_there():

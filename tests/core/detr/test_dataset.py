@@ -13,9 +13,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core import DataError
-from core.augment import AUGMENTS
-from core.data import STRIDE, Collator, DetectionDataset, EpochOrder, StepBatches, StepCollator, loader, step_loader
 from core.datasets.split import filter_to_classes, read_split
+from core.detr.dataset import (
+    STRIDE,
+    Collator,
+    DetectionDataset,
+    EpochOrder,
+    StepBatches,
+    StepCollator,
+    loader,
+    step_loader,
+)
+from core.detr.transforms import AUGMENTS
 from core.labels import COCO_TEN
 
 

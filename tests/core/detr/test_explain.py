@@ -10,12 +10,12 @@ from torchvision.ops import box_convert, box_iou, generalized_box_iou
 
 from core import DataError, RunError
 from core.boxes import Detections
-from core.data import DetectionDataset, loader
 from core.datasets.split import read_split
-from core.detect import detect, forward
-from core.model import FAMILIES, load_model
-from core.why import NEAREST, explain, nearest
-from tests.core.families import TEN, released
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.detect import detect, forward
+from core.detr.explain import NEAREST, explain, nearest
+from core.detr.model import FAMILIES, load_model
+from tests.core.detr.families import TEN, released
 
 CPU = torch.device("cpu")
 DENSE = ("detr", "conditional_detr")
@@ -128,7 +128,7 @@ def test_layers_and_probabilities_are_the_models_answers(models, split, kind):
 
 @pytest.mark.parametrize("kind", DENSE)
 def test_the_last_layer_is_the_evaluations_detection_whatever_else_was_in_its_batch(models, split, kind):
-    """Deformable DETR's group norms see a batch's padding (core/padding.py), so it may differ there."""
+    """Deformable DETR's group norms see a batch's padding (core/detr/padding.py), so it may differ there."""
     large = DetectionDataset(split, TEN, 80, 110)
     small = DetectionDataset(split, TEN, 40, 60)
     batch = loader(large, 2).collate_fn([small[0], large[1]])

@@ -6,10 +6,10 @@ import json
 import pytest
 import torch
 
-from core.detect import forward
-from core.layers import trained_with_auxiliary
-from core.model import FAMILIES, load_model, save_model, small_detr
-from tests.core.families import TEN, released
+from core.detr.decoder_layers import trained_with_auxiliary
+from core.detr.detect import forward
+from core.detr.model import FAMILIES, load_model, save_model, small_detr
+from tests.core.detr.families import TEN, released
 
 CPU = torch.device("cpu")
 COLUMNS = [*TEN.category_ids, 91]

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from core import ConfigError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
-from core.losses import Layers, LossSums
+from core.detr.losses import Layers, LossSums
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NO_ROOM = (

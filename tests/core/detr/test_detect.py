@@ -9,14 +9,14 @@ from transformers import ConditionalDetrImageProcessorPil, DetrImageProcessorPil
 from transformers.models.detr.modeling_detr import DetrObjectDetectionOutput
 
 from core import ConfigError, RunError
-from core import detect as module
 from core.boxes import Detections
-from core.data import Collator, DetectionDataset, loader
 from core.datasets.split import read_split
-from core.detect import detect, forward, split_batch, to_detections
-from core.losses import LossSums, Norms, Recipe, set_losses
-from core.model import FAMILIES, load_model, small_detr
-from tests.core.families import TEN, released
+from core.detr import detect as module
+from core.detr.dataset import Collator, DetectionDataset, loader
+from core.detr.detect import detect, forward, split_batch, to_detections
+from core.detr.losses import LossSums, Norms, Recipe, set_losses
+from core.detr.model import FAMILIES, load_model, small_detr
+from tests.core.detr.families import TEN, released
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,9 @@ from transformers import DetrForObjectDetection
 
 from core import ModelError
 from core.config import TrainConfig
-from core.data import DetectionDataset, loader
 from core.datasets.split import read_split
-from core.labels import COCO_TEN, LabelMap
-from core.model import (
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.model import (
     FAMILIES,
     feature_stride,
     load_model,
@@ -22,7 +21,8 @@ from core.model import (
     save_model,
     small_detr,
 )
-from tests.core.families import TEN, released
+from core.labels import COCO_TEN, LabelMap
+from tests.core.detr.families import TEN, released
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core import DataError
-from core.augment import AUGMENTS, MEAN, STD, choose_view, view_boxes, view_image
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit
+from core.detr.transforms import AUGMENTS, MEAN, STD, choose_view, view_boxes, view_image
 from core.labels import LabelMap
 
 STRIDE = 32  # pixels: batches are padded to multiples of it, so that a cell of a ResNet's last map is image or padding

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from transformers import ConditionalDetrConfig, DeformableDetrConfig, DetrConfig, ResNetConfig, TimmBackboneConfig
 
+from core.detr.model import FAMILIES
 from core.labels import COCO_TEN, LabelMap
-from core.model import FAMILIES
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
 CONFIGS = {"detr": DetrConfig, "conditional_detr": ConditionalDetrConfig, "deformable_detr": DeformableDetrConfig}
