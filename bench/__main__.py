@@ -26,18 +26,18 @@ from bench.gallery import measure_gallery
 from bench.large import TRAIN, measure_reading, write_annotations
 from bench.page import measure_page
 from core import PROJECT
-from core.browse import Order, found_images
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.street.scenery import draw_scene
-from core.errors import detection_table
-from core.evaluate import evaluate, to_results
-from core.findings.bootstrap import bootstrap
-from core.findings.curves import coco_figures
-from core.findings.impact import impact
+from core.evaluation.coco_eval import evaluate, to_results
+from core.evaluation.findings.bootstrap import bootstrap
+from core.evaluation.findings.curves import coco_figures
+from core.evaluation.findings.impact import impact
+from core.evaluation.ordering import Order, found_images
+from core.evaluation.selection import Selection
+from core.evaluation.table import about, read_table, write_table
+from core.evaluation.tide import detection_table
 from core.runs import RunStore
-from core.selection import Selection
-from core.table import about, read_table, write_table
 from core.train import train
 
 

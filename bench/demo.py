@@ -18,12 +18,12 @@ import torch
 from core import PROJECT
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import BUILT_IN, draw_built_in
-from core.errors import detection_table
-from core.findings.impact import impact
-from core.findings.localization import factor, localization
-from core.findings.small import small
+from core.evaluation.findings.impact import impact
+from core.evaluation.findings.localization import factor, localization
+from core.evaluation.findings.recall_by_size import small
+from core.evaluation.table import ErrorType
+from core.evaluation.tide import detection_table
 from core.progress import Progress
-from core.table import ErrorType
 from core.train import train
 
 LOSSES = ("loss_ce", "loss_bbox", "loss_giou")

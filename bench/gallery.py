@@ -21,11 +21,11 @@ from bench.detections import made_up
 from bench.page import opened
 from core.config import TrainConfig
 from core.datasets.street.scenery import draw_scene
-from core.errors import detection_table
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
+from core.evaluation.table import write_table
+from core.evaluation.tide import detection_table
 from core.records import Status
 from core.runs import RunStore
-from core.table import write_table
 from tests.chromium import CHROMIUM
 
 IMAGES, PER_IMAGE, SCENES = 5000, 100, 20

@@ -39,7 +39,7 @@ from core.detr.dataset import DetectionDataset, EpochOrder, loader
 from core.detr.detect import detect
 from core.detr.losses import giou
 from core.detr.model import load_model, save_model, small_detr
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
 from core.train import train
 
 HERE = Path(__file__).resolve().parent

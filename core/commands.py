@@ -164,8 +164,8 @@ def stop(options) -> None:
 
 
 def import_results(options) -> None:
+    from core.evaluation.table import read_table
     from core.imports import import_results
-    from core.table import read_table
 
     store = RunStore.default()
     run = import_results(store, options.gt, options.dt, options.images, options.name)

@@ -16,17 +16,17 @@ from core import DataError, RunError
 from core.charts.differences import differences
 from core.charts.training import LOSSES, training_charts
 from core.datasets.pictures import read_picture
-from core.draw import draw_analysis
-from core.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
-from core.findings.curves import coco_figures
+from core.evaluation.draw import draw_analysis
+from core.evaluation.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
+from core.evaluation.findings.curves import coco_figures
+from core.evaluation.selection import image_rows, worst_images
+from core.evaluation.table import read_table
 from core.imports import evaluated_images
 from core.records import Evaluation, Run
 from core.report import FiguresTable, report_html
 from core.runs import RunStore
 from core.sections import View, charts_of, verdicts
-from core.selection import image_rows, worst_images
 from core.summary import contents, percent
-from core.table import read_table
 
 TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES]
 

@@ -23,11 +23,11 @@ from core import DataError, RunError
 from core.bundle import Bundle, labels, predictions, safe_names
 from core.datasets.pictures import look_at, read_picture
 from core.datasets.problems import Kind
-from core.draw import draw_analysis
+from core.evaluation.draw import draw_analysis
+from core.evaluation.selection import image_rows
+from core.evaluation.table import about
 from core.labelled_enum import LabelledEnum
 from core.marks import to_coco
-from core.selection import image_rows
-from core.table import about
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"

@@ -22,12 +22,12 @@ from core import DataError, LabError
 from core.datasets.coco_json import read_json, read_results
 from core.datasets.problems import Kind, Problem
 from core.datasets.split import CocoSplit, read_split
-from core.errors import detection_table
-from core.evaluate import CocoFigures, columns, evaluate
+from core.evaluation.coco_eval import CocoFigures, columns, evaluate
+from core.evaluation.table import about, write_table
+from core.evaluation.tide import detection_table
 from core.process import this_process
 from core.records import Run, Status
 from core.runs import RunStore
-from core.table import about, write_table
 
 SPLIT_NAME = re.compile(r"(train|val|test)\d*")
 LOOKED_FOR = 20  # pictures, to tell whether a folder may be theirs

@@ -15,9 +15,9 @@ from core import RunError
 from core.boxes import xyxy_to_xywh
 from core.datasets.coco_json import read
 from core.datasets.split import CocoSplit
-from core.findings.suspects import Doubt, Suspect
+from core.evaluation.findings.label_errors import Doubt, Suspect
+from core.evaluation.table import About
 from core.runs import RunStore
-from core.table import About
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import pyarrow as pa
 from PIL import Image
 
 from core.boxes import Detections, clip, xyxy_to_xywh
-from core.draw import draw_analysis
+from core.evaluation.draw import draw_analysis
+from core.evaluation.selection import image_rows
 from core.labels import LabelMap
-from core.selection import image_rows
 from core.upright import OwnPicture
 
 UNSAFE = re.compile(r"[^\w.-]+")  # what a file's name is better without, on any system
@@ -51,7 +51,7 @@ class Prediction:
 
 def table_of(pictures: dict[int, OwnPicture], predictions: dict[int, Prediction], label_map: LabelMap) -> pa.Table:
     """The detection table of pictures by id, without any ground truth: so the column `error` says nothing."""
-    from core.errors import detection_table
+    from core.evaluation.tide import detection_table
 
     found = Detections.concat(p.detections for i, p in predictions.items() if i in pictures)
     gt = {"images": images_of(pictures), "annotations": [], "categories": categories_of(label_map)}

@@ -19,7 +19,7 @@ from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
 from core.detr.dataset import DetectionDataset
 from core.detr.losses import PARTS
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap
 from core.progress import Check
 from core.step import Stepper

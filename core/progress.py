@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from PIL import Image
 
 from core.boxes import Detections
-from core.evaluate import CocoFigures
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.table import ModelInput
 from core.labels import LabelMap
-from core.table import ModelInput
 
 LEVELS = ("critical", "warning", "info")  # of a Remark, the most urgent first
 

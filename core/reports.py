@@ -27,8 +27,8 @@ ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 
 def evaluate(options) -> None:
     from core.datasets.coco_json import read_json, read_results
-    from core.errors import detection_table
-    from core.evaluate import evaluate
+    from core.evaluation.coco_eval import evaluate
+    from core.evaluation.tide import detection_table
 
     check_score(options.score)
     if options.run_id and not (options.gt or options.dt):
@@ -109,7 +109,7 @@ def _evaluation(store: RunStore, options) -> Evaluation:
 
 
 def _table(evaluation: Evaluation):
-    from core.table import read_table
+    from core.evaluation.table import read_table
 
     if evaluation.table is None:
         raise LabError(
@@ -153,7 +153,7 @@ def analyze(options) -> None:
 
 
 def table(options) -> None:
-    from core.table import write_table
+    from core.evaluation.table import write_table
 
     out = Path(options.out)
     if out.suffix.lower() not in TABLE_ENDINGS:
@@ -196,8 +196,8 @@ def export(options) -> None:
 
 def _asked_for(found, options, marked: list[int] | None) -> list[int]:
     """The ids of the images that the options ask for, among `marked` ones if there is such a list."""
-    from core.selection import Selection, select_images
-    from core.table import about
+    from core.evaluation.selection import Selection, select_images
+    from core.evaluation.table import about
 
     said = about(found)
     if unknown := [name for name in options.classes if name not in said.classes]:

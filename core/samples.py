@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.boxes import cxcywh_normalized_to_xyxy
 from core.detr.transforms import MEAN, STD
-from core.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, draw_box, draw_label, inside
+from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, draw_box, draw_label, inside
 
 MOST_SHOWN = 8  # images
 PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding

@@ -22,14 +22,14 @@ from core.charts.images import duplicates, hardness, per_image
 from core.charts.impact import impact_bars, impact_cells, impact_heat
 from core.charts.localization import iou_histogram, scale_chart, shift_chart
 from core.charts.small import recall_by_class_and_size, recall_by_size
-from core.findings import localization as placement
-from core.findings import small as size_matters
-from core.findings.calibration import calibration
-from core.findings.confusion import confusion
-from core.findings.curves import ClassFigures, class_figures, precision_recall, threshold_curve
-from core.findings.images import images
-from core.findings.impact import Impact, impact
-from core.table import about, is_one_of
+from core.evaluation.findings import localization as placement
+from core.evaluation.findings import recall_by_size as size_matters
+from core.evaluation.findings.calibration import calibration
+from core.evaluation.findings.confusion import confusion
+from core.evaluation.findings.curves import ClassFigures, class_figures, precision_recall, threshold_curve
+from core.evaluation.findings.images import images
+from core.evaluation.findings.impact import Impact, impact
+from core.evaluation.table import about, is_one_of
 
 IOUS = (0.5, 0.75)  # of the precision-recall curves
 

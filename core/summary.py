@@ -31,7 +31,7 @@ def percent(value: float | None, sign: bool = False) -> str:
 
 def contents(table: pa.Table) -> str:
     """On how many images, objects and predictions a detection table rests, in words."""
-    from core.table import about, flags, has
+    from core.evaluation.table import about, flags, has
 
     predictions = int(has(table, "query").sum())
     objects = table.num_rows - predictions - int(flags(table, "iscrowd").sum())
@@ -41,9 +41,9 @@ def contents(table: pa.Table) -> str:
 
 def errors_and_gains(table: pa.Table, score: float) -> tuple[dict[str, int], dict[str, float | None]]:
     """How many errors there are from a score, and what AP50 would gain without those at any score, by type."""
-    from core.findings.impact import impact
-    from core.selection import count_errors
-    from core.table import ErrorType
+    from core.evaluation.findings.impact import impact
+    from core.evaluation.selection import count_errors
+    from core.evaluation.table import ErrorType
 
     gains = impact(table).total
     return count_errors(table, score), {kind.value: gains[kind] for kind in ErrorType}
@@ -63,7 +63,7 @@ def summary(models: dict[str, dict], table: pa.Table, score: float) -> str:
 
 
 def _class_lines(untouched: list[dict], figures: dict, table: pa.Table, score: float) -> list[str]:
-    from core.findings.curves import class_figures
+    from core.evaluation.findings.curves import class_figures
 
     names = ["untouched", "AP", "change"] if untouched else ["AP"]
     lines = [f"{'class':<24}{'objects':>9}" + _cells(["AP50", *names])]
@@ -75,7 +75,7 @@ def _class_lines(untouched: list[dict], figures: dict, table: pa.Table, score: f
 
 
 def _error_lines(table: pa.Table, score: float) -> list[str]:
-    from core.table import ErrorType
+    from core.evaluation.table import ErrorType
 
     errors, gains = errors_and_gains(table, score)
     title = f"errors from score {score:g}"

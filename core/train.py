@@ -32,14 +32,14 @@ from core.detr.detect import detect
 from core.detr.device import choose_device, gpu_metrics
 from core.detr.losses import LossSums
 from core.detr.model import feature_stride, load_model
-from core.evaluate import CocoFigures, evaluate
+from core.evaluation.coco_eval import CocoFigures, evaluate
+from core.evaluation.table import ModelInput
 from core.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.profiler import StepProfiler
 from core.progress import Progress, Remark
 from core.ranks import Ranks, Stopped
 from core.samples import draw_batch
 from core.step import Stepper, exact, seeded
-from core.table import ModelInput
 
 RECENT = 20  # steps over which speed is measured
 COUNTED_SCORE = 0.3  # from which a detection counts as a prediction in val/predicted

@@ -10,8 +10,8 @@ import streamlit as st
 
 from core import LabError
 from core.charts.changes import alarm_bars, ap_heat, change_bars
-from core.findings.changes import verdict
-from core.table import about
+from core.evaluation.findings.changes import verdict
+from core.evaluation.table import about
 from ui import compare, compare_gallery, server
 from ui.address import new_address, write_address
 from ui.chart import show_charts

@@ -11,9 +11,9 @@ import pyarrow as pa
 import streamlit as st
 
 from core import LabError
-from core.browse import Objects, Order, found_images, found_objects
 from core.datasets.split import CocoSplit
-from core.selection import Selection, count_errors, selected_rows
+from core.evaluation.ordering import Objects, Order, found_images, found_objects
+from core.evaluation.selection import Selection, count_errors, selected_rows
 from ui import filters, gallery, server, watch
 from ui.address import new_address, write_address
 from ui.bulk import bulk_actions

@@ -8,9 +8,9 @@ import streamlit as st
 
 from core import DataError
 from core.datasets.split import CocoSplit
+from core.evaluation.selection import Selection
 from core.labels import LabelMap
 from core.predictions import images_of, table_of
-from core.selection import Selection
 from core.upright import ENDINGS, MEGAPIXELS
 from ui import gallery, predict, server
 from ui.predict import ANSWERS

@@ -14,12 +14,12 @@ from core.boxes import Detections, xywh_to_xyxy
 from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
-from core.errors import detection_table
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
+from core.evaluation.table import write_table
+from core.evaluation.tide import detection_table
 from core.jobs import JobManager
 from core.records import Status
 from core.runs import RunStore
-from core.table import write_table
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
 from ui import server
 

@@ -6,7 +6,7 @@ In: the table. Out: rows (True where a box is asked for), file names of images a
 import numpy as np
 import pandas as pd
 
-from core.table import ErrorType
+from core.evaluation.table import ErrorType
 
 WRONG_CLASS = ("classification", "both")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from core.browse import Order
 from core.datasets.split import read_split
+from core.evaluation.ordering import Order
+from core.evaluation.table import ErrorType, read_table
 from core.runs import RunStore
-from core.table import ErrorType, read_table
 from tests import pages_in_browser, table_by_hand
 from tests.chromium import needs_chromium
 from tests.invented import VAL, draw_street, invented_run

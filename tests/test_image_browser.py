@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import expect
 
+from core.evaluation.selection import visible
+from core.evaluation.table import about, read_table
 from core.runs import RunStore
-from core.selection import visible
-from core.table import about, read_table
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import draw_street, invented_run

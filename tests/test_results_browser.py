@@ -13,9 +13,9 @@ from PIL import Image
 from playwright.sync_api import expect
 from pycocotools.coco import COCO
 
-from core.findings.impact import impact
+from core.evaluation.findings.impact import impact
+from core.evaluation.table import read_table
 from core.runs import RunStore
-from core.table import read_table
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import VAL, draw_street, invented_run

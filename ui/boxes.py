@@ -21,8 +21,8 @@ import orjson
 import pyarrow as pa
 
 from core.datasets.split import SIZES
-from core.selection import LOWEST_SCORE, Selection, best_iou, cell_boxes, selected_rows, truth_of, visible
-from core.table import ERROR_TYPES, about, flags, floats, indices, integers, is_one_of
+from core.evaluation.selection import LOWEST_SCORE, Selection, best_iou, cell_boxes, selected_rows, truth_of, visible
+from core.evaluation.table import ERROR_TYPES, about, flags, floats, indices, integers, is_one_of
 
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = [

@@ -17,11 +17,11 @@ import streamlit as st
 from core import LabError
 from core.bundle import Bundle, title_of
 from core.datasets.split import CocoSplit
-from core.findings.suspects import Doubt
+from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.selection import Selection
 from core.handover import Format, Written, hand_over
 from core.marks import Mark, Marks
 from core.records import Run
-from core.selection import Selection
 from ui import server
 from ui.evaluated import Evaluated
 from ui.text import plain

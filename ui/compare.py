@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from core import LabError, RunError
-from core.findings.changes import GROUND_COLUMNS, Changes, changes, ground_truth, refuse_others
-from core.findings.curves import ClassFigures, class_figures
+from core.evaluation.findings.changes import GROUND_COLUMNS, Changes, changes, ground_truth, refuse_others
+from core.evaluation.findings.curves import ClassFigures, class_figures
+from core.evaluation.selection import Selection
+from core.evaluation.table import read_table
 from core.records import Evaluation, Run
-from core.selection import Selection
-from core.table import read_table
 from ui import pickers
 from ui.evaluated import MODEL, RUN, Evaluated, models_of, remember
 from ui.text import plain

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.differences import differences
-from core.evaluate import CocoFigures
-from core.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap, in_words
-from core.findings.changes import ap_changes
-from core.findings.curves import coco_figures
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap, in_words
+from core.evaluation.findings.changes import ap_changes
+from core.evaluation.findings.curves import coco_figures
 from ui.chart import chart
 from ui.figures import percent
 

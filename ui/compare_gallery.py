@@ -15,11 +15,11 @@ import numpy as np
 import streamlit as st
 
 from core import LabError
-from core.browse import Objects
 from core.datasets.split import SIZES, CocoSplit
-from core.findings.changes import MOVED, OF_OBJECTS, Change, Changes, changed_images, changed_objects
-from core.selection import Selection
-from core.table import integers
+from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change, Changes, changed_images, changed_objects
+from core.evaluation.ordering import Objects
+from core.evaluation.selection import Selection
+from core.evaluation.table import integers
 from ui import gallery, server
 from ui.evaluated import Evaluated, remember
 from ui.score import SCORE, in_range, pick_score, take_score

@@ -12,12 +12,12 @@ from PIL import Image
 
 from core import LabError
 from core.datasets.pictures import read_picture
-from core.draw import draw_crop
-from core.findings.suspects import Doubt, Suspect, suspects
+from core.evaluation.draw import draw_crop
+from core.evaluation.findings.label_errors import Doubt, Suspect, suspects
+from core.evaluation.selection import Selection
+from core.evaluation.table import about
 from core.marks import Mark, Marks, to_coco
 from core.records import Run
-from core.selection import Selection
-from core.table import about
 from ui import server
 from ui.text import plain
 

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.split import SIZES, CocoSplit
-from core.evaluate import CocoFigures
-from core.findings.bootstrap import FIGURES, Intervals, in_words
-from core.findings.curves import ClassFigures
-from core.findings.images import ImageFigures
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.findings.bootstrap import FIGURES, Intervals, in_words
+from core.evaluation.findings.curves import ClassFigures
+from core.evaluation.findings.images import ImageFigures
 
 
 def percent(share: float | None) -> float | None:

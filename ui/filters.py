@@ -11,12 +11,12 @@ from contextlib import suppress
 import streamlit as st
 
 from core import LabError
-from core.browse import Order
 from core.datasets.split import SIZES
-from core.findings.suspects import Doubt
+from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.ordering import Order
+from core.evaluation.selection import BACKGROUND, Selection
+from core.evaluation.table import ErrorType
 from core.marks import Mark, Marks
-from core.selection import BACKGROUND, Selection
-from core.table import ErrorType
 from ui import gallery, server
 from ui.evaluated import remember
 from ui.score import SCORE, in_range, pick_score

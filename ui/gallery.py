@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from core.datasets.split import SIZES, CocoSplit
-from core.selection import LOWEST_SCORE, Selection  # noqa: F401  (the slider's lowest, for the pages)
-from core.table import ErrorType
+from core.evaluation.selection import LOWEST_SCORE, Selection  # noqa: F401  (the slider's lowest, for the pages)
+from core.evaluation.table import ErrorType
 from ui.boxes import class_names, columns_of, packed
 
 HERE = Path(__file__).parent

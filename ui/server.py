@@ -22,11 +22,11 @@ from core import PROJECT, DataError
 from core.datasets.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
 from core.datasets.layouts import annotation_files
 from core.datasets.split import CocoSplit, examine_splits, usable
+from core.evaluation.table import read_table
 from core.imports import read_imported
 from core.jobs import JobManager
 from core.records import Evaluation, Run
 from core.runs import RunStore
-from core.table import read_table
 from ui.models import models
 from ui.uploads import Uploads
 from ui.work import desk

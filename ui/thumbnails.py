@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core import LabError
-from core.draw import thumbnail
+from core.evaluation.draw import thumbnail
 from ui import server
 
 WIDTHS = (320, 640, 1280, 3840)  # pixels; what is asked for is rounded up, so that few files are kept

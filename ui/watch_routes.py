@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core import LabError
-from core.selection import LOWEST_SCORE, visible
+from core.evaluation.selection import LOWEST_SCORE, visible
 from core.watch import boxes_at
 from ui import server
 from ui.boxes import class_names, columns_of, packed

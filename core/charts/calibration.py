@@ -9,8 +9,8 @@ import math
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW
-from core.findings.calibration import Bin, Calibration, Reliability
-from core.selection import LOWEST_SCORE, Selection
+from core.evaluation.findings.calibration import Bin, Calibration, Reliability
+from core.evaluation.selection import LOWEST_SCORE, Selection
 
 CONFIDENT = 0.5
 NOTHING = "There is no prediction that counts."

@@ -11,9 +11,9 @@ import numpy as np
 
 from core.charts import Chart
 from core.datasets.split import FEW, SIZES
-from core.findings.bootstrap import Interval
-from core.findings.changes import AP_OF, OF_OBJECTS, Change, Changes
-from core.findings.curves import ClassFigures
+from core.evaluation.findings.bootstrap import Interval
+from core.evaluation.findings.changes import AP_OF, OF_OBJECTS, Change, Changes
+from core.evaluation.findings.curves import ClassFigures
 
 CLICK = "Click to see these below"
 LOOKS = {  # of the stacked bars, so that right lies to the left of wrong, before and after

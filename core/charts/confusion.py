@@ -6,8 +6,8 @@ import numpy as np
 
 from core.charts import Chart
 from core.datasets.split import FEW
-from core.findings.confusion import Confusion
-from core.selection import BACKGROUND, Selection
+from core.evaluation.findings.confusion import Confusion
+from core.evaluation.selection import BACKGROUND, Selection
 
 MOST_WITH_TEXT = 25  # classes; beyond, a cell is too small for its number
 NOT_FOUND, NO_OBJECT = "(not found)", "(no object)"  # background as a column, and as a row

@@ -9,8 +9,8 @@ import numpy as np
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW
-from core.findings.curves import PrecisionRecall, ThresholdCurve
-from core.selection import LOWEST_SCORE, Selection
+from core.evaluation.findings.curves import PrecisionRecall, ThresholdCurve
+from core.evaluation.selection import LOWEST_SCORE, Selection
 
 COLORS = 5  # of the series; further classes get them again, dashed
 DASHES = ("solid", "dash", "dot", "dashdot")

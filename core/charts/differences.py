@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.charts import Chart
-from core.findings.bootstrap import FIGURES, Interval, Intervals, in_words
+from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, in_words
 
 
 def differences(intervals: Intervals) -> Chart:

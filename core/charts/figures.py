@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW, SIZES
-from core.findings.curves import ClassFigures, SizeFigures
-from core.selection import Selection
+from core.evaluation.findings.curves import ClassFigures, SizeFigures
+from core.evaluation.selection import Selection
 
 COLUMNS = ("AP", "AP50", "AP75", "recall")
 DIAMOND = {"type": "scatter", "mode": "markers", "marker": {"symbol": "diamond", "size": 10}}

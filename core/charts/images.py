@@ -11,9 +11,9 @@ import numpy as np
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW
-from core.findings.images import Duplicates, ImageFigures, Images
-from core.selection import Selection
-from core.table import ErrorType
+from core.evaluation.findings.images import Duplicates, ImageFigures, Images
+from core.evaluation.selection import Selection
+from core.evaluation.table import ErrorType
 
 MOST_OPENED = 100
 MOST_BARS = 20  # of one kind in the chart of boxes per image

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW, SIZES
-from core.findings.impact import Cost, Impact
-from core.selection import LOWEST_SCORE, Selection
-from core.table import ERROR_TYPES, ErrorType
+from core.evaluation.findings.impact import Cost, Impact
+from core.evaluation.selection import LOWEST_SCORE, Selection
+from core.evaluation.table import ERROR_TYPES, ErrorType
 
 COUNTED = "Predictions of every score count."
 CLICK = f"Click to see these boxes, from score {LOWEST_SCORE:g}"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW
-from core.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
-from core.selection import Selection
-from core.table import ErrorType
+from core.evaluation.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
+from core.evaluation.selection import Selection
+from core.evaluation.table import ErrorType
 
 NARROWEST = 1.0  # percent that the axis reaches at least, to either side
 LONGEST = 28  # letters of a class's name beside its row

@@ -10,9 +10,9 @@ from math import log
 
 from core.charts import Chart, faint
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
-from core.findings.small import Curve, Recall, SizeBin, Small
-from core.selection import Selection
-from core.table import ErrorType
+from core.evaluation.findings.recall_by_size import Curve, Recall, SizeBin, Small
+from core.evaluation.selection import Selection
+from core.evaluation.table import ErrorType
 
 TITLES = {
     "pixels": "Recall by object size",

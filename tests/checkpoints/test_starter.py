@@ -13,7 +13,7 @@ from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset, loader
 from core.detr.detect import detect
 from core.detr.model import load_model, read_label_map
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
 
 STARTER = PROJECT / "checkpoints/starter"
 

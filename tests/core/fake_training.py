@@ -27,7 +27,7 @@ if __name__ == "__main__":
 from core import ConfigError, RunError
 from core.config import TrainConfig
 from core.drive import drive
-from core.evaluate import CocoFigures
+from core.evaluation.coco_eval import CocoFigures
 from core.jobs import JobManager
 from core.labels import LabelMap
 from core.process import this_process

@@ -10,13 +10,13 @@ from PIL import Image
 from core.__main__ import main
 from core.bundle import Bundle, title_of
 from core.datasets.split import read_split
-from core.findings.suspects import Doubt
+from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.selection import Selection, select_images
+from core.evaluation.table import read_table
 from core.handover import Format, hand_over
 from core.imports import import_results
 from core.marks import Mark, Marks
 from core.runs import RunStore
-from core.selection import Selection, select_images
-from core.table import read_table
 from tests.core.coco_cases import gt_of, result
 from tests.core.test_main import run
 

@@ -15,12 +15,12 @@ from core import DataError, RunError
 from core.bundle import Bundle
 from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit, read_split
-from core.draw import draw_analysis
-from core.errors import detection_table
-from core.findings.suspects import Doubt
+from core.evaluation.draw import draw_analysis
+from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.selection import image_rows
+from core.evaluation.tide import detection_table
 from core.handover import Format, Written, hand_over
 from core.marks import Mark
-from core.selection import image_rows
 from tests.core.coco_cases import gt_of, result
 
 CAR, DOG = (40, 20, 50, 40), (150, 5, 9, 9)

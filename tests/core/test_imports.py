@@ -9,14 +9,14 @@ from PIL import Image
 
 from core import DataError, RunError
 from core.datasets.coco_json import read_json, read_results
-from core.errors import detection_table
+from core.evaluation.table import about, read_table
+from core.evaluation.tide import detection_table
 from core.imports import evaluated_images, import_results
 from core.queue import RunQueue
 from core.records import Status
 from core.runs import RunStore
-from core.table import about, read_table
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
-from tests.core.test_evaluate import FIXTURE
+from tests.core.evaluation.test_coco_eval import FIXTURE
 
 GT = gt_of((1, 1, (0, 0, 20, 20)), (2, 2, (5, 5, 40, 40)), images=3)
 DT = [result(1, 1, (0, 0, 20, 18), 0.9), result(2, 1, (50, 50, 9, 9), 0.25)]

@@ -2,12 +2,12 @@ import pickle
 
 import pytest
 
-from core.browse import Order
-from core.findings.suspects import Doubt
+from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.ordering import Order
+from core.evaluation.table import ErrorType
 from core.handover import Format
 from core.labelled_enum import LabelledEnum
 from core.records import Status
-from core.table import ErrorType
 
 
 @pytest.mark.parametrize("kind", [Order, Doubt, Format, Status, ErrorType])

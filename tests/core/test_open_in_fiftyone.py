@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.bundle import Bundle
 from core.datasets.split import CocoSplit
-from core.errors import detection_table
+from core.evaluation.tide import detection_table
 from core.handover import Format, hand_over
 from tests.core.coco_cases import gt_of, result
 

@@ -16,7 +16,7 @@ from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset, loader
 from core.detr.detect import detect
-from core.errors import detection_table
+from core.evaluation.tide import detection_table
 from core.loaded import Models
 from core.predict import answer, device_name, predict
 from core.runs import RunStore

@@ -11,12 +11,12 @@ from pycocotools.coco import COCO
 
 from core.boxes import Detections
 from core.datasets.coco_json import read_results
-from core.draw import RED
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
+from core.evaluation.draw import RED
+from core.evaluation.selection import image_rows
+from core.evaluation.table import about
 from core.labels import LabelMap
 from core.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
-from core.selection import image_rows
-from core.table import about
 from core.upright import OwnPicture
 
 CLASSES = LabelMap(("car", "dog"), (3, 18))

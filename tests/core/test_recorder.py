@@ -12,11 +12,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from core.boxes import Detections
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.errors import detection_table
+from core.evaluation.table import read_table
+from core.evaluation.tide import detection_table
 from core.progress import Check, Profile, Progress, Remark
 from core.recorder import Recorder
 from core.runs import RunStore
-from core.table import read_table
 from tests.core.fake_training import LABELS, figures, train
 
 

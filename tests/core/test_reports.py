@@ -6,14 +6,14 @@ import json
 import pytest
 from PIL import Image
 
-from core.errors import detection_table
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
+from core.evaluation.table import about, read_table
+from core.evaluation.tide import detection_table
 from core.records import Status
 from core.runs import RunStore
 from core.summary import percent, summary
-from core.table import about, read_table
 from tests.core.coco_cases import from_env, gt_of, result
-from tests.core.test_evaluate import FIXTURE
+from tests.core.evaluation.test_coco_eval import FIXTURE
 from tests.core.test_main import TWELVE, run
 
 

@@ -4,9 +4,9 @@ import pytest
 from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset, loader
 from core.detr.transforms import MEAN, STD
-from core.draw import GREEN, LARGEST
+from core.evaluation.draw import GREEN, LARGEST
 from core.samples import GAP, PALE, TILE, draw_batch
-from tests.core.test_draw import GREY, has
+from tests.core.evaluation.test_draw import GREY, has
 
 
 def batch_of(*images, names_first=0, padded=True) -> dict:

@@ -12,12 +12,12 @@ from core import sections
 from core.charts import Chart
 from core.charts.draw import to_json
 from core.datasets.coco_json import read_json, read_results
-from core.errors import detection_table
+from core.evaluation.selection import Selection, count_errors, selected_rows
+from core.evaluation.table import ERROR_TYPES, has, is_one_of
+from core.evaluation.tide import detection_table
 from core.sections import SECTIONS, View, charts_of, verdicts
-from core.selection import Selection, count_errors, selected_rows
-from core.table import ERROR_TYPES, has, is_one_of
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
-from tests.core.test_errors import HOTCOCO
+from tests.core.evaluation.test_tide import HOTCOCO
 
 thresholds = st.sampled_from([0.0, 0.25, 0.5, 1.1])
 CAR, DOG = (1, 1, (0, 0, 10, 10)), (1, 2, (50, 0, 10, 10))

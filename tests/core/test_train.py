@@ -15,7 +15,7 @@ from core.checkpoint import latest
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.detr.model import load_model, read_label_map, save_model, small_detr
-from core.evaluate import evaluate
+from core.evaluation.coco_eval import evaluate
 from core.progress import Check
 from core.train import train
 from tests.core.detr.families import released

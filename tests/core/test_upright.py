@@ -12,7 +12,7 @@ from PIL import Image
 
 from core import DataError
 from core.datasets.pictures import read_picture
-from core.draw import thumbnail
+from core.evaluation.draw import thumbnail
 from core.upright import ENDINGS, MEGAPIXELS, pictures_in, upright
 
 ORIENTATION = 0x0112

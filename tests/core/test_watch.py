@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from core import RunError
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.errors import detection_table
+from core.evaluation.selection import Selection, count_errors, image_rows, select_images
+from core.evaluation.table import about, read_table, write_table
+from core.evaluation.tide import detection_table
 from core.recorder import Recorder
 from core.runs import RunStore
-from core.selection import Selection, count_errors, image_rows, select_images
-from core.table import about, read_table, write_table
 from core.train import train
 from core.watch import MOST, Frame, Losses, boxes_at, frames, part_of, read_frame, spread, watched_images, watched_of
 from tests.core.coco_cases import cases, gt_of

@@ -7,11 +7,11 @@ from streamlit.testing.v1 import AppTest
 
 from core.boxes import Detections
 from core.datasets.split import read_split
-from core.errors import detection_table
-from core.findings.changes import MOVED, OF_OBJECTS, Change, changed_images, changes
-from core.findings.curves import coco_figures
+from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change, changed_images, changes
+from core.evaluation.findings.curves import coco_figures
+from core.evaluation.table import read_table, write_table
+from core.evaluation.tide import detection_table
 from core.imports import import_results
-from core.table import read_table, write_table
 from tests.conftest import half_right
 from ui import gallery
 

@@ -6,13 +6,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.split import read_split
-from core.errors import detection_table
-from core.findings.curves import coco_figures
+from core.evaluation.findings.curves import coco_figures
+from core.evaluation.selection import Selection
+from core.evaluation.table import read_table, write_table
+from core.evaluation.tide import detection_table
 from core.imports import import_results
 from core.marks import Marks
 from core.sections import SECTIONS
-from core.selection import Selection
-from core.table import read_table, write_table
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/results.py"

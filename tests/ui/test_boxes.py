@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.datasets.split import SIZES
-from core.errors import detection_table
-from core.selection import LOWEST_SCORE, Selection, count_errors
-from core.table import ERROR_TYPES, ErrorType, about
+from core.evaluation.selection import LOWEST_SCORE, Selection, count_errors
+from core.evaluation.table import ERROR_TYPES, ErrorType, about
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result
-from tests.core.test_selection import is_selected, pointed, selections, shown_iou
+from tests.core.evaluation.test_selection import is_selected, pointed, selections, shown_iou
 from tests.ui.columns import by_image, in_browser
 from ui.boxes import COLUMNS, columns_of
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.findings.suspects import Doubt
+from core.evaluation.findings.label_errors import Doubt
 from core.handover import Format
 from core.imports import import_results
 from core.marks import Mark, Marks
@@ -42,7 +42,7 @@ def ended():
 def page():
     import streamlit as st
 
-    from core.selection import Selection
+    from core.evaluation.selection import Selection
     from ui import server
     from ui.bulk import bulk_actions
     from ui.evaluated import Evaluated

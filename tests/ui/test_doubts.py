@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.draw import GREEN, RED
-from core.findings.suspects import suspects
+from core.evaluation.draw import GREEN, RED
+from core.evaluation.findings.label_errors import suspects
 from core.imports import import_results
 from core.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from core.boxes import Detections
-from core.browse import Order, found_objects
 from core.datasets.split import SIZES
-from core.errors import detection_table
+from core.evaluation.ordering import Order, found_objects
+from core.evaluation.selection import Selection, count_errors
+from core.evaluation.table import ErrorType, about, read_table
+from core.evaluation.tide import detection_table
 from core.labels import LabelMap
-from core.selection import Selection, count_errors
-from core.table import ErrorType, about, read_table
 from tests.core.coco_cases import gt_of, result
 from tests.ui.columns import by_image, sent
 from ui import gallery, server

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import expect
 
-from core.errors import detection_table
-from core.selection import Selection
+from core.evaluation.selection import Selection
+from core.evaluation.tide import detection_table
 from tests.chromium import needs_chromium
 from tests.core.coco_cases import gt_of, result
 from tests.ui import lone_gallery

@@ -6,8 +6,8 @@ import pytest
 
 from core.datasets.layouts import find_splits
 from core.datasets.split import examine_split
-from core.errors import detection_table
-from core.selection import Selection
+from core.evaluation.selection import Selection
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of
 from tests.own_folders import add, labels, mine, write
 from tests.ui.columns import by_image, in_browser, sent

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from core.datasets.pictures import TURNS, read_picture
-from core.draw import thumbnail
+from core.evaluation.draw import thumbnail
 from tests.core.datasets.test_pictures import exif
 from tests.ui.test_routes import HOST, TestClient
 from ui import thumbnails

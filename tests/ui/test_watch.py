@@ -10,9 +10,9 @@ import pytest
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
+from core.evaluation.table import about, read_table
 from core.imports import import_results
 from core.records import Status
-from core.table import about, read_table
 from core.watch import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
 from tests.core.coco_cases import gt_of, result
 from tests.core.watching import record_epochs, record_run
@@ -33,7 +33,7 @@ def run(store):
 def script():
     import streamlit as st
 
-    from core.selection import Selection
+    from core.evaluation.selection import Selection
     from ui import server
     from ui.watch import show_watch
 

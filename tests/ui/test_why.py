@@ -11,8 +11,8 @@ import pytest
 from starlette.applications import Starlette
 
 from core.datasets.split import read_split
+from core.evaluation.table import read_table, write_table
 from core.imports import import_results
-from core.table import read_table, write_table
 from tests.core.asked import trained
 from tests.core.waiting import until
 from ui import routes, server, why

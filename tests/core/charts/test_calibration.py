@@ -5,9 +5,9 @@ import pytest
 from core.charts.calibration import LOWEST_SCORE, NOTHING, ece_by_class, reliability
 from core.charts.draw import to_json
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.calibration import calibration
-from core.selection import Selection, selected_rows
+from core.evaluation.findings.calibration import calibration
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 CAR, DOG = (1, 1, (0, 0, 10, 10)), (1, 2, (50, 0, 10, 10))

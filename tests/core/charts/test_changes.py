@@ -5,10 +5,10 @@ import pytest
 from core.charts.changes import alarm_bars, ap_heat, change_bars
 from core.charts.draw import to_json
 from core.datasets.split import SIZES
-from core.errors import detection_table
-from core.findings.bootstrap import Interval
-from core.findings.changes import AP_OF, OF_OBJECTS, Change, changed_objects, changes
-from core.findings.curves import class_figures
+from core.evaluation.findings.bootstrap import Interval
+from core.evaluation.findings.changes import AP_OF, OF_OBJECTS, Change, changed_objects, changes
+from core.evaluation.findings.curves import class_figures
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 NAMES = ("car", "dog", "<b>cat</b>")

@@ -5,9 +5,9 @@ import pytest
 
 from core.charts.confusion import MOST_WITH_TEXT, NO_OBJECT, NOT_FOUND, confusion_heat
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.confusion import Confusion, confusion
-from core.selection import BACKGROUND, Selection, selected_rows
+from core.evaluation.findings.confusion import Confusion, confusion
+from core.evaluation.selection import BACKGROUND, Selection, selected_rows
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 COUNTS = np.array([[40, 5, 2], [0, 3, 9], [80, 20, 0]])

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from core.charts.curves import COLORS, DASHES, LOWEST_SCORE, MOST_NAMED, precision_recall_chart, threshold_chart
 from core.charts.draw import to_json
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.curves import bit, precision_recall, threshold_curve
-from core.selection import Selection, selected_rows
-from core.table import about, integers
+from core.evaluation.findings.curves import bit, precision_recall, threshold_curve
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.table import about, integers
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result
 
 CLASSES = ("car", "dog", "bird")

@@ -4,8 +4,8 @@ import pytest
 
 from core.charts.differences import differences
 from core.charts.draw import to_json
-from core.errors import detection_table
-from core.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap
+from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 SPOTS = [(1 + i, 1 + i % 2, (10, 10, 20, 20)) for i in range(30)]

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from core.charts.draw import to_json
 from core.charts.figures import class_bars, size_bars, size_heat
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.curves import class_figures, coco_figures
-from core.selection import Selection, selected_rows
-from core.table import flags, is_one_of
+from core.evaluation.findings.curves import class_figures, coco_figures
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.table import flags, is_one_of
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result
 
 CLASSES = ("car", "dog", "bird")

@@ -4,9 +4,9 @@ import pytest
 
 from core.charts.images import ALL, MOST_BARS, MOST_OPENED, duplicates, hardness, per_image
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.images import Duplicates, Images, images
-from core.selection import Selection, select_images, selected_rows
+from core.evaluation.findings.images import Duplicates, Images, images
+from core.evaluation.selection import Selection, select_images, selected_rows
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 CAR, DOG = (1, 1, (0, 0, 10, 10)), (1, 2, (50, 0, 10, 10))

@@ -5,10 +5,10 @@ import pytest
 
 from core.charts.impact import UNDEFINED, impact_bars, impact_cells, impact_heat
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.impact import impact
-from core.selection import Selection, selected_rows
-from core.table import ERROR_TYPES, ErrorType
+from core.evaluation.findings.impact import impact
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.table import ERROR_TYPES, ErrorType
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 CLASSES = ("car", "dog", "traffic light")

@@ -6,9 +6,9 @@ import pytest
 
 from core.charts.draw import to_json
 from core.charts.localization import CROWDED, LONGEST, NARROWEST, iou_histogram, scale_chart, shift_chart
-from core.errors import detection_table
-from core.findings.localization import CLEAR, factor, localization
-from core.selection import Selection, selected_rows
+from core.evaluation.findings.localization import CLEAR, factor, localization
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 CLASSES = ("car", "dog", "traffic light")

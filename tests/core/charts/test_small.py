@@ -7,10 +7,10 @@ import pytest
 from core.charts.draw import to_json
 from core.charts.small import recall_by_class_and_size, recall_by_size
 from core.datasets.split import FEW
-from core.errors import detection_table
-from core.findings.small import small
-from core.selection import Selection, selected_rows
-from core.table import ModelInput
+from core.evaluation.findings.recall_by_size import small
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.table import ModelInput
+from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 CLASSES = ("car", "dog", "traffic light")

@@ -1,0 +1,231 @@
+"""Pictures of what a model found: green is what was expected, red what was predicted; cut-outs; and thumbnails.
+
+In: a picture and its rows of the detection table (`selection.image_rows`), whose boxes are `xyxy` in the picture's own
+pixels, or a training's batch. Out: a new picture. Apart because it is the only drawing on pixels besides the demo's
+scenes; the gallery in the browser draws its own boxes over thumbnails.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from core import DataError
+from core.boxes import context
+from core.datasets.pictures import FORMATS
+from core.evaluation.table import ErrorType
+
+GREEN, RED, WHITE, DARK = (0, 200, 83), (255, 45, 60), (255, 255, 255), (24, 26, 31)
+BEHIND = {GREEN: (0, 118, 48), RED: (200, 0, 24)}  # a label's ground, dark enough for white letters
+SMALLEST, LARGEST = 640, 1600  # pixels: a picture's longest side is brought into this range, to make labels readable
+CROWDED, ROOMY = 12, 1280  # with more boxes than that, it is brought to at least this
+NARROWEST = 320  # pixels that the legend needs
+SAMPLE = 34  # pixels: the width of a box in the legend
+FONT_SIZE = 14
+LINES = {GREEN: 2, RED: 4}  # pixels, inwards; green lies on red, which shows inside it where two boxes are the same
+DASHED = 3  # pixels
+SMALLEST_BOX = 4  # pixels to which the box of a tiny object grows
+DASH, DOT = (10, 7), (3, 5)  # pixels drawn and left out: of missed objects, of crowds
+MOST_LETTERS = 40
+
+
+def draw_analysis(image: Image.Image, rows: list[dict], title: str = "", legend: bool = True) -> Image.Image:
+    """A copy of the picture, enlarged if it is small, with its boxes, labels and, if asked for, a legend below, as RGB.
+
+    rows: of `selection.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
+    score and crowd_only, for ground truths iscrowd.
+    """
+    smallest = ROOMY if len(rows) > CROWDED else SMALLEST
+    scale = min(max(max(image.size), smallest), LARGEST) / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(FONT_SIZE)
+    # Rows come most important first, so they are drawn from the back; predictions' labels choose their places first.
+    boxes = [(row, [row[corner] * scale for corner in ("x1", "y1", "x2", "y2")]) for row in rows]
+    for row, box in reversed(boxes):
+        draw_box(draw, inside(box, size), row)
+    taken: list[tuple] = []
+    for row, box in sorted(boxes, key=lambda pair: not _is_truth(pair[0])):
+        draw_label(draw, font, inside(box, size), row, size, taken)
+    return _with_legend(picture, rows, title, font) if legend else picture
+
+
+def draw_crop(
+    image: Image.Image, rows: list[dict], around: tuple[float, float, float, float], side: int
+) -> Image.Image:
+    """What lies around a box `xyxy` of the picture, `side` pixels square, with the boxes of `rows` as `draw_analysis`.
+
+    How much it shows says `boxes.context`.
+    """
+    left, top, right, bottom = context(around, image.size)
+    scale = side / (right - left)
+    corners = (left, top, right, bottom)
+    crop = image.convert("RGB").transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(crop)
+    for row in rows:
+        box = [(row[c] - offset) * scale for c, offset in zip(("x1", "y1", "x2", "y2"), (left, top) * 2, strict=True)]
+        if box[2] > 0 and box[3] > 0 and box[0] < side and box[1] < side:
+            draw_box(draw, tuple(box), row)
+    return crop
+
+
+def thumbnail(
+    path, longest: int, size: tuple[int, int] | None = None, crop: tuple[int, int, int, int] | None = None
+) -> bytes:
+    """The picture as JPEG with its longest side at most `longest` pixels; raises DataError if it cannot be read.
+
+    With the `size` (width, height) that its JSON states, it is turned upright where that is meant (`read_picture`).
+    crop: only this part, `xyxy` pixels of the upright picture; DataError if it has no pixel inside.
+    """
+    path = Path(path)
+    if longest < 1:
+        raise DataError(f"A thumbnail's longest side is {longest} pixels, but must be at least 1.")
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            is_turned = size is not None and image.size != tuple(size) and image.size[::-1] == tuple(size)
+            if crop is None:  # a JPEG is decoded at a fraction of its size, the smallest that suffices
+                image.thumbnail((longest, longest), reducing_gap=1.0)
+            if is_turned:
+                image = ImageOps.exif_transpose(image)
+            if crop is not None:
+                image = _part(image, crop)
+                image.thumbnail((longest, longest), reducing_gap=1.0)
+            out = BytesIO()
+            image.convert("RGB").save(
+                out, "JPEG", quality=85
+            )  # WebP would be a fifth smaller, and take four times as long
+    except FileNotFoundError:
+        raise DataError(f"There is no picture {path}.") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises on broken files
+        raise DataError(f"The picture {path} cannot be read: it may be damaged; fetch or export it again.") from None
+    return out.getvalue()
+
+
+def _part(image: Image.Image, crop: tuple[int, int, int, int]) -> Image.Image:
+    """What of the picture lies in `crop`."""
+    x1, y1, x2, y2 = crop
+    inner = max(x1, 0), max(y1, 0), min(x2, image.width), min(y2, image.height)
+    if inner[0] >= inner[2] or inner[1] >= inner[3]:
+        raise DataError(f"The part {crop} lies outside the picture, which has {image.width} × {image.height} pixels.")
+    return image.crop(inner)
+
+
+def _is_truth(row: dict) -> bool:
+    return row["kind"] == "ground_truth"
+
+
+def inside(box: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The box cut off at the picture's border, and large enough to be drawn."""
+    x1, y1 = (min(max(low, 0), limit - 1 - SMALLEST_BOX) for low, limit in zip(box[:2], size, strict=True))
+    x2, y2 = (min(max(high, 0), limit - 1) for high, limit in zip(box[2:], size, strict=True))
+    return x1, y1, max(x2, x1 + SMALLEST_BOX), max(y2, y1 + SMALLEST_BOX)
+
+
+def _style(row: dict) -> tuple[tuple[int, int, int], tuple[int, int] | None]:
+    """Colour and dashes (None: a whole line) of a row's box."""
+    if not _is_truth(row):
+        return RED, None
+    if row["iscrowd"]:
+        return GREEN, DOT
+    return GREEN, DASH if row["error"] == ErrorType.MISSED else None
+
+
+def draw_box(draw: ImageDraw.ImageDraw, box: tuple, row: dict) -> None:
+    colour, dashes = _style(row)
+    x1, y1, x2, y2 = box
+    if dashes is None:
+        draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=DARK)
+        draw.rectangle(box, outline=colour, width=LINES[colour])
+        return
+    for line in ((x1, y1, x2, y1), (x2, y1, x2, y2), (x2, y2, x1, y2), (x1, y2, x1, y1)):
+        _draw_dashes(draw, line, colour, dashes)
+
+
+def _draw_dashes(draw: ImageDraw.ImageDraw, line: tuple, colour: tuple, dashes: tuple[int, int]) -> None:
+    x1, y1, x2, y2 = line
+    length = abs(x2 - x1) + abs(y2 - y1)  # every line is level or upright
+    on, off = dashes
+    place = 0.0
+    while place < length:
+        ends = [place / length, min(place + on, length) / length]
+        points = [(x1 + (x2 - x1) * part, y1 + (y2 - y1) * part) for part in ends]
+        draw.line(points, fill=DARK, width=DASHED + 2)
+        draw.line(points, fill=colour, width=DASHED)
+        place += on + off
+
+
+def _text(row: dict) -> str:
+    """A row's label: "car 0.92 · poor box", "dog · missed", "person · crowd"."""
+    words = _short(row["class_name"])
+    if not _is_truth(row):
+        words += f" {row['score']:.2f}"
+    if row["error"]:
+        words += f" · {ErrorType(row['error']).label.lower()}"
+    elif row["iscrowd"] or row["crowd_only"]:
+        words += " · crowd"
+    return words
+
+
+def _short(text: str) -> str:
+    """Any text as one line of no more than MOST_LETTERS: names come from files."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
+
+
+def draw_label(draw, font, box: tuple, row: dict, size: tuple[int, int], taken: list[tuple]) -> None:
+    """Write a row's label where it covers the fewest other labels, and note its place in `taken`."""
+    text = _text(row)
+    width, height = draw.textlength(text, font=font) + 8, FONT_SIZE + 6
+    x1, y1, x2, y2 = box
+    above, below, top, bottom = y1 - height, y2 + 1, y1, y2 - height
+    # Predictions are labelled at the top, truths at the bottom: so two boxes of one object seldom collide.
+    places = [(x1, above), (x1, top), (x2 - width, above), (x2 - width, top)]
+    others = [(x1, below), (x1, bottom), (x2 - width, below), (x2 - width, bottom)]
+    places = others + places if _is_truth(row) else places + others
+    spots = []
+    for x, y in places:
+        x, y = max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+        spots.append((x, y, x + width, y + height))
+    spot = min(spots, key=lambda spot: sum(_shared(spot, other) for other in taken))  # of equals the first
+    taken.append(spot)
+    draw.rectangle(spot, fill=BEHIND[_style(row)[0]])
+    draw.text((spot[0] + 4, spot[1] + 2), text, fill=WHITE, font=font)
+
+
+def _shared(a: tuple, b: tuple) -> float:
+    """The area that two `xyxy` boxes share."""
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def _with_legend(picture: Image.Image, rows: list[dict], title: str, font) -> Image.Image:
+    """The picture above a strip that says what the colours mean and how many boxes and errors there are."""
+    truths = sum(_is_truth(row) and not row["iscrowd"] for row in rows)
+    predictions, errors = sum(not _is_truth(row) for row in rows), sum(bool(row["error"]) for row in rows)
+    sample = {"class_name": "", "kind": "ground_truth", "iscrowd": False, "error": None}
+    items = [
+        (sample, "expected"),
+        (sample | {"error": "missed"}, "expected, missed"),
+        (sample | {"iscrowd": True}, "crowd"),
+        (sample | {"kind": "detection"}, "predicted, with score"),
+        (None, f"{truths} expected, {predictions} predicted, {errors} errors"),
+    ]
+    items += [(None, _short(title))] if title else []
+    width, line = max(picture.width, NARROWEST), FONT_SIZE + 10
+    placed, x, y = [], 8, 5
+    for row, text in items:
+        wide = (SAMPLE + 6 if row else 0) + font.getlength(text)
+        if x > 8 and x + wide > width - 8:  # the next line
+            x, y = 8, y + line
+        placed.append((row, text, x, y))
+        x += wide + 18
+    sheet = Image.new("RGB", (width, picture.height + y + line), WHITE)
+    sheet.paste(picture, ((width - picture.width) // 2, 0))
+    draw = ImageDraw.Draw(sheet)
+    for row, text, x, y in placed:
+        y += picture.height
+        if row:
+            draw_box(draw, (x + 1, y + 2, x + SAMPLE - 3, y + FONT_SIZE), row)
+        draw.text((x + (SAMPLE + 6 if row else 0), y), text, fill=DARK, font=font)
+    return sheet

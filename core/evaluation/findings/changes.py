@@ -1,0 +1,256 @@
+"""What has changed from one model to another? Each object and each false alarm, from their two detection tables.
+
+In: the tables of two evaluations on the same images, annotations and classes, and a score threshold. Out: `Changes`.
+
+An object, a ground truth that is no crowd, is right in a model if a detection of its class with score >= threshold
+found it, at IoU 0.5; so it is fixed, broken, still right or still wrong. A false alarm is a detection with
+score >= threshold that is an error of any type. The false alarms of the two models are the same where they lie over
+each other, in one image and of one class, with an IoU of at least 0.5, the pairs of highest IoU first; what is left is
+new, or gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from core import RunError
+from core.boxes import area
+from core.datasets.split import SIZES
+from core.evaluation.findings.bootstrap import Interval, bootstrap
+from core.evaluation.matching import THRESHOLDS
+from core.evaluation.ordering import CORNERS, Objects
+from core.evaluation.selection import is_object
+from core.evaluation.table import about, flags, floats, has, indices, integers, is_one_of
+from core.labelled_enum import LabelledEnum
+
+GROUND_COLUMNS = ["kind", "image_id", "class_name", *CORNERS, "area", "gt_id", "iscrowd"]  # of `ground_truth`
+AP_OF = {"all": "AP", "small": "APs", "medium": "APm", "large": "APl"}  # the figure of each column of the AP matrix
+
+
+class Change(LabelledEnum):
+    """What has become of an object or a false alarm: the value is an address's; the rest is for the user."""
+
+    FIXED = "fixed", "Fixed", "Objects that were wrong before and are right now."
+    BROKEN = "broken", "Broken", "Objects that were right before and are wrong now."
+    STILL_RIGHT = "right", "Still right", "Objects that both models found."
+    STILL_WRONG = "wrong", "Still wrong", "Objects that neither model found."
+    NEW = "new", "New false alarms", "Wrong predictions that the model before did not make."
+    GONE = "gone", "Gone false alarms", "Wrong predictions of the model before that are no longer made."
+
+
+OF_OBJECTS = (Change.FIXED, Change.BROKEN, Change.STILL_RIGHT, Change.STILL_WRONG)
+MOVED = (Change.FIXED, Change.BROKEN)  # what to look at first
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What has become of everything from `before` to `after`, two tables, at the threshold `score`.
+
+    rows    the rows (M,) of each Change, ascending: of GONE in `before`, of all others in `after`
+    rises   (N,) how far each row of `after` has risen in score, of objects the score of what found them; 0 elsewhere
+    stayed  how many false alarms of both are the same
+    """
+
+    before: pa.Table
+    after: pa.Table
+    score: float
+    rows: dict[Change, np.ndarray]
+    rises: np.ndarray
+    stayed: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return about(self.after).classes
+
+    def table_of(self, change: Change) -> pa.Table:
+        """The table that the rows of this change are of."""
+        return self.before if change is Change.GONE else self.after
+
+    @cached_property
+    def counts(self) -> dict[Change, np.ndarray]:
+        """How many of each change there are by class and size, (K, 3) int64."""
+        return {change: self._counted(change) for change in Change}
+
+    def _counted(self, change: Change) -> np.ndarray:
+        table, rows, shape = self.table_of(change), self.rows[change], (len(self.classes), len(SIZES))
+        cell = indices(table, "class_name", self.classes)[rows] * len(SIZES) + indices(table, "size", SIZES)[rows]
+        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def number(self, change: Change, classes: Collection[str] = (), sizes: Collection[str] = ()) -> int:
+        """How many there are of these classes and sizes; of all if none is named."""
+        kept = [
+            [not chosen or word in chosen for word in words]
+            for words, chosen in ((self.classes, classes), (SIZES, sizes))
+        ]
+        return int(self.counts[change][np.ix_(*kept)].sum())
+
+    def chosen(self, change: Change, classes: Collection[str] = (), sizes: Collection[str] = ()) -> np.ndarray:
+        """The rows of `table_of(change)` of these classes and sizes; of all if none is named."""
+        table, rows = self.table_of(change), self.rows[change]
+        for column, words in (("class_name", classes), ("size", sizes)):
+            if words:
+                rows = rows[is_one_of(table, column, set(words))[rows]]
+        return rows
+
+
+def ground_truth(table: pa.Table) -> str:
+    """Names the images, classes and annotations of an evaluation: two tables with the same name can be compared."""
+    said, truths = about(table), table.filter(pa.array(is_one_of(table, "kind", {"ground_truth"})))
+    order = np.lexsort((integers(truths, "gt_id"), truths["image_id"].to_numpy()))
+    digest = hashlib.sha256(repr((said.image_ids, sorted(said.classes))).encode())
+    columns = (
+        truths["image_id"].to_numpy(), integers(truths, "gt_id"), flags(truths, "iscrowd"),
+        indices(truths, "class_name", sorted(said.classes)), *(floats(truths, name) for name in (*CORNERS, "area")),
+    )  # fmt: skip
+    for column in columns:
+        digest.update(np.ascontiguousarray(column[order]).tobytes())
+    return digest.hexdigest()
+
+
+def refuse_others(before: pa.Table, after: pa.Table) -> None:
+    """Raises RunError saying what differs, if the two were not evaluated on the same images, classes, annotations."""
+    if about(before).image_ids != about(after).image_ids:
+        what = "on different images"
+    elif set(about(before).classes) != set(about(after).classes):
+        what = "for different classes"
+    elif ground_truth(before) != ground_truth(after):
+        what = "against different annotations"
+    else:
+        return
+    raise RunError(f"The two models were evaluated {what}: what has changed between them would say nothing.")
+
+
+def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
+    """What has become of every object and false alarm; raises RunError as `refuse_others`."""
+    refuse_others(before, after)
+    threshold = np.float32(score)  # scores are float32, see `selection.error_codes`
+    of_before, of_after = _objects(before), _objects(after)
+    scores = [
+        np.nan_to_num(floats(t, "match_score")[rows], nan=-1) for t, rows in ((before, of_before), (after, of_after))
+    ]
+    was, is_now = (found >= threshold for found in scores)
+    rows = {
+        Change.FIXED: of_after[~was & is_now],
+        Change.BROKEN: of_after[was & ~is_now],
+        Change.STILL_RIGHT: of_after[was & is_now],
+        Change.STILL_WRONG: of_after[~was & ~is_now],
+    }
+    alarms = [np.flatnonzero(has(t, "error") & (floats(t, "score") >= threshold)) for t in (before, after)]
+    was_there, is_still_there = _paired((before, alarms[0]), (after, alarms[1]))
+    rows |= {Change.NEW: alarms[1][~is_still_there], Change.GONE: alarms[0][~was_there]}
+    rises = np.zeros(after.num_rows)
+    rises[of_after] = np.maximum(scores[1], 0) - np.maximum(scores[0], 0)
+    rows = {change: np.sort(found) for change, found in rows.items()}
+    return Changes(before, after, score, rows, rises, int(is_still_there.sum()))
+
+
+def _objects(table: pa.Table) -> np.ndarray:
+    """The rows of the objects by image and annotation id: the same order in every table of a ground truth."""
+    rows = np.flatnonzero(is_object(table))
+    return rows[np.lexsort((integers(table, "gt_id")[rows], table["image_id"].to_numpy()[rows]))]
+
+
+def _paired(before: tuple[pa.Table, np.ndarray], after: tuple[pa.Table, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the detections, rows (B,) and (A,) of their tables, are the same in both, as bool (B,) and (A,).
+
+    One takes one, by falling IoU: in each round those pairs that are the best left for both sides.
+    """
+    b, a, overlap = _overlapping(before, after)
+    order = np.lexsort((a, b, -overlap))
+    b, a = b[order], a[order]
+    taken_before, taken_after = np.zeros(len(before[1]), bool), np.zeros(len(after[1]), bool)
+    while len(b):
+        place = np.arange(len(b))
+        best = np.ones(len(b), bool)
+        for side, taken in ((b, taken_before), (a, taken_after)):
+            first = np.zeros(len(taken), np.int64)
+            first[side[::-1]] = place[::-1]  # the first pair of each is written last
+            best &= first[side] == place
+        taken_before[b[best]] = taken_after[a[best]] = True
+        left = ~(taken_before[b] | taken_after[a])
+        b, a = b[left], a[left]
+    return taken_before, taken_after
+
+
+def _overlapping(before, after) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All pairs of one image and class with an IoU of at least 0.5, as places in either's rows (P,), and that IoU."""
+    classes = about(after[0]).classes
+    keys = [
+        np.searchsorted(about(t).image_ids, t["image_id"].to_numpy()[rows]) * len(classes)
+        + indices(t, "class_name", classes)[rows]
+        for t, rows in (before, after)
+    ]
+    by_key = np.argsort(keys[0], kind="stable")
+    first, last = (np.searchsorted(keys[0][by_key], keys[1], side) for side in ("left", "right"))
+    n = last - first
+    a = np.repeat(np.arange(len(n)), n)
+    within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    b = by_key[np.repeat(first, n) + within]
+    of_before, of_after = (_boxes(*side)[places] for side, places in ((before, b), (after, a)))
+    sides = np.minimum(of_before[:, 2:], of_after[:, 2:]) - np.maximum(of_before[:, :2], of_after[:, :2])
+    inter = np.clip(sides, 0, None).prod(axis=1)
+    union = area(of_before) + area(of_after) - inter
+    overlap = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    overlap[(of_before == of_after).all(axis=1)] = 1  # also of boxes without extent
+    fits = overlap >= THRESHOLDS[0]
+    return b[fits], a[fits], overlap[fits]
+
+
+def _boxes(table: pa.Table, rows: np.ndarray) -> np.ndarray:
+    return np.column_stack([floats(table, name)[rows] for name in CORNERS])  # (M, 4) xyxy
+
+
+# What to look at
+
+
+def changed_images(
+    found: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
+) -> list[int]:
+    """Ids of the images with such changes, those with the most first, of equals the lower id."""
+    parts = [found.table_of(c)["image_id"].to_numpy()[found.chosen(c, classes, sizes)] for c in asked]
+    ids, n = np.unique(np.concatenate([np.zeros(0, np.int64), *parts]), return_counts=True)
+    return ids[np.lexsort((ids, -n))].tolist()
+
+
+def changed_objects(
+    found: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
+) -> Objects:
+    """Each such object or false alarm by itself: what has changed most in score, or has the highest, comes first.
+
+    GONE can only be asked for alone: it is of the table before.
+    """
+    table = found.table_of(asked[0])
+    rows = np.sort(np.concatenate([found.chosen(change, classes, sizes) for change in asked]))
+    weight = np.abs(found.rises) if set(asked) <= set(OF_OBJECTS) else floats(table, "score")
+    return Objects(table, rows[np.argsort(-weight[rows], kind="stable")])
+
+
+def ap_changes(before: pa.Table, after: pa.Table, name: str) -> dict[str, Interval]:
+    """How far AP of a class has risen, over "all" sizes and in each, with its interval; all None where undefined.
+
+    Raises RunError if the two cannot be compared.
+    """
+    parts = (t.filter(pa.array(is_one_of(t, "class_name", {name}))) for t in (after, before))
+    found = bootstrap(*parts, [name])
+    return {size: found.differences[figure] for size, figure in AP_OF.items()}
+
+
+def verdict(found: Changes) -> str:
+    """The numbers in a sentence."""
+    total = {change: found.number(change) for change in Change}
+    objects = sum(total[change] for change in OF_OBJECTS)
+    if not objects:
+        return "There is no object to find."
+    was, now = (total[Change.STILL_RIGHT] + total[change] for change in (Change.BROKEN, Change.FIXED))
+    alarms, new = total[Change.NEW] + found.stayed, total[Change.NEW]
+    return (
+        f"From score {found.score:g} on it finds {now:,} of {objects:,} objects, before {was:,}: "
+        f"{total[Change.FIXED]:,} fixed, {total[Change.BROKEN]:,} broken. Of its {alarms:,} false alarms {new:,} "
+        f"{'is' if new == 1 else 'are'} new; {total[Change.GONE]:,} of before are gone."
+    )

@@ -1,0 +1,85 @@
+"""What is taken for what? The confusion matrix with background, counted from the detection table.
+
+Boxes are paired whatever their classes: by falling score each prediction takes the free object of highest IoU, from 0.5
+on (the columns any_gt and any_score). Crowds are left out. Counts equal hotcoco's `confusion_matrix`, and those of the
+boxes that `Selection(pair=…)` selects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from core.evaluation.selection import BACKGROUND, is_object
+from core.evaluation.table import about, floats, has, indices, integers
+
+
+@dataclass(frozen=True)
+class Mistaken:
+    """Objects of one class that were taken for another: how many, and which share of that class's objects."""
+
+    annotated: str
+    predicted: str
+    objects: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The confusion matrix of the predictions from a score.
+
+    classes  the K classes of the table, in its order
+    score    the threshold
+    counts   (K + 1, K + 1) int64: rows the annotated class, columns the predicted one; last the background: in the
+             column objects that no prediction found, in the row predictions that found none
+    """
+
+    classes: tuple[str, ...]
+    score: float
+    counts: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of rows and columns, as a `Selection.pair` has them."""
+        return *self.classes, BACKGROUND
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are, crowds left out."""
+        return int(self.counts[:-1].sum())
+
+    @property
+    def normalized(self) -> np.ndarray:
+        """The counts as shares of their row, (K + 1, K + 1) float64; an empty row is 0."""
+        rows = self.counts.sum(axis=1, keepdims=True)
+        return np.divide(self.counts, rows, out=np.zeros(self.counts.shape), where=rows > 0)
+
+    def worst(self, n: int = 10) -> list[Mistaken]:
+        """The `n` most frequent confusions of two classes, most objects first, then by class; without background."""
+        between = self.counts[:-1, :-1].copy()
+        np.fill_diagonal(between, 0)
+        order = np.argsort(-between, axis=None, kind="stable")[:n]
+        cells = [divmod(int(place), len(self.classes)) for place in order if between.flat[place]]
+        shares = self.normalized
+        return [Mistaken(self.classes[a], self.classes[p], int(between[a, p]), float(shares[a, p])) for a, p in cells]
+
+
+def confusion(table: pa.Table, score: float = 0.5) -> Confusion:
+    """The confusion matrix of the predictions from `score`."""
+    classes = about(table).classes
+    threshold, k = np.float32(score), len(classes)  # scores are float32, see `selection.error_codes`
+    label = indices(table, "class_name", classes)
+    objects = is_object(table)
+    missed = objects & ~(floats(table, "any_score") >= threshold)
+    there = floats(table, "score") >= threshold
+    found = there & has(table, "any_gt")
+    ids = integers(table, "gt_id")[objects]
+    by_id = np.argsort(ids)
+    of_object = label[objects][by_id[np.searchsorted(ids[by_id], integers(table, "any_gt")[found])]]
+    counts = np.zeros((k + 1, k + 1), dtype=np.int64)
+    np.add.at(counts, (of_object, label[found]), 1)
+    counts[k] = np.bincount(label[there & ~found], minlength=k + 1)
+    counts[:, k] += np.bincount(label[missed], minlength=k + 1)
+    return Confusion(classes, score, counts)
