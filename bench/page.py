@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.large import TRAIN, VAL, write_annotations
-from core.charts.contents import contents_charts
-from core.charts.draw import to_json
+from core.charts.datasets.statistics import contents_charts
+from core.charts.to_json import to_json
 from core.datasets.demo import BUILT_IN, draw_dataset
 from core.datasets.layouts import find_splits
 from core.datasets.split import CocoSplit, examine_split

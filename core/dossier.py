@@ -13,7 +13,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from core import DataError, RunError
-from core.charts.differences import differences
+from core.charts.compare.differences import differences
+from core.charts.sections import View, charts_of, verdicts
 from core.charts.training import LOSSES, training_charts
 from core.datasets.pictures import read_picture
 from core.evaluation.draw import draw_analysis
@@ -25,7 +26,6 @@ from core.imports import evaluated_images
 from core.records import Evaluation, Run
 from core.report import FiguresTable, report_html
 from core.runs import RunStore
-from core.sections import View, charts_of, verdicts
 from core.summary import contents, percent
 
 TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES]

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.charts import Chart
-from core.charts.draw import PLOTLY, SCRIPT, caption, to_json
+from core.charts.chart import Chart
+from core.charts.to_json import PLOTLY, SCRIPT, caption, to_json
 from core.datasets.split import FEW
 from core.summary import percent
 

@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from core import LabError
-from core.charts.changes import alarm_bars, ap_heat, change_bars
+from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
 from core.evaluation.findings.changes import verdict
 from core.evaluation.table import about
 from ui import compare, compare_gallery, server

@@ -4,9 +4,9 @@ import numpy as np
 import streamlit as st
 
 from core import DataError
-from core.charts import Chart
-from core.charts.contents import contents_charts
-from core.charts.objects import counted as number_of
+from core.charts.chart import Chart
+from core.charts.datasets.objects import counted as number_of
+from core.charts.datasets.statistics import contents_charts
 from core.datasets.check import in_short
 from core.datasets.layouts import find_splits
 from core.datasets.part import part, save

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from core import LabError, RunError
-from core.charts import Chart
-from core.charts.differences import differences
+from core.charts.chart import Chart
+from core.charts.compare.differences import differences
+from core.charts.sections import SECTIONS, View, verdicts
 from core.evaluation.findings.bootstrap import Intervals, bootstrap
 from core.evaluation.findings.curves import coco_figures, threshold_curve
 from core.evaluation.findings.images import images
 from core.evaluation.selection import Selection
 from core.evaluation.table import about
-from core.sections import SECTIONS, View, verdicts
 from ui import compare, doubts, server
 from ui.address import new_address, write_address
 from ui.chart import chart, show_charts

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.charts import Chart
-from core.charts.draw import SCRIPT as DRAW
-from core.charts.draw import to_json
+from core.charts.chart import Chart
+from core.charts.to_json import SCRIPT as DRAW
+from core.charts.to_json import to_json
 
 HERE = Path(__file__).parent
 FILES = ("chart.js", "plotly.js", "element.js")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from core.charts.differences import differences
+from core.charts.compare.differences import differences
 from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap, in_words
 from core.evaluation.findings.changes import ap_changes

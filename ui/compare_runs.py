@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from core.charts.runs import settings_against_ap
+from core.charts.compare.runs import settings_against_ap
 from core.settings import Setting, settings_of, value_text
 from ui import pickers
 from ui.chart import chart

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.charts import Chart
-from core.charts.runs import TAGS, RunCurves, curves_together
+from core.charts.chart import Chart
+from core.charts.compare.runs import TAGS, RunCurves, curves_together
 from core.records import Run
 from core.settings import settings_of, value_text
 from ui import server

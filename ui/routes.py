@@ -25,7 +25,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from core import LabError
-from core.charts.draw import PLOTLY
+from core.charts.to_json import PLOTLY
 from core.progress import LEVELS
 from core.records import Run, Status
 from ui import server

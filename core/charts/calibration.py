@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW
 from core.evaluation.findings.calibration import Bin, Calibration, Reliability
 from core.evaluation.selection import LOWEST_SCORE, Selection

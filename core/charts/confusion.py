@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.charts import Chart
+from core.charts.chart import Chart
 from core.datasets.split import FEW
 from core.evaluation.findings.confusion import Confusion
 from core.evaluation.selection import BACKGROUND, Selection

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import PrecisionRecall, ThresholdCurve
 from core.evaluation.selection import LOWEST_SCORE, Selection

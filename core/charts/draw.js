@@ -1,4 +1,4 @@
-// Draws a core.charts.Chart with Plotly for a theme, and saves it as CSV and PNG. Plain declarations, appended to other
+// Draws a core.charts.chart.Chart with Plotly for a theme, and saves it as CSV and PNG. Plain declarations, appended to other
 // scripts. `chart` is what draw.py's `to_json` writes, parsed. Into an element, with Plotly loaded before:
 //
 //   const { data, layout } = resolve(chart, theme)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.curves import ClassFigures, SizeFigures
 from core.evaluation.selection import Selection

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW
 from core.evaluation.findings.images import Duplicates, ImageFigures, Images
 from core.evaluation.selection import Selection

@@ -5,7 +5,7 @@ Everything is in points of AP50: from 45.3 to 47.4 is 2.1 points. A click opens 
 
 from __future__ import annotations
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.impact import Cost, Impact
 from core.evaluation.selection import LOWEST_SCORE, Selection

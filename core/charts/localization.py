@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW
 from core.evaluation.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
 from core.evaluation.selection import Selection

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from core.charts import Chart
+from core.charts.chart import Chart
 
 MOST_POINTS = 1000  # of a curve
 LOSSES = {

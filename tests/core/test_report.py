@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from core.charts import Chart
+from core.charts.chart import Chart
 from core.charts.training import training_charts
 from core.datasets.split import FEW
 from core.report import FiguresTable, report_html, versions

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.charts.sections import SECTIONS
 from core.datasets.split import read_split
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.selection import Selection
@@ -12,7 +13,6 @@ from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
 from core.imports import import_results
 from core.marks import Marks
-from core.sections import SECTIONS
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/results.py"

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from core.charts.calibration import LOWEST_SCORE, NOTHING, ece_by_class, reliability
-from core.charts.draw import to_json
+from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.calibration import calibration
 from core.evaluation.selection import Selection, selected_rows

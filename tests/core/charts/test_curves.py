@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from core.charts.curves import COLORS, DASHES, LOWEST_SCORE, MOST_NAMED, precision_recall_chart, threshold_chart
-from core.charts.draw import to_json
+from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import bit, precision_recall, threshold_curve
 from core.evaluation.selection import Selection, selected_rows

@@ -3,8 +3,8 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from core.charts.draw import to_json
 from core.charts.figures import class_bars, size_bars, size_heat
+from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import class_figures, coco_figures
 from core.evaluation.selection import Selection, selected_rows

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from core.charts.draw import to_json
 from core.charts.localization import CROWDED, LONGEST, NARROWEST, iou_histogram, scale_chart, shift_chart
+from core.charts.to_json import to_json
 from core.evaluation.findings.localization import CLEAR, factor, localization
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.tide import detection_table

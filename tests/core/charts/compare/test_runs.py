@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from core.charts.draw import to_json
-from core.charts.runs import RunCurves, curves_together, settings_against_ap
+from core.charts.compare.runs import RunCurves, curves_together, settings_against_ap
+from core.charts.to_json import to_json
 from core.charts.training import MOST_POINTS
 
 

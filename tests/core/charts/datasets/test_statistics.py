@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given, settings
 
-from core.charts import Chart
-from core.charts.contents import contents_charts, objects_by_class, objects_per_image
-from core.charts.draw import to_json
+from core.charts.chart import Chart
+from core.charts.datasets.statistics import contents_charts, objects_by_class, objects_per_image
+from core.charts.to_json import to_json
 from core.datasets.split import FEW, SIZES
 from core.datasets.statistics import MOST_PER_IMAGE, Contents, contents
 from tests.core.datasets.test_statistics import boxes_of, datasets, size_of, split_of

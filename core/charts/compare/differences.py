@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.charts import Chart
+from core.charts.chart import Chart
 from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, in_words
 
 

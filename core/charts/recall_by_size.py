@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.evaluation.findings.recall_by_size import Curve, Recall, SizeBin, Small
 from core.evaluation.selection import Selection

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from core.charts.changes import alarm_bars, ap_heat, change_bars
-from core.charts.draw import to_json
+from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
+from core.charts.to_json import to_json
 from core.datasets.split import SIZES
 from core.evaluation.findings.bootstrap import Interval
 from core.evaluation.findings.changes import AP_OF, OF_OBJECTS, Change, changed_objects, changes

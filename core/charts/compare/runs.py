@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.charts import Chart
+from core.charts.chart import Chart
 from core.charts.training import LOSSES, NOTHING, Curve, decimate, smooth
 
 TAGS = ("val/AP", *(f"{part}/{name}" for name in LOSSES for part in ("train", "val")))  # what is drawn

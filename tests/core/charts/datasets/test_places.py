@@ -1,6 +1,6 @@
 import pytest
 
-from core.charts.places import MOST_CLASSES, places, shared_images
+from core.charts.datasets.places import MOST_CLASSES, places, shared_images
 from core.datasets.split import FEW
 from core.datasets.statistics import GRID, contents
 from tests.core.datasets.test_statistics import split_of

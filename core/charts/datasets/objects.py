@@ -13,7 +13,7 @@ from math import log
 
 import numpy as np
 
-from core.charts import Chart, faint
+from core.charts.chart import Chart, faint
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.datasets.statistics import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, Contents, SplitContents
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import sections
-from core.charts import Chart
-from core.charts.draw import to_json
+from core.charts import sections
+from core.charts.chart import Chart
+from core.charts.sections import SECTIONS, View, charts_of, verdicts
+from core.charts.to_json import to_json
 from core.datasets.coco_json import read_json, read_results
 from core.evaluation.selection import Selection, count_errors, selected_rows
 from core.evaluation.table import ERROR_TYPES, has, is_one_of
 from core.evaluation.tide import detection_table
-from core.sections import SECTIONS, View, charts_of, verdicts
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
 from tests.core.evaluation.test_tide import HOTCOCO
 

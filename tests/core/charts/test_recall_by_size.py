@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from core.charts.draw import to_json
-from core.charts.small import recall_by_class_and_size, recall_by_size
+from core.charts.recall_by_size import recall_by_class_and_size, recall_by_size
+from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.recall_by_size import small
 from core.evaluation.selection import Selection, selected_rows

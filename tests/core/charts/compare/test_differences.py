@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from core.charts.differences import differences
-from core.charts.draw import to_json
+from core.charts.compare.differences import differences
+from core.charts.to_json import to_json
 from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result

@@ -1,6 +1,6 @@
 import pytest
 
-from core.charts.objects import aspect_ratios, box_sizes, size_by_class
+from core.charts.datasets.objects import aspect_ratios, box_sizes, size_by_class
 from core.datasets.split import FEW
 from core.datasets.statistics import contents
 from tests.core.datasets.test_statistics import split_of

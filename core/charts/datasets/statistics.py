@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.charts import Chart, faint
-from core.charts.objects import (
+from core.charts.chart import Chart, faint
+from core.charts.datasets.objects import (
     CLICK,
     CROWDED,
     NOTHING,
@@ -29,7 +29,7 @@ from core.charts.objects import (
     split_bars,
     word,
 )  # fmt: skip
-from core.charts.places import places, shared_images
+from core.charts.datasets.places import places, shared_images
 from core.datasets.split import FEW, SIZES
 from core.datasets.statistics import MOST_PER_IMAGE, Contents
 

@@ -13,15 +13,15 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from core.charts import Chart
 from core.charts.calibration import ece_by_class, reliability
+from core.charts.chart import Chart
 from core.charts.confusion import confusion_heat
 from core.charts.curves import precision_recall_chart, threshold_chart
 from core.charts.figures import class_bars, size_bars, size_heat
 from core.charts.images import duplicates, hardness, per_image
 from core.charts.impact import impact_bars, impact_cells, impact_heat
 from core.charts.localization import iou_histogram, scale_chart, shift_chart
-from core.charts.small import recall_by_class_and_size, recall_by_size
+from core.charts.recall_by_size import recall_by_class_and_size, recall_by_size
 from core.evaluation.findings import localization as placement
 from core.evaluation.findings import recall_by_size as size_matters
 from core.evaluation.findings.calibration import calibration

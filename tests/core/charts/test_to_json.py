@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.charts import Chart
-from core.charts.draw import PLOTLY, SCRIPT, caption, to_json
+from core.charts.chart import Chart
+from core.charts.to_json import PLOTLY, SCRIPT, caption, to_json
 from core.datasets.split import FEW
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.charts import Chart
-from core.charts.objects import CLICK, NOTHING, counted, of_all, percent, share, word
+from core.charts.chart import Chart
+from core.charts.datasets.objects import CLICK, NOTHING, counted, of_all, percent, share, word
 from core.datasets.split import FEW
 from core.datasets.statistics import GRID, Contents
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.charts import Chart
+from core.charts.chart import Chart
 from core.datasets.split import FEW
 
 PLOTLY = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"  # found without importing it

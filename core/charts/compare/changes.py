@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from core.charts import Chart
+from core.charts.chart import Chart
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.bootstrap import Interval
 from core.evaluation.findings.changes import AP_OF, OF_OBJECTS, Change, Changes
