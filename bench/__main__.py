@@ -38,7 +38,7 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import about, read_table, write_table
 from core.evaluation.tide import detection_table
 from core.runs import RunStore
-from core.train import train
+from core.training.train import train
 
 
 def seconds(action: Callable[[], object]) -> float:

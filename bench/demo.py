@@ -23,8 +23,8 @@ from core.evaluation.findings.localization import factor, localization
 from core.evaluation.findings.recall_by_size import small
 from core.evaluation.table import ErrorType
 from core.evaluation.tide import detection_table
-from core.progress import Progress
-from core.train import train
+from core.training.progress import Progress
+from core.training.train import train
 
 LOSSES = ("loss_ce", "loss_bbox", "loss_giou")
 

@@ -10,7 +10,8 @@ can say where a box is only after the image features themselves do. So there are
    of the object on it and that object's box in *absolute* coordinates, through DETR's own two heads.
 2. Decoder. Its attention starts as copying: the queries' places form a grid, each query attends around its place, and
    values pass through unchanged, so that the heads at once say what the cells there say.
-3. `core.train.train`, like any run, on the `day` look: the rounds of `RECIPE`, each from the best of the one before.
+3. `core.training.train.train`, like any run, on the `day` look: the rounds of `RECIPE`, each from the best of the one
+   before.
 
 The best checkpoint by AP becomes `checkpoints/starter/`, with its figures on fresh day and dusk scenes beside it.
 """
@@ -40,7 +41,7 @@ from core.detr.detect import detect
 from core.detr.losses import giou
 from core.detr.model import load_model, save_model, small_detr
 from core.evaluation.coco_eval import evaluate
-from core.train import train
+from core.training.train import train
 
 HERE = Path(__file__).resolve().parent
 WORK, STARTER = HERE / "starter-work", HERE / "starter"

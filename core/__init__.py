@@ -4,9 +4,9 @@
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
 Each file imports only those above it in this order: labelled_enum, boxes, labels, config, datasets, detr, evaluation,
-charts, upright, predictions, samples, settings, progress, doctor, ranks, step, checkpoint, preflight, profiler,
-train, database, records, files, runs, watch, marks, bundle, open_in_fiftyone, handover, process, imports, loaded,
-predict, answers, queue, recorder, drive, jobs, summary, report, dossier, reports, commands, __main__.
+charts, training, upright, predictions, settings, database, records, files, runs, watch, marks, bundle,
+open_in_fiftyone, handover, process, imports, loaded, predict, answers, queue, recorder, drive, jobs, summary, report,
+dossier, reports, commands, __main__.
 Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.

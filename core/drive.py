@@ -20,11 +20,11 @@ from pathlib import Path
 from core import LabError, RunError
 from core.config import TrainConfig
 from core.process import this_process
-from core.progress import Progress
 from core.queue import RunQueue, goes_on
 from core.recorder import Recorder
 from core.records import Run, Status
 from core.runs import RunStore
+from core.training.progress import Progress
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -48,7 +48,7 @@ def drive(store: RunStore, run_id: str, train=None, stop: threading.Event | None
 def follow(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Iterator[Progress]:
     """`drive`, step by step: yields each Progress once it is recorded. Whoever stops iterating stops the training.
 
-    `train` stands in for `core.train.train`.
+    `train` stands in for `core.training.train.train`.
     """
     stop = stop or threading.Event()
     with _signals_set(stop):
@@ -84,7 +84,7 @@ def _follow(store: RunStore, run_id: str, train, stop: threading.Event) -> Itera
 
 def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
     if train is None:
-        from core.train import train  # here: the page process imports this file, and never torch
+        from core.training.train import train  # here: the page process imports this file, and never torch
     config = TrainConfig.from_dict(run.config)
     resume = goes_on(store, run)
     with Recorder(store, run.id) as recorder, closing(train(config, store.checkpoints(run.id), resume)) as training:
@@ -95,7 +95,7 @@ def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
 
 def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
     """Take part, to its end, in a training that another process leads and records; that one stops it, no signal."""
-    from core.train import train
+    from core.training.train import train
 
     with _signals_set(threading.Event()):
         for _ in train(config, folder, resume):

@@ -96,7 +96,7 @@ class JobManager:
 
     The training runs in a child process, or with `in_process` in the thread itself; its record is the same. A training
     that another process has begun on the store, an app that has ended or the command line, is waited for as an own
-    one. `command` and `train` replace the child's command line and `core.train.train`.
+    one. `command` and `train` replace the child's command line and `core.training.train.train`.
     """
 
     def __init__(

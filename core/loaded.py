@@ -26,8 +26,8 @@ from core.detr.pretrained import class_rows, find_model
 from core.labels import LabelMap
 from core.records import Run
 from core.runs import RunStore
-from core.step import seeded
-from core.train import FRESH_WEIGHTS
+from core.training.step import seeded
+from core.training.train import FRESH_WEIGHTS
 
 WEIGHTS = "model.safetensors"
 PROCESSOR = "preprocessor_config.json"  # of a published model: the edges that it was trained with

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.config import TrainConfig
-from core.doctor import Doctor
 from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
-from core.progress import LEVELS, Progress, Remark
 from core.runs import RunStore
+from core.training.doctor.doctor import Doctor
+from core.training.progress import LEVELS, Progress, Remark
 from core.watch import part_of, watched_images
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be

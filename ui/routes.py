@@ -26,8 +26,8 @@ from starlette.routing import Route
 
 from core import LabError
 from core.charts.to_json import PLOTLY
-from core.progress import LEVELS
 from core.records import Run, Status
+from core.training.progress import LEVELS
 from ui import server
 from ui.thumbnails import FRESH, HEADERS, LASTING, picture_response
 from ui.watch_routes import boxes

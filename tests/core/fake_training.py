@@ -1,4 +1,4 @@
-"""A stand-in for core.train that needs no torch, and the program that the tests' other processes run.
+"""A stand-in for core.training.train that needs no torch, and the program that the tests' other processes run.
 
     python fake_training.py train ID      what the app's child is: drive the run, in the store under DETR_LAB_ROOT
     python fake_training.py app MODE      an app: a JobManager ("child" or "in_process") until its stdin closes
@@ -31,10 +31,10 @@ from core.evaluation.coco_eval import CocoFigures
 from core.jobs import JobManager
 from core.labels import LabelMap
 from core.process import this_process
-from core.progress import Progress
 from core.queue import RunQueue
 from core.records import Status
 from core.runs import RunStore
+from core.training.progress import Progress
 
 STEPS = 3  # per epoch
 LABELS = LabelMap(("car", "dog"), (3, 18))

@@ -262,7 +262,7 @@ def trained(root, monkeypatch):
         raise DataError("No training in this test.")
         yield
 
-    monkeypatch.setitem(sys.modules, "core.train", SimpleNamespace(train=train))  # without importing torch
+    monkeypatch.setitem(sys.modules, "core.training.train", SimpleNamespace(train=train))  # without importing torch
     monkeypatch.setattr("core.commands._prepare_torch", lambda config: None)
     return seen
 

@@ -18,10 +18,10 @@ from core import PROJECT, RunError
 from core.__main__ import main
 from core.drive import DISK_FULL_STATUS, follow
 from core.process import this_process
-from core.progress import Remark
 from core.queue import RunQueue
 from core.records import Status
 from core.runs import RunStore
+from core.training.progress import Remark
 from tests.core.fake_training import child_command, train
 from tests.core.waiting import create, end_all, steps, training, until
 
@@ -124,7 +124,7 @@ def test_a_training_that_is_killed_and_resumed_has_the_metrics_of_one_that_was_n
 
 @pytest.fixture
 def store(root, monkeypatch):
-    monkeypatch.setattr("core.train.train", train)
+    monkeypatch.setattr("core.training.train.train", train)
     store = RunStore(root)
     yield store
     end_all(store)
@@ -270,7 +270,7 @@ def test_what_is_to_be_said_of_a_run_stands_below_its_result_and_in_json(store, 
         for progress in train(*arguments):
             yield replace(progress, remarks=(replace(remark, rule="batch_halved"),)) if progress.step == 3 else progress
 
-    monkeypatch.setattr("core.train.train", remarking)
+    monkeypatch.setattr("core.training.train.train", remarking)
     made = create(store, "short")
     RunQueue(store).request_stop(made.id)
     out = run(capsys, "resume", made.id)[1]

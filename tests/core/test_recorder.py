@@ -14,9 +14,9 @@ from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.evaluation.table import read_table
 from core.evaluation.tide import detection_table
-from core.progress import Check, Profile, Progress, Remark
 from core.recorder import Recorder
 from core.runs import RunStore
+from core.training.progress import Check, Profile, Progress, Remark
 from tests.core.fake_training import LABELS, figures, train
 
 

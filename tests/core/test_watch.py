@@ -17,7 +17,7 @@ from core.evaluation.table import about, read_table, write_table
 from core.evaluation.tide import detection_table
 from core.recorder import Recorder
 from core.runs import RunStore
-from core.train import train
+from core.training.train import train
 from core.watch import MOST, Frame, Losses, boxes_at, frames, part_of, read_frame, spread, watched_images, watched_of
 from tests.core.coco_cases import cases, gt_of
 from tests.core.watching import STEPS, found_at, record_epochs, record_run

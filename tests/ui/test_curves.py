@@ -5,8 +5,8 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 
 import pytest
 
-from core.progress import Remark
 from core.records import Status
+from core.training.progress import Remark
 from tests.chromium import needs_chromium
 from tests.serving import served_component
 from ui import curves, server

@@ -10,8 +10,8 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from core.datasets.split import read_split
-from core.progress import Remark
 from core.records import Status
+from core.training.progress import Remark
 from ui import routes, server, thumbnails
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio

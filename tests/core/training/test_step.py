@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from core import PROJECT, ConfigError, RunError
-from core import step as module
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.detr.dataset import Collator, DetectionDataset
 from core.detr.model import load_model, small_detr
-from core.progress import Remark
-from core.ranks import Ranks
-from core.step import MOST_SKIPPED, Stepper, exact, learning_rate_factor
+from core.training import step as module
+from core.training.distributed import Ranks
+from core.training.progress import Remark
+from core.training.step import MOST_SKIPPED, Stepper, exact, learning_rate_factor
 from tests.core.detr.families import TEN, released
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset, loader
 from core.detr.transforms import MEAN, STD
 from core.evaluation.draw import GREEN, LARGEST
-from core.samples import GAP, PALE, TILE, draw_batch
+from core.training.batch_picture import GAP, PALE, TILE, draw_batch
 from tests.core.evaluation.test_draw import GREY, has
 
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core import preflight
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.detr.dataset import Collator, DetectionDataset
 from core.detr.model import small_detr
 from core.labels import COCO_TEN, LabelMap
-from core.ranks import Ranks
-from core.step import Stepper
+from core.training import preflight
+from core.training.distributed import Ranks
+from core.training.step import Stepper
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
 CONFIG = TrainConfig(device="cpu")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from core.config import PRESETS, RANDOM_MODEL, Preset
-from core.doctor.advice import change, named, slower
-from core.doctor.record import WINDOW, Record, deviation, mean, median
-from core.progress import Remark
+from core.training.doctor.advice import change, named, slower
+from core.training.doctor.record import WINDOW, Record, deviation, mean, median
+from core.training.progress import Remark
 
 
 def not_finite(record: Record) -> Remark | None:

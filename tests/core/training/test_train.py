@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from core import DataError, ModelError, RunError
-from core.checkpoint import latest
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.detr.model import load_model, read_label_map, save_model, small_detr
 from core.evaluation.coco_eval import evaluate
-from core.progress import Check
-from core.train import train
+from core.training.checkpoint import latest
+from core.training.progress import Check
+from core.training.train import train
 from tests.core.detr.families import released
 
 
@@ -128,7 +128,7 @@ def test_data_that_cannot_be_trained_on_stops_with_the_whole_list(config, street
 
 def test_a_preflight_that_fails_stops_with_its_evidence_and_leaves_no_checkpoint(config, tmp_path, monkeypatch):
     failing = Check("Mapping", False, "The ground truth has AP 3.0, but should have 100.")
-    monkeypatch.setattr("core.train.check_mapping", lambda *_: failing)
+    monkeypatch.setattr("core.training.train.check_mapping", lambda *_: failing)
     seen = []
     with pytest.raises(RunError, match=r"pre-flight stopped the training. Mapping: The ground truth has AP 3.0"):
         for progress in train(config, tmp_path):
@@ -191,7 +191,7 @@ def test_accumulated_batches_are_the_training_with_the_whole_batch(config, tmp_p
 def test_it_stops_early_when_ap_does_not_rise_and_says_so(config, tmp_path, monkeypatch):
     falling = iter([0.5, 0.4, 0.3, 0.2, 0.1])
     real = evaluate
-    monkeypatch.setattr("core.train.evaluate", lambda *a: replace(real(*a), AP=next(falling)))
+    monkeypatch.setattr("core.training.train.evaluate", lambda *a: replace(real(*a), AP=next(falling)))
     progress = list(train(replace(config, epochs=9, early_stopping=2), tmp_path))
     assert progress[-1].epoch == 3  # 0.4 was the best of a trained model, then two without a better one
     (remark,) = progress[-1].remarks

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import PRESETS, TrainConfig
-from core.doctor import ORDER, Doctor
-from core.doctor.advice import LABELS
-from core.doctor.record import WINDOW
-from core.progress import LEVELS
+from core.training.doctor.advice import LABELS
+from core.training.doctor.doctor import ORDER, Doctor
+from core.training.doctor.record import WINDOW
+from core.training.progress import LEVELS
 
 STEPS = [(step, {"train/loss": 5.0, "train/grad_norm": 0.05}) for step in range(1, 3 * WINDOW + 1)]
 GOOD = {"val/AP": 0.4, "val/AP50": 0.6, "val/AP75": 0.4, "val/loss": 5.0, "val/predicted": 4.0, "val/truths": 5.0}

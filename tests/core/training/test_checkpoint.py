@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from core import ModelError, RunError
-from core import checkpoint as module
-from core.checkpoint import latest, read_state, save
 from core.detr.model import load_model, read_label_map, small_detr
 from core.labels import LabelMap
+from core.training import checkpoint as module
+from core.training.checkpoint import latest, read_state, save
 
 TWO = LabelMap(("car", "dog"), (3, 18))
 

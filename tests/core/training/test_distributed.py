@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.config import TrainConfig
-from core.ranks import Ranks
+from core.training.distributed import Ranks
 
 TOGETHER = str(Path(__file__).parent / "together.py")
 SPEED = ("train/images_per_second", "train/wait")

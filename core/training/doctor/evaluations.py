@@ -9,9 +9,9 @@ import math
 from itertools import pairwise
 
 from core.config import RANDOM_MODEL
-from core.doctor.advice import best_checkpoint, change, named, slower
-from core.doctor.record import Evaluation, Record, deviation, mean, points, shown
-from core.progress import Remark
+from core.training.doctor.advice import best_checkpoint, change, named, slower
+from core.training.doctor.record import Evaluation, Record, deviation, mean, points, shown
+from core.training.progress import Remark
 
 
 def _best(evaluations: list[Evaluation]) -> Evaluation | None:

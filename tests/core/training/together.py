@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.config import TrainConfig
-from core.train import train
+from core.training.train import train
 
 if __name__ == "__main__":
     config, folder = TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2])

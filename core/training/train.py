@@ -23,7 +23,6 @@ import torch
 
 from core import ConfigError, ModelError, RunError
 from core.boxes import Detections
-from core.checkpoint import latest, read_state, save
 from core.config import TrainConfig
 from core.datasets.check import sound_splits
 from core.datasets.split import CocoSplit, filter_to_classes, read_split
@@ -34,12 +33,13 @@ from core.detr.losses import LossSums
 from core.detr.model import feature_stride, load_model
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.evaluation.table import ModelInput
-from core.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
-from core.profiler import StepProfiler
-from core.progress import Progress, Remark
-from core.ranks import Ranks, Stopped
-from core.samples import draw_batch
-from core.step import Stepper, exact, seeded
+from core.training.batch_picture import draw_batch
+from core.training.checkpoint import latest, read_state, save
+from core.training.distributed import Ranks, Stopped
+from core.training.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
+from core.training.profiler import StepProfiler
+from core.training.progress import Progress, Remark
+from core.training.step import Stepper, exact, seeded
 
 RECENT = 20  # steps over which speed is measured
 COUNTED_SCORE = 0.3  # from which a detection counts as a prediction in val/predicted

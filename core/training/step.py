@@ -20,8 +20,8 @@ from core.config import TrainConfig
 from core.detr.detect import NO_ROOM, forward, split_batch
 from core.detr.losses import PARTS, Norms, Recipe, set_losses, total
 from core.detr.model import parameter_groups
-from core.progress import Remark
-from core.ranks import Ranks
+from core.training.distributed import Ranks
+from core.training.progress import Remark
 
 MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
 DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder layer

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from core.profiler import FIRST, STEPS, StepProfiler
+from core.training.profiler import FIRST, STEPS, StepProfiler
 
 CPU = torch.device("cpu")
 

@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from core.config import TrainConfig
-from core.doctor import evaluations, steps
-from core.doctor.record import Record
-from core.progress import LEVELS, Remark
+from core.training.doctor import evaluations, steps
+from core.training.doctor.record import Record
+from core.training.progress import LEVELS, Remark
 
 Rule = Callable[[Record], Remark | None]
 
