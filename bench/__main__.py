@@ -37,7 +37,7 @@ from core.evaluation.ordering import Order, found_images
 from core.evaluation.selection import Selection
 from core.evaluation.table import about, read_table, write_table
 from core.evaluation.tide import detection_table
-from core.runs import RunStore
+from core.runs.store import RunStore
 from core.training.train import train
 
 

@@ -24,8 +24,8 @@ from core.datasets.street.scenery import draw_scene
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
-from core.records import Status
-from core.runs import RunStore
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from tests.chromium import CHROMIUM
 
 IMAGES, PER_IMAGE, SCENES = 5000, 100, 20

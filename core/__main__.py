@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _status(error: LabError) -> int:
     """1, or what tells the app that a full disk kept this training from writing how it ended."""
-    from core.drive import DISK_FULL_STATUS, is_disk_full
+    from core.runs.drive import DISK_FULL_STATUS, is_disk_full
 
     return DISK_FULL_STATUS if is_disk_full(error) else 1
 

@@ -30,7 +30,7 @@ from transformers.utils import logging
 from core import LabError
 from core.detr.explain import explain, nearest
 from core.loaded import Models
-from core.runs import RunStore
+from core.runs.store import RunStore
 
 THREADS = 2  # of torch: the pages, and perhaps a training, want the other cores
 NO_OBJECT = "no object"

@@ -22,8 +22,8 @@ from core.datasets.split import CocoSplit
 from core.evaluation.coco_eval import to_results
 from core.evaluation.selection import best_iou, error_codes
 from core.evaluation.table import ERROR_TYPES, ErrorType, about, floats, has, indices, integers, is_one_of
-from core.marks import Mark
-from core.records import Evaluation, Run
+from core.runs.marks import Mark
+from core.runs.schema import Evaluation, Run
 
 UNSAFE = re.compile(r"[^\w.+@=-]+")  # in a file's name
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # on Windows

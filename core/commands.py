@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from core import LabError
 from core.config import PRESETS, TrainConfig
-from core.records import Run, Status
-from core.runs import RunStore
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
 from core.summary import contents, figure, percent
 
 LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
@@ -88,8 +88,8 @@ def _in_coco_layout(store: RunStore, folder: str) -> str:
 
 def train(options) -> int:
     from core.datasets.layouts import find_splits
-    from core.drive import accompany
-    from core.process import this_process
+    from core.runs.drive import accompany
+    from core.runs.process import this_process
 
     store = RunStore.default()
     if options.run_id:
@@ -110,8 +110,8 @@ def _train_unseen(store: RunStore, which: str) -> int:
 
     It prints nothing: its output goes to the run's log, and must not end it where that cannot be written.
     """
-    from core.drive import accompany, drive
-    from core.queue import goes_on
+    from core.runs.drive import accompany, drive
+    from core.runs.queue import goes_on
 
     run = _trained(store.get(which))
     config = TrainConfig.from_dict(run.config)
@@ -126,10 +126,10 @@ def _train_unseen(store: RunStore, which: str) -> int:
 
 
 def resume(options) -> int:
-    from core.drive import accompany
-    from core.jobs import settle
-    from core.process import this_process
-    from core.queue import RunQueue, goes_on
+    from core.runs.drive import accompany
+    from core.runs.manager import settle
+    from core.runs.process import this_process
+    from core.runs.queue import RunQueue, goes_on
 
     store = RunStore.default()
     settle(store)  # it may have died a moment ago
@@ -144,7 +144,7 @@ def resume(options) -> int:
 
 
 def stop(options) -> None:
-    from core.jobs import settle, stop_run
+    from core.runs.manager import settle, stop_run
 
     store = RunStore.default()
     settle(store)
@@ -165,7 +165,7 @@ def stop(options) -> None:
 
 def import_results(options) -> None:
     from core.evaluation.table import read_table
-    from core.imports import import_results
+    from core.runs.imports import import_results
 
     store = RunStore.default()
     run = import_results(store, options.gt, options.dt, options.images, options.name)
@@ -224,7 +224,7 @@ def config_of(options) -> TrainConfig:
 
 def _train_in_sight(store: RunStore, run_id: str) -> int:
     """Train with a bar and the figures of every evaluation; then the result, and what is to be said of the run."""
-    from core.drive import follow
+    from core.runs.drive import follow
 
     print(run_id, flush=True)
     with tqdm(unit="step") as bar:

@@ -27,7 +27,7 @@ from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
 from core.labelled_enum import LabelledEnum
-from core.marks import to_coco
+from core.runs.marks import to_coco
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"

@@ -24,8 +24,8 @@ from core.detr.device import choose_device
 from core.detr.model import LABEL_MAP_FILE, load_model, read_label_map
 from core.detr.pretrained import class_rows, find_model
 from core.labels import LabelMap
-from core.records import Run
-from core.runs import RunStore
+from core.runs.schema import Run
+from core.runs.store import RunStore
 from core.training.step import seeded
 from core.training.train import FRESH_WEIGHTS
 

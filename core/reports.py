@@ -16,8 +16,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core import DataError, LabError, RunError
-from core.records import Evaluation, Run
-from core.runs import RunStore
+from core.runs.schema import Evaluation, Run
+from core.runs.store import RunStore
 from core.summary import contents, errors_and_gains, percent, summary
 
 TABLE_ENDINGS = (".parquet", ".csv")
@@ -167,8 +167,8 @@ def table(options) -> None:
 def export(options) -> None:
     from core.bundle import Bundle, title_of
     from core.handover import Format, hand_over
-    from core.imports import evaluated_images
-    from core.marks import Marks
+    from core.runs.imports import evaluated_images
+    from core.runs.marks import Marks
 
     check_score(options.score)
     if options.kind not in list(Format):
@@ -216,8 +216,8 @@ def _asked_for(found, options, marked: list[int] | None) -> list[int]:
 
 
 def runs(options) -> None:
-    from core.jobs import settle
-    from core.queue import RunQueue
+    from core.runs.manager import settle
+    from core.runs.queue import RunQueue
 
     store = RunStore.default()
     try:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import LabError
 from core.config import TrainConfig
-from core.records import Run, Status
+from core.runs.schema import Run, Status
 from ui import form, pickers, server
 from ui.curves import live_run
 from ui.evaluated import RUN, remember

@@ -17,9 +17,9 @@ from core.datasets.split import read_split
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
-from core.jobs import JobManager
-from core.records import Status
-from core.runs import RunStore
+from core.runs.manager import JobManager
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
 from ui import server
 

@@ -10,9 +10,9 @@ from core.config import PRESETS, TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import CocoSplit, read_split
 from core.labels import LabelMap
-from core.records import Run, Status
-from core.runs import RunStore
-from tests.core.watching import record_epochs
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
+from tests.core.runs.watching import record_epochs
 
 RIGHT, MOVED, OTHER_CLASS, MOVED_OTHER_CLASS, MISSED = range(5)
 VAL = 60  # images of the drawn data set

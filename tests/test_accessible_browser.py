@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.runs import RunStore
+from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import draw_street, invented_run

@@ -162,7 +162,7 @@ def test_imports_are_read_as_they_are_written(tmp_path):
         "import os, torch.nn\nfrom core import runs\nfrom core.boxes import iou\n"
         "if TYPE_CHECKING:\n    import timm\ndef f():\n    import fiftyone\nclass C:\n    import accelerate\n"
     )
-    top = {"os", "torch.nn", "core.runs", "core.boxes.iou", "accelerate"}
+    top = {"os", "torch.nn", "core.runs.store", "core.boxes.iou", "accelerate"}
     assert imports(path, at_load_only=True) == top
     assert imports(path) == top | {"timm", "fiftyone"}
 

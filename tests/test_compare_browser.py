@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from core.datasets.split import read_split
 from core.evaluation.table import read_table
-from core.runs import RunStore
+from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import draw_street, invented_run

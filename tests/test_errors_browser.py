@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from core.datasets.split import read_split
 from core.evaluation.ordering import Order
 from core.evaluation.table import ErrorType, read_table
-from core.runs import RunStore
+from core.runs.store import RunStore
 from tests import pages_in_browser, table_by_hand
 from tests.chromium import needs_chromium
 from tests.invented import VAL, draw_street, invented_run

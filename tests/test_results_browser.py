@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from core.evaluation.findings.impact import impact
 from core.evaluation.table import read_table
-from core.runs import RunStore
+from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import VAL, draw_street, invented_run

@@ -20,8 +20,8 @@ from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection
 from core.handover import Format, Written, hand_over
-from core.marks import Mark, Marks
-from core.records import Run
+from core.runs.marks import Mark, Marks
+from core.runs.schema import Run
 from ui import server
 from ui.evaluated import Evaluated
 from ui.text import plain

@@ -17,7 +17,7 @@ from core.evaluation.findings.changes import GROUND_COLUMNS, Changes, changes, g
 from core.evaluation.findings.curves import ClassFigures, class_figures
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table
-from core.records import Evaluation, Run
+from core.runs.schema import Evaluation, Run
 from ui import pickers
 from ui.evaluated import MODEL, RUN, Evaluated, models_of, remember
 from ui.text import plain

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.compare.runs import settings_against_ap
-from core.settings import Setting, settings_of, value_text
+from core.runs.config_diff import Setting, settings_of, value_text
 from ui import pickers
 from ui.chart import chart
 from ui.compare import Key, choose_two

@@ -7,8 +7,8 @@ import streamlit as st
 
 from core.charts.chart import Chart
 from core.charts.compare.runs import TAGS, RunCurves, curves_together
-from core.records import Run
-from core.settings import settings_of, value_text
+from core.runs.config_diff import settings_of, value_text
+from core.runs.schema import Run
 from ui import server
 from ui.chart import show_charts
 from ui.compare_figures import LIT

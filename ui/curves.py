@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.records import Run
+from core.runs.schema import Run
 from ui import server
 
 HERE = Path(__file__).parent

@@ -16,8 +16,8 @@ from core.evaluation.draw import draw_crop
 from core.evaluation.findings.label_errors import Doubt, Suspect, suspects
 from core.evaluation.selection import Selection
 from core.evaluation.table import about
-from core.marks import Mark, Marks, to_coco
-from core.records import Run
+from core.runs.marks import Mark, Marks, to_coco
+from core.runs.schema import Run
 from ui import server
 from ui.text import plain
 

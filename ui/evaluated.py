@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.records import Evaluation, Run
-from core.runs import RunStore
+from core.runs.schema import Evaluation, Run
+from core.runs.store import RunStore
 from ui import pickers, server
 from ui.pickers import ap_text
 from ui.text import plain

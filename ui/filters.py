@@ -16,7 +16,7 @@ from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.ordering import Order
 from core.evaluation.selection import BACKGROUND, Selection
 from core.evaluation.table import ErrorType
-from core.marks import Mark, Marks
+from core.runs.marks import Mark, Marks
 from ui import gallery, server
 from ui.evaluated import remember
 from ui.score import SCORE, in_range, pick_score

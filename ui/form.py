@@ -16,8 +16,8 @@ from core.datasets.check import in_short
 from core.datasets.demo import BUILT_IN, BuiltIn
 from core.datasets.split import CocoSplit
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
-from core.records import Run
-from core.runs import RunStore
+from core.runs.schema import Run
+from core.runs.store import RunStore
 from ui import data_source, pickers, server
 from ui.text import listed
 

@@ -14,8 +14,8 @@ from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
 from core.detr.pretrained import KNOWN_MODELS
-from core.records import Run, Status
-from core.runs import RunStore
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
 from ui.server import built_in_folder
 
 T = TypeVar("T")

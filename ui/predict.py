@@ -16,8 +16,8 @@ from core.config import RANDOM_MODEL
 from core.detr.pretrained import KNOWN_MODELS
 from core.labels import LabelMap
 from core.predictions import Prediction
-from core.records import Run
-from core.runs import RunStore
+from core.runs.schema import Run
+from core.runs.store import RunStore
 from core.upright import OwnPicture
 from ui import server
 from ui.evaluated import MODEL, RUN

@@ -6,7 +6,7 @@ import json
 
 import streamlit as st
 
-from core.records import Run
+from core.runs.schema import Run
 from ui import server
 from ui.text import plain
 

@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from core import LabError
 from core.charts.to_json import PLOTLY
-from core.records import Run, Status
+from core.runs.schema import Run, Status
 from core.training.progress import LEVELS
 from ui import server
 from ui.thumbnails import FRESH, HEADERS, LASTING, picture_response

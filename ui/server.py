@@ -23,10 +23,10 @@ from core.datasets.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
 from core.datasets.layouts import annotation_files
 from core.datasets.split import CocoSplit, examine_splits, usable
 from core.evaluation.table import read_table
-from core.imports import read_imported
-from core.jobs import JobManager
-from core.records import Evaluation, Run
-from core.runs import RunStore
+from core.runs.imports import read_imported
+from core.runs.manager import JobManager
+from core.runs.schema import Evaluation, Run
+from core.runs.store import RunStore
 from ui.models import models
 from ui.uploads import Uploads
 from ui.work import desk

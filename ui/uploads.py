@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from core import DataError
-from core.process import start_time, this_process
+from core.runs.process import start_time, this_process
 from core.upright import OwnPicture, upright
 
 MOST_PICTURES, MOST_BYTES = 100, 1_000_000_000  # of a session: what is beyond it is refused

@@ -15,8 +15,8 @@ import streamlit as st
 from core import RunError
 from core.datasets.split import CocoSplit
 from core.evaluation.selection import LOWEST_SCORE, Selection, visible
-from core.records import Evaluation, Run
-from core.watch import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of
+from core.runs.schema import Evaluation, Run
+from core.runs.watched import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of
 from ui import server
 from ui.boxes import COLUMNS
 from ui.evaluated import models_of

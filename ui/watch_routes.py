@@ -2,7 +2,7 @@
 
     /api/boxes/{run}/{image_id}?score=S    {"models": [{"label", "truths", "predictions"}], "frames": [{"epoch", …}]}
 
-The boxes are in the form of `ui/boxes.py`, with every score from S on; the frames are those of `core/watch.py`.
+The boxes are in the form of `ui/boxes.py`, with every score from S on; the frames are those of `core/runs/watched.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from core import LabError
 from core.evaluation.selection import LOWEST_SCORE, visible
-from core.watch import boxes_at
+from core.runs.watched import boxes_at
 from ui import server
 from ui.boxes import class_names, columns_of, packed
 from ui.thumbnails import FRESH

@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
-from core.records import Evaluation, Run
+from core.runs.schema import Evaluation, Run
 from ui import server
 from ui.evaluated import models_of
 from ui.models import models

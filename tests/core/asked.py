@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.config import TrainConfig
-from core.drive import drive
-from core.records import Run, Status
-from core.runs import RunStore
+from core.runs.drive import drive
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
 
 
 def trained(root: Path, data: Path, **changes) -> tuple[RunStore, Run]:

@@ -17,8 +17,8 @@ from core.datasets.split import read_split
 from core.detr.explain import explain
 from core.detr.model import small_detr
 from core.evaluation.table import read_table
-from core.imports import import_results
 from core.loaded import Models, checkpoint_of
+from core.runs.imports import import_results
 from tests.core.asked import trained
 from tests.core.detr.families import TEN, released
 

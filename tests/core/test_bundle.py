@@ -15,10 +15,10 @@ from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
-from core.imports import import_results
 from core.labels import LabelMap
-from core.marks import Mark
-from core.runs import RunStore
+from core.runs.imports import import_results
+from core.runs.marks import Mark
+from core.runs.store import RunStore
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
 
 CAR, TWIN, CROWD, DOG = (40, 20, 50, 40), (100, 20, 50, 40), (0, 60, 90, 40), (150, 5, 9, 9)

@@ -19,7 +19,7 @@ from core.datasets.convert.to_coco import home
 from core.datasets.problems import Kind, Problem, Severity
 from core.datasets.subset import Subset
 from core.labels import COCO_TEN
-from core.runs import RunStore
+from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of
 from tests.core.datasets.convert.folders import refused, text, voc, yolo
 

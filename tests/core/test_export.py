@@ -14,9 +14,9 @@ from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table
 from core.handover import Format, hand_over
-from core.imports import import_results
-from core.marks import Mark, Marks
-from core.runs import RunStore
+from core.runs.imports import import_results
+from core.runs.marks import Mark, Marks
+from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 from tests.core.test_main import run
 

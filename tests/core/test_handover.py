@@ -20,7 +20,7 @@ from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
 from core.handover import Format, Written, hand_over
-from core.marks import Mark
+from core.runs.marks import Mark
 from tests.core.coco_cases import gt_of, result
 
 CAR, DOG = (40, 20, 50, 40), (150, 5, 9, 9)

@@ -7,7 +7,7 @@ from core.evaluation.ordering import Order
 from core.evaluation.table import ErrorType
 from core.handover import Format
 from core.labelled_enum import LabelledEnum
-from core.records import Status
+from core.runs.schema import Status
 
 
 @pytest.mark.parametrize("kind", [Order, Doubt, Format, Status, ErrorType])

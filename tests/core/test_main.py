@@ -16,14 +16,14 @@ import pytest
 
 from core import PROJECT, RunError
 from core.__main__ import main
-from core.drive import DISK_FULL_STATUS, follow
-from core.process import this_process
-from core.queue import RunQueue
-from core.records import Status
-from core.runs import RunStore
+from core.runs.drive import DISK_FULL_STATUS, follow
+from core.runs.process import this_process
+from core.runs.queue import RunQueue
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from core.training.progress import Remark
-from tests.core.fake_training import child_command, train
-from tests.core.waiting import create, end_all, steps, training, until
+from tests.core.runs.fake_training import child_command, train
+from tests.core.runs.waiting import create, end_all, steps, training, until
 
 TWELVE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 TINY = ("--model", "random", "--epochs", "1", "--shortest-edge", "72", "--longest-edge", "96", "--workers", "0")

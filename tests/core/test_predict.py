@@ -19,7 +19,7 @@ from core.detr.detect import detect
 from core.evaluation.tide import detection_table
 from core.loaded import Models
 from core.predict import answer, device_name, predict
-from core.runs import RunStore
+from core.runs.store import RunStore
 from core.upright import upright
 
 STARTER = str(PROJECT / "checkpoints/starter")

@@ -9,8 +9,8 @@ from PIL import Image
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.table import about, read_table
 from core.evaluation.tide import detection_table
-from core.records import Status
-from core.runs import RunStore
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from core.summary import percent, summary
 from tests.core.coco_cases import from_env, gt_of, result
 from tests.core.evaluation.test_coco_eval import FIXTURE

@@ -11,7 +11,7 @@ from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change, changed_
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
-from core.imports import import_results
+from core.runs.imports import import_results
 from tests.conftest import half_right
 from ui import gallery
 

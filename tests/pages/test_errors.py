@@ -9,9 +9,9 @@ from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.ordering import Order, found_images, found_objects
 from core.evaluation.selection import Selection, count_errors, selected_rows
 from core.evaluation.table import ErrorType, read_table
-from core.imports import import_results
-from core.marks import Mark, Marks
-from core.records import Status
+from core.runs.imports import import_results
+from core.runs.marks import Mark, Marks
+from core.runs.schema import Status
 from tests.core.coco_cases import gt_of, result
 from ui import gallery
 

@@ -11,8 +11,8 @@ from core.evaluation.findings.curves import coco_figures
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
-from core.imports import import_results
-from core.marks import Marks
+from core.runs.imports import import_results
+from core.runs.marks import Marks
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/results.py"

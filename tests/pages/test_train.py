@@ -12,8 +12,8 @@ from core import DataError
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import is_complete
 from core.detr.pretrained import KNOWN_MODELS
-from core.imports import import_results
-from core.records import Status
+from core.runs.imports import import_results
+from core.runs.schema import Status
 from ui import form, pickers, server
 
 ROOT = Path(__file__).parents[2]

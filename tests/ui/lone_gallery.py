@@ -16,8 +16,8 @@ from core.config import TrainConfig
 from core.evaluation.selection import Selection, count_errors, visible
 from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
-from core.records import Status
-from core.runs import RunStore
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from tests.core.coco_cases import result
 from tests.own_folders import add, labels, write
 from tests.serving import served_component

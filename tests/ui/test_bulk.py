@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.evaluation.findings.label_errors import Doubt
 from core.handover import Format
-from core.imports import import_results
-from core.marks import Mark, Marks
+from core.runs.imports import import_results
+from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from ui import bulk
 from ui.work import desk

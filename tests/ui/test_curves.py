@@ -5,7 +5,7 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 
 import pytest
 
-from core.records import Status
+from core.runs.schema import Status
 from core.training.progress import Remark
 from tests.chromium import needs_chromium
 from tests.serving import served_component

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.evaluation.draw import GREEN, RED
 from core.evaluation.findings.label_errors import suspects
-from core.imports import import_results
-from core.marks import Mark, Marks
+from core.runs.imports import import_results
+from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from ui import doubts
 

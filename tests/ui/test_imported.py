@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from core import PROJECT, DataError
-from core.imports import import_results
+from core.runs.imports import import_results
 from tests.core.coco_cases import gt_of, result
 from ui import pickers, routes, server
 

@@ -9,7 +9,7 @@ import threading
 import psutil
 import pytest
 
-from tests.core.waiting import until
+from tests.core.runs.waiting import until
 from ui.models import Worker, models
 
 CHILD = """

@@ -8,8 +8,8 @@ import pytest
 
 from core import PROJECT
 from core.config import TrainConfig
-from core.imports import import_results
-from core.runs import RunStore
+from core.runs.imports import import_results
+from core.runs.store import RunStore
 from core.upright import OwnPicture
 from tests.core.coco_cases import gt_of, result
 from tests.own_folders import write_json

@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from core.datasets.split import read_split
-from core.records import Status
+from core.runs.schema import Status
 from core.training.progress import Remark
 from ui import routes, server, thumbnails
 

@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from core import DataError
-from core.process import start_time
+from core.runs.process import start_time
 from ui import routes, server, uploads
 from ui.uploads import Uploads
 

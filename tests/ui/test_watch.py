@@ -11,11 +11,11 @@ from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation.table import about, read_table
-from core.imports import import_results
-from core.records import Status
-from core.watch import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
+from core.runs.imports import import_results
+from core.runs.schema import Status
+from core.runs.watched import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
 from tests.core.coco_cases import gt_of, result
-from tests.core.watching import record_epochs, record_run
+from tests.core.runs.watching import record_epochs, record_run
 from ui import gallery, routes, server, watch
 from ui.boxes import columns_of
 

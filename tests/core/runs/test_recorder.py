@@ -1,4 +1,4 @@
-"""core/recorder.py: one Progress, the same in the store, in TensorBoard and in the detection tables."""
+"""core/runs/recorder.py: one Progress, the same in the store, in TensorBoard and in the detection tables."""
 
 import json
 import math
@@ -14,10 +14,10 @@ from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.evaluation.table import read_table
 from core.evaluation.tide import detection_table
-from core.recorder import Recorder
-from core.runs import RunStore
+from core.runs.recorder import Recorder
+from core.runs.store import RunStore
 from core.training.progress import Check, Profile, Progress, Remark
-from tests.core.fake_training import LABELS, figures, train
+from tests.core.runs.fake_training import LABELS, figures, train
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_events_of_a_resumed_run_come_last_also_if_the_clock_was_set_back(store,
     run = store.create({})
     with Recorder(store, run.id) as recorder:
         recorder.write(STEP)
-    monkeypatch.setattr("core.recorder.time.time", lambda: 1_000_000.0)
+    monkeypatch.setattr("core.runs.recorder.time.time", lambda: 1_000_000.0)
     with Recorder(store, run.id) as recorder:
         recorder.write(replace(STEP, step=2, metrics={"train/loss": 1.25}))
     assert in_tensorboard(store, run.id)["train/loss"] == [(1, 1.5), (2, 1.25)]

@@ -18,9 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from core import PROJECT, RunError
-from core.database import Database
-from core.files import Files
-from core.records import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
+from core.runs.database import Database
+from core.runs.paths import Files
+from core.runs.schema import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
 # What `queued` becomes when a run joins now (?): behind all that wait, even if the clock was set back meanwhile.

@@ -1,4 +1,4 @@
-"""core/runs.py and core/records.py: what is written is read again, whole, by anyone, and only what is new."""
+"""core/runs/store.py and core/runs/schema.py: what is written is read again, whole, by anyone, and only what is new."""
 
 import json
 import math
@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from core import RunError
 from core.config import TrainConfig
-from core.database import Database
-from core.queue import RunQueue
-from core.records import SCHEMA, VERSION, Run, Status
-from core.runs import RunStore
+from core.runs.database import Database
+from core.runs.queue import RunQueue
+from core.runs.schema import SCHEMA, VERSION, Run, Status
+from core.runs.store import RunStore
 
 ME = (os.getpid(), 1.0)
 FAKE = Path(__file__).with_name("fake_training.py")
@@ -86,18 +86,18 @@ def test_a_run_that_its_creator_begins_itself_is_never_in_the_queue(store):
 
 def test_ids_sort_by_time_and_differ_even_if_chance_repeats_itself(store, monkeypatch):
     suffixes = iter(["0001", "0001", "0001", "0002"])
-    monkeypatch.setattr("core.runs.secrets.token_hex", lambda _: next(suffixes))
-    monkeypatch.setattr("core.runs.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("core.runs.store.secrets.token_hex", lambda _: next(suffixes))
+    monkeypatch.setattr("core.runs.store.time.time", lambda: 1_700_000_000.0)
     first, second = store.create({}), store.create({})
     assert first.id[:-4] == second.id[:-4] and (first.id[-4:], second.id[-4:]) == ("0001", "0002")
-    monkeypatch.setattr("core.runs.time.time", lambda: 1_700_000_001.0)
-    monkeypatch.setattr("core.runs.secrets.token_hex", lambda _: "0000")
+    monkeypatch.setattr("core.runs.store.time.time", lambda: 1_700_000_001.0)
+    monkeypatch.setattr("core.runs.store.secrets.token_hex", lambda _: "0000")
     assert store.create({}).id > second.id
 
 
 def test_list_is_newest_first_and_last_is_the_newest_even_when_the_clock_goes_back(store, monkeypatch):
     first = store.create({})
-    monkeypatch.setattr("core.runs.time.time", lambda: first.created - 1000)
+    monkeypatch.setattr("core.runs.store.time.time", lambda: first.created - 1000)
     second = store.create({})
     assert store.list() == [second, first]
     assert store.get("last") == second
@@ -105,8 +105,8 @@ def test_list_is_newest_first_and_last_is_the_newest_even_when_the_clock_goes_ba
 
 def test_get_completes_an_id_if_only_one_run_begins_so(store, monkeypatch):
     suffixes = iter(["ab12", "ab34", "cd56"])
-    monkeypatch.setattr("core.runs.secrets.token_hex", lambda _: next(suffixes))
-    monkeypatch.setattr("core.runs.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("core.runs.store.secrets.token_hex", lambda _: next(suffixes))
+    monkeypatch.setattr("core.runs.store.time.time", lambda: 1_700_000_000.0)
     one, two, three = (store.create({}) for _ in range(3))
     assert store.get(three.id[:-3]) == three
     with pytest.raises(RunError, match=f"begins 2 runs: choose one of {two.id}, {one.id}"):

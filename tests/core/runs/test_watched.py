@@ -1,4 +1,4 @@
-"""core/watch.py: which images are watched, and that their boxes are there at every evaluated epoch of a run."""
+"""core/runs/watched.py: which images are watched, and that their boxes are there at every evaluated epoch of a run."""
 
 import shutil
 from contextlib import closing
@@ -15,12 +15,23 @@ from core.datasets.split import read_split
 from core.evaluation.selection import Selection, count_errors, image_rows, select_images
 from core.evaluation.table import about, read_table, write_table
 from core.evaluation.tide import detection_table
-from core.recorder import Recorder
-from core.runs import RunStore
+from core.runs.recorder import Recorder
+from core.runs.store import RunStore
+from core.runs.watched import (
+    MOST,
+    Frame,
+    Losses,
+    boxes_at,
+    frames,
+    part_of,
+    read_frame,
+    spread,
+    watched_images,
+    watched_of,
+)
 from core.training.train import train
-from core.watch import MOST, Frame, Losses, boxes_at, frames, part_of, read_frame, spread, watched_images, watched_of
 from tests.core.coco_cases import cases, gt_of
-from tests.core.watching import STEPS, found_at, record_epochs, record_run
+from tests.core.runs.watching import STEPS, found_at, record_epochs, record_run
 
 SIDES = {"small": 10, "medium": 50, "large": 99}
 

@@ -11,10 +11,10 @@ import pytest
 
 from core import PROJECT
 from core.config import TrainConfig
-from core.jobs import JobManager
-from core.records import Status
-from core.runs import RunStore
-from tests.core.waiting import until
+from core.runs.manager import JobManager
+from core.runs.schema import Status
+from core.runs.store import RunStore
+from tests.core.runs.waiting import until
 
 SPEED = ("train/images_per_second", "train/wait")
 SECONDS = 300

@@ -1,4 +1,4 @@
-"""core/database.py: made once, by whoever comes first, and safe between threads and processes."""
+"""core/runs/database.py: made once, by whoever comes first, and safe between threads and processes."""
 
 import sqlite3
 import threading
@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from core import RunError
-from core.database import Database
+from core.runs.database import Database
 
 SCHEMA = "create table t (x integer primary key);"
 

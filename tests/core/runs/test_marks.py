@@ -13,9 +13,9 @@ from core.datasets.split import CocoSplit, read_split
 from core.evaluation.findings.label_errors import Doubt, suspects
 from core.evaluation.table import about
 from core.evaluation.tide import detection_table
-from core.marks import Mark, Marks, to_coco
-from core.records import UPGRADES
-from core.runs import RunStore
+from core.runs.marks import Mark, Marks, to_coco
+from core.runs.schema import UPGRADES
+from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 
 MISSING = Mark(Doubt.MISSING, 1, "car", (10.25, 20.5, 30.25, 60.0), score=0.875)

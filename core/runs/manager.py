@@ -22,11 +22,11 @@ import psutil
 
 from core import PROJECT, RunError
 from core.config import TrainConfig
-from core.drive import DISK_FULL_STATUS, disk_full, drive, is_disk_full
-from core.process import has_process, is_named_by, kill, process_of, this_process
-from core.queue import RunQueue
-from core.records import Run, Status
-from core.runs import RunStore
+from core.runs.drive import DISK_FULL_STATUS, disk_full, drive, is_disk_full
+from core.runs.process import has_process, is_named_by, kill, process_of, this_process
+from core.runs.queue import RunQueue
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
 
 POLL_SECONDS = 0.5  # how late the end of a child, or a run queued by another process, is noticed
 JOIN_SECONDS = 10.0  # how long a shutdown waits for the thread, so for one step of a training in it

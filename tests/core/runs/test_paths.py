@@ -1,9 +1,9 @@
-"""core/files.py: every file has its place, and no run's id leads out of the root."""
+"""core/runs/paths.py: every file has its place, and no run's id leads out of the root."""
 
 import pytest
 
 from core import RunError
-from core.files import Files
+from core.runs.paths import Files
 
 RUN = "20261123-001530-ab12"
 

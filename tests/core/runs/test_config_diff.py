@@ -1,7 +1,7 @@
 import pytest
 
 from core.config import TrainConfig
-from core.settings import DESCRIBED, settings_of, value_text
+from core.runs.config_diff import DESCRIBED, settings_of, value_text
 
 PLAIN = TrainConfig().to_dict()
 

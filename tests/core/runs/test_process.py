@@ -1,4 +1,4 @@
-"""core/process.py: the process of a run is told from every other one, whatever the clock says."""
+"""core/runs/process.py: the process of a run is told from every other one, whatever the clock says."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from core.process import has_process, process_of, this_process
-from core.runs import RunStore
-from tests.core.waiting import until
+from core.runs.process import has_process, process_of, this_process
+from core.runs.store import RunStore
+from tests.core.runs.waiting import until
 
 
 @pytest.fixture

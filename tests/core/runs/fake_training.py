@@ -26,14 +26,14 @@ if __name__ == "__main__":
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
-from core.drive import drive
 from core.evaluation.coco_eval import CocoFigures
-from core.jobs import JobManager
 from core.labels import LabelMap
-from core.process import this_process
-from core.queue import RunQueue
-from core.records import Status
-from core.runs import RunStore
+from core.runs.drive import drive
+from core.runs.manager import JobManager
+from core.runs.process import this_process
+from core.runs.queue import RunQueue
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from core.training.progress import Progress
 
 STEPS = 3  # per epoch

@@ -25,9 +25,9 @@ from core.datasets.split import CocoSplit, read_split
 from core.evaluation.coco_eval import CocoFigures, columns, evaluate
 from core.evaluation.table import about, write_table
 from core.evaluation.tide import detection_table
-from core.process import this_process
-from core.records import Run, Status
-from core.runs import RunStore
+from core.runs.process import this_process
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
 
 SPLIT_NAME = re.compile(r"(train|val|test)\d*")
 LOOKED_FOR = 20  # pictures, to tell whether a folder may be theirs

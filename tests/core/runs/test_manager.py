@@ -1,4 +1,4 @@
-"""core/jobs.py: a training goes on whatever happens to the app, ends when it is told to, and says how it ended.
+"""core/runs/manager.py: a training goes on whatever happens to the app, ends when it is told to, and says how it ended.
 
 Children are real processes that run fake_training.py, so that kills and signals are real too, and torch is not needed.
 """
@@ -17,14 +17,14 @@ import psutil
 import pytest
 
 from core import RunError
-from core.drive import DISK_FULL_STATUS, follow
-from core.jobs import JobManager, settle
-from core.process import this_process
-from core.queue import RunQueue
-from core.records import Status
-from core.runs import RunStore
-from tests.core.fake_training import STEPS, child_command, train
-from tests.core.waiting import config, create, end_all, over, steps, training, until
+from core.runs.drive import DISK_FULL_STATUS, follow
+from core.runs.manager import JobManager, settle
+from core.runs.process import this_process
+from core.runs.queue import RunQueue
+from core.runs.schema import Status
+from core.runs.store import RunStore
+from tests.core.runs.fake_training import STEPS, child_command, train
+from tests.core.runs.waiting import config, create, end_all, over, steps, training, until
 
 FAKE = Path(__file__).with_name("fake_training.py")
 
@@ -186,7 +186,7 @@ def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, caplog):
         raise RunError("the disk is full")
 
     monkeypatch.setattr(RunQueue, "claim", fail)
-    monkeypatch.setattr("core.jobs.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("core.runs.manager.POLL_SECONDS", 0.01)
     manage(in_process=True)
     until(lambda: len(attempts) > 3)
     assert len([r for r in caplog.records if "could not go on" in r.message]) == 1
@@ -370,7 +370,7 @@ def test_a_program_that_is_not_there_fails_with_its_name(store, manage):
 
 def test_the_next_run_waits_until_the_child_has_given_back_the_memory(store, manage, monkeypatch):
     rounds = []
-    monkeypatch.setattr("core.jobs.settle", lambda *arguments: rounds.append(settle(*arguments)))
+    monkeypatch.setattr("core.runs.manager.settle", lambda *arguments: rounds.append(settle(*arguments)))
     manager = manage()
     run, following = manager.submit(config("lingers")), manager.submit(config("short"))
     try:

@@ -11,10 +11,10 @@ from core import DataError, RunError
 from core.datasets.coco_json import read_json, read_results
 from core.evaluation.table import about, read_table
 from core.evaluation.tide import detection_table
-from core.imports import evaluated_images, import_results
-from core.queue import RunQueue
-from core.records import Status
-from core.runs import RunStore
+from core.runs.imports import evaluated_images, import_results
+from core.runs.queue import RunQueue
+from core.runs.schema import Status
+from core.runs.store import RunStore
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
 from tests.core.evaluation.test_coco_eval import FIXTURE
 
@@ -189,7 +189,7 @@ def fail_at(what, error):
     return what, fail
 
 
-@pytest.mark.parametrize("what", ["core.imports.write_table", "core.runs.RunStore.add_evaluation"])
+@pytest.mark.parametrize("what", ["core.runs.imports.write_table", "core.runs.store.RunStore.add_evaluation"])
 @pytest.mark.parametrize("error", [RunError("The disk is full."), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])
 def test_nothing_is_left_if_the_run_cannot_be_written(store, write, monkeypatch, what, error):
     monkeypatch.setattr(*fail_at(what, error))
@@ -199,8 +199,8 @@ def test_nothing_is_left_if_the_run_cannot_be_written(store, write, monkeypatch,
 
 
 def test_a_run_that_cannot_even_be_deleted_does_not_hide_what_went_wrong(store, write, monkeypatch):
-    monkeypatch.setattr(*fail_at("core.imports.write_table", RunError("first")))
-    monkeypatch.setattr(*fail_at("core.runs.RunStore.delete", RunError("second")))
+    monkeypatch.setattr(*fail_at("core.runs.imports.write_table", RunError("first")))
+    monkeypatch.setattr(*fail_at("core.runs.store.RunStore.delete", RunError("second")))
     with pytest.raises(RunError, match="first"):
         import_results(store, *write())
 
@@ -212,7 +212,7 @@ def test_while_it_is_written_no_queue_takes_it_for_a_training(store, write, monk
         claimed.append(RunQueue(store).claim((1, 1.0)))
         claimed.extend(RunQueue(store).waiting())
 
-    monkeypatch.setattr("core.imports.write_table", look)
+    monkeypatch.setattr("core.runs.imports.write_table", look)
     import_results(store, *write())
     assert claimed == [None]
 

@@ -7,8 +7,8 @@ import time
 import psutil
 
 from core.config import TrainConfig
-from core.process import has_process
-from core.queue import RunQueue
+from core.runs.process import has_process
+from core.runs.queue import RunQueue
 
 
 def until(condition, seconds=120):

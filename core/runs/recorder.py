@@ -16,10 +16,10 @@ from pathlib import Path
 from core.config import TrainConfig
 from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
-from core.runs import RunStore
+from core.runs.store import RunStore
+from core.runs.watched import part_of, watched_images
 from core.training.doctor.doctor import Doctor
 from core.training.progress import LEVELS, Progress, Remark
-from core.watch import part_of, watched_images
 
 FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
 TRAINING_RULES = ("batch_halved", "not_finite", "stopped_early")  # said by the training itself, so kept for good

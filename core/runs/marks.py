@@ -17,7 +17,7 @@ from core.datasets.coco_json import read
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt, Suspect
 from core.evaluation.table import About
-from core.runs import RunStore
+from core.runs.store import RunStore
 
 
 @dataclass(frozen=True)

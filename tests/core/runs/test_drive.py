@@ -1,4 +1,4 @@
-"""core/drive.py: a training ends when it is told to, and says how it ended, also by signals and on a full disk."""
+"""core/runs/drive.py: a training ends when it is told to, and says how it ended, also by signals and on a full disk."""
 
 import errno
 import os
@@ -12,12 +12,12 @@ import threading
 import pytest
 
 from core import ConfigError, RunError
-from core.drive import disk_full, drive, follow, is_disk_full
-from core.queue import RunQueue
-from core.records import Status
-from core.runs import RunStore
-from tests.core.fake_training import child_command, train
-from tests.core.waiting import config, create, end_all, steps, training, until
+from core.runs.drive import disk_full, drive, follow, is_disk_full
+from core.runs.queue import RunQueue
+from core.runs.schema import Status
+from core.runs.store import RunStore
+from tests.core.runs.fake_training import child_command, train
+from tests.core.runs.waiting import config, create, end_all, steps, training, until
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from core.boxes import Detections
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.evaluation.coco_eval import evaluate
-from core.recorder import Recorder
-from core.records import Status
+from core.runs.recorder import Recorder
+from core.runs.schema import Status
 from core.training.progress import Progress
 from tests.conftest import half_right
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 
 from core import RunError
-from core.process import Process
-from core.records import Run, Status
-from core.runs import END_OF_QUEUE, QUEUE_STEP, RunStore
+from core.runs.process import Process
+from core.runs.schema import Run, Status
+from core.runs.store import END_OF_QUEUE, QUEUE_STEP, RunStore
 
 AT_WORK = "status in ('starting', 'running')"  # a process works on it, or has died over it
 IN_ORDER = "select * from runs where status = 'queued' order by queued, number"

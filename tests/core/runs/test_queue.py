@@ -1,4 +1,4 @@
-"""core/queue.py: each step of a run is done once, by whom it belongs to, and in order."""
+"""core/runs/queue.py: each step of a run is done once, by whom it belongs to, and in order."""
 
 import time
 
@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import RunError
-from core.queue import RunQueue, goes_on
-from core.records import Status
-from core.runs import RunStore
+from core.runs.queue import RunQueue, goes_on
+from core.runs.schema import Status
+from core.runs.store import RunStore
 
 A, B = (11, 1.0), (22, 2.0)
 UNKNOWN = "20260101-000000-0000"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from core.records import Run
+from core.runs.schema import Run
 
 SAME_PROCESS_SECONDS = 0.005  # less than a tick of the clock that start times are counted in
 

@@ -24,8 +24,8 @@ from core import RunError
 from core.datasets.split import SIZES
 from core.evaluation.selection import is_object
 from core.evaluation.table import ABOUT, about, indices, read_table
-from core.records import Evaluation
-from core.runs import RunStore
+from core.runs.schema import Evaluation
+from core.runs.store import RunStore
 
 MOST = 24  # images
 MOST_FRAMES = 40  # shown of a long run: what is between them would only make it slow

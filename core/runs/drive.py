@@ -19,11 +19,11 @@ from pathlib import Path
 
 from core import LabError, RunError
 from core.config import TrainConfig
-from core.process import this_process
-from core.queue import RunQueue, goes_on
-from core.recorder import Recorder
-from core.records import Run, Status
-from core.runs import RunStore
+from core.runs.process import this_process
+from core.runs.queue import RunQueue, goes_on
+from core.runs.recorder import Recorder
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
 from core.training.progress import Progress
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
