@@ -184,10 +184,10 @@ def predict(options) -> int:
     """Writes what a model finds on pictures, or with --json prints it; exit status 1 if a picture cannot be used."""
     from transformers.utils import logging
 
-    from core.loaded import MODELS, Models
-    from core.predict import open_model, predict_files
+    from core.inference.model_cache import MODELS, Models
+    from core.inference.own_pictures import pictures_in
+    from core.inference.predict import open_model, predict_files
     from core.reports import check_score
-    from core.upright import pictures_in
 
     check_score(options.score)
     logging.disable_progress_bar()

@@ -9,9 +9,9 @@ import streamlit as st
 from core import DataError
 from core.datasets.split import CocoSplit
 from core.evaluation.selection import Selection
+from core.inference.own_pictures import ENDINGS, MEGAPIXELS
+from core.inference.predictions import images_of, table_of
 from core.labels import LabelMap
-from core.predictions import images_of, table_of
-from core.upright import ENDINGS, MEGAPIXELS
 from ui import gallery, predict, server
 from ui.predict import ANSWERS
 from ui.predict_boxes import box_table, offer_downloads, speed

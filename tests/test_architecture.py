@@ -159,10 +159,10 @@ def test_there_is_no_drawer_for_odds_and_ends():
 def test_imports_are_read_as_they_are_written(tmp_path):
     path = tmp_path / "example.py"
     path.write_text(
-        "import os, torch.nn\nfrom core import runs\nfrom core.boxes import iou\n"
+        "import os, torch.nn\nfrom core import labels\nfrom core.boxes import iou\n"
         "if TYPE_CHECKING:\n    import timm\ndef f():\n    import fiftyone\nclass C:\n    import accelerate\n"
     )
-    top = {"os", "torch.nn", "core.runs.store", "core.boxes.iou", "accelerate"}
+    top = {"os", "torch.nn", "core.labels", "core.boxes.iou", "accelerate"}
     assert imports(path, at_load_only=True) == top
     assert imports(path) == top | {"timm", "fiftyone"}
 

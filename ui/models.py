@@ -1,4 +1,4 @@
-"""The process that answers with models (core/answers.py), as the app sees it: one for the whole server.
+"""The process that answers with models (core/inference/worker.py), as the app sees it: one for the whole server.
 
 It starts at the first question, or before it (`warm`), and ends after ten minutes without one, and with the app. So the
 pages never wait for torch, which takes seconds to import, and its memory is given back.
@@ -23,7 +23,7 @@ from core import PROJECT
 
 IDLE_SECONDS = 600.0  # without a question, until the process ends
 ENDING_SECONDS = 2.0  # that it has to end by itself
-COMMAND = [sys.executable, "-m", "core.answers"]
+COMMAND = [sys.executable, "-m", "core.inference.worker"]
 
 
 class Worker:
@@ -48,7 +48,7 @@ class Worker:
         return child.pid if child and child.poll() is None else None
 
     def ask(self, request: dict, seconds: float = 60) -> dict:
-        """The answer to a request as core/answers.py takes it, or {"error": one sentence}.
+        """The answer to a request as core/inference/worker.py takes it, or {"error": one sentence}.
 
         A process that ends meanwhile, or takes longer than `seconds` to answer, is ended; the next question finds a
         new one.

@@ -14,11 +14,11 @@ import streamlit as st
 from core import LabError
 from core.config import RANDOM_MODEL
 from core.detr.pretrained import KNOWN_MODELS
+from core.inference.own_pictures import OwnPicture
+from core.inference.predictions import Prediction
 from core.labels import LabelMap
-from core.predictions import Prediction
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from core.upright import OwnPicture
 from ui import server
 from ui.evaluated import MODEL, RUN
 from ui.models import models

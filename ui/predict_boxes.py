@@ -14,8 +14,8 @@ import streamlit as st
 
 from core.boxes import clip, xyxy_to_xywh
 from core.datasets.pictures import read_picture
-from core.predictions import draw_found, file_names, from_score, to_coco
-from core.upright import OwnPicture
+from core.inference.own_pictures import OwnPicture
+from core.inference.predictions import draw_found, file_names, from_score, to_coco
 from ui.predict import Answers
 from ui.text import plain
 

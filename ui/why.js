@@ -1,6 +1,6 @@
 // Why this box? What one query of the model looked at, what it says, and how its box came about, layer by layer; or
 // which queries came nearest to an object that was missed. In the large view: words in its side column, a heat map and
-// boxes over its picture. Answers come from ui/why.py, whose form core/answers.py tells.
+// boxes over its picture. Answers come from ui/why.py, whose form core/inference/worker.py tells.
 
 const WHY_PATIENCE = 200 // ms: an answer that comes sooner follows without a word between
 const HEAT_SIDE = 512 // pixels of the heat map's longer side

@@ -1,7 +1,7 @@
 """Why this box: a model's answer about one of its queries, or about an object that it missed, over HTTP (why.js).
 
-    /api/why/{run}/{model}/{image_id}?query=Q    what core/answers.py's `why` says of a query on a validation image
-    /api/why/{run}/{model}/{image_id}?gt=ID      … of an annotation: the queries that came nearest
+    /api/why/{run}/{model}/{image_id}?query=Q    what core/inference/worker.py's `why` says of a query on a validation
+    image /api/why/{run}/{model}/{image_id}?gt=ID      … of an annotation: the queries that came nearest
     /api/why/warm?run=…&model=…                  has the process that answers ready, and the model if one is named
 
 In the first also `note`: a sentence where the checkpoint is not the one that was evaluated. Answers are kept in the
@@ -79,7 +79,8 @@ def _evaluation(run: Run, model: str) -> Evaluation:
 
 
 def _asked(run: Run, model: str, image_id: int, query: dict[str, str]) -> dict:
-    """What core/answers.py is asked; raises DataError for an image, an annotation or a number that there is not."""
+    """What core/inference/worker.py is asked; raises DataError for an image, an annotation or a number that there
+    is not."""
     if len(set(query) & {"query", "gt"}) != 1:
         raise DataError("Ask about one box: query=NUMBER for a prediction, or gt=ID for an object.")
     path, (width, height) = server.validation_image(run, image_id)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.predictions import Prediction
-from core.upright import ENDINGS
+from core.inference.own_pictures import ENDINGS
+from core.inference.predictions import Prediction
 from ui import predict, server
 from ui.models import Worker
 from ui.work import desk

@@ -8,9 +8,9 @@ import pytest
 
 from core import PROJECT
 from core.config import TrainConfig
+from core.inference.own_pictures import OwnPicture
 from core.runs.imports import import_results
 from core.runs.store import RunStore
-from core.upright import OwnPicture
 from tests.core.coco_cases import gt_of, result
 from tests.own_folders import write_json
 from ui import predict

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from core.boxes import Detections
+from core.inference.own_pictures import OwnPicture
+from core.inference.predictions import Prediction, table_of
 from core.labels import LabelMap
-from core.predictions import Prediction, table_of
-from core.upright import OwnPicture
 from ui.predict import Answers
 from ui.predict_boxes import drawn, milliseconds, speed, zipped
 

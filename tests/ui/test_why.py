@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
 from core.runs.imports import import_results
-from tests.core.asked import trained
+from tests.core.inference.asked import trained
 from tests.core.runs.waiting import until
 from ui import routes, server, why
 from ui.models import models

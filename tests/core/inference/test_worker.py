@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from core import PROJECT, LabError, ModelError, RunError, answers
+from core import PROJECT, LabError, ModelError, RunError
 from core.datasets.split import read_split
 from core.detr.explain import explain
 from core.detr.model import small_detr
 from core.evaluation.table import read_table
-from core.loaded import Models, checkpoint_of
+from core.inference import worker
+from core.inference.model_cache import Models, checkpoint_of
 from core.runs.imports import import_results
-from tests.core.asked import trained
 from tests.core.detr.families import TEN, released
+from tests.core.inference.asked import trained
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def image_of(run, image_id=None):
 
 
 def ask(models, **request):
-    return answers.answer(json.dumps(request), models)
+    return worker.answer(json.dumps(request), models)
 
 
 @pytest.mark.parametrize("model", ["untouched", "best", "last"])
@@ -136,7 +137,7 @@ def test_a_picture_of_another_size_than_the_data_set_says_is_refused(asked, mode
 
 def test_no_line_is_left_without_an_answer(models):
     for line in ("", "no json", "[]", "{}", '{"ask": null}'):
-        assert list(answers.answer(line, models)) == ["error"]
+        assert list(worker.answer(line, models)) == ["error"]
 
 
 def test_without_room_on_the_gpu_the_models_are_let_go(asked, monkeypatch):
@@ -146,7 +147,7 @@ def test_without_room_on_the_gpu_the_models_are_let_go(asked, monkeypatch):
     def fail(request, models):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setitem(answers.ANSWERS, "why", fail)
+    monkeypatch.setitem(worker.ANSWERS, "why", fail)
     assert "no room" in ask(models, ask="why")["error"]
     assert not models._loaded
 
@@ -233,7 +234,7 @@ def test_a_model_without_names_and_a_folder_without_a_model_are_refused(models, 
 def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_input(asked):
     store, run = asked
     script = (
-        "import core.answers as answers, os\n"
+        "import core.inference.worker as answers, os\n"
         "def noise(request, models):\n"
         "    print('noise'); os.write(1, b'more noise\\n'); return {'heard': request['n']}\n"
         "answers.ANSWERS['noise'] = noise\n"

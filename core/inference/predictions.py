@@ -17,8 +17,8 @@ from PIL import Image
 from core.boxes import Detections, clip, xyxy_to_xywh
 from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
+from core.inference.own_pictures import OwnPicture
 from core.labels import LabelMap
-from core.upright import OwnPicture
 
 UNSAFE = re.compile(r"[^\w.-]+")  # what a file's name is better without, on any system
 LONGEST_NAME = 80

@@ -1,14 +1,14 @@
-"""Answers that need a model, from a child of the app: `python -m core.answers`.
+"""Answers that need a model, from a child of the app: `python -m core.inference.worker`.
 
 A JSON request a line comes in, a JSON answer a line goes out, in order; it ends when there are no more lines. So torch
 and its memory stay out of the process that serves the pages, and are given back when nobody asks any more.
 
     {"ask": "warm", "run": …, "model": …}    {}: the model, if one is named, is loaded
     {"ask": "why", "run": …, "model": "best" | "last" | "untouched", "image": …, "query" or "gt": …}    see `why`
-    {"ask": "predict", …}                    see `core.predict.answer(request: dict, models: Models) -> dict`
+    {"ask": "predict", …}                    see `core.inference.predict.answer(request: dict, models: Models) -> dict`
 
-What goes wrong is {"error": one sentence}. The models are a `core.loaded.Models`, which keeps the last two:
-`models.get(run_id, "best" | "last" | "untouched") -> Loaded`, or `models.open(folder or hub name) -> Loaded`, with
+What goes wrong is {"error": one sentence}. The models are a `core.inference.model_cache.Models`, which keeps the last
+two: `models.get(run_id, "best" | "last" | "untouched") -> Loaded`, or `models.open(folder or hub name) -> Loaded`, with
 `Loaded(model, label_map, shortest_edge, longest_edge, precision, device)`; the model is in evaluation mode on `device`.
 """
 
@@ -29,7 +29,7 @@ from transformers.utils import logging
 
 from core import LabError
 from core.detr.explain import explain, nearest
-from core.loaded import Models
+from core.inference.model_cache import Models
 from core.runs.store import RunStore
 
 THREADS = 2  # of torch: the pages, and perhaps a training, want the other cores
@@ -137,7 +137,7 @@ def _packed(found: np.ndarray) -> dict:
 
 
 def predict(request: dict, models: Models) -> dict:
-    from core.predict import answer
+    from core.inference.predict import answer
 
     return answer(request, models)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from core import DataError
 from core.datasets.pictures import read_picture
 from core.evaluation.draw import thumbnail
-from core.upright import ENDINGS, MEGAPIXELS, pictures_in, upright
+from core.inference.own_pictures import ENDINGS, MEGAPIXELS, pictures_in, upright
 
 ORIENTATION = 0x0112
 # EXIF 2.3, tag 0x0112: how rows and columns of the stored array become those of the picture

@@ -20,9 +20,9 @@ from core import DataError, LabError, RunError
 from core.boxes import Detections
 from core.datasets.pictures import read_picture
 from core.detr.detect import detect
-from core.loaded import Loaded, Models
-from core.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
-from core.upright import OwnPicture, upright
+from core.inference.model_cache import Loaded, Models
+from core.inference.own_pictures import OwnPicture, upright
+from core.inference.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
 
 JSON_NAME = "predictions.json"
 
@@ -97,7 +97,7 @@ def device_name(device: torch.device) -> str:
 
 
 def answer(request: dict, models: Models) -> dict:
-    """For `core.answers`: what a model finds on one picture.
+    """For `core.inference.worker`: what a model finds on one picture.
 
     Asks {"model": …, "run": … or None, "picture": {"path", "width", "height"}}; says {"names", "category_ids": of the
     LabelMap, "device"} and "prediction", a `Prediction.to_dict()`, or "refused", a sentence on this picture.

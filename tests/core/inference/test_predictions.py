@@ -15,9 +15,9 @@ from core.evaluation.coco_eval import evaluate
 from core.evaluation.draw import RED
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
+from core.inference.own_pictures import OwnPicture
+from core.inference.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
 from core.labels import LabelMap
-from core.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
-from core.upright import OwnPicture
 
 CLASSES = LabelMap(("car", "dog"), (3, 18))
 PICTURES = {4: OwnPicture("a.jpg", "a.jpg", (100, 50)), 7: OwnPicture("b.jpg", "b.jpg", (200, 80))}

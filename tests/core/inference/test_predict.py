@@ -17,10 +17,10 @@ from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset, loader
 from core.detr.detect import detect
 from core.evaluation.tide import detection_table
-from core.loaded import Models
-from core.predict import answer, device_name, predict
+from core.inference.model_cache import Models
+from core.inference.own_pictures import upright
+from core.inference.predict import answer, device_name, predict
 from core.runs.store import RunStore
-from core.upright import upright
 
 STARTER = str(PROJECT / "checkpoints/starter")
 CORNERS = ("x1", "y1", "x2", "y2")
