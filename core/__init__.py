@@ -4,8 +4,7 @@
                                         -> evaluate, errors -> figures and the detection table -> draw, pages
 
 Each file imports only those above it in this order: labelled_enum, boxes, labels, config, datasets, detr, evaluation,
-charts, training, runs, inference, bundle, open_in_fiftyone, handover, summary, report, dossier, reports, commands,
-__main__.
+charts, training, runs, inference, export, reports, commands, __main__.
 Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.

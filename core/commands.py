@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from core import LabError
 from core.config import PRESETS, TrainConfig
+from core.export.text import contents, figure, percent
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.summary import contents, figure, percent
 
 LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core import DataError, LabError, RunError
+from core.export.text import contents, errors_and_gains, percent, summary
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
-from core.summary import contents, errors_and_gains, percent, summary
 
 TABLE_ENDINGS = (".parquet", ".csv")
 EXAMPLES = 3  # of a problem, in print
@@ -130,7 +130,7 @@ def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict]:
 
 
 def analyze(options) -> None:
-    from core.dossier import draw_worst, write_report
+    from core.export.analysis import draw_worst, write_report
 
     check_score(options.score)
     if options.images < 1:
@@ -165,8 +165,8 @@ def table(options) -> None:
 
 
 def export(options) -> None:
-    from core.bundle import Bundle, title_of
-    from core.handover import Format, hand_over
+    from core.export.bundle import Bundle, title_of
+    from core.export.writers import Format, hand_over
     from core.runs.imports import evaluated_images
     from core.runs.marks import Marks
 

@@ -15,11 +15,11 @@ import pyarrow as pa
 import streamlit as st
 
 from core import LabError
-from core.bundle import Bundle, title_of
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection
-from core.handover import Format, Written, hand_over
+from core.export.bundle import Bundle, title_of
+from core.export.writers import Format, Written, hand_over
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
 from ui import server

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
-from core.bundle import Bundle, title_of
 from core.datasets.split import read_split
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table
-from core.handover import Format, hand_over
+from core.export.bundle import Bundle, title_of
+from core.export.writers import Format, hand_over
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.store import RunStore

@@ -5,7 +5,7 @@ import pytest
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.ordering import Order
 from core.evaluation.table import ErrorType
-from core.handover import Format
+from core.export.writers import Format
 from core.labelled_enum import LabelledEnum
 from core.runs.schema import Status
 

@@ -9,9 +9,9 @@ from PIL import Image
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.table import about, read_table
 from core.evaluation.tide import detection_table
+from core.export.text import percent, summary
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from core.summary import percent, summary
 from tests.core.coco_cases import from_env, gt_of, result
 from tests.core.evaluation.test_coco_eval import FIXTURE
 from tests.core.test_main import TWELVE, run

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.bundle import Bundle
 from core.datasets.split import CocoSplit
 from core.evaluation.tide import detection_table
-from core.handover import Format, hand_over
+from core.export.bundle import Bundle
+from core.export.writers import Format, hand_over
 from tests.core.coco_cases import gt_of, result
 
 CAR, CROWD, DOG = (40, 20, 50, 40), (0, 60, 90, 40), (150.5, 5.25, 9, 9)

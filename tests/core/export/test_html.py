@@ -13,7 +13,7 @@ from PIL import Image
 from core.charts.chart import Chart
 from core.charts.training import training_charts
 from core.datasets.split import FEW
-from core.report import FiguresTable, report_html, versions
+from core.export.html import FiguresTable, report_html, versions
 from tests.chromium import needs_chromium
 
 EVIL = '</script><script>window.hacked = true</script><img src="//example.org/x" onerror="window.hacked = true">'

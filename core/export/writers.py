@@ -20,12 +20,12 @@ from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError, RunError
-from core.bundle import Bundle, labels, predictions, safe_names
 from core.datasets.pictures import look_at, read_picture
 from core.datasets.problems import Kind
 from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
+from core.export.bundle import Bundle, labels, predictions, safe_names
 from core.labelled_enum import LabelledEnum
 from core.runs.marks import to_coco
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from core.boxes import Detections, xywh_to_xyxy
-from core.bundle import LONGEST_NAME, Bundle, labels, predictions, safe_names, title_of
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
+from core.export.bundle import LONGEST_NAME, Bundle, labels, predictions, safe_names, title_of
 from core.labels import LabelMap
 from core.runs.imports import import_results
 from core.runs.marks import Mark

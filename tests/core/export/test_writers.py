@@ -12,14 +12,14 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from core import DataError, RunError
-from core.bundle import Bundle
 from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit, read_split
 from core.evaluation.draw import draw_analysis
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
-from core.handover import Format, Written, hand_over
+from core.export.bundle import Bundle
+from core.export.writers import Format, Written, hand_over
 from core.runs.marks import Mark
 from tests.core.coco_cases import gt_of, result
 

@@ -22,11 +22,11 @@ from core.evaluation.findings.bootstrap import FIGURES, Intervals, bootstrap, in
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.selection import image_rows, worst_images
 from core.evaluation.table import read_table
-from core.report import FiguresTable, report_html
+from core.export.html import FiguresTable, report_html
+from core.export.text import contents, percent
 from core.runs.imports import evaluated_images
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
-from core.summary import contents, percent
 
 TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES]
 

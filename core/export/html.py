@@ -23,7 +23,7 @@ from PIL import Image
 from core.charts.chart import Chart
 from core.charts.to_json import PLOTLY, SCRIPT, caption, to_json
 from core.datasets.split import FEW
-from core.summary import percent
+from core.export.text import percent
 
 HERE = Path(__file__).parent
 LONGEST_SIDE = 1000  # pixels of a picture
