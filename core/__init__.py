@@ -1,11 +1,10 @@
 """DETR Lab's library: everything the dashboard and the command line do, without either.
 
-    COCO files -> coco -> data -> model -> train -> checkpoints and Progress
-                                        -> evaluate, errors -> figures and the detection table -> draw, pages
+    COCO files -> datasets -> detr -> training -> checkpoints and metrics, which runs keeps
+                                   -> evaluation -> the detection table -> charts, export, pages
 
-Each file imports only those above it in this order: labelled_enum, boxes, labels, config, datasets, detr, evaluation,
-charts, training, runs, inference, export, reports, commands, __main__.
-Nothing here imports Streamlit.
+Each package imports only those above it, in this order: labelled_enum, boxes, labels, config, datasets, detr,
+evaluation, charts, training, runs, inference, export, cli, __main__. Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
 

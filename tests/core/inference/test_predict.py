@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from core import PROJECT, DataError, ModelError
-from core.__main__ import main
 from core.boxes import Detections
+from core.cli.main import main
 from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split

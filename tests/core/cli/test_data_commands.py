@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from core import PROJECT, DataError
-from core.__main__ import main
+from core.cli.main import main
 from core.datasets.check import FEW, check
 from core.datasets.coco2017.pictures import DownloadProgress
 from core.datasets.convert.to_coco import home
@@ -215,7 +215,7 @@ def test_ctrl_c_ends_a_check(tmp_path, capsys, monkeypatch):
 
 def test_check_needs_neither_torch_nor_streamlit(tmp_path):
     script = (
-        "import sys; from core.__main__ import main; main(['check', sys.argv[1]]); "
+        "import sys; from core.cli.main import main; main(['check', sys.argv[1]]); "
         "assert not {'torch', 'streamlit', 'fiftyone'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", script, str(dataset(tmp_path / "d"))]
@@ -263,7 +263,7 @@ def trained(root, monkeypatch):
         yield
 
     monkeypatch.setitem(sys.modules, "core.training.train", SimpleNamespace(train=train))  # without importing torch
-    monkeypatch.setattr("core.commands._prepare_torch", lambda config: None)
+    monkeypatch.setattr("core.cli.actions._prepare_torch", lambda config: None)
     return seen
 
 

@@ -1,4 +1,4 @@
-"""The commands that tell what is there, from check to runs and metrics. `__main__.py` has their options.
+"""The commands that tell what is there, from check to runs and metrics. `main.py` has their options.
 
 Each prints for people, and with --json or --csv for programs, where figures are COCO's, in [0, 1].
 """

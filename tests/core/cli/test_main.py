@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from core import PROJECT, RunError
-from core.__main__ import main
+from core.cli.main import main
 from core.runs.drive import DISK_FULL_STATUS, follow
 from core.runs.process import this_process
 from core.runs.queue import RunQueue
@@ -240,7 +240,7 @@ def test_metrics_of_many_rows_are_read_piece_by_piece_and_none_is_lost(store, ca
     for step in range(10):
         store.record(made.id, step, {"a": step})
     for rows in (1, 3, 5, 10, 11):
-        monkeypatch.setattr("core.reports.ROWS_AT_ONCE", rows)
+        monkeypatch.setattr("core.cli.queries.ROWS_AT_ONCE", rows)
         out = run(capsys, "metrics", made.id, "--csv")[1]
         assert out.splitlines()[1:] == [f"{step},a,{float(step)}" for step in range(10)]
 

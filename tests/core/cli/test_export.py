@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from core.__main__ import main
+from core.cli.main import main
 from core.datasets.split import read_split
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection, select_images
@@ -17,8 +17,8 @@ from core.export.writers import Format, hand_over
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.store import RunStore
+from tests.core.cli.test_main import run
 from tests.core.coco_cases import gt_of, result
-from tests.core.test_main import run
 
 CAR, DOG, SMALL = (40, 20, 50, 40), (100, 20, 60, 60), (150, 5, 9, 9)
 GT = gt_of((1, 1, CAR), (2, 2, DOG), (3, 1, SMALL), images=4)

@@ -12,9 +12,9 @@ from core.evaluation.tide import detection_table
 from core.export.text import percent, summary
 from core.runs.schema import Status
 from core.runs.store import RunStore
+from tests.core.cli.test_main import TWELVE, run
 from tests.core.coco_cases import from_env, gt_of, result
 from tests.core.evaluation.test_coco_eval import FIXTURE
-from tests.core.test_main import TWELVE, run
 
 
 @pytest.fixture

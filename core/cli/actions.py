@@ -1,6 +1,6 @@
 """The commands that do something: demo, download, convert, train, resume, stop, import and predict.
 
-`__main__.py` has their options.
+`main.py` has their options.
 """
 
 from __future__ import annotations
@@ -184,10 +184,10 @@ def predict(options) -> int:
     """Writes what a model finds on pictures, or with --json prints it; exit status 1 if a picture cannot be used."""
     from transformers.utils import logging
 
+    from core.cli.queries import check_score
     from core.inference.model_cache import MODELS, Models
     from core.inference.own_pictures import pictures_in
     from core.inference.predict import open_model, predict_files
-    from core.reports import check_score
 
     check_score(options.score)
     logging.disable_progress_bar()
