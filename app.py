@@ -3,6 +3,6 @@
 import streamlit as st
 
 from ui.routes import ROUTES
-from ui.server import MIDDLEWARE, lifespan
+from ui.server.services import MIDDLEWARE, lifespan
 
 app = st.App("ui/shell.py", routes=ROUTES, middleware=MIDDLEWARE, lifespan=lifespan)

@@ -12,7 +12,7 @@ from core import LabError
 from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
 from core.evaluation.findings.changes import verdict
 from core.evaluation.table import about
-from ui import compare, compare_gallery, server
+from ui import compare, compare_gallery
 from ui.address import new_address, write_address
 from ui.chart import show_charts
 from ui.compare_figures import judge_class, judged_of, show_figures
@@ -20,6 +20,7 @@ from ui.compare_gallery import take_click
 from ui.compare_runs import show_runs
 from ui.compare_training import show_curves, show_settings
 from ui.evaluated import evaluated_runs, remember, say_there_is_none
+from ui.server import services
 from ui.text import plain
 
 TAB = "compare view"
@@ -32,7 +33,7 @@ def say_there_is_one() -> None:
     st.title("Compare")
     st.info("Only one model has been evaluated: train again with one thing changed, or import another tool's results, "
             "and see here what changed.")  # fmt: skip
-    st.page_link(server.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
+    st.page_link(services.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
     st.stop()
 
 
@@ -87,7 +88,7 @@ def address_of(tab: str) -> dict:
     return query | {"view": tab} | compare_gallery.query_of(score, asked)
 
 
-if not (found := evaluated_runs(server.store())):
+if not (found := evaluated_runs(services.store())):
     say_there_is_none("Compare")
 if len(models := compare.all_models(found)) < 2:
     say_there_is_one()
@@ -96,7 +97,7 @@ with st.sidebar:
     before, after = compare.pick_two(models, address)
     names, marks = compare.short_names(before, after), (before.mark, after.mark)
     try:
-        tables = server.table_of(before.evaluation), server.table_of(after.evaluation)
+        tables = services.table_of(before.evaluation), services.table_of(after.evaluation)
     except LabError as error:
         st.error(str(error))
         st.stop()

@@ -15,11 +15,12 @@ from core.datasets.split import SIZES, CocoSplit
 from core.datasets.statistics import Contents, contents, images_with
 from core.datasets.subset import Subset
 from core.labels import COCO_TEN
-from ui import data_source, download, form, server
+from ui import data_source, download, form
 from ui.chart import show_charts
 from ui.pickers import as_setting
 from ui.problems import found_problems, show_problems
 from ui.samples import Shown, sample_gallery
+from ui.server import services
 from ui.text import plain
 
 CLASSES, FEWER, TAB = "data classes", "data fewer", "data view"
@@ -89,13 +90,13 @@ def part_of(folder: str, stamps: tuple, subset: Subset, _splits: dict[str, CocoS
 def train_on_this(folder, classes: list[str], names: list[str]) -> None:
     """Fills the form on Train with this data set, and goes there."""
     form.choose_data(as_setting(folder), [] if classes == names else classes)
-    st.switch_page(server.TRAIN_PAGE)
+    st.switch_page(services.TRAIN_PAGE)
 
 
 def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
     """A button's callback: the fewer images as a data set of their own, which is then shown."""
     try:
-        target = server.store().data_dir / download.checked_name(name)
+        target = services.store().data_dir / download.checked_name(name)
         save(splits, subset, target)
     except DataError as error:
         st.session_state[REFUSED] = plain(error)
@@ -163,8 +164,8 @@ def show_tabs() -> None:
 if done := download.finished():
     data_source.show(done)
 picked = data_source.pick_source()
-scenes = picked and server.built_in_at(picked)
-if problem := server.draw_built_in_data(scenes) if scenes else "":
+scenes = picked and services.built_in_at(picked)
+if problem := services.draw_built_in_data(scenes) if scenes else "":
     st.error(problem)
 if data_source.is_new_subset():
     download.download_form()
@@ -178,7 +179,7 @@ if folder is None:
     st.stop()
 try:
     with st.spinner("Reading the annotations …", show_time=True):
-        whole = server.splits_of(folder)
+        whole = services.splits_of(folder)
 except DataError as error:
     st.error(plain(error), icon=":material/error:")
     st.stop()
@@ -186,13 +187,13 @@ if any(split.is_broken for split in whole.values()):
     st.error(f"{plain(folder)} cannot be read as it is: correct its annotation file.", icon=":material/error:")
     show_problems(folder, whole, *found_problems(folder, whole))
     st.stop()
-stamps = server.data_stamps(folder)
+stamps = services.data_stamps(folder)
 names = class_names(whole)
 if not names:
     st.error(f"{plain(folder)} lists no categories: add the classes to its annotation file.")
     st.stop()
 with st.sidebar:
-    classes = pick_classes(names, bool(server.built_in_at(folder)))
+    classes = pick_classes(names, bool(services.built_in_at(folder)))
     problems, work = found_problems(folder, whole, tuple(classes))
     try:
         subset, name = pick_fewer(classes)

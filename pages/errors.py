@@ -14,11 +14,12 @@ from core import LabError
 from core.datasets.split import CocoSplit
 from core.evaluation.ordering import Objects, Order, found_images, found_objects
 from core.evaluation.selection import Selection, count_errors, selected_rows
-from ui import filters, gallery, server, watch
+from ui import filters, gallery, watch
 from ui.address import new_address, write_address
 from ui.bulk import bulk_actions
 from ui.evaluated import evaluated_runs, pick_evaluated, remember, say_there_is_none
 from ui.score import take_score
+from ui.server import services
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
 VIEWS = {"images": "Images", "objects": "Objects", "watch": "Watch it learn"}
@@ -101,14 +102,14 @@ def page_of(pages: int) -> int:
     return st.session_state[PAGE]
 
 
-if not (found := evaluated_runs(server.store())):
+if not (found := evaluated_runs(services.store())):
     say_there_is_none("Errors")
 address = new_address(RUN_PICKER, ADDRESS)
 with st.sidebar:
     looked = pick_evaluated(found, RUN_PICKER, address)
     run, evaluation = looked.run, looked.evaluation
     try:
-        table, images = server.table_of(evaluation), server.validation_images(run)
+        table, images = services.table_of(evaluation), services.validation_images(run)
     except LabError as error:
         st.error(str(error))
         st.stop()

@@ -12,13 +12,14 @@ from core.evaluation.selection import Selection
 from core.inference.own_pictures import ENDINGS, MEGAPIXELS
 from core.inference.predictions import images_of, table_of
 from core.labels import LabelMap
-from ui import gallery, predict, server
+from ui import gallery, predict
 from ui.predict import ANSWERS
 from ui.predict_boxes import box_table, offer_downloads, speed
 from ui.score import take_score, the_score
+from ui.server import services
+from ui.server.background import desk
+from ui.server.uploads import MOST_BYTES, MOST_PICTURES
 from ui.text import plain
-from ui.uploads import MOST_BYTES, MOST_PICTURES
-from ui.work import desk
 
 KEY, PAGE, REFUSED, TAKEN, ROUND, WORK, DRAWN = (
     f"predict {what}" for what in ("key", "page", "refused", "taken", "round", "work", "drawn")
@@ -38,7 +39,7 @@ def turn_page() -> None:
 
 def clear(key: str) -> None:
     """A button's callback: all pictures, and what was said of them."""
-    server.uploads().forget(key)
+    services.uploads().forget(key)
     stop_other(None)
     for name in (KEY, REFUSED, ANSWERS):
         st.session_state.pop(name, None)
@@ -69,7 +70,7 @@ def bring(key: str) -> list[tuple[str, str, memoryview]]:
 
 def take(key: str, brought: list[tuple[str, str, memoryview]]) -> None:
     """Keeps the pictures, or the sentences on why not, and shows the page on which the first new one is."""
-    uploads, refused, first = server.uploads(), [], len(server.uploads().of(key))
+    uploads, refused, first = services.uploads(), [], len(services.uploads().of(key))
     st.session_state[REFUSED] = refused
     bar = st.progress(0.0)
     for done, (file_id, name, data) in enumerate(brought):
@@ -86,10 +87,10 @@ def take(key: str, brought: list[tuple[str, str, memoryview]]) -> None:
 
 def built_in_pictures() -> list[tuple[str, str, bytes]]:
     """A few of the built-in data set's validation pictures, which are drawn if they are not there."""
-    if problem := server.draw_built_in_data():
+    if problem := services.draw_built_in_data():
         st.error(problem)
         st.stop()
-    split = server.images_of(server.built_in_folder(), "val")
+    split = services.images_of(services.built_in_folder(), "val")
     paths = [split.image_path(image) for image in split.images[:TRIED]]
     return [(str(path), path.name, path.read_bytes()) for path in paths]
 
@@ -149,11 +150,11 @@ def watch(name: str, label: str, answers: predict.Answers) -> None:
         st.button("Stop", key="predict stop", icon=":material/stop:", on_click=work.stop)
 
 
-key = st.session_state.setdefault(KEY, server.uploads().new_key())
+key = st.session_state.setdefault(KEY, services.uploads().new_key())
 with st.sidebar:
-    choice = predict.pick_choice(server.store())
+    choice = predict.pick_choice(services.store())
     brought = bring(key)
-    pictures = server.uploads().of(key)
+    pictures = services.uploads().of(key)
     if pictures:
         st.button("Clear", key="predict clear", icon=":material/delete_sweep:", width="stretch", on_click=clear,
                   args=(key,), help="Deletes all pictures here.")  # fmt: skip

@@ -5,11 +5,12 @@ import streamlit as st
 from core import LabError
 from core.config import TrainConfig
 from core.runs.schema import Run, Status
-from ui import form, pickers, server
+from ui import form, pickers
 from ui.curves import live_run
 from ui.evaluated import RUN, remember
 from ui.preflight import has_failed, read_checks, show_checks
 from ui.profiler import show_profile
+from ui.server import services
 from ui.waiting import queue_button
 
 WATCHED, REFUSED = "watched run", "refused"
@@ -28,8 +29,8 @@ def choose(run_id: str) -> None:
 
 def start(config: TrainConfig) -> None:
     """Queues a training, and shows it unless another one is at work."""
-    ahead = server.jobs().current
-    run = server.jobs().submit(config)
+    ahead = services.jobs().current
+    run = services.jobs().submit(config)
     watch(None if ahead else run.id)
     if ahead:
         st.toast(f"Queued: it begins when {pickers.run_name(ahead)} has ended.", icon=":material/schedule:")
@@ -62,7 +63,7 @@ def confirm_deletion(run: Run) -> None:
 
 def show_actions(run: Run) -> None:
     """The buttons beside the run's name: what can be done with it now."""
-    jobs = server.jobs()
+    jobs = services.jobs()
     if run.is_live and run.stop_requested:
         st.button("End it now", key="end", icon=":material/dangerous:", on_click=attempt,
                   args=(jobs.stop, run.id, True), help="Ends its process without waiting for its step.")  # fmt: skip
@@ -76,12 +77,13 @@ def show_actions(run: Run) -> None:
 def show_actions_after(run: Run) -> None:
     if any(e.table for e in store.evaluations(run.id)):
         if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
-            st.switch_page(server.RESULTS_PAGE, query_params={"run": run.id})
+            st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
         if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
-            st.switch_page(server.ERRORS_PAGE, query_params={"run": run.id})
+            st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
     if run.status != Status.FINISHED:
         st.button("Resume", key="resume", icon=":material/play_arrow:", on_click=attempt,
-                  args=(server.jobs().resume, run.id), help="Goes on from its checkpoint, if it has one.")  # fmt: skip
+                  args=(services.jobs().resume, run.id),
+                  help="Goes on from its checkpoint, if it has one.")  # fmt: skip
     st.button("Train again", key="again", icon=":material/replay:", on_click=start_again, args=(run,),
               help="A new run with this run's settings, which are also filled into the form.")  # fmt: skip
     st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
@@ -99,8 +101,8 @@ def show_end(run: Run) -> None:
         st.warning(message, icon=":material/warning:")
 
 
-store = server.store()
-if problem := server.draw_built_in_data(form.chosen_scenes()):
+store = services.store()
+if problem := services.draw_built_in_data(form.chosen_scenes()):
     st.error(problem)
 runs = [run for run in store.list() if not run.is_imported]  # those were never trained here
 

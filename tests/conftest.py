@@ -21,7 +21,7 @@ from core.runs.manager import JobManager
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
-from ui import server
+from ui.server import services
 
 LONGEST = (
     "test_compare_browser", "test_browser", "test_main", "test_ranks", "test_download", "test_whole_runs",
@@ -60,7 +60,7 @@ def few_scenes(monkeypatch):
     def draw(one, data_dir):
         return draw_dataset(data_dir / one.folder, one.look, train=6, val=3, size=64, extra=one.extra)
 
-    monkeypatch.setattr(server, "draw_built_in", draw)
+    monkeypatch.setattr(services, "draw_built_in", draw)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def store(tmp_path, monkeypatch, drawn):
     store = RunStore(tmp_path)
     jobs = JobManager(store)
     jobs.shutdown()
-    monkeypatch.setattr(server, "jobs", lambda: jobs)
+    monkeypatch.setattr(services, "jobs", lambda: jobs)
     yield store
     store.close()
 

@@ -22,10 +22,10 @@ from core.export.bundle import Bundle, title_of
 from core.export.writers import Format, Written, hand_over
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
-from ui import server
 from ui.evaluated import Evaluated
+from ui.server import services
+from ui.server.background import Work, desk
 from ui.text import plain
-from ui.work import Work, desk
 
 PAGE, FOUND, MARKED = WHICH = ("This page", "All found", "Marked")
 ICONS = {
@@ -43,7 +43,7 @@ def bulk_actions(
 ) -> None:  # fmt: skip
     """The popover. found_ids: of all images that the filters find; shown_ids: of those on this page."""
     with st.popover("Mark or export", key="export", icon=":material/ios_share:"):
-        marks = Marks(server.store()).all(run.id)
+        marks = Marks(services.store()).all(run.id)
         marked = [mark.image_id for mark in marks if mark.kind is Doubt.IMAGE]
         choice = st.segmented_control("Images", WHICH, key=CHOICE, default=FOUND, required=True, width="stretch",
                                       persist_state="session")  # fmt: skip
@@ -87,9 +87,9 @@ def _mark(run_id: str, image_ids: Iterable[int], on: bool) -> None:
     marks = [Mark(Doubt.IMAGE, image_id) for image_id in image_ids]
     try:
         if on:
-            Marks(server.store()).add_all(run_id, marks)
+            Marks(services.store()).add_all(run_id, marks)
         else:
-            Marks(server.store()).remove_all(run_id, [mark.key for mark in marks])
+            Marks(services.store()).remove_all(run_id, [mark.key for mark in marks])
     except LabError as error:
         st.toast(plain(error), icon=":material/error:")
 
@@ -99,7 +99,7 @@ def _work_name(run: Run) -> str:
 
 
 def _begin(run: Run, kind: Format, bundle: Bundle) -> None:
-    folder = server.store().folder(run.id) / "export"
+    folder = services.store().folder(run.id) / "export"
     out = folder / f"{run.id}-{kind}.zip"
     desk().begin(_work_name(run), lambda: _built(bundle, kind, out), "The export failed")
 
@@ -153,5 +153,5 @@ def _dismiss(run: Run) -> None:
     """Lets go of the last export and its file."""
     work = desk().find(_work_name(run))
     if work and not work.is_running:
-        shutil.rmtree(server.store().folder(run.id) / "export", ignore_errors=True)
+        shutil.rmtree(services.store().folder(run.id) / "export", ignore_errors=True)
         desk().forget(work.name)

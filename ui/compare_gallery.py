@@ -20,9 +20,10 @@ from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change, Changes,
 from core.evaluation.ordering import Objects
 from core.evaluation.selection import Selection
 from core.evaluation.table import integers
-from ui import gallery, server
+from ui import gallery
 from ui.evaluated import Evaluated, remember
 from ui.score import SCORE, in_range, pick_score, take_score
+from ui.server import services
 from ui.text import listed
 
 # in the session
@@ -105,7 +106,7 @@ def show_gallery(found: Changes, asked: Asked, before: Evaluated, after: Evaluat
     _here(key="here", data={"asked": st.session_state.get(VISITS, 0)})
     _show_kinds(found, asked)
     try:
-        split = server.validation_images(after.run)
+        split = services.validation_images(after.run)
     except LabError as error:
         st.error(str(error))
         return

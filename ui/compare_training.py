@@ -9,10 +9,10 @@ from core.charts.chart import Chart
 from core.charts.compare.runs import TAGS, RunCurves, curves_together
 from core.runs.config_diff import settings_of, value_text
 from core.runs.schema import Run
-from ui import server
 from ui.chart import show_charts
 from ui.compare_figures import LIT
 from ui.evaluated import Evaluated
+from ui.server import services
 from ui.text import plain
 
 ALL_SETTINGS, UNIT = "all settings", "curves by"
@@ -67,7 +67,7 @@ def show_curves(before: Evaluated, after: Evaluated) -> None:
 @st.cache_data(show_spinner="Reading the curves …", max_entries=16)
 def curve_charts(marks: tuple, unit: str, _runs: list[Run]) -> list[Chart]:
     """`marks`: of each run its id, how far it is, its label and colour."""
-    store = server.store()
+    store = services.store()
     found = [
         RunCurves(label, store.curves_after(run.id, tags=TAGS)[0],
                   run.steps / run.epochs if run.steps and run.epochs else None, color)

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.runs.schema import Run
-from ui import server
+from ui.server import services
 
 HERE = Path(__file__).parent
 FILES = ("curves.js", "head.js", "tabs.js", "plots.js", "doctor.js", "plotly.js", "element.js")
@@ -28,5 +28,5 @@ def live_run(run: Run) -> None:
     The page is run again only when what it shows besides has changed, as the run's status and what can be done now.
     """
     _component(
-        key="live run", data={"run": run.id, "version": server.page_version(run)}, on_version_change=lambda: None
+        key="live run", data={"run": run.id, "version": services.page_version(run)}, on_version_change=lambda: None
     )

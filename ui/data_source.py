@@ -12,10 +12,10 @@ from core.datasets.convert.to_coco import convert, home, is_current, kind_of
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltIn
 from core.datasets.layouts import is_dataset, list_datasets
-from ui import server
 from ui.pickers import as_setting
+from ui.server import services
+from ui.server.background import desk
 from ui.text import plain
-from ui.work import desk
 
 BUILT_IN, COCO, OWN = "Built-in street scenes", "COCO 2017 subset", "A folder of mine"
 NEW = "New subset …"
@@ -30,7 +30,7 @@ def pick_source() -> Path | None:
     with st.sidebar:
         source = st.radio("Source", [BUILT_IN, COCO, OWN], key=SOURCE, persist_state="session")
         if source == BUILT_IN:
-            return server.built_in_folder(_pick_scenes())
+            return services.built_in_folder(_pick_scenes())
         return _pick_subset() if source == COCO else _pick_own()
 
 
@@ -56,11 +56,11 @@ def _is_coco(folder: Path) -> bool:
 
 
 def _pick_subset() -> Path | None:
-    names = [folder.name for folder in list_datasets(server.store().data_dir) if _is_coco(folder)]
+    names = [folder.name for folder in list_datasets(services.store().data_dir) if _is_coco(folder)]
     if st.session_state.get(SUBSET) not in [*names, NEW]:
         st.session_state[SUBSET] = names[0] if names else NEW
     name = st.selectbox("Subset", [*names, NEW], key=SUBSET, persist_state="session")
-    return None if name == NEW else server.store().data_dir / name
+    return None if name == NEW else services.store().data_dir / name
 
 
 def _pick_own() -> Path | None:
@@ -69,8 +69,8 @@ def _pick_own() -> Path | None:
         help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
              "YOLO or Pascal VOC.",
     ).strip().strip("\"'")  # fmt: skip
-    names = {as_setting(folder): folder.name for folder in list_datasets(server.store().data_dir)}
-    names = {path: name for path, name in names.items() if not server.built_in_at(path)}
+    names = {as_setting(folder): folder.name for folder in list_datasets(services.store().data_dir)}
+    names = {path: name for path, name in names.items() if not services.built_in_at(path)}
     if names:
         st.session_state[KEPT] = typed if typed in names else None
         st.selectbox("Under data/", list(names), index=None, format_func=names.get, key=KEPT, on_change=_take_kept,
@@ -109,7 +109,7 @@ def in_coco_layout(data: str) -> str:
 
 
 def _converted(folder: Path, kind: str) -> Path | None:
-    target, known = home(folder, server.store().data_dir), st.session_state.setdefault(CONVERTED, set())
+    target, known = home(folder, services.store().data_dir), st.session_state.setdefault(CONVERTED, set())
     name = f"convert {folder}"
     work = desk().find(name)
     if work is None and (folder in known or is_current(folder, target)):

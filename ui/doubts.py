@@ -18,7 +18,7 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import about
 from core.runs.marks import Mark, Marks, to_coco
 from core.runs.schema import Run
-from ui import server
+from ui.server import services
 from ui.text import plain
 
 PER_PAGE = 12
@@ -39,7 +39,7 @@ def show_doubts(
     """A page of the likeliest label errors from `score` on; `mark` names the table, `show` opens a query on Errors."""
     score = max(score, FLOOR)
     found = [s for s in _suspects(mark, score, table) if classes is None or {s.predicted, s.annotated} & set(classes)]
-    marks = Marks(server.store())
+    marks = Marks(services.store())
     marked = {m.key for m in marks.all(run.id)}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(
@@ -75,7 +75,7 @@ def _card(run: Run, suspect: Suspect, marked: set[str], score: float, show: Call
 
 
 def _toggle(run_id: str, mark: Mark, key: str) -> None:
-    marks = Marks(server.store())
+    marks = Marks(services.store())
     if st.session_state[key]:
         marks.add(run_id, mark)
     else:
@@ -90,9 +90,9 @@ def _in_words(suspect: Suspect) -> str:
 
 def _cut_out(run: Run, suspect: Suspect) -> Image.Image:
     """The picture around the prediction in red, the doubted annotation in green; grey where the picture is gone."""
-    split = server.validation_images(run)
+    split = services.validation_images(run)
     try:
-        image = read_picture(*server.validation_image(run, suspect.image_id))
+        image = read_picture(*services.validation_image(run, suspect.image_id))
     except LabError:
         known = split.image_by_id.get(suspect.image_id, {"width": SIDE, "height": SIDE})
         image = Image.new("RGB", (int(known["width"]), int(known["height"])), "#98a2b3")
@@ -112,7 +112,7 @@ def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
     if not marks:
         st.caption("Nothing is marked yet.")
         return
-    coco = to_coco(marks, server.validation_images(run), about(table))
+    coco = to_coco(marks, services.validation_images(run), about(table))
     st.download_button(
         f"Download {len(marks)} mark{'s' * (len(marks) > 1)} (COCO JSON)", json.dumps(coco, indent=1),
         f"marks-{run.id}.json", "application/json", key="marks", on_click="ignore", icon=":material/download:",

@@ -12,9 +12,9 @@ from core.datasets.coco2017.download import download, partial_of, unfinished
 from core.datasets.subset import Subset
 from core.detr.pretrained import COCO_CLASSES
 from core.labels import COCO_TEN
-from ui import server
+from ui.server import services
+from ui.server.background import Work, desk
 from ui.text import plain
-from ui.work import Work, desk
 
 WORK = "download"  # one at a time
 NAME = re.compile(r"[\w][\w.-]{0,60}")
@@ -76,7 +76,7 @@ def checked_name(name: str) -> str:
 
 def begin(name: str, subset: Subset) -> None:
     """Starts a download, or goes on with one, and shows it."""
-    out = server.store().data_dir / name
+    out = services.store().data_dir / name
     desk().begin(WORK, lambda: _named(out, subset), f"The download into {out} failed")
     st.rerun()
 
@@ -133,7 +133,7 @@ def finished():
 
 def _offer_unfinished() -> None:
     """Downloads that were stopped or broken off, each with a button to go on."""
-    for name, subset in unfinished(server.store().data_dir).items():
+    for name, subset in unfinished(services.store().data_dir).items():
         with st.container(horizontal=True, vertical_alignment="center"):
             amount = f"{subset.max_train or 'all'} + {subset.max_val or 'all'} images of {len(subset.classes)} classes"
             st.caption(f"Unfinished: **{plain(name)}**, {amount}", width="content")
@@ -144,4 +144,4 @@ def _offer_unfinished() -> None:
 
 
 def _delete(name: str) -> None:
-    shutil.rmtree(partial_of(server.store().data_dir / name), ignore_errors=True)
+    shutil.rmtree(partial_of(services.store().data_dir / name), ignore_errors=True)

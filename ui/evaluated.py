@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
-from ui import pickers, server
+from ui import pickers
 from ui.pickers import ap_text
+from ui.server import services
 from ui.text import plain
 
 RUN, MODEL = "run looked at", "model looked at"  # in the session: over all pages
@@ -45,7 +46,7 @@ def say_there_is_none(title: str) -> None:
     """An empty page: what to do first."""
     st.title(title)
     st.info("No run has been evaluated yet: open Train and click **Train**.")
-    st.page_link(server.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
+    st.page_link(services.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
     st.sidebar.caption("What to look at is chosen here.")  # with a sidebar the links above stay in their place
     st.stop()
 

@@ -17,9 +17,10 @@ from core.evaluation.ordering import Order
 from core.evaluation.selection import BACKGROUND, Selection
 from core.evaluation.table import ErrorType
 from core.runs.marks import Mark, Marks
-from ui import gallery, server
+from ui import gallery
 from ui.evaluated import remember
 from ui.score import SCORE, in_range, pick_score
+from ui.server import services
 from ui.text import plain
 
 # what the session remembers; those of widgets keep their own values
@@ -38,12 +39,12 @@ NAMES = (  # in an address
 
 def marked_images(run_id: str) -> set[int]:
     """Ids of the images that are marked whole."""
-    return set(Marks(server.store()).image_ids(run_id))
+    return set(Marks(services.store()).image_ids(run_id))
 
 
 def take_mark(key: str, run_id: str) -> None:
     """A gallery's callback: an image is marked, or not any more."""
-    asked, marks = st.session_state[key].mark, Marks(server.store())
+    asked, marks = st.session_state[key].mark, Marks(services.store())
     mark = Mark(Doubt.IMAGE, int(asked["id"]))
     with suppress(LabError):  # the run was deleted meanwhile, which the page says
         if asked["on"]:

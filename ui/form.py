@@ -18,7 +18,8 @@ from core.datasets.split import CocoSplit
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from ui import data_source, pickers, server
+from ui import data_source, pickers
+from ui.server import services
 from ui.text import listed
 
 FIELD = "setting "
@@ -71,7 +72,7 @@ def back_to_preset() -> None:
 def chosen_scenes() -> BuiltIn:
     """The built-in data set that is to be there before the form is shown: the chosen one, or the first."""
     chosen = st.session_state.get(FIELD + "data")
-    return (chosen and server.built_in_at(chosen)) or BUILT_IN[0]
+    return (chosen and services.built_in_at(chosen)) or BUILT_IN[0]
 
 
 def choose_data(data: str, classes: list[str]) -> None:
@@ -93,13 +94,13 @@ def fill_from(run: Run) -> None:
 def _describe(data: str) -> CocoSplit | None:
     """Says what is in the data set; returns its training split, or None, with a sentence shown, if there is none."""
     try:
-        train, val = (server.images_of(data, name) for name in ("train", "val"))
+        train, val = (services.images_of(data, name) for name in ("train", "val"))
     except DataError as error:
         st.error(str(error))
         return None
     images = " + ".join(f"{len(part.images):,} {part.name}" for part in (train, val))
     objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
-    built_in = server.built_in_at(data)
+    built_in = services.built_in_at(data)
     st.caption(" ".join([f"{images} images, {objects:,} objects.", *([built_in.sentence] if built_in else [])]))
     if said := in_short([*train.problems, *val.problems]):
         st.caption(f"{said[0].upper()}{said[1:]}; see Data.")

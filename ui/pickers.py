@@ -16,7 +16,7 @@ from core.datasets.layouts import list_datasets
 from core.detr.pretrained import KNOWN_MODELS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from ui.server import built_in_folder
+from ui.server.services import built_in_folder
 
 T = TypeVar("T")
 STARTER = TrainConfig().model

@@ -1,7 +1,7 @@
 """What Predict asks of the models: which one, the work of asking, and the answers, which a session keeps.
 
 In: a choice of model and pictures by number. Out: predictions by number as they come, from the child that has torch
-(`ui/models.py`), one picture at a time, so that it can be stopped between two.
+(`ui/server/model_worker.py`), one picture at a time, so that it can be stopped between two.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from core.inference.predictions import Prediction
 from core.labels import LabelMap
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from ui import server
 from ui.evaluated import MODEL, RUN
-from ui.models import models
 from ui.pickers import STARTER, run_name
-from ui.work import Work, desk
+from ui.server import services
+from ui.server.background import Work, desk
+from ui.server.model_worker import models
 
 FIRST_SECONDS = 300.0  # that the first answer may take: a large model is loaded, or fetched
 SECONDS = 120.0  # that any other may take
@@ -101,7 +101,7 @@ def _of_run(store: RunStore, run: Run) -> list[Choice]:
     """Its best, its last if that is another epoch's, and the untouched model it began with."""
     if run.is_imported:
         return []
-    stamps = {name: server.stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")}
+    stamps = {name: services.stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")}
     if run.best_epoch and run.best_epoch == run.epoch and stamps["best"]:
         stamps["last"] = ""
     kept = [name for name, stamp in stamps.items() if stamp]

@@ -7,7 +7,7 @@ import json
 import streamlit as st
 
 from core.runs.schema import Run
-from ui import server
+from ui.server import services
 from ui.text import plain
 
 
@@ -30,7 +30,7 @@ def show_checks(run: Run, checks: list[dict]) -> None:
         return
     with box:
         st.markdown("  \n".join(_line(check) for check in checks))
-        if stamp := server.stamp(server.store().preflight_picture(run.id)):
+        if stamp := services.stamp(services.store().preflight_picture(run.id)):
             # over a route, so that a rerun does not send it again; a click opens it in its full size
             address = f"/api/preflight/{run.id}?v={stamp}"
             st.caption("The first training batch as the model sees it; a click opens it in full size.")
@@ -40,7 +40,7 @@ def show_checks(run: Run, checks: list[dict]) -> None:
 def read_checks(run: Run) -> list[dict]:
     """The checks as {"name", "ok", "evidence"}; none if they are not there, or half written, or the folder is gone."""
     try:
-        checks = json.loads(server.store().preflight_path(run.id).read_text(encoding="utf-8"))["checks"]
+        checks = json.loads(services.store().preflight_path(run.id).read_text(encoding="utf-8"))["checks"]
         return [{"name": str(c["name"]), "ok": bool(c["ok"]), "evidence": str(c["evidence"])} for c in checks]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -10,10 +10,10 @@ import streamlit as st
 from core.datasets.check import check_boxes, check_classes, look_through
 from core.datasets.problems import Problem, Severity, by_severity
 from core.datasets.split import CocoSplit
-from ui import server
 from ui.samples import Shown, sample_gallery
+from ui.server import services
+from ui.server.background import Work, desk
 from ui.text import plain
-from ui.work import Work, desk
 
 AT_ONCE = 10_000  # pictures that are looked at without being asked to
 MARKS = {
@@ -29,7 +29,7 @@ def box_problems(folder: Path, stamps: tuple, _splits: dict[str, CocoSplit]) -> 
 
 def picture_work(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Work | None:
     """The look at all pictures, begun if it is to be; None if nobody has asked for it yet."""
-    mark = zlib.crc32(repr(server.data_stamps(folder)).encode())
+    mark = zlib.crc32(repr(services.data_stamps(folder)).encode())
     name = f"look at {folder} {mark:08x}"
     work = desk().find(name)
     if work is None and begin:
@@ -43,7 +43,7 @@ def found_problems(
     """What is known so far, of rare classes among `classes` only, and the work that looks at the pictures."""
     count = sum(len(split.images) for split in splits.values())
     work = picture_work(folder, splits, begin=count <= AT_ONCE)
-    labels = [*box_problems(folder, server.data_stamps(folder), splits), *check_classes(splits, classes)]
+    labels = [*box_problems(folder, services.data_stamps(folder), splits), *check_classes(splits, classes)]
     pictures = work.result if work and not work.is_running and work.result else []
     return by_severity(dict.fromkeys([*labels, *pictures])), work
 

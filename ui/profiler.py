@@ -7,7 +7,7 @@ import json
 import streamlit as st
 
 from core.runs.schema import Run
-from ui import server
+from ui.server import services
 
 BARS = 15
 PERFETTO = "https://ui.perfetto.dev"
@@ -42,8 +42,8 @@ def show_profile(run: Run) -> None:
 
 
 def _offer_trace(run: Run) -> None:
-    path = server.store().trace_path(run.id)
-    if not server.stamp(path):
+    path = services.store().trace_path(run.id)
+    if not services.stamp(path):
         return
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         # read at the click only: it may be large
@@ -84,7 +84,7 @@ def _short(name: str, place: int) -> str:
 def _read(run: Run) -> dict | None:
     """The profile with its operators checked and the costliest first; None if it is not there or half written."""
     try:
-        profile = json.loads(server.store().profile_path(run.id).read_text(encoding="utf-8"))
+        profile = json.loads(services.store().profile_path(run.id).read_text(encoding="utf-8"))
         operators = [
             {"name": str(o["name"]), "calls": int(o["calls"]), "cpu_ms": float(o["cpu_ms"]),
              "gpu_ms": float(o["gpu_ms"] or 0.0)}

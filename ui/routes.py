@@ -11,7 +11,7 @@
     /api/upload/{key}/{number}?w=W    the same of a picture that a session has brought to Predict
     /api/plotly.js                    the library that draws the curves
 
-Only run and image ids come in, never a path; only this machine's host names are answered (`server.MIDDLEWARE`).
+Only run and image ids come in, never a path; only this machine's host names are answered (`services.MIDDLEWARE`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from core import LabError
 from core.charts.to_json import PLOTLY
 from core.runs.schema import Run, Status
 from core.training.progress import LEVELS
-from ui import server
-from ui.thumbnails import FRESH, HEADERS, LASTING, picture_response
+from ui.server import services
+from ui.server.thumbnails import FRESH, HEADERS, LASTING, picture_response
 from ui.watch_routes import boxes
 from ui.why import ROUTES as WHY
 
@@ -52,13 +52,13 @@ def metrics(request: Request) -> Response:
     """The rows after `after` by tag, as [[steps], [values]], the number of the last row, and what else is new."""
     asked = request.query_params
     try:
-        run = server.store().get(request.path_params["run"])
+        run = services.store().get(request.path_params["run"])
         tags = tags_of(run, asked.get("group", "losses"))
-        rows, last = server.store().curves_after(run.id, int(asked.get("after", "0")), tags)
+        rows, last = services.store().curves_after(run.id, int(asked.get("after", "0")), tags)
     except (LabError, ValueError, OverflowError) as error:
         return JSONResponse({"error": str(error)}, 404, FRESH)
     rows = {tag: (steps, [_short(value) for value in values]) for tag, (steps, values) in rows.items()}
-    answer = {"rows": rows, "last": last, "run": run_state(run), "version": server.page_version(run)}
+    answer = {"rows": rows, "last": last, "run": run_state(run), "version": services.page_version(run)}
     remarks = in_order(run.remarks)
     mark = f"{zlib.crc32(json.dumps(remarks).encode()):08x}"
     if mark != asked.get("remarks"):
@@ -91,7 +91,7 @@ def run_state(run: Run) -> dict:
     state = {"status": run.status.value, "label": run.label, "live": run.is_live, "clip": run.config.get("clip")}
     state |= {name: getattr(run, name) for name in SHOWN}
     if run.status == Status.QUEUED:
-        places = [other.id for other in server.waiting()]
+        places = [other.id for other in services.waiting()]
         place = places.index(run.id) + 1 if run.id in places else 1
         state["message"] = "Next in the queue" if place == 1 else f"Number {place} in the queue"
     return state
@@ -100,8 +100,8 @@ def run_state(run: Run) -> dict:
 def preflight(request: Request) -> Response:
     """The picture as it was saved; its address changes with it."""
     try:
-        run = server.store().get(request.path_params["run"])
-        body = server.store().preflight_picture(run.id).read_bytes()
+        run = services.store().get(request.path_params["run"])
+        body = services.store().preflight_picture(run.id).read_bytes()
     except (LabError, OSError):
         return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
     return Response(body, media_type="image/png", headers={**LASTING, "Content-Encoding": "identity"})
@@ -111,7 +111,7 @@ def image(request: Request) -> Response:
     """A validation image of a run."""
 
     def find(asked: dict) -> tuple[Path, tuple[int, int]]:
-        return server.validation_image(server.store().get(asked["run"]), asked["image_id"])
+        return services.validation_image(services.store().get(asked["run"]), asked["image_id"])
 
     return picture_response(request, find)
 
@@ -119,13 +119,13 @@ def image(request: Request) -> Response:
 def data_image(request: Request) -> Response:
     """An image of a data set that the Data page shows."""
     return picture_response(
-        request, lambda asked: server.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF
+        request, lambda asked: services.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF
     )
 
 
 def upload(request: Request) -> Response:
     """A picture that a session has brought to Predict."""
-    return picture_response(request, lambda asked: server.uploads().find(asked["key"], asked["number"]), beside=True)
+    return picture_response(request, lambda asked: services.uploads().find(asked["key"], asked["number"]), beside=True)
 
 
 def plotly_js(request: Request) -> Response:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import streamlit as st
 
 from core.datasets.split import SIZES, CocoSplit, size_indices
-from ui import server
 from ui.boxes import CORNERS
 from ui.gallery import PER_PAGE, page_count, show_page
+from ui.server import services
 
 NAMES = {"train": "training", "val": "validation"}
 
@@ -49,7 +49,7 @@ def sample_gallery(
 def page_data(folder, splits: dict[str, CocoSplit], images: Sequence[Shown], page: int, classes: Sequence[str]) -> dict:
     """What gallery.js needs for one page (`gallery.page_data`); only the classes that are chosen have boxes."""
     first = (page - 1) * PER_PAGE
-    part, key, names = images[first : first + PER_PAGE], server.data_key(folder), list(classes)
+    part, key, names = images[first : first + PER_PAGE], services.data_key(folder), list(classes)
     return {
         "plain": True, "layout": "one", "page": page, "pages": page_count(images), "first": first + 1,
         "total": len(images), "score": 0.5, "classes": names, "sizes": SIZES, "missed": 0, "types": [],

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import PROJECT, LabError
-from ui.server import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
+from ui.server.services import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
 
 st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
 st.logo(PROJECT / "ui/logo.svg", icon_image=PROJECT / "ui/icon.svg", size="large")

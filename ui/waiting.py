@@ -6,16 +6,17 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from ui import pickers, server
+from ui import pickers
+from ui.server import services
 from ui.text import plain
 
 
 def queue_button(attempt: Callable, watch: Callable[[str], None]) -> None:
     """Shows nothing while no run waits. `attempt(action, *args)` does what a button asks for, `watch` shows a run."""
-    waiting = server.waiting()
+    waiting = services.waiting()
     if not waiting:
         return
-    jobs = server.jobs()
+    jobs = services.jobs()
     with st.popover(f"Queue · {len(waiting)}", key="queue", icon=":material/format_list_numbered:"):
         for place, run in enumerate(waiting):
             with st.container(

@@ -17,10 +17,10 @@ from core.datasets.split import CocoSplit
 from core.evaluation.selection import LOWEST_SCORE, Selection, visible
 from core.runs.schema import Evaluation, Run
 from core.runs.watched import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of
-from ui import server
 from ui.boxes import COLUMNS
 from ui.evaluated import models_of
 from ui.gallery import Item, Model, page_data, show_page
+from ui.server import services
 
 KEY = "watch"  # of the component: its score is st.session_state[KEY].score
 LOOK_SECONDS = 2.0  # between two looks for a new epoch
@@ -48,9 +48,9 @@ def show_watch(
     if not ids:
         st.info("None of the watched images is in the data set any more: put it back, or train again.")
         return
-    names = _names(server.store().evaluations(run.id))
-    marked = tuple((frame, server.stamp(frame.path), names.get(frame.epoch)) for frame in shown)
-    data, unread = _page(run.id, marked, ids, selection, server.stamp(images.json_path), images)
+    names = _names(services.store().evaluations(run.id))
+    marked = tuple((frame, services.stamp(frame.path), names.get(frame.epoch)) for frame in shown)
+    data, unread = _page(run.id, marked, ids, selection, services.stamp(images.json_path), images)
     if unread:
         st.warning(unread, icon=":material/warning:")
     if data is None:
@@ -61,7 +61,7 @@ def show_watch(
 
 def _state(run_id: str) -> tuple:
     """What changes when there is something new to watch."""
-    run, evaluations = server.store().get(run_id), server.store().evaluations(run_id)
+    run, evaluations = services.store().get(run_id), services.store().evaluations(run_id)
     # an evaluation's losses are recorded in the moment after it, with a heartbeat
     is_recorded = bool(evaluations) and (run.heartbeat or 0) >= evaluations[-1].created
     return run.status.value, is_recorded, tuple((e.epoch, e.created) for e in evaluations)
@@ -80,7 +80,7 @@ def _look_for_more(run_id: str, state: tuple) -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _frames(run_id: str, state: tuple) -> list[Frame]:
-    return frames(server.store(), run_id)
+    return frames(services.store(), run_id)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

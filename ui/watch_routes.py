@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 from core import LabError
 from core.evaluation.selection import LOWEST_SCORE, visible
 from core.runs.watched import boxes_at
-from ui import server
 from ui.boxes import class_names, columns_of, packed
-from ui.thumbnails import FRESH
+from ui.server import services
+from ui.server.thumbnails import FRESH
 
 
 def boxes(request: Request) -> Response:
@@ -24,8 +24,8 @@ def boxes(request: Request) -> Response:
     image_id = request.path_params["image_id"]
     try:
         lowest = float(request.query_params.get("score", LOWEST_SCORE))
-        run = server.store().get(request.path_params["run"])
-        kept = boxes_at(server.store(), run.id, image_id)
+        run = services.store().get(request.path_params["run"])
+        kept = boxes_at(services.store(), run.id, image_id)
     except (LabError, ValueError) as error:
         return JSONResponse({"error": str(error)}, 404, FRESH)
     models = []

@@ -26,10 +26,10 @@ from starlette.routing import Route
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
 from core.runs.schema import Evaluation, Run
-from ui import server
 from ui.evaluated import models_of
-from ui.models import models
-from ui.thumbnails import FRESH
+from ui.server import services
+from ui.server.model_worker import models
+from ui.server.thumbnails import FRESH
 
 SECONDS = 60  # at most for an answer; the first one waits for torch
 KEPT = 500  # answers of a run on disk, of about 10 KB each
@@ -40,10 +40,10 @@ WEIGHTS = "model.safetensors"
 def why(request: Request) -> Response:
     """The answer, from the disk if it was asked before."""
     try:
-        run = server.store().get(request.path_params["run"])
+        run = services.store().get(request.path_params["run"])
         evaluation = _evaluation(run, request.path_params["model"])
         asked = _asked(run, request.path_params["model"], request.path_params["image_id"], dict(request.query_params))
-        file = server.store().folder(run.id) / "why" / f"{_name(run, evaluation, asked)}.json"
+        file = services.store().folder(run.id) / "why" / f"{_name(run, evaluation, asked)}.json"
         if file.is_file():
             return Response(file.read_bytes(), media_type="application/json", headers=FRESH)
         answer = models().ask({"ask": "why", **asked}, SECONDS)
@@ -69,7 +69,7 @@ def _evaluation(run: Run, model: str) -> Evaluation:
     """The evaluation whose boxes are looked at; raises RunError without one."""
     if run.is_imported:
         raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be asked.")
-    found = [e for e in server.store().evaluations(run.id) if e.table]
+    found = [e for e in services.store().evaluations(run.id) if e.table]
     known = models_of(found) if found else {}
     if model not in known:
         raise RunError(
@@ -83,14 +83,14 @@ def _asked(run: Run, model: str, image_id: int, query: dict[str, str]) -> dict:
     is not."""
     if len(set(query) & {"query", "gt"}) != 1:
         raise DataError("Ask about one box: query=NUMBER for a prediction, or gt=ID for an object.")
-    path, (width, height) = server.validation_image(run, image_id)
+    path, (width, height) = services.validation_image(run, image_id)
     asked = {"run": run.id, "model": model, "image": {"path": str(path), "width": width, "height": height}}
     name, value = next((name, query[name]) for name in ("query", "gt") if name in query)
     if not value.removeprefix("-").isdecimal() or len(value) > 18:
         raise DataError(f"{name} is {value[:20]!r}, but must be a number.")
     if name == "query":
         return {**asked, "query": int(value)}
-    images = server.validation_images(run)
+    images = services.validation_images(run)
     found = next((a for a in images.by_image[image_id] if a["id"] == int(value)), None)
     if found is None:
         raise DataError(f"The image {image_id} has no annotation {int(value)}.")
@@ -103,14 +103,16 @@ def _name(run: Run, evaluation: Evaluation, asked: dict) -> str:
     if asked["model"] == "untouched":
         folders = [PROJECT / run.config["model"]]
     else:
-        folders = [server.store().checkpoint(run.id, name) for name in ("best", "last")]
-    stamps = [server.stamp(path) for path in (*(folder / WEIGHTS for folder in folders), Path(asked["image"]["path"]))]
+        folders = [services.store().checkpoint(run.id, name) for name in ("best", "last")]
+    stamps = [
+        services.stamp(path) for path in (*(folder / WEIGHTS for folder in folders), Path(asked["image"]["path"]))
+    ]
     return hashlib.sha256(json.dumps([asked, stamps, evaluation.created]).encode()).hexdigest()[:32]
 
 
 def _note(evaluation: Evaluation, image_id: int, answer: dict, image: dict) -> str | None:
     """Says so if the table has another box or score for the query: the checkpoint is of another step then."""
-    table = server.table_of(evaluation)
+    table = services.table_of(evaluation)
     rows = table.filter(pc.and_(pc.equal(table["image_id"], image_id), pc.equal(table["query"], answer["query"])))
     if not len(rows):
         return None

@@ -13,7 +13,7 @@ from tests.own_folders import LAYOUTS
 from tests.ui.columns import by_image
 from ui import chart as chart_room
 from ui import data_source
-from ui.work import desk
+from ui.server.background import desk
 
 ROOT = Path(__file__).parents[2]
 SHELL = str(ROOT / "ui/shell.py")

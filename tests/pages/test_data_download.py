@@ -21,7 +21,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     settled,
 )
 from ui import data_source, download
-from ui.work import desk
+from ui.server.background import desk
 
 # The subset of COCO
 

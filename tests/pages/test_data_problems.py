@@ -26,7 +26,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     truths,
 )
 from ui import problems
-from ui.work import desk
+from ui.server.background import desk
 
 # Problems
 

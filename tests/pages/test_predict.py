@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from core.inference.own_pictures import ENDINGS
 from core.inference.predictions import Prediction
-from ui import predict, server
-from ui.models import Worker
-from ui.work import desk
+from ui import predict
+from ui.server import services
+from ui.server.background import desk
+from ui.server.model_worker import Worker
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/predict.py"
@@ -51,7 +52,7 @@ def models(worker, monkeypatch, store):
     monkeypatch.setattr(predict, "models", lambda: counting)
     yield counting
     desk().stop_all(30)
-    server.uploads().clear()
+    services.uploads().clear()
 
 
 def open_page(model=None):
@@ -246,7 +247,7 @@ def test_a_session_does_not_see_another_ones_pictures(models, store):
 
 def test_clear_deletes_the_pictures(models, store):
     app = settled(drop(open_page(), *street(store, 2)))
-    folder = server.uploads().folder / app.session_state["predict key"]
+    folder = services.uploads().folder / app.session_state["predict key"]
     assert len(list(folder.iterdir())) == 2
     app.button(key="predict clear").click()
     checked(app.run())
@@ -264,7 +265,7 @@ def test_new_pictures_on_a_second_page_are_shown_at_once(models, store):
 
 def test_a_picture_that_the_model_refuses_is_told_beside_the_others(models, store):
     app = drop(open_page(), *street(store, 13))
-    server.uploads().find(app.session_state["predict key"], 2)[0].unlink()
+    services.uploads().find(app.session_state["predict key"], 2)[0].unlink()
     app.button(key="predict now").click()
     app = settled(checked(app.run()))
     assert len(app.warning) == 1 and "is missing" in app.warning[0].value

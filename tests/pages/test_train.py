@@ -14,7 +14,8 @@ from core.datasets.demo import is_complete
 from core.detr.pretrained import KNOWN_MODELS
 from core.runs.imports import import_results
 from core.runs.schema import Status
-from ui import form, pickers, server
+from ui import form, pickers
+from ui.server import services
 
 ROOT = Path(__file__).parents[2]
 SHELL = str(ROOT / "ui/shell.py")
@@ -54,7 +55,7 @@ def test_one_click_trains_the_starter_model_on_the_built_in_data(store):
     assert run.status == Status.QUEUED
     assert config.data == str(store.data_dir / "street")
     assert config == PRESETS["Built-in demo"].apply(TrainConfig(data=config.data, model="checkpoints/starter"))
-    assert shown(app) == {"run": run.id, "version": server.page_version(run)}
+    assert shown(app) == {"run": run.id, "version": services.page_version(run)}
 
 
 def test_a_built_in_data_set_is_drawn_when_it_is_chosen_and_its_new_class_starts_fresh(store, few_scenes):
@@ -162,7 +163,7 @@ def test_the_run_on_the_page_stays_there_when_it_ends(store, run_maker):
     app = open_page()
     store.update(older.id, status=Status.FINISHED)
     checked(app.run())
-    assert shown(app) == {"run": older.id, "version": server.page_version(store.get(older.id))}
+    assert shown(app) == {"run": older.id, "version": services.page_version(store.get(older.id))}
 
 
 def test_stop_asks_the_run_to_stop_and_then_offers_to_end_it(store, run_maker):
@@ -429,11 +430,11 @@ def test_the_waiting_runs_can_be_reordered_and_cancelled(store, run_maker):
     app = open_page()
     assert app.button(key=f"up {first.id}").disabled and app.button(key=f"down {third.id}").disabled
     checked(app.button(key=f"up {third.id}").click().run())
-    assert [run.id for run in server.waiting()] == [first.id, third.id, second.id]
+    assert [run.id for run in services.waiting()] == [first.id, third.id, second.id]
     checked(app.button(key=f"down {first.id}").click().run())
-    assert [run.id for run in server.waiting()] == [third.id, first.id, second.id]
+    assert [run.id for run in services.waiting()] == [third.id, first.id, second.id]
     checked(app.button(key=f"cancel {first.id}").click().run())
-    assert [run.id for run in server.waiting()] == [third.id, second.id]
+    assert [run.id for run in services.waiting()] == [third.id, second.id]
     assert store.get(first.id).status == Status.STOPPED
     checked(app.button(key=f"show {second.id}").click().run())
     assert shown(app)["run"] == second.id
@@ -459,7 +460,7 @@ def test_the_built_in_data_is_drawn_at_the_first_start(store, monkeypatch, drawn
         yield 3, 3
 
     (store.data_dir / "street").rename(store.data_dir / "away")
-    monkeypatch.setattr(server, "draw_built_in", draw)
+    monkeypatch.setattr(services, "draw_built_in", draw)
     app = open_page()
     assert is_complete(store.data_dir / "street")
     assert not app.button(key="train").disabled
@@ -479,7 +480,7 @@ def test_a_drawing_that_fails_gives_a_sentence_and_the_page_goes_on(store, monke
         raise error
 
     (store.data_dir / "street").rename(store.data_dir / "away")
-    monkeypatch.setattr(server, "draw_built_in", draw)
+    monkeypatch.setattr(services, "draw_built_in", draw)
     app = open_page()
     assert any("The disk is full." in box.value or "could not be drawn" in box.value for box in app.error)
     assert app.button(key="train").disabled

@@ -22,10 +22,11 @@ from tests.core.coco_cases import result
 from tests.own_folders import add, labels, write
 from tests.serving import served_component
 from tests.ui.columns import sent
-from ui import gallery, server, why
+from ui import gallery, why
 from ui.gallery import Item, Model
 from ui.samples import Shown
 from ui.samples import page_data as samples_data
+from ui.server import services
 
 CLASSES = ("car", "dog")
 PER = 4  # images a page
@@ -94,7 +95,7 @@ class Lone:
         folder = write(root / "data/mine", {"train": labels(101, 2, CLASSES), "val": truths()})
         self.store = RunStore(root)
         self.run = self.store.create(TrainConfig(data=str(folder), epochs=2).to_dict())
-        self.split = server.validation_images(self.run)
+        self.split = services.validation_images(self.run)
         self.tables = [self._evaluate(epoch, found) for epoch, found in enumerate(([], FOUND[::2], FOUND))]
         self.store.update(self.run.id, status=Status.FINISHED, epoch=2, epochs=2)
         self.table = self.tables[2]

@@ -15,7 +15,7 @@ from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from ui import bulk
-from ui.work import desk
+from ui.server.background import desk
 
 CAR = (40, 20, 50, 40)
 FOUND = [result(1, 1, CAR, 0.9), result(2, 2, CAR, 0.6), result(2, 2, CAR, 0.3)]
@@ -43,15 +43,15 @@ def page():
     import streamlit as st
 
     from core.evaluation.selection import Selection
-    from ui import server
     from ui.bulk import bulk_actions
     from ui.evaluated import Evaluated
+    from ui.server import services
 
     state = st.session_state
-    run = server.store().get(state.run)
-    (evaluation,) = server.store().evaluations(run.id)
+    run = services.store().get(state.run)
+    (evaluation,) = services.store().evaluations(run.id)
     looked = Evaluated(run, "untouched", evaluation, evaluation)
-    table, images = server.table_of(evaluation), server.validation_images(run)
+    table, images = services.table_of(evaluation), services.validation_images(run)
     bulk_actions(run, looked, table, images, state.found, state.shown, Selection(state.from_score))
 
 

@@ -9,7 +9,8 @@ from core.runs.schema import Status
 from core.training.progress import Remark
 from tests.chromium import needs_chromium
 from tests.serving import served_component
-from ui import curves, server
+from ui import curves
+from ui.server import services
 
 PAGE = """
 <style>:root { --st-chart-categorical-colors: #2f5bd0,#c2620a,#12834a,#7a4cc2,#d0312d,#66738a;
@@ -48,7 +49,7 @@ def page(browser, address):
 
 
 def show(page, run, version=None):
-    page.evaluate("data => { show(data) }", {"run": run.id, "version": version or server.page_version(run)})
+    page.evaluate("data => { show(data) }", {"run": run.id, "version": version or services.page_version(run)})
 
 
 def wait_for_points(page, plot, at_least, trace=0):
@@ -161,7 +162,7 @@ def test_the_page_is_told_once_when_what_it_shows_besides_has_changed(page, run_
     page.wait_for_function("told.length > 0")
     store.record(run.id, 21, {"train/loss_ce": 2.0})
     wait_for_points(page, "loss_ce", 21)
-    assert told(page) == [["version", server.page_version(store.get(run.id))]]
+    assert told(page) == [["version", services.page_version(store.get(run.id))]]
 
 
 def test_a_run_that_is_deleted_meanwhile_is_told_once(page, run_maker, store):

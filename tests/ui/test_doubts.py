@@ -39,11 +39,12 @@ def run_of(store, tmp_path):
 def page():
     import streamlit as st
 
-    from ui import doubts, server
+    from ui import doubts
+    from ui.server import services
 
-    run = server.store().get(st.session_state.run)
-    (evaluation,) = server.store().evaluations(run.id)
-    table, classes = server.table_of(evaluation), st.session_state.classes
+    run = services.store().get(st.session_state.run)
+    (evaluation,) = services.store().evaluations(run.id)
+    table, classes = services.table_of(evaluation), st.session_state.classes
     name = (run.id, evaluation.created)
     doubts.show_doubts(run, table, name, st.session_state.from_score, classes, st.session_state.opened.append)
 
@@ -158,7 +159,7 @@ def test_a_mark_that_another_tab_made_or_removed_shows_with_the_next_run(run_of,
     run = run_of(WRONG, MISSING)
     app = shown(run)
     (evaluation,) = store.evaluations(run.id)
-    mark = Mark.of(suspects(doubts.server.table_of(evaluation), 0.5)[1])
+    mark = Mark.of(suspects(doubts.services.table_of(evaluation), 0.5)[1])
     Marks(store).add(run.id, mark)
     assert [box.value for box in checked(app.run()).checkbox] == [False, True]
     Marks(store).remove(run.id, mark.key)

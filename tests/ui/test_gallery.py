@@ -17,8 +17,9 @@ from core.evaluation.tide import detection_table
 from core.labels import LabelMap
 from tests.core.coco_cases import gt_of, result
 from tests.ui.columns import by_image, sent
-from ui import gallery, server
+from ui import gallery
 from ui.gallery import Item, Model
+from ui.server import services
 
 PLAIN = Selection(0.5)
 SOURCE = "/api/image/20261123-1"
@@ -27,7 +28,7 @@ SOURCE = "/api/image/20261123-1"
 @pytest.fixture
 def page(finished, store):
     """Makes a page's data of the run's last model: page(selection, number), with what `page_data` takes besides."""
-    table, images = read_table(store.table_path(finished.id, 0)), server.validation_images(finished)
+    table, images = read_table(store.table_path(finished.id, 0)), services.validation_images(finished)
     everything = [Item(image_id) for image_id in images.image_by_id]
 
     def make(selection=PLAIN, number=1, items=everything, per=gallery.PER_PAGE, models=None, **more):

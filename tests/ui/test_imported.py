@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 from core import PROJECT, DataError
 from core.runs.imports import import_results
 from tests.core.coco_cases import gt_of, result
-from ui import pickers, routes, server
+from ui import pickers, routes
+from ui.server import services
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -43,17 +44,17 @@ def test_without_any_picture_each_is_not_found_and_the_images_are_known(store, f
     (files[0].parent / "1.jpg").unlink()
     run = import_results(store, *files)
     assert statuses(run, 1) == [404]
-    assert sorted(server.validation_images(run).image_by_id) == [1, 2]
+    assert sorted(services.validation_images(run).image_by_id) == [1, 2]
 
 
 def test_a_ground_truth_that_several_runs_share_is_read_once_until_it_changes(store, files):
     first, second = (import_results(store, *files) for _ in range(2))
-    assert server.validation_images(first) is server.validation_images(second)
+    assert services.validation_images(first) is services.validation_images(second)
     files[0].write_text(json.dumps(gt_of(images=1)))
-    assert sorted(server.validation_images(first).image_by_id) == [1]
+    assert sorted(services.validation_images(first).image_by_id) == [1]
     files[0].unlink()
     with pytest.raises(DataError, match="There is no file"):
-        server.validation_images(first)
+        services.validation_images(first)
 
 
 def test_its_label_says_that_it_is_imported(store, files):
@@ -64,7 +65,7 @@ def test_its_label_says_that_it_is_imported(store, files):
 def test_the_errors_page_shows_it(store, files):
     run = import_results(store, *files, name="YOLO")
     app = AppTest.from_file(str(PROJECT / "ui/shell.py"), default_timeout=30)
-    app.switch_page(str(server.ERRORS_PAGE))
+    app.switch_page(str(services.ERRORS_PAGE))
     app.query_params["run"] = run.id
     app.run()
     assert not app.exception and not app.error, (app.exception, app.error)

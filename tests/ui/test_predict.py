@@ -14,10 +14,10 @@ from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 from tests.own_folders import write_json
 from ui import predict
-from ui.models import Worker
 from ui.pickers import STARTER
 from ui.predict import Answers, Choice
-from ui.work import desk
+from ui.server.background import desk
+from ui.server.model_worker import Worker
 
 
 @pytest.fixture(scope="module")

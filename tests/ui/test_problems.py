@@ -11,7 +11,7 @@ from core.datasets.split import examine_split
 from tests.own_folders import add, labels, mine, write, write_json
 from ui import problems
 from ui.problems import found_problems, picture_work
-from ui.work import desk
+from ui.server.background import desk
 
 PATIENCE = 20
 

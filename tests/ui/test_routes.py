@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 from core.datasets.split import read_split
 from core.runs.schema import Status
 from core.training.progress import Remark
-from ui import routes, server, thumbnails
+from ui import routes
+from ui.server import services, thumbnails
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -23,7 +24,7 @@ HOST = "http://localhost"
 
 @pytest.fixture
 def client(store):
-    with TestClient(Starlette(routes=routes.ROUTES, middleware=server.MIDDLEWARE), base_url=HOST) as client:
+    with TestClient(Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url=HOST) as client:
         yield client
 
 
@@ -98,7 +99,7 @@ def test_a_run_without_remarks_says_so_once(client, finished):
 def test_the_pages_version_changes_with_what_the_page_shows(client, finished, store, leave):
     def version():
         answer = client.get(f"/api/metrics/{finished.id}").json()["version"]
-        assert answer == server.page_version(store.get(finished.id))
+        assert answer == services.page_version(store.get(finished.id))
         return answer
 
     seen = [version()]
@@ -112,7 +113,7 @@ def test_the_pages_version_changes_with_what_the_page_shows(client, finished, st
     seen.append(version())
     store.create({"data": "x"})
     seen.append(version())
-    server.jobs().move(waiting.id, 1)
+    services.jobs().move(waiting.id, 1)
     seen.append(version())
     store.update(finished.id, status=Status.FAILED)
     seen.append(version())

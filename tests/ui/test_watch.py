@@ -16,8 +16,9 @@ from core.runs.schema import Status
 from core.runs.watched import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
 from tests.core.coco_cases import gt_of, result
 from tests.core.runs.watching import record_epochs, record_run
-from ui import gallery, routes, server, watch
+from ui import gallery, routes, watch
 from ui.boxes import columns_of
+from ui.server import services
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -34,13 +35,13 @@ def script():
     import streamlit as st
 
     from core.evaluation.selection import Selection
-    from ui import server
+    from ui.server import services
     from ui.watch import show_watch
 
-    run = server.store().list()[0]
-    table = server.table_of([e for e in server.store().evaluations(run.id) if e.table][-1])
+    run = services.store().list()[0]
+    table = services.table_of([e for e in services.store().evaluations(run.id) if e.table][-1])
     classes = st.session_state.get("chosen", ())
-    show_watch(run, table, server.validation_images(run), Selection(0.4, classes=classes))
+    show_watch(run, table, services.validation_images(run), Selection(0.4, classes=classes))
 
 
 def shown(app) -> dict:
@@ -203,7 +204,7 @@ def test_a_long_run_shows_epochs_spread_over_it(store):
 @pytest.fixture
 def client(store):
     with TestClient(
-        Starlette(routes=routes.ROUTES, middleware=server.MIDDLEWARE), base_url="http://localhost"
+        Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url="http://localhost"
     ) as client:
         yield client
 

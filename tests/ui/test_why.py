@@ -15,8 +15,9 @@ from core.evaluation.table import read_table, write_table
 from core.runs.imports import import_results
 from tests.core.inference.asked import trained
 from tests.core.runs.waiting import until
-from ui import routes, server, why
-from ui.models import models
+from ui import routes, why
+from ui.server import services
+from ui.server.model_worker import models
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -33,17 +34,17 @@ def root(tmp_path_factory, street):
         patch.setenv("DETR_LAB_ROOT", str(folder))
         yield folder
         models().stop()
-        server.store().close()
+        services.store().close()
 
 
 @pytest.fixture
 def run(root):
-    return server.store().list()[-1]
+    return services.store().list()[-1]
 
 
 @pytest.fixture
 def client(root):
-    app = Starlette(routes=routes.ROUTES, middleware=server.MIDDLEWARE)
+    app = Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE)
     with TestClient(app, base_url="http://localhost") as client:
         yield client
 
@@ -67,7 +68,7 @@ def forget(run):
 
 
 def folder_of(run):
-    return server.store().folder(run.id) / "why"
+    return services.store().folder(run.id) / "why"
 
 
 def no_process(*_):
@@ -76,7 +77,7 @@ def no_process(*_):
 
 def rows_of(run, model):
     number = {"untouched": 0, "best": run.best_epoch, "last": 2}[model]
-    (evaluation,) = (e for e in server.store().evaluations(run.id) if e.epoch == number)
+    (evaluation,) = (e for e in services.store().evaluations(run.id) if e.epoch == number)
     return evaluation, read_table(evaluation.table).to_pylist()
 
 
@@ -111,7 +112,7 @@ def test_what_it_rests_on_makes_an_answer_a_new_one(client, run, val, fresh):
     """The checkpoint and the picture; other models keep theirs."""
     image = val.images[1]
     address = f"/api/why/{run.id}/{{}}/{image['id']}?query=2"
-    weights = server.store().checkpoint(run.id, "last") / "model.safetensors"
+    weights = services.store().checkpoint(run.id, "last") / "model.safetensors"
     for model in ("last", "untouched"):
         client.get(address.format(model))
     kept = set(folder_of(run).iterdir())
@@ -131,7 +132,7 @@ def test_a_checkpoint_of_another_step_than_the_evaluation_is_noted(client, run, 
         if row["kind"] == "detection":
             row["score"] = 0.99
     table = pa.Table.from_pylist(rows, schema=read_table(evaluation.table).schema)
-    monkeypatch.setattr(server, "table_of", lambda _: table)
+    monkeypatch.setattr(services, "table_of", lambda _: table)
     note = client.get(f"/api/why/{run.id}/last/{image_id}?query=1").json()["note"]
     assert "where 0.99" in note and "saved at another step" in note
 
@@ -183,7 +184,7 @@ def test_an_object_of_a_class_that_the_model_was_not_given_cannot_have_been_foun
 
 def test_a_checkpoint_that_is_gone_or_damaged_is_said_and_nothing_is_kept(client, run, val, fresh):
     address = f"/api/why/{run.id}/last/{val.images[0]['id']}?query=7"
-    folder = server.store().checkpoint(run.id, "last")
+    folder = services.store().checkpoint(run.id, "last")
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
@@ -199,18 +200,18 @@ def test_a_checkpoint_that_is_gone_or_damaged_is_said_and_nothing_is_kept(client
 def test_of_an_imported_run_no_model_can_be_asked(client, val, tmp_path):
     rows = [{"image_id": val.images[0]["id"], "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]
     (tmp_path / "dt.json").write_text(json.dumps(rows))
-    imported = import_results(server.store(), val.json_path, tmp_path / "dt.json")
+    imported = import_results(services.store(), val.json_path, tmp_path / "dt.json")
     answer = client.get(f"/api/why/{imported.id}/best/{val.images[0]['id']}?query=0")
     assert answer.status_code == 404 and "was imported" in answer.json()["error"]
-    server.store().delete(imported.id)
+    services.store().delete(imported.id)
 
 
 def test_a_run_that_was_not_evaluated_says_so(client, run, val):
-    other = server.store().create(run.config)
+    other = services.store().create(run.config)
     answer = client.get(f"/api/why/{other.id}/best/{val.images[0]['id']}?query=0")
     assert "it has: none yet" in answer.json()["error"]
-    server.store().update(other.id, status="stopped")
-    server.store().delete(other.id)
+    services.store().update(other.id, status="stopped")
+    services.store().delete(other.id)
 
 
 def test_only_the_newest_answers_are_kept(client, run, val, fresh, monkeypatch):
@@ -237,7 +238,7 @@ def test_other_host_names_are_refused(client, run):
 
 
 def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path):
-    store = server.store()
+    store = services.store()
     other = store.create(run.config)
     store.update(other.id, status="finished", label_map=run.label_map)
     _, rows = rows_of(run, "untouched")

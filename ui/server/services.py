@@ -27,9 +27,9 @@ from core.runs.imports import read_imported
 from core.runs.manager import JobManager
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
-from ui.models import models
-from ui.uploads import Uploads
-from ui.work import desk
+from ui.server.background import desk
+from ui.server.model_worker import models
+from ui.server.uploads import Uploads
 
 DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
     PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors", "compare", "predict")

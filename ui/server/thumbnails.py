@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from core import LabError
 from core.evaluation.draw import thumbnail
-from ui import server
+from ui.server import services
 
 WIDTHS = (320, 640, 1280, 3840)  # pixels; what is asked for is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
@@ -45,7 +45,7 @@ def picture_response(
         width = next((w for w in WIDTHS if w >= wanted), WIDTHS[-1])
         named = f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}|{crop}"
         name = hashlib.sha256(named.encode()).hexdigest()[:32]
-        folder = path.parent if beside else server.store().runs_dir / ".thumbnails"
+        folder = path.parent if beside else services.store().runs_dir / ".thumbnails"
         body = _cached(folder / f"{name}.jpg", lambda: thumbnail(path, width, size, crop))
     except (LabError, ValueError, OSError):
         return JSONResponse({"error": "There is no such picture."}, 404, FRESH)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from core import DataError, LabError, RunError
-from ui import work as room
-from ui.work import Desk, Work
+from ui.server import background as room
+from ui.server.background import Desk, Work
 
 PATIENCE = 20  # seconds, for what takes none
 

@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 
 from core import DataError
 from core.runs.process import start_time
-from ui import routes, server, uploads
-from ui.uploads import Uploads
+from ui import routes
+from ui.server import services, uploads
+from ui.server.uploads import Uploads
 
 with warnings.catch_warnings():  # starlette's own use of an old name in anyio
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -130,9 +131,9 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path):
 
 @pytest.fixture
 def client(store):
-    with TestClient(Starlette(routes=routes.ROUTES, middleware=server.MIDDLEWARE), base_url="http://localhost") as it:
+    with TestClient(Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url="http://localhost") as it:
         yield it
-    server.uploads().clear()
+    services.uploads().clear()
 
 
 def test_the_browser_gets_a_small_upright_picture_and_may_keep_it(client):
@@ -142,7 +143,7 @@ def test_the_browser_gets_a_small_upright_picture_and_may_keep_it(client):
     stored.paste("blue", (0, 0, 600, 200))  # the upper half, which is the right one of the upright picture
     file = io.BytesIO()
     stored.save(file, "JPEG", exif=data)
-    number = server.uploads().add(KEY, "<b>.jpg", file.getvalue())
+    number = services.uploads().add(KEY, "<b>.jpg", file.getvalue())
     answer = client.get(f"/api/upload/{KEY}/{number}?w=300")
     assert answer.headers["content-type"] == "image/jpeg" and "immutable" in answer.headers["cache-control"]
     picture = Image.open(io.BytesIO(answer.content))
@@ -154,16 +155,16 @@ def test_the_browser_gets_a_small_upright_picture_and_may_keep_it(client):
 
 
 def test_what_was_made_of_a_picture_goes_with_it(client, store):
-    number = server.uploads().add(KEY, "a.png", encoded())
+    number = services.uploads().add(KEY, "a.png", encoded())
     assert client.get(f"/api/upload/{KEY}/{number}").status_code == 200
-    assert [p.suffix for p in (server.uploads().folder / KEY).iterdir() if p.suffix] == [".jpg"]
+    assert [p.suffix for p in (services.uploads().folder / KEY).iterdir() if p.suffix] == [".jpg"]
     assert not (store.runs_dir / ".thumbnails").exists()
-    server.uploads().forget(KEY)
-    assert not (server.uploads().folder / KEY).exists()
+    services.uploads().forget(KEY)
+    assert not (services.uploads().folder / KEY).exists()
     assert client.get(f"/api/upload/{KEY}/{number}").status_code == 404
 
 
 @pytest.mark.parametrize("path", [f"{KEY}/2", f"{OTHER}/1", "../1", "..%2f..%2fetc/1", f"{KEY}/-1", f"{KEY}/x"])
 def test_what_nobody_brought_is_not_found(client, path):
-    server.uploads().add(KEY, "a.png", encoded())
+    services.uploads().add(KEY, "a.png", encoded())
     assert client.get(f"/api/upload/{path}").status_code == 404

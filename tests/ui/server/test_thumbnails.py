@@ -15,8 +15,8 @@ from core.datasets.pictures import TURNS, read_picture
 from core.evaluation.draw import thumbnail
 from tests.core.datasets.test_pictures import exif
 from tests.ui.test_routes import HOST, TestClient
-from ui import thumbnails
-from ui.thumbnails import picture_response
+from ui.server import thumbnails
+from ui.server.thumbnails import picture_response
 
 SIZE = (200, 120)  # of the picture "a.png"
 INSIDE = [(10, 20, 90, 80), (0, 0, 200, 120), (0, 0, 1, 1), (199, 119, 200, 120)]

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.core.runs.waiting import until
-from ui.models import Worker, models
+from ui.server.model_worker import Worker, models
 
 CHILD = """
 import json, os, sys, time
