@@ -1,7 +1,7 @@
 """Compare: what changed between two models? Figures, settings, curves, and every object that is fixed or broken.
 
-Any two evaluated models on the same images. What is shown is in the address (`ui/address.py`), so a link opens exactly
-that.
+Any two evaluated models on the same images. What is shown is in the address (`ui/choose/address.py`), so a link opens
+exactly that.
 """
 
 from functools import partial
@@ -12,20 +12,26 @@ from core import LabError
 from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
 from core.evaluation.findings.changes import verdict
 from core.evaluation.table import about
-from ui import compare, compare_gallery
-from ui.address import new_address, write_address
-from ui.chart import show_charts
-from ui.compare_figures import judge_class, judged_of, show_figures
-from ui.compare_gallery import take_click
-from ui.compare_runs import show_runs
-from ui.compare_training import show_curves, show_settings
-from ui.evaluated import evaluated_runs, remember, say_there_is_none
-from ui.server import services
+from ui.charts.component import show_charts
+from ui.choose import pair_picker
+from ui.choose.address import new_address, write_address
+from ui.choose.run_picker import evaluated_runs, remember, say_there_is_none
+from ui.compare import pictures
+from ui.compare.all_runs import show_runs
+from ui.compare.figures import judge_class, judged_of, show_figures
+from ui.compare.pictures import take_click
+from ui.compare.training import show_curves, show_settings
+from ui.server import cache, services
 from ui.text import plain
 
 TAB = "compare view"
-TABS = {compare.FIRST_VIEW: "What changed", "figures": "Figures", "training": "Settings and curves", "runs": "All runs"}
-ADDRESS = ("run", "model", "before", "before_model", "view", *compare_gallery.NAMES)
+TABS = {
+    pair_picker.FIRST_VIEW: "What changed",
+    "figures": "Figures",
+    "training": "Settings and curves",
+    "runs": "All runs",
+}
+ADDRESS = ("run", "model", "before", "before_model", "view", *pictures.NAMES)
 
 
 def say_there_is_one() -> None:
@@ -39,15 +45,15 @@ def say_there_is_one() -> None:
 
 def show_changes() -> None:
     """What has changed by class and size, and the pictures behind it; whether a change is noise comes last."""
-    found = compare.changes_of(*marks, score, *tables)
+    found = pair_picker.changes_of(*marks, score, *tables)
     judged = judged_of(*marks)
-    figures = [compare.figures_of(mark, table) for mark, table in zip(marks, tables, strict=True)]
+    figures = [pair_picker.figures_of(mark, table) for mark, table in zip(marks, tables, strict=True)]
     st.markdown(f"**{plain(names[1])}** after **{plain(names[0])}**. {plain(verdict(found))}")
     place = st.empty()
     show_charts([ap_heat(*figures, judged), change_bars(found), change_bars(found, "size"), alarm_bars(found)],
                 take_click)  # fmt: skip
-    compare_gallery.show_gallery(found, asked, before, after)
-    write_address(address_of(compare.FIRST_VIEW))
+    pictures.show_gallery(found, asked, before, after)
+    write_address(address_of(pair_picker.FIRST_VIEW))
     judge([f.name for f in figures[1] if f.objects and f.name not in judged], judged, place)
 
 
@@ -67,44 +73,44 @@ def show_training() -> None:
 
 def show_tabs() -> None:
     shows = {
-        compare.FIRST_VIEW: show_changes,
+        pair_picker.FIRST_VIEW: show_changes,
         "figures": partial(show_figures, marks, tables, names),
         "training": show_training,
-        "runs": partial(show_runs, models, partial(remember, TAB, TABS[compare.FIRST_VIEW])),
+        "runs": partial(show_runs, models, partial(remember, TAB, TABS[pair_picker.FIRST_VIEW])),
     }
     for name, tab in zip(TABS, st.tabs(list(TABS.values()), key=TAB, on_change="rerun"), strict=True):
         if not tab.open:
             continue
         write_address(address_of(name))
         with tab:
-            if problem and name in (compare.FIRST_VIEW, "figures"):
-                compare.say_what_would_fit(models, after, problem)
+            if problem and name in (pair_picker.FIRST_VIEW, "figures"):
+                pair_picker.say_what_would_fit(models, after, problem)
             else:
                 shows[name]()
 
 
 def address_of(tab: str) -> dict:
     query = {"run": after.run.id, "model": after.model, "before": before.run.id, "before_model": before.model}
-    return query | {"view": tab} | compare_gallery.query_of(score, asked)
+    return query | {"view": tab} | pictures.query_of(score, asked)
 
 
 if not (found := evaluated_runs(services.store())):
     say_there_is_none("Compare")
-if len(models := compare.all_models(found)) < 2:
+if len(models := pair_picker.all_models(found)) < 2:
     say_there_is_one()
-address = new_address(compare.AFTER_PICKER, ADDRESS)
+address = new_address(pair_picker.AFTER_PICKER, ADDRESS)
 with st.sidebar:
-    before, after = compare.pick_two(models, address)
-    names, marks = compare.short_names(before, after), (before.mark, after.mark)
+    before, after = pair_picker.pick_two(models, address)
+    names, marks = pair_picker.short_names(before, after), (before.mark, after.mark)
     try:
-        tables = services.table_of(before.evaluation), services.table_of(after.evaluation)
+        tables = cache.table_of(before.evaluation), cache.table_of(after.evaluation)
     except LabError as error:
         st.error(str(error))
         st.stop()
-    problem = compare.problem_of(*marks, *tables)
+    problem = pair_picker.problem_of(*marks, *tables)
     classes = sorted(about(tables[1]).classes)
     if address:
-        compare_gallery.follow(address, classes)
-        remember(TAB, TABS.get(address.get("view", [""])[0], TABS[compare.FIRST_VIEW]))
-    score, asked = compare_gallery.pick_filters(classes)
+        pictures.follow(address, classes)
+        remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
+    score, asked = pictures.pick_filters(classes)
 show_tabs()

@@ -15,13 +15,15 @@ from core.datasets.split import SIZES, CocoSplit
 from core.datasets.statistics import Contents, contents, images_with
 from core.datasets.subset import Subset
 from core.labels import COCO_TEN
-from ui import data_source, download, form
-from ui.chart import show_charts
-from ui.pickers import as_setting
-from ui.problems import found_problems, show_problems
-from ui.samples import Shown, sample_gallery
-from ui.server import services
+from ui.charts.component import show_charts
+from ui.choose import built_in, data_source
+from ui.choose.pickers import as_setting
+from ui.data import download
+from ui.data.problems import found_problems, show_problems
+from ui.gallery.samples import Shown, sample_gallery
+from ui.server import cache, services
 from ui.text import plain
+from ui.train import form
 
 CLASSES, FEWER, TAB = "data classes", "data fewer", "data view"
 SPLIT, CLASS, OTHER, SIZE, SHUFFLE = (f"samples {what}" for what in ("split", "class", "with", "size", "shuffle"))
@@ -164,8 +166,8 @@ def show_tabs() -> None:
 if done := download.finished():
     data_source.show(done)
 picked = data_source.pick_source()
-scenes = picked and services.built_in_at(picked)
-if problem := services.draw_built_in_data(scenes) if scenes else "":
+scenes = picked and built_in.built_in_at(picked)
+if problem := built_in.draw_built_in_data(scenes) if scenes else "":
     st.error(problem)
 if data_source.is_new_subset():
     download.download_form()
@@ -179,7 +181,7 @@ if folder is None:
     st.stop()
 try:
     with st.spinner("Reading the annotations …", show_time=True):
-        whole = services.splits_of(folder)
+        whole = cache.splits_of(folder)
 except DataError as error:
     st.error(plain(error), icon=":material/error:")
     st.stop()
@@ -187,13 +189,13 @@ if any(split.is_broken for split in whole.values()):
     st.error(f"{plain(folder)} cannot be read as it is: correct its annotation file.", icon=":material/error:")
     show_problems(folder, whole, *found_problems(folder, whole))
     st.stop()
-stamps = services.data_stamps(folder)
+stamps = cache.data_stamps(folder)
 names = class_names(whole)
 if not names:
     st.error(f"{plain(folder)} lists no categories: add the classes to its annotation file.")
     st.stop()
 with st.sidebar:
-    classes = pick_classes(names, bool(services.built_in_at(folder)))
+    classes = pick_classes(names, bool(built_in.built_in_at(folder)))
     problems, work = found_problems(folder, whole, tuple(classes))
     try:
         subset, name = pick_fewer(classes)

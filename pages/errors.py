@@ -1,7 +1,7 @@
 """Errors: show me. The validation images of a run with what was there and what was found, by kind of error.
 
-As images, as single boxes cut out, or at every evaluated epoch. What is shown is in the address (`ui/address.py`), so a
-link opens exactly that.
+As images, as single boxes cut out, or at every evaluated epoch. What is shown is in the address
+(`ui/choose/address.py`), so a link opens exactly that.
 """
 
 from dataclasses import replace
@@ -14,12 +14,14 @@ from core import LabError
 from core.datasets.split import CocoSplit
 from core.evaluation.ordering import Objects, Order, found_images, found_objects
 from core.evaluation.selection import Selection, count_errors, selected_rows
-from ui import filters, gallery, watch
-from ui.address import new_address, write_address
-from ui.bulk import bulk_actions
-from ui.evaluated import evaluated_runs, pick_evaluated, remember, say_there_is_none
-from ui.score import take_score
-from ui.server import services
+from ui.choose.address import new_address, write_address
+from ui.choose.run_picker import evaluated_runs, pick_evaluated, remember, say_there_is_none
+from ui.choose.score import take_score
+from ui.errors import filters
+from ui.errors.take_home import bulk_actions
+from ui.gallery import component as gallery
+from ui.gallery import watch
+from ui.server import cache, services
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
 VIEWS = {"images": "Images", "objects": "Objects", "watch": "Watch it learn"}
@@ -109,7 +111,7 @@ with st.sidebar:
     looked = pick_evaluated(found, RUN_PICKER, address)
     run, evaluation = looked.run, looked.evaluation
     try:
-        table, images = services.table_of(evaluation), services.validation_images(run)
+        table, images = cache.table_of(evaluation), cache.validation_images(run)
     except LabError as error:
         st.error(str(error))
         st.stop()

@@ -12,11 +12,13 @@ from core.evaluation.selection import Selection
 from core.inference.own_pictures import ENDINGS, MEGAPIXELS
 from core.inference.predictions import images_of, table_of
 from core.labels import LabelMap
-from ui import gallery, predict
-from ui.predict import ANSWERS
-from ui.predict_boxes import box_table, offer_downloads, speed
-from ui.score import take_score, the_score
-from ui.server import services
+from ui.choose import built_in
+from ui.choose.score import take_score, the_score
+from ui.gallery import component as gallery
+from ui.predict import asking
+from ui.predict.asking import ANSWERS
+from ui.predict.boxes import box_table, offer_downloads, speed
+from ui.server import cache, services
 from ui.server.background import desk
 from ui.server.uploads import MOST_BYTES, MOST_PICTURES
 from ui.text import plain
@@ -87,16 +89,16 @@ def take(key: str, brought: list[tuple[str, str, memoryview]]) -> None:
 
 def built_in_pictures() -> list[tuple[str, str, bytes]]:
     """A few of the built-in data set's validation pictures, which are drawn if they are not there."""
-    if problem := services.draw_built_in_data():
+    if problem := built_in.draw_built_in_data():
         st.error(problem)
         st.stop()
-    split = services.images_of(services.built_in_folder(), "val")
+    split = cache.images_of(built_in.built_in_folder(), "val")
     paths = [split.image_path(image) for image in split.images[:TRIED]]
     return [(str(path), path.name, path.read_bytes()) for path in paths]
 
 
-def say_what_to_do(key: str, choice: predict.Choice) -> None:
-    predict.get_ready(choice)
+def say_what_to_do(key: str, choice: asking.Choice) -> None:
+    asking.get_ready(choice)
     st.title("Predict")
     st.info("Drop pictures of your own into the field on the left, or take one with the camera.")
     if st.button("Try pictures of the built-in data set", key="predict built in", icon=":material/photo_library:"):
@@ -112,7 +114,7 @@ def tell_refused() -> None:
         st.error(f"… and {len(refused) - TOLD} more pictures could not be taken.")
 
 
-def ask(name: str, choice: predict.Choice, pictures: dict, answers: predict.Answers) -> None:
+def ask(name: str, choice: asking.Choice, pictures: dict, answers: asking.Answers) -> None:
     """Begins to ask about the pictures without an answer: at once if they are few, else at a click. Shows how far."""
     stop_other(name)
     work, missing = desk().find(name), answers.missing(pictures)
@@ -132,12 +134,12 @@ def ask(name: str, choice: predict.Choice, pictures: dict, answers: predict.Answ
             return
         desk().forget(name)
     st.session_state[WORK] = name
-    predict.begin(name, choice, missing, answers)
+    asking.begin(name, choice, missing, answers)
     watch(name, choice.label, answers)
 
 
 @st.fragment(run_every=0.5)
-def watch(name: str, label: str, answers: predict.Answers) -> None:
+def watch(name: str, label: str, answers: asking.Answers) -> None:
     """How far the work is; the whole page again when it has ended, and now and then for the boxes so far."""
     work, (drawn, when) = desk().find(name), st.session_state[DRAWN]
     is_old = len(answers.predictions) > drawn and time.monotonic() - when > DRAW_SECONDS
@@ -152,7 +154,7 @@ def watch(name: str, label: str, answers: predict.Answers) -> None:
 
 key = st.session_state.setdefault(KEY, services.uploads().new_key())
 with st.sidebar:
-    choice = predict.pick_choice(services.store())
+    choice = asking.pick_choice(services.store())
     brought = bring(key)
     pictures = services.uploads().of(key)
     if pictures:
@@ -165,7 +167,7 @@ if brought:
 tell_refused()
 if not pictures:
     say_what_to_do(key, choice)
-answers = predict.answers_of(choice)
+answers = asking.answers_of(choice)
 score = the_score()
 head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 ask(name, choice, pictures, answers)

@@ -11,13 +11,14 @@ from core.evaluation.findings.curves import coco_figures, threshold_curve
 from core.evaluation.findings.images import images
 from core.evaluation.selection import Selection
 from core.evaluation.table import about
-from ui import compare, doubts
-from ui.address import new_address, write_address
-from ui.chart import chart, show_charts
-from ui.evaluated import evaluated_runs, pick_evaluated, say_there_is_none
-from ui.figures import pick_images, show_classes, show_twelve
-from ui.score import SCORE, in_range, pick_score
-from ui.server import services
+from ui.charts.component import chart, show_charts
+from ui.charts.tables import pick_images, show_classes, show_twelve
+from ui.choose import pair_picker
+from ui.choose.address import new_address, write_address
+from ui.choose.run_picker import evaluated_runs, pick_evaluated, say_there_is_none
+from ui.choose.score import SCORE, in_range, pick_score
+from ui.results import label_errors
+from ui.server import cache, services
 from ui.text import plain
 
 CLASS, TAB, SHOWN = "results class", "results view", "results view shown"
@@ -133,7 +134,7 @@ def show_images() -> None:
     which = st.segmented_control("Which images", [HARD, EASY], default=HARD, required=True, key="which images",
                                  label_visibility="collapsed", persist_state="session")  # fmt: skip
     listed = found.figures[:LISTED] if which == HARD else found.easiest(LISTED)
-    chosen = pick_images(listed, services.validation_images(run), f"images {run.id} {which}", which)
+    chosen = pick_images(listed, cache.validation_images(run), f"images {run.id} {which}", which)
     if st.button(f"Show {'this image' if len(chosen) == 1 else f'these {len(chosen)} images'}", key="show images",
                  icon=":material/image_search:", help="Choose rows on their left, or take all of them."):  # fmt: skip
         go_to_errors(Selection(view.score, view.classes or (), images=tuple(chosen)).to_query())
@@ -170,7 +171,7 @@ def show_tabs() -> None:
             write_address(address_of(name))
             with tab:
                 if name == LABELS:
-                    doubts.show_doubts(run, table, mark, view.score, view.classes, go_to_errors)
+                    label_errors.show_doubts(run, table, mark, view.score, view.classes, go_to_errors)
                 else:
                     show_section(name)
 
@@ -195,8 +196,8 @@ with st.sidebar:
     looked = pick_evaluated(found, RUN_PICKER, address)
     run, mark = looked.run, looked.mark
     try:
-        table = services.table_of(looked.evaluation)
-        baseline = services.table_of(looked.baseline) if looked.baseline else None
+        table = cache.table_of(looked.evaluation)
+        baseline = cache.table_of(looked.baseline) if looked.baseline else None
     except LabError as error:
         st.error(str(error))
         st.stop()
@@ -205,7 +206,7 @@ with st.sidebar:
     view = pick_view(table)
     if st.button("Compare with another run", key="compare", icon=":material/compare:", width="stretch",
                  help="What changed from another run, or from the untouched model, to this one."):  # fmt: skip
-        leave_for(services.COMPARE_PAGE, compare.first_address(found, looked, view.score))
+        leave_for(services.COMPARE_PAGE, pair_picker.first_address(found, looked, view.score))
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_tabs()

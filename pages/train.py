@@ -5,13 +5,14 @@ import streamlit as st
 from core import LabError
 from core.config import TrainConfig
 from core.runs.schema import Run, Status
-from ui import form, pickers
-from ui.curves import live_run
-from ui.evaluated import RUN, remember
-from ui.preflight import has_failed, read_checks, show_checks
-from ui.profiler import show_profile
+from ui.choose import built_in, pickers
+from ui.choose.run_picker import RUN, remember
+from ui.live.component import live_run
 from ui.server import services
-from ui.waiting import queue_button
+from ui.train import form
+from ui.train.preflight import has_failed, read_checks, show_checks
+from ui.train.profiler import show_profile
+from ui.train.queue_list import queue_button
 
 WATCHED, REFUSED = "watched run", "refused"
 
@@ -102,7 +103,7 @@ def show_end(run: Run) -> None:
 
 
 store = services.store()
-if problem := services.draw_built_in_data(form.chosen_scenes()):
+if problem := built_in.draw_built_in_data(form.chosen_scenes()):
     st.error(problem)
 runs = [run for run in store.list() if not run.is_imported]  # those were never trained here
 

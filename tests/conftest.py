@@ -21,6 +21,7 @@ from core.runs.manager import JobManager
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
+from ui.choose import built_in
 from ui.server import services
 
 LONGEST = (
@@ -60,7 +61,7 @@ def few_scenes(monkeypatch):
     def draw(one, data_dir):
         return draw_dataset(data_dir / one.folder, one.look, train=6, val=3, size=64, extra=one.extra)
 
-    monkeypatch.setattr(services, "draw_built_in", draw)
+    monkeypatch.setattr(built_in, "draw_built_in", draw)
 
 
 @pytest.fixture(autouse=True)

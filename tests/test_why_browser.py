@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.chromium import needs_chromium
 from tests.serving import served_component
-from ui.gallery import HERE
+from ui.gallery.component import HERE
 
 pytestmark = needs_chromium
 IMAGE = {"w": 100, "h": 50}
@@ -58,7 +58,7 @@ def near(query, box, overlap, score=0.1, name="cat", own=0.6, no_object=0.2):
 
 @pytest.fixture(scope="module")
 def address():
-    names = ("why.js", "boxes.js", "toolbar.js", "element.js")
+    names = ("large/why.js", "boxes.js", "toolbar.js", "../js/element.js")
     script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
     with served_component(HTML, script + "\nexport { showWhy, hideWhy, warmWhy }\n") as url:
         yield url

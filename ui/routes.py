@@ -28,10 +28,10 @@ from core import LabError
 from core.charts.to_json import PLOTLY
 from core.runs.schema import Run, Status
 from core.training.progress import LEVELS
-from ui.server import services
+from ui.gallery.watch_route import boxes
+from ui.gallery.why_route import ROUTES as WHY
+from ui.server import cache, services
 from ui.server.thumbnails import FRESH, HEADERS, LASTING, picture_response
-from ui.watch_routes import boxes
-from ui.why import ROUTES as WHY
 
 LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
 MOST_LAYERS = 12  # of a decoder; a published DETR has 6
@@ -111,7 +111,7 @@ def image(request: Request) -> Response:
     """A validation image of a run."""
 
     def find(asked: dict) -> tuple[Path, tuple[int, int]]:
-        return services.validation_image(services.store().get(asked["run"]), asked["image_id"])
+        return cache.validation_image(services.store().get(asked["run"]), asked["image_id"])
 
     return picture_response(request, find)
 
@@ -119,7 +119,7 @@ def image(request: Request) -> Response:
 def data_image(request: Request) -> Response:
     """An image of a data set that the Data page shows."""
     return picture_response(
-        request, lambda asked: services.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF
+        request, lambda asked: cache.data_image(asked["key"], asked["split"], asked["image_id"]), BRIEF
     )
 
 

@@ -5,8 +5,10 @@ import streamlit as st
 from core import PROJECT, LabError
 from ui.server.services import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
 
-st.set_page_config(page_title="DETR Lab", page_icon=PROJECT / "ui/icon.svg", layout="wide", initial_sidebar_state=330)
-st.logo(PROJECT / "ui/logo.svg", icon_image=PROJECT / "ui/icon.svg", size="large")
+st.set_page_config(
+    page_title="DETR Lab", page_icon=PROJECT / "ui/assets/icon.svg", layout="wide", initial_sidebar_state=330
+)
+st.logo(PROJECT / "ui/assets/logo.svg", icon_image=PROJECT / "ui/assets/icon.svg", size="large")
 st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}</style>")  # no option for it
 pages = [
     st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",

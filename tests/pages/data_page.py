@@ -10,9 +10,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.own_folders import LAYOUTS
-from tests.ui.columns import by_image
-from ui import chart as chart_room
-from ui import data_source
+from tests.ui.gallery.columns import by_image
+from ui.charts import component as chart_room
+from ui.choose import data_source
 from ui.server.background import desk
 
 ROOT = Path(__file__).parents[2]

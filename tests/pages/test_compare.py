@@ -13,7 +13,7 @@ from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
 from core.runs.imports import import_results
 from tests.conftest import half_right
-from ui import gallery
+from ui.gallery import component as gallery
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/compare.py"

@@ -27,7 +27,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     truths,
     turn_to,
 )
-from ui import data_source
+from ui.choose import data_source
 
 # What is in it
 

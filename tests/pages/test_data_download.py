@@ -20,7 +20,8 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     open_page,
     settled,
 )
-from ui import data_source, download
+from ui.choose import data_source
+from ui.data import download
 from ui.server.background import desk
 
 # The subset of COCO

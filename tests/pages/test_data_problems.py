@@ -25,7 +25,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     shown_ids,
     truths,
 )
-from ui import problems
+from ui.data import problems
 from ui.server.background import desk
 
 # Problems

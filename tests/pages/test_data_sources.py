@@ -30,8 +30,9 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     shown_ids,
     turn_to,
 )
-from ui import data_source, form
-from ui.server import services
+from ui.choose import built_in, data_source
+from ui.server import cache
+from ui.train import form
 
 # Sources
 
@@ -49,7 +50,7 @@ def test_the_built_in_scenes_are_drawn_where_there_are_none(store, monkeypatch, 
         yield 0, 1
         shutil.copytree(drawn, data_dir / one.folder)
 
-    monkeypatch.setattr(services, "draw_built_in", draw)
+    monkeypatch.setattr(built_in, "draw_built_in", draw)
     assert cards(open_page())["val"][0] == 30
 
 
@@ -81,7 +82,7 @@ def test_one_json_beside_pictures_is_split_so_that_both_parts_have_each_class(st
     assert 0 < found["val"][0] < found["train"][0]
     rows = charts(app)["objects-by-class"]["rows"]
     assert {(row[0], row[1]) for row in rows if row[2]} == {(c, s) for c in ("car", "dog", "rare") for s in SPLITS}
-    services._splits.clear()
+    cache._splits.clear()
     assert cards(open_page(folder)) == found, "another split at the next start"
 
 

@@ -13,7 +13,7 @@ from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
 from tests.core.coco_cases import gt_of, result
-from ui import gallery
+from ui.gallery import component as gallery
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/errors.py"
@@ -540,7 +540,7 @@ def marking():
 
     import streamlit as st
 
-    from ui import filters
+    from ui.errors import filters
 
     st.session_state.here = SimpleNamespace(mark=st.session_state.mark)
     filters.take_mark("here", st.session_state.run)

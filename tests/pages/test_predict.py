@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.inference.own_pictures import ENDINGS
 from core.inference.predictions import Prediction
-from ui import predict
+from ui.predict import asking
 from ui.server import services
 from ui.server.background import desk
 from ui.server.model_worker import Worker
@@ -49,7 +49,7 @@ class Counting:
 @pytest.fixture
 def models(worker, monkeypatch, store):
     counting = Counting(worker)
-    monkeypatch.setattr(predict, "models", lambda: counting)
+    monkeypatch.setattr(asking, "models", lambda: counting)
     yield counting
     desk().stop_all(30)
     services.uploads().clear()
@@ -188,7 +188,7 @@ def test_a_stopped_work_waits_for_a_click(models, store, monkeypatch):
             return super().ask(request, seconds)
 
     gate = Gate(models.worker)
-    monkeypatch.setattr(predict, "models", lambda: gate)
+    monkeypatch.setattr(asking, "models", lambda: gate)
     app = drop(open_page(), *street(store, 3))
     app.button(key="predict stop").click()
     checked(app.run())

@@ -14,8 +14,9 @@ from core.datasets.demo import is_complete
 from core.detr.pretrained import KNOWN_MODELS
 from core.runs.imports import import_results
 from core.runs.schema import Status
-from ui import form, pickers
+from ui.choose import built_in, pickers
 from ui.server import services
+from ui.train import form
 
 ROOT = Path(__file__).parents[2]
 SHELL = str(ROOT / "ui/shell.py")
@@ -460,7 +461,7 @@ def test_the_built_in_data_is_drawn_at_the_first_start(store, monkeypatch, drawn
         yield 3, 3
 
     (store.data_dir / "street").rename(store.data_dir / "away")
-    monkeypatch.setattr(services, "draw_built_in", draw)
+    monkeypatch.setattr(built_in, "draw_built_in", draw)
     app = open_page()
     assert is_complete(store.data_dir / "street")
     assert not app.button(key="train").disabled
@@ -480,7 +481,7 @@ def test_a_drawing_that_fails_gives_a_sentence_and_the_page_goes_on(store, monke
         raise error
 
     (store.data_dir / "street").rename(store.data_dir / "away")
-    monkeypatch.setattr(services, "draw_built_in", draw)
+    monkeypatch.setattr(built_in, "draw_built_in", draw)
     app = open_page()
     assert any("The disk is full." in box.value or "could not be drawn" in box.value for box in app.error)
     assert app.button(key="train").disabled

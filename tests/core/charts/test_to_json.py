@@ -1,4 +1,4 @@
-"""A chart as JSON and its caption; tests/ui/test_chart.py draws what is written here in a browser."""
+"""A chart as JSON and its caption; tests/ui/charts/test_component.py draws what is written here in a browser."""
 
 import json
 import math

@@ -11,13 +11,13 @@ from starlette.applications import Starlette
 from tests.own_folders import HEIGHT, WIDTH, labels, mine, write, write_json, write_single
 from tests.ui.test_routes import HOST, TestClient
 from ui import routes
-from ui.server import services
+from ui.server import cache, services
 from ui.server.thumbnails import WIDTHS
 
 
 @pytest.fixture
 def client(store):
-    services._shown_folders.clear()
+    cache._shown_folders.clear()
     with TestClient(Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url=HOST) as client:
         yield client
 
@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def key(client, folder):
-    return services.data_key(folder)
+    return cache.data_key(folder)
 
 
 def picture(client, address) -> Image.Image:
@@ -49,14 +49,14 @@ def test_a_picture_comes_as_small_jpeg(client, key):
 def test_each_split_has_its_own_pictures_of_one_id(client, tmp_path):
     folder = write(tmp_path / "m", {"train": labels(1, 3), "val": labels(1, 3)})
     Image.new("RGB", (WIDTH, HEIGHT), "white").save(folder / "val/000002.png")
-    key = services.data_key(folder)
+    key = cache.data_key(folder)
     train, val = (np.asarray(picture(client, f"{key}/{name}/2")).mean() for name in ("train", "val"))
     assert train < 100 and val > 250
 
 
 def test_of_one_file_each_part_has_its_pictures(client, tmp_path):
     folder = write_single(tmp_path / "m", labels(1, 20))
-    key = services.data_key(folder)
+    key = cache.data_key(folder)
     found = {
         name: {i for i in range(1, 21) if client.get(f"/api/data/{key}/{name}/{i}").status_code == 200}
         for name in ("train", "val")
@@ -98,17 +98,17 @@ def test_of_a_data_set_too_a_part_of_a_picture_can_be_asked_for(client, key):
 
 def test_a_data_set_that_no_page_has_shown_cannot_be_asked_for(client, folder, tmp_path):
     other = mine(tmp_path / "other")
-    key = services.data_key(other)
+    key = cache.data_key(other)
     assert client.get(f"/api/data/{key}/train/1").status_code == 200
-    services._shown_folders.clear()
+    cache._shown_folders.clear()
     for guess in (key, "mine", str(folder).replace("/", "%2f"), folder.name):
         assert client.get(f"/api/data/{guess}/train/1").status_code == 404
 
 
 def test_a_key_says_nothing_of_the_folder_and_stays_the_same(folder, tmp_path):
-    key = services.data_key(folder)
+    key = cache.data_key(folder)
     assert re.fullmatch(r"[0-9a-f]{16,}", key)
-    assert services.data_key(folder) == services.data_key(str(folder)) == key != services.data_key(tmp_path / "other")
+    assert cache.data_key(folder) == cache.data_key(str(folder)) == key != cache.data_key(tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", ["../../secret.png", "/etc/passwd", "link.png", "sub/../../../secret.png"])
@@ -119,7 +119,7 @@ def test_a_file_name_cannot_lead_out_of_the_folder(client, tmp_path, name):
     data["images"][1]["file_name"] = name
     write_json(folder / "annotations/instances_train.json", data)
     (folder / "train/link.png").symlink_to(tmp_path / "secret.png")
-    assert client.get(f"/api/data/{services.data_key(folder)}/train/2").status_code == 404
+    assert client.get(f"/api/data/{cache.data_key(folder)}/train/2").status_code == 404
 
 
 @pytest.mark.parametrize("name, upright", [("train", (WIDTH, HEIGHT)), ("val", (HEIGHT, WIDTH))])
@@ -134,7 +134,7 @@ def test_a_picture_that_is_stored_turned_comes_as_its_boxes_lie(client, tmp_path
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90° clockwise to see it upright: the top edge is then the right one
     stored.save(folder / f"{name}/turned.jpg", exif=exif)
-    shown = picture(client, f"{services.data_key(folder)}/{name}/1").convert("RGB")
+    shown = picture(client, f"{cache.data_key(folder)}/{name}/1").convert("RGB")
     assert shown.size == upright
     x, y = (upright[0] - 6, upright[1] // 2) if name == "train" else (upright[0] // 2, 6)
     assert shown.getpixel((x, y))[0] > 200, "the red edge is elsewhere"

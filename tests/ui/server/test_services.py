@@ -3,17 +3,16 @@ import threading
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.demo import is_complete
-from ui.pickers import as_setting
-from ui.server import services
+from ui.choose import built_in
+from ui.choose.pickers import as_setting
+from ui.server import cache
 from ui.server.background import Work
 
 
 def tab():
     import streamlit as st
 
-    from ui.server import services
-
-    st.write(f"[{services.draw_built_in_data()}]")
+    st.write(f"[{built_in.draw_built_in_data()}]")
 
 
 def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
@@ -27,7 +26,7 @@ def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
         (store.data_dir / "away").rename(data_dir / one.folder)
         yield 1, 1
 
-    monkeypatch.setattr(services, "draw_built_in", draw)
+    monkeypatch.setattr(built_in, "draw_built_in", draw)
     original = Work.steps
     waiting = []
 
@@ -50,7 +49,7 @@ def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
 
 
 def test_a_data_set_that_is_there_is_not_drawn_again(store, monkeypatch):
-    monkeypatch.setattr(services, "draw_built_in", lambda *_: 1 / 0)
+    monkeypatch.setattr(built_in, "draw_built_in", lambda *_: 1 / 0)
     app = AppTest.from_function(tab).run()
     assert app.markdown[0].value == "[]" and not app.exception
 
@@ -62,7 +61,7 @@ def test_a_drawing_that_failed_is_tried_again(store, monkeypatch):
         yield 0, 1
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(services, "draw_built_in", draw)
+    monkeypatch.setattr(built_in, "draw_built_in", draw)
     app = AppTest.from_function(tab).run()
     assert "could not be drawn" in app.markdown[0].value and "No space left" in app.markdown[0].value
 
@@ -70,7 +69,7 @@ def test_a_drawing_that_failed_is_tried_again(store, monkeypatch):
         (store.data_dir / "away").rename(data_dir / one.folder)
         yield 1, 1
 
-    monkeypatch.setattr(services, "draw_built_in", draw_well)
+    monkeypatch.setattr(built_in, "draw_built_in", draw_well)
     assert app.run().markdown[0].value == "[]"
 
 
@@ -78,17 +77,17 @@ def test_a_built_in_data_set_is_known_before_it_is_drawn_also_where_a_link_leads
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
     monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path / "link"))
-    for one in services.BUILT_IN:
-        folder = services.built_in_folder(one)
+    for one in built_in.BUILT_IN:
+        folder = built_in.built_in_folder(one)
         assert "disk" in as_setting(folder) and not folder.exists()
-        assert services.built_in_at(folder) == services.built_in_at(as_setting(folder)) == one
-    assert services.built_in_at(folder.parent / "mine") is None
+        assert built_in.built_in_at(folder) == built_in.built_in_at(as_setting(folder)) == one
+    assert built_in.built_in_at(folder.parent / "mine") is None
 
 
 def test_a_split_is_read_again_when_its_file_has_changed(store):
-    before = services.images_of(store.data_dir / "street", "val")
-    assert services.images_of(store.data_dir / "street", "val") is before
+    before = cache.images_of(store.data_dir / "street", "val")
+    assert cache.images_of(store.data_dir / "street", "val") is before
     annotations = store.data_dir / "street/annotations/instances_val.json"
     annotations.write_text(annotations.read_text().replace('"car"', '"carriage"'))
-    after = services.images_of(store.data_dir / "street", "val")
+    after = cache.images_of(store.data_dir / "street", "val")
     assert "carriage" in {c["name"] for c in after.categories}

@@ -1,0 +1,258 @@
+"""Why this box, over HTTP: the real process answers, the second time the disk; what is not there gets a sentence."""
+
+import json
+import os
+import warnings
+from base64 import b64decode
+
+import psutil
+import pyarrow as pa
+import pytest
+from starlette.applications import Starlette
+
+from core.datasets.split import read_split
+from core.evaluation.table import read_table, write_table
+from core.runs.imports import import_results
+from tests.core.inference.asked import trained
+from tests.core.runs.waiting import until
+from ui import routes
+from ui.gallery import why_route
+from ui.server import cache, services
+from ui.server.model_worker import models
+
+with warnings.catch_warnings():  # starlette's own use of an old name in anyio
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from starlette.testclient import TestClient
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, street):
+    """The folder of a store with a trained run; the app, and so the process that answers, see it."""
+    folder = tmp_path_factory.mktemp("asked")
+    store, _ = trained(folder, street)
+    store.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DETR_LAB_ROOT", str(folder))
+        yield folder
+        models().stop()
+        services.store().close()
+
+
+@pytest.fixture
+def run(root):
+    return services.store().list()[-1]
+
+
+@pytest.fixture
+def client(root):
+    app = Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE)
+    with TestClient(app, base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture
+def val(run):
+    return read_split(run.config["data"], "val")
+
+
+@pytest.fixture
+def fresh(run):
+    """Without answers from before."""
+    forget(run)
+    yield
+    forget(run)
+
+
+def forget(run):
+    for file in folder_of(run).glob("*"):
+        file.unlink()
+
+
+def folder_of(run):
+    return services.store().folder(run.id) / "why"
+
+
+def no_process(*_):
+    raise AssertionError("the process was asked")
+
+
+def rows_of(run, model):
+    number = {"untouched": 0, "best": run.best_epoch, "last": 2}[model]
+    (evaluation,) = (e for e in services.store().evaluations(run.id) if e.epoch == number)
+    return evaluation, read_table(evaluation.table).to_pylist()
+
+
+@pytest.mark.parametrize("model", ["untouched", "best", "last"])
+def test_the_answer_is_about_the_box_on_the_picture(client, run, val, model, fresh):
+    _, rows = rows_of(run, model)
+    row = next(row for row in rows if row["kind"] == "detection")
+    answer = client.get(f"/api/why/{run.id}/{model}/{row['image_id']}?query={row['query']}")
+    said = answer.json()
+    assert answer.status_code == 200 and said["note"] is None
+    assert said["layers"][-1]["score"] == pytest.approx(row["score"], abs=1e-4)
+    assert said["layers"][-1]["box"] == pytest.approx([row[side] for side in ("x1", "y1", "x2", "y2")], abs=1e-2)
+    maps = said["maps"]
+    assert all(len(b64decode(m["data"])) == maps["w"] * maps["h"] for m in (*maps["decoder"], maps["encoder"]))
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+def test_an_answer_is_kept_and_equals_a_fresh_one(client, run, val, fresh, monkeypatch):
+    known = {c["id"] for c in val.categories if c["name"] in run.label_map["names"]}
+    image_id, gt = next((a["image_id"], a["id"]) for a in val.annotations if a["category_id"] in known)
+    address = f"/api/why/{run.id}/best/{image_id}"
+    first = {query: client.get(f"{address}?{query}").json() for query in ("query=3", "query=4", f"gt={gt}")}
+    assert len(first[f"gt={gt}"]["near"]) == 3
+    monkeypatch.setattr(models(), "ask", no_process)
+    assert {query: client.get(f"{address}?{query}").json() for query in first} == first
+    monkeypatch.undo()
+    forget(run)
+    assert {query: client.get(f"{address}?{query}").json() for query in first} == first
+
+
+def test_what_it_rests_on_makes_an_answer_a_new_one(client, run, val, fresh):
+    """The checkpoint and the picture; other models keep theirs."""
+    image = val.images[1]
+    address = f"/api/why/{run.id}/{{}}/{image['id']}?query=2"
+    weights = services.store().checkpoint(run.id, "last") / "model.safetensors"
+    for model in ("last", "untouched"):
+        client.get(address.format(model))
+    kept = set(folder_of(run).iterdir())
+    for changed, more in ((weights, 1), (val.image_path(image), 2)):
+        os.utime(changed, ns=(1, changed.stat().st_mtime_ns + 10**9))
+        for model in ("last", "untouched"):
+            assert client.get(address.format(model)).status_code == 200
+        now = set(folder_of(run).iterdir())
+        assert len(now) == len(kept) + more and kept < now
+        kept = now
+
+
+def test_a_checkpoint_of_another_step_than_the_evaluation_is_noted(client, run, val, fresh, monkeypatch):
+    evaluation, rows = rows_of(run, "last")
+    image_id = val.images[0]["id"]
+    for row in rows:
+        if row["kind"] == "detection":
+            row["score"] = 0.99
+    table = pa.Table.from_pylist(rows, schema=read_table(evaluation.table).schema)
+    monkeypatch.setattr(cache, "table_of", lambda _: table)
+    note = client.get(f"/api/why/{run.id}/last/{image_id}?query=1").json()["note"]
+    assert "where 0.99" in note and "saved at another step" in note
+
+
+def test_a_process_that_was_killed_is_asked_again_with_the_next_question(client, run, val, fresh):
+    address = f"/api/why/{run.id}/best/{val.images[2]['id']}?query="
+    assert client.get(address + "1").status_code == 200
+    psutil.Process(models().pid).kill()
+    until(lambda: models().pid is None)
+    assert client.get(address + "2").json()["query"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("20261123-000000-dead/best/{image}?query=1", "There is no run"),
+        ("{run}/newest/{image}?query=1", "no evaluated model 'newest'; it has: best, last, untouched"),
+        ("{run}/best/999?query=1", "no image 999"),
+        ("{run}/best/1?query=1", "no image 1."),  # of the training images
+        ("{run}/best/{image}", "Ask about one box"),
+        ("{run}/best/{image}?query=1&gt=1", "Ask about one box"),
+        ("{run}/best/{image}?query=x", "query is 'x', but must be a number"),
+        ("{run}/best/{image}?query=1e3", "must be a number"),
+        ("{run}/best/{image}?query=99999999999999999999999", "must be a number"),
+        ("{run}/best/{image}?query=-1", "no query -1: the model has 30"),
+        ("{run}/best/{image}?query=30", "no query 30: the model has 30"),
+        ("{run}/best/{image}?gt=123456", "has no annotation 123456"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_sentence(client, run, val, path, words):
+    if path.startswith("{run}/best/1?"):
+        assert 1 not in val.image_by_id
+    answer = client.get(f"/api/why/{path}".format(run=run.id, image=val.images[0]["id"]))
+    assert answer.status_code in (404, 503) and words in answer.json()["error"]
+    assert answer.headers["cache-control"] == "no-store" and list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize("path", ["{run}/best/..%2f..%2fetc?query=1", "..%2f/best/4?query=1", "{run}/../4?query=1"])
+def test_only_ids_come_in(client, run, path):
+    assert client.get(f"/api/why/{path}".format(run=run.id)).status_code == 404
+
+
+def test_an_object_of_a_class_that_the_model_was_not_given_cannot_have_been_found(client, run, val):
+    known = {c["id"] for c in val.categories if c["name"] in run.label_map["names"]}
+    image_id, gt = next((a["image_id"], a["id"]) for a in val.annotations if a["category_id"] not in known)
+    answer = client.get(f"/api/why/{run.id}/best/{image_id}?gt={gt}")
+    assert answer.status_code == 503 and "does not know the class" in answer.json()["error"]
+
+
+def test_a_checkpoint_that_is_gone_or_damaged_is_said_and_nothing_is_kept(client, run, val, fresh):
+    address = f"/api/why/{run.id}/last/{val.images[0]['id']}?query=7"
+    folder = services.store().checkpoint(run.id, "last")
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    assert "cannot be read" in client.get(address).json()["error"]
+    folder.rename(folder.with_name("elsewhere"))
+    assert "is gone" in client.get(address).json()["error"]
+    folder.with_name("elsewhere").rename(folder)
+    weights.write_bytes(whole)
+    assert not list(folder_of(run).glob("*"))
+    assert client.get(address).json()["query"] == 7
+
+
+def test_of_an_imported_run_no_model_can_be_asked(client, val, tmp_path):
+    rows = [{"image_id": val.images[0]["id"], "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]
+    (tmp_path / "dt.json").write_text(json.dumps(rows))
+    imported = import_results(services.store(), val.json_path, tmp_path / "dt.json")
+    answer = client.get(f"/api/why/{imported.id}/best/{val.images[0]['id']}?query=0")
+    assert answer.status_code == 404 and "was imported" in answer.json()["error"]
+    services.store().delete(imported.id)
+
+
+def test_a_run_that_was_not_evaluated_says_so(client, run, val):
+    other = services.store().create(run.config)
+    answer = client.get(f"/api/why/{other.id}/best/{val.images[0]['id']}?query=0")
+    assert "it has: none yet" in answer.json()["error"]
+    services.store().update(other.id, status="stopped")
+    services.store().delete(other.id)
+
+
+def test_only_the_newest_answers_are_kept(client, run, val, fresh, monkeypatch):
+    monkeypatch.setattr(why_route, "KEPT", 3)
+    for query in range(6):
+        client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query={query}")
+    assert len(list(folder_of(run).iterdir())) == 3
+    monkeypatch.setattr(models(), "ask", no_process)
+    assert client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=5").json()["query"] == 5
+
+
+def test_a_full_disk_keeps_no_answer_but_gives_it(client, run, val, fresh, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(why_route.os, "replace", full)
+    assert client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=8").json()["query"] == 8
+    assert not list(folder_of(run).glob("*.json"))
+
+
+def test_other_host_names_are_refused(client, run):
+    for path in ("warm", f"{run.id}/best/4?query=1"):
+        assert client.get(f"/api/why/{path}", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path):
+    store = services.store()
+    other = store.create(run.config)
+    store.update(other.id, status="finished", label_map=run.label_map)
+    _, rows = rows_of(run, "untouched")
+    write_table(read_table(rows_of(run, "untouched")[0].table), store.table_path(other.id, 0))
+    store.add_evaluation(other.id, 0, 0, {"AP": 0.0}, has_table=True)
+    assert client.get(f"/api/why/{other.id}/untouched/{val.images[0]['id']}?query=1").status_code == 200
+    assert list(folder_of(other).iterdir())
+    store.delete(other.id)
+    assert not folder_of(other).exists()
+
+
+def test_warming_up_answers_at_once_and_has_the_model_loaded(client, run):
+    models().stop()
+    assert client.get("/api/why/warm").json() == {}
+    assert until(lambda: models().pid)
+    assert client.get(f"/api/why/warm?run={run.id}&model=best").json() == {}

@@ -1,0 +1,151 @@
+"""What Predict asks: which models are offered, and the work of asking a real one."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from core import PROJECT
+from core.config import TrainConfig
+from core.inference.own_pictures import OwnPicture
+from core.runs.imports import import_results
+from core.runs.store import RunStore
+from tests.core.coco_cases import gt_of, result
+from tests.own_folders import write_json
+from ui.choose.pickers import STARTER
+from ui.predict import asking
+from ui.predict.asking import Answers, Choice
+from ui.server.background import desk
+from ui.server.model_worker import Worker
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A store with a run whose best model is the starter, and the process that answers with it."""
+    root = tmp_path_factory.mktemp("root")
+    store, worker = RunStore(root), Worker(str(root))
+    run = store.create(TrainConfig(data="x", shortest_edge=192, longest_edge=256).to_dict())
+    shutil.copytree(PROJECT / STARTER, store.checkpoint(run.id, "best"))
+    yield store, worker
+    worker.stop()
+    store.close()
+
+
+@pytest.fixture
+def asked(whole, monkeypatch):
+    monkeypatch.setattr(asking, "models", lambda: whole[1])
+    return whole[0]
+
+
+def keep(store, run, name):
+    folder = store.checkpoint(run.id, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+
+
+def labels(store):
+    return [choice.label for choice in asking.choices(store).values()]
+
+
+def test_without_a_run_the_starter_is_the_first_and_published_ones_follow(store):
+    assert labels(store)[:2] == ["Starter model (built in)", "facebook/detr-resnet-50"]
+    assert "random" not in asking.choices(store)
+
+
+def test_the_models_of_a_run_are_offered_once_each(store, run_maker):
+    run = run_maker()
+    for name in ("best", "last"):
+        keep(store, run, name)
+    found = asking.choices(store)  # its best epoch is its last
+    assert [key for key in found if key.startswith(run.id)] == [f"{run.id}/best", f"{run.id}/untouched"]
+    store.update(run.id, epoch=3)
+    assert [label.split()[0] for label in labels(store)[:3]] == ["Best", "Last", "Untouched"]
+    assert all(found[key].run_id == run.id for key in found if key.startswith(run.id))
+
+
+def test_a_run_without_a_checkpoint_or_that_was_imported_has_none(store, run_maker, tmp_path):
+    run_maker(evaluated=False)
+    write_json(tmp_path / "gt.json", gt_of((1, 1, (0, 0, 9, 9))))
+    write_json(tmp_path / "dt.json", [result(1, 1, (0, 0, 9, 9))])
+    import_results(store, tmp_path / "gt.json", tmp_path / "dt.json")
+    assert labels(store)[0] == "Starter model (built in)"
+
+
+def test_new_weights_are_another_model(store, run_maker):
+    run = run_maker()
+    keep(store, run, "best")
+    before = asking.choices(store)[f"{run.id}/best"]
+    (store.checkpoint(run.id, "best") / "model.safetensors").write_bytes(b"other weights")
+    after = asking.choices(store)[f"{run.id}/best"]
+    assert before.mark != after.mark and before.label == after.label
+
+
+# Asking
+
+
+def finish(work):
+    seen = list(work.steps())
+    work.join(60)
+    assert not work.is_running
+    return seen
+
+
+def pictures_of(store, count):
+    paths = sorted((store.data_dir / "street/val").glob("*.jpg"))[:count]
+    return {n: OwnPicture(path.name, path, (64, 48)) for n, path in enumerate(paths, 1)}
+
+
+def test_every_picture_gets_an_answer_and_a_broken_one_its_sentence(store, asked):
+    answers, starter = Answers(), Choice(STARTER, None, "Starter")
+    pictures = pictures_of(store, 3)
+    pictures[2] = OwnPicture("gone.png", store.root / "gone.png", (64, 48))
+    assert answers.missing(pictures) == pictures
+    work = asking.begin("test asking", starter, pictures, answers)
+    finish(work)
+    assert not work.error and work.latest == (3, 3)
+    assert set(answers.predictions) == {1, 3} and "is missing" in answers.refused[2]
+    assert answers.missing(pictures) == {} and answers.missing({**pictures, 4: pictures[1]}) == {4: pictures[1]}
+    assert set(answers.predictions[3].detections.image_id.tolist()) == {3}
+    assert answers.label_map.names[0] == "person" and answers.device
+    desk().forget("test asking")
+
+
+def test_a_model_that_cannot_be_asked_is_told_once(store, asked):
+    answers = Answers()
+    work = asking.begin("test no model", Choice("./nothing/here", None, "x"), pictures_of(store, 2), answers)
+    finish(work)
+    assert "There is no model in the folder" in work.error and not answers.predictions
+    desk().forget("test no model")
+
+
+def test_a_runs_best_answers_as_the_checkpoint_that_it_is(store, asked):
+    (best,) = (choice for choice in asking.choices(asked).values() if choice.run_id)
+    said = []
+    for choice in (best, Choice(STARTER, None, "Starter")):
+        answers = Answers()
+        finish(asking.begin(f"test {choice.model}", choice, pictures_of(store, 1), answers))
+        desk().forget(f"test {choice.model}")
+        said.append(answers.predictions[1].detections)
+    assert np.array_equal(said[0].boxes, said[1].boxes) and len(said[0]) == 30
+
+
+def test_it_is_stopped_between_two_pictures(store, monkeypatch):
+    begun = threading.Event()
+
+    class Slow:
+        asked = 0
+
+        def ask(self, request, seconds):
+            Slow.asked += 1
+            begun.wait(20)
+            work.stop()
+            return {"names": ["car"], "category_ids": [3], "device": "CPU", "refused": "no"}
+
+    monkeypatch.setattr(asking, "models", Slow)
+    answers = Answers()
+    work = asking.begin("test stop", Choice("m", None, "m"), pictures_of(store, 3), answers)
+    begun.set()
+    finish(work)
+    assert work.stopped and not work.error and Slow.asked == 1 and list(answers.refused) == [1]
+    desk().forget("test stop")

@@ -1,0 +1,133 @@
+"""Where the data on the Data page comes from: built in, a subset of COCO 2017, or a folder of the user's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from core import PROJECT, DataError
+from core.datasets.convert.to_coco import convert, home, is_current, kind_of
+from core.datasets.demo import BUILT_IN as SCENES
+from core.datasets.demo import BuiltIn
+from core.datasets.layouts import is_dataset, list_datasets
+from ui.choose import built_in
+from ui.choose.pickers import as_setting
+from ui.server import services
+from ui.server.background import desk
+from ui.text import plain
+
+BUILT_IN, COCO, OWN = "Built-in street scenes", "COCO 2017 subset", "A folder of mine"
+NEW = "New subset …"
+WHICH = "built-in scenes"
+SOURCE, SUBSET, TYPED, KEPT = "data source", "coco subset", "own folder", "kept folder"
+CONVERTED = "converted folders"  # in the session: those that are known to be up to date
+KINDS = {"yolo": "YOLO", "voc": "Pascal VOC"}
+
+
+def pick_source() -> Path | None:
+    """The chosen data set's folder; None, with what to do about it on the page, where there is none yet."""
+    with st.sidebar:
+        source = st.radio("Source", [BUILT_IN, COCO, OWN], key=SOURCE, persist_state="session")
+        if source == BUILT_IN:
+            return built_in.built_in_folder(_pick_scenes())
+        return _pick_subset() if source == COCO else _pick_own()
+
+
+def _pick_scenes() -> BuiltIn:
+    return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda one: one.title,
+                    captions=[one.sentence for one in SCENES], persist_state="session")  # fmt: skip
+
+
+def show(folder: Path) -> None:
+    """A button's callback, or before the widgets are made: has the page show a data set under data/."""
+    is_coco = _is_coco(folder)
+    st.session_state[SOURCE] = COCO if is_coco else OWN
+    st.session_state[SUBSET if is_coco else TYPED] = folder.name if is_coco else as_setting(folder)
+
+
+def is_new_subset() -> bool:
+    """Whether a subset of COCO is to be downloaded."""
+    return st.session_state.get(SOURCE) == COCO and st.session_state.get(SUBSET, NEW) == NEW
+
+
+def _is_coco(folder: Path) -> bool:
+    return (folder / "annotations" / "instances_train2017.json").is_file()
+
+
+def _pick_subset() -> Path | None:
+    names = [folder.name for folder in list_datasets(services.store().data_dir) if _is_coco(folder)]
+    if st.session_state.get(SUBSET) not in [*names, NEW]:
+        st.session_state[SUBSET] = names[0] if names else NEW
+    name = st.selectbox("Subset", [*names, NEW], key=SUBSET, persist_state="session")
+    return None if name == NEW else services.store().data_dir / name
+
+
+def _pick_own() -> Path | None:
+    typed = st.text_input(
+        "Folder", key=TYPED, placeholder="Type or paste a path", persist_state="session",
+        help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
+             "YOLO or Pascal VOC.",
+    ).strip().strip("\"'")  # fmt: skip
+    names = {as_setting(folder): folder.name for folder in list_datasets(services.store().data_dir)}
+    names = {path: name for path, name in names.items() if not built_in.built_in_at(path)}
+    if names:
+        st.session_state[KEPT] = typed if typed in names else None
+        st.selectbox("Under data/", list(names), index=None, format_func=names.get, key=KEPT, on_change=_take_kept,
+                     placeholder="Those that are there")  # fmt: skip
+    return PROJECT / os.path.expanduser(typed) if typed else None
+
+
+def _take_kept() -> None:
+    st.session_state[TYPED] = st.session_state[KEPT] or ""
+
+
+def ready(folder: Path) -> Path | None:
+    """The folder in COCO layout: itself, or what it is converted to; None while that takes its time, or if it fails."""
+    try:
+        if folder.is_file():
+            raise DataError(f"{folder} is a file: choose the folder that holds it and its pictures.")
+        if not folder.is_dir():
+            raise DataError(f"There is no folder {folder}.")
+        kind = None if is_dataset(folder) else kind_of(folder)
+    except DataError as error:
+        st.error(plain(error))
+        return None
+    except OSError as error:
+        st.error(plain(f"The folder {folder} cannot be opened: {error.strerror or error}."))
+        return None
+    return _converted(folder, kind) if kind else folder
+
+
+def in_coco_layout(data: str) -> str:
+    """A data set as a setting names it; of a YOLO or VOC folder what it is converted to, which is done first."""
+    folder = PROJECT / Path(data).expanduser()
+    if not folder.is_dir() or is_dataset(folder) or not kind_of(folder):
+        return data
+    target = ready(folder)
+    return as_setting(target) if target else data
+
+
+def _converted(folder: Path, kind: str) -> Path | None:
+    target, known = home(folder, services.store().data_dir), st.session_state.setdefault(CONVERTED, set())
+    name = f"convert {folder}"
+    work = desk().find(name)
+    if work is None and (folder in known or is_current(folder, target)):
+        known.add(folder)
+        with st.sidebar:
+            st.caption(f"{KINDS[kind]}, converted once to COCO in {plain(as_setting(target))}.")
+            st.button("Convert again", key="convert again", type="tertiary", icon=":material/refresh:",
+                      on_click=known.discard, args=(folder,), help="If labels were changed meanwhile.")  # fmt: skip
+        return target
+    work = work or desk().begin(name, lambda: convert(folder, target), f"{folder} could not be converted")
+    bar = st.progress(0.0, f"Converting {KINDS[kind]} to COCO …")
+    for done, total in work.steps():
+        bar.progress(done / max(total, 1), f"Converting {KINDS[kind]} to COCO: {done:,} of {total:,} images …")
+    bar.empty()
+    desk().forget(name)
+    if work.error:
+        st.error(plain(work.error), icon=":material/error:")
+        return None
+    known.add(folder)
+    return target

@@ -1,0 +1,135 @@
+"""The gallery as a component: one page of images, or of parts of images, with their boxes (gallery.js).
+
+In: detection tables and what of them is to be seen. The browser gets the boxes of one page with all scores that its
+slider reaches, so that slider, toggles and scrubber need no server; the pictures come over HTTP, small and cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from core.datasets.split import SIZES, CocoSplit
+from core.evaluation.selection import Selection
+from core.evaluation.table import ErrorType
+from ui.gallery.columns import class_names, columns_of, packed
+
+HERE = Path(__file__).parent
+PER_PAGE = 24
+PAGE_SIZES = (24, 48, 96)
+LAYOUTS = ("one", "beside", "over", "frames")
+TYPES = list(ErrorType)
+SCRIPTS = (
+    "gallery.js", "toolbar.js", "keys.js", "boxes.js", "labels.js", "large/large.js", "large/side.js",
+    "large/stage.js", "scrubber.js", "large/why.js", "../js/element.js",
+)  # fmt: skip
+STYLES = ("gallery.css", "large/large.css", "large/why.css")
+
+_component = st.components.v2.component(
+    "gallery",
+    html='<div class="gallery">\n</div>',
+    css="\n".join((HERE / name).read_text(encoding="utf-8") for name in STYLES),
+    js="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
+)
+
+
+class Item(NamedTuple):
+    """One cell: an image, or the part `crop` of it (`xyxy`, whole pixels of the original image).
+
+    lit: what it is about, ("truth", annotation id) or ("query", query); None: all of it.
+    """
+
+    image_id: int
+    crop: tuple[int, int, int, int] | None = None
+    lit: tuple[str, int] | None = None
+
+
+class Model(NamedTuple):
+    """Whose boxes are drawn: a label, the detection table (or all its rows of these images), and where to ask more.
+
+    why    "/api/why/RUN/MODEL", where "Why this box?" asks; None: it cannot be asked
+    boxes  "/api/boxes/RUN", where one image's boxes at every kept epoch are; None: nowhere
+    epoch  after which the model was evaluated; None where that means nothing
+    """
+
+    label: str
+    table: pa.Table
+    why: str | None = None
+    boxes: str | None = None
+    epoch: int | None = None
+
+
+def page_data(
+    split: CocoSplit, source: str, items: Sequence[Item], page: int, per_page: int, models: Sequence[Model],
+    selection: Selection, layout: str = "one", frames: list[dict] | None = None, bare: bool = False,
+) -> dict:  # fmt: skip
+    """What the browser needs for page `page` (from 1) of `items`; `show_page` takes it.
+
+    source   "/api/image/RUN": the pictures are at source/IMAGE_ID
+    layout   "one" model; two "beside" or "over" each other; or one for each of the `frames`, of which one is shown
+    frames   of each model: {"epoch", "AP", "loss_ce", "loss_bbox", …}, None where it is unknown
+    bare     there is no ground truth, and so no right and wrong
+    """
+    classes = class_names(models[0].table)
+    first = (page - 1) * per_page
+    shown = items[first : first + per_page]
+    ids = [item.image_id for item in shown]
+    return {
+        "page": page, "pages": page_count(items, per_page), "first": first + 1, "total": len(items), "bare": bare,
+        "layout": layout, "score": selection.score, "classes": classes, "sizes": SIZES,
+        "missed": TYPES.index(ErrorType.MISSED),
+        "types": [{"label": t.label, "description": t.description, "short": t.short} for t in TYPES],
+        "filter": {
+            "classes": [classes.index(c) for c in selection.classes if c in classes],
+            "sizes": [SIZES.index(s) for s in selection.sizes],
+            "error": TYPES.index(ErrorType(selection.error)) if selection.error else None,
+        },
+        "models": [
+            {"label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch}
+            | columns_of(m.table, ids, classes, selection)
+            for m in models
+        ],
+        "frames": frames, "images": [_image(split, source, item) for item in shown], "selection": asdict(selection),
+        "ahead": [_image(split, source, item) for item in items[first + per_page : first + 2 * per_page]],
+    }  # fmt: skip
+
+
+def _image(split: CocoSplit, source: str, item: Item) -> dict:
+    image = split.image_by_id[item.image_id]
+    return {
+        "id": item.image_id, "source": f"{source}/{item.image_id}", "name": image["file_name"],
+        "w": image["width"], "h": image["height"], "crop": item.crop, "lit": item.lit,
+    }  # fmt: skip
+
+
+def show_page(
+    data: dict, key: str, on_turn: Callable[[], None], on_score: Callable[[], None] = lambda: None,
+    on_mark: Callable[[], None] = lambda: None, marked: Collection[int] | None = None,
+) -> None:  # fmt: skip
+    """Shows a page as `page_data` makes it; it is drawn anew when it has changed.
+
+    The callbacks find their value in st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
+    {"id", "on"}. marked: the images that are; None: there is nothing to mark.
+    """
+    body = packed(data)
+    here = None if marked is None else sorted({image["id"] for image in data["images"]} & set(marked))
+    _component(
+        key=key, data={"signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": here},
+        on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark,
+    )  # fmt: skip
+
+
+def highest_score(table: pa.Table) -> float:
+    """Of all predictions; 0 if there is none."""
+    return pc.max(table["score"]).as_py() or 0.0
+
+
+def page_count(items: Sequence, per_page: int = PER_PAGE) -> int:
+    return max(1, -(-len(items) // per_page))

@@ -1,0 +1,37 @@
+"""The route of one image's boxes at every epoch at which they are kept, for the large view's scrubber.
+
+    /api/boxes/{run}/{image_id}?score=S    {"models": [{"label", "truths", "predictions"}], "frames": [{"epoch", …}]}
+
+The boxes are in the form of `ui/gallery/columns.py`, with every score from S on; the frames are those of
+`core/runs/watched.py`.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core import LabError
+from core.evaluation.selection import LOWEST_SCORE, visible
+from core.runs.watched import boxes_at
+from ui.gallery.columns import class_names, columns_of, packed
+from ui.server import services
+from ui.server.thumbnails import FRESH
+
+
+def boxes(request: Request) -> Response:
+    """Both lists are empty where no table of the run has the image."""
+    image_id = request.path_params["image_id"]
+    try:
+        lowest = float(request.query_params.get("score", LOWEST_SCORE))
+        run = services.store().get(request.path_params["run"])
+        kept = boxes_at(services.store(), run.id, image_id)
+    except (LabError, ValueError) as error:
+        return JSONResponse({"error": str(error)}, 404, FRESH)
+    models = []
+    for frame, part in kept:
+        part = part.filter(pa.array(visible(part, lowest)))
+        models.append({"label": frame.label, **columns_of(part, [image_id], class_names(part))})
+    answer = {"models": models, "frames": [frame.to_dict() for frame, _ in kept]}
+    return Response(packed(answer), media_type="application/json", headers=FRESH)

@@ -1,0 +1,32 @@
+"""The live run as a component: status, figures, curves and remarks, which fetch what is new themselves (curves.js)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.runs.schema import Run
+from ui.server import services
+
+HERE = Path(__file__).parent
+FILES = ("curves.js", "head.js", "tabs.js", "plots.js", "doctor.js", "../js/plotly.js", "../js/element.js")
+SCRIPT = "\n".join((HERE / name).read_text(encoding="utf-8") for name in FILES)  # one module: a component has one file
+
+_component = st.components.v2.component(
+    "live_run",
+    html='<div class="dl-curves">\n</div>',
+    css=(HERE / "curves.css").read_text(encoding="utf-8"),
+    js=SCRIPT,
+    isolate_styles=False,  # Plotly writes its styles into the page
+)
+
+
+def live_run(run: Run) -> None:
+    """Shows the run and, while it is live, what is new about once a second.
+
+    The page is run again only when what it shows besides has changed, as the run's status and what can be done now.
+    """
+    _component(
+        key="live run", data={"run": run.id, "version": services.page_version(run)}, on_version_change=lambda: None
+    )

@@ -1,0 +1,119 @@
+"""Likely label errors as cards: a cut-out of the picture, what is doubted, a mark, and the way to the whole picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pyarrow as pa
+import streamlit as st
+from PIL import Image
+
+from core import LabError
+from core.datasets.pictures import read_picture
+from core.evaluation.draw import draw_crop
+from core.evaluation.findings.label_errors import Doubt, Suspect, suspects
+from core.evaluation.selection import Selection
+from core.evaluation.table import about
+from core.runs.marks import Mark, Marks, to_coco
+from core.runs.schema import Run
+from ui.server import cache, services
+from ui.text import plain
+
+PER_PAGE = 12
+ACROSS = 4
+SIDE = 220  # pixels of a cut-out
+FLOOR = 0.5  # a less confident prediction says little about a label
+PAGE = "doubts page"
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _suspects(mark: tuple, score: float, _table: pa.Table) -> list[Suspect]:
+    return suspects(_table, score)
+
+
+def show_doubts(
+    run: Run, table: pa.Table, mark: tuple, score: float, classes: Sequence[str] | None, show: Callable[[dict], None]
+) -> None:
+    """A page of the likeliest label errors from `score` on; `mark` names the table, `show` opens a query on Errors."""
+    score = max(score, FLOOR)
+    found = [s for s in _suspects(mark, score, table) if classes is None or {s.predicted, s.annotated} & set(classes)]
+    marks = Marks(services.store())
+    marked = {m.key for m in marks.all(run.id)}
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(
+            f"{len(found)} places where a prediction with score {score:.2f} or more contradicts the labels, "
+            "the likeliest first. Mark those that are wrong, and correct them in your annotation tool."
+        )
+        offer_marks(run, marks.all(run.id), table)
+    if not found:
+        st.info("No confident prediction contradicts the labels: lower the score to see less likely cases.")
+        return
+    pages = -(-len(found) // PER_PAGE)
+    st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
+    first = (st.session_state[PAGE] - 1) * PER_PAGE
+    columns = st.columns(ACROSS, gap="small")
+    for i, suspect in enumerate(found[first : first + PER_PAGE]):
+        with columns[i % ACROSS].container(border=True):
+            _card(run, suspect, marked, score, show)
+    if pages > 1:
+        st.pagination(pages, key=PAGE)
+
+
+def _card(run: Run, suspect: Suspect, marked: set[str], score: float, show: Callable[[dict], None]) -> None:
+    mark = Mark.of(suspect)
+    st.image(_cut_out(run, suspect))
+    st.markdown(f"**{suspect.kind.label}** · {_in_words(suspect)}", help=suspect.kind.description)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        key = f"mark {run.id} {mark.key}"
+        st.session_state[key] = mark.key in marked
+        st.checkbox("Mark", key=key, on_change=partial(_toggle, run.id, mark, key))
+        if st.button("Show", key=f"show {mark.key}", icon=":material/image_search:",
+                     help="The whole picture, with all its boxes."):  # fmt: skip
+            show(Selection(score, images=(suspect.image_id,)).to_query())
+
+
+def _toggle(run_id: str, mark: Mark, key: str) -> None:
+    marks = Marks(services.store())
+    if st.session_state[key]:
+        marks.add(run_id, mark)
+    else:
+        marks.remove(run_id, mark.key)
+
+
+def _in_words(suspect: Suspect) -> str:
+    if suspect.kind is Doubt.MISSING:
+        return f"{plain(suspect.predicted)} {suspect.score:.2f}, nothing annotated"
+    return f"{plain(suspect.predicted)} {suspect.score:.2f}, annotated {plain(suspect.annotated)}"
+
+
+def _cut_out(run: Run, suspect: Suspect) -> Image.Image:
+    """The picture around the prediction in red, the doubted annotation in green; grey where the picture is gone."""
+    split = cache.validation_images(run)
+    try:
+        image = read_picture(*cache.validation_image(run, suspect.image_id))
+    except LabError:
+        known = split.image_by_id.get(suspect.image_id, {"width": SIDE, "height": SIDE})
+        image = Image.new("RGB", (int(known["width"]), int(known["height"])), "#98a2b3")
+    corners = ("x1", "y1", "x2", "y2")
+    row = {"kind": "detection", "error": suspect.kind.value, "iscrowd": False, "crowd_only": False}
+    rows = [row | dict(zip(corners, suspect.box, strict=True))]
+    for annotation in split.by_image.get(suspect.image_id, []):
+        if annotation["id"] == suspect.gt_id:
+            x, y, w, h = annotation["bbox"]
+            truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}
+            rows.append(truth | {"x1": x, "y1": y, "x2": x + w, "y2": y + h})
+    return draw_crop(image, rows, suspect.box, SIDE)
+
+
+def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
+    """The run's marks as a file for an annotation tool; nothing to offer without any."""
+    if not marks:
+        st.caption("Nothing is marked yet.")
+        return
+    coco = to_coco(marks, cache.validation_images(run), about(table))
+    st.download_button(
+        f"Download {len(marks)} mark{'s' * (len(marks) > 1)} (COCO JSON)", json.dumps(coco, indent=1),
+        f"marks-{run.id}.json", "application/json", key="marks", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip

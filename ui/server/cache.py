@@ -1,0 +1,111 @@
+"""What is read once for the whole server process: data sets, pictures' places, detection tables.
+
+In: the folders and runs that pages name. Out: what their files hold, read again when a file has changed.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import streamlit as st
+
+from core import PROJECT, DataError
+from core.datasets.layouts import annotation_files
+from core.datasets.split import CocoSplit, examine_splits, usable
+from core.evaluation.table import read_table
+from core.runs.imports import read_imported
+from core.runs.schema import Evaluation, Run
+from ui.server import services
+
+
+def images_of(folder: str | Path, name: str) -> CocoSplit:
+    """A split of a data set, read once until one of its files changes; raises DataError."""
+    splits = splits_of(folder)
+    if name not in splits:
+        raise DataError(f"The data set {folder} has no {name} split; it has: {', '.join(splits)}.")
+    return usable(splits[name])
+
+
+def splits_of(folder: str | Path) -> dict[str, CocoSplit]:
+    """All splits of a data set as far as they can be read, with their problems, read once until a file changes.
+
+    Raises DataError if there is no data set, or a file is not COCO's at all.
+    """
+    folder = PROJECT / folder
+    return _splits(folder, data_stamps(folder))
+
+
+def data_stamps(folder: Path) -> tuple:
+    """Names and times of a data set's annotation files, which change with it."""
+    return tuple((str(path), services.stamp(path)) for path in annotation_files(folder))
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _splits(folder: Path, stamps: tuple) -> dict[str, CocoSplit]:
+    splits = examine_splits(folder)
+    for split in splits.values():
+        _ = split.is_broken or split.columns  # made now, not at the first look
+    gc.collect()
+    gc.freeze()  # a full collection takes half a second among a million annotations, and all of them are in use
+    return splits
+
+
+def data_key(folder: str | Path) -> str:
+    """By what name the browser asks for the pictures of a data set that a page shows: never a path."""
+    folder = PROJECT / folder
+    key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    _shown_folders()[key] = folder
+    return key
+
+
+@st.cache_resource(show_spinner=False)
+def _shown_folders() -> dict[str, Path]:
+    return {}
+
+
+def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, int]]:
+    """Where a picture of a shown data set lies, and its stated size (width, height); raises DataError without one."""
+    splits = splits_of(_shown_folders()[key]) if key in _shown_folders() else {}
+    if split not in splits or splits[split].is_broken or image_id not in splits[split].image_by_id:
+        raise DataError("There is no such picture.")
+    image = splits[split].image_by_id[image_id]
+    return splits[split].image_path(image), (int(image["width"]), int(image["height"]))
+
+
+def validation_images(run: Run) -> CocoSplit:
+    """The images that the run is evaluated on; raises DataError if they are gone."""
+    if not run.is_imported:
+        return images_of(run.config["data"], "val")
+    imported = run.config["imported"]
+    return _imported(imported["gt"], imported["images"], services.stamp(Path(imported["gt"])))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _imported(gt: str, images: str | None, mark: str) -> CocoSplit:
+    return read_imported(gt, images)
+
+
+def validation_image(run: Run, image_id: int) -> tuple[Path, tuple[int, int]]:
+    """Where the picture lies, inside the folder of the pictures, and its stated size (width, height).
+
+    Raises DataError if there is no such image.
+    """
+    images = validation_images(run)
+    if image_id not in images.image_by_id:
+        raise DataError(f"{images.json_path} has no image {image_id}.")
+    image = images.image_by_id[image_id]
+    return images.image_path(image), (int(image["width"]), int(image["height"]))
+
+
+def table_of(evaluation: Evaluation) -> pa.Table:
+    """An evaluation's detection table; raises RunError if it is gone."""
+    return _table(evaluation.table, evaluation.created)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _table(path: Path, created: float) -> pa.Table:
+    return read_table(path)

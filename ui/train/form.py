@@ -1,0 +1,192 @@
+"""The form of a training: made from `TrainConfig`'s fields, so that a new setting needs no line here.
+
+In the sidebar. Every widget's value lives in the session under `FIELD` + its field's name and outlives a page change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, fields
+from math import floor, log10, prod
+
+import streamlit as st
+
+from core import PROJECT, ConfigError, DataError, ModelError
+from core.config import PRESETS, TrainConfig
+from core.datasets.check import in_short
+from core.datasets.demo import BUILT_IN, BuiltIn
+from core.datasets.split import CocoSplit
+from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
+from core.runs.schema import Run
+from core.runs.store import RunStore
+from ui.choose import built_in, data_source, pickers
+from ui.server import cache
+from ui.text import listed
+
+FIELD = "setting "
+FIRST_PRESET = "Built-in demo"
+CHOSEN_APART = ("data", "classes", "model")
+IN_SIGHT = ("epochs", "batch_size", "lr")
+GROUPS = {
+    "length": "Length", "optimizer": "Optimizer", "weights": "Weights", "image": "Images", "data": "Data",
+    "machine": "Machine",
+}  # fmt: skip
+
+
+def training_form(store: RunStore) -> TrainConfig | None:
+    """The settings as they stand in the form, or None, with a sentence shown, where they do not go together."""
+    data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
+    train = _describe(data)
+    values = {"data": data, "classes": _pick_classes(train), "model": pickers.pick_model(store, FIELD + "model")}
+    has_model = _describe_start(values["model"], values["classes"] or _class_names(train))
+    preset = _pick_preset()
+    rest = {f.name: f for f in fields(TrainConfig) if f.name not in CHOSEN_APART}
+    columns = st.columns(2)
+    images_a_step = st.empty()
+    for i, name in enumerate(IN_SIGHT):
+        with columns[i] if i < 2 else st.container():
+            values[name] = _setting(rest.pop(name), preset)
+    with st.expander("More settings", key="more settings"):
+        for group, title in GROUPS.items():
+            st.markdown(f"**{title}**")
+            for field in [f for f in rest.values() if f.metadata["group"] == group]:
+                values[field.name] = _setting(field, preset)
+    try:
+        config = TrainConfig(**values)
+    except ConfigError as error:
+        st.error(str(error))
+        return None
+    if (config.accumulate, config.processes) != (1, 1):
+        factors = (config.batch_size, config.accumulate, config.processes)
+        images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(map(str, factors))})")
+    return config if train and has_model else None
+
+
+def back_to_preset() -> None:
+    """A button that undoes all changes to the preset's settings, if there are any."""
+    preset = PRESETS[st.session_state["preset"]].apply()
+    names = [f.name for f in fields(TrainConfig) if f.name not in CHOSEN_APART]
+    if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
+        st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
+
+
+def chosen_scenes() -> BuiltIn:
+    """The built-in data set that is to be there before the form is shown: the chosen one, or the first."""
+    chosen = st.session_state.get(FIELD + "data")
+    return (chosen and built_in.built_in_at(chosen)) or BUILT_IN[0]
+
+
+def choose_data(data: str, classes: list[str]) -> None:
+    """Before the form is shown: this data set and these classes, none for all."""
+    st.session_state[FIELD + "data"] = data
+    st.session_state[FIELD + "classes"] = classes
+
+
+def fill_from(run: Run) -> None:
+    """A button's callback: the run's settings into the form, those that this version knows."""
+    try:
+        values = TrainConfig.from_dict(run.config).to_dict()
+    except ConfigError:  # from another version
+        values = {f.name: run.config[f.name] for f in fields(TrainConfig) if f.name in run.config}
+    for name, value in values.items():
+        st.session_state[FIELD + name] = value
+
+
+def _describe(data: str) -> CocoSplit | None:
+    """Says what is in the data set; returns its training split, or None, with a sentence shown, if there is none."""
+    try:
+        train, val = (cache.images_of(data, name) for name in ("train", "val"))
+    except DataError as error:
+        st.error(str(error))
+        return None
+    images = " + ".join(f"{len(part.images):,} {part.name}" for part in (train, val))
+    objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
+    scenes = built_in.built_in_at(data)
+    st.caption(" ".join([f"{images} images, {objects:,} objects.", *([scenes.sentence] if scenes else [])]))
+    if said := in_short([*train.problems, *val.problems]):
+        st.caption(f"{said[0].upper()}{said[1:]}; see Data.")
+    return train
+
+
+def _class_names(train: CocoSplit | None) -> tuple[str, ...]:
+    return tuple(c["name"] for c in train.categories) if train else ()
+
+
+def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
+    names = _class_names(train)
+    st.session_state[FIELD + "classes"] = [c for c in st.session_state.get(FIELD + "classes", []) if c in names]
+    return tuple(
+        st.multiselect(
+            "Classes", names, key=FIELD + "classes", placeholder=f"All {len(names) or ''} classes",
+            help=_field("classes").metadata["help"], persist_state="session",
+        )
+    )  # fmt: skip
+
+
+def _describe_start(model: str, names: tuple[str, ...]) -> bool:
+    """Says which classes the model brings along and which start fresh; False, with a sentence, if it is not there."""
+    try:
+        known = known_classes(model, PROJECT)
+    except ModelError as error:
+        st.error(str(error))
+        return False
+    later = "It is downloaded when the training begins. " if known is None else ""
+    if known is None and model not in KNOWN_MODELS:
+        st.caption(later + "The classes that it knows by name are copied from it.")
+    else:
+        st.caption(later + _start(*copied_and_fresh(names, COCO_CLASSES if known is None else known)))
+    return True
+
+
+def _start(copied: tuple[str, ...], fresh: tuple[str, ...]) -> str:
+    """In a sentence, how the chosen classes begin."""
+    if copied and fresh:
+        return f"Copied from the model: {listed(copied)}; fresh: {listed(fresh)}."
+    names = copied or fresh
+    what = f"all {len(names)} classes" if len(names) > 1 else listed(names)
+    return f"{'Copied from the model' if copied else 'Fresh'}: {what}." if names else ""
+
+
+def _pick_preset() -> TrainConfig:
+    """The preset's settings; choosing another one fills the form with them."""
+    if FIELD + IN_SIGHT[0] not in st.session_state:
+        st.session_state["preset"] = FIRST_PRESET
+        _fill()
+    name = st.selectbox("Preset", list(PRESETS), key="preset", on_change=_fill, persist_state="session")
+    st.caption(PRESETS[name].description)
+    return PRESETS[name].apply()
+
+
+def _fill() -> None:
+    config = PRESETS[st.session_state["preset"]].apply()
+    for field in fields(TrainConfig):
+        if field.name not in CHOSEN_APART:
+            st.session_state[FIELD + field.name] = getattr(config, field.name)
+
+
+def _field(name: str) -> Field:
+    return next(f for f in fields(TrainConfig) if f.name == name)
+
+
+def _setting(field: Field, preset: TrainConfig):
+    """One setting's widget; its label says so where the value is not the preset's."""
+    key, meta, own = FIELD + field.name, field.metadata, getattr(preset, field.name)
+    label = meta["label"]
+    if st.session_state.get(key, own) != own:
+        label += f" :gray[· preset {_number(own) if isinstance(own, float) else own}]"
+    common = {"key": key, "help": meta["help"], "persist_state": "session"}
+    if isinstance(field.default, bool):
+        return st.toggle(label, **common)
+    if "choices" in meta:
+        return st.selectbox(label, meta["choices"], **common)
+    # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before
+    if isinstance(field.default, float):
+        step = 10.0 ** floor(log10(own)) if own else 1e-6
+        return st.number_input(label, step=step, format="%g", **common)
+    if isinstance(field.default, int):
+        return st.number_input(label, step=1, **common)
+    return st.text_input(label, **common)
+
+
+def _number(value: float) -> str:
+    """As the number fields write it: 0.00001, not 1e-05."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")

@@ -1,0 +1,33 @@
+"""The queue: a button with the number of runs that wait, behind it their list, to be reordered or cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from ui.choose import pickers
+from ui.server import services
+from ui.text import plain
+
+
+def queue_button(attempt: Callable, watch: Callable[[str], None]) -> None:
+    """Shows nothing while no run waits. `attempt(action, *args)` does what a button asks for, `watch` shows a run."""
+    waiting = services.waiting()
+    if not waiting:
+        return
+    jobs = services.jobs()
+    with st.popover(f"Queue · {len(waiting)}", key="queue", icon=":material/format_list_numbered:"):
+        for place, run in enumerate(waiting):
+            with st.container(
+                horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", width=380
+            ):
+                st.button(f"{place + 1}. {plain(pickers.run_name(run))}", key=f"show {run.id}", type="tertiary",
+                          on_click=watch, args=(run.id,), help="Shows this run.")  # fmt: skip
+                with st.container(horizontal=True, width="content", gap="xsmall"):
+                    st.button("", key=f"up {run.id}", icon=":material/arrow_upward:", disabled=place == 0,
+                              on_click=attempt, args=(jobs.move, run.id, -1), help="One place earlier")  # fmt: skip
+                    st.button("", key=f"down {run.id}", icon=":material/arrow_downward:", disabled=run is waiting[-1],
+                              on_click=attempt, args=(jobs.move, run.id, 1), help="One place later")  # fmt: skip
+                    st.button("", key=f"cancel {run.id}", icon=":material/close:", on_click=attempt,
+                              args=(jobs.stop, run.id), help="Takes it out of the queue.")  # fmt: skip
