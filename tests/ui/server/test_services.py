@@ -12,6 +12,8 @@ from ui.server.background import Work
 def tab():
     import streamlit as st
 
+    from ui.choose import built_in
+
     st.write(f"[{built_in.draw_built_in_data()}]")
 
 
