@@ -20,6 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from core import PROJECT
 from core.charts.chart import Chart
 from core.charts.to_json import PLOTLY, SCRIPT, caption, to_json
 from core.datasets.split import FEW
@@ -120,7 +121,7 @@ def _own_version() -> str | None:
     try:
         return version("detr-lab")
     except PackageNotFoundError:  # run from its folder, without having been installed
-        project = HERE.parent / "pyproject.toml"
+        project = PROJECT / "pyproject.toml"
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"] if project.exists() else None
 
 

@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    sys.path.insert(0, str(next(p for p in Path(__file__).resolve().parents if (p / "app.py").exists())))
 
 from core import ConfigError, RunError
 from core.config import TrainConfig

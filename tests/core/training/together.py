@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(next(p for p in Path(__file__).resolve().parents if (p / "app.py").exists())))
 
 from core.config import TrainConfig
 from core.training.train import train
