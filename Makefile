@@ -1,10 +1,11 @@
-# make app | test | lint | demo | bench; everything runs in .venv, which is made when it is not there
+# make app | test | lint | demo | bench | lock; everything runs in .venv, which is made when it is not there
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --requirement
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test lint demo bench
+.PHONY: app test lint demo bench lock
 
 app: $(VENV)/app
 	$(BIN)/streamlit run app.py
@@ -15,6 +16,8 @@ test: $(VENV)/dev
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/mypy
 
 # the whole loop without a browser: draw, train, evaluate, look
 demo: $(VENV)/app
@@ -26,16 +29,21 @@ demo: $(VENV)/app
 bench: $(VENV)/dev
 	$(BIN)/python -m bench
 
+# after a change to requirements.txt or requirements-dev.txt: which versions of everything they need are installed
+lock: | $(VENV)/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		requirements-dev.txt --output-file requirements.lock
+
 # a file in .venv says which requirements are installed; uv installs them ten times as fast as pip
 $(VENV)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
 	touch $@
 
-$(VENV)/app: requirements.txt | $(VENV)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+$(VENV)/app: requirements.txt requirements.lock | $(VENV)/uv
+	$(INSTALL) requirements.txt
 	touch $@
 
-$(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+$(VENV)/dev: requirements-dev.txt requirements.txt requirements.lock | $(VENV)/uv
+	$(INSTALL) requirements-dev.txt
 	touch $@ $(VENV)/app
