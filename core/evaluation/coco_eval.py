@@ -1,8 +1,8 @@
 """COCO's figures for boxes: average precision and recall of detections against a ground truth.
 
 In: a COCO ground-truth dict, and detections as a COCO results list or as `Detections`. Out: `CocoFigures`, equal to
-pycocotools to the last digit. `Truths` and `Results`, the checked columns behind it, also feed `errors.py`, so that
-figures and error types see the same boxes.
+pycocotools to the last digit. `GroundTruths` and `DetectionColumns`, the checked columns behind it, also feed
+`tide.py`, so that figures and error types see the same boxes.
 
 hotcoco does the counting. Three things are kept from it: image and annotation ids go in as running numbers, because
 pycocotools (and so hotcoco) takes a match with annotation 0 for no match; the means are taken here, because its
@@ -51,7 +51,7 @@ class CocoFigures:
 
 
 @dataclass(frozen=True)
-class Truths:
+class GroundTruths:
     """The annotations of the chosen classes, in the file's order, as columns; boxes as the file has them.
 
     id, image_id  (N,)   int64
@@ -70,7 +70,7 @@ class Truths:
 
 
 @dataclass(frozen=True)
-class Results:
+class DetectionColumns:
     """Detections of the chosen classes, in their own order, as columns.
 
     image_id  (N,)   int64
@@ -89,8 +89,8 @@ class Results:
     def __len__(self) -> int:
         return len(self.score)
 
-    def __getitem__(self, rows) -> Results:
-        return Results(**{name: values[rows] for name, values in vars(self).items()})
+    def __getitem__(self, rows) -> DetectionColumns:
+        return DetectionColumns(**{name: values[rows] for name, values in vars(self).items()})
 
 
 def evaluate(gt: dict, results: list[dict] | Detections, label_map: LabelMap | None = None) -> CocoFigures:
@@ -149,7 +149,9 @@ def to_results(detections: Detections, label_map: LabelMap) -> list[dict]:
     return [{"image_id": i, "category_id": c, "bbox": b, "score": s} for i, c, b, s in rows]
 
 
-def columns(gt: dict, results: list[dict] | Detections, label_map: LabelMap | None) -> tuple[LabelMap, Truths, Results]:
+def columns(
+    gt: dict, results: list[dict] | Detections, label_map: LabelMap | None
+) -> tuple[LabelMap, GroundTruths, DetectionColumns]:
     """Both sides as checked columns, with only the classes of `label_map`, or with all of `gt`'s.
 
     Raises DataError as `evaluate` does.
@@ -172,7 +174,7 @@ def columns(gt: dict, results: list[dict] | Detections, label_map: LabelMap | No
     return label_map, truths, _results(results, image_ids, known, label_map)
 
 
-def _truths(annotations: list[dict], image_ids: np.ndarray, label_map: LabelMap) -> Truths:
+def _truths(annotations: list[dict], image_ids: np.ndarray, label_map: LabelMap) -> GroundTruths:
     label = label_map.to_labels(_ids(annotations, "category_id", "annotation"))
     image_id = _ids(annotations, "image_id", "annotation")
     _refuse_unknown(image_id, image_ids, "An annotation is of image")
@@ -180,7 +182,7 @@ def _truths(annotations: list[dict], image_ids: np.ndarray, label_map: LabelMap)
     own_area = xywh[:, 2] * xywh[:, 3]
     areas = [a.get("area", default) for a, default in zip(annotations, own_area, strict=True)]
     rows = label >= 0
-    return Truths(
+    return GroundTruths(
         id=_ids(annotations, "id", "annotation")[rows],
         image_id=image_id[rows],
         label=label[rows],
@@ -190,7 +192,7 @@ def _truths(annotations: list[dict], image_ids: np.ndarray, label_map: LabelMap)
     )
 
 
-def _results(results, image_ids: np.ndarray, known: LabelMap, label_map: LabelMap) -> Results:
+def _results(results, image_ids: np.ndarray, known: LabelMap, label_map: LabelMap) -> DetectionColumns:
     if isinstance(results, Detections):
         _refuse_unknown(results.image_id, image_ids, "A detection is of image")
         if len(results) and not 0 <= results.label.min() <= results.label.max() < len(label_map):
@@ -205,7 +207,7 @@ def _results(results, image_ids: np.ndarray, known: LabelMap, label_map: LabelMa
         xywh, score = [r.get("bbox") for r in results], [r.get("score") for r in results]
     xywh, score = _numbers(xywh, (4,), "The bbox of detection"), _numbers(score, (), "The score of detection")
     rows = label >= 0
-    return Results(image_id[rows], query[rows], label[rows], xywh[rows], score[rows])
+    return DetectionColumns(image_id[rows], query[rows], label[rows], xywh[rows], score[rows])
 
 
 def places(*groups: np.ndarray) -> np.ndarray:

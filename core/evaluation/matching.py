@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluation.coco_eval import Results, Truths, places
+from core.evaluation.coco_eval import DetectionColumns, GroundTruths, places
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # COCO's ten IoUs, as pycocotools computes them
 # px², both ends included, so that an area on a border counts in two; as pycocotools has them
@@ -43,7 +43,7 @@ class Overlaps:
     pair_iou: np.ndarray
 
 
-def overlaps(truths: Truths, results: Results) -> Overlaps:
+def overlaps(truths: GroundTruths, results: DetectionColumns) -> Overlaps:
     """All of it, in parts of PAIRS_AT_ONCE."""
     same_iou, other_iou = (np.full(len(results), np.nan) for _ in range(2))
     same_gt, other_gt = (np.full(len(results), -1) for _ in range(2))
@@ -58,7 +58,7 @@ def overlaps(truths: Truths, results: Results) -> Overlaps:
     return Overlaps(same_iou, same_gt, other_iou, other_gt, *pairs)
 
 
-def _pairs(truths: Truths, results: Results) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _pairs(truths: GroundTruths, results: DetectionColumns) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Every (detection, ground truth) of one image with their IoU, in parts; by detection, then truth, crowds last."""
     by_image = np.lexsort((truths.iscrowd, truths.image_id))
     first, last = (np.searchsorted(truths.image_id[by_image], results.image_id, side) for side in ("left", "right"))
@@ -104,7 +104,7 @@ def in_range(area: np.ndarray, name: str) -> np.ndarray:
     return (area >= low) & (area <= high)
 
 
-def match_classes(found: Overlaps, truths: Truths, results: Results, ignored: np.ndarray) -> np.ndarray:
+def match_classes(found: Overlaps, truths: GroundTruths, results: DetectionColumns, ignored: np.ndarray) -> np.ndarray:
     """Each detection's ground truth of its class at each of THRESHOLDS, (10, N) int64 rows; -1 without.
 
     ignored (G,) bool: ground truths that do not count in the area range in question, crowds among them.
@@ -116,7 +116,7 @@ def match_classes(found: Overlaps, truths: Truths, results: Results, ignored: np
     return _match(detection[order], gt[order], iou[order], turn[order], THRESHOLDS, truths.iscrowd, len(results))
 
 
-def match_any(found: Overlaps, truths: Truths, results: Results, class_order: np.ndarray) -> np.ndarray:
+def match_any(found: Overlaps, truths: GroundTruths, results: DetectionColumns, class_order: np.ndarray) -> np.ndarray:
     """Each detection's ground truth at IoU 0.5 whatever the classes, crowds left out, (N,) int64 rows; -1 without.
 
     Among equal scores and equal IoUs `class_order` (labels to places) decides, as in hotcoco's confusion matrix.

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from core.boxes import Detections
 from core.datasets.split import SIZES, size_indices
-from core.evaluation.coco_eval import Results, Truths, columns, places
+from core.evaluation.coco_eval import DetectionColumns, GroundTruths, columns, places
 from core.evaluation.matching import THRESHOLDS, Overlaps, in_range, match_any, match_classes, overlaps
 from core.evaluation.table import ABOUT, ERROR_TYPES, KINDS, RANGES, SCHEMA, About, ErrorType, ModelInput
 from core.labels import LabelMap
@@ -56,13 +56,13 @@ def detection_table(
     return _as_table(*parts, truths, results, about)
 
 
-def _highest_scores(results: Results) -> Results:
+def _highest_scores(results: DetectionColumns) -> DetectionColumns:
     """At most MOST detections per image and class, in falling order of score, equal scores in their own order."""
     by_score = results[np.argsort(-results.score, kind="stable")]
     return by_score[places(by_score.label, by_score.image_id) < MOST]
 
 
-def _ignored(truths: Truths, name: str) -> np.ndarray:
+def _ignored(truths: GroundTruths, name: str) -> np.ndarray:
     """Which ground truths do not count in an area range, (G,) bool."""
     return truths.iscrowd | ~in_range(truths.area, name)
 
@@ -93,7 +93,7 @@ def _cascade(found: Overlaps, match: np.ndarray) -> np.ndarray:
     return np.select([test for test, _ in tests], codes).astype(np.int8)
 
 
-def _shared_columns(truths: Truths, results: Results) -> dict:
+def _shared_columns(truths: GroundTruths, results: DetectionColumns) -> dict:
     """Name: (of the ground truths, of the detections)."""
     area = results.xywh[:, 2] * results.xywh[:, 3]
     return {
@@ -134,7 +134,7 @@ def _detection_columns(truths, results, found: Overlaps, matches: dict, any_matc
     }
 
 
-def _iou_of(found: Overlaps, match: np.ndarray, truths: Truths) -> np.ndarray:
+def _iou_of(found: Overlaps, match: np.ndarray, truths: GroundTruths) -> np.ndarray:
     """The IoU of each detection with the ground truth `match` (N,) that it took; 0 without."""
     iou = np.zeros(len(match))
     rows = match[found.pair_detection] == found.pair_gt
@@ -142,7 +142,7 @@ def _iou_of(found: Overlaps, match: np.ndarray, truths: Truths) -> np.ndarray:
     return iou
 
 
-def _bits(truths: Truths, results: Results, matches: dict) -> dict:
+def _bits(truths: GroundTruths, results: DetectionColumns, matches: dict) -> dict:
     """The columns hits_* and ignored_*: pycocotools' dtMatches and dtIgnore at its ten IoUs, one bit each."""
     area = results.xywh[:, 2] * results.xywh[:, 3]
     weights = (1 << np.arange(len(THRESHOLDS))).astype(np.uint16)
@@ -207,12 +207,14 @@ def _corner(xywh: np.ndarray, i: int) -> np.ndarray:
     return xywh[:, i] if i < 2 else xywh[:, i - 2] + xywh[:, i]
 
 
-def _id_or_null(truths: Truths, rows: np.ndarray) -> np.ma.MaskedArray:
+def _id_or_null(truths: GroundTruths, rows: np.ndarray) -> np.ma.MaskedArray:
     """The annotation ids of some rows; masked where the row is -1."""
     return np.ma.masked_where(rows < 0, np.append(truths.id, 0)[rows])
 
 
-def _pointed_score(truths: Truths, results: Results, found: Overlaps, error: np.ndarray) -> np.ma.MaskedArray:
+def _pointed_score(
+    truths: GroundTruths, results: DetectionColumns, found: Overlaps, error: np.ndarray
+) -> np.ma.MaskedArray:
     """The highest score of a localization or classification error that points to each ground truth, else masked."""
     highest = np.full(len(truths.id), -np.inf)
     for kind, gt in ((ErrorType.LOCALIZATION, found.same_gt), (ErrorType.CLASSIFICATION, found.other_gt)):
@@ -221,7 +223,7 @@ def _pointed_score(truths: Truths, results: Results, found: Overlaps, error: np.
     return np.ma.masked_invalid(highest)
 
 
-def _truncated(gt: dict, truths: Truths) -> np.ma.MaskedArray:
+def _truncated(gt: dict, truths: GroundTruths) -> np.ma.MaskedArray:
     """Whether each ground truth comes within a pixel of its picture's border; masked where its size is unknown."""
     sizes = {image["id"]: (image.get("width") or np.nan, image.get("height") or np.nan) for image in gt["images"]}
     limits = np.array([sizes[i] for i in truths.image_id.tolist()]).reshape(-1, 2)
