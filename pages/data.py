@@ -160,7 +160,7 @@ def show_tabs() -> None:
             elif title == TABS["images"]:
                 show_images()
             else:
-                show_problems(folder, whole, problems, work)
+                show_problems(folder, whole, problems, task)
 
 
 if done := download.finished():
@@ -196,7 +196,7 @@ if not names:
     st.stop()
 with st.sidebar:
     classes = pick_classes(names, bool(built_in.built_in_at(folder)))
-    problems, work = found_problems(folder, whole, tuple(classes))
+    problems, task = found_problems(folder, whole, tuple(classes))
     try:
         subset, name = pick_fewer(classes)
         splits = part_of(str(folder), stamps, subset, whole) if subset else whole

@@ -19,12 +19,12 @@ from ui.predict import asking
 from ui.predict.asking import ANSWERS
 from ui.predict.boxes import box_table, offer_downloads, speed
 from ui.server import cache, services
-from ui.server.background import desk
+from ui.server.background import background_tasks
 from ui.server.uploads import MOST_BYTES, MOST_PICTURES
 from ui.text import plain
 
-KEY, PAGE, REFUSED, TAKEN, ROUND, WORK, DRAWN = (
-    f"predict {what}" for what in ("key", "page", "refused", "taken", "round", "work", "drawn")
+KEY, PAGE, REFUSED, TAKEN, ROUND, TASK, DRAWN = (
+    f"predict {what}" for what in ("key", "page", "refused", "taken", "round", "task", "drawn")
 )
 GALLERY, CAMERA = "predict gallery", "predict camera"
 FEW = 12  # pictures that are asked about without a click
@@ -48,10 +48,10 @@ def clear(key: str) -> None:
 
 
 def stop_other(name: str | None) -> None:
-    """Ends the work that this session began last, unless it is the one of that name."""
-    last = st.session_state.get(WORK)
-    if last not in (None, name) and (work := desk().find(last)):
-        work.stop()
+    """Ends the task that this session began last, unless it is the one of that name."""
+    last = st.session_state.get(TASK)
+    if last not in (None, name) and (task := background_tasks().find(last)):
+        task.stop()
 
 
 def bring(key: str) -> list[tuple[str, str, memoryview]]:
@@ -117,39 +117,39 @@ def tell_refused() -> None:
 def ask(name: str, choice: asking.Choice, pictures: dict, answers: asking.Answers) -> None:
     """Begins to ask about the pictures without an answer: at once if they are few, else at a click. Shows how far."""
     stop_other(name)
-    work, missing = desk().find(name), answers.missing(pictures)
+    task, missing = background_tasks().find(name), answers.missing(pictures)
     st.session_state[DRAWN] = len(answers.predictions), time.monotonic()
-    if work and work.is_running:
+    if task and task.is_running:
         watch(name, choice.label, answers)
         return
     if not missing:
-        desk().forget(name)
+        background_tasks().forget(name)
         return
-    if work and work.error:
-        st.error(plain(work.error), icon=":material/error:")
-    is_held = work is not None and (work.error or work.stopped)
+    if task and task.error:
+        st.error(plain(task.error), icon=":material/error:")
+    is_held = task is not None and (task.error or task.stopped)
     count = f"{len(missing)} picture{'s' * (len(missing) > 1)}"
     if is_held or len(missing) > FEW:
         if not st.button(f"Predict {count}", key="predict now", type="primary", icon=":material/play_arrow:"):
             return
-        desk().forget(name)
-    st.session_state[WORK] = name
+        background_tasks().forget(name)
+    st.session_state[TASK] = name
     asking.begin(name, choice, missing, answers)
     watch(name, choice.label, answers)
 
 
 @st.fragment(run_every=0.5)
 def watch(name: str, label: str, answers: asking.Answers) -> None:
-    """How far the work is; the whole page again when it has ended, and now and then for the boxes so far."""
-    work, (drawn, when) = desk().find(name), st.session_state[DRAWN]
+    """How far the task is; the whole page again when it has ended, and now and then for the boxes so far."""
+    task, (drawn, when) = background_tasks().find(name), st.session_state[DRAWN]
     is_old = len(answers.predictions) > drawn and time.monotonic() - when > DRAW_SECONDS
-    if work is None or not work.is_running or is_old:
+    if task is None or not task.is_running or is_old:
         st.rerun()
-    done, total = work.latest or (0, 1)
+    done, total = task.latest or (0, 1)
     with st.container(horizontal=True, vertical_alignment="center"):
         said = f"{done} of {total} pictures" if answers.label_map else f"Loading {plain(label)} …"
         st.progress(done / total, said, width=420)
-        st.button("Stop", key="predict stop", icon=":material/stop:", on_click=work.stop)
+        st.button("Stop", key="predict stop", icon=":material/stop:", on_click=task.stop)
 
 
 key = st.session_state.setdefault(KEY, services.uploads().new_key())
@@ -162,7 +162,7 @@ with st.sidebar:
                   args=(key,), help="Deletes all pictures here.")  # fmt: skip
 name = f"predict {key} {choice.mark}"
 if brought:
-    desk().forget(name)
+    background_tasks().forget(name)
     take(key, brought)
 tell_refused()
 if not pictures:

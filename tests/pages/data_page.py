@@ -13,7 +13,7 @@ from tests.own_folders import LAYOUTS
 from tests.ui.gallery.columns import by_image
 from ui.charts import component as chart_room
 from ui.choose import data_source
-from ui.server.background import desk
+from ui.server.background import background_tasks
 
 ROOT = Path(__file__).parents[2]
 SHELL = str(ROOT / "ui/shell.py")
@@ -24,10 +24,10 @@ PATIENCE = 20
 
 @pytest.fixture(autouse=True)
 def a_desk_of_its_own():
-    desk.clear()
+    background_tasks.clear()
     yield
-    desk().stop_all(PATIENCE)
-    desk.clear()
+    background_tasks().stop_all(PATIENCE)
+    background_tasks.clear()
 
 
 def open_page(folder=None, **state) -> AppTest:
@@ -59,10 +59,10 @@ def checked(app):
 
 
 def settled(app):
-    """The page once nothing is at work any more."""
-    for work in list(desk()._all.values()):
-        work.join(PATIENCE)
-        assert not work.is_running
+    """The page once no task runs any more."""
+    for task in list(background_tasks()._all.values()):
+        task.join(PATIENCE)
+        assert not task.is_running
     return checked(app.run())
 
 

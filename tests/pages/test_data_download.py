@@ -22,7 +22,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
 )
 from ui.choose import data_source
 from ui.data import download
-from ui.server.background import desk
+from ui.server.background import background_tasks
 
 # The subset of COCO
 
@@ -65,7 +65,7 @@ def test_a_subset_that_was_deleted_meanwhile_gives_way_to_the_form(store):
 def test_a_name_that_is_no_folders_is_refused_before_anything_happens(store, name):
     app = open_page(data_source=data_source.COCO, coco_name=name)
     assert "is no folder's" in one_error(app)
-    assert not [b for b in app.button if b.key == "download"] and not desk()._all
+    assert not [b for b in app.button if b.key == "download"] and not background_tasks()._all
 
 
 @pytest.mark.parametrize("key, value, says", [
@@ -78,7 +78,7 @@ def test_a_name_that_is_no_folders_is_refused_before_anything_happens(store, nam
 def test_numbers_out_of_range_and_no_class_are_refused_with_a_sentence(store, key, value, says):
     app = open_page(data_source=data_source.COCO, **{key: value})
     assert says in one_error(app)
-    assert not [b for b in app.button if b.key == "download"] and not desk()._all
+    assert not [b for b in app.button if b.key == "download"] and not background_tasks()._all
 
 
 def test_a_name_that_is_taken_is_refused_and_what_is_there_stays(store):
@@ -145,7 +145,11 @@ def test_a_download_is_watched_stopped_gone_on_with_and_shown(store, server_of_c
     form_says = {"coco_classes": classes, "coco_train": 0, "coco_val": 4, "coco_name": "seven"}
     app = open_page(data_source=data_source.COCO, **form_says)
     app = checked(app.button(key="download").click().run())
-    deadline(lambda: desk().find("download").latest and desk().find("download").latest.stage == "images")
+    deadline(
+        lambda: (
+            background_tasks().find("download").latest and background_tasks().find("download").latest.stage == "images"
+        )
+    )
     deadline(lambda: len(server_of_coco.asked) > 6)
     app = checked(app.run())
     assert "Pictures: " in app.get("progress")[0].proto.text and not [b for b in app.button if b.key == "download"]
@@ -196,7 +200,7 @@ def test_how_the_last_download_ended_can_be_dismissed(store):
         yield None
         raise OSError("it broke")
 
-    desk().begin(download.WORK, fails, "The download failed").join(20)
+    background_tasks().start(download.TASK, fails, "The download failed").join(20)
     app = open_page(data_source=data_source.COCO)
     assert "it broke" in one_error(app)
     assert not checked(app.button(key="dismiss").click().run()).error

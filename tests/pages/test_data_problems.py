@@ -26,7 +26,7 @@ from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     truths,
 )
 from ui.data import problems
-from ui.server.background import desk
+from ui.server.background import background_tasks
 
 # Problems
 
@@ -189,7 +189,7 @@ def test_the_pictures_are_looked_at_in_the_background_and_found_out_then(store, 
 
     monkeypatch.setattr(problems, "look_through", slow)
     app = open_page(folder, data_view="Problems")
-    deadline(lambda: desk()._all and all(work.latest for work in desk()._all.values()))
+    deadline(lambda: background_tasks()._all and all(task.latest for task in background_tasks()._all.values()))
     app = checked(app.run())
     assert "3 of 14" in app.get("progress")[0].proto.text
     assert not [row for row in listed(app) if "missing" in row[2]] and len(listed(app)) > 0
@@ -214,7 +214,7 @@ def test_the_pictures_of_large_data_are_looked_at_only_when_asked(store, tmp_pat
     folder = mine(tmp_path / "mine")
     (folder / "train/000006.png").unlink()
     app = settled(open_page(folder, data_view="Problems"))
-    assert not desk()._all and not any("missing" in row[2] for row in listed(app))
+    assert not background_tasks()._all and not any("missing" in row[2] for row in listed(app))
     assert any("all 14 of them" in c.value for c in app.caption)
     app = settled(app.button(key="look at pictures").click().run())
     assert any("missing" in row[2] for row in listed(app))

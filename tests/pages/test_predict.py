@@ -14,7 +14,7 @@ from core.inference.own_pictures import ENDINGS
 from core.inference.predictions import Prediction
 from ui.predict import asking
 from ui.server import services
-from ui.server.background import desk
+from ui.server.background import background_tasks
 from ui.server.model_worker import Worker
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
@@ -51,7 +51,7 @@ def models(worker, monkeypatch, store):
     counting = Counting(worker)
     monkeypatch.setattr(asking, "models", lambda: counting)
     yield counting
-    desk().stop_all(30)
+    background_tasks().stop_all(30)
     services.uploads().clear()
 
 
@@ -70,7 +70,7 @@ def checked(app):
 
 
 def settled(app):
-    """The page once all work has ended."""
+    """The page once all tasks have ended."""
     deadline = time.monotonic() + 60
     while any(button.key == "predict stop" for button in app.button):
         assert time.monotonic() < deadline

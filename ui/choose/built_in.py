@@ -9,7 +9,7 @@ import streamlit as st
 from core import PROJECT
 from core.datasets.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
 from ui.server import services
-from ui.server.background import desk
+from ui.server.background import background_tasks
 
 
 def built_in_folder(one: BuiltIn = BUILT_IN[0]) -> Path:
@@ -31,19 +31,19 @@ def draw_built_in_data(one: BuiltIn = BUILT_IN[0]) -> str:
     if _is_complete(folder):
         return ""
     name = f"draw {folder}"
-    work = desk().begin(
+    task = background_tasks().start(
         name, lambda: draw_built_in(one, services.store().data_dir), f"{one.title} could not be drawn into {folder}"
     )
     with st.sidebar:  # at the first start its place is kept; later there is a form, which would be moved down
         form = st.skeleton(height=600) if one == BUILT_IN[0] else None
     bar = st.progress(0.0, f"Drawing the built-in scenes, once: {one.title} …")
-    for done, total in work.steps():
+    for done, total in task.progress():
         bar.progress(done / total, f"Drawing the built-in scenes, once: {one.title}, {done} of {total} …")
     bar.empty()
     if form:
         form.empty()
-    desk().forget(name)
-    return work.error
+    background_tasks().forget(name)
+    return task.error
 
 
 @st.cache_resource(show_spinner=False, max_entries=2, validate=bool)  # "not yet" is looked up again

@@ -15,7 +15,7 @@ from core.datasets.layouts import is_dataset, list_datasets
 from ui.choose import built_in
 from ui.choose.pickers import as_setting
 from ui.server import services
-from ui.server.background import desk
+from ui.server.background import background_tasks
 from ui.text import plain
 
 BUILT_IN, COCO, OWN = "Built-in street scenes", "COCO 2017 subset", "A folder of mine"
@@ -112,22 +112,22 @@ def in_coco_layout(data: str) -> str:
 def _converted(folder: Path, kind: str) -> Path | None:
     target, known = home(folder, services.store().data_dir), st.session_state.setdefault(CONVERTED, set())
     name = f"convert {folder}"
-    work = desk().find(name)
-    if work is None and (folder in known or is_current(folder, target)):
+    task = background_tasks().find(name)
+    if task is None and (folder in known or is_current(folder, target)):
         known.add(folder)
         with st.sidebar:
             st.caption(f"{KINDS[kind]}, converted once to COCO in {plain(as_setting(target))}.")
             st.button("Convert again", key="convert again", type="tertiary", icon=":material/refresh:",
                       on_click=known.discard, args=(folder,), help="If labels were changed meanwhile.")  # fmt: skip
         return target
-    work = work or desk().begin(name, lambda: convert(folder, target), f"{folder} could not be converted")
+    task = task or background_tasks().start(name, lambda: convert(folder, target), f"{folder} could not be converted")
     bar = st.progress(0.0, f"Converting {KINDS[kind]} to COCO …")
-    for done, total in work.steps():
+    for done, total in task.progress():
         bar.progress(done / max(total, 1), f"Converting {KINDS[kind]} to COCO: {done:,} of {total:,} images …")
     bar.empty()
-    desk().forget(name)
-    if work.error:
-        st.error(plain(work.error), icon=":material/error:")
+    background_tasks().forget(name)
+    if task.error:
+        st.error(plain(task.error), icon=":material/error:")
         return None
     known.add(folder)
     return target

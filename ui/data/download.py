@@ -13,10 +13,10 @@ from core.datasets.subset import Subset
 from core.detr.pretrained import COCO_CLASSES
 from core.labels import COCO_TEN
 from ui.server import services
-from ui.server.background import Work, desk
+from ui.server.background import Task, background_tasks
 from ui.text import plain
 
-WORK = "download"  # one at a time
+TASK = "download"  # one at a time
 NAME = re.compile(r"[\w][\w.-]{0,60}")
 ANNOTATIONS_MB, PICTURE_MB = 253, 0.165
 CLASSES, TRAIN, VAL, EMPTY, SEED, FOLDER = (
@@ -27,15 +27,15 @@ FIRST = {CLASSES: list(COCO_TEN), TRAIN: 4000, VAL: 1000, EMPTY: 0, SEED: 0, FOL
 
 def download_form() -> None:
     """What to download, and the button; while a download is under way, how far it is instead."""
-    work = desk().find(WORK)
-    if work and work.is_running:
-        watch(work.name)
+    task = background_tasks().find(TASK)
+    if task and task.is_running:
+        watch(task.name)
         return
     st.subheader("A subset of COCO 2017")
     st.caption("Photographs with objects of your classes, every annotation of these classes and the original ids. "
                "The annotations of all images are fetched once, then only the chosen pictures.")  # fmt: skip
-    if work:
-        _tell_end(work)
+    if task:
+        _tell_end(task)
     for key, value in FIRST.items():
         st.session_state.setdefault(key, value)
     st.multiselect("Classes", COCO_CLASSES, key=CLASSES, placeholder="Choose classes, all 80 can be searched",
@@ -77,7 +77,7 @@ def checked_name(name: str) -> str:
 def begin(name: str, subset: Subset) -> None:
     """Starts a download, or goes on with one, and shows it."""
     out = services.store().data_dir / name
-    desk().begin(WORK, lambda: _named(out, subset), f"The download into {out} failed")
+    background_tasks().start(TASK, lambda: _named(out, subset), f"The download into {out} failed")
     st.rerun()
 
 
@@ -100,34 +100,34 @@ def _amount(subset: Subset) -> str:
 @st.fragment(run_every=1.0)
 def watch(name: str) -> None:
     """How far the download is, with Stop; at its end the page is run again."""
-    work = desk().find(name)
-    if work is None or not work.is_running:
+    task = background_tasks().find(name)
+    if task is None or not task.is_running:
         st.rerun()
     st.subheader("Downloading COCO 2017")
-    progress = work.latest
+    progress = task.latest
     st.progress(progress.share if progress else 0.0, progress.sentence if progress else "Starting …")
     st.caption("It goes on when this tab is closed, and after a stop or a crash it continues where it was.")
-    if work.stopped:
+    if task.stopped:
         st.caption("Stopping …")
     else:
-        st.button("Stop", key="stop download", icon=":material/stop:", on_click=work.stop)
+        st.button("Stop", key="stop download", icon=":material/stop:", on_click=task.stop)
 
 
-def _tell_end(work: Work) -> None:
+def _tell_end(task: Task) -> None:
     """How the last download ended, if it did not end well."""
-    if work.error:
-        st.error(plain(work.error), icon=":material/error:")
-    elif work.stopped:
+    if task.error:
+        st.error(plain(task.error), icon=":material/error:")
+    elif task.stopped:
         st.info("The download was stopped. What is there is kept.", icon=":material/pause_circle:")
-    st.button("Dismiss", key="dismiss", type="tertiary", on_click=desk().forget, args=(WORK,))
+    st.button("Dismiss", key="dismiss", type="tertiary", on_click=background_tasks().forget, args=(TASK,))
 
 
 def finished():
     """The folder of a download that has just ended well, once; None else."""
-    work = desk().find(WORK)
-    if work and not work.is_running and work.result:
-        desk().forget(WORK)
-        return work.result
+    task = background_tasks().find(TASK)
+    if task and not task.is_running and task.result:
+        background_tasks().forget(TASK)
+        return task.result
     return None
 
 

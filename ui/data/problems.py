@@ -12,7 +12,7 @@ from core.datasets.problems import Problem, Severity, by_severity
 from core.datasets.split import CocoSplit
 from ui.gallery.samples import Shown, sample_gallery
 from ui.server import cache
-from ui.server.background import Work, desk
+from ui.server.background import Task, background_tasks
 from ui.text import plain
 
 AT_ONCE = 10_000  # pictures that are looked at without being asked to
@@ -27,44 +27,47 @@ def box_problems(folder: Path, stamps: tuple, _splits: dict[str, CocoSplit]) -> 
     return check_boxes(_splits)
 
 
-def picture_work(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Work | None:
+def picture_task(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Task | None:
     """The look at all pictures, begun if it is to be; None if nobody has asked for it yet."""
     mark = zlib.crc32(repr(cache.data_stamps(folder)).encode())
     name = f"look at {folder} {mark:08x}"
-    work = desk().find(name)
-    if work is None and begin:
-        work = desk().begin(name, lambda: look_through(splits), f"The pictures of {folder} could not be looked at")
-    return work
+    task = background_tasks().find(name)
+    if task is None and begin:
+        task = background_tasks().start(
+            name, lambda: look_through(splits), f"The pictures of {folder} could not be looked at"
+        )
+    return task
 
 
 def found_problems(
     folder: Path, splits: dict[str, CocoSplit], classes: tuple[str, ...] | None = None
-) -> tuple[list[Problem], Work | None]:
-    """What is known so far, of rare classes among `classes` only, and the work that looks at the pictures."""
+) -> tuple[list[Problem], Task | None]:
+    """What is known so far, of rare classes among `classes` only, and the task that looks at the pictures."""
     count = sum(len(split.images) for split in splits.values())
-    work = picture_work(folder, splits, begin=count <= AT_ONCE)
+    task = picture_task(folder, splits, begin=count <= AT_ONCE)
     labels = [*box_problems(folder, cache.data_stamps(folder), splits), *check_classes(splits, classes)]
-    pictures = work.result if work and not work.is_running and work.result else []
-    return by_severity(dict.fromkeys([*labels, *pictures])), work
+    pictures = task.result if task and not task.is_running and task.result else []
+    return by_severity(dict.fromkeys([*labels, *pictures])), task
 
 
-def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], work: Work | None) -> None:
+def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], task: Task | None) -> None:
     count = sum(len(split.images) for split in splits.values())
-    if work is None:
+    if task is None:
         st.caption(f"The labels were checked. Missing, broken and repeated pictures are found by looking at all "
                    f"{count:,} of them; a training does so, too.")  # fmt: skip
         if st.button("Look at the pictures", key="look at pictures", icon=":material/image_search:"):
-            picture_work(folder, splits, begin=True)
+            picture_task(folder, splits, begin=True)
             st.rerun()
-    elif work.is_running:
-        _watch(work.name)
+    elif task.is_running:
+        _watch(task.name)
     else:
-        if work.error:
-            st.error(plain(work.error))
+        if task.error:
+            st.error(plain(task.error))
         st.button("Look at the pictures again", key="look again", type="tertiary", icon=":material/refresh:",
-                  on_click=desk().forget, args=(work.name,), help="If pictures were replaced meanwhile.")  # fmt: skip
+                  on_click=background_tasks().forget, args=(task.name,),
+                  help="If pictures were replaced meanwhile.")  # fmt: skip
     if not problems:
-        if work and not work.is_running and not work.error:
+        if task and not task.is_running and not task.error:
             st.success("Nothing is wrong: every box and every picture can be used.", icon=":material/check_circle:")
         return
     st.caption("What is left out or repaired is so for the training only: your files are never changed. "
@@ -91,10 +94,10 @@ def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Pro
 
 @st.fragment(run_every=1.0)
 def _watch(name: str) -> None:
-    work = desk().find(name)
-    if work is None or not work.is_running:
+    task = background_tasks().find(name)
+    if task is None or not task.is_running:
         st.rerun()
-    done, total = work.latest or (0, 1)
+    done, total = task.latest or (0, 1)
     st.progress(done / max(total, 1), f"Looking at the pictures: {done:,} of {total:,}")
 
 

@@ -24,7 +24,7 @@ from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
 from ui.choose.run_picker import Evaluated
 from ui.server import services
-from ui.server.background import Work, desk
+from ui.server.background import Task, background_tasks
 from ui.text import plain
 
 PAGE, FOUND, MARKED = WHICH = ("This page", "All found", "Marked")
@@ -50,9 +50,9 @@ def bulk_actions(
         ids = list(dict.fromkeys({PAGE: shown_ids, FOUND: found_ids, MARKED: marked}[choice]))
         _offer_marks(run, ids, marked)
         st.subheader("Export", divider="grey")
-        work = desk().find(_work_name(run))
-        if work and work.is_running:
-            _watch(work.name)
+        task = background_tasks().find(_task_name(run))
+        if task and task.is_running:
+            _watch(task.name)
             return
         everything = st.toggle("Predictions of every score", key=ALL_SCORES, persist_state="session",
                                help="As AP needs them. PNGs are drawn at the page's score all the same.")  # fmt: skip
@@ -63,8 +63,8 @@ def bulk_actions(
                       disabled=not ids, on_click=_begin, kwargs={
                           "run": run, "kind": kind,
                           "bundle": Bundle(images, table, tuple(ids), score, tuple(marks), title)})  # fmt: skip
-        if work:
-            _tell_end(run, work)
+        if task:
+            _tell_end(run, task)
 
 
 def _offer_marks(run: Run, ids: list[int], marked: list[int]) -> None:
@@ -94,14 +94,14 @@ def _mark(run_id: str, image_ids: Iterable[int], on: bool) -> None:
         st.toast(plain(error), icon=":material/error:")
 
 
-def _work_name(run: Run) -> str:
+def _task_name(run: Run) -> str:
     return f"export {run.id}"
 
 
 def _begin(run: Run, kind: Format, bundle: Bundle) -> None:
     folder = services.store().folder(run.id) / "export"
     out = folder / f"{run.id}-{kind}.zip"
-    desk().begin(_work_name(run), lambda: _built(bundle, kind, out), "The export failed")
+    background_tasks().start(_task_name(run), lambda: _built(bundle, kind, out), "The export failed")
 
 
 def _built(bundle: Bundle, kind: Format, out: Path) -> Generator[tuple[int, int], None, Written]:
@@ -113,23 +113,23 @@ def _built(bundle: Bundle, kind: Format, out: Path) -> Generator[tuple[int, int]
 @st.fragment(run_every=1.0)
 def _watch(name: str) -> None:
     """How far the export is, with Stop; at its end the page is run again."""
-    work = desk().find(name)
-    if work is None or not work.is_running:
+    task = background_tasks().find(name)
+    if task is None or not task.is_running:
         st.rerun()
-    done, total = work.latest or (0, 1)
-    st.progress(done / total, f"{done:,} of {total:,} images" if work.latest else "Starting …")
+    done, total = task.latest or (0, 1)
+    st.progress(done / total, f"{done:,} of {total:,} images" if task.latest else "Starting …")
     st.caption("It goes on when this tab is closed.")
-    st.button("Stop", key="stop export", icon=":material/stop:", disabled=work.stopped, on_click=work.stop)
+    st.button("Stop", key="stop export", icon=":material/stop:", disabled=task.stopped, on_click=task.stop)
 
 
-def _tell_end(run: Run, work: Work) -> None:
+def _tell_end(run: Run, task: Task) -> None:
     """What the last export became: a download, or why there is none."""
-    if work.error:
-        st.error(plain(work.error), icon=":material/error:")
-    elif work.stopped:
+    if task.error:
+        st.error(plain(task.error), icon=":material/error:")
+    elif task.stopped:
         st.info("The export was stopped.", icon=":material/stop_circle:")
     else:
-        written = work.result
+        written = task.result
         st.caption(f"{plain(written.path.name)}: {plain(written.sentence)}")
         if written.size > MOST_BYTES:
             st.caption("It is too large for a download in the browser. It lies at")
@@ -151,7 +151,7 @@ def _read(path: Path) -> bytes:
 
 def _dismiss(run: Run) -> None:
     """Lets go of the last export and its file."""
-    work = desk().find(_work_name(run))
-    if work and not work.is_running:
+    task = background_tasks().find(_task_name(run))
+    if task and not task.is_running:
         shutil.rmtree(services.store().folder(run.id) / "export", ignore_errors=True)
-        desk().forget(work.name)
+        background_tasks().forget(task.name)

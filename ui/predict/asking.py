@@ -1,4 +1,4 @@
-"""What Predict asks of the models: which one, the work of asking, and the answers, which a session keeps.
+"""What Predict asks of the models: which one, the task of asking, and the answers, which a session keeps.
 
 In: a choice of model and pictures by number. Out: predictions by number as they come, from the child that has torch
 (`ui/server/model_worker.py`), one picture at a time, so that it can be stopped between two.
@@ -22,7 +22,7 @@ from core.runs.store import RunStore
 from ui.choose.pickers import STARTER, run_name
 from ui.choose.run_picker import MODEL, RUN
 from ui.server import services
-from ui.server.background import Work, desk
+from ui.server.background import Task, background_tasks
 from ui.server.model_worker import models
 
 FIRST_SECONDS = 300.0  # that the first answer may take: a large model is loaded, or fetched
@@ -130,9 +130,9 @@ def get_ready(choice: Choice) -> None:
         models().warm(**({"run": choice.run_id, "model": choice.model} if choice.run_id else {}))
 
 
-def begin(name: str, choice: Choice, pictures: dict[int, OwnPicture], answers: Answers) -> Work:
+def begin(name: str, choice: Choice, pictures: dict[int, OwnPicture], answers: Answers) -> Task:
     """Asks about the pictures one after the other; the answers come into `answers`. Yields (how many, of how many)."""
-    return desk().begin(name, lambda: _ask_all(choice, pictures, answers), "The model could not be asked")
+    return background_tasks().start(name, lambda: _ask_all(choice, pictures, answers), "The model could not be asked")
 
 
 def _ask_all(choice: Choice, pictures: dict[int, OwnPicture], answers: Answers) -> Iterator[tuple[int, int]]:

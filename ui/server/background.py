@@ -1,6 +1,7 @@
-"""Work that takes a while, in a thread of the server's own, so that no tab that is closed or rerun can break it off.
+"""Tasks that take a while, each in a thread of the server: no tab that is closed or run again can break one off.
 
-In: a generator. It runs to its end whatever tabs come and go; every tab can see how far it is, and stop it.
+In: a generator, which runs to its end whatever tabs come and go. Out: how far it is, for every tab that asks, and its
+result or error. It is apart from the job manager, which trains: these tasks end with the server.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ import streamlit as st
 
 from core import LabError
 
-LOOK_SECONDS = 0.5  # at most between two looks at work that says nothing
+LOOK_SECONDS = 0.5  # at most, between two looks at a task that yields nothing
 
 
-class Work:
-    """A generator at work: what it yielded last, and once it has ended its result or a sentence on what went wrong."""
+class Task:
+    """A generator in a thread of its own.
 
-    def __init__(self, name: str, make: Callable[[], Generator], failure: str):
-        self.name, self.latest, self.result, self.error = name, None, None, ""
+    latest   what it yielded last; None before the first time
+    result   what it returned; None until then, and after a failure or a stop
+    error    what went wrong, in a sentence; empty if nothing did
+    stopped  whether it was ended before its end
+    """
+
+    def __init__(self, name: str, make: Callable[[], Generator[Any, None, Any]], failure: str):
+        """Start the thread. `failure` begins the sentence on an error that is no LabError."""
+        self.name, self.error = name, ""
+        self.latest: Any = None
+        self.result: Any = None
         self.stopped, self.is_running = False, True
         self._make, self._failure = make, failure
         self._changed = threading.Condition()
@@ -48,11 +58,11 @@ class Work:
                 self._changed.notify_all()
 
     def stop(self) -> None:
-        """Asks it to end after its current step, which is moments away."""
+        """Ask the task to end after its current step, which takes moments."""
         self.stopped = True
 
-    def steps(self) -> Iterator[Any]:
-        """What it yields, as often as it can be looked at, until it has ended."""
+    def progress(self) -> Iterator[Any]:
+        """Yield `latest` whenever it changes, and at least every LOOK_SECONDS, until the task has ended."""
         while self.is_running:
             with self._changed:
                 if self.is_running:  # it may have ended just now
@@ -61,45 +71,47 @@ class Work:
                 yield self.latest
 
     def join(self, seconds: float | None = None) -> None:
+        """Wait for the task's end, at most so many seconds."""
         self._thread.join(seconds)
 
 
-class Desk:
-    """All work of this server, by name: one at a time of each."""
+class TaskRegistry:
+    """All background tasks of this server, by name: one at a time of each name."""
 
-    def __init__(self):
-        self._all: dict[str, Work] = {}
+    def __init__(self) -> None:
+        self._all: dict[str, Task] = {}
         self._lock = threading.Lock()
 
-    def begin(self, name: str, make: Callable[[], Generator], failure: str) -> Work:
-        """The work of that name that runs, or a new one."""
+    def start(self, name: str, make: Callable[[], Generator[Any, None, Any]], failure: str) -> Task:
+        """Return the running task of that name, or start a new one."""
         with self._lock:
-            work = self._all.get(name)
-            if work is None or not work.is_running:
-                work = self._all[name] = Work(name, make, failure)
-            return work
+            task = self._all.get(name)
+            if task is None or not task.is_running:
+                task = self._all[name] = Task(name, make, failure)
+            return task
 
-    def find(self, name: str) -> Work | None:
-        """The last work of that name, if there was one."""
+    def find(self, name: str) -> Task | None:
+        """Return the last task of that name, running or ended; None if there is none."""
         return self._all.get(name)
 
     def forget(self, name: str) -> None:
-        """Lets go of work that has ended, after its end was told."""
+        """Remove a task that has ended, once its end was shown."""
         with self._lock, suppress(KeyError):
             if not self._all[name].is_running:
                 del self._all[name]
 
     def stop_all(self, seconds: float) -> None:
-        """Ends everything, waiting at most so long in all."""
+        """Stop all tasks, and wait for them at most so many seconds in all."""
         with self._lock:
-            running = [work for work in self._all.values() if work.is_running]
-        for work in running:
-            work.stop()
+            running = [task for task in self._all.values() if task.is_running]
+        for task in running:
+            task.stop()
         deadline = time.monotonic() + seconds
-        for work in running:
-            work.join(max(0.0, deadline - time.monotonic()))
+        for task in running:
+            task.join(max(0.0, deadline - time.monotonic()))
 
 
 @st.cache_resource(show_spinner=False)
-def desk() -> Desk:
-    return Desk()
+def background_tasks() -> TaskRegistry:
+    """Return the one registry of this server."""
+    return TaskRegistry()

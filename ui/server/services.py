@@ -19,7 +19,7 @@ from core import PROJECT
 from core.runs.manager import JobManager
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from ui.server.background import desk
+from ui.server.background import background_tasks
 from ui.server.model_worker import models
 from ui.server.uploads import Uploads
 
@@ -47,7 +47,7 @@ async def lifespan(app):
     uploads()
     yield
     models().stop()
-    desk().stop_all(SHUTDOWN_SECONDS)
+    background_tasks().stop_all(SHUTDOWN_SECONDS)
     uploads().clear()
     jobs().shutdown()
 

@@ -10,18 +10,18 @@ from core.datasets.problems import Kind, Severity
 from core.datasets.split import examine_split
 from tests.own_folders import add, labels, mine, write, write_json
 from ui.data import problems
-from ui.data.problems import found_problems, picture_work
-from ui.server.background import desk
+from ui.data.problems import found_problems, picture_task
+from ui.server.background import background_tasks
 
 PATIENCE = 20
 
 
 @pytest.fixture(autouse=True)
 def a_desk_of_its_own():
-    desk.clear()
+    background_tasks.clear()
     yield
-    desk().stop_all(PATIENCE)
-    desk.clear()
+    background_tasks().stop_all(PATIENCE)
+    background_tasks.clear()
 
 
 def splits_of(folder):
@@ -30,8 +30,8 @@ def splits_of(folder):
 
 def settled(folder):
     """The problems once the pictures were looked at."""
-    _, work = found_problems(folder, splits_of(folder))
-    work.join(PATIENCE)
+    _, task = found_problems(folder, splits_of(folder))
+    task.join(PATIENCE)
     return found_problems(folder, splits_of(folder))[0]
 
 
@@ -60,8 +60,8 @@ def test_in_the_end_it_is_what_the_check_finds(folder):
 
 def test_before_the_pictures_were_looked_at_it_is_what_the_labels_say(folder, monkeypatch):
     monkeypatch.setattr(problems, "AT_ONCE", 0)
-    found, work = found_problems(folder, splits_of(folder))
-    assert work is None
+    found, task = found_problems(folder, splits_of(folder))
+    assert task is None
     assert {p.kind.unit for p in found} <= {"box", "class"} and found
 
 
@@ -74,9 +74,9 @@ def test_the_worst_comes_first_also_when_the_pictures_bring_it(tmp_path):
 
 def test_two_tabs_share_one_look_and_later_ones_its_result(folder):
     splits = splits_of(folder)
-    first, second = (picture_work(folder, splits, begin=True) for _ in range(2))
+    first, second = (picture_task(folder, splits, begin=True) for _ in range(2))
     first.join(PATIENCE)
-    assert first is second is picture_work(folder, splits, begin=False)
+    assert first is second is picture_task(folder, splits, begin=False)
 
 
 def test_changed_labels_are_looked_at_anew(folder):
@@ -84,8 +84,8 @@ def test_changed_labels_are_looked_at_anew(folder):
     first = found_problems(folder, splits_of(folder))[1]
     data = labels(1, 9)
     write_json(folder / "annotations/instances_train.json", data | {"info": {"changed": True}})
-    found, work = found_problems(folder, splits_of(folder))
-    assert work is not first
+    found, task = found_problems(folder, splits_of(folder))
+    assert task is not first
     assert not any(p.kind.unit == "box" for p in found)
 
 
@@ -98,5 +98,5 @@ def test_classes_that_are_not_chosen_are_not_told_of_as_rare(folder):
 
 
 def test_no_picture_is_looked_at_before_somebody_asks(folder):
-    assert picture_work(folder, splits_of(folder), begin=False) is None
-    assert not desk()._all
+    assert picture_task(folder, splits_of(folder), begin=False) is None
+    assert not background_tasks()._all

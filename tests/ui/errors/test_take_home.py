@@ -15,7 +15,7 @@ from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from ui.errors import take_home
-from ui.server.background import desk
+from ui.server.background import background_tasks
 
 CAR = (40, 20, 50, 40)
 FOUND = [result(1, 1, CAR, 0.9), result(2, 2, CAR, 0.6), result(2, 2, CAR, 0.3)]
@@ -36,7 +36,7 @@ def made(store, tmp_path):
 @pytest.fixture(autouse=True)
 def ended():
     yield
-    desk().stop_all(10)
+    background_tasks().stop_all(10)
 
 
 def page():
@@ -78,7 +78,7 @@ def click(app, key):
 def export(app, kind, run) -> str:
     """Clicks, waits and comes back to the page; what it says then."""
     click(app, f"export {kind}")
-    desk().find(f"export {run.id}").join(30)
+    background_tasks().find(f"export {run.id}").join(30)
     checked(app.run())
     return " ".join(text.value for text in (*app.caption, *app.info, *app.error)).replace("\\", "")
 
@@ -201,14 +201,14 @@ def test_while_it_is_built_it_shows_how_far_it_is_and_can_be_stopped(made, store
             step = min(step + 1, 7)
             yield step, 10
 
-    work = desk().begin(f"export {made.id}", slow, "It failed")
-    next(work.steps())
+    task = background_tasks().start(f"export {made.id}", slow, "It failed")
+    next(task.progress())
     app = shown(made)
     assert not [button for button in app.button if (button.key or "").startswith("export ")]
     assert "of 10 images" in app.get("progress")[0].proto.text
     app.button(key="stop export").click()
     app.run()
-    work.join(10)
+    task.join(10)
     checked(app.run())
     assert app.info[0].value == "The export was stopped."
     assert not app.button(key=f"export {Format.COCO}").disabled
@@ -223,7 +223,7 @@ def test_a_file_too_large_for_the_browser_is_shown_where_it_lies(made, store, mo
 
 def test_the_download_is_the_file_until_that_is_gone(made, store):
     export(shown(made), Format.COCO, made)
-    path = desk().find(f"export {made.id}").result.path
+    path = background_tasks().find(f"export {made.id}").result.path
     assert take_home._read(path) == path.read_bytes()
     shutil.rmtree(path.parent)
     with pytest.raises(take_home.LabError, match="The export is gone: make it again"):

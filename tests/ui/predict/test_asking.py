@@ -1,4 +1,4 @@
-"""What Predict asks: which models are offered, and the work of asking a real one."""
+"""What Predict asks: which models are offered, and the task of asking a real one."""
 
 import shutil
 import threading
@@ -16,7 +16,7 @@ from tests.own_folders import write_json
 from ui.choose.pickers import STARTER
 from ui.predict import asking
 from ui.predict.asking import Answers, Choice
-from ui.server.background import desk
+from ui.server.background import background_tasks
 from ui.server.model_worker import Worker
 
 
@@ -84,10 +84,10 @@ def test_new_weights_are_another_model(store, run_maker):
 # Asking
 
 
-def finish(work):
-    seen = list(work.steps())
-    work.join(60)
-    assert not work.is_running
+def finish(task):
+    seen = list(task.progress())
+    task.join(60)
+    assert not task.is_running
     return seen
 
 
@@ -101,22 +101,22 @@ def test_every_picture_gets_an_answer_and_a_broken_one_its_sentence(store, asked
     pictures = pictures_of(store, 3)
     pictures[2] = OwnPicture("gone.png", store.root / "gone.png", (64, 48))
     assert answers.missing(pictures) == pictures
-    work = asking.begin("test asking", starter, pictures, answers)
-    finish(work)
-    assert not work.error and work.latest == (3, 3)
+    task = asking.begin("test asking", starter, pictures, answers)
+    finish(task)
+    assert not task.error and task.latest == (3, 3)
     assert set(answers.predictions) == {1, 3} and "is missing" in answers.refused[2]
     assert answers.missing(pictures) == {} and answers.missing({**pictures, 4: pictures[1]}) == {4: pictures[1]}
     assert set(answers.predictions[3].detections.image_id.tolist()) == {3}
     assert answers.label_map.names[0] == "person" and answers.device
-    desk().forget("test asking")
+    background_tasks().forget("test asking")
 
 
 def test_a_model_that_cannot_be_asked_is_told_once(store, asked):
     answers = Answers()
-    work = asking.begin("test no model", Choice("./nothing/here", None, "x"), pictures_of(store, 2), answers)
-    finish(work)
-    assert "There is no model in the folder" in work.error and not answers.predictions
-    desk().forget("test no model")
+    task = asking.begin("test no model", Choice("./nothing/here", None, "x"), pictures_of(store, 2), answers)
+    finish(task)
+    assert "There is no model in the folder" in task.error and not answers.predictions
+    background_tasks().forget("test no model")
 
 
 def test_a_runs_best_answers_as_the_checkpoint_that_it_is(store, asked):
@@ -125,7 +125,7 @@ def test_a_runs_best_answers_as_the_checkpoint_that_it_is(store, asked):
     for choice in (best, Choice(STARTER, None, "Starter")):
         answers = Answers()
         finish(asking.begin(f"test {choice.model}", choice, pictures_of(store, 1), answers))
-        desk().forget(f"test {choice.model}")
+        background_tasks().forget(f"test {choice.model}")
         said.append(answers.predictions[1].detections)
     assert np.array_equal(said[0].boxes, said[1].boxes) and len(said[0]) == 30
 
@@ -139,13 +139,13 @@ def test_it_is_stopped_between_two_pictures(store, monkeypatch):
         def ask(self, request, seconds):
             Slow.asked += 1
             begun.wait(20)
-            work.stop()
+            task.stop()
             return {"names": ["car"], "category_ids": [3], "device": "CPU", "refused": "no"}
 
     monkeypatch.setattr(asking, "models", Slow)
     answers = Answers()
-    work = asking.begin("test stop", Choice("m", None, "m"), pictures_of(store, 3), answers)
+    task = asking.begin("test stop", Choice("m", None, "m"), pictures_of(store, 3), answers)
     begun.set()
-    finish(work)
-    assert work.stopped and not work.error and Slow.asked == 1 and list(answers.refused) == [1]
-    desk().forget("test stop")
+    finish(task)
+    assert task.stopped and not task.error and Slow.asked == 1 and list(answers.refused) == [1]
+    background_tasks().forget("test stop")

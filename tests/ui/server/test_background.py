@@ -1,4 +1,4 @@
-"""Work in the server's own threads: shared by all who look, ended when it is asked to, every failure a sentence."""
+"""Tasks in the server's own threads: shared by all who look, ended when it is asked to, every failure a sentence."""
 
 import threading
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 
 from core import DataError, LabError, RunError
 from ui.server import background as room
-from ui.server.background import Desk, Work
+from ui.server.background import Task, TaskRegistry
 
 PATIENCE = 20  # seconds, for what takes none
 
@@ -43,20 +43,20 @@ class Steps:
 
 
 @pytest.fixture
-def desk():
-    made = Desk()
+def registry():
+    made = TaskRegistry()
     yield made
     made.stop_all(PATIENCE)
 
 
-def ended(work: Work) -> Work:
-    work.join(PATIENCE)
-    assert not work.is_running
-    return work
+def ended(task: Task) -> Task:
+    task.join(PATIENCE)
+    assert not task.is_running
+    return task
 
 
-def run(make, failure="It failed") -> Work:
-    return ended(Work("a work", make, failure))
+def run(make, failure="It failed") -> Task:
+    return ended(Task("a task", make, failure))
 
 
 def values(*some, result=None):
@@ -68,33 +68,33 @@ def values(*some, result=None):
 
 
 def test_it_keeps_what_was_yielded_last_and_what_was_returned():
-    work = run(lambda: values(1, 2, 3, result="all"))
-    assert (work.latest, work.result, work.error, work.stopped) == (3, "all", "", False)
+    task = run(lambda: values(1, 2, 3, result="all"))
+    assert (task.latest, task.result, task.error, task.stopped) == (3, "all", "", False)
 
 
 def test_a_generator_that_ends_at_once_has_a_result_and_nothing_to_look_at():
-    work = run(lambda: values(result=7))
-    assert (work.latest, work.result, work.error) == (None, 7, "")
-    assert list(work.steps()) == []
+    task = run(lambda: values(result=7))
+    assert (task.latest, task.result, task.error) == (None, 7, "")
+    assert list(task.progress()) == []
 
 
-def test_it_goes_on_without_anyone_looking(desk):
+def test_it_goes_on_without_anyone_looking(registry):
     steps = Steps(1, 2)
     steps.go(3)
-    desk.begin("a", steps, "")
+    registry.start("a", steps, "")
     assert steps.closed.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("watchers", [1, 5])
-def test_all_who_look_see_it_go_forward_and_see_its_end(desk, monkeypatch, watchers):
+def test_all_who_look_see_it_go_forward_and_see_its_end(registry, monkeypatch, watchers):
     """However long a look may last: they are woken by every step, and by the end."""
     monkeypatch.setattr(room, "LOOK_SECONDS", PATIENCE)
     steps = Steps(*range(5))
-    work, seen, ready = desk.begin("a", steps, ""), [[] for _ in range(watchers)], threading.Barrier(watchers + 1)
+    task, seen, ready = registry.start("a", steps, ""), [[] for _ in range(watchers)], threading.Barrier(watchers + 1)
 
     def look(mine):
         ready.wait(PATIENCE)
-        mine.extend(work.steps())
+        mine.extend(task.progress())
 
     threads = [threading.Thread(target=look, args=(mine,)) for mine in seen]
     for thread in threads:
@@ -103,29 +103,29 @@ def test_all_who_look_see_it_go_forward_and_see_its_end(desk, monkeypatch, watch
     steps.go(6)
     for thread in threads:
         thread.join(PATIENCE)
-    assert not any(thread.is_alive() for thread in threads) and not work.is_running
+    assert not any(thread.is_alive() for thread in threads) and not task.is_running
     assert all(mine == sorted(mine) and set(mine) <= set(range(5)) for mine in seen)
 
 
-def test_nothing_is_shown_of_work_that_has_not_said_anything(desk, monkeypatch):
+def test_nothing_is_shown_of_work_that_has_not_said_anything(registry, monkeypatch):
     monkeypatch.setattr(room, "LOOK_SECONDS", 0.01)
     steps = Steps("first")
-    looking = desk.begin("a", steps, "").steps()
+    looking = registry.start("a", steps, "").progress()
     threading.Timer(0.1, steps.go, (2,)).start()
     assert set(looking) == {"first"}
 
 
 class EndsJustBeforeTheLook(threading.Condition):
-    """Whoever looks finds that the work has ended meanwhile, and must not wait for it."""
+    """Whoever looks finds that the task has ended meanwhile, and must not wait for it."""
 
-    def __init__(self, work: Work, let_it_end):
+    def __init__(self, task: Task, let_it_end):
         super().__init__()
-        self.work, self.let_it_end, self.looks = work, let_it_end, threading.current_thread()
+        self.task, self.let_it_end, self.looks = task, let_it_end, threading.current_thread()
 
     def __enter__(self):
         if threading.current_thread() is self.looks:
             self.let_it_end()
-            ended(self.work)
+            ended(self.task)
         return super().__enter__()
 
     def wait(self, timeout=None):
@@ -134,20 +134,20 @@ class EndsJustBeforeTheLook(threading.Condition):
 
 def test_an_end_just_before_a_look_is_not_waited_for():
     steps = Steps(1)
-    work = Work("short", steps, "")
-    work._changed = EndsJustBeforeTheLook(work, lambda: steps.go(2))
-    assert list(work.steps()) == [1]
+    task = Task("short", steps, "")
+    task._changed = EndsJustBeforeTheLook(task, lambda: steps.go(2))
+    assert list(task.progress()) == [1]
 
 
 # One at a time of each name
 
 
-def test_many_tabs_that_begin_the_same_share_one_work(desk):
+def test_many_tabs_that_begin_the_same_share_one_work(registry):
     steps, both, got = Steps(1), threading.Barrier(8), []
 
     def begin():
         both.wait(PATIENCE)
-        got.append(desk.begin("a", steps, ""))
+        got.append(registry.start("a", steps, ""))
 
     threads = [threading.Thread(target=begin) for _ in range(8)]
     for thread in threads:
@@ -160,55 +160,55 @@ def test_many_tabs_that_begin_the_same_share_one_work(desk):
     assert steps.made == 1
 
 
-def test_work_of_another_name_runs_beside_it(desk):
+def test_work_of_another_name_runs_beside_it(registry):
     one, other = Steps(1), Steps(2)
-    first, second = desk.begin("a", one, ""), desk.begin("b", other, "")
+    first, second = registry.start("a", one, ""), registry.start("b", other, "")
     other.go(2)
-    assert ended(second).latest == 2 and first.is_running and desk.find("a") is first
+    assert ended(second).latest == 2 and first.is_running and registry.find("a") is first
     one.go(2)
 
 
 @pytest.mark.parametrize("make", [lambda: values(1), lambda: 1 / 0])
-def test_what_has_ended_well_or_badly_can_be_begun_anew(desk, make):
-    first = ended(desk.begin("a", make, ""))
-    assert desk.find("a") is first
-    second = ended(desk.begin("a", lambda: values(result="better"), ""))
+def test_what_has_ended_well_or_badly_can_be_begun_anew(registry, make):
+    first = ended(registry.start("a", make, ""))
+    assert registry.find("a") is first
+    second = ended(registry.start("a", lambda: values(result="better"), ""))
     assert second is not first and second.result == "better" and not second.error
 
 
-def test_it_is_forgotten_only_after_its_end(desk):
-    desk.forget("never begun")
+def test_it_is_forgotten_only_after_its_end(registry):
+    registry.forget("never begun")
     steps = Steps()
-    work = desk.begin("a", steps, "")
-    desk.forget("a")
-    assert desk.find("a") is work
+    task = registry.start("a", steps, "")
+    registry.forget("a")
+    assert registry.find("a") is task
     steps.go()
-    ended(work)
-    desk.forget("a")
-    desk.forget("a")
-    assert desk.find("a") is None
+    ended(task)
+    registry.forget("a")
+    registry.forget("a")
+    assert registry.find("a") is None
 
 
 # Stopping
 
 
-def test_stop_ends_it_after_its_step_and_closes_the_generator(desk):
+def test_stop_ends_it_after_its_step_and_closes_the_generator(registry):
     steps = Steps(1, 2, 3)
-    work = desk.begin("a", steps, "")
-    work.stop()
-    assert work.is_running
+    task = registry.start("a", steps, "")
+    task.stop()
+    assert task.is_running
     steps.go()
-    ended(work)
-    assert (work.latest, work.result, work.error, work.stopped) == (1, None, "", True)
+    ended(task)
+    assert (task.latest, task.result, task.error, task.stopped) == (1, None, "", True)
     assert steps.closed.is_set()
 
 
-def test_stop_in_its_last_step_comes_too_late_to_lose_the_result(desk):
+def test_stop_in_its_last_step_comes_too_late_to_lose_the_result(registry):
     steps = Steps(result="all")
-    work = desk.begin("a", steps, "")
-    work.stop()
+    task = registry.start("a", steps, "")
+    task.stop()
     steps.go()
-    assert (ended(work).result, work.stopped) == ("all", False)
+    assert (ended(task).result, task.stopped) == ("all", False)
 
 
 def test_stop_before_it_has_begun_begins_nothing():
@@ -222,64 +222,64 @@ def test_stop_before_it_has_begun_begins_nothing():
         begun.append(True)
         yield
 
-    work = Work("a", make, "")
-    work.stop()
+    task = Task("a", make, "")
+    task.stop()
     may_begin.set()
-    assert ended(work).stopped and not begun and not work.error
+    assert ended(task).stopped and not begun and not task.error
 
 
-def test_stopped_work_can_be_gone_on_with(desk):
+def test_stopped_work_can_be_gone_on_with(registry):
     steps = Steps(1)
-    work = desk.begin("a", steps, "")
-    work.stop()
+    task = registry.start("a", steps, "")
+    task.stop()
     steps.go()
-    ended(work)
-    again = ended(desk.begin("a", lambda: values(2, result="done"), ""))
+    ended(task)
+    again = ended(registry.start("a", lambda: values(2, result="done"), ""))
     assert (again.result, again.stopped) == ("done", False)
 
 
-def test_what_fails_while_it_is_closed_is_told(desk):
+def test_what_fails_while_it_is_closed_is_told(registry):
     steps = Steps(1, on_close=DataError("The disk is full."))
-    work = desk.begin("a", steps, "")
-    work.stop()
+    task = registry.start("a", steps, "")
+    task.stop()
     steps.go()
-    assert ended(work).error == "The disk is full."
+    assert ended(task).error == "The disk is full."
 
 
-def test_everything_is_stopped_and_waited_for(desk):
+def test_everything_is_stopped_and_waited_for(registry):
     several = [Steps(*range(100)) for _ in range(4)]
-    works = [desk.begin(str(i), steps, "") for i, steps in enumerate(several)]
+    tasks = [registry.start(str(i), steps, "") for i, steps in enumerate(several)]
     for steps in several:
         threading.Timer(0.05, steps.go).start()
-    desk.stop_all(PATIENCE)
-    assert not any(work.is_running for work in works)
+    registry.stop_all(PATIENCE)
+    assert not any(task.is_running for task in tasks)
     assert all(steps.closed.is_set() for steps in several)
 
 
-def test_work_that_does_not_listen_is_not_waited_for_longer_than_said(desk, monkeypatch):
+def test_work_that_does_not_listen_is_not_waited_for_longer_than_said(registry, monkeypatch):
     """And one that takes its time may have all of it."""
     now, waited = [100.0], []
 
-    def join(work, seconds):
+    def join(task, seconds):
         waited.append(seconds)
-        now[0] += seconds if work.name == "deaf" else 0.0
+        now[0] += seconds if task.name == "deaf" else 0.0
 
-    monkeypatch.setattr(room.Work, "join", join)
+    monkeypatch.setattr(room.Task, "join", join)
     monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: now[0]))
     several = {name: Steps(1) for name in ("quick", "deaf", "other")}
     for name, steps in several.items():
-        desk.begin(name, steps, "")
-    desk.stop_all(3.0)
+        registry.start(name, steps, "")
+    registry.stop_all(3.0)
     assert waited == [3.0, 3.0, 0.0]
     monkeypatch.undo()
     for steps in several.values():
         steps.go(2)
 
 
-def test_with_nothing_to_stop_it_is_at_once_done(desk):
-    desk.stop_all(3.0)
-    ended(desk.begin("a", lambda: values(1), ""))
-    desk.stop_all(3.0)
+def test_with_nothing_to_stop_it_is_at_once_done(registry):
+    registry.stop_all(3.0)
+    ended(registry.start("a", lambda: values(1), ""))
+    registry.stop_all(3.0)
 
 
 # Failures
@@ -293,9 +293,9 @@ def failing(error, after=0):
 @pytest.mark.parametrize("error", [DataError, RunError, LabError])
 @pytest.mark.parametrize("after", [0, 3])
 def test_the_projects_own_errors_are_told_as_they_are(error, after):
-    work = run(lambda: failing(error("This file is broken: export it again."), after))
-    assert work.error == "This file is broken: export it again."
-    assert work.result is None and not work.stopped
+    task = run(lambda: failing(error("This file is broken: export it again."), after))
+    assert task.error == "This file is broken: export it again."
+    assert task.result is None and not task.stopped
 
 
 @pytest.mark.parametrize("error", [
@@ -304,9 +304,9 @@ def test_the_projects_own_errors_are_told_as_they_are(error, after):
     SystemExit(1), KeyboardInterrupt(), StopAsyncIteration(), StopIteration("as if it were a result"),
 ])  # fmt: skip
 def test_every_other_error_is_one_line_that_begins_with_what_failed(error):
-    work = run(lambda: failing(error, 1), "The drawing failed")
-    assert work.error.startswith("The drawing failed: ") and work.error.endswith(".")
-    assert "\n" not in work.error and work.result is None
+    task = run(lambda: failing(error, 1), "The drawing failed")
+    assert task.error.startswith("The drawing failed: ") and task.error.endswith(".")
+    assert "\n" not in task.error and task.result is None
 
 
 @pytest.mark.parametrize("make", [lambda: 1 / 0, lambda: None, lambda: [1]], ids=["raises", "None", "no generator"])

@@ -6,7 +6,7 @@ from core.datasets.demo import is_complete
 from ui.choose import built_in
 from ui.choose.pickers import as_setting
 from ui.server import cache
-from ui.server.background import Work
+from ui.server.background import Task
 
 
 def tab():
@@ -29,16 +29,16 @@ def test_two_tabs_draw_the_built_in_data_once(store, monkeypatch, drawn):
         yield 1, 1
 
     monkeypatch.setattr(built_in, "draw_built_in", draw)
-    original = Work.steps
+    original = Task.progress
     waiting = []
 
-    def steps(work):
-        waiting.append(work)
+    def progress(task):
+        waiting.append(task)
         if len(waiting) == 2:
             both_here.set()
-        return original(work)
+        return original(task)
 
-    monkeypatch.setattr(Work, "steps", steps)
+    monkeypatch.setattr(Task, "progress", progress)
     apps = [AppTest.from_function(tab, default_timeout=30) for _ in range(2)]
     threads = [threading.Thread(target=app.run) for app in apps]
     for thread in threads:
