@@ -17,6 +17,7 @@ from tqdm import tqdm
 from core import LabError
 from core.config import PRESETS, TrainConfig
 from core.export.text import contents, figure, percent
+from core.keep_result import KeepResult
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 
@@ -195,17 +196,15 @@ def predict(options) -> int:
     run_id = store.get(options.run or "last").id if options.run or options.model in MODELS else None
     name = f"{options.model} of {run_id}" if run_id else options.model
     out = None if options.json and not options.out else Path(options.out or "predictions")
-    working = predict_files(open_model(Models(store), options.model, run_id), paths, options.score, name, out)
-    try:
-        while True:
-            said, is_usable = next(working)
-            are_usable.append(is_usable)
-            if not is_usable:
-                print(f"error: {said}", file=sys.stderr)
-            elif not options.json:
-                print(said, flush=True)
-    except StopIteration as end:
-        coco = end.value
+    model = open_model(Models(store), options.model, run_id)
+    work = KeepResult(predict_files(model, paths, options.score, name, out))
+    for message, is_usable in work:
+        are_usable.append(is_usable)
+        if not is_usable:
+            print(f"error: {message}", file=sys.stderr)
+        elif not options.json:
+            print(message, flush=True)
+    coco = work.result
     count = f"{len(coco['annotations']):,} boxes on {len(coco['images']):,} pictures"
     print(json.dumps(coco) if options.json else f"{out}: {count}, from score {options.score:g}")
     return int(not all(are_usable))

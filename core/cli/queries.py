@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from core import DataError, LabError, RunError
 from core.export.text import contents, errors_and_gains, percent, summary
+from core.keep_result import KeepResult
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 
@@ -59,15 +60,11 @@ def check(options) -> int:
             f"{options.data} is a {kind.upper()} folder: convert it first, with "
             f"python -m core convert {options.data} --out FOLDER, which says what is wrong with it."
         )
-    looking = check(options.data, options.whole)
+    work = KeepResult(check(options.data, options.whole))
     with tqdm(unit="picture", desc=f"Looking at {options.data}") as bar:
-        while True:
-            try:
-                done, bar.total = next(looking)
-                bar.update(done - bar.n)
-            except StopIteration as end:
-                report = end.value
-                break
+        for done, bar.total in work:
+            bar.update(done - bar.n)
+    report = work.result
     print(json.dumps(report.to_dict()) if options.json else "\n".join(_told(report)))
     return int(not report.is_fit)
 
@@ -182,16 +179,12 @@ def export(options) -> None:
     found, run, marks = _table(evaluation), store.get(evaluation.run_id), Marks(store)
     ids = _asked_for(found, options, marks.image_ids(run.id) if options.marked else None)
     kept, title = tuple(marks.all(run.id)), title_of(run, evaluation)
-    steps = hand_over(Bundle(evaluated_images(run), found, tuple(ids), options.score, kept, title), kind, out)
+    bundle = Bundle(evaluated_images(run), found, tuple(ids), options.score, kept, title)
+    work = KeepResult(hand_over(bundle, kind, out))
     with tqdm(unit="image", desc=f"Exporting to {out}") as bar:
-        while True:
-            try:
-                done, bar.total = next(steps)
-                bar.update(done - bar.n)
-            except StopIteration as end:
-                written = end.value
-                break
-    print(f"{out}: {written.sentence}")
+        for done, bar.total in work:
+            bar.update(done - bar.n)
+    print(f"{out}: {work.result.sentence}")
 
 
 def _asked_for(found, options, marked: list[int] | None) -> list[int]:

@@ -16,7 +16,7 @@ import math
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from core import ConfigError, ModelError, RunError
 from core.boxes import Detections
 from core.config import TrainConfig
 from core.datasets.check import sound_splits
+from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit, filter_to_classes, read_split
 from core.detr.dataset import DetectionDataset, loader, step_loader
 from core.detr.detect import detect
@@ -33,6 +34,7 @@ from core.detr.losses import LossSums
 from core.detr.model import feature_stride, load_model
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.evaluation.table import ModelInput
+from core.keep_result import KeepResult
 from core.training.batch_picture import draw_batch
 from core.training.checkpoint import latest, read_state, save
 from core.training.distributed import Ranks, Stopped
@@ -252,16 +254,13 @@ class _Training:
             shutil.rmtree(self.folder / dropped, ignore_errors=True)
 
 
-def _sound_splits(config: TrainConfig) -> Iterator[Progress]:
+def _sound_splits(config: TrainConfig) -> Generator[Progress, None, tuple[CocoSplit, CocoSplit, list[Problem]]]:
     """Both splits without what cannot be used, and the problems that were found; says how far it is."""
     yield Progress("loading", 0, config.epochs, 0, 0, "Reading the annotations")
-    looking = sound_splits(read_split(config.data, "train"), read_split(config.data, "val"))
-    while True:
-        try:
-            done, total = next(looking)
-        except StopIteration as end:
-            return end.value
+    work = KeepResult(sound_splits(read_split(config.data, "train"), read_split(config.data, "val")))
+    for done, total in work:
         yield Progress("loading", 0, config.epochs, 0, 0, f"Looking at the pictures: {done:,} of {total:,}")
+    return work.result
 
 
 def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.datasets.check import check
+from core.keep_result import KeepResult
 from tests.own_folders import add, labels, mine, spotless, write, write_json, write_single
 from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
     PATIENCE,
@@ -78,11 +79,9 @@ def test_the_list_is_what_the_check_finds(store, tmp_path):
 
 
 def finish(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    work = KeepResult(steps)
+    list(work)
+    return work.result
 
 
 def faulty(folder: Path) -> Path:

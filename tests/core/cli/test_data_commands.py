@@ -18,6 +18,7 @@ from core.datasets.coco2017.pictures import DownloadProgress
 from core.datasets.convert.to_coco import home
 from core.datasets.problems import Kind, Problem, Severity
 from core.datasets.subset import Subset
+from core.keep_result import KeepResult
 from core.labels import COCO_TEN
 from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of
@@ -75,12 +76,9 @@ def broken(folder: Path) -> Path:
 
 def report_of(folder: Path, whole: bool = False):
     """What the library itself finds."""
-    looking = check(folder, whole)
-    while True:
-        try:
-            next(looking)
-        except StopIteration as end:
-            return end.value
+    work = KeepResult(check(folder, whole))
+    list(work)
+    return work.result
 
 
 def files(folder: Path) -> dict[Path, bytes]:

@@ -12,6 +12,7 @@ from core.datasets.check import FEW, Report, check, check_labels, in_short, obje
 from core.datasets.layouts import find_splits
 from core.datasets.problems import MOST_EXAMPLES, Kind, Problem, Severity
 from core.datasets.split import examine_split, filter_to_classes, read_split
+from core.keep_result import KeepResult
 from tests.core.coco_cases import from_env
 from tests.core.datasets import check_cases as cases
 from tests.core.datasets.check_cases import BOX, CASES, dataset, gt_small, picture
@@ -21,12 +22,9 @@ FEW_KINDS = {Kind.FEW_OBJECTS, Kind.ONE_SPLIT}
 
 def finish(looking):
     """What a generator of progress returns, and its progress."""
-    steps = []
-    while True:
-        try:
-            steps.append(next(looking))
-        except StopIteration as end:
-            return end.value, steps
+    work = KeepResult(looking)
+    steps = list(work)
+    return work.result, steps
 
 
 def found(folder, whole=False):

@@ -20,6 +20,7 @@ from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle
 from core.export.writers import Format, Written, hand_over
+from core.keep_result import KeepResult
 from core.runs.marks import Mark
 from tests.core.coco_cases import gt_of, result
 
@@ -54,12 +55,9 @@ def bundle_of(tmp_path):
 
 
 def finish(bundle: Bundle, kind: Format, out) -> tuple[Written, list[tuple[int, int]]]:
-    steps, seen = hand_over(bundle, kind, out), []
-    while True:
-        try:
-            seen.append(next(steps))
-        except StopIteration as end:
-            return end.value, seen
+    work = KeepResult(hand_over(bundle, kind, out))
+    seen = list(work)
+    return work.result, seen
 
 
 def contents(path) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from core.datasets.check import check
 from core.datasets.layouts import find_splits
 from core.datasets.problems import Kind, Severity
 from core.datasets.split import examine_split
+from core.keep_result import KeepResult
 from tests.own_folders import add, labels, mine, write, write_json
 from ui.data import problems
 from ui.data.problems import found_problems, picture_task
@@ -36,11 +37,9 @@ def settled(folder):
 
 
 def finish(steps):
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        return end.value
+    work = KeepResult(steps)
+    list(work)
+    return work.result
 
 
 @pytest.fixture
