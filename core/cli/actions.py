@@ -79,7 +79,7 @@ def _in_coco_layout(store: RunStore, folder: str) -> str:
     if is_dataset(folder) or not kind_of(folder):
         return folder
     out = home(folder, store.data_dir)
-    if _leads():
+    if _is_main_process():
         print(_convert(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
     else:
         while not is_current(folder, out):  # the one that leads converts it
@@ -99,7 +99,7 @@ def train(options) -> int:
     _prepare_torch(config)
     config = replace(config, data=_in_coco_layout(store, config.data))
     find_splits(config.data)  # a mistyped folder shall not leave a run behind
-    if not _leads():
+    if not _is_main_process():
         accompany(config, store.checkpoints_dir, resume=False)
         return 0
     run = store.create(config.to_dict(), options.name, process=this_process())
@@ -117,7 +117,7 @@ def _train_unseen(store: RunStore, which: str) -> int:
     run = _trained(store.get(which))
     config = TrainConfig.from_dict(run.config)
     _prepare_torch(config)
-    if not _leads():
+    if not _is_main_process():
         accompany(config, store.checkpoints(run.id), goes_on(store, run))
         return 0
     run = drive(store, run.id)
@@ -137,7 +137,7 @@ def resume(options) -> int:
     run = _trained(store.get(options.run_id))
     config = _together(TrainConfig.from_dict(run.config))
     _prepare_torch(config)
-    if not _leads():
+    if not _is_main_process():
         accompany(config, store.checkpoints(run.id), goes_on(store, run))
         return 0
     RunQueue(store).requeue(run.id, this_process())
@@ -277,7 +277,7 @@ def _together(config: TrainConfig) -> TrainConfig:
     return replace(config, processes=there)
 
 
-def _leads() -> bool:
+def _is_main_process() -> bool:
     """Whether this process has the run: it is alone, or the first of those that `accelerate launch` has started."""
     return int(os.environ.get("RANK", 0)) == 0
 

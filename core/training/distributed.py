@@ -1,6 +1,6 @@
-"""The processes that train together: one a GPU, started by `accelerate launch`; usually there is just one.
+"""The processes that train together: one for each GPU, started by `accelerate launch`; usually there is just one.
 
-What they share goes through here: sums over all of them, the gradient's too, and the first one's word on going on.
+What they share goes through here: sums over all of them, the gradient's too, and whether the main process goes on.
 Gradients are summed explicitly, once a step, rather than by a wrapper around the model: the losses are then those of
 one process with the whole batch, also where a step is cut into several forward passes or has no image for a process.
 """
@@ -8,7 +8,9 @@ one process with the whole batch, also where a step is cut into several forward 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,80 +21,81 @@ BUCKET = 25_000_000  # numbers that are sent at once: 100 MB
 
 
 class Stopped(Exception):
-    """Raised in the other processes when the first one has stopped the training."""
+    """Raised in the other processes when the main process has stopped the training."""
 
 
-class Ranks:
-    """This process among `count`; `rank` 0 leads: it alone writes checkpoints and evaluates.
+class ProcessGroup:
+    """This process among `world_size`; the main process, of `rank` 0, alone writes checkpoints and is recorded.
 
-    Every method is called by all processes, in the same order.
+    Every method is called by all processes, in the same order, but `broadcast_stop`.
     """
 
     def __init__(self, use_cpu: bool = True):
-        self.count = int(os.environ.get("WORLD_SIZE", 1))
+        self.world_size = int(os.environ.get("WORLD_SIZE", 1))
         self.rank, self.local_rank = int(os.environ.get("RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
-        self._going = False  # between `go_on` and `done` the others wait for sums, not for the first one's word
-        self._control = None
-        if self.count > 1:
+        self._others_wait_for_broadcast = True  # inside `collective` they wait for sums
+        self._gloo = None  # for control messages and small sums, which need no GPU
+        if self.world_size > 1:
             from accelerate import PartialState
 
             PartialState(cpu=use_cpu)  # joins the processes: nccl between GPUs, gloo between CPUs
-            self._control = dist.new_group(backend="gloo")
+            self._gloo = dist.new_group(backend="gloo")
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
+        """Whether this is the process of rank 0."""
         return self.rank == 0
 
-    def go_on(self) -> None:
-        """Wait for the first process's word before whatever all do together; raises Stopped if it is to end."""
-        if self.count > 1 and not self._send(True):
+    @contextmanager
+    def collective(self) -> Iterator[None]:
+        """Wait until the main process begins what all do together; raise Stopped if it ends the training instead."""
+        if self.world_size > 1 and not self._broadcast(True):
             raise Stopped
-        self._going = True
+        self._others_wait_for_broadcast = False
+        yield
+        self._others_wait_for_broadcast = True  # not after an error: the others are then in the midst of a sum
 
-    def done(self) -> None:
-        """What all do together is over: the first process may stop here."""
-        self._going = False
-
-    def stop(self) -> None:
-        """The first process's last word, from wherever it stops; the others get Stopped from `go_on`."""
-        if self.count > 1 and self.leads and not self._going:
-            self._send(False)
-        self._going = True  # once
+    def broadcast_stop(self) -> None:
+        """Tell the other processes that the main one ends the training here; `collective` raises Stopped there."""
+        if self.world_size > 1 and self.is_main_process and self._others_wait_for_broadcast:
+            self._broadcast(False)
+        self._others_wait_for_broadcast = False  # it is said once
 
     def close(self) -> None:
-        """Leave the others, at the very end."""
-        if self.count > 1:
+        """Leave the other processes, at the very end."""
+        if self.world_size > 1:
             from accelerate import PartialState
 
             dist.destroy_process_group()
             PartialState._reset_state()
 
-    def _send(self, going: bool) -> bool:
-        flag = torch.tensor([float(going)])
+    def _broadcast(self, goes_on: bool) -> bool:
+        flag = torch.tensor([float(goes_on)])
         self._run(dist.broadcast, flag, src=0)
         return bool(flag[0])
 
-    def add(self, *numbers: float) -> list[float]:
-        """Each number's sum over all processes."""
-        if self.count == 1:
+    def all_reduce_sum(self, *numbers: float) -> list[float]:
+        """Return each number's sum over all processes, in float64."""
+        if self.world_size == 1:
             return list(numbers)
         values = torch.tensor(numbers, dtype=torch.float64)
         self._run(dist.all_reduce, values)
         return values.tolist()
 
-    def gather(self, thing) -> list:
-        """What each process has, in the order of ranks; anything that can be pickled."""
-        if self.count == 1:
-            return [thing]
-        found = [None] * self.count
-        self._run(dist.all_gather_object, found, thing)
-        return found
+    def all_gather(self, value: Any) -> list[Any]:
+        """Return every process's value, in the order of ranks; it may be anything that can be pickled."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        self._run(dist.all_gather_object, values, value)
+        return values
 
-    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Each parameter's gradient becomes the sum over all processes; a missing one counts as 0."""
-        if self.count == 1:
+    def all_reduce_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace each parameter's gradient by its sum over all processes; a missing one counts as 0."""
+        if self.world_size == 1:
             return
-        bucket, size = [], 0
+        bucket: list[torch.Tensor] = []
+        size = 0
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -110,9 +113,9 @@ class Ranks:
         for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def _run(self, operation, *arguments, **options) -> None:
+    def _run(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         try:
-            operation(*arguments, **{"group": self._control, **options})
+            operation(*arguments, **{"group": self._gloo, **options})
         except RuntimeError as error:
             raise RunError(
                 "Another process of this training has ended, so it cannot go on: the run's log says why; then resume."

@@ -20,7 +20,7 @@ from core.config import TrainConfig
 from core.detr.detect import NO_ROOM, forward, split_batch
 from core.detr.losses import PARTS, Norms, Recipe, set_losses, total
 from core.detr.model import parameter_groups
-from core.training.distributed import Ranks
+from core.training.distributed import ProcessGroup
 from core.training.progress import Remark
 
 MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
@@ -68,9 +68,11 @@ def exact(wanted: bool):
 class Stepper:
     """Model, optimizer and what belongs to them; `step` is one update."""
 
-    def __init__(self, model: PreTrainedModel, config: TrainConfig, steps: int, device: torch.device, ranks: Ranks):
+    def __init__(
+        self, model: PreTrainedModel, config: TrainConfig, steps: int, device: torch.device, processes: ProcessGroup
+    ):
         self.model, self.config, self.steps = model, config, steps
-        self.device, self.ranks = device, ranks
+        self.device, self.processes = device, processes
         self.recipe = Recipe.of(model.config)
         groups = parameter_groups(model, config)
         if not groups:
@@ -99,12 +101,14 @@ class Stepper:
             group["lr"] = rate * factor
         queries = self.model.config.num_queries
         own = Norms.of([target for batch in batches for target in batch["labels"]], queries, self.recipe)
-        norms = Norms(*self.ranks.add(own.boxes, own.weights))
+        norms = Norms(*self.processes.all_reduce_sum(own.boxes, own.weights))
         losses, broken = self._backward(number, batches, norms)
-        self.ranks.sum_gradients(self.learning)
+        self.processes.all_reduce_gradients(self.learning)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.config.clip or math.inf)
-        values = self.ranks.add(*torch.cat([losses.flatten(), norm.reshape(1) / self.ranks.count]).tolist())
+        values = self.processes.all_reduce_sum(
+            *torch.cat([losses.flatten(), norm.reshape(1) / self.processes.world_size]).tolist()
+        )
         layers, norm = np.array(values[:-1]).reshape(len(PARTS), -1), values[-1]
         if not np.isfinite(layers).all() or not (math.isfinite(norm) or self.scaler.is_enabled()):
             return self._left_out(number, layers, broken or [i for batch in batches for i in batch["image_id"]])
@@ -133,7 +137,7 @@ class Stepper:
         while True:
             try:
                 with (
-                    seeded(self.config.seed, number, self.ranks.rank, device=self.device),
+                    seeded(self.config.seed, number, self.processes.rank, device=self.device),
                     exact(self.config.deterministic),
                 ):
                     return self._parts(batches, norms)

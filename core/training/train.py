@@ -7,7 +7,7 @@ In: a TrainConfig. Out: Progress after every step and every evaluation, and the 
 `folder`. To stop is to stop iterating: `finally` leaves a checkpoint that `train(…, resume=True)` goes on from. There
 are no callbacks: the background thread, the command line and the tests all drive this same generator.
 
-Processes that train together (`ranks.py`) all run it; the first one's Progress counts, and only it writes.
+Processes that train together (`distributed.py`) all run it; the first one's Progress counts, and only it writes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from core.evaluation.table import ModelInput
 from core.keep_result import KeepResult
 from core.training.batch_picture import draw_batch
 from core.training.checkpoint import latest, read_state, save
-from core.training.distributed import Ranks, Stopped
+from core.training.distributed import ProcessGroup, Stopped
 from core.training.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.training.profiler import StepProfiler
 from core.training.progress import Progress, Remark
@@ -53,8 +53,8 @@ class _Training:
 
     def __init__(self, config: TrainConfig, folder: Path, resume: bool, splits: tuple[CocoSplit, CocoSplit, list]):
         self.config, self.folder = config, folder
-        self.ranks = Ranks(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
-        self.device = choose_device(config.device, self.ranks.local_rank)
+        self.processes = ProcessGroup(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
+        self.device = choose_device(config.device, self.processes.local_rank)
         train_split, val_split, self.problems = splits
         self.label_map = train_split.label_map(list(config.classes))
         share = None if config.empty_share == 1 else config.empty_share
@@ -66,7 +66,7 @@ class _Training:
         self.epoch, self.step, self.best_ap = 0, 0, -1.0
         self.since_best = 0  # evaluations without a better AP
         self.evaluated: int | None = None  # the last epoch that was evaluated; 0 is the untouched model
-        self.images_per_step = config.batch_size * config.accumulate * self.ranks.count
+        self.images_per_step = config.batch_size * config.accumulate * self.processes.world_size
         self.per_epoch = math.ceil(len(self.train_data) / self.images_per_step)
         self.steps = self.per_epoch * config.epochs
         self.durations: deque[float] = deque(maxlen=RECENT)
@@ -76,10 +76,12 @@ class _Training:
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device, memory_format=torch.channels_last)
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, feature_stride(model))
-        self.stepper = Stepper(model, config, self.steps, self.device, self.ranks)
+        self.stepper = Stepper(model, config, self.steps, self.device, self.processes)
         if resume:
             self._restore(latest(folder))
-        self.profiler = StepProfiler(config.profile and self.ranks.leads, self.device, self.steps - self.step)
+        self.profiler = StepProfiler(
+            config.profile and self.processes.is_main_process, self.device, self.steps - self.step
+        )
 
     def _dataset(self, split: CocoSplit, augment: str) -> DetectionDataset:
         c = self.config
@@ -100,8 +102,8 @@ class _Training:
         c = self.config
         self.train_data.epoch = self.epoch
         return step_loader(
-            self.train_data, c.batch_size, c.accumulate, self.epoch, start, c.workers, self.ranks.rank,
-            self.ranks.count, pin_memory=self.device.type == "cuda", seed=c.seed,
+            self.train_data, c.batch_size, c.accumulate, self.epoch, start, c.workers, self.processes.rank,
+            self.processes.world_size, pin_memory=self.device.type == "cuda", seed=c.seed,
         )  # fmt: skip
 
     def preflight(self) -> Iterator[Progress]:
@@ -131,9 +133,8 @@ class _Training:
         begin = time.perf_counter()
         for batches in self._steps(start):
             waited = time.perf_counter() - begin
-            self.ranks.go_on()
-            metrics = self.stepper.step(self.step, batches)
-            self.ranks.done()
+            with self.processes.collective():
+                metrics = self.stepper.step(self.step, batches)
             images = min(self.images_per_step, len(self.train_data) - start * self.images_per_step)
             self.step, start = self.step + 1, start + 1
             seconds = time.perf_counter() - begin
@@ -156,19 +157,18 @@ class _Training:
         """Evaluate on the validation images; the last Progress carries figures, detections and validation losses."""
         begin = time.perf_counter()
         parts, losses, images = [], LossSums(self.stepper.recipe), 0
-        own = range(self.ranks.rank, len(self.val_data), self.ranks.count)
+        own = range(self.processes.rank, len(self.val_data), self.processes.world_size)
         batches = loader(self.val_data, self.config.batch_size, self.config.workers, list(own))
         with exact(self.config.deterministic):
             for found in detect(self.stepper.evaluated, batches, self.device, losses, self.config.precision):
                 parts.append(found)
-                images += len(set(found.image_id.tolist())) * self.ranks.count
+                images += len(set(found.image_id.tolist())) * self.processes.world_size
                 so_far = min(images, len(self.val_data))
                 yield self.progress("evaluating", f"Evaluating image {so_far} of {len(self.val_data)}")
-        self.ranks.go_on()
-        shares = self.ranks.gather((Detections.concat(parts), losses.sums, losses.norms))
-        figures = self._figures(shares) if self.ranks.leads else None
-        ap = self.ranks.gather(figures and (figures[0].AP or 0.0))[0]
-        self.ranks.done()
+        with self.processes.collective():
+            shares = self.processes.all_gather((Detections.concat(parts), losses.sums, losses.norms))
+            figures = self._figures(shares) if self.processes.is_main_process else None
+            ap = self.processes.all_gather(figures and (figures[0].AP or 0.0))[0]
         self.evaluation_seconds = time.perf_counter() - begin
         self.evaluated = self.epoch
         is_best = self.epoch > 0 and ap > self.best_ap
@@ -227,7 +227,7 @@ class _Training:
 
     def save(self, name: str) -> None:
         """Write the checkpoint `name`, from which this training could go on."""
-        if not self.ranks.leads:
+        if not self.processes.is_main_process:
             return
         state = {
             "epoch": self.epoch, "step": self.step, "best_ap": self.best_ap, "evaluated": self.evaluated,
@@ -250,7 +250,7 @@ class _Training:
     def tidy(self) -> None:
         """At the end only the checkpoints that are to be kept stay."""
         dropped = {"best": "last", "last": "best"}.get(self.config.keep)
-        if self.ranks.leads and dropped and (self.folder / self.config.keep).is_dir():
+        if self.processes.is_main_process and dropped and (self.folder / self.config.keep).is_dir():
             shutil.rmtree(self.folder / dropped, ignore_errors=True)
 
 
@@ -275,7 +275,7 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
     training = _Training(config, Path(folder), resume, splits)
     finished, began = False, resume
     try:
-        if not resume and training.ranks.leads:
+        if not resume and training.processes.is_main_process:
             yield from training.preflight()
         began = True
         while not finished:
@@ -292,7 +292,7 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
     finally:
         training.profiler.close()
         if not finished:
-            training.ranks.stop()
+            training.processes.broadcast_stop()
             if began:
                 training.save("last")
-        training.ranks.close()
+        training.processes.close()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.config import TrainConfig
-from core.training.distributed import Ranks
+from core.training.distributed import ProcessGroup
 
 TOGETHER = str(Path(__file__).parent / "together.py")
 SPEED = ("train/images_per_second", "train/wait")
@@ -72,10 +72,12 @@ def test_when_the_first_process_stops_all_end_and_a_resume_goes_on(config, alone
 
 
 def test_a_process_alone_has_nobody_to_wait_for():
-    ranks = Ranks()
-    assert (ranks.count, ranks.rank, ranks.leads) == (1, 0, True)
-    assert ranks.add(1.0, 2.5) == [1.0, 2.5] and ranks.gather("thing") == ["thing"]
+    group = ProcessGroup()
+    assert (group.world_size, group.rank, group.is_main_process) == (1, 0, True)
+    assert group.all_reduce_sum(1.0, 2.5) == [1.0, 2.5] and group.all_gather("value") == ["value"]
     parameter = torch.nn.Parameter(torch.ones(2))
-    ranks.sum_gradients([parameter])
+    group.all_reduce_gradients([parameter])
     assert parameter.grad is None
-    ranks.go_on(), ranks.done(), ranks.stop(), ranks.close()
+    with group.collective():
+        pass
+    group.broadcast_stop(), group.close()

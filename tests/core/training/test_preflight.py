@@ -13,7 +13,7 @@ from core.detr.dataset import Collator, DetectionDataset
 from core.detr.model import small_detr
 from core.labels import COCO_TEN, LabelMap
 from core.training import preflight
-from core.training.distributed import Ranks
+from core.training.distributed import ProcessGroup
 from core.training.step import Stepper
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
@@ -27,7 +27,7 @@ def data(street):
 
 @pytest.fixture
 def stepper():
-    return Stepper(small_detr(TEN), CONFIG, 10, torch.device("cpu"), Ranks())
+    return Stepper(small_detr(TEN), CONFIG, 10, torch.device("cpu"), ProcessGroup())
 
 
 def test_the_ground_truth_as_its_own_prediction_is_perfect(data):

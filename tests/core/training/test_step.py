@@ -13,7 +13,7 @@ from core.datasets.split import read_split
 from core.detr.dataset import Collator, DetectionDataset
 from core.detr.model import load_model, small_detr
 from core.training import step as module
-from core.training.distributed import Ranks
+from core.training.distributed import ProcessGroup
 from core.training.progress import Remark
 from core.training.step import MOST_SKIPPED, Stepper, exact, learning_rate_factor
 from tests.core.detr.families import TEN, released
@@ -30,7 +30,7 @@ def samples(street):
 
 def stepper(config=CONFIG, steps=100, model=None):
     torch.manual_seed(0)
-    return Stepper(model or small_detr(TEN, config.dropout), config, steps, CPU, Ranks())
+    return Stepper(model or small_detr(TEN, config.dropout), config, steps, CPU, ProcessGroup())
 
 
 def weights(model):

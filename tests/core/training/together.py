@@ -16,11 +16,11 @@ from core.training.train import train
 
 if __name__ == "__main__":
     config, folder = TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2])
-    leads = os.environ.get("RANK", "0") == "0"
-    stop_at = int(sys.argv[3]) if len(sys.argv) > 3 and leads else None
+    is_main_process = os.environ.get("RANK", "0") == "0"
+    stop_at = int(sys.argv[3]) if len(sys.argv) > 3 and is_main_process else None
     with closing(train(config, folder, resume=(folder / "last").is_dir())) as training:
         for progress in training:
-            if progress.metrics and leads:
+            if progress.metrics and is_main_process:
                 images = sorted(set(progress.detections.image_id.tolist())) if progress.detections else None
                 rows = len(progress.detections) if progress.detections else None
                 print(json.dumps([progress.kind, progress.step, progress.metrics, images, rows]), flush=True)
