@@ -10,7 +10,7 @@ from core import DataError
 from core.datasets.split import CocoSplit
 from core.evaluation.selection import Selection
 from core.inference.own_pictures import ENDINGS, MEGAPIXELS
-from core.inference.predictions import images_of, table_of
+from core.inference.predictions import coco_images, prediction_table
 from core.labels import LabelMap
 from ui.choose import built_in
 from ui.choose.score import take_score, the_score
@@ -172,7 +172,7 @@ score = the_score()
 head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 ask(name, choice, pictures, answers)
 label_map = answers.label_map or NOTHING
-table = table_of(pictures, answers.predictions, label_map)
+table = prediction_table(pictures, answers.predictions, label_map)
 pages = gallery.page_count(list(pictures))
 st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
 with head:
@@ -182,7 +182,7 @@ with head:
 for number, sentence in answers.refused.items():
     if number in pictures:
         st.warning(f"{plain(pictures[number].name)}: {plain(sentence)}")
-split = CocoSplit("own", Path(), Path(), images_of(pictures), [], [])
+split = CocoSplit("own", Path(), Path(), coco_images(pictures), [], [])
 items = [gallery.Item(number) for number in pictures]
 model = gallery.Model(choice.label, table)
 gallery.show_page(

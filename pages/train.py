@@ -105,7 +105,7 @@ def show_end(run: Run) -> None:
 store = services.store()
 if problem := built_in.draw_built_in_data(form.chosen_scenes()):
     st.error(problem)
-runs = [run for run in store.list() if not run.is_imported]  # those were never trained here
+runs = [run for run in store.runs() if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
     config = form.training_form(store)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from core import LabError
 from core.config import PRESETS, TrainConfig
-from core.export.text import contents, figure, percent
+from core.export.text import describe_table, loss_text, percent
 from core.keep_result import KeepResult
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
@@ -112,13 +112,13 @@ def _train_unseen(store: RunStore, which: str) -> int:
     It prints nothing: its output goes to the run's log, and must not end it where that cannot be written.
     """
     from core.runs.drive import accompany, drive
-    from core.runs.queue import goes_on
+    from core.runs.queue import resumes_from_checkpoint
 
     run = _trained(store.get(which))
     config = TrainConfig.from_dict(run.config)
     _prepare_torch(config)
     if not _is_main_process():
-        accompany(config, store.checkpoints(run.id), goes_on(store, run))
+        accompany(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
     run = drive(store, run.id)
     if run.status is Status.FAILED:
@@ -128,34 +128,34 @@ def _train_unseen(store: RunStore, which: str) -> int:
 
 def resume(options) -> int:
     from core.runs.drive import accompany
-    from core.runs.manager import settle
+    from core.runs.manager import close_dead_runs
     from core.runs.process import this_process
-    from core.runs.queue import RunQueue, goes_on
+    from core.runs.queue import RunQueue, resumes_from_checkpoint
 
     store = RunStore.default()
-    settle(store)  # it may have died a moment ago
+    close_dead_runs(store)  # it may have died a moment ago
     run = _trained(store.get(options.run_id))
     config = _together(TrainConfig.from_dict(run.config))
     _prepare_torch(config)
     if not _is_main_process():
-        accompany(config, store.checkpoints(run.id), goes_on(store, run))
+        accompany(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
     RunQueue(store).requeue(run.id, this_process())
     return _train_in_sight(store, run.id)
 
 
 def stop(options) -> None:
-    from core.runs.manager import settle, stop_run
+    from core.runs.manager import close_dead_runs, stop_run
 
     store = RunStore.default()
-    settle(store)
+    close_dead_runs(store)
     run = _trained(store.get(options.run_id))
     if not run.is_live:
         raise LabError(f"The run {run.id} is {run.status}: there is nothing to stop.")
     run = stop_run(store, run.id, options.force)
     while run.is_live and not options.no_wait:
         time.sleep(LOOK_SECONDS)
-        settle(store)
+        close_dead_runs(store)
         run = store.get(run.id)
         if options.force and run.is_live:  # it may have begun, or gone over to another process, only now
             stop_run(store, run.id, force=True)
@@ -173,7 +173,7 @@ def import_results(options) -> None:
     (evaluation,) = store.evaluations(run.id)
     print(run.id)
     said = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
-    print(f"imported: {contents(read_table(evaluation.table))}: {said}")
+    print(f"imported: {describe_table(read_table(evaluation.table))}: {said}")
     if run.config["imported"]["images"] is None:
         print("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
     print("next: open the app, or")
@@ -187,12 +187,12 @@ def predict(options) -> int:
 
     from core.cli.queries import check_score
     from core.inference.model_cache import MODELS, Models
-    from core.inference.own_pictures import pictures_in
+    from core.inference.own_pictures import picture_files
     from core.inference.predict import open_model, predict_files
 
     check_score(options.score)
     logging.disable_progress_bar()
-    paths, store, are_usable = pictures_in(options.pictures), RunStore.default(), []
+    paths, store, are_usable = picture_files(options.pictures), RunStore.default(), []
     run_id = store.get(options.run or "last").id if options.run or options.model in MODELS else None
     name = f"{options.model} of {run_id}" if run_id else options.model
     out = None if options.json and not options.out else Path(options.out or "predictions")
@@ -239,7 +239,7 @@ def _train_in_sight(store: RunStore, run_id: str) -> int:
                 what = "untouched model" if progress.kind == "baseline" else f"epoch {progress.epoch}"
                 said = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
                 losses = ("loss_ce", "loss_bbox", "loss_giou")
-                said += [f"{name} {figure(progress.metrics.get(f'val/{name}'))}" for name in losses]
+                said += [f"{name} {loss_text(progress.metrics.get(f'val/{name}'))}" for name in losses]
                 bar.write(f"{what}: {', '.join(said)}")
     run = store.get(run_id)
     if run.status is not Status.FAILED:

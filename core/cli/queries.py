@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core import DataError, LabError, RunError
-from core.export.text import contents, errors_and_gains, percent, summary
+from core.export.text import describe_table, errors_and_impact, evaluation_text, percent
 from core.keep_result import KeepResult
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
@@ -43,10 +43,10 @@ def evaluate(options) -> None:
         raise LabError("Name either a RUN, or both --gt and --dt.")
     if options.json:
         *_, figures = models.values()
-        errors, gains = errors_and_gains(table, options.score)
+        errors, gains = errors_and_impact(table, options.score)
         print(json.dumps({**figures, "errors": errors, "impact": gains}))
     else:
-        print(summary(models, table, options.score))
+        print(evaluation_text(models, table, options.score))
 
 
 def check(options) -> int:
@@ -127,7 +127,7 @@ def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict]:
 
 
 def analyze(options) -> None:
-    from core.export.analysis import draw_worst, write_report
+    from core.export.analysis import draw_worst_images, write_report
 
     check_score(options.score)
     if options.images < 1:
@@ -137,7 +137,7 @@ def analyze(options) -> None:
     found, run = _table(evaluation), store.get(evaluation.run_id)
     pictures = []
     try:
-        pictures = draw_worst(store, run, found, options.score, options.images)
+        pictures = draw_worst_images(store, run, found, options.score, options.images)
     except DataError as error:
         if not run.is_imported:  # whose pictures need not be here
             raise
@@ -146,7 +146,7 @@ def analyze(options) -> None:
         first = store.analysis_path(run.id, 1)
         print(f"{first} … {len(pictures)} pictures, worst first: red predicted, green expected")
     print(write_report(store, run, evaluation, found, options.score, pictures))
-    print(summary(_models(store, evaluation), found, options.score))
+    print(evaluation_text(_models(store, evaluation), found, options.score))
 
 
 def table(options) -> None:
@@ -158,29 +158,29 @@ def table(options) -> None:
     evaluation = _evaluation(RunStore.default(), options)
     found = _table(evaluation)
     write_table(found, out)
-    print(f"{out}: {found.num_rows:,} rows: {contents(found)}")
+    print(f"{out}: {found.num_rows:,} rows: {describe_table(found)}")
 
 
 def export(options) -> None:
-    from core.export.bundle import Bundle, title_of
-    from core.export.writers import Format, hand_over
+    from core.export.bundle import Bundle, bundle_title
+    from core.export.writers import ExportFormat, write_export
     from core.runs.imports import evaluated_images
     from core.runs.marks import Marks
 
     check_score(options.score)
-    if options.kind not in list(Format):
-        raise LabError(f"There is no format {options.kind!r}: choose from {', '.join(Format)}.")
-    kind, out = Format(options.kind), Path(options.out)
-    endings = (".zip", ".json") if kind is Format.COCO else (".zip",)
+    if options.kind not in list(ExportFormat):
+        raise LabError(f"There is no format {options.kind!r}: choose from {', '.join(ExportFormat)}.")
+    kind, out = ExportFormat(options.kind), Path(options.out)
+    endings = (".zip", ".json") if kind is ExportFormat.COCO else (".zip",)
     if out.suffix.lower() not in endings:
         raise LabError(f"--out is {out}: as {kind} it needs the ending {' or '.join(endings)}.")
     store = RunStore.default()
     evaluation = _evaluation(store, options)
     found, run, marks = _table(evaluation), store.get(evaluation.run_id), Marks(store)
     ids = _asked_for(found, options, marks.image_ids(run.id) if options.marked else None)
-    kept, title = tuple(marks.all(run.id)), title_of(run, evaluation)
+    kept, title = tuple(marks.all(run.id)), bundle_title(run, evaluation)
     bundle = Bundle(evaluated_images(run), found, tuple(ids), options.score, kept, title)
-    work = KeepResult(hand_over(bundle, kind, out))
+    work = KeepResult(write_export(bundle, kind, out))
     with tqdm(unit="image", desc=f"Exporting to {out}") as bar:
         for done, bar.total in work:
             bar.update(done - bar.n)
@@ -209,17 +209,17 @@ def _asked_for(found, options, marked: list[int] | None) -> list[int]:
 
 
 def runs(options) -> None:
-    from core.runs.manager import settle
+    from core.runs.manager import close_dead_runs
     from core.runs.queue import RunQueue
 
     store = RunStore.default()
     try:
-        settle(store)  # without an app, nobody else has noticed that a training's process has died
+        close_dead_runs(store)  # without an app, nobody else has noticed that a training's process has died
     except RunError as error:  # the disk is full; what is there can be told
         print(f"note: {error}", file=sys.stderr)
     waiting = [run.id for run in RunQueue(store).waiting()]
     place = {run_id: i for i, run_id in enumerate(waiting, start=1)}
-    found = store.list()
+    found = store.runs()
     if options.json:
         print(json.dumps([{**asdict(run), "place": place.get(run.id)} for run in found]))
         return

@@ -22,8 +22,8 @@ from core.evaluation.findings.bootstrap import FIGURES, Intervals, bootstrap, in
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.selection import image_rows, worst_images
 from core.evaluation.table import read_table
-from core.export.html import FiguresTable, report_html
-from core.export.text import contents, percent
+from core.export.html import MetricsTable, report_html
+from core.export.text import describe_table, percent
 from core.runs.imports import evaluated_images
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
@@ -31,7 +31,9 @@ from core.runs.store import RunStore
 TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES]
 
 
-def draw_worst(store: RunStore, run: Run, table: pa.Table, score: float, most: int) -> list[tuple[str, Image.Image]]:
+def draw_worst_images(
+    store: RunStore, run: Run, table: pa.Table, score: float, most: int
+) -> list[tuple[str, Image.Image]]:
     """analysis_1.png and on, the worst image first, at most `most`: each with its title, as it was saved.
 
     Raises DataError if a picture is not there any more, or was never there.
@@ -101,17 +103,17 @@ def _facts(run: Run, evaluation: Evaluation, table: pa.Table, score: float) -> l
         ("Evaluated", time.strftime("%d %B %Y, %H:%M", time.localtime(evaluation.created))),
         ("Data", str(source["gt"] if run.is_imported else source["data"])),
         ("Model", f"{source['dt'] if run.is_imported else source['model']}, {model}"),
-        ("Rests on", contents(table)),
+        ("Rests on", describe_table(table)),
         ("AP", percent(evaluation.figures.get("AP"))),
         ("Predictions from", f"score {score:g}, where a threshold matters"),
     ]
 
 
-def _figures(table: pa.Table, baseline: pa.Table | None, intervals: Intervals) -> FiguresTable:
+def _figures(table: pa.Table, baseline: pa.Table | None, intervals: Intervals) -> MetricsTable:
     own = coco_figures(table).to_dict()
     before = coco_figures(baseline).to_dict() if baseline is not None else {}
     rows = []
     for name in FIGURES:
         shown = (intervals.differences or intervals.figures)[name]
         rows.append((name, own[name], before.get(name), shown.value if before else None, shown.low, shown.high))
-    return FiguresTable(rows, f"{in_words(intervals)}.")
+    return MetricsTable(rows, f"{in_words(intervals)}.")

@@ -40,7 +40,7 @@ class Bundle:
     image_ids  which images; those that the split does not have any more are `gone`
     score      predictions from this score, which also decides what is missed
     marks      the run's marks; those on these images go along
-    title      what the boxes are of (`title_of`)
+    title      what the boxes are of (`bundle_title`)
     """
 
     split: CocoSplit
@@ -61,7 +61,7 @@ class Bundle:
         return [image_id for image_id in dict.fromkeys(self.image_ids) if image_id not in self.split.image_by_id]
 
     @property
-    def own_marks(self) -> list[Mark]:
+    def image_marks(self) -> list[Mark]:
         """The marks on these images."""
         chosen = set(self.image_ids)
         return [mark for mark in self.marks if mark.image_id in chosen]
@@ -71,12 +71,12 @@ class Bundle:
         return replace(self, image_ids=tuple(image["id"] for image in images))
 
 
-def title_of(run: Run, evaluation: Evaluation) -> str:
+def bundle_title(run: Run, evaluation: Evaluation) -> str:
     """What a bundle of this evaluation is called."""
     return f"{run.name}, {'imported results' if run.is_imported else f'epoch {evaluation.epoch}'}"
 
 
-def labels(bundle: Bundle, names: dict[int, str] | None = None) -> dict:
+def coco_ground_truth(bundle: Bundle, names: dict[int, str] | None = None) -> dict:
     """The images' annotations as a COCO ground truth, all ids and crowds kept, of the classes that were evaluated.
 
     An annotation's "error" is "missed" where no prediction found the object, or came close to it, at the bundle's
@@ -102,7 +102,7 @@ def labels(bundle: Bundle, names: dict[int, str] | None = None) -> dict:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def predictions(bundle: Bundle) -> Iterator[list[dict]]:
+def coco_results(bundle: Bundle) -> Iterator[list[dict]]:
     """Image by image what the model predicted from the bundle's score on, as rows of a COCO results list.
 
     Besides image_id, category_id, bbox and score each has its error (an ErrorType, None if it found an object or only

@@ -68,7 +68,7 @@ Row = tuple[str, float | None, float | None, float | None, float | None, float |
 
 
 @dataclass(frozen=True)
-class FiguresTable:
+class MetricsTable:
     """A model's figures beside the baseline's.
 
     rows  (name, value, baseline, difference, low, high), each in [0, 1] or None; low and high are the ends of the
@@ -81,7 +81,7 @@ class FiguresTable:
 
 
 def report_html(
-    title: str, facts: Sequence[tuple[str, str]], figures: FiguresTable,
+    title: str, facts: Sequence[tuple[str, str]], figures: MetricsTable,
     sections: Sequence[tuple[str, Sequence[Chart]]], pictures: Sequence[tuple[str, Image.Image]], config: dict,
 ) -> str:  # fmt: skip
     """The whole file: head with `facts`, figures, each section's charts, pictures with titles, settings, versions.
@@ -91,7 +91,11 @@ def report_html(
     charts = [chart for _, some in sections for chart in some]
     parts = [("Twelve figures", _figures(figures) if figures.rows else "")]
     parts += [(name, _charts(some)) for name, some in sections]
-    parts += [("Pictures", _pictures(pictures)), ("Settings", _settings(config)), ("Versions", _settings(versions()))]
+    parts += [
+        ("Pictures", _pictures(pictures)),
+        ("Settings", _settings(config)),
+        ("Versions", _settings(package_versions())),
+    ]
     parts = [(name, html) for name, html in parts if html]
     return PAGE.format(
         policy=escape(POLICY),
@@ -106,7 +110,7 @@ def report_html(
     )
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Of DETR Lab, Python and the packages that bear on the figures; none of them is imported for it."""
     found = {"detr-lab": _own_version(), "python": platform.python_version()}
     for name in PACKAGES:
@@ -144,7 +148,7 @@ def _list(facts: Sequence[tuple[str, str]]) -> str:
     return f"<dl>{entries}</dl>"
 
 
-def _figures(figures: FiguresTable) -> str:
+def _figures(figures: MetricsTable) -> str:
     """The table; columns in which nothing stands are left out."""
     has_baseline, has_difference, has_interval = (any(row[i] is not None for row in figures.rows) for i in (2, 3, 4))
     heads = ["<th>Figure, %</th>", "<th>this model</th>"]

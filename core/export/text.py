@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # most commands, which need `percent` only, begin without pya
     import pyarrow as pa
 
 
-def figure(value: float | None) -> str:
+def loss_text(value: float | None) -> str:
     """A loss, as it is."""
     return "–" if value is None else f"{value:.3f}"
 
@@ -29,7 +29,7 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{points:+.1f}" if sign else f"{points:.1f}"
 
 
-def contents(table: pa.Table) -> str:
+def describe_table(table: pa.Table) -> str:
     """On how many images, objects and predictions a detection table rests, in words."""
     from core.evaluation.table import about, flags, has
 
@@ -39,7 +39,7 @@ def contents(table: pa.Table) -> str:
     return ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for what, n in numbers.items())
 
 
-def errors_and_gains(table: pa.Table, score: float) -> tuple[dict[str, int], dict[str, float | None]]:
+def errors_and_impact(table: pa.Table, score: float) -> tuple[dict[str, int], dict[str, float | None]]:
     """How many errors there are from a score, and what AP50 would gain without those at any score, by type."""
     from core.evaluation.findings.impact import impact
     from core.evaluation.selection import count_errors
@@ -49,13 +49,13 @@ def errors_and_gains(table: pa.Table, score: float) -> tuple[dict[str, int], dic
     return count_errors(table, score), {kind.value: gains[kind] for kind in ErrorType}
 
 
-def summary(models: dict[str, dict], table: pa.Table, score: float) -> str:
+def evaluation_text(models: dict[str, dict], table: pa.Table, score: float) -> str:
     """A model's twelve figures, classes and errors from a score, each AP beside the untouched model's.
 
     `models` is `CocoFigures.to_dict()` by name: of the model of the `table`, after the untouched one if there is one.
     """
     *untouched, figures = models.values()
-    lines = [contents(table), "", f"{'percent':<14}" + _cells([*models, *(["change"] * len(untouched))])]
+    lines = [describe_table(table), "", f"{'percent':<14}" + _cells([*models, *(["change"] * len(untouched))])]
     for name in [name for name in figures if name != "per_class"]:
         lines.append(f"{name:<14}" + _cells(_beside([before[name] for before in untouched], figures[name])))
     lines += ["", *_class_lines(untouched, figures, table, score), "", *_error_lines(table, score)]
@@ -77,7 +77,7 @@ def _class_lines(untouched: list[dict], figures: dict, table: pa.Table, score: f
 def _error_lines(table: pa.Table, score: float) -> list[str]:
     from core.evaluation.table import ErrorType
 
-    errors, gains = errors_and_gains(table, score)
+    errors, gains = errors_and_impact(table, score)
     title = f"errors from score {score:g}"
     lines = [f"{title:<26}{'count':>9}{'ΔAP50':>9}"]
     for kind in ErrorType:

@@ -25,9 +25,9 @@ from core.datasets.problems import Kind
 from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
-from core.export.bundle import Bundle, labels, predictions, safe_names
+from core.export.bundle import Bundle, coco_ground_truth, coco_results, safe_names
 from core.labelled_enum import LabelledEnum
-from core.runs.marks import to_coco
+from core.runs.marks import marks_to_coco
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
@@ -60,7 +60,7 @@ In Python:
 """
 
 
-class Format(LabelledEnum):
+class ExportFormat(LabelledEnum):
     """What a bundle can become; `label` and `description` are for the user."""
 
     COCO = ("coco", "COCO JSON", "Annotations and predictions, for annotation tools and pycocotools.")
@@ -69,7 +69,7 @@ class Format(LabelledEnum):
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportResult:
     """What was handed over: the file, its size in bytes, how many images are in it, and a line on each that is not."""
 
     path: Path
@@ -92,7 +92,7 @@ Steps = Generator[tuple[int, int], None, list[str]]  # (images done, of how many
 Open = Callable[[str], BinaryIO]  # a file of this name, to be written
 
 
-def hand_over(bundle: Bundle, kind: Format, out) -> Generator[tuple[int, int], None, Written]:
+def write_export(bundle: Bundle, kind: ExportFormat, out) -> Generator[tuple[int, int], None, ExportResult]:
     """Writes the bundle to `out`: a zip, or as COCO with the ending ".json" the annotations, and beside them
     NAME-predictions.json and, if there are marks on the images, NAME-marks.json.
 
@@ -108,18 +108,18 @@ def hand_over(bundle: Bundle, kind: Format, out) -> Generator[tuple[int, int], N
     with ExitStack() as stack:
         if out.suffix.lower() == ".json":
             names = {name: out.with_name(f"{out.stem}-{name}.json") for name in ("predictions", "marks")}
-            names = {"labels": out, **{n: path for n, path in names.items() if n != "marks" or bundle.own_marks}}
+            names = {"labels": out, **{n: path for n, path in names.items() if n != "marks" or bundle.image_marks}}
             halves = {f"{name}.json": stack.enter_context(_whole(path)) for name, path in names.items()}
             left_out = gone + (yield from _coco(bundle, lambda name: halves[name].open("wb")))
         else:
             half = stack.enter_context(_whole(out))
             archive = stack.enter_context(ZipFile(half, "w", strict_timestamps=False))
-            write = {Format.COCO: _coco_zip, Format.PNG: _pngs, Format.FIFTYONE: _fiftyone}[kind]
+            write = {ExportFormat.COCO: _coco_zip, ExportFormat.PNG: _pngs, ExportFormat.FIFTYONE: _fiftyone}[kind]
             left_out = gone + (yield from write(bundle, archive))
             if left_out:
                 _add(archive, LEFT_OUT, "\n".join(left_out) + "\n")
     images = len(bundle.images) + len(gone) - len(left_out)
-    return Written(out, out.stat().st_size, images, tuple(left_out))
+    return ExportResult(out, out.stat().st_size, images, tuple(left_out))
 
 
 @contextmanager
@@ -140,14 +140,14 @@ def _whole(path: Path):
 def _coco(bundle: Bundle, opened: Open, names: dict[int, str] | None = None) -> Steps:
     """labels.json, marks.json if there are any, and predictions.json, an image at a time."""
     with opened("labels.json") as file:
-        file.write(_json(labels(bundle, names)))
-    if bundle.own_marks:
+        file.write(_json(coco_ground_truth(bundle, names)))
+    if bundle.image_marks:
         with opened("marks.json") as file:
-            file.write(_json(to_coco(bundle.own_marks, bundle.split, about(bundle.table))))
+            file.write(_json(marks_to_coco(bundle.image_marks, bundle.split, about(bundle.table))))
     total, between = len(bundle.images), b""
     with opened("predictions.json") as file:
         file.write(b"[")
-        for done, rows in enumerate(predictions(bundle), start=1):
+        for done, rows in enumerate(coco_results(bundle), start=1):
             if rows:
                 file.write(between + b",\n".join(map(_json, rows)))
                 between = b",\n"

@@ -44,7 +44,7 @@ class OwnPicture:
     size: tuple[int, int]
 
 
-def upright(path, made, name: str | None = None) -> OwnPicture:
+def prepare_picture(path, made, name: str | None = None) -> OwnPicture:
     """The picture as the user sees it: its file as it is, or if it is not upright, RGB and 8 bits, a PNG in `made`.
 
     Of several frames the first, of 16 bits the upper 8; what is transparent becomes white. All of it is decoded.
@@ -72,7 +72,7 @@ def upright(path, made, name: str | None = None) -> OwnPicture:
     return OwnPicture(name, Path(made), picture.size)
 
 
-def pictures_in(paths: Iterable) -> list[Path]:
+def picture_files(paths: Iterable) -> list[Path]:
     """The files among the paths, in their order; instead of a folder the pictures in it, by name.
 
     Raises DataError for a folder without any.

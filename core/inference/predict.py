@@ -1,7 +1,7 @@
-"""A model on pictures of the user's own: `predict` for one, `predict_files` for a folder full, `answer` for the app.
+"""Run a model on the user's own pictures: `predict` on one, `predict_files` on many, `answer_request` for the app.
 
-In: a `Loaded` model and pictures. Out: `Prediction`s, as an evaluation would have them: the same size, the same
-normalisation, the same boxes.
+In: a `Loaded` model and pictures. Out: `Prediction`s, made as in an evaluation: the same size, the same normalisation,
+the same boxes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,15 @@ from core.boxes import Detections
 from core.datasets.pictures import read_picture
 from core.detr.detect import detect
 from core.inference.model_cache import Loaded, Models
-from core.inference.own_pictures import OwnPicture, upright
-from core.inference.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
+from core.inference.own_pictures import OwnPicture, prepare_picture
+from core.inference.predictions import (
+    Prediction,
+    above_score,
+    draw_predictions,
+    prediction_table,
+    predictions_to_coco,
+    safe_file_names,
+)
 
 JSON_NAME = "predictions.json"
 
@@ -46,27 +53,27 @@ def predict_files(
 ) -> Generator[tuple[str, bool], None, dict]:
     """What the model finds on files, one after the other: yields (a sentence on it, whether it could be used).
 
-    Returns `to_coco` of the boxes from `score` on. With a folder `out` that is written there as predictions.json, and
-    each picture with its boxes as a PNG. Raises RunError if that fails.
+    Returns `predictions_to_coco` of the boxes from `score` on. With a folder `out` that is written there as
+    predictions.json, and each picture with its boxes as a PNG. Raises RunError if that fails.
     """
     pictures, predictions = {}, {}
-    label_map, names = loaded.label_map, file_names([path.name for path in paths], ".png")
+    label_map, names = loaded.label_map, safe_file_names([path.name for path in paths], ".png")
     with TemporaryDirectory() as made:
         for path, name in zip(paths, names, strict=True):
             number = len(pictures) + 1
             try:
-                own = upright(path, Path(made) / "upright.png")
+                own = prepare_picture(path, Path(made) / "upright.png")
                 found = predict(loaded, own, number)
                 if out:
-                    table = table_of({number: own}, {number: found}, label_map)
-                    _write(draw_found(read_picture(own.path, own.size), table, number, score).save, out / name)
+                    table = prediction_table({number: own}, {number: found}, label_map)
+                    _write(draw_predictions(read_picture(own.path, own.size), table, number, score).save, out / name)
             except DataError as error:
                 yield str(error), False
                 continue
             pictures[number], predictions[number] = own, found
-            count = len(from_score(found.detections, score))
+            count = len(above_score(found.detections, score))
             yield f"{path}: {count} box{'es' * (count != 1)} in {found.whole_seconds:.3f} s", True
-    coco = to_coco(pictures, predictions, label_map, score, model)
+    coco = predictions_to_coco(pictures, predictions, label_map, score, model)
     if out:
         _write(lambda file: file.write_text(json.dumps(coco, indent=1)), out / JSON_NAME)
     return coco
@@ -96,7 +103,7 @@ def device_name(device: torch.device) -> str:
     return {"cpu": "CPU", "mps": "Apple GPU"}.get(device.type, device.type)
 
 
-def answer(request: dict, models: Models) -> dict:
+def answer_request(request: dict, models: Models) -> dict:
     """For `core.inference.worker`: what a model finds on one picture.
 
     Asks {"model": …, "run": … or None, "picture": {"path", "width", "height"}}; says {"names", "category_ids": of the

@@ -49,28 +49,30 @@ class Prediction:
         return cls(Detections(image_id=image_ids, **columns), data["model_seconds"], data["whole_seconds"])
 
 
-def table_of(pictures: dict[int, OwnPicture], predictions: dict[int, Prediction], label_map: LabelMap) -> pa.Table:
+def prediction_table(
+    pictures: dict[int, OwnPicture], predictions: dict[int, Prediction], label_map: LabelMap
+) -> pa.Table:
     """The detection table of pictures by id, without any ground truth: so the column `error` says nothing."""
     from core.evaluation.tide import detection_table
 
     found = Detections.concat(p.detections for i, p in predictions.items() if i in pictures)
-    gt = {"images": images_of(pictures), "annotations": [], "categories": categories_of(label_map)}
+    gt = {"images": coco_images(pictures), "annotations": [], "categories": coco_categories(label_map)}
     return detection_table(gt, found, label_map)
 
 
-def images_of(pictures: dict[int, OwnPicture]) -> list[dict]:
+def coco_images(pictures: dict[int, OwnPicture]) -> list[dict]:
     """The pictures as a COCO file's `images`."""
     return [
         {"id": i, "file_name": own.name, "width": own.size[0], "height": own.size[1]} for i, own in pictures.items()
     ]
 
 
-def categories_of(label_map: LabelMap) -> list[dict]:
+def coco_categories(label_map: LabelMap) -> list[dict]:
     """The classes as a COCO file's `categories`."""
     return [{"id": i, "name": name} for i, name in zip(label_map.category_ids, label_map.names, strict=True)]
 
 
-def to_coco(
+def predictions_to_coco(
     pictures: dict[int, OwnPicture], predictions: dict[int, Prediction], label_map: LabelMap, score: float, model: str
 ) -> dict:
     """The boxes from `score` on as a COCO file, for annotation tools and for `import`:
@@ -84,7 +86,7 @@ def to_coco(
     seen = {i: own for i, own in pictures.items() if i in predictions}
     annotations: list[dict] = []
     for image_id, own in seen.items():
-        found = from_score(predictions[image_id].detections, score)
+        found = above_score(predictions[image_id].detections, score)
         boxes = xyxy_to_xywh(clip(found.boxes, own.size)).tolist()
         ids = label_map.to_category_ids(found.label).tolist()
         for category_id, box, value in zip(ids, boxes, found.score.tolist(), strict=True):
@@ -95,23 +97,23 @@ def to_coco(
             })  # fmt: skip
     return {
         "info": {"description": "Predictions of DETR Lab", "model": model, "score": score},
-        "images": images_of(seen), "annotations": annotations, "categories": categories_of(label_map),
+        "images": coco_images(seen), "annotations": annotations, "categories": coco_categories(label_map),
     }  # fmt: skip
 
 
-def from_score(found: Detections, score: float) -> Detections:
+def above_score(found: Detections, score: float) -> Detections:
     """Those with at least this score, the highest first."""
     found = found[np.argsort(-found.score, kind="stable")]
     return found[found.score >= np.float32(score)]
 
 
-def draw_found(image: Image.Image, table: pa.Table, image_id: int, score: float) -> Image.Image:
-    """The picture with the boxes of its rows of `table_of` from `score` on, enlarged if it is small."""
+def draw_predictions(image: Image.Image, table: pa.Table, image_id: int, score: float) -> Image.Image:
+    """The picture with the boxes of its rows of `prediction_table` from `score` on, enlarged if it is small."""
     rows = [row | {"error": None, "crowd_only": False} for row in image_rows(table, image_id, score)]
     return draw_analysis(image, rows, legend=False)
 
 
-def file_names(names: Sequence[str], ending: str) -> list[str]:
+def safe_file_names(names: Sequence[str], ending: str) -> list[str]:
     """A file's name for each picture, safe on any system and none twice: its own without its suffix, and `ending`.
 
     >>> file_names(["a.jpg", "b/a.png", "<x>.jpg"], ".png")

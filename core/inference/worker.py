@@ -45,7 +45,7 @@ def main() -> None:
     models = Models(RunStore.default())
     try:
         for line in sys.stdin:
-            print(json.dumps(answer(line, models)), file=out, flush=True)
+            print(json.dumps(answer_line(line, models)), file=out, flush=True)
     except BrokenPipeError:
         pass
 
@@ -58,7 +58,7 @@ def _own_stdout() -> TextIO:
     return out
 
 
-def answer(line: str, models: Models) -> dict:
+def answer_line(line: str, models: Models) -> dict:
     """The answer to one request; whatever goes wrong with it is said in a sentence, and the next one is answered."""
     try:
         request = json.loads(line)
@@ -137,9 +137,9 @@ def _packed(found: np.ndarray) -> dict:
 
 
 def predict(request: dict, models: Models) -> dict:
-    from core.inference.predict import answer
+    from core.inference.predict import answer_request
 
-    return answer(request, models)
+    return answer_request(request, models)
 
 
 ANSWERS = {"warm": warm, "why": why, "predict": predict}

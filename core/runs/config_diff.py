@@ -43,7 +43,7 @@ class Setting:
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
 
 
-def settings_of(configs: Sequence[dict]) -> list[Setting]:
+def compare_settings(configs: Sequence[dict]) -> list[Setting]:
     """Every setting that a run has, in the order of `TrainConfig`; then what another version or an import has."""
     runs = [_values(config) for config in configs]
     known = {**DESCRIBED, **IMPORTED}

@@ -20,7 +20,7 @@ from pathlib import Path
 from core import LabError, RunError
 from core.config import TrainConfig
 from core.runs.process import this_process
-from core.runs.queue import RunQueue, goes_on
+from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
@@ -86,7 +86,7 @@ def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
     if train is None:
         from core.training.train import train  # here: the page process imports this file, and never torch
     config = TrainConfig.from_dict(run.config)
-    resume = goes_on(store, run)
+    resume = resumes_from_checkpoint(store, run)
     with Recorder(store, run.id) as recorder, closing(train(config, store.checkpoints(run.id), resume)) as training:
         for progress in training:
             recorder.write(progress)

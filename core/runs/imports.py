@@ -55,10 +55,10 @@ def evaluated_images(run: Run) -> CocoSplit:
     if not run.is_imported:
         return read_split(run.config["data"], "val")
     imported = run.config["imported"]
-    return read_imported(imported["gt"], imported["images"])
+    return read_imported_split(imported["gt"], imported["images"])
 
 
-def read_imported(gt, images=None) -> CocoSplit:
+def read_imported_split(gt, images=None) -> CocoSplit:
     """An imported ground truth with its picture folder, boxes without extent left out and counted as in `read_split`.
 
     Raises DataError if the file is gone or broken. Where there are no pictures, the folder is the file's own.

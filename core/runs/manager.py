@@ -23,7 +23,7 @@ import psutil
 from core import PROJECT, RunError
 from core.config import TrainConfig
 from core.runs.drive import DISK_FULL_STATUS, disk_full, drive, is_disk_full
-from core.runs.process import has_process, is_named_by, kill, process_of, this_process
+from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
@@ -34,10 +34,10 @@ JOIN_SECONDS = 10.0  # how long a shutdown waits for the thread, so for one step
 logger = logging.getLogger(__name__)
 
 
-def settle(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run: None) -> None:
+def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run: None) -> None:
     """Close the runs whose process has died without doing so; `exit_code` says with what, if the caller knows."""
     queue = RunQueue(store)
-    for run in queue.at_work():
+    for run in queue.active():
         gone = not has_process(run)
         code = exit_code(run)  # after that look: a process that dies in between has a code to tell
         # still noted for the app although its child has ended: that could not be written when it was handed over
@@ -68,7 +68,7 @@ def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
     """
     run = RunQueue(store).request_stop(run_id)
     # a starting run may still be noted for the app that took it from the queue, which must live on
-    if force and run.is_live and has_process(run) and (run.status is Status.RUNNING or is_named_by(run)):
+    if force and run.is_live and has_process(run) and (run.status is Status.RUNNING or is_dedicated_process(run)):
         if run.pid == os.getpid():
             raise RunError("This training runs inside the app: it stops after its step, or with the app.")
         kill(run.pid)
@@ -80,7 +80,7 @@ def child_command(run_id: str) -> list[str]:
     return [sys.executable, "-m", "core", "train", "--run", run_id]
 
 
-def together(command: list[str], processes: int) -> list[str]:
+def launch_command(command: list[str], processes: int) -> list[str]:
     """A child's command line for so many processes that train together; they find a GPU each, or share the CPU."""
     if processes == 1:
         return command
@@ -109,7 +109,9 @@ class JobManager:
         self._unwritten: tuple[str, str] | None = None  # run and message: how it failed, until that can be written
         self._complaint = ""  # the last trouble that was logged
         self._closing, self._wake = threading.Event(), threading.Event()
-        self._attempt(lambda: settle(store))  # before the first page shows a run that died with the last app as running
+        self._attempt(
+            lambda: close_dead_runs(store)
+        )  # before the first page shows a run that died with the last app as running
         self._thread = threading.Thread(target=self._work, name="detr-lab-jobs", daemon=True)
         self._thread.start()
 
@@ -174,7 +176,7 @@ class JobManager:
     def _work_once(self) -> bool:
         """One look at the processes and the queue; whether a training was driven meanwhile, so that the look is old."""
         lives = self._child and self._child.poll() is None
-        settle(self.store, self._exit_code)
+        close_dead_runs(self.store, self._exit_code)
         if lives:
             return False  # its run may be over, but until it has ended it holds the GPU's memory
         self._child = self._child_run = None
@@ -211,7 +213,7 @@ class JobManager:
 
     def _start_child(self, run: Run) -> None:
         environment = {**os.environ, "DETR_LAB_ROOT": str(self.store.root), "PYTHONUNBUFFERED": "1"}
-        command = together(self._command(run.id), run.config.get("processes", 1))
+        command = launch_command(self._command(run.id), run.config.get("processes", 1))
         try:
             self.store.folder(run.id).mkdir(parents=True, exist_ok=True)
             with self.store.log_path(run.id).open("ab") as log:
@@ -221,7 +223,7 @@ class JobManager:
                     start_new_session=True,  # so that Ctrl-C on the app does not reach it
                 )  # fmt: skip
             self._child_run = run.id
-            self._queue.hand_over(run.id, process_of(self._child.pid))
+            self._queue.set_process(run.id, process_of(self._child.pid))
         except (OSError, psutil.Error) as error:
             full = is_disk_full(error)
             said = disk_full(self.store) if full else f"The training's process could not be started: {error}."

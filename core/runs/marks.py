@@ -117,7 +117,7 @@ def _from_row(row: sqlite3.Row) -> Mark:
     )  # fmt: skip
 
 
-def to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict:
+def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict:
     """The marks as a COCO ground truth of the images that they are on; `split` is what was evaluated.
 
     A missing label is a new annotation with the predicted box and class, its id above all of the data set's; a wrong

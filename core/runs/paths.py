@@ -19,7 +19,7 @@ from core import RunError
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
-class Files:
+class RunPaths:
     """The paths of all runs' files; raises RunError for what is no run's id, so that none leads out of the root."""
 
     def __init__(self, root):

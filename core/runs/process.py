@@ -14,15 +14,15 @@ from core.runs.schema import Run
 
 SAME_PROCESS_SECONDS = 0.005  # less than a tick of the clock that start times are counted in
 
-Process = tuple[int, float]  # pid and start time (see `start_time`), because pids come again
+ProcessId = tuple[int, float]  # pid and start time (see `start_time`), because pids come again
 
 
-def this_process() -> Process:
+def this_process() -> ProcessId:
     """The calling process, as `RunQueue` and `RunStore.create` want it."""
     return process_of(os.getpid())
 
 
-def process_of(pid: int) -> Process:
+def process_of(pid: int) -> ProcessId:
     """A process by its pid; raises psutil.Error if there is none."""
     return pid, start_time(pid)
 
@@ -46,12 +46,12 @@ def has_process(run: Run) -> bool:
     try:
         if psutil.Process(run.pid).status() == psutil.STATUS_ZOMBIE:
             return False
-        return abs(start_time(run.pid) - run.pid_started) < SAME_PROCESS_SECONDS or is_named_by(run)
+        return abs(start_time(run.pid) - run.pid_started) < SAME_PROCESS_SECONDS or is_dedicated_process(run)
     except (psutil.Error, TypeError, ValueError):  # gone, another user's, or never noted
         return False
 
 
-def is_named_by(run: Run) -> bool:
+def is_dedicated_process(run: Run) -> bool:
     """Whether the command line of the run's process names the run, so that the process is there for it alone."""
     try:
         return run.id in psutil.Process(run.pid).cmdline()

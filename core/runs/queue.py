@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 
 from core import RunError
-from core.runs.process import Process
+from core.runs.process import ProcessId
 from core.runs.schema import Run, Status
 from core.runs.store import END_OF_QUEUE, QUEUE_STEP, RunStore
 
-AT_WORK = "status in ('starting', 'running')"  # a process works on it, or has died over it
+ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died over it
 IN_ORDER = "select * from runs where status = 'queued' order by queued, number"
 
 
@@ -26,10 +26,10 @@ class RunQueue:
         self.store = store
         self._database = store.database
 
-    def at_work(self) -> list[Run]:
+    def active(self) -> list[Run]:
         """The runs that a process works on, or was working on when it died; the oldest first."""
         with self._database.read() as db:
-            return [Run.from_row(row) for row in db.execute(f"select * from runs where {AT_WORK} order by number")]
+            return [Run.from_row(row) for row in db.execute(f"select * from runs where {ACTIVE} order by number")]
 
     def waiting(self) -> list[Run]:
         """The runs that wait for their turn, in the order in which they will begin."""
@@ -55,25 +55,25 @@ class RunQueue:
         run = self.store.get(run_id)
         raise RunError(f"The run {run.id} is {run.status}: only a run that waits in the queue can be moved.")
 
-    def claim(self, process: Process) -> Run | None:
+    def claim(self, process: ProcessId) -> Run | None:
         """Take the first run that waits, as STARTING for `process` (pid, start time), if none is at work."""
         with self._database.write() as db:
             rows = db.execute(
                 f"update runs set status = 'starting', pid = ?, pid_started = ? where not exists"
-                f" (select 1 from runs where {AT_WORK}) and number ="
+                f" (select 1 from runs where {ACTIVE}) and number ="
                 " (select number from runs where status = 'queued' order by queued, number limit 1) returning *",
                 process,
             ).fetchall()
         return Run.from_row(rows[0]) if rows else None
 
-    def hand_over(self, run_id: str, process: Process) -> None:
+    def set_process(self, run_id: str, process: ProcessId) -> None:
         """Note that `process` (pid, start time) will work on a claimed run, if it has not said so itself by now."""
         with self._database.write() as db:
             db.execute(
                 "update runs set pid = ?, pid_started = ? where id = ? and status = 'starting'", (*process, run_id)
             )
 
-    def begin(self, run_id: str, process: Process) -> Run:
+    def begin(self, run_id: str, process: ProcessId) -> Run:
         """Make a queued or starting run RUNNING in `process` (pid, start time); RunError if it is neither."""
         with self._database.write() as db:
             rows = db.execute(
@@ -91,7 +91,7 @@ class RunQueue:
         with self._database.write() as db:
             db.execute(
                 "update runs set status = ?, message = ?, ended = ?, seconds_left = null"
-                f" where id = ? and {AT_WORK} and (? is null or pid is ?)",
+                f" where id = ? and {ACTIVE} and (? is null or pid is ?)",
                 (str(status), message, time.time(), run_id, pid, pid),
             )
 
@@ -104,7 +104,7 @@ class RunQueue:
                 " where id = ? and status = 'queued'",
                 (time.time(), run_id),
             )
-            db.execute(f"update runs set stop_requested = 1 where id = ? and {AT_WORK}", (run_id,))
+            db.execute(f"update runs set stop_requested = 1 where id = ? and {ACTIVE}", (run_id,))
         return self.store.get(run_id)
 
     def must_stop(self, run_id: str) -> bool:
@@ -113,14 +113,14 @@ class RunQueue:
             row = db.execute("select stop_requested, status from runs where id = ?", (run_id,)).fetchone()
         return row is None or bool(row["stop_requested"]) or row["status"] != Status.RUNNING
 
-    def requeue(self, run_id: str, process: Process | None = None) -> Run:
+    def requeue(self, run_id: str, process: ProcessId | None = None) -> Run:
         """Put a stopped, failed or interrupted run back at the end of the queue; with a `process`, it begins there.
 
         Raises RunError if it is none of these, or if its checkpoints are gone.
         """
         run = self.store.get(run_id)
         if not run.is_live and run.status is not Status.FINISHED:
-            goes_on(self.store, run)
+            resumes_from_checkpoint(self.store, run)
         with self._database.write() as db:
             rows = db.execute(
                 f"update runs set status = ?, pid = ?, pid_started = ?, queued = {END_OF_QUEUE}, ended = null,"
@@ -134,7 +134,7 @@ class RunQueue:
         raise RunError(f"The run {run.id} is {run.status}: only a stopped, failed or interrupted run can be resumed.")
 
 
-def goes_on(store: RunStore, run: Run) -> bool:
+def resumes_from_checkpoint(store: RunStore, run: Run) -> bool:
     """Whether the run's training goes on from its checkpoint `last`; False: it has none yet and begins at step 0.
 
     A run that ended before its first checkpoint begins anew, and loses nothing by it: the same steps come again.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from core import PROJECT, RunError
 from core.runs.database import Database
-from core.runs.paths import Files
+from core.runs.paths import RunPaths
 from core.runs.schema import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
@@ -38,7 +38,7 @@ where number = ?
 """
 
 
-class RunStore(Files):
+class RunStore(RunPaths):
     """All runs under one root folder; safe to share between threads, and between processes that each open one.
 
     Methods that take a run's id want it whole (`get` completes it) and raise RunError if there is no such run.
@@ -106,7 +106,7 @@ class RunStore(Files):
         near = difflib.get_close_matches(which, ids, n=3) or ids[:3]
         raise RunError(f"There is no run {which!r}; there are, among others: {', '.join(near)}.")
 
-    def list(self) -> list[Run]:
+    def runs(self) -> list[Run]:
         """All runs, the newest first."""
         with self.database.read() as db:
             return [Run.from_row(row) for row in db.execute("select * from runs order by number desc")]

@@ -267,7 +267,7 @@ def test_train_on_this_fills_the_form_with_this_data_and_these_classes(store, tm
     assert app.selectbox(key=form.FIELD + "data").value == str(folder)
     assert app.multiselect(key=form.FIELD + "classes").value == chosen
     checked(app.button(key="train").click().run())
-    (run,) = store.list()
+    (run,) = store.runs()
     assert run.config["data"] == str(folder) and run.config["classes"] == chosen
 
 

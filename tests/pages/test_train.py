@@ -51,7 +51,7 @@ def test_without_a_run_the_page_says_what_to_do(store):
 
 def test_one_click_trains_the_starter_model_on_the_built_in_data(store):
     app = click_train(open_page())
-    (run,) = store.list()
+    (run,) = store.runs()
     config = TrainConfig.from_dict(run.config)
     assert run.status == Status.QUEUED
     assert config.data == str(store.data_dir / "street")
@@ -141,7 +141,7 @@ def test_a_second_run_waits_and_the_page_stays_with_the_first(store, run_maker):
     app = open_page()
     assert app.button(key="train").label == "Add to the queue"
     click_train(app)
-    assert len(store.list()) == 2
+    assert len(store.runs()) == 2
     assert shown(app)["run"] == first.id
 
 

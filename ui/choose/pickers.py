@@ -46,7 +46,7 @@ def pick_data(store: RunStore, key: str) -> str:
 def pick_model(store: RunStore, key: str) -> str:
     """The starter model, published ones, a run's best checkpoint, or any name or folder that is typed."""
     names = {STARTER: "Starter model (built in)", **{name: name for name in KNOWN_MODELS}}
-    for run in store.list():
+    for run in store.runs():
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
             names[as_setting(folder)] = f"Best of {run_name(run)}"

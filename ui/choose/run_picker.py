@@ -38,7 +38,7 @@ class Evaluated:
 
 def evaluated_runs(store: RunStore) -> list[tuple[Run, list[Evaluation]]]:
     """Every run that has detection tables, with their evaluations, the newest first."""
-    found = [(run, [e for e in store.evaluations(run.id) if e.table]) for run in store.list()]
+    found = [(run, [e for e in store.evaluations(run.id) if e.table]) for run in store.runs()]
     return [(run, evaluations) for run, evaluations in found if evaluations]
 
 

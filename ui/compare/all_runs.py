@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.compare.runs import settings_against_ap
-from core.runs.config_diff import Setting, settings_of, value_text
+from core.runs.config_diff import Setting, compare_settings, value_text
 from ui.charts.component import chart
 from ui.charts.tables import percent
 from ui.choose import pickers
@@ -22,7 +22,7 @@ def show_runs(models: Mapping[Key, Evaluated], on_compare) -> None:
     """The table, the button for two chosen rows, and the parallel coordinates. `on_compare` is called with a choice."""
     runs = _best_of_each(models)
     trained = [one for one in runs if not one.run.is_imported]  # imported ones have no settings to tell of
-    settings = [setting for setting in settings_of([one.run.config for one in trained]) if setting.differs]
+    settings = [setting for setting in compare_settings([one.run.config for one in trained]) if setting.differs]
     table, formats = _table(runs, trained, settings)
     place = st.container(horizontal=True, vertical_alignment="center")
     picked = st.dataframe(table, hide_index=True, on_select="rerun", selection_mode="multi-row", key="all runs",

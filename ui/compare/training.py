@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.charts.chart import Chart
 from core.charts.compare.runs import TAGS, RunCurves, curves_together
-from core.runs.config_diff import settings_of, value_text
+from core.runs.config_diff import compare_settings, value_text
 from core.runs.schema import Run
 from ui.charts.component import show_charts
 from ui.choose.run_picker import Evaluated
@@ -25,7 +25,7 @@ def show_settings(before: Evaluated, after: Evaluated, names: tuple[str, str]) -
     st.markdown("##### Settings")
     if before.run.id == after.run.id:
         st.caption("Both models are of one run, and so of one training.")
-    found = settings_of([before.run.config, after.run.config])
+    found = compare_settings([before.run.config, after.run.config])
     differing = [setting for setting in found if setting.differs]
     same = [setting for setting in found if not setting.differs]
     everything = st.toggle("All settings", key=ALL_SETTINGS, persist_state="session",

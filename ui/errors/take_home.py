@@ -18,8 +18,8 @@ from core import LabError
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection
-from core.export.bundle import Bundle, title_of
-from core.export.writers import Format, Written, hand_over
+from core.export.bundle import Bundle, bundle_title
+from core.export.writers import ExportFormat, ExportResult, write_export
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
 from ui.choose.run_picker import Evaluated
@@ -29,9 +29,9 @@ from ui.text import plain
 
 PAGE, FOUND, MARKED = WHICH = ("This page", "All found", "Marked")
 ICONS = {
-    Format.COCO: ":material/data_object:",
-    Format.PNG: ":material/image:",
-    Format.FIFTYONE: ":material/folder_zip:",
+    ExportFormat.COCO: ":material/data_object:",
+    ExportFormat.PNG: ":material/image:",
+    ExportFormat.FIFTYONE: ":material/folder_zip:",
 }
 CHOICE, ALL_SCORES = "export images", "export all scores"
 MOST_BYTES = 500_000_000  # Streamlit holds a whole download in memory; a larger file is fetched from where it lies
@@ -56,9 +56,9 @@ def bulk_actions(
             return
         everything = st.toggle("Predictions of every score", key=ALL_SCORES, persist_state="session",
                                help="As AP needs them. PNGs are drawn at the page's score all the same.")  # fmt: skip
-        title = title_of(run, looked.evaluation)
-        for kind in Format:
-            score = 0.0 if everything and kind is not Format.PNG else selection.score
+        title = bundle_title(run, looked.evaluation)
+        for kind in ExportFormat:
+            score = 0.0 if everything and kind is not ExportFormat.PNG else selection.score
             st.button(kind.label, key=f"export {kind}", help=kind.description, icon=ICONS[kind], width="stretch",
                       disabled=not ids, on_click=_begin, kwargs={
                           "run": run, "kind": kind,
@@ -98,16 +98,16 @@ def _task_name(run: Run) -> str:
     return f"export {run.id}"
 
 
-def _begin(run: Run, kind: Format, bundle: Bundle) -> None:
+def _begin(run: Run, kind: ExportFormat, bundle: Bundle) -> None:
     folder = services.store().folder(run.id) / "export"
     out = folder / f"{run.id}-{kind}.zip"
     background_tasks().start(_task_name(run), lambda: _built(bundle, kind, out), "The export failed")
 
 
-def _built(bundle: Bundle, kind: Format, out: Path) -> Generator[tuple[int, int], None, Written]:
+def _built(bundle: Bundle, kind: ExportFormat, out: Path) -> Generator[tuple[int, int], None, ExportResult]:
     """The export, in a folder that holds no older one."""
     shutil.rmtree(out.parent, ignore_errors=True)
-    return (yield from hand_over(bundle, kind, out))
+    return (yield from write_export(bundle, kind, out))
 
 
 @st.fragment(run_every=1.0)

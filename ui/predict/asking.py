@@ -85,7 +85,7 @@ def pick_choice(store: RunStore) -> Choice:
 def choices(store: RunStore) -> dict[str, Choice]:
     """Every model that can be asked, by a value that stays while a run trains; the newest runs first."""
     found = {}
-    for run in store.list():
+    for run in store.runs():
         found |= {f"{run.id}/{one.model}": one for one in _of_run(store, run)}
     found[STARTER] = Choice(STARTER, None, "Starter model (built in)")
     return found | {name: Choice(name, None, name) for name in KNOWN_MODELS if name not in (STARTER, RANDOM_MODEL)}

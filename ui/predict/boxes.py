@@ -15,7 +15,7 @@ import streamlit as st
 from core.boxes import clip, xyxy_to_xywh
 from core.datasets.pictures import read_picture
 from core.inference.own_pictures import OwnPicture
-from core.inference.predictions import draw_found, file_names, from_score, to_coco
+from core.inference.predictions import above_score, draw_predictions, predictions_to_coco, safe_file_names
 from ui.predict.asking import Answers
 from ui.text import plain
 
@@ -56,7 +56,7 @@ def box_table(pictures: dict[int, OwnPicture], answers: Answers, score: float) -
     for number, own in pictures.items():
         if number not in answers.predictions:
             continue
-        found = from_score(answers.predictions[number].detections, score)
+        found = above_score(answers.predictions[number].detections, score)
         boxes = xyxy_to_xywh(clip(found.boxes, own.size)).tolist()
         for label, value, box in zip(found.label.tolist(), found.score.tolist(), boxes, strict=True):
             rows.append((own.name, answers.label_map.names[label], value, *box))
@@ -78,13 +78,13 @@ def offer_downloads(
     predictions = dict(answers.predictions)  # more may come meanwhile
 
     def coco() -> str:
-        return json.dumps(to_coco(done, predictions, answers.label_map, score, label), indent=1)
+        return json.dumps(predictions_to_coco(done, predictions, answers.label_map, score, label), indent=1)
 
     with st.container(horizontal=True):
         st.download_button("JSON", coco, "predictions.json", "application/json", key="predict json",
                            on_click="ignore", icon=":material/download:", help=JSON_FORMAT)  # fmt: skip
         if len(done) == 1:
-            (number,), (name,) = done, file_names([own.name for own in done.values()], ".png")
+            (number,), (name,) = done, safe_file_names([own.name for own in done.values()], ".png")
             st.download_button("Picture with boxes", lambda: drawn(done[number], table, number, score), name,
                                "image/png", key="predict png", on_click="ignore", icon=":material/image:")  # fmt: skip
         else:
@@ -96,7 +96,7 @@ def offer_downloads(
 def drawn(own: OwnPicture, table: pa.Table, number: int, score: float) -> bytes:
     """The picture with its boxes as PNG."""
     file = io.BytesIO()
-    draw_found(read_picture(own.path, own.size), table, number, score).save(file, "PNG", compress_level=1)
+    draw_predictions(read_picture(own.path, own.size), table, number, score).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
@@ -105,7 +105,7 @@ def zipped(pictures: dict[int, OwnPicture], table: pa.Table, score: float) -> Ca
 
     def make() -> bytes:
         file = io.BytesIO()
-        names = file_names([own.name for own in pictures.values()], ".png")
+        names = safe_file_names([own.name for own in pictures.values()], ".png")
         with zipfile.ZipFile(file, "w") as archive:  # PNGs are packed already
             for (number, own), name in zip(pictures.items(), names, strict=True):
                 archive.writestr(name, drawn(own, table, number, score))

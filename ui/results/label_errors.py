@@ -16,7 +16,7 @@ from core.evaluation.draw import draw_crop
 from core.evaluation.findings.label_errors import Doubt, Suspect, suspects
 from core.evaluation.selection import Selection
 from core.evaluation.table import about
-from core.runs.marks import Mark, Marks, to_coco
+from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import Run
 from ui.server import cache, services
 from ui.text import plain
@@ -112,7 +112,7 @@ def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
     if not marks:
         st.caption("Nothing is marked yet.")
         return
-    coco = to_coco(marks, cache.validation_images(run), about(table))
+    coco = marks_to_coco(marks, cache.validation_images(run), about(table))
     st.download_button(
         f"Download {len(marks)} mark{'s' * (len(marks) > 1)} (COCO JSON)", json.dumps(coco, indent=1),
         f"marks-{run.id}.json", "application/json", key="marks", on_click="ignore", icon=":material/download:",

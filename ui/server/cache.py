@@ -17,7 +17,7 @@ from core import PROJECT, DataError
 from core.datasets.layouts import annotation_files
 from core.datasets.split import CocoSplit, examine_splits, usable
 from core.evaluation.table import read_table
-from core.runs.imports import read_imported
+from core.runs.imports import read_imported_split
 from core.runs.schema import Evaluation, Run
 from ui.server import services
 
@@ -86,7 +86,7 @@ def validation_images(run: Run) -> CocoSplit:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _imported(gt: str, images: str | None, mark: str) -> CocoSplit:
-    return read_imported(gt, images)
+    return read_imported_split(gt, images)
 
 
 def validation_image(run: Run, image_id: int) -> tuple[Path, tuple[int, int]]:

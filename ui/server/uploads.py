@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from core import DataError
-from core.inference.own_pictures import OwnPicture, upright
+from core.inference.own_pictures import OwnPicture, prepare_picture
 from core.runs.process import start_time, this_process
 
 MOST_PICTURES, MOST_BYTES = 100, 1_000_000_000  # of a session: what is beyond it is refused
@@ -56,7 +56,7 @@ class Uploads:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-            own = upright(file, made, name)
+            own = prepare_picture(file, made, name)
         except OSError as error:
             _delete(file)
             raise DataError(f"{name} cannot be kept in {folder}: {error.strerror or error}.") from None

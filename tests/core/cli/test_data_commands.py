@@ -272,7 +272,7 @@ def test_a_training_on_a_yolo_folder_converts_it_once_and_only_again_after_a_cha
     for _ in range(2):
         _, told, err = run(capsys, "train", "--data", folder, *TINY)
         times.append((out / "source.json").stat().st_ino)
-        assert told.splitlines()[0] == RunStore(root).list()[0].id, "the run's id does not come first"
+        assert told.splitlines()[0] == RunStore(root).runs()[0].id, "the run's id does not come first"
         assert f"{out}: 2 images in COCO layout; the pictures stay in {folder}" in err
     assert times[0] == times[1]
     assert [config.data for config in trained] == [str(out)] * 2
@@ -293,7 +293,7 @@ def test_a_training_on_a_coco_folder_takes_it_as_it_is(root, trained, tmp_path, 
 def test_a_folder_that_cannot_be_converted_leaves_no_run(root, trained, tmp_path, capsys, label):
     status, told, err = run(capsys, "train", "--data", yolo(tmp_path / "theirs", label=label), *TINY)
     assert (status, told) == (1, "") and last_line(err).startswith("error: ")
-    assert not trained and RunStore(root).list() == [] and not list((root / "data").glob("*"))
+    assert not trained and RunStore(root).runs() == [] and not list((root / "data").glob("*"))
 
 
 def test_of_several_processes_only_the_first_converts_and_the_others_wait_for_it(
@@ -308,7 +308,7 @@ def test_of_several_processes_only_the_first_converts_and_the_others_wait_for_it
     first.join()
     assert status == 1 and last_line(err) == "error: No training in this test."
     assert [config.data for config in trained] == [str(home(folder, root / "data"))]
-    assert RunStore(root).list() == []
+    assert RunStore(root).runs() == []
 
 
 # download

@@ -12,8 +12,8 @@ from core.datasets.split import read_split
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table
-from core.export.bundle import Bundle, title_of
-from core.export.writers import Format, hand_over
+from core.export.bundle import Bundle, bundle_title
+from core.export.writers import ExportFormat, write_export
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.store import RunStore
@@ -93,7 +93,7 @@ def test_a_json_has_its_predictions_beside_it(export, tmp_path):
     assert [(row["image_id"], row["error"]) for row in found] == [(1, None), (2, "classification")]
 
 
-@pytest.mark.parametrize("kind", list(Format))
+@pytest.mark.parametrize("kind", list(ExportFormat))
 def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp_path, capsys, kind):
     Marks(store).add(finished.id, Mark(Doubt.IMAGE, read_split(finished.config["data"], "val").images[0]["id"]))
     status, _, errors = run(capsys, "export", "last", "--as", kind, "--class", "car", "--out", tmp_path / "out.zip")
@@ -102,8 +102,8 @@ def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp
     table, split = read_table(best.table), read_split(finished.config["data"], "val")
     ids = select_images(table, Selection(0.5, ("car",)))
     marks = tuple(Marks(store).all(finished.id))
-    for _ in hand_over(
-        Bundle(split, table, tuple(ids), 0.5, marks, title_of(finished, best)), kind, tmp_path / "b.zip"
+    for _ in write_export(
+        Bundle(split, table, tuple(ids), 0.5, marks, bundle_title(finished, best)), kind, tmp_path / "b.zip"
     ):
         pass
     ours, theirs = (zipfile.ZipFile(tmp_path / name) for name in ("out.zip", "b.zip"))
@@ -140,4 +140,4 @@ def test_it_explains_itself(capsys):
     with pytest.raises(SystemExit) as end:
         main(["export", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert end.value.code == 0 and all(kind in said for kind in Format)
+    assert end.value.code == 0 and all(kind in said for kind in ExportFormat)

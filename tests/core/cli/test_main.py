@@ -90,7 +90,7 @@ def test_several_processes_train_one_run(root, street):
         [str(c) for c in command], cwd=PROJECT, capture_output=True, text=True, timeout=200, env=environment
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    (made,) = RunStore(root).list()
+    (made,) = RunStore(root).runs()
     assert done.stdout.splitlines()[0] == made.id and made.status is Status.FINISHED and made.step == 2
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.table import about, read_table
 from core.evaluation.tide import detection_table
-from core.export.text import percent, summary
+from core.export.text import evaluation_text, percent
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.cli.test_main import TWELVE, run
@@ -38,9 +38,9 @@ GT = gt_of((1, 1, (0, 0, 40, 40)), (1, 1, (60, 0, 40, 40)), (1, 2, (0, 50, 20, 2
 
 
 def told(*models, score=0.0):
-    """`summary` of results lists, the last being the model's, as lines of words."""
+    """`evaluation_text` of results lists, the last being the model's, as lines of words."""
     figures = {f"model {i}": evaluate(GT, model).to_dict() for i, model in enumerate(models)}
-    lines = summary(figures, detection_table(GT, models[-1]), score).splitlines()
+    lines = evaluation_text(figures, detection_table(GT, models[-1]), score).splitlines()
     return {line.split("  ")[0]: line.split() for line in lines if line}
 
 
@@ -72,7 +72,7 @@ def test_no_detections_give_zeros_and_no_objects_give_dashes():
     lines = told([])
     assert lines["AP"] == ["AP", "0.0"] and lines["Missed"] == ["Missed", "2", "+100.0"]
     gt = gt_of(images=1)
-    text = summary({"results": evaluate(gt, []).to_dict()}, detection_table(gt, []), 0.5)
+    text = evaluation_text({"results": evaluate(gt, []).to_dict()}, detection_table(gt, []), 0.5)
     assert text.startswith("1 image, 0 objects, 0 predictions\n")
     assert {line.split()[1] for line in text.splitlines() if line.startswith("A")} == {"–"}
 

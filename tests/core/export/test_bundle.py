@@ -14,7 +14,7 @@ from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
-from core.export.bundle import LONGEST_NAME, Bundle, labels, predictions, safe_names, title_of
+from core.export.bundle import LONGEST_NAME, Bundle, bundle_title, coco_ground_truth, coco_results, safe_names
 from core.labels import LabelMap
 from core.runs.imports import import_results
 from core.runs.marks import Mark
@@ -42,9 +42,9 @@ def load(bundle: Bundle) -> tuple[COCO, list[dict]]:
     """The ground truth as pycocotools reads it, and all predictions."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = json.loads(json.dumps(labels(bundle)))
+        truth.dataset = json.loads(json.dumps(coco_ground_truth(bundle)))
         truth.createIndex()
-    return truth, [row for image in predictions(bundle) for row in image]
+    return truth, [row for image in coco_results(bundle) for row in image]
 
 
 # The ground truth
@@ -63,7 +63,7 @@ def test_annotations_keep_their_ids_areas_and_crowds_and_images_their_order():
 @pytest.mark.parametrize("score", [0, 0.7, 0.71, 0.95, 1])
 def test_what_is_missed_at_the_score_is_what_pictures_show_as_missed(score):
     bundle = bundle_of(1, 2, 3, 4, score=score)
-    said = {a["id"] for a in labels(bundle)["annotations"] if a["error"] == "missed"}
+    said = {a["id"] for a in coco_ground_truth(bundle)["annotations"] if a["error"] == "missed"}
     shown = [row for i in range(1, 5) for row in image_rows(bundle.table, i, score)]
     assert said == {row["gt_id"] for row in shown if row["error"] == "missed"}
 
@@ -72,7 +72,7 @@ def test_classes_that_were_not_evaluated_do_not_go_out():
     only_cars = LabelMap(("car",), (1,))
     found = Detections([1], [0], [0], [0.9], [[40, 20, 90, 60]])
     bundle = Bundle(split_of(GT), detection_table(GT, found, only_cars), (1, 3))
-    coco = labels(bundle)
+    coco = coco_ground_truth(bundle)
     assert {a["category_id"] for a in coco["annotations"]} == {1} and coco["categories"] == [{"id": 1, "name": "car"}]
 
 
@@ -83,13 +83,13 @@ def test_images_that_left_the_data_set_are_gone_and_no_image_goes_twice():
 
 def test_only_marks_on_these_images_go_along():
     marks = [Mark(Doubt.IMAGE, 1), Mark(Doubt.IMAGE, 2), Mark(Doubt.WRONG, 3, "car", DOG, 3)]
-    assert bundle_of(3, 2, marks=tuple(marks)).own_marks == marks[1:]
+    assert bundle_of(3, 2, marks=tuple(marks)).image_marks == marks[1:]
 
 
 def test_nothing_of_the_data_set_is_changed():
     before = json.dumps(GT)
     load(bundle_of(1, 3))
-    labels(bundle_of(1), {1: "other.jpg"})
+    coco_ground_truth(bundle_of(1), {1: "other.jpg"})
     assert json.dumps(GT) == before
 
 
@@ -121,14 +121,14 @@ def test_predictions_count_from_the_score_exactly(score, count):
 
 
 def test_each_image_has_a_list_of_its_own_also_an_empty_one():
-    assert [len(image) for image in predictions(bundle_of(4, 2, 1, 3, score=0))] == [1, 0, 3, 1]
+    assert [len(image) for image in coco_results(bundle_of(4, 2, 1, 3, score=0))] == [1, 0, 3, 1]
 
 
 @pytest.mark.parametrize("gt, found", [(GT, []), (gt_of(images=1), []), (gt_of(images=1), [result(1, 1, CAR)])])
 def test_no_boxes_are_no_problem(gt, found):
     bundle = bundle_of(1, gt=gt, found=found, score=0)
-    assert len(labels(bundle)["annotations"]) == sum(a["image_id"] == 1 for a in gt["annotations"])
-    assert [len(image) for image in predictions(bundle)] == [len(found)]
+    assert len(coco_ground_truth(bundle)["annotations"]) == sum(a["image_id"] == 1 for a in gt["annotations"])
+    assert [len(image) for image in coco_results(bundle)] == [len(found)]
 
 
 @given(cases())
@@ -152,7 +152,7 @@ def test_boxes_come_back_from_xywh(boxes):
     n = len(boxes)
     found = Detections([1] * n, range(n), [0] * n, np.linspace(1, 0, n), xyxy)
     bundle = Bundle(split_of(GT), detection_table(GT, found, label_map), (1,), 0.0)
-    said = {row["query"]: row["bbox"] for row in next(predictions(bundle))}
+    said = {row["query"]: row["bbox"] for row in next(coco_results(bundle))}
     back = xywh_to_xyxy([said[i] for i in range(n)])
     assert np.array_equal(back[:, :2], xyxy[:, :2])
     assert np.allclose(back, xyxy, rtol=1e-6, atol=1e-6)
@@ -203,4 +203,4 @@ def test_a_title_names_the_run_and_its_epoch(tmp_path):
     (tmp_path / "dt.json").write_text(json.dumps(FOUND))
     with contextlib.closing(RunStore(tmp_path)) as store:
         run = import_results(store, tmp_path / "gt.json", tmp_path / "dt.json", name="YOLO")
-        assert title_of(run, store.evaluations(run.id)[0]) == "YOLO, imported results"
+        assert bundle_title(run, store.evaluations(run.id)[0]) == "YOLO, imported results"

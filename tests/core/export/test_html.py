@@ -13,7 +13,7 @@ from PIL import Image
 from core.charts.chart import Chart
 from core.charts.training import training_charts
 from core.datasets.split import FEW
-from core.export.html import FiguresTable, report_html, versions
+from core.export.html import MetricsTable, package_versions, report_html
 from tests.chromium import needs_chromium
 
 EVIL = '</script><script>window.hacked = true</script><img src="//example.org/x" onerror="window.hacked = true">'
@@ -23,7 +23,7 @@ BARS = Chart(
     {"yaxis": {"title": "AP, %"}}, ("class", "AP"), [("person", 0.4), (EVIL, 0.205)],
 )  # fmt: skip
 EVIL_BARS = replace(BARS, title=EVIL, note=EVIL, unit=EVIL, key="evil", n=3)
-FIGURES = FiguresTable(
+FIGURES = MetricsTable(
     [
         ("AP", 0.4, 0.3, 0.1, 0.05, 0.15),
         ("AP50", 0.6, 0.62, -0.02, -0.05, 0.01),
@@ -69,7 +69,7 @@ def table_rows(html: str) -> list[list[str]]:
 
 
 def test_a_report_of_nothing_is_a_page_with_its_title():
-    page = Texts(made(figures=FiguresTable([])))
+    page = Texts(made(figures=MetricsTable([])))
     assert "Night street" in page.words and not page.all("table")[1:]  # the versions alone
     assert "Pictures" not in page.words and "Settings" not in page.words
 
@@ -90,15 +90,15 @@ def test_only_a_change_beyond_doubt_has_a_colour():
 
 
 def test_without_a_baseline_an_interval_is_of_the_figure_itself():
-    alone = FiguresTable([("AP", 0.4, None, None, 0.35, 0.45)])
+    alone = MetricsTable([("AP", 0.4, None, None, 0.35, 0.45)])
     assert table_rows(made(figures=alone)) == [["Figure, %", "this model", "interval"], ["AP", "40.0", "35.0 to 45.0"]]
-    bare = FiguresTable([("AP", 0.4, None, None, None, None)])
+    bare = MetricsTable([("AP", 0.4, None, None, None, None)])
     assert table_rows(made(figures=bare)) == [["Figure, %", "this model"], ["AP", "40.0"]]
 
 
 def test_nothing_from_a_file_becomes_markup():
     page = Texts(
-        made(EVIL, [(EVIL, EVIL)], FiguresTable([(EVIL, 0.1, None, None, None, None)], EVIL), [(EVIL, [EVIL_BARS])],
+        made(EVIL, [(EVIL, EVIL)], MetricsTable([(EVIL, 0.1, None, None, None, None)], EVIL), [(EVIL, [EVIL_BARS])],
              [(EVIL, Image.new("RGB", (8, 8)))], {EVIL: EVIL, "nested": {"a": [EVIL]}})
     )  # fmt: skip
     assert [attrs.get("id") for attrs in page.all("script")] == ["charts", None, None]
@@ -145,7 +145,7 @@ def test_settings_are_readable():
 
 
 def test_versions_name_what_the_figures_come_from():
-    found = versions()
+    found = package_versions()
     assert {"detr-lab", "python", "hotcoco", "pycocotools"} <= set(found) and all(found.values())
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from core.datasets.split import CocoSplit
 from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle
-from core.export.writers import Format, hand_over
+from core.export.writers import ExportFormat, write_export
 from tests.core.coco_cases import gt_of, result
 
 CAR, CROWD, DOG = (40, 20, 50, 40), (0, 60, 90, 40), (150.5, 5.25, 9, 9)
@@ -87,7 +87,7 @@ def pack(gt: dict, found: list[dict], folder: Path) -> None:
         Image.new("RGB", (200, 100)).save(pictures / image["file_name"])
     split = CocoSplit("val", folder / "gt.json", pictures, **gt)
     bundle = Bundle(split, detection_table(gt, found), tuple(split.image_by_id), 0.5)
-    for _ in hand_over(bundle, Format.FIFTYONE, folder / "out.zip"):
+    for _ in write_export(bundle, ExportFormat.FIFTYONE, folder / "out.zip"):
         pass
     with zipfile.ZipFile(folder / "out.zip") as archive:
         archive.extractall(folder)

@@ -19,7 +19,7 @@ from core.evaluation.findings.label_errors import Doubt
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle
-from core.export.writers import Format, Written, hand_over
+from core.export.writers import ExportFormat, ExportResult, write_export
 from core.keep_result import KeepResult
 from core.runs.marks import Mark
 from tests.core.coco_cases import gt_of, result
@@ -28,7 +28,7 @@ CAR, DOG = (40, 20, 50, 40), (150, 5, 9, 9)
 GT = gt_of((1, 1, CAR), (1, 1, (0, 60, 90, 40), {"iscrowd": 1}), (2, 2, DOG), images=3)
 FOUND = [result(1, 1, CAR, 0.95), result(1, 2, CAR, 0.6), result(2, 1, (0, 0, 9, 9), 0.2)]
 MARK = Mark(Doubt.IMAGE, 2)
-KINDS = list(Format)
+KINDS = list(ExportFormat)
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def bundle_of(tmp_path):
     return make
 
 
-def finish(bundle: Bundle, kind: Format, out) -> tuple[Written, list[tuple[int, int]]]:
-    work = KeepResult(hand_over(bundle, kind, out))
+def finish(bundle: Bundle, kind: ExportFormat, out) -> tuple[ExportResult, list[tuple[int, int]]]:
+    work = KeepResult(write_export(bundle, kind, out))
     seen = list(work)
     return work.result, seen
 
@@ -66,7 +66,7 @@ def contents(path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def files_of(bundle: Bundle, kind: Format, out) -> dict[str, bytes]:
+def files_of(bundle: Bundle, kind: ExportFormat, out) -> dict[str, bytes]:
     return contents(finish(bundle, kind, out)[0].path)
 
 
@@ -86,9 +86,9 @@ def coco_of(labels: bytes, predictions: bytes, folder: Path) -> tuple[COCO, COCO
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (Format.COCO, {"labels.json", "predictions.json"}),
-        (Format.PNG, {"1.png", "2.png", "3.png"}),
-        (Format.FIFTYONE, {"data/1.jpg", "data/2.jpg", "data/3.jpg", "labels.json", "predictions.json",
+        (ExportFormat.COCO, {"labels.json", "predictions.json"}),
+        (ExportFormat.PNG, {"1.png", "2.png", "3.png"}),
+        (ExportFormat.FIFTYONE, {"data/1.jpg", "data/2.jpg", "data/3.jpg", "labels.json", "predictions.json",
                            "README.txt", "open_in_fiftyone.py"}),
     ],
 )  # fmt: skip
@@ -109,7 +109,7 @@ def test_one_image_is_enough(bundle_of, tmp_path, kind):
 
 
 def test_the_two_coco_files_go_together(bundle_of, tmp_path):
-    files = files_of(bundle_of(score=0), Format.COCO, tmp_path / "out.zip")
+    files = files_of(bundle_of(score=0), ExportFormat.COCO, tmp_path / "out.zip")
     truth, results = coco_of(files["labels.json"], files["predictions.json"], tmp_path)
     assert (truth.getImgIds(), truth.getAnnIds(), truth.getAnnIds(iscrowd=1)) == ([1, 2, 3], [1, 2, 3], [2])
     said = results.loadAnns(results.getAnnIds())
@@ -121,14 +121,14 @@ def test_the_two_coco_files_go_together(bundle_of, tmp_path):
 
 def test_the_ending_json_gives_the_same_as_files_side_by_side(bundle_of, tmp_path):
     bundle = bundle_of(score=0, marks=(MARK,))
-    written, _ = finish(bundle, Format.COCO, tmp_path / "to/out.json")
-    zipped = files_of(bundle, Format.COCO, tmp_path / "out.zip")
+    written, _ = finish(bundle, ExportFormat.COCO, tmp_path / "to/out.json")
+    zipped = files_of(bundle, ExportFormat.COCO, tmp_path / "out.zip")
     names = {"labels.json": "out.json", "predictions.json": "out-predictions.json", "marks.json": "out-marks.json"}
     assert {name: (tmp_path / "to" / own).read_bytes() for name, own in names.items()} == zipped
     assert set(os.listdir(tmp_path / "to")) == set(names.values()) and written.path.name == "out.json"
 
 
-@pytest.mark.parametrize("kind", [Format.COCO, Format.FIFTYONE])
+@pytest.mark.parametrize("kind", [ExportFormat.COCO, ExportFormat.FIFTYONE])
 def test_marks_on_the_images_go_along(bundle_of, tmp_path, kind):
     bundle = bundle_of(marks=(MARK, Mark(Doubt.IMAGE, 3), Mark(Doubt.WRONG, 1, "dog", CAR, 1, 0.6)))
     files = files_of(replace(bundle, image_ids=(1, 2)), kind, tmp_path / "out.zip")
@@ -141,7 +141,7 @@ def test_marks_on_the_images_go_along(bundle_of, tmp_path, kind):
 @pytest.mark.parametrize("score", [0.0, 0.5, 0.9])
 def test_a_png_is_what_analyze_draws_at_the_score(bundle_of, tmp_path, score):
     bundle = bundle_of("a.png", "b.png", "c.png", score=score)
-    files = files_of(bundle, Format.PNG, tmp_path / "out.zip")
+    files = files_of(bundle, ExportFormat.PNG, tmp_path / "out.zip")
     for image, name in zip(bundle.images, ("a.png", "b.png", "c.png"), strict=True):
         stored = read_picture(bundle.split.image_path(image))
         expected = draw_analysis(stored, image_rows(bundle.table, image["id"], score))
@@ -150,7 +150,7 @@ def test_a_png_is_what_analyze_draws_at_the_score(bundle_of, tmp_path, score):
 
 def test_pictures_for_fiftyone_are_copied_byte_for_byte_and_named_in_the_labels(bundle_of, tmp_path):
     bundle = bundle_of("a/1.jpg", "b/1.jpg", "c/d e.jpg")
-    files = files_of(bundle, Format.FIFTYONE, tmp_path / "out.zip")
+    files = files_of(bundle, ExportFormat.FIFTYONE, tmp_path / "out.zip")
     images = json.loads(files["labels.json"])["images"]
     assert [image["file_name"] for image in images] == ["1.jpg", "1_2.jpg", "d_e.jpg"]
     assert [image["original_file_name"] for image in images] == ["a/1.jpg", "b/1.jpg", "c/d e.jpg"]
@@ -160,7 +160,7 @@ def test_pictures_for_fiftyone_are_copied_byte_for_byte_and_named_in_the_labels(
 
 
 def test_the_readme_says_whose_boxes_they_are(bundle_of, tmp_path):
-    files = files_of(bundle_of(title="run {x}, epoch 3", score=0.25), Format.FIFTYONE, tmp_path / "out.zip")
+    files = files_of(bundle_of(title="run {x}, epoch 3", score=0.25), ExportFormat.FIFTYONE, tmp_path / "out.zip")
     text = files["README.txt"].decode()
     assert text.startswith("run {x}, epoch 3\n") and "3 images, predictions from score 0.25." in text
 
@@ -168,13 +168,13 @@ def test_the_readme_says_whose_boxes_they_are(bundle_of, tmp_path):
 def test_a_picture_from_before_1980_can_be_zipped(bundle_of, tmp_path):
     bundle = bundle_of()
     os.utime(bundle.split.image_dir / "1.jpg", (0, 0))
-    assert "data/1.jpg" in files_of(bundle, Format.FIFTYONE, tmp_path / "out.zip")
+    assert "data/1.jpg" in files_of(bundle, ExportFormat.FIFTYONE, tmp_path / "out.zip")
 
 
 def test_the_demos_data_set_is_read_as_it_is_after_it_went_out_and_came_back(street, tmp_path):
     split = read_split(street, "val")
     bundle = Bundle(split, detection_table(split.to_dict(), []), tuple(split.image_by_id))
-    files = files_of(bundle, Format.FIFTYONE, tmp_path / "out.zip")
+    files = files_of(bundle, ExportFormat.FIFTYONE, tmp_path / "out.zip")
     (tmp_path / "back/annotations").mkdir(parents=True)
     (tmp_path / "back/val").mkdir()
     (tmp_path / "back/annotations/instances_val.json").write_bytes(files["labels.json"])
@@ -204,7 +204,7 @@ def spoil(bundle: Bundle, number: int, how: str) -> None:
         Image.new("RGB", (30, 20)).save(path)
 
 
-@pytest.mark.parametrize("kind", [Format.PNG, Format.FIFTYONE])
+@pytest.mark.parametrize("kind", [ExportFormat.PNG, ExportFormat.FIFTYONE])
 @pytest.mark.parametrize("how", ["missing", "empty", "none", "a folder", "another size"])
 def test_a_picture_that_cannot_be_had_is_told_inside_and_the_others_are_there(bundle_of, tmp_path, kind, how):
     bundle = bundle_of(score=0)
@@ -215,7 +215,7 @@ def test_a_picture_that_cannot_be_had_is_told_inside_and_the_others_are_there(bu
     assert line.startswith("image 2, 2.jpg: ") and written.left_out == (line,) and str(tmp_path) not in line
     assert written.images == 2 and written.sentence.endswith("; 1 left out: left_out.txt inside says why")
     assert {Path(name).stem for name in files if name.endswith(("jpg", "png"))} == {"1", "3"}
-    if kind is Format.FIFTYONE:
+    if kind is ExportFormat.FIFTYONE:
         coco = json.loads(files["labels.json"])
         assert [image["id"] for image in coco["images"]] == [1, 3]
         assert {row["image_id"] for row in json.loads(files["predictions.json"])} == {1}
@@ -225,10 +225,10 @@ def test_coco_json_needs_no_pictures(bundle_of, tmp_path):
     bundle = bundle_of()
     for i in range(3):
         spoil(bundle, i, "missing")
-    assert finish(bundle, Format.COCO, tmp_path / "out.zip")[0].images == 3
+    assert finish(bundle, ExportFormat.COCO, tmp_path / "out.zip")[0].images == 3
 
 
-@pytest.mark.parametrize("kind", [Format.PNG, Format.FIFTYONE])
+@pytest.mark.parametrize("kind", [ExportFormat.PNG, ExportFormat.FIFTYONE])
 def test_without_any_picture_there_is_a_sentence_and_no_file(bundle_of, tmp_path, kind):
     bundle = bundle_of()
     for i in range(3):
@@ -252,7 +252,7 @@ def test_a_name_from_a_file_leads_nowhere(bundle_of, tmp_path, kind, name):
         told = archive.read("left_out.txt").decode() if "left_out.txt" in archive.namelist() else ""
     inside = [p for p in (tmp_path / "unpacked").rglob("*") if p.is_file()]
     assert len(inside) == len(zipfile.ZipFile(written.path).namelist())
-    assert len(told.splitlines()) == len(written.left_out) == (kind is not Format.COCO and name[0] != "x")
+    assert len(told.splitlines()) == len(written.left_out) == (kind is not ExportFormat.COCO and name[0] != "x")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -270,12 +270,12 @@ def test_images_that_left_the_data_set_are_told_too(bundle_of, tmp_path, kind):
 # Whole or not at all
 
 
-@pytest.mark.parametrize("name, kind", [*((f"{kind}.zip", kind) for kind in KINDS), ("out.json", Format.COCO)])
+@pytest.mark.parametrize("name, kind", [*((f"{kind}.zip", kind) for kind in KINDS), ("out.json", ExportFormat.COCO)])
 def test_what_is_stopped_leaves_nothing_and_an_older_file_as_it_was(bundle_of, tmp_path, name, kind):
     out = tmp_path / "to" / name
     out.parent.mkdir()
     out.write_bytes(b"older")
-    steps = hand_over(bundle_of(marks=(MARK,)), kind, out)
+    steps = write_export(bundle_of(marks=(MARK,)), kind, out)
     next(steps)
     assert out.read_bytes() == b"older" and len(os.listdir(out.parent)) > 1
     steps.close()
@@ -285,7 +285,7 @@ def test_what_is_stopped_leaves_nothing_and_an_older_file_as_it_was(bundle_of, t
 def test_where_nothing_can_be_written_a_sentence_says_so(bundle_of, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"^The export .*out\.zip cannot be written: .*\.$"):
-        finish(bundle_of(), Format.COCO, tmp_path / "file" / "out.zip")
+        finish(bundle_of(), ExportFormat.COCO, tmp_path / "file" / "out.zip")
 
 
 def test_what_runs_into_the_disks_end_is_told_and_leaves_nothing(bundle_of, tmp_path):
@@ -294,7 +294,7 @@ def test_what_runs_into_the_disks_end_is_told_and_leaves_nothing(bundle_of, tmp_
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, limits[1]))
         with pytest.raises(RunError, match=r"out\.zip cannot be written: File too large\.$"):
-            finish(bundle, Format.FIFTYONE, tmp_path / "to/out.zip")
+            finish(bundle, ExportFormat.FIFTYONE, tmp_path / "to/out.zip")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path / "to") == []

@@ -13,7 +13,7 @@ from PIL import Image
 from core import DataError
 from core.datasets.pictures import read_picture
 from core.evaluation.draw import thumbnail
-from core.inference.own_pictures import ENDINGS, MEGAPIXELS, pictures_in, upright
+from core.inference.own_pictures import ENDINGS, MEGAPIXELS, picture_files, prepare_picture
 
 ORIENTATION = 0x0112
 # EXIF 2.3, tag 0x0112: how rows and columns of the stored array become those of the picture
@@ -85,7 +85,7 @@ def test_every_kind_of_picture_comes_as_it_is_seen(tmp_path, file):
     path = tmp_path / f"picture.{form.lower()}"
     how = {"exif": exif(orientation)} if form in TELLS and orientation > 1 else {}
     as_image(mode, stored).save(path, form, **how, **LOSSLESS.get(form, {}))
-    own = upright(path, tmp_path / "made.png", "mine")
+    own = prepare_picture(path, tmp_path / "made.png", "mine")
     expected = UPRIGHT[orientation](seen(mode, stored))
     picture = read_picture(own.path, own.size)
     assert (own.name, own.size) == ("mine", expected.shape[1::-1])
@@ -102,7 +102,7 @@ def test_a_jpeg_is_upright_for_the_model_and_for_the_eye(tmp_path, orientation, 
     stored[:, : size[0] // 2] += 120
     path = tmp_path / "a.jpg"
     Image.fromarray(stored).save(path, exif=exif(orientation), quality=95)
-    own = upright(path, tmp_path / "made.png")
+    own = prepare_picture(path, tmp_path / "made.png")
     expected = UPRIGHT[orientation](stored).astype(float)
     shown = Image.open(io.BytesIO(thumbnail(own.path, 500, own.size)))
     for picture in (read_picture(own.path, own.size), shown):
@@ -114,21 +114,21 @@ def test_a_photograph_that_is_upright_or_said_to_be_turned_stays_as_it_is(tmp_pa
     for orientation in (1, 6):
         path = tmp_path / f"{orientation}.jpg"
         Image.new("RGB", (60, 40), "navy").save(path, exif=exif(orientation))
-        assert upright(path, tmp_path / "made.png").path == path
+        assert prepare_picture(path, tmp_path / "made.png").path == path
     assert not (tmp_path / "made.png").exists()
 
 
 def test_a_damaged_orientation_is_none(tmp_path):
     path = tmp_path / "a.jpg"
     Image.new("RGB", (60, 40), "navy").save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09damaged")
-    assert upright(path, tmp_path / "made.png").size == (60, 40)
+    assert prepare_picture(path, tmp_path / "made.png").size == (60, 40)
 
 
 def test_16_bits_are_scaled_and_not_cut_off(tmp_path):
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(4, 0)
     for name in ("a.png", "a.tif"):
         Image.fromarray(ramp).save(tmp_path / name)
-        own = upright(tmp_path / name, tmp_path / "made.png")
+        own = prepare_picture(tmp_path / name, tmp_path / "made.png")
         assert np.asarray(read_picture(own.path, own.size))[0, :, 0].tolist() == (ramp[0] >> 8).tolist()
 
 
@@ -139,7 +139,7 @@ def test_a_colour_that_stands_for_nothing_is_white(tmp_path, mode, clear):
         image.putpalette(PALETTE.tobytes())
     image.putpixel((2, 1), (200, 100, 50) if mode == "RGB" else 9)
     image.save(tmp_path / "a.png", transparency=clear)
-    own = upright(tmp_path / "a.png", tmp_path / "made.png")
+    own = prepare_picture(tmp_path / "a.png", tmp_path / "made.png")
     picture = read_picture(own.path, own.size)
     assert picture.getpixel((0, 0)) == (255, 255, 255) != picture.getpixel((2, 1))
 
@@ -148,7 +148,7 @@ def test_a_colour_that_stands_for_nothing_is_white(tmp_path, mode, clear):
 def test_of_several_frames_the_first_is_taken(tmp_path, form):
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "lime", "blue")]
     frames[0].save(tmp_path / "a", form, save_all=True, append_images=frames[1:], **LOSSLESS.get(form, {}))
-    own = upright(tmp_path / "a", tmp_path / "made.png")
+    own = prepare_picture(tmp_path / "a", tmp_path / "made.png")
     assert read_picture(own.path, own.size).getpixel((5, 5)) == (255, 0, 0)
 
 
@@ -156,7 +156,7 @@ def test_the_inverted_inks_of_a_cmyk_jpeg_are_turned_back(tmp_path):
     inks = Image.new("CMYK", (32, 32), (0, 200, 40, 30))
     inks.save(tmp_path / "a.jpg", quality=98)  # Pillow writes them inverted with Adobe's marker, as Photoshop does
     assert b"Adobe" in (tmp_path / "a.jpg").read_bytes()
-    own = upright(tmp_path / "a.jpg", tmp_path / "made.png")
+    own = prepare_picture(tmp_path / "a.jpg", tmp_path / "made.png")
     pixel = np.array(read_picture(own.path, own.size).getpixel((9, 9)))
     assert np.abs(pixel - [225, 225 * 55 / 255, 225 * 215 / 255]).max() <= 3
 
@@ -199,24 +199,24 @@ REFUSED = {
 def test_what_cannot_be_taken_says_why_under_its_own_name(tmp_path, data, sentence):
     (tmp_path / "3").write_bytes(data)
     with pytest.raises(DataError) as refusal:
-        upright(tmp_path / "3", tmp_path / "made.png", "holiday.jpg")
+        prepare_picture(tmp_path / "3", tmp_path / "made.png", "holiday.jpg")
     assert str(refusal.value).startswith(f"holiday.jpg {sentence}")
     assert not (tmp_path / "made.png").exists()
 
 
 def test_a_missing_picture_and_a_full_disk_say_so(tmp_path):
     with pytest.raises(DataError, match="none.jpg is not there: check its path"):
-        upright(tmp_path / "none.jpg", tmp_path / "made.png")
+        prepare_picture(tmp_path / "none.jpg", tmp_path / "made.png")
     Image.new("1", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="a.png cannot be kept in .*: No such file or directory"):
-        upright(tmp_path / "a.png", tmp_path / "no folder/made.png")
+        prepare_picture(tmp_path / "a.png", tmp_path / "no folder/made.png")
 
 
 def test_every_cut_of_a_picture_is_refused_or_read(tmp_path):
     for cut in range(0, len(PHOTO), 97):
         (tmp_path / "a.jpg").write_bytes(PHOTO[:cut])
         with pytest.raises(DataError, match="cannot be read"):
-            upright(tmp_path / "a.jpg", tmp_path / "made.png")
+            prepare_picture(tmp_path / "a.jpg", tmp_path / "made.png")
 
 
 # Folders
@@ -226,10 +226,10 @@ def test_instead_of_a_folder_come_its_pictures_by_name(tmp_path):
     for name in ("b.PNG", "a.jpg", ".hidden.jpg", "notes.txt", "c.avif"):
         (tmp_path / name).write_bytes(b"x")
     single = tmp_path / "notes.txt"
-    assert [p.name for p in pictures_in([single, str(tmp_path)])] == ["notes.txt", "a.jpg", "b.PNG", "c.avif"]
+    assert [p.name for p in picture_files([single, str(tmp_path)])] == ["notes.txt", "a.jpg", "b.PNG", "c.avif"]
     assert {".jpg", ".png", ".webp", ".tif", ".avif"} <= set(ENDINGS)
 
 
 def test_a_folder_without_pictures_says_so(tmp_path):
     with pytest.raises(DataError, match="There is no picture in the folder"):
-        pictures_in([tmp_path])
+        picture_files([tmp_path])

@@ -18,8 +18,8 @@ from core.detr.dataset import DetectionDataset, loader
 from core.detr.detect import detect
 from core.evaluation.tide import detection_table
 from core.inference.model_cache import Models
-from core.inference.own_pictures import upright
-from core.inference.predict import answer, device_name, predict
+from core.inference.own_pictures import prepare_picture
+from core.inference.predict import answer_request, device_name, predict
 from core.runs.store import RunStore
 
 STARTER = str(PROJECT / "checkpoints/starter")
@@ -51,7 +51,7 @@ def test_a_validation_image_has_the_detections_of_the_detection_table(day, start
     table = detection_table(day.to_dict(), found, starter.label_map).to_pylist()
     for image in day.images:
         rows = {row["query"]: row for row in table if row["image_id"] == image["id"] and row["kind"] == "detection"}
-        own = upright(day.image_path(image), tmp_path / "made.png")
+        own = prepare_picture(day.image_path(image), tmp_path / "made.png")
         said = predict(starter, own, image["id"]).detections
         assert set(said.query.tolist()) == set(rows) and len(rows) == 30
         for query, label, score, box in zip(said.query.tolist(), said.label, said.score, said.boxes, strict=True):
@@ -72,20 +72,22 @@ def test_a_turned_photograph_has_the_boxes_of_the_upright_one(day, starter, tmp_
     upright_picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=data)
     upright_picture.save(tmp_path / "plain.png")
     one, other = (
-        predict(starter, upright(tmp_path / name, tmp_path / f"{name}.made")).detections
+        predict(starter, prepare_picture(tmp_path / name, tmp_path / f"{name}.made")).detections
         for name in ("plain.png", "turned.png")
     )
     assert np.array_equal(one.score, other.score) and np.array_equal(one.boxes, other.boxes)
 
 
 def test_times_are_the_models_own_and_all_of_it(day, starter, tmp_path):
-    found = predict(starter, upright(day.image_path(day.images[0]), tmp_path / "made.png"))
+    found = predict(starter, prepare_picture(day.image_path(day.images[0]), tmp_path / "made.png"))
     assert 0 < found.model_seconds < found.whole_seconds
 
 
 def asked(models, path, size=(256, 192), **more):
     picture = {"path": str(path), "width": size[0], "height": size[1]}
-    return answer(json.loads(json.dumps({"ask": "predict", "model": STARTER, "picture": picture, **more})), models)
+    return answer_request(
+        json.loads(json.dumps({"ask": "predict", "model": STARTER, "picture": picture, **more})), models
+    )
 
 
 def test_the_answer_to_the_app_is_plain_json(models, day):
@@ -186,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_said(root, day, capsys):
 
 def test_a_picture_that_cannot_be_read_any_more_is_a_data_error(starter, tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
-    own = upright(tmp_path / "a.png", tmp_path / "made.png")
+    own = prepare_picture(tmp_path / "a.png", tmp_path / "made.png")
     own.path.unlink()
     with pytest.raises(DataError, match="missing"):
         predict(starter, own)

@@ -16,7 +16,14 @@ from core.evaluation.draw import RED
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
 from core.inference.own_pictures import OwnPicture
-from core.inference.predictions import Prediction, draw_found, file_names, from_score, table_of, to_coco
+from core.inference.predictions import (
+    Prediction,
+    above_score,
+    draw_predictions,
+    prediction_table,
+    predictions_to_coco,
+    safe_file_names,
+)
 from core.labels import LabelMap
 
 CLASSES = LabelMap(("car", "dog"), (3, 18))
@@ -41,7 +48,7 @@ def test_a_prediction_survives_json():
 
 
 def test_the_highest_scores_come_first_and_a_score_at_the_threshold_counts():
-    found = from_score(prediction(4, [0.2, 0.7, 0.9, 0.69]).detections, 0.7)
+    found = above_score(prediction(4, [0.2, 0.7, 0.9, 0.69]).detections, 0.7)
     assert found.score.tolist() == pytest.approx([0.9, 0.7])
 
 
@@ -50,7 +57,7 @@ def test_the_json_is_a_coco_file_with_scores(tmp_path):
         4: prediction(4, [0.9, 0.3, 0.6], [(-5, 10, 30, 60), (0, 0, 9, 9), (20, 5, 60, 25)], [1, 0, 0]),
         7: prediction(7, []),
     }
-    (tmp_path / "p.json").write_text(json.dumps(to_coco(PICTURES, predictions, CLASSES, 0.5, "best of x")))
+    (tmp_path / "p.json").write_text(json.dumps(predictions_to_coco(PICTURES, predictions, CLASSES, 0.5, "best of x")))
     coco = COCO(tmp_path / "p.json")
     assert [i["file_name"] for i in coco.loadImgs(coco.getImgIds())] == ["a.jpg", "b.jpg"]
     rows = coco.loadAnns(coco.getAnnIds(imgIds=[4]))
@@ -62,7 +69,9 @@ def test_the_json_is_a_coco_file_with_scores(tmp_path):
 
 
 def test_the_json_is_read_again_as_results(tmp_path):
-    coco = to_coco(PICTURES, {4: prediction(4, [0.9]), 7: prediction(7, [0.8], labels=[1])}, CLASSES, 0, "m")
+    coco = predictions_to_coco(
+        PICTURES, {4: prediction(4, [0.9]), 7: prediction(7, [0.8], labels=[1])}, CLASSES, 0, "m"
+    )
     (tmp_path / "p.json").write_text(json.dumps(coco))
     truths = {**coco, "annotations": [{k: v for k, v in a.items() if k != "score"} for a in coco["annotations"]]}
     ap = evaluate(truths, read_results(tmp_path / "p.json")).AP
@@ -70,24 +79,24 @@ def test_the_json_is_read_again_as_results(tmp_path):
 
 
 def test_only_pictures_that_the_model_has_seen_are_in_the_json():
-    coco = to_coco(PICTURES, {7: prediction(7, [0.9]), 9: prediction(9, [0.9])}, CLASSES, 0.5, "m")
+    coco = predictions_to_coco(PICTURES, {7: prediction(7, [0.9]), 9: prediction(9, [0.9])}, CLASSES, 0.5, "m")
     assert [i["id"] for i in coco["images"]] == [7] and {a["image_id"] for a in coco["annotations"]} == {7}
 
 
 def test_the_table_has_every_picture_and_no_truths():
-    table = table_of(PICTURES, {4: prediction(4, [0.9, 0.1]), 5: prediction(5, [0.9])}, CLASSES)
+    table = prediction_table(PICTURES, {4: prediction(4, [0.9, 0.1]), 5: prediction(5, [0.9])}, CLASSES)
     assert about(table).image_ids == (4, 7) and about(table).classes == CLASSES.names
     assert [row["score"] for row in image_rows(table, 4, 0.5)] == pytest.approx([0.9])
     assert set(table["kind"].to_pylist()) == {"detection"} and not image_rows(table, 7)
-    assert about(table_of(PICTURES, {}, CLASSES)).sizes == ((100, 50), (200, 80))
+    assert about(prediction_table(PICTURES, {}, CLASSES)).sizes == ((100, 50), (200, 80))
 
 
 def test_the_drawing_has_the_boxes_from_the_score_on_and_no_word_of_errors():
-    table = table_of(PICTURES, {4: prediction(4, [0.9])}, CLASSES)
+    table = prediction_table(PICTURES, {4: prediction(4, [0.9])}, CLASSES)
     picture = Image.new("RGB", (100, 50), "white")
 
     def red(score):
-        drawn = draw_found(picture, table, 4, score)
+        drawn = draw_predictions(picture, table, 4, score)
         assert drawn.size == (640, 320)
         return int((np.asarray(drawn) == RED).all(axis=2).sum())
 
@@ -96,13 +105,13 @@ def test_the_drawing_has_the_boxes_from_the_score_on_and_no_word_of_errors():
 
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_names_are_safe_and_never_twice(names):
-    made = file_names([f"{name}.jpg" for name in names], ".png")
+    made = safe_file_names([f"{name}.jpg" for name in names], ".png")
     assert len({name.lower() for name in made}) == len(names)
     for name in made:
         assert name.endswith(".png") and not set(name) & set('/\\:*?"<>|\0\n ') and not name.startswith(".")
 
 
 def test_a_name_keeps_what_is_safe_of_it():
-    assert file_names(["Straße 1.tar.jpg", "C:\\pics\\a.png", "noending", "..", "A.PNG"], ".png") == [
+    assert safe_file_names(["Straße 1.tar.jpg", "C:\\pics\\a.png", "noending", "..", "A.PNG"], ".png") == [
         "Straße_1.tar.png", "a.png", "noending.png", "picture.png", "A-2.png",
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def image_of(run, image_id=None):
 
 
 def ask(models, **request):
-    return worker.answer(json.dumps(request), models)
+    return worker.answer_line(json.dumps(request), models)
 
 
 @pytest.mark.parametrize("model", ["untouched", "best", "last"])
@@ -137,7 +137,7 @@ def test_a_picture_of_another_size_than_the_data_set_says_is_refused(asked, mode
 
 def test_no_line_is_left_without_an_answer(models):
     for line in ("", "no json", "[]", "{}", '{"ask": null}'):
-        assert list(worker.answer(line, models)) == ["error"]
+        assert list(worker.answer_line(line, models)) == ["error"]
 
 
 def test_without_room_on_the_gpu_the_models_are_let_go(asked, monkeypatch):

@@ -1,17 +1,17 @@
 import pytest
 
 from core.config import TrainConfig
-from core.runs.config_diff import DESCRIBED, settings_of, value_text
+from core.runs.config_diff import DESCRIBED, compare_settings, value_text
 
 PLAIN = TrainConfig().to_dict()
 
 
 def by_name(*configs: dict) -> dict:
-    return {setting.name: setting for setting in settings_of(configs)}
+    return {setting.name: setting for setting in compare_settings(configs)}
 
 
 def test_every_field_is_there_in_the_order_of_the_form_with_its_words():
-    found = settings_of([PLAIN, PLAIN])
+    found = compare_settings([PLAIN, PLAIN])
     assert [setting.name for setting in found] == list(DESCRIBED)
     assert all(setting.label and setting.help for setting in found)
     assert not any(setting.differs for setting in found)
@@ -53,7 +53,7 @@ def test_numbers_are_numbers_and_switches_are_not():
 
 
 def test_of_no_run_there_is_nothing_to_say():
-    assert settings_of([]) == []
+    assert compare_settings([]) == []
 
 
 @pytest.mark.parametrize(

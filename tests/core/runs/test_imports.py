@@ -171,7 +171,7 @@ def test_what_cannot_be_imported_is_one_sentence_and_leaves_no_run(store, write,
     with pytest.raises(DataError) as error:
         import_results(store, *write(gt, dt))
     assert said in str(error.value) and "\n" not in str(error.value)
-    assert store.list() == []
+    assert store.runs() == []
 
 
 def test_files_that_are_not_there_are_named(store, write, tmp_path):
@@ -179,7 +179,7 @@ def test_files_that_are_not_there_are_named(store, write, tmp_path):
     for pair, missing in (((tmp_path / "none.json", dt), "none.json"), ((gt, tmp_path / "no.json"), "no.json")):
         with pytest.raises(DataError, match=f"There is no file .*{missing}"):
             import_results(store, *pair)
-    assert store.list() == []
+    assert store.runs() == []
 
 
 def fail_at(what, error):
@@ -195,7 +195,7 @@ def test_nothing_is_left_if_the_run_cannot_be_written(store, write, monkeypatch,
     monkeypatch.setattr(*fail_at(what, error))
     with pytest.raises(type(error)):
         import_results(store, *write())
-    assert store.list() == [] and [path.name for path in store.runs_dir.iterdir() if path.is_dir()] == []
+    assert store.runs() == [] and [path.name for path in store.runs_dir.iterdir() if path.is_dir()] == []
 
 
 def test_a_run_that_cannot_even_be_deleted_does_not_hide_what_went_wrong(store, write, monkeypatch):
@@ -270,7 +270,7 @@ def test_a_folder_that_is_not_there_or_has_none_of_the_pictures_is_refused(store
     for folder, said in (("none", "There is no picture folder"), ("other", "has none of the pictures")):
         with pytest.raises(DataError, match=said):
             import_results(store, *write(), images=tmp_path / folder)
-    assert store.list() == []
+    assert store.runs() == []
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../secret.jpg", "a\0b.jpg", "x" * 5000 + ".jpg"])

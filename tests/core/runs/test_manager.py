@@ -18,7 +18,7 @@ import pytest
 
 from core import RunError
 from core.runs.drive import DISK_FULL_STATUS, follow
-from core.runs.manager import JobManager, settle
+from core.runs.manager import JobManager, close_dead_runs
 from core.runs.process import this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
@@ -67,7 +67,7 @@ def app(store, mode="child"):
 def test_settle_closes_the_runs_of_dead_processes_only(store):
     mine, dead = store.create({}, process=this_process()), store.create({}, process=(os.getpid(), 1.0))
     queued = store.create({})
-    settle(store)
+    close_dead_runs(store)
     assert store.get(mine.id).status is Status.STARTING and store.get(queued.id).status is Status.QUEUED
     dead = store.get(dead.id)
     assert dead.status is Status.INTERRUPTED and "ended without a word" in dead.message
@@ -215,13 +215,13 @@ def test_a_clock_that_jumps_does_not_end_a_training_or_change_its_turn(store, ma
         now = time.time() + 3600 * hours
         monkeypatch.setattr("time.time", lambda now=now: now)
         manager.submit(config("short", 1), f"{hours:+d}")
-        settle(store)
+        close_dead_runs(store)
         training(store, run.id, store.get(run.id).step + 5)
     monkeypatch.undo()
     manager.submit(config("short", 1), "now")
     assert [waits.name for waits in manager.waiting()] == ["-5", "+7", "now"]
     manager.stop(run.id)
-    assert [over(store, r.id).status for r in store.list()] == [Status.FINISHED] * 3 + [Status.STOPPED]
+    assert [over(store, r.id).status for r in store.runs()] == [Status.FINISHED] * 3 + [Status.STOPPED]
 
 
 def test_a_training_inside_the_app_cannot_be_killed_apart_from_it(store, manage):
@@ -356,7 +356,7 @@ def test_a_run_does_not_hang_if_its_child_could_not_be_noted(store, manage, monk
     def fail(self, run_id, process):
         raise RunError("database or disk is full")
 
-    monkeypatch.setattr(RunQueue, "hand_over", fail)
+    monkeypatch.setattr(RunQueue, "set_process", fail)
     manager = manage(command=lambda _: [sys.executable, "-c", "import sys; sys.exit(3)"])
     run = over(store, manager.submit(config("short")).id)
     assert run.status is Status.FAILED and "exit code 3" in run.message
@@ -370,7 +370,9 @@ def test_a_program_that_is_not_there_fails_with_its_name(store, manage):
 
 def test_the_next_run_waits_until_the_child_has_given_back_the_memory(store, manage, monkeypatch):
     rounds = []
-    monkeypatch.setattr("core.runs.manager.settle", lambda *arguments: rounds.append(settle(*arguments)))
+    monkeypatch.setattr(
+        "core.runs.manager.close_dead_runs", lambda *arguments: rounds.append(close_dead_runs(*arguments))
+    )
     manager = manage()
     run, following = manager.submit(config("lingers")), manager.submit(config("short"))
     try:
@@ -402,7 +404,7 @@ def test_a_run_whose_folder_is_deleted_under_it_still_ends_well(store, manage):
     manager.stop(run.id)
     assert over(store, run.id).status is Status.STOPPED
     store.delete(run.id)
-    assert store.list() == []
+    assert store.runs() == []
 
 
 def test_a_database_that_is_deleted_under_an_app_is_named_and_all_goes_on_once_it_is_back(store, manage):
@@ -415,7 +417,7 @@ def test_a_database_that_is_deleted_under_an_app_is_named_and_all_goes_on_once_i
         path.rename(away / path.name)
     until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
     assert "runs.db is gone: put it back" in store.log_path(run.id).read_text()
-    for refused in (store.list, lambda: manager.submit(config("short")), lambda: manager.stop(run.id)):
+    for refused in (store.runs, lambda: manager.submit(config("short")), lambda: manager.stop(run.id)):
         with pytest.raises(RunError, match="is gone: put it back, or restart DETR Lab"):
             refused()
     assert not (store.runs_dir / "runs.db").exists()

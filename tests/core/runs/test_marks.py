@@ -13,7 +13,7 @@ from core.datasets.split import CocoSplit, read_split
 from core.evaluation.findings.label_errors import Doubt, suspects
 from core.evaluation.table import about
 from core.evaluation.tide import detection_table
-from core.runs.marks import Mark, Marks, to_coco
+from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import UPGRADES
 from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
@@ -159,7 +159,7 @@ def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_p
     with contextlib.closing(RunStore(tmp_path)) as newer:
         Marks(newer).add(run_id, MISSING)
         assert undated(Marks(newer).all(run_id)) == [MISSING]
-        assert [run.id for run in newer.list()] == [run_id]
+        assert [run.id for run in newer.runs()] == [run_id]
 
 
 # Giving out
@@ -173,7 +173,7 @@ def load(coco: dict, path) -> tuple[COCO, dict]:
 
 
 def test_marks_become_a_coco_file_that_tools_read(tmp_path):
-    theirs, ours = load(to_coco([WRONG, IMAGE, MISSING], split_of(GT), ABOUT), tmp_path / "marks.json")
+    theirs, ours = load(marks_to_coco([WRONG, IMAGE, MISSING], split_of(GT), ABOUT), tmp_path / "marks.json")
     assert sorted(theirs.getImgIds()) == [1, 2]
     assert {c["id"]: c["name"] for c in ours["categories"]} == {1: "car", 2: "dog"}
     assert theirs.loadImgs([1, 2]) == [
@@ -189,13 +189,13 @@ def test_marks_become_a_coco_file_that_tools_read(tmp_path):
 
 
 def test_no_marks_are_an_empty_file_with_all_classes(tmp_path):
-    theirs, _ = load(to_coco([], split_of(GT), ABOUT), tmp_path / "marks.json")
+    theirs, _ = load(marks_to_coco([], split_of(GT), ABOUT), tmp_path / "marks.json")
     assert (theirs.getImgIds(), theirs.getAnnIds(), theirs.getCatIds()) == ([], [], [1, 2])
 
 
 def test_what_left_the_data_set_since_is_left_out():
     gone = [replace(WRONG, gt_id=99), replace(WRONG, image_id=3), replace(MISSING, image_id=7), Mark(Doubt.IMAGE, 7)]
-    coco = to_coco([*gone, replace(MISSING, class_name="bus")], split_of(GT), ABOUT)
+    coco = marks_to_coco([*gone, replace(MISSING, class_name="bus")], split_of(GT), ABOUT)
     assert coco["images"] == coco["annotations"] == []
 
 
@@ -204,11 +204,11 @@ def test_new_ids_lie_above_those_of_boxes_without_extent_too(tmp_path):
     (tmp_path / "val").mkdir()
     gt = gt_of((1, 1, (0, 0, 9, 9)), (1, 1, (5, 5, 0, 0), {"id": 70}))
     (tmp_path / "annotations/instances_val.json").write_text(json.dumps(gt))
-    coco = to_coco([MISSING], read_split(tmp_path, "val"), ABOUT)
+    coco = marks_to_coco([MISSING], read_split(tmp_path, "val"), ABOUT)
     assert [annotation["id"] for annotation in coco["annotations"]] == [71]
 
 
 def test_giving_out_changes_nothing_of_the_data_set():
     before = json.dumps(GT)
-    to_coco([WRONG, IMAGE, MISSING], split_of(GT), ABOUT)
+    marks_to_coco([WRONG, IMAGE, MISSING], split_of(GT), ABOUT)
     assert json.dumps(GT) == before

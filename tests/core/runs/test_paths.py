@@ -3,14 +3,14 @@
 import pytest
 
 from core import RunError
-from core.runs.paths import Files
+from core.runs.paths import RunPaths
 
 RUN = "20261123-001530-ab12"
 
 
 @pytest.fixture
 def files(tmp_path):
-    return Files(tmp_path)
+    return RunPaths(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import RunError
-from core.runs.queue import RunQueue, goes_on
+from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.schema import Status
 from core.runs.store import RunStore
 
@@ -31,7 +31,7 @@ def shared_queue(tmp_path_factory):
 
 
 def test_an_empty_queue_gives_nothing(queue):
-    assert queue.claim(A) is None and queue.at_work() == []
+    assert queue.claim(A) is None and queue.active() == []
 
 
 def names(queue):
@@ -141,10 +141,10 @@ def test_a_run_begins_once(queue):
 def test_a_claimed_run_is_handed_over_unless_its_process_has_spoken_itself(queue):
     run = queue.store.create({})
     queue.claim(A)
-    queue.hand_over(run.id, B)
+    queue.set_process(run.id, B)
     assert queue.store.get(run.id).pid == B[0]
     queue.begin(run.id, A)
-    queue.hand_over(run.id, B)
+    queue.set_process(run.id, B)
     assert queue.store.get(run.id).pid == A[0]
 
 
@@ -239,10 +239,10 @@ def test_nor_is_one_that_lost_its_last_checkpoint_only(queue):
 def test_a_run_with_a_last_checkpoint_goes_on(queue, name):
     run = trained(queue, evaluated=(0, 1))
     (queue.store.checkpoints(run.id) / name).mkdir(parents=True)
-    assert goes_on(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED
+    assert resumes_from_checkpoint(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(queue):
     run = trained(queue, evaluated=(0,))
     queue.store.checkpoints(run.id).mkdir(parents=True)  # as its training made it
-    assert not goes_on(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED
+    assert not resumes_from_checkpoint(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED

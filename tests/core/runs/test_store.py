@@ -55,7 +55,7 @@ def end(store, run, status=Status.FINISHED):
 
 
 def test_an_empty_store_has_no_runs_and_says_so(store):
-    assert store.list() == []
+    assert store.runs() == []
     with pytest.raises(RunError, match="There is no run yet"):
         store.get("last")
 
@@ -99,7 +99,7 @@ def test_list_is_newest_first_and_last_is_the_newest_even_when_the_clock_goes_ba
     first = store.create({})
     monkeypatch.setattr("core.runs.store.time.time", lambda: first.created - 1000)
     second = store.create({})
-    assert store.list() == [second, first]
+    assert store.runs() == [second, first]
     assert store.get("last") == second
 
 
@@ -177,7 +177,7 @@ def test_delete_removes_the_rows_and_the_folders_of_this_run_only(store, run):
             folder.mkdir(parents=True)
             (folder / "file").write_text("x")
     store.delete(run.id)
-    assert [r.id for r in store.list()] == [other.id]
+    assert [r.id for r in store.runs()] == [other.id]
     assert not store.folder(run.id).exists() and not store.checkpoints(run.id).exists()
     assert (store.folder(other.id) / "file").is_file() and len(store.evaluations(other.id)) == 1
     with store.database.read() as db:
@@ -189,7 +189,7 @@ def test_delete_removes_the_rows_and_the_folders_of_this_run_only(store, run):
 def test_a_run_whose_folders_are_gone_can_be_deleted(store, run):
     end(store, run)
     store.delete(run.id)
-    assert store.list() == []
+    assert store.runs() == []
 
 
 def test_a_live_run_is_not_deleted(store, run):
@@ -385,7 +385,7 @@ def test_processes_that_make_one_store_at_once_all_succeed_and_give_no_id_twice(
     assert len(created) == len(set(created)) == 4 * 6 * 20
     for i in range(6):
         store = RunStore(tmp_path / str(i))
-        assert {run.id for run in store.list()} == {run_id for number, run_id in created if number == str(i)}
+        assert {run.id for run in store.runs()} == {run_id for number, run_id in created if number == str(i)}
         store.close()
 
 

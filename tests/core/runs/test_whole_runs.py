@@ -46,7 +46,7 @@ def manage(store):
     yield make
     for manager in managers:
         manager.shutdown()
-        for run in store.list():
+        for run in store.runs():
             if run.is_live:
                 manager.stop(run.id, force=True)
 

@@ -44,6 +44,6 @@ def steps(store, run_id):
 
 def end_all(store):
     """End what a failed test may have left."""
-    for run in RunQueue(store).at_work():
+    for run in RunQueue(store).active():
         if run.pid != os.getpid() and has_process(run):
             psutil.Process(run.pid).kill()

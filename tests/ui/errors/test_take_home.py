@@ -10,7 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation.findings.label_errors import Doubt
-from core.export.writers import Format
+from core.export.writers import ExportFormat
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
@@ -119,7 +119,7 @@ def test_marks_survive_a_new_tab_and_are_of_one_run(made, store):
     store.create({})
     click(app, "unmark all")
     assert app.caption[0].value.startswith("No image is marked yet")
-    assert all(app.button(key=f"export {kind}").disabled for kind in Format)
+    assert all(app.button(key=f"export {kind}").disabled for kind in ExportFormat)
 
 
 def test_an_image_with_several_objects_counts_once(made):
@@ -138,7 +138,7 @@ def test_a_run_that_is_gone_is_told_when_it_is_marked(made, store):
 # Exports
 
 
-@pytest.mark.parametrize("kind", list(Format))
+@pytest.mark.parametrize("kind", list(ExportFormat))
 def test_an_export_is_built_and_then_offered(made, store, kind):
     app = shown(made)
     assert not app.get("download_button")
@@ -147,13 +147,13 @@ def test_an_export_is_built_and_then_offered(made, store, kind):
     (button,) = app.get("download_button")
     assert button.label == "Download" and not button.disabled
     files = contents(store, made, kind)
-    assert len([name for name in files if name.endswith(("jpg", "png"))]) == (0 if kind is Format.COCO else 3)
+    assert len([name for name in files if name.endswith(("jpg", "png"))]) == (0 if kind is ExportFormat.COCO else 3)
 
 
 def test_what_is_chosen_goes_out_in_its_order_at_the_pages_score(made, store):
     app = choose(shown(made, score=0.5), take_home.PAGE)
-    export(app, Format.COCO, made)
-    files = contents(store, made, Format.COCO)
+    export(app, ExportFormat.COCO, made)
+    files = contents(store, made, ExportFormat.COCO)
     assert [image["id"] for image in json.loads(files["labels.json"])["images"]] == [3, 2]
     assert [row["score"] for row in json.loads(files["predictions.json"])] == pytest.approx([0.6])
 
@@ -161,25 +161,25 @@ def test_what_is_chosen_goes_out_in_its_order_at_the_pages_score(made, store):
 def test_predictions_of_every_score_go_out_where_they_are_asked_for(made, store):
     app = shown(made)
     checked(app.toggle(key=take_home.ALL_SCORES).set_value(True).run())
-    export(app, Format.FIFTYONE, made)
-    files = contents(store, made, Format.FIFTYONE)
+    export(app, ExportFormat.FIFTYONE, made)
+    files = contents(store, made, ExportFormat.FIFTYONE)
     assert [row["score"] for row in json.loads(files["predictions.json"])] == pytest.approx([0.6, 0.3, 0.9])
     assert b"*YOLO*, imported results" in files["README.txt"]
 
 
 def test_marked_images_go_out_with_their_marks(made, store):
     Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 1), Mark(Doubt.WRONG, 2, "dog", CAR, 2)])
-    export(choose(shown(made, found=[2]), take_home.MARKED), Format.COCO, made)
-    files = contents(store, made, Format.COCO)
+    export(choose(shown(made, found=[2]), take_home.MARKED), ExportFormat.COCO, made)
+    files = contents(store, made, ExportFormat.COCO)
     for name in ("labels.json", "marks.json"):
         assert [image["id"] for image in json.loads(files[name])["images"]] == [1]
 
 
 def test_a_missing_picture_is_told_and_none_at_all_is_an_error(made, store):
     app = shown(made, found=[1, 4])
-    assert " kB; 1 left out: left_out.txt inside says why" in export(app, Format.FIFTYONE, made)
+    assert " kB; 1 left out: left_out.txt inside says why" in export(app, ExportFormat.FIFTYONE, made)
     app = shown(made, found=[4])
-    assert "None of the 1 pictures can be exported" in export(app, Format.PNG, made)
+    assert "None of the 1 pictures can be exported" in export(app, ExportFormat.PNG, made)
     assert not app.get("download_button")
     click(app, "dismiss export")
     assert not app.error
@@ -187,7 +187,7 @@ def test_a_missing_picture_is_told_and_none_at_all_is_an_error(made, store):
 
 def test_the_next_export_takes_the_place_of_the_last_and_dismissed_it_is_gone(made, store):
     app, folder = shown(made), store.folder(made.id) / "export"
-    for kind in (Format.COCO, Format.PNG):
+    for kind in (ExportFormat.COCO, ExportFormat.PNG):
         export(app, kind, made)
         assert [path.name for path in folder.iterdir()] == [f"{made.id}-{kind}.zip"]
     click(app, "dismiss export")
@@ -211,18 +211,18 @@ def test_while_it_is_built_it_shows_how_far_it_is_and_can_be_stopped(made, store
     task.join(10)
     checked(app.run())
     assert app.info[0].value == "The export was stopped."
-    assert not app.button(key=f"export {Format.COCO}").disabled
+    assert not app.button(key=f"export {ExportFormat.COCO}").disabled
 
 
 def test_a_file_too_large_for_the_browser_is_shown_where_it_lies(made, store, monkeypatch):
     monkeypatch.setattr(take_home, "MOST_BYTES", 10)
     app = shown(made)
-    assert "too large for a download" in export(app, Format.COCO, made)
+    assert "too large for a download" in export(app, ExportFormat.COCO, made)
     assert Path(app.code[0].value).is_file() and not app.get("download_button")
 
 
 def test_the_download_is_the_file_until_that_is_gone(made, store):
-    export(shown(made), Format.COCO, made)
+    export(shown(made), ExportFormat.COCO, made)
     path = background_tasks().find(f"export {made.id}").result.path
     assert take_home._read(path) == path.read_bytes()
     shutil.rmtree(path.parent)

@@ -40,7 +40,7 @@ def script():
     from ui.gallery.watch import show_watch
     from ui.server import cache, services
 
-    run = services.store().list()[0]
+    run = services.store().runs()[0]
     table = cache.table_of([e for e in services.store().evaluations(run.id) if e.table][-1])
     classes = st.session_state.get("chosen", ())
     show_watch(run, table, cache.validation_images(run), Selection(0.4, classes=classes))

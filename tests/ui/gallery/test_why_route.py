@@ -40,7 +40,7 @@ def root(tmp_path_factory, street):
 
 @pytest.fixture
 def run(root):
-    return services.store().list()[-1]
+    return services.store().runs()[-1]
 
 
 @pytest.fixture

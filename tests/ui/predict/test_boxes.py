@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.boxes import Detections
 from core.inference.own_pictures import OwnPicture
-from core.inference.predictions import Prediction, table_of
+from core.inference.predictions import Prediction, prediction_table
 from core.labels import LabelMap
 from ui.predict.asking import Answers
 from ui.predict.boxes import drawn, milliseconds, speed, zipped
@@ -48,7 +48,7 @@ def test_times_are_read_easily(seconds, said):
 
 
 def test_the_zip_has_every_picture_with_its_boxes_under_a_name_of_its_own(pictures):
-    table = table_of(pictures, {n: prediction(n) for n in pictures}, CLASSES)
+    table = prediction_table(pictures, {n: prediction(n) for n in pictures}, CLASSES)
     with zipfile.ZipFile(io.BytesIO(zipped(pictures, table, 0.5)())) as archive:
         assert archive.namelist() == ["a.png", "a-2.png", "_i_.png"]
         first = archive.read("a.png")
