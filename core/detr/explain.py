@@ -17,7 +17,7 @@ from transformers import DeformableDetrForObjectDetection, PreTrainedModel
 from core import DataError
 from core.boxes import as_boxes, cxcywh_normalized_to_xyxy, iou, xyxy_to_cxcywh_normalized
 from core.detr.detect import forward, refuse_broken
-from core.detr.losses import Layers, Recipe, giou
+from core.detr.losses import Layers, LossConfig, giou
 
 NEAREST = 3  # queries that are shown of a missed object
 
@@ -100,8 +100,8 @@ def nearest(model: PreTrainedModel, batch: dict, box, label: int, precision: str
     logits, found = layers.logits[-1, 0], layers.boxes[-1, 0]
     boxes = cxcywh_normalized_to_xyxy(found.numpy(), size)
     overlap = iou(boxes, as_boxes(box))[:, 0]
-    wanted, recipe = torch.from_numpy(xyxy_to_cxcywh_normalized(box, size)), Recipe.of(model.config)
-    cost = recipe.bbox_cost * (found - wanted).abs().sum(-1) - recipe.giou_cost * giou(found, wanted)
+    wanted, loss_config = torch.from_numpy(xyxy_to_cxcywh_normalized(box, size)), LossConfig.of(model.config)
+    cost = loss_config.bbox_cost * (found - wanted).abs().sum(-1) - loss_config.giou_cost * giou(found, wanted)
     probabilities, (scores, labels) = _probabilities(model, logits), _classes(model, logits).max(-1)
     return tuple(
         Near(

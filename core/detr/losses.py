@@ -3,8 +3,8 @@
 In: what every layer says (`Layers`) and the images' targets. Out: loss_ce, loss_bbox and loss_giou of every layer.
 
 Ours rather than transformers' own for three reasons. A step may be cut into parts, over forward passes or processes,
-and must have the losses of one batch: so a loss is a sum that the caller's `Norms` divide, which are known from the
-targets before the first part runs. Each image is matched against its own targets only, and costs leave the GPU once a
+and must have the losses of one batch: so a loss is a sum that the caller's `LossNormalizers` divide, which are
+known from the targets before the first part runs. Each image is matched against its own targets only, and costs leave the GPU once a
 step instead of once a layer. And nothing here is in half precision, whatever the forward pass was in.
 
 Source: Carion et al. 2020, equations 1 and 2; transformers `loss_for_object_detection.py`, `loss_deformable_detr.py`
@@ -37,7 +37,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class LossConfig:
     """A model's own numbers for matching and losses, from its config; `focal` is None for softmax with "no object"."""
 
     class_cost: float
@@ -49,7 +49,7 @@ class Recipe:
     focal: float | None
 
     @classmethod
-    def of(cls, config) -> Recipe:
+    def of(cls, config) -> LossConfig:
         """From a transformers config of a detr, conditional_detr or deformable_detr model."""
         return cls(
             config.class_cost, config.bbox_cost, config.giou_cost,
@@ -59,7 +59,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Norms:
+class LossNormalizers:
     """What the sums of a step's losses are divided by: known from the targets alone, and additive over its parts.
 
     boxes    number of target boxes
@@ -70,14 +70,14 @@ class Norms:
     weights: float
 
     @classmethod
-    def of(cls, labels: list[dict], queries: int, recipe: Recipe) -> Norms:
+    def of(cls, labels: list[dict], queries: int, loss_config: LossConfig) -> LossNormalizers:
         """Of some images' labels."""
         counts = [len(target["class_labels"]) for target in labels]
         matched = sum(min(count, queries) for count in counts)
-        return cls(sum(counts), matched + recipe.no_object_weight * (queries * len(counts) - matched))
+        return cls(sum(counts), matched + loss_config.no_object_weight * (queries * len(counts) - matched))
 
-    def __add__(self, other: Norms) -> Norms:
-        return Norms(self.boxes + other.boxes, self.weights + other.weights)
+    def __add__(self, other: LossNormalizers) -> LossNormalizers:
+        return LossNormalizers(self.boxes + other.boxes, self.weights + other.weights)
 
 
 @dataclass(frozen=True)
@@ -101,46 +101,50 @@ class Targets:
         return cls(*(part.to(device, non_blocking=True) for part in parts), counts)
 
 
-def set_losses(layers: Layers, labels: list[dict], norms: Norms, recipe: Recipe) -> dict[str, torch.Tensor]:
-    """{loss_ce, loss_bbox, loss_giou}, each (L,) float32, this part's share of the step that `norms` are of.
+def set_losses(
+    layers: Layers, labels: list[dict], normalizers: LossNormalizers, loss_config: LossConfig
+) -> dict[str, torch.Tensor]:
+    """{loss_ce, loss_bbox, loss_giou}, each (L,) float32, this part's share of the step that `normalizers` are of.
 
     `labels` are the Collator's: class_labels (n,) and boxes (n, 4) cxcywh in [0, 1]; n may be 0.
     """
     targets = Targets.of(labels, layers.boxes.device)
-    layer, target, query = match(layers, targets, recipe)
+    layer, target, query = match(layers, targets, loss_config)
     image = targets.image[target]
     found, expected = layers.boxes[layer, image, query], targets.boxes[target]
-    boxes = max(norms.boxes, 1.0)
+    boxes = max(normalizers.boxes, 1.0)
 
     def per_layer(values: torch.Tensor) -> torch.Tensor:
         return values.new_zeros(len(layers.boxes)).index_add(0, layer, values) / boxes
 
     return {
-        "loss_ce": _class_loss(layers.logits, (layer, image, query), targets.label[target], norms, recipe),
+        "loss_ce": _class_loss(layers.logits, (layer, image, query), targets.label[target], normalizers, loss_config),
         "loss_bbox": per_layer((found - expected).abs().sum(-1)),
         "loss_giou": per_layer(1 - giou(found, expected)),
     }
 
 
-def total(losses: dict[str, torch.Tensor], recipe: Recipe) -> torch.Tensor:
+def total(losses: dict[str, torch.Tensor], loss_config: LossConfig) -> torch.Tensor:
     """DETR's weighted sum over all layers, a scalar."""
-    weights = (1.0, recipe.bbox_weight, recipe.giou_weight)
+    weights = (1.0, loss_config.bbox_weight, loss_config.giou_weight)
     return sum(weight * losses[name].sum() for name, weight in zip(PARTS, weights, strict=True))
 
 
-def _class_loss(logits: torch.Tensor, place: tuple, label: torch.Tensor, norms: Norms, recipe: Recipe) -> torch.Tensor:
+def _class_loss(
+    logits: torch.Tensor, place: tuple, label: torch.Tensor, normalizers: LossNormalizers, loss_config: LossConfig
+) -> torch.Tensor:
     """Cross-entropy in which "no object" counts little, or the focal loss, by layer: (L,)."""
-    if recipe.focal is not None:
+    if loss_config.focal is not None:
         wanted = torch.zeros_like(logits)
         wanted[(*place, label)] = 1.0
-        return _focal(logits, wanted, recipe.focal).sum((1, 2, 3)) / max(norms.boxes, 1.0)
+        return _focal(logits, wanted, loss_config.focal).sum((1, 2, 3)) / max(normalizers.boxes, 1.0)
     no_object = logits.shape[-1] - 1
     wanted = torch.full(logits.shape[:3], no_object, dtype=torch.int64, device=logits.device)
     wanted[place] = label
     weight = torch.ones(logits.shape[-1], device=logits.device)
-    weight[no_object] = recipe.no_object_weight
+    weight[no_object] = loss_config.no_object_weight
     each = F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), weight, reduction="none")
-    return each.view(len(logits), -1).sum(1) / max(norms.weights, 1e-6)
+    return each.view(len(logits), -1).sum(1) / max(normalizers.weights, 1e-6)
 
 
 def _focal(logits: torch.Tensor, wanted: torch.Tensor, alpha: float) -> torch.Tensor:
@@ -152,7 +156,7 @@ def _focal(logits: torch.Tensor, wanted: torch.Tensor, alpha: float) -> torch.Te
 
 
 @torch.no_grad()
-def match(layers: Layers, targets: Targets, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def match(layers: Layers, targets: Targets, loss_config: LossConfig) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The cheapest one-to-one assignment of targets to queries, for every layer and image on its own.
 
     Returns (layer, target, query), each (M,) int64: row t of `targets` belongs to that query in that layer. Of an image
@@ -160,8 +164,8 @@ def match(layers: Layers, targets: Targets, recipe: Recipe) -> tuple[torch.Tenso
     """
     boxes = layers.boxes[:, targets.image]  # (L, T, Q, 4)
     expected = targets.boxes[None, :, None, :]
-    cost = recipe.bbox_cost * (boxes - expected).abs().sum(-1) - recipe.giou_cost * giou(boxes, expected)
-    cost += recipe.class_cost * _class_cost(layers.logits, targets, recipe)
+    cost = loss_config.bbox_cost * (boxes - expected).abs().sum(-1) - loss_config.giou_cost * giou(boxes, expected)
+    cost += loss_config.class_cost * _class_cost(layers.logits, targets, loss_config)
     # as transformers: what is not a number is matched only where nothing else is left
     cost = torch.nan_to_num(cost, nan=1e9, posinf=1e9, neginf=1e9).cpu().numpy()
     pairs = [
@@ -174,11 +178,11 @@ def match(layers: Layers, targets: Targets, recipe: Recipe) -> tuple[torch.Tenso
     return tuple(torch.from_numpy(joined).to(layers.boxes.device))
 
 
-def _class_cost(logits: torch.Tensor, targets: Targets, recipe: Recipe) -> torch.Tensor:
+def _class_cost(logits: torch.Tensor, targets: Targets, loss_config: LossConfig) -> torch.Tensor:
     """What it costs each query to have each target's class, (L, T, Q)."""
     own = logits[:, targets.image]  # (L, T, Q, C)
     label = targets.label[None, :, None, None].expand(*own.shape[:3], 1)
-    if recipe.focal is None:
+    if loss_config.focal is None:
         return -own.softmax(-1).gather(-1, label)[..., 0]
     p = own.gather(-1, label)[..., 0].sigmoid()
     found = ALPHA * (1 - p) ** GAMMA * -(p + 1e-8).log()
@@ -204,25 +208,25 @@ def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 class LossSums:
     """Losses summed over any number of batches, as if they were one: the same however they were cut."""
 
-    recipe: Recipe
-    norms: Norms = Norms(0, 0.0)
+    loss_config: LossConfig
+    normalizers: LossNormalizers = LossNormalizers(0, 0.0)
     sums: dict[str, torch.Tensor] | None = None  # each (L,) float64
 
     def add(self, layers: Layers, labels: list[dict]) -> None:
-        losses = set_losses(layers, labels, Norms(1, 1.0), self.recipe)
+        losses = set_losses(layers, labels, LossNormalizers(1, 1.0), self.loss_config)
         self.take({name: value.double().cpu() for name, value in losses.items()},
-                  Norms.of(labels, layers.logits.shape[2], self.recipe))  # fmt: skip
+                  LossNormalizers.of(labels, layers.logits.shape[2], self.loss_config))  # fmt: skip
 
-    def take(self, sums: dict[str, torch.Tensor] | None, norms: Norms) -> None:
+    def take(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:
         """Add the sums of another process."""
         if sums is not None:
             self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in PARTS}
-            self.norms = self.norms + norms
+            self.normalizers = self.normalizers + normalizers
 
     def values(self) -> dict[str, float]:
         """{loss, loss_ce, loss_bbox, loss_giou}: DETR's weighted sum over all layers, and the last layer's parts."""
-        boxes = max(self.norms.boxes, 1.0)
-        of_classes = boxes if self.recipe.focal is not None else max(self.norms.weights, 1e-6)
+        boxes = max(self.normalizers.boxes, 1.0)
+        of_classes = boxes if self.loss_config.focal is not None else max(self.normalizers.weights, 1e-6)
         losses = {name: self.sums[name] / (of_classes if name == "loss_ce" else boxes) for name in PARTS}
-        whole = float(total(losses, self.recipe))
+        whole = float(total(losses, self.loss_config))
         return {"loss": whole, **{name: float(value[-1]) for name, value in losses.items()}}

@@ -1,8 +1,8 @@
 """One step of a training: forward, matching, backward, clip, update – over as many parts as the batch is cut into.
 
 The parts are forward passes of one process (`accumulate`, or because the GPU's memory did not suffice) and processes of
-their own; the losses and the gradient are in every case those of the whole batch, because `losses.Norms` count it
-before the first part runs.
+their own; the losses and the gradient are in every case those of the whole batch, because `LossNormalizers` count it before
+the first part runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from core import ConfigError, RunError
 from core.config import TrainConfig
 from core.detr.detect import NO_ROOM, forward, split_batch
-from core.detr.losses import PARTS, Norms, Recipe, set_losses, total
+from core.detr.losses import PARTS, LossConfig, LossNormalizers, set_losses, total
 from core.detr.model import parameter_groups
 from core.training.distributed import ProcessGroup
 from core.training.progress import Remark
@@ -54,7 +54,7 @@ def seeded(*numbers: int, device: torch.device):
 
 
 @contextmanager
-def exact(wanted: bool):
+def deterministic(wanted: bool):
     """With `wanted`, only operations that give the same on every run; outside as before."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if wanted:
@@ -73,7 +73,7 @@ class Stepper:
     ):
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
-        self.recipe = Recipe.of(model.config)
+        self.loss_config = LossConfig.of(model.config)
         groups = parameter_groups(model, config)
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
@@ -100,9 +100,9 @@ class Stepper:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         queries = self.model.config.num_queries
-        own = Norms.of([target for batch in batches for target in batch["labels"]], queries, self.recipe)
-        norms = Norms(*self.processes.all_reduce_sum(own.boxes, own.weights))
-        losses, broken = self._backward(number, batches, norms)
+        own = LossNormalizers.of([target for batch in batches for target in batch["labels"]], queries, self.loss_config)
+        normalizers = LossNormalizers(*self.processes.all_reduce_sum(own.boxes, own.weights))
+        losses, broken = self._backward(number, batches, normalizers)
         self.processes.all_reduce_gradients(self.learning)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.config.clip or math.inf)
@@ -123,13 +123,15 @@ class Stepper:
     def try_out(self, batches: list[dict]) -> tuple[torch.Tensor, float]:
         """Forward and backward of this process's first batches, without an update: losses (3, L), gradient's norm."""
         labels = [target for batch in batches for target in batch["labels"]]
-        losses, _ = self._backward(0, batches, Norms.of(labels, self.model.config.num_queries, self.recipe))
+        losses, _ = self._backward(
+            0, batches, LossNormalizers.of(labels, self.model.config.num_queries, self.loss_config)
+        )
         norms = [p.grad.norm() for p in self.learning if p.grad is not None]
         gradient = float(torch.stack(norms).norm()) / self.scaler.get_scale()
         self.optimizer.zero_grad(set_to_none=True)
         return losses, gradient
 
-    def _backward(self, number: int, batches: list[dict], norms: Norms) -> tuple[torch.Tensor, list]:
+    def _backward(self, number: int, batches: list[dict], normalizers: LossNormalizers) -> tuple[torch.Tensor, list]:
         """The losses by part and layer, (3, L), and the images on which they are not finite; gradients are left.
 
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
@@ -138,23 +140,26 @@ class Stepper:
             try:
                 with (
                     seeded(self.config.seed, number, self.processes.rank, device=self.device),
-                    exact(self.config.deterministic),
+                    deterministic(self.config.deterministic),
                 ):
-                    return self._parts(batches, norms)
+                    return self._parts(batches, normalizers)
             except torch.OutOfMemoryError as error:
                 if self.largest == 1:
                     raise ConfigError(NO_ROOM) from error
             self._halve(number)
 
-    def _parts(self, batches: list[dict], norms: Norms) -> tuple[torch.Tensor, list]:
+    def _parts(self, batches: list[dict], normalizers: LossNormalizers) -> tuple[torch.Tensor, list]:
         layers = getattr(self.model.config, "decoder_layers", 1)
         losses, broken = torch.zeros(len(PARTS), layers, device=self.device), []
         for batch in batches:
             for part in split_batch(batch, self.largest):
                 values = set_losses(
-                    forward(self.model, part, self.device, self.config.precision), part["labels"], norms, self.recipe
+                    forward(self.model, part, self.device, self.config.precision),
+                    part["labels"],
+                    normalizers,
+                    self.loss_config,
                 )
-                self.scaler.scale(total(values, self.recipe)).backward()
+                self.scaler.scale(total(values, self.loss_config)).backward()
                 found = torch.stack([values[name].detach() for name in PARTS])
                 if not torch.isfinite(found).all():
                     broken += part["image_id"]
@@ -205,7 +210,7 @@ class Stepper:
         return {"train/skipped": 1.0}
 
     def _metrics(self, number: int, layers: np.ndarray, norm: float, factor: float) -> dict[str, float]:
-        weights = np.array([1.0, self.recipe.bbox_weight, self.recipe.giou_weight])
+        weights = np.array([1.0, self.loss_config.bbox_weight, self.loss_config.giou_weight])
         metrics = {"train/loss": float(weights @ layers.sum(1))}
         metrics |= {f"train/{name}": float(layers[i, -1]) for i, name in enumerate(PARTS)}
         metrics["train/lr"] = self.config.lr * factor

@@ -41,7 +41,7 @@ from core.training.distributed import ProcessGroup, Stopped
 from core.training.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.training.profiler import StepProfiler
 from core.training.progress import Progress, Remark
-from core.training.step import Stepper, exact, seeded
+from core.training.step import Stepper, deterministic, seeded
 
 RECENT = 20  # steps over which speed is measured
 COUNTED_SCORE = 0.3  # from which a detection counts as a prediction in val/predicted
@@ -156,17 +156,17 @@ class _Training:
     def evaluation(self) -> Iterator[Progress]:
         """Evaluate on the validation images; the last Progress carries figures, detections and validation losses."""
         begin = time.perf_counter()
-        parts, losses, images = [], LossSums(self.stepper.recipe), 0
+        parts, losses, images = [], LossSums(self.stepper.loss_config), 0
         own = range(self.processes.rank, len(self.val_data), self.processes.world_size)
         batches = loader(self.val_data, self.config.batch_size, self.config.workers, list(own))
-        with exact(self.config.deterministic):
+        with deterministic(self.config.deterministic):
             for found in detect(self.stepper.evaluated, batches, self.device, losses, self.config.precision):
                 parts.append(found)
                 images += len(set(found.image_id.tolist())) * self.processes.world_size
                 so_far = min(images, len(self.val_data))
                 yield self.progress("evaluating", f"Evaluating image {so_far} of {len(self.val_data)}")
         with self.processes.collective():
-            shares = self.processes.all_gather((Detections.concat(parts), losses.sums, losses.norms))
+            shares = self.processes.all_gather((Detections.concat(parts), losses.sums, losses.normalizers))
             figures = self._figures(shares) if self.processes.is_main_process else None
             ap = self.processes.all_gather(figures and (figures[0].AP or 0.0))[0]
         self.evaluation_seconds = time.perf_counter() - begin
@@ -186,9 +186,9 @@ class _Training:
 
     def _figures(self, shares: list[tuple]) -> tuple[CocoFigures, Detections, dict[str, float]]:
         """Of all processes' shares: COCO's figures, the detections in the images' order, and the metrics."""
-        losses = LossSums(self.stepper.recipe)
-        for _, sums, norms in shares:
-            losses.take(sums, norms)
+        losses = LossSums(self.stepper.loss_config)
+        for _, sums, normalizers in shares:
+            losses.take(sums, normalizers)
         found = Detections.concat(share[0] for share in shares)
         place = {image["id"]: i for i, image in enumerate(self.val_data.split.images)}
         found = found[sorted(range(len(found)), key=lambda row: place[int(found.image_id[row])])]

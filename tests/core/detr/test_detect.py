@@ -14,7 +14,7 @@ from core.datasets.split import read_split
 from core.detr import detect as module
 from core.detr.dataset import Collator, DetectionDataset, loader
 from core.detr.detect import detect, forward, split_batch, to_detections
-from core.detr.losses import LossSums, Norms, Recipe, set_losses
+from core.detr.losses import LossConfig, LossNormalizers, LossSums, set_losses
 from core.detr.model import FAMILIES, load_model, small_detr
 from tests.core.detr.families import TEN, released
 
@@ -32,7 +32,7 @@ def batch(data):
 
 
 def run(model, batches):
-    losses = LossSums(Recipe.of(model.config))
+    losses = LossSums(LossConfig.of(model.config))
     return Detections.concat(detect(model, batches, CPU, losses)), losses
 
 
@@ -86,11 +86,14 @@ def test_an_epochs_validation_losses_do_not_depend_on_the_batches(data, kind, tm
 
 def test_the_validation_losses_of_one_batch_are_its_training_losses(batch):
     model = small_detr(TEN).eval()
-    recipe = Recipe.of(model.config)
+    loss_config = LossConfig.of(model.config)
     _, losses = run(model, [batch])
     with torch.no_grad():
         expected = set_losses(
-            forward(model, batch, CPU), batch["labels"], Norms.of(batch["labels"], 30, recipe), recipe
+            forward(model, batch, CPU),
+            batch["labels"],
+            LossNormalizers.of(batch["labels"], 30, loss_config),
+            loss_config,
         )
     for name, layers in expected.items():
         assert losses.values()[name] == pytest.approx(float(layers[-1]))

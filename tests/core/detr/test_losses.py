@@ -9,7 +9,7 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
 from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
 
-from core.detr.losses import PARTS, Layers, Norms, Recipe, Targets, giou, match, set_losses, total
+from core.detr.losses import PARTS, Layers, LossConfig, LossNormalizers, Targets, giou, match, set_losses, total
 
 CLASSES, QUERIES = 4, 7
 KINDS = {
@@ -41,8 +41,8 @@ def example(kind: str, counts, layers=2, seed=0) -> tuple[Layers, list[dict]]:
     return Layers(logits.requires_grad_(), boxes.requires_grad_()), labels
 
 
-def ours(layers, labels, recipe, norms=None):
-    return set_losses(layers, labels, norms or Norms.of(labels, QUERIES, recipe), recipe)
+def ours(layers, labels, loss_config, normalizers=None):
+    return set_losses(layers, labels, normalizers or LossNormalizers.of(labels, QUERIES, loss_config), loss_config)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,8 +50,8 @@ def ours(layers, labels, recipe, norms=None):
 def test_losses_and_gradients_equal_transformers(kind, counts):
     config = config_of(kind, layers=3)
     layers, labels = example(kind, counts, layers=3)
-    losses = ours(layers, labels, Recipe.of(config))
-    total(losses, Recipe.of(config)).backward()
+    losses = ours(layers, labels, LossConfig.of(config))
+    total(losses, LossConfig.of(config)).backward()
     mine = [part.grad.clone() for part in (layers.logits, layers.boxes)]
     theirs, _ = example(kind, counts, layers=3)
     loss, parts, _ = KINDS[kind][1](
@@ -61,7 +61,7 @@ def test_losses_and_gradients_equal_transformers(kind, counts):
     for name in PARTS:
         expected = [parts[f"{name}_0"], parts[f"{name}_1"], parts[name]]
         torch.testing.assert_close(losses[name], torch.stack(expected))
-    torch.testing.assert_close(total(losses, Recipe.of(config)), loss)
+    torch.testing.assert_close(total(losses, LossConfig.of(config)), loss)
     for own, their in zip(mine, (theirs.logits.grad, theirs.boxes.grad), strict=True):
         torch.testing.assert_close(own, their)
 
@@ -70,33 +70,35 @@ def test_losses_and_gradients_equal_transformers(kind, counts):
 @settings(max_examples=25, deadline=None)
 @given(counts=st.lists(st.integers(0, 8), min_size=2, max_size=5), cut=st.integers(1, 4), seed=st.integers(0, 99))
 def test_the_parts_of_a_step_add_up_to_the_whole(kind, counts, cut, seed):
-    recipe = Recipe.of(config_of(kind, layers=2))
+    loss_config = LossConfig.of(config_of(kind, layers=2))
     layers, labels = example(kind, counts, seed=seed)
     cut = min(cut, len(counts) - 1)
-    norms = Norms.of(labels[:cut], QUERIES, recipe) + Norms.of(labels[cut:], QUERIES, recipe)
-    whole = Norms.of(labels, QUERIES, recipe)
-    assert (norms.boxes, norms.weights) == pytest.approx((whole.boxes, whole.weights))
+    normalizers = LossNormalizers.of(labels[:cut], QUERIES, loss_config) + LossNormalizers.of(
+        labels[cut:], QUERIES, loss_config
+    )
+    whole = LossNormalizers.of(labels, QUERIES, loss_config)
+    assert (normalizers.boxes, normalizers.weights) == pytest.approx((whole.boxes, whole.weights))
     parts = [
-        ours(Layers(layers.logits[:, part], layers.boxes[:, part]), labels[part], recipe, norms)
+        ours(Layers(layers.logits[:, part], layers.boxes[:, part]), labels[part], loss_config, normalizers)
         for part in (slice(0, cut), slice(cut, None))
     ]
-    for name, value in ours(layers, labels, recipe).items():
+    for name, value in ours(layers, labels, loss_config).items():
         torch.testing.assert_close(parts[0][name] + parts[1][name], value)
 
 
 def test_an_image_without_objects_teaches_that_nothing_is_there():
-    recipe = Recipe.of(config_of("detr", layers=2))
+    loss_config = LossConfig.of(config_of("detr", layers=2))
     layers, labels = example("detr", (0,))
-    losses = ours(layers, labels, recipe)
+    losses = ours(layers, labels, loss_config)
     assert losses["loss_bbox"].tolist() == losses["loss_giou"].tolist() == [0.0, 0.0]
-    total(losses, recipe).backward()
+    total(losses, loss_config).backward()
     assert (layers.logits.grad[..., -1] < 0).all()  # "no object" is to become likelier
     assert layers.boxes.grad is not None  # the box head still takes part, as processes that train together want
 
 
 def test_of_more_objects_than_queries_the_cheapest_are_matched():
     layers, labels = example("detr", (QUERIES + 3,))
-    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), Recipe.of(config_of("detr", 2)))
+    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), LossConfig.of(config_of("detr", 2)))
     assert len(layer) == 2 * QUERIES
     for i in range(2):
         assert sorted(query[layer == i].tolist()) == list(range(QUERIES))
@@ -109,7 +111,7 @@ def test_a_query_that_says_an_object_exactly_is_its_match():
         for image, object_, query in ((0, 0, 5), (0, 1, 2), (1, 0, 6)):
             layers.boxes[:, image, query] = labels[image]["boxes"][object_]
             layers.logits[:, image, query, labels[image]["class_labels"][object_]] = 20.0
-    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), Recipe.of(config_of("detr", 2)))
+    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), LossConfig.of(config_of("detr", 2)))
     assert query[layer == 0].tolist() == query[layer == 1].tolist() == [5, 2, 6]
 
 
@@ -117,7 +119,7 @@ def test_answers_that_are_no_numbers_are_matched_last():
     layers, labels = example("detr", (2,))
     with torch.no_grad():
         layers.boxes[:, :, 2:] = float("nan")
-    layer, _, query = match(layers, Targets.of(labels, layers.boxes.device), Recipe.of(config_of("detr", 2)))
+    layer, _, query = match(layers, Targets.of(labels, layers.boxes.device), LossConfig.of(config_of("detr", 2)))
     assert set(query.tolist()) == {0, 1} and len(layer) == 4
 
 

@@ -15,7 +15,7 @@ from core.detr.model import load_model, small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
 from core.training.progress import Remark
-from core.training.step import MOST_SKIPPED, Stepper, exact, learning_rate_factor
+from core.training.step import MOST_SKIPPED, Stepper, deterministic, learning_rate_factor
 from tests.core.detr.families import TEN, released
 
 CPU = torch.device("cpu")
@@ -212,7 +212,7 @@ def test_a_step_leaves_torchs_generator_alone(samples):
 
 
 def test_determinism_is_asked_for_inside_only():
-    with exact(True):
+    with deterministic(True):
         assert torch.are_deterministic_algorithms_enabled()
     assert not torch.are_deterministic_algorithms_enabled()
 
