@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class LabelledEnum(StrEnum):
@@ -17,7 +18,8 @@ class LabelledEnum(StrEnum):
     label: str
     description: str
 
-    def __new__(cls, value: str, label: str, description: str):
+    def __new__(cls, value: str, label: str = "", description: str = "") -> Self:
+        """Make a member; the type checker takes a look-up by value, as `Side("left")`, for a call of this, too."""
         member = str.__new__(cls, value)
         member._value_, member.label, member.description = value, label, description
         return member

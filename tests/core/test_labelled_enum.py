@@ -7,10 +7,11 @@ from core.evaluation.ordering import Order
 from core.evaluation.table import ErrorType
 from core.export.writers import ExportFormat
 from core.labelled_enum import LabelledEnum
+from core.runs.models import RunModel
 from core.runs.schema import Status
 
 
-@pytest.mark.parametrize("kind", [Order, Doubt, ExportFormat, Status, ErrorType])
+@pytest.mark.parametrize("kind", [Order, Doubt, ExportFormat, Status, ErrorType, RunModel])
 def test_members_are_their_value_and_carry_their_words(kind):
     for member in kind:
         assert isinstance(member, LabelledEnum) and member == member.value == str(member) == f"{member}"

@@ -17,9 +17,10 @@ from core.evaluation.findings.changes import GROUND_COLUMNS, Changes, changes, g
 from core.evaluation.findings.curves import ClassFigures, class_figures
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table
+from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.choose import pickers
-from ui.choose.run_picker import MODEL, RUN, Evaluated, models_of, remember
+from ui.choose.run_picker import MODEL, RUN, Evaluated, remember
 from ui.text import plain
 
 BEFORE = "model before"  # in the session: (run id, model); nothing until it is chosen
@@ -33,7 +34,7 @@ def all_models(found: list[tuple[Run, list[Evaluation]]]) -> dict[Key, Evaluated
     """Every evaluated model, those of the newest run first."""
     answer = {}
     for run, evaluations in found:
-        models = models_of(evaluations)
+        models = evaluated_models(evaluations)
         for name, evaluation in models.items():
             answer[run.id, name] = Evaluated(run, name, evaluation, models.get("untouched"))
     return answer

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 from ui.choose import pickers
@@ -62,7 +63,7 @@ def pick_evaluated(
     if asked and asked not in {run.id for run in runs}:  # of a link or chosen on Train; until another one is chosen
         st.warning(f"There is no evaluated run {plain(asked)}: this is another one.")
     run = pickers.pick_run(runs, key, asked, runs[0], lambda run_id: remember(RUN, run_id))
-    models = models_of(next(evaluations for other, evaluations in found if other is run))
+    models = evaluated_models(next(evaluations for other, evaluations in found if other is run))
     model = _pick_model(run, models, st.session_state.get(MODEL))
     return Evaluated(run, model, models[model], models.get("untouched"))
 
@@ -70,17 +71,6 @@ def pick_evaluated(
 def remember(key: str, value) -> None:
     """A callback: for this session, and so for the address."""
     st.session_state[key] = value
-
-
-def models_of(evaluations: list[Evaluation]) -> dict[str, Evaluation]:
-    """The models that can be looked at, by their name in the address: of other epochs no table is kept."""
-    best, last = next((e for e in reversed(evaluations) if e.is_best), None), evaluations[-1]
-    models = {"best": best} if best and best.epoch else {}
-    if last.epoch and last is not best:
-        models["last"] = last
-    if not evaluations[0].epoch:
-        models["untouched"] = evaluations[0]
-    return models
 
 
 def _pick_model(run: Run, models: dict[str, Evaluation], chosen: str | None) -> str:

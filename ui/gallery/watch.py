@@ -15,9 +15,9 @@ import streamlit as st
 from core import RunError
 from core.datasets.split import CocoSplit
 from core.evaluation.selection import LOWEST_SCORE, Selection, visible
+from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from core.runs.watched import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of
-from ui.choose.run_picker import models_of
 from ui.gallery.columns import COLUMNS
 from ui.gallery.component import Item, Model, page_data, show_page
 from ui.server import services
@@ -121,7 +121,7 @@ def _part(path: Path, mark: str, ids: tuple[int, ...], is_whole: bool) -> pa.Tab
 def _names(evaluations: Sequence[Evaluation]) -> dict[int, str]:
     """By which names models of these epochs can still be asked."""
     kept = [e for e in evaluations if e.table]
-    return {e.epoch: name for name, e in models_of(kept).items()} if kept else {}
+    return {e.epoch: name for name, e in evaluated_models(kept).items()}
 
 
 def _why_there_is_nothing(run: Run) -> str:

@@ -25,8 +25,8 @@ from starlette.routing import Route
 
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
+from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
-from ui.choose.run_picker import models_of
 from ui.server import cache, services
 from ui.server.model_worker import models
 from ui.server.thumbnails import FRESH
@@ -70,7 +70,7 @@ def _evaluation(run: Run, model: str) -> Evaluation:
     if run.is_imported:
         raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be asked.")
     found = [e for e in services.store().evaluations(run.id) if e.table]
-    known = models_of(found) if found else {}
+    known = evaluated_models(found)
     if model not in known:
         raise RunError(
             f"The run {run.name} has no evaluated model {model!r}; it has: {', '.join(known) or 'none yet'}."
