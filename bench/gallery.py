@@ -136,7 +136,7 @@ def turn_pages(tab, count: int, key: str) -> list[float]:
 def choose_filters(tab) -> list[float]:
     """Seconds for each filter by error type."""
     seconds = []
-    for name in ("Missed", "Poor box", "Wrong class", "Background", "Duplicate"):
+    for name in ("Missed", "Localization error", "Classification error", "Background", "Duplicate"):
         choice = tab.get_by_role("button", name=re.compile(f"^{name} · "))
         seconds.append(waited(tab, lambda choice=choice: choice.evaluate("button => button.click()")))
         tab.wait_for_timeout(1000)

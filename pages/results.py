@@ -27,7 +27,7 @@ RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
 LABELS = "labels"  # the one tab that is no section of charts
-TABS = {name: section.title for name, section in SECTIONS.items()} | {LABELS: "Labels"}
+TABS = {name: section.title for name, section in SECTIONS.items()} | {LABELS: "Label errors"}
 HARD, EASY = "Hardest images", "Easiest images"
 LISTED = 48  # of them
 
@@ -151,11 +151,9 @@ SPECIAL = {"figures": show_figures, "curves": show_curves, "confusion": show_con
 
 
 def show_section(name: str) -> None:
-    sentences = said_of(mark, name, view.score, view.classes, view)
-    if sentences:
+    st.caption(SECTIONS[name].question)
+    if sentences := said_of(mark, name, view.score, view.classes, view):
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
-    else:
-        st.caption(SECTIONS[name].question)
     if name in SPECIAL:
         SPECIAL[name]()
     else:

@@ -92,7 +92,7 @@ def of_class(page):
 
 
 def of_type(page):
-    page.get_by_role("button", name=re.compile("^Poor box · ")).click()
+    page.get_by_role("button", name=re.compile("^Localization error · ")).click()
 
 
 def of_sizes(page):
@@ -319,7 +319,7 @@ def test_an_address_shows_the_same_elsewhere_after_a_reload_and_back_and_forth(p
     expect_names(page, names[24:48])
     page.get_by_role("link", name="Results").click()
     page.wait_for_url("**/results?*")
-    page.get_by_role("tab", name="Figures").wait_for()
+    page.get_by_role("tab", name="Metrics").wait_for()
     page.go_back()  # to Results as it was opened, without anything in its address
     page.wait_for_url("**/results?run=*")
     page.go_back()

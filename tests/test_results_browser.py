@@ -76,13 +76,13 @@ def shown_images(page) -> int:
     return int(page.get_by_text(re.compile(rf"^\d+ of {VAL} validation images")).inner_text().split()[0])
 
 
-# What errors cost, and what is taken for what
+# Error impact, and what is taken for what
 
 
-@pytest.mark.parametrize(("kind", "value"), [("Wrong class", "classification"), ("Missed", "missed")])
+@pytest.mark.parametrize(("kind", "value"), [("Classification error", "classification"), ("Missed", "missed")])
 def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, address, kind, value):
     open_results(page, address, view="costs")
-    chart = chart_named(page, "The costliest errors")
+    chart = chart_named(page, "Errors of the largest impact")
     bar = next(point for point in points_of(chart) if point["y"].startswith(kind + "<br>"))
     name, size = bar["y"].split("<br>")[1].split(" · ")
     boxes = int(re.search(r"(\d+) box", bar["text"])[1])
@@ -94,8 +94,8 @@ def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, address
 def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_leads_back(page, address):
     open_results(page, address, view="confusion")
     seen = set()
-    for point in confused_cells(chart_named(page, "What is taken for what")):
-        click_point(chart_named(page, "What is taken for what"), point["at"])
+    for point in confused_cells(chart_named(page, "Confusion matrix")):
+        click_point(chart_named(page, "Confusion matrix"), point["at"])
         annotated, predicted = (re.sub(r"\(.*\)", "", point[axis]) for axis in "yx")
         assert opened_on_errors(page) == {"score": ["0.5"], "true": [annotated], "predicted": [predicted]}
         page.get_by_role("button", name=in_words(annotated, predicted)).wait_for()
@@ -104,7 +104,7 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_lead
         seen.add((bool(annotated), bool(predicted)))
         page.go_back()
         page.wait_for_url("**/results?*view=confusion*")
-        expect(page.get_by_role("tab", selected=True)).to_have_text("Confusion")
+        expect(page.get_by_role("tab", selected=True)).to_have_text("Confusion matrix")
     assert len(seen) == 3
 
 
@@ -142,16 +142,16 @@ def from_score(point):
     return {"score": [f"{point['x'] - 0.05:g}"]}  # from the bar's left edge on
 
 
-def poor_boxes(point):
+def localization_errors(point):
     return {"score": ["0.5"], "error": ["localization"]}
 
 
 @pytest.mark.parametrize(("view", "title", "trace", "says"), [
     ("figures", "AP by class", 0, of_class),
     ("figures", "AP by class and size", 0, of_class_and_size),
-    ("boxes", "How well boxes fit", 1, poor_boxes),
+    ("boxes", "IoU histogram", 1, localization_errors),
     ("small", "Recall by object size", 0, missed_of_size),
-    ("confidence", "Is a score what it says?", 0, from_score),
+    ("confidence", "Reliability diagram", 0, from_score),
 ])  # fmt: skip
 def test_a_click_on_a_chart_opens_what_its_point_is_about(page, address, view, title, trace, says):
     open_results(page, address, view=view)
@@ -172,7 +172,7 @@ def test_a_click_on_a_bar_of_images_opens_as_many_images_as_it_is_high(page, add
 
 def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, address):
     open_results(page, address, view="costs")
-    page.get_by_role("button", name="Show What each type of error costs as a table").press("Enter")
+    page.get_by_role("button", name="Show Impact of each error type as a table").press("Enter")
     for _ in ("CSV", "PNG", "the table", "its first row"):
         page.keyboard.press("Tab")
     name = page.evaluate("document.activeElement.getAttribute('aria-label')")
@@ -204,7 +204,7 @@ def test_the_tab_is_the_same_after_another_page(page, address):
     page.get_by_role("link", name="Errors").click()
     opened_on_errors(page)
     page.get_by_role("link", name="Results").click()
-    expect(page.get_by_role("tab", selected=True)).to_have_text("Curves")
+    expect(page.get_by_role("tab", selected=True)).to_have_text("PR curves")
     page.wait_for_url("**view=curves*")
 
 
@@ -250,7 +250,7 @@ def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, a
     saved = {}
     for kind in ("CSV", "PNG"):
         with page.expect_download() as asked:
-            page.get_by_role("button", name=f"Download What each type of error costs as {kind}").click()
+            page.get_by_role("button", name=f"Download Impact of each error type as {kind}").click()
         saved[asked.value.suggested_filename] = asked.value.path()
     rows = list(csv.DictReader(io.StringIO(saved["impact.csv"].read_text())))
     expected = impact(table)
@@ -262,11 +262,11 @@ def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, a
 
 def test_a_link_opens_its_tab_and_class_and_another_tab_is_in_the_address(page, address):
     open_results(page, address, view="small", **{"class": "car"})
-    assert page.get_by_role("tab", selected=True).inner_text() == "Small objects"
+    assert page.get_by_role("tab", selected=True).inner_text() == "Recall by size"
     assert page.get_by_role("combobox", name="Class").input_value() == "car"
-    page.get_by_role("tab", name="Costs").click()
+    page.get_by_role("tab", name="Error impact").click()
     page.wait_for_url("**view=costs*")
-    chart = chart_named(page, "What errors cost, by size")
+    chart = chart_named(page, "Error impact by size")
     assert query_of(page)["class"] == ["car"]
     point = next(point for point in points_of(chart) if point["opens"])
     click_point(chart, point["at"])

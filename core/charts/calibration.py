@@ -51,7 +51,7 @@ def reliability(calibration: Calibration) -> Chart:
     }
     return Chart(
         "calibration",
-        "Is a score what it says?",
+        "Reliability diagram",
         _note(calibration),
         part.n,
         "predictions",
@@ -122,7 +122,9 @@ def _note(calibration: Calibration) -> str:
     total = calibration.total
     if not total.bins:
         return calibration.note or NOTHING
-    says = f"Below the line scores promise too much, above it too little; ECE is {total.ece:.3f}."
+    says = (
+        f"Is a score what it says? Below the line scores promise too much, above it too little; ECE is {total.ece:.3f}."
+    )
     sure = total.since(CONFIDENT)
     if sure.n:
         says += (

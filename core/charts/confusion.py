@@ -39,13 +39,13 @@ def confusion_heat(confusion: Confusion, normalized: bool = False) -> Chart:
             [_text(confusion.counts[i, j], shares[i, j], normalized) for j in range(k + 1)] for i in range(k + 1)
         ]
         trace["texttemplate"] = "%{text}"
-    what = "Percent of each row" if normalized else "Numbers of boxes"
+    what = "in percent of each row" if normalized else "in numbers of boxes"
     labels = {"tickfont": {"size": 11 if small else 8}, "dtick": 1}
     return Chart(
         "confusion-shares" if normalized else "confusion",
-        "What is taken for what",
-        f"{what}: predictions from score {confusion.score:g}, each with the object that it fits (IoU 0.5), of "
-        f"whatever class. In brackets a row's boxes; with fewer than {FEW} it stays without colour.",
+        "Confusion matrix",
+        f"What is taken for what, {what}: predictions from score {confusion.score:g}, each with the object that it "
+        f"fits (IoU 0.5), of whatever class. In brackets a row's boxes; with fewer than {FEW} it stays without colour.",
         confusion.objects,
         "objects",
         [trace],

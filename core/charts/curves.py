@@ -38,8 +38,8 @@ def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Cha
     area = f"; the area below is its AP{round(100 * iou)}" if iou in (0.5, 0.75) else ""
     return Chart(
         f"precision-recall-{round(100 * iou)}",
-        f"Precision and recall at IoU {iou:g}",
-        f"Of each class the precision that is to be had at a recall, over all scores{area}."
+        f"PR curves at IoU {iou:g}",
+        f"Precision against recall of each class, over all scores{area}."
         + ("" if len(shown) <= MOST_NAMED else " The thick line is the mean; point at another to see whose it is."),
         sum(curve.n for curve in shown),
         "objects",
@@ -102,7 +102,7 @@ def threshold_chart(curve: ThresholdCurve, name: str, current: float) -> Chart:
     shapes = [upright | {"x0": x, "x1": x, "line": {"color": c, "dash": dash, "width": 1}} for x, c, dash in marks]
     return Chart(
         "score-threshold",
-        f"Which score to demand: {name}",
+        f"Precision, recall and F1 by score threshold: {name}",
         "Of the predictions from each score on, at IoU 0.5: precision, recall and F1, their harmonic mean. "
         f"The dotted line is the score that is set{', the star the highest F1' if curve.best is not None else ''}.",
         curve.n,

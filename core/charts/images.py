@@ -60,7 +60,7 @@ def per_image(images: Images) -> Chart:
             "yaxis": {"title": "Images", "rangemode": "tozero"},
             "barmode": "group",
         },
-        ("what", "from", "to", "images"),
+        ("kind", "from", "to", "images"),
         rows,
         click="Click to see a bar's images",
     )
@@ -124,7 +124,7 @@ def duplicates(images: Images) -> Chart:
     ]
     return Chart(
         "duplicates",
-        "Found more than once",
+        "Duplicates",
         _duplicates_note(images, parts),
         images.duplicates.found,
         "objects",

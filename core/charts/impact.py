@@ -5,6 +5,8 @@ Everything is in points of AP50: from 45.3 to 47.4 is 2.1 points. A click opens 
 
 from __future__ import annotations
 
+import textwrap
+
 from core.charts.chart import Chart, faint
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.impact import Cost, Impact
@@ -14,6 +16,7 @@ from core.evaluation.table import ERROR_TYPES, ErrorType
 COUNTED = "Predictions of every score count."
 CLICK = f"Click to see these boxes, from score {LOWEST_SCORE:g}"
 UNDEFINED = "None of these classes has an object, so AP50 is not defined."
+COLUMN = 16  # letters beside each other over a column of a heat map
 _NOTHING = Cost(0.0, 0)
 
 
@@ -30,9 +33,11 @@ def impact_bars(impact: Impact) -> Chart:
     )
     return Chart(
         "impact",
-        "What each type of error costs",
+        "Impact of each error type",
         _note(
-            impact, "If every error of one type were right and all else as it is, AP50 would rise by so many points."
+            impact,
+            "What each error type costs: if every error of one type were right and all else as it is, AP50 would rise "
+            "by so many points.",
         ),
         _objects(impact),
         "objects",
@@ -60,7 +65,7 @@ def impact_heat(impact: Impact, by: str = "class") -> Chart:
     digits = _digits([cost for row in cells for *_, cost in row])
     trace = {
         "type": "heatmap",
-        "x": [kind.label for kind in ERROR_TYPES],
+        "x": [textwrap.fill(kind.label, COLUMN) for kind in ERROR_TYPES],
         "y": [f"{word} ({impact.objects[word]:,})" if by == "class" else word for word in words],
         "z": [[0 if word in few else 100 * cost.delta for _, word, cost in row] for row in cells],
         "text": [[_points(cost.delta, digits) if cost.delta > 0.0001 else "" for *_, cost in row] for row in cells],
@@ -82,12 +87,12 @@ def impact_heat(impact: Impact, by: str = "class") -> Chart:
     colourless = f" In brackets the class's objects; with fewer than {FEW} it stays without colour." * (by == "class")
     return Chart(
         f"impact-by-{by}",
-        f"What errors cost, by {by}",
+        f"Error impact by {by}",
         _note(impact, f"Points that AP50 would rise by if every such box were right.{colourless}"),
         _objects(impact),
         "objects",
         [trace],
-        {"xaxis": {"side": "top"}, "yaxis": {"autorange": "reversed", "dtick": 1}},
+        {"xaxis": {"side": "top", "labelalias": {}}, "yaxis": {"autorange": "reversed", "dtick": 1}},
         ("error", by, "delta_AP50", "boxes"),
         [(kind.value, word, cost.delta, cost.boxes) for row in cells for kind, word, cost in row],
         height=110 + max(len(words), 3) * (26 if len(words) <= 25 else 18),
@@ -112,7 +117,7 @@ def impact_cells(impact: Impact, most: int = 15) -> Chart:
     says = f"If every such box were right, AP50 would rise by so many points.{grey}"
     return Chart(
         "impact-cells",
-        "The costliest errors",
+        "Errors of the largest impact",
         _note(impact, says if keys else "No error of one class and size costs anything."),
         _objects(impact),
         "objects",

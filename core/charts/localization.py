@@ -25,7 +25,7 @@ OF_MARKS = f"Bars: {CLEAR} standard errors. Hollow: may be noise; grey: fewer th
 
 def iou_histogram(localization: Localization) -> Chart:
     """How many boxes have which IoU: those that found their object, and poor ones, which a click opens."""
-    parts = (("found", localization.total.found, "@good"), ("poor box", localization.total.poor, "@bad"))
+    parts = (("found", localization.total.found, "@good"), ("localization error", localization.total.poor, "@bad"))
     n = sum(placement.n for _, placement, _ in parts)
     poor = Selection(localization.score, _chosen(localization), ErrorType.LOCALIZATION.value).to_query()
     traces = [
@@ -47,7 +47,7 @@ def iou_histogram(localization: Localization) -> Chart:
     ious = zip(EDGES[:-1].tolist(), EDGES[1:].tolist(), *(placement.ious for _, placement, _ in parts), strict=True)
     return Chart(
         "iou",
-        "How well boxes fit",
+        "IoU histogram",
         _iou_note(localization),
         n,
         "boxes",
@@ -58,20 +58,20 @@ def iou_histogram(localization: Localization) -> Chart:
             "xaxis": {"title": "IoU of box and object", "range": [0.1, 1], "dtick": 0.1},
             "yaxis": {"title": "Boxes", "rangemode": "tozero"},
         },
-        ("iou_from", "iou_to", "found", "poor"),
+        ("iou_from", "iou_to", "found", "localization_error"),
         list(ious),
         height=300,
         wide=True,
-        click="Click on a red bar to see all poor boxes",
+        click="Click on a red bar to see all localization errors",
     )
 
 
 def _iou_note(localization: Localization) -> str:
     found, crowds = localization.total.found, localization.crowds
-    said = f"Predictions from score {localization.score:g} on objects of their class"
+    said = f"How well boxes fit: predictions from score {localization.score:g} on objects of their class"
     said += f"; IoU of found ones: mean {found.mean_iou:.2f}, median {found.median_iou:.2f}." if found.n else "."
     if crowds:
-        said += f" {crowds:,} poor {'boxes point' if crowds != 1 else 'box points'} to a crowd and "
+        said += f" {crowds:,} localization {'errors point' if crowds != 1 else 'error points'} to a crowd and "
         said += f"{'are' if crowds != 1 else 'is'} left out."
     return said
 
@@ -87,8 +87,8 @@ def shift_chart(localization: Localization) -> Chart:
     return _rows(
         localization,
         "shift",
-        "Are boxes shifted?",
-        f"Mean shift of the box's centre, in percent of the object's width or height. {OF_MARKS}",
+        "Shift of the boxes",
+        f"Are boxes shifted? Mean shift of the box's centre, in percent of the object's width or height. {OF_MARKS}",
         {"dx": "right (left below 0)", "dy": "down (up below 0)"},
         at,
         ("group", "by", "boxes", "dx", "dx_error", "dy", "dy_error", "dx_px", "dx_px_error", "dy_px", "dy_px_error",
@@ -108,8 +108,9 @@ def scale_chart(localization: Localization) -> Chart:
     return _rows(
         localization,
         "scale",
-        "Are boxes too small or too large?",
-        f"Mean width and height of the box against the object's (geometric mean); below 0 too small. {OF_MARKS}",
+        "Scale of the boxes",
+        "Are boxes too small or too large? Mean width and height of the box against the object's (geometric mean); "
+        f"below 0 too small. {OF_MARKS}",
         {"width": "width", "height": "height"},
         at,
         ("group", "by", "boxes", "width_factor", "width_log_error", "height_factor", "height_log_error",

@@ -168,7 +168,7 @@ def _said(recall: Recall) -> str:
     seen = recall.n - recall.found - recall.missed
     return (
         f"{recall.found:,} of {recall.n:,} found: {100 * recall.recall:.0f} % ({low} to {high})\n"
-        f"{recall.missed:,} missed, {seen:,} seen with a poor box or as another class\n"
+        f"{recall.missed:,} missed, {seen:,} seen with a localization or classification error\n"
         f"{100 * recall.recall_at_any:.0f} % at any score"
     )
 

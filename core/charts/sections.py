@@ -113,7 +113,7 @@ def costliest(view: View) -> str:
     if not costly:
         return ""
     delta, kind = max(costly)
-    what = f"“{kind.label}” costs the most: without these errors AP50 would be {100 * delta:.1f} points higher."
+    what = f"“{kind.label}” has the largest impact: without these errors AP50 would be {100 * delta:.1f} points higher."
     worst = max(view.impact.cells.items(), key=lambda item: item[1].delta)
     (kind, name, size), cost = worst
     return f"{what} The costliest group is “{kind.label}”, {name}, {size}: {100 * cost.delta:.1f} points."
@@ -138,13 +138,13 @@ class Section:
 
 
 SECTIONS = {
-    "figures": Section("Figures", "How good is it, by class and by size?", figures),
-    "curves": Section("Curves", "Which precision is to be had at which recall, and from which score?", curves),
-    "costs": Section("Costs", "Which errors cost the most?", costs, costliest),
-    "confusion": Section("Confusion", "What is taken for what?", mistaken),
-    "boxes": Section("Boxes", "Are the boxes where the objects are?", boxes, placed),
-    "small": Section("Small objects", "From which size are objects found?", small, missed_small),
-    "confidence": Section("Confidence", "Are the scores to be believed?", confidence),
+    "figures": Section("Metrics", "How good is it, by class and by size?", figures),
+    "curves": Section("PR curves", "Which precision is to be had at which recall, and from which score?", curves),
+    "costs": Section("Error impact", "What does each error type cost?", costs, costliest),
+    "confusion": Section("Confusion matrix", "What is taken for what?", mistaken),
+    "boxes": Section("Localization", "How well do the boxes fit?", boxes, placed),
+    "small": Section("Recall by size", "From which size are objects found?", small, missed_small),
+    "confidence": Section("Calibration", "Are the scores to be believed?", confidence),
     "images": Section("Images", "Which images are hard?", crowding),
 }
 

@@ -36,7 +36,7 @@ def _ap_chart(curve: Curve, steps: int) -> Chart:
     x, y = decimate(*curve)
     trace = _marked(x, 100 * y, "AP", "@1", "step %{x}<br>AP %{y:.1f}<extra></extra>")
     return Chart(
-        "training-ap", "AP on the validation images", "After each epoch; at step 0 the untouched model.", steps,
+        "training-ap", "AP on the validation images", "After each epoch; at step 0 the baseline.", steps,
         "training steps", [trace], {"xaxis": {"title": {"text": "step"}}, "yaxis": {"rangemode": "tozero",
         "title": {"text": "AP, %"}}}, ("step", "AP"), _rows(x, y), height=280,
     )  # fmt: skip

@@ -157,7 +157,7 @@ def _draw_dashes(draw: ImageDraw.ImageDraw, line: tuple, colour: tuple, dashes: 
 
 
 def _text(row: dict) -> str:
-    """A row's label: "car 0.92 · poor box", "dog · missed", "person · crowd"."""
+    """A row's label: "car 0.92 · localization error", "dog · missed", "person · crowd"."""
     words = _short(row["class_name"])
     if not _is_truth(row):
         words += f" {row['score']:.2f}"

@@ -37,8 +37,8 @@ class Order(LabelledEnum):
     WORST = (
         "worst",
         "Worst first",
-        "A missed object costs 1, a wrong prediction its score, a poor box the part of it that does not fit: "
-        "score × (1 − IoU). An image costs what is wrong on it together.",
+        "A missed object counts 1, a wrong prediction its score, a localization error score × (1 − IoU). "
+        "An image counts the sum of its errors.",
     )
     SCORE = "score", "Highest score first", "By the score of the predictions; what has none comes last."
     IOU = (

@@ -34,16 +34,24 @@ ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold t
 class ErrorType(LabelledEnum):
     """TIDE's six error types: the value is the table's; `label`, `short` (on pictures) and `description` are read."""
 
-    CLASSIFICATION = "classification", "Wrong class", "The box fits an object of another class."
-    LOCALIZATION = "localization", "Poor box", "The class is right, but the box fits the object badly."
-    BOTH = "both", "Wrong class and poor box", "The class is wrong, and the box fits the object badly."
+    CLASSIFICATION = "classification", "Classification error", "Wrong class: the box fits an object of another class."
+    LOCALIZATION = (
+        "localization",
+        "Localization error",
+        "Poor box: the class is right, but the box fits the object badly (IoU 0.1 to 0.5).",
+    )
+    BOTH = (
+        "both",
+        "Classification and localization error",
+        "Wrong class and poor box: the class is wrong, and the box fits the object badly.",
+    )
     DUPLICATE = "duplicate", "Duplicate", "The object was already found by a more confident prediction."
     BACKGROUND = "background", "Background", "There is no object here."
     MISSED = "missed", "Missed", "No prediction found this object, or came close to it."
 
     @property
     def short(self) -> str:
-        return {"classification": "class", "localization": "box", "both": "class+box"}.get(self.value, self.value)
+        return {"classification": "cls", "localization": "loc", "both": "cls+loc"}.get(self.value, self.value)
 
 
 ERROR_TYPES = tuple(ErrorType)

@@ -79,9 +79,9 @@ def _error_lines(table: pa.Table, score: float) -> list[str]:
 
     errors, gains = errors_and_impact(table, score)
     title = f"errors from score {score:g}"
-    lines = [f"{title:<26}{'count':>9}{'ΔAP50':>9}"]
+    lines = [f"{title:<40}{'count':>9}{'ΔAP50':>9}"]
     for kind in ErrorType:
-        lines.append(f"{kind.label:<26}{errors[kind.value]:>9,}{percent(gains[kind.value], sign=True):>9}")
+        lines.append(f"{kind.label:<40}{errors[kind.value]:>9,}{percent(gains[kind.value], sign=True):>9}")
     return [*lines, "ΔAP50: the points that AP50 would gain if all such errors, at any score, were put right."]
 
 

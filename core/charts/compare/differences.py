@@ -1,4 +1,4 @@
-"""COCO's twelve figures against the untouched model's, with the interval that tells progress from noise."""
+"""COCO's twelve metrics against the baseline's, with the interval that tells progress from noise."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def differences(intervals: Intervals) -> Chart:
     has_baseline = intervals.differences is not None
     shown = intervals.differences if has_baseline else intervals.figures
     names = [name for name in FIGURES if None not in (shown[name].value, shown[name].low)]
-    what = "difference" if has_baseline else "figure"
+    what = "difference" if has_baseline else "value"
     return Chart(
         key="differences" if has_baseline else "intervals",
-        title="Change from the untouched model" if has_baseline else "How sure the figures are",
+        title="Change from the baseline" if has_baseline else "Intervals of the metrics",
         note=_note(intervals, has_baseline),
         n=intervals.images,
         unit="images",
@@ -23,7 +23,7 @@ def differences(intervals: Intervals) -> Chart:
             "yaxis": {"autorange": "reversed", "type": "category"},
             "xaxis": {"title": {"text": "points" if has_baseline else "percent"}, "zeroline": has_baseline},
         },
-        columns=("figure", what, "low", "high"),
+        columns=("metric", what, "low", "high"),
         rows=[(name, shown[name].value, shown[name].low, shown[name].high) for name in names],
         height=380,
     )

@@ -39,7 +39,7 @@ class RunCurves:
 
 def curves_together(runs: Sequence[RunCurves], unit: str = "epoch") -> list[Chart]:
     """A chart of AP and of each loss that one of the runs has: training smoothed as a line, validation with marks."""
-    wanted = [("AP", "AP on the validation images", "After each epoch; at 0 the untouched model.", ("val",))]
+    wanted = [("AP", "AP on the validation images", "After each epoch; at 0 the baseline.", ("val",))]
     wanted += [(name, title, note, ("train", "val")) for name, (title, note) in LOSSES.items()]
     charts = [_together(runs, unit, *what) for what in wanted]
     return [chart for chart in charts if chart.traces]

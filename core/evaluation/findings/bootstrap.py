@@ -72,7 +72,7 @@ class Intervals:
 def in_words(intervals: Intervals) -> str:
     """What low and high mean, without a full stop."""
     return (
-        f"With other images, as many ({intervals.images:,}), a figure would lie from low to high in "
+        f"With other images, as many ({intervals.images:,}), a metric would lie from low to high in "
         f"{intervals.confidence:.0%} of cases, judged by {intervals.resamples:,} resamples"
     )
 

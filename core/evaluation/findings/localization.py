@@ -227,7 +227,8 @@ def verdict(localization: Localization) -> str:
     if poor.n:
         how = _how(poor)
         boxes = "1 more box of the right class fits" if poor.n == 1 else f"{poor.n:,} more boxes of the right class fit"
-        said.append(f"{boxes} badly (IoU 0.1 to 0.5){f': on average they {how}' if how else ''}.")
+        errors = "a localization error" if poor.n == 1 else "localization errors"
+        said.append(f"{boxes} badly ({errors}, IoU 0.1 to 0.5){f': on average they {how}' if how else ''}.")
     return " ".join(said)
 
 

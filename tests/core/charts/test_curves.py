@@ -152,7 +152,7 @@ def test_the_three_lines_and_the_rows_are_the_findings_numbers(table):
     lines = {trace["name"]: trace["y"] for trace in chart.traces[:3]}
     assert lines == {"precision": list(curve.precision), "recall": list(curve.recall), "F1": list(curve.f1)}
     assert chart.rows == list(zip(curve.thresholds, curve.precision, curve.recall, curve.f1, strict=True))
-    assert (chart.n, chart.title) == (2 * FEW + 1, "Which score to demand: all classes")
+    assert (chart.n, chart.title) == (2 * FEW + 1, "Precision, recall and F1 by score threshold: all classes")
 
 
 def test_the_best_threshold_and_the_one_that_is_set_are_marked(table):

@@ -71,7 +71,7 @@ def test_the_note_says_how_well_found_boxes_fit_and_what_is_left_out(table):
     found = localization(table)
     note = iou_histogram(found).note
     assert f"mean {found.total.found.mean_iou:.2f}, median {found.total.found.median_iou:.2f}" in note
-    assert "1 poor box points to a crowd and is left out." in note
+    assert "1 localization error points to a crowd and is left out." in note
 
 
 def test_no_bar_of_a_chart_on_few_boxes_has_a_colour():

@@ -175,7 +175,7 @@ def test_a_hover_tells_found_missed_and_badly_seen_objects(table):
     found = small(table).by_class["car", "small"]
     said = recall_by_class_and_size(small(table)).traces[0]["hovertext"][0][0]
     assert said.startswith(f"car · small\n{found.found} of {found.n} found")
-    assert f"{found.missed} missed, {found.n - found.found - found.missed} seen with a poor box" in said
+    assert f"{found.missed} missed, {found.n - found.found - found.missed} seen with a localization or classification error" in said
     assert found.n - found.found - found.missed > 0
 
 

@@ -130,7 +130,7 @@ def test_a_toggle_and_its_key_hide_and_show(page, lone, name, key):
 def test_labels_name_the_errors_first_and_never_lie_on_each_other(page, lone):
     show(page, lone.page(per=7))
     words = cell(page, 0).locator(".label").all_inner_texts()
-    assert words[:2] == ["dog .70\nbackground", "car .60\nclass"] and "dog .50\nbox" in words
+    assert words[:2] == ["dog .70\nbackground", "car .60\ncls"] and "dog .50\nloc" in words
     assert len(words) <= 4
     for place in range(7):
         places = (
@@ -335,7 +335,7 @@ def test_a_cell_may_be_a_part_of_an_image_with_one_box_brought_out(page, lone):
         {"120 10 180 60", "120 10 180 58"}, {"10 110 70 160"}, {"10 10 70 60", "10 10 70 55"}
     ]  # fmt: skip
     names = page.locator(".grid .cell .name").all_inner_texts()
-    assert names == ["car 0.60 · wrong class", "car · missed", "car 0.90 · correct"]
+    assert names == ["car 0.60 · classification error", "car · missed", "car 0.90 · correct"]
     assert captions(page) == ["IoU 0.96", "60 × 50 px", "IoU 0.90"]
     slide(page, 0.95)
     assert [set(corners(drawn(page, n, ":not(.dim)"))) for n in range(2)] == [{"120 10 180 60"}, {"10 110 70 160"}]

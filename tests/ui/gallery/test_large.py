@@ -88,9 +88,9 @@ def test_in_large_are_all_boxes_and_a_row_of_each(page, lone):
     assert rows == [
         ["Prediction", "car", "0.90", "0.90", "medium", "Correct"],
         ["Prediction", "dog", "0.70", "0.00", "small", "Background"],
-        ["Prediction", "car", "0.60", "0.96", "medium", "Wrong class"],
+        ["Prediction", "car", "0.60", "0.96", "medium", "Classification error"],
         ["Prediction", "car", "0.55", "1.00", "medium", "In a crowd"],
-        ["Prediction", "dog", "0.50", "0.40", "small", "Poor box"],
+        ["Prediction", "dog", "0.50", "0.40", "small", "Localization error"],
         ["Ground truth", "car", "", "", "medium", "Found"], ["Ground truth", "dog", "", "", "medium", "Seen wrongly"],
         ["Ground truth", "car", "", "", "medium", "Missed"], ["Ground truth", "car", "", "", "medium", "Crowd"],
         ["Ground truth", "dog", "", "", "medium", "Seen wrongly"],
@@ -117,7 +117,7 @@ def test_an_image_without_boxes_says_so(page, lone):
 @pytest.mark.parametrize("place, hot, partner, says", [
     ((40, 57), TRUTH, [FOUND_BY], "car · Found · annotation 1001"),  # below the prediction, within the object
     ((40, 30), FOUND_BY, [TRUTH], "car · score 0.900 · IoU 0.90 · Correct · query"),  # of two the smaller
-    ((150, 30), TAKEN_FOR, [DOG], "car · score 0.600 · IoU 0.96 · Wrong class · query"),
+    ((150, 30), TAKEN_FOR, [DOG], "car · score 0.600 · IoU 0.96 · Classification error · query"),
     ((40, 130), MISSED, [], "car · Missed · annotation 1003"),
     ((90, 75), "80 65 100 85", [], "dog · score 0.700 · IoU 0.00 · Background · query"),
     ((150, 130), "130 110 170 150", ["120 100 200 160"], "car · score 0.550 · IoU 1.00 · In a crowd · query"),
@@ -382,7 +382,7 @@ def test_a_part_of_an_image_is_whole_in_large_with_its_box_chosen(page, lone):
     open_large(page)
     assert len(lines(page)) == 10 and lines(page, ".dim") == []
     assert lines(page, ".hot") == [TAKEN_FOR] and lines(page, ".partner") == [DOG]
-    assert "Wrong class" in large(page).locator(".about b").inner_text()
+    assert "Classification error" in large(page).locator(".about b").inner_text()
     expect(large(page).locator(".stage img")).to_have_js_property("naturalWidth", 240)
     press(page, "ArrowRight")
     assert lines(page, ".hot") == [MISSED] and "1003" in large(page).locator(".about b").inner_text()

@@ -37,7 +37,7 @@ def test_without_objects_there_is_an_empty_chart(gt, has_baseline):
 
 def test_rows_are_the_differences_and_their_intervals(better):
     chart = differences(better)
-    assert chart.columns == ("figure", "difference", "low", "high")
+    assert chart.columns == ("metric", "difference", "low", "high")
     defined = [name for name in FIGURES if better.differences[name].value is not None]
     assert [row[0] for row in chart.rows] == defined and "APl" not in defined
     for name, *values in chart.rows:
@@ -64,7 +64,7 @@ def test_it_rests_on_the_images_that_were_drawn(better):
 def test_without_a_baseline_the_figures_themselves_are_shown():
     found = bootstrap(GOOD, resamples=20)
     chart = differences(found)
-    assert (chart.key, chart.columns[1]) == ("intervals", "figure")
+    assert (chart.key, chart.columns[1]) == ("intervals", "value")
     assert [row[1] for row in chart.rows] == [i.value for i in found.figures.values() if i.value is not None]
     assert set(chart.traces[0]["marker"]["color"]) == {"@1"}
     assert "Grey" not in chart.note

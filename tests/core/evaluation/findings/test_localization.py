@@ -237,7 +237,8 @@ def test_poor_boxes_are_told_apart_from_found_ones():
     objects = spread(50)
     said = verdict(found_in(objects, moved(objects[:25]) + moved(objects[25:], width=0.4)))
     assert said.endswith(
-        "25 more boxes of the right class fit badly (IoU 0.1 to 0.5): on average they are 60.0 % too narrow."
+        "25 more boxes of the right class fit badly (localization errors, IoU 0.1 to 0.5): on average they are "
+        "60.0 % too narrow."
     )
     said = verdict(found_in(objects, moved(objects[1:]) + moved(objects[:1], width=0.4)))
-    assert said.endswith("1 more box of the right class fits badly (IoU 0.1 to 0.5).")
+    assert said.endswith("1 more box of the right class fits badly (a localization error, IoU 0.1 to 0.5).")
