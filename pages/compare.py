@@ -15,10 +15,10 @@ from core.evaluation.table import about
 from ui.charts.component import show_charts
 from ui.choose import pair_picker
 from ui.choose.address import new_address, write_address
-from ui.choose.run_picker import evaluated_runs, remember, say_there_is_none
+from ui.choose.run_picker import evaluated_runs, remember, show_empty_page
 from ui.compare import pictures
 from ui.compare.all_runs import show_runs
-from ui.compare.figures import judge_class, judged_of, show_figures
+from ui.compare.metrics import judge_class, judged_of, show_figures
 from ui.compare.pictures import take_click
 from ui.compare.training import show_curves, show_settings
 from ui.server import cache, services
@@ -84,7 +84,7 @@ def show_tabs() -> None:
         write_address(address_of(name))
         with tab:
             if problem and name in (pair_picker.FIRST_VIEW, "figures"):
-                pair_picker.say_what_would_fit(models, after, problem)
+                pair_picker.show_comparable_models(models, after, problem)
             else:
                 shows[name]()
 
@@ -95,7 +95,7 @@ def address_of(tab: str) -> dict:
 
 
 if not (found := evaluated_runs(services.store())):
-    say_there_is_none("Compare")
+    show_empty_page("Compare")
 if len(models := pair_picker.all_models(found)) < 2:
     say_there_is_one()
 address = new_address(pair_picker.AFTER_PICKER, ADDRESS)

@@ -17,10 +17,10 @@ from core.datasets.subset import Subset
 from core.labels import COCO_TEN
 from ui.charts.component import show_charts
 from ui.choose import built_in, data_source
-from ui.choose.pickers import as_setting
+from ui.choose.pickers import relative_to_project
 from ui.data import download
-from ui.data.problems import found_problems, show_problems
-from ui.gallery.samples import Shown, sample_gallery
+from ui.data.problems import known_problems, show_problems
+from ui.gallery.samples import SampleImage, show_samples
 from ui.server import cache, services
 from ui.text import plain
 from ui.train import form
@@ -91,7 +91,7 @@ def part_of(folder: str, stamps: tuple, subset: Subset, _splits: dict[str, CocoS
 
 def train_on_this(folder, classes: list[str], names: list[str]) -> None:
     """Fills the form on Train with this data set, and goes there."""
-    form.choose_data(as_setting(folder), [] if classes == names else classes)
+    form.choose_data(relative_to_project(folder), [] if classes == names else classes)
     st.switch_page(services.TRAIN_PAGE)
 
 
@@ -105,7 +105,7 @@ def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
         return
     for key in ("fewer train", "fewer val", "fewer empty"):
         st.session_state[key] = 0
-    st.session_state[KEPT] = as_setting(target)
+    st.session_state[KEPT] = relative_to_project(target)
     data_source.show(target)
 
 
@@ -136,12 +136,14 @@ def show_images() -> None:
         if st.button("Shuffle", key="shuffle", icon=":material/shuffle:"):
             st.session_state[SHUFFLE] = st.session_state.get(SHUFFLE, 0) + 1
     asked = [None if value == ANY else value for value in (name, other)]
-    shown = [Shown(s, i) for s in names if split in (None, s) for i in images_with(splits[s], classes, *asked, size)]
+    shown = [
+        SampleImage(s, i) for s in names if split in (None, s) for i in images_with(splits[s], classes, *asked, size)
+    ]
     order = np.random.default_rng(st.session_state.get(SHUFFLE, 0)).permutation(len(shown)).tolist()
     shown = [shown[place] for place in order]
     st.caption(f"{len(shown):,} of {sum(len(splits[s].images) for s in names):,} images")
     if shown:
-        sample_gallery(folder, splits, shown, classes, "samples")
+        show_samples(folder, splits, shown, classes, "samples")
     else:
         st.info("No image has what is asked for: clear a choice above.")
 
@@ -187,7 +189,7 @@ except DataError as error:
     st.stop()
 if any(split.is_broken for split in whole.values()):
     st.error(f"{plain(folder)} cannot be read as it is: correct its annotation file.", icon=":material/error:")
-    show_problems(folder, whole, *found_problems(folder, whole))
+    show_problems(folder, whole, *known_problems(folder, whole))
     st.stop()
 stamps = cache.data_stamps(folder)
 names = class_names(whole)
@@ -196,7 +198,7 @@ if not names:
     st.stop()
 with st.sidebar:
     classes = pick_classes(names, bool(built_in.built_in_at(folder)))
-    problems, task = found_problems(folder, whole, tuple(classes))
+    problems, task = known_problems(folder, whole, tuple(classes))
     try:
         subset, name = pick_fewer(classes)
         splits = part_of(str(folder), stamps, subset, whole) if subset else whole

@@ -15,12 +15,14 @@ from core.datasets.split import CocoSplit
 from core.evaluation.ordering import Objects, Order, found_images, found_objects
 from core.evaluation.selection import Selection, count_errors, selected_rows
 from ui.choose.address import new_address, write_address
-from ui.choose.run_picker import evaluated_runs, pick_evaluated, remember, say_there_is_none
-from ui.choose.score import take_score
+from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, remember, show_empty_page
+from ui.choose.score import take_gallery_score
 from ui.errors import filters
-from ui.errors.take_home import bulk_actions
+from ui.errors.mark_and_export import show_mark_and_export
 from ui.gallery import component as gallery
 from ui.gallery import watch
+from ui.gallery.columns import class_names
+from ui.gallery.paging import PAGE_SIZES, PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache, services
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
@@ -34,13 +36,8 @@ def follow(address: dict[str, list[str]], classes: list[str]) -> None:
     filters.follow(address, classes)
     view, per, page = (address.get(name, [""])[0] for name in ("view", "per", "page"))
     remember(VIEW, view if view in VIEWS else "images")
-    remember(PER, next((n for n in gallery.PAGE_SIZES if str(n) == per), gallery.PER_PAGE))
+    remember(PER, next((n for n in PAGE_SIZES if str(n) == per), PER_PAGE))
     remember(PAGE, int(page) if page.isdecimal() and len(page) < 9 else 1)
-
-
-def turn_page() -> None:
-    """From the gallery: one page on or back; the page itself keeps it in range."""
-    st.session_state[PAGE] += st.session_state[GALLERY].turn
 
 
 def keep_place(before: int) -> None:
@@ -94,28 +91,18 @@ def say_why_there_is_nothing() -> None:
         st.info(f"No {what} what the filters ask for: lower the score, or clear a filter.")
 
 
-def page_of(pages: int) -> int:
-    """The page to show: the first when something else is asked for than before, unless a link says which."""
-    shown = (evaluation.table, asked, order, reverse, view)
-    if not address and st.session_state.get(SHOWN) != shown:
-        st.session_state[PAGE] = 1
-    st.session_state[SHOWN] = shown
-    st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
-    return st.session_state[PAGE]
-
-
 if not (found := evaluated_runs(services.store())):
-    say_there_is_none("Errors")
+    show_empty_page("Errors")
 address = new_address(RUN_PICKER, ADDRESS)
 with st.sidebar:
-    looked = pick_evaluated(found, RUN_PICKER, address)
+    looked = pick_evaluated_model(found, RUN_PICKER, address)
     run, evaluation = looked.run, looked.evaluation
     try:
         table, images = cache.table_of(evaluation), cache.validation_images(run)
     except LabError as error:
         st.error(str(error))
         st.stop()
-    classes = gallery.class_names(table)
+    classes = class_names(table)
     if address:
         follow(address, classes)
     st.session_state.setdefault(VIEW, "images")
@@ -132,31 +119,33 @@ filters.show_counts(counts_of(looked.mark, selection, table), asked.error)
 filters.show_chips(asked)
 if view == "watch":
     write_address(query)
-    watch.show_watch(run, table, images, asked, partial(take_score, watch.KEY))
+    watch.show_watch(run, table, images, asked, partial(take_gallery_score, watch.KEY))
     st.stop()
 
 key = (*looked.mark, images.json_path.stat().st_mtime_ns)
 objects = objects_of(key, selection, order, reverse, table, images) if view == "objects" else None
 ids = images_of(key, selection, order, reverse, table, images) if objects is None else objects.image_ids
 items = [gallery.Item(image_id) for image_id in ids] if objects is None else objects
-per = st.session_state.setdefault(PER, gallery.PER_PAGE)
-pages = gallery.page_count(items, per)
-page = page_of(pages)
-query |= {"per": str(per)} if per != gallery.PER_PAGE else {}
+per = st.session_state.setdefault(PER, PER_PAGE)
+pages = page_count(items, per)
+page = page_of(PAGE, SHOWN, (evaluation.table, asked, order, reverse, view), pages, keep=bool(address))
+query |= {"per": str(per)} if per != PER_PAGE else {}
 write_address(query | ({"page": str(page)} if page > 1 else {}))
 if not ids:
     say_why_there_is_nothing()
     st.stop()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     say_what_is_found(images, ids, objects)
-    st.selectbox("Per page", gallery.PAGE_SIZES, format_func=lambda n: f"{n} a page", key=PER, width=120,
+    st.selectbox("Per page", PAGE_SIZES, format_func=lambda n: f"{n} a page", key=PER, width=120,
                  label_visibility="collapsed", on_change=keep_place, args=(per,), persist_state="session")  # fmt: skip
     st.pagination(pages, key=PAGE, max_visible_pages=5, width=300, persist_state="session")
     on_page = [item.image_id for item in items[(page - 1) * per : page * per]]
-    bulk_actions(run, looked, table, images, ids, on_page, asked)
+    show_mark_and_export(run, looked, table, images, ids, on_page, asked)
 label = "Imported" if run.is_imported else f"{looked.model.capitalize()} · epoch {evaluation.epoch}"
 why = None if run.is_imported else f"/api/why/{run.id}/{looked.model}"
 model = gallery.Model(label, table, why, f"/api/boxes/{run.id}", evaluation.epoch)
 data = gallery.page_data(images, f"/api/image/{run.id}", items, page, per, [model], asked)
-score_taken, take_mark = partial(take_score, GALLERY), partial(filters.take_mark, GALLERY, run.id)
-gallery.show_page(data, GALLERY, turn_page, score_taken, take_mark, marked)
+gallery.show_page(
+    data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_gallery_score, GALLERY),
+    partial(filters.take_gallery_mark, GALLERY, run.id), marked,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Predict: try it on my own picture. Any model of the store on pictures from this computer or its camera."""
+"""Predict: what does a model find on my own picture? Any model of the store, on pictures from this computer."""
 
 import time
 from functools import partial
@@ -6,121 +6,60 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import DataError
 from core.datasets.split import CocoSplit
 from core.evaluation.selection import Selection
-from core.inference.own_pictures import ENDINGS, MEGAPIXELS
+from core.inference.own_pictures import OwnPicture
 from core.inference.predictions import coco_images, prediction_table
 from core.labels import LabelMap
-from ui.choose import built_in
-from ui.choose.score import take_score, the_score
+from ui.choose.score import current_score, take_gallery_score
 from ui.gallery import component as gallery
-from ui.predict import asking
-from ui.predict.asking import ANSWERS
-from ui.predict.boxes import box_table, offer_downloads, speed
-from ui.server import cache, services
+from ui.gallery.paging import PER_PAGE, current_page, page_count, turn_page
+from ui.predict import pictures as uploading
+from ui.predict.answers import ANSWERS, Answers, answers_of, preload, start_predicting
+from ui.predict.boxes import offer_downloads, show_box_table, speed
+from ui.predict.model_picker import ModelChoice, pick_model
+from ui.server import services
 from ui.server.background import background_tasks
-from ui.server.uploads import MOST_BYTES, MOST_PICTURES
 from ui.text import plain
 
-KEY, PAGE, REFUSED, TAKEN, ROUND, TASK, DRAWN = (
-    f"predict {what}" for what in ("key", "page", "refused", "taken", "round", "task", "drawn")
-)
-GALLERY, CAMERA = "predict gallery", "predict camera"
-FEW = 12  # pictures that are asked about without a click
-DRAW_SECONDS = 3.0  # between two drawings of the boxes while there come more
-TOLD = 5  # refused pictures that are named
-TRIED = 6  # pictures of the built-in data set
-NOTHING = LabelMap(("object",), (1,))  # the classes of a model that has not said anything yet
-
-
-def turn_page() -> None:
-    """From the gallery: one page on or back; the page itself keeps it in range."""
-    st.session_state[PAGE] += st.session_state[GALLERY].turn
+TASK, DRAWN = "predict task", "predict drawn"  # in the session
+GALLERY = "predict gallery"
+FEW = 12  # pictures that are predicted without a click
+DRAW_SECONDS = 3.0  # between two drawings of the boxes while more come
+UNKNOWN_CLASSES = LabelMap(("object",), (1,))  # until the model has answered
 
 
 def clear(key: str) -> None:
-    """A button's callback: all pictures, and what was said of them."""
-    services.uploads().forget(key)
-    stop_other(None)
-    for name in (KEY, REFUSED, ANSWERS):
-        st.session_state.pop(name, None)
+    """Delete all pictures and answers; a button's callback."""
+    uploading.clear_pictures(key)
+    stop_other_task(None)
+    st.session_state.pop(ANSWERS, None)
 
 
-def stop_other(name: str | None) -> None:
-    """Ends the task that this session began last, unless it is the one of that name."""
+def stop_other_task(name: str | None) -> None:
+    """Stop the task that this session started last, unless it is the one of that name."""
     last = st.session_state.get(TASK)
     if last not in (None, name) and (task := background_tasks().find(last)):
         task.stop()
 
 
-def bring(key: str) -> list[tuple[str, str, memoryview]]:
-    """The uploader and, if it is switched on, the camera: their new pictures as (id, name, bytes)."""
-    turn = st.session_state.setdefault(ROUND, 0)  # new widgets, empty again, for the next pictures
-    files = st.file_uploader(
-        "Pictures", [*ENDINGS, ".heic", ".heif"], accept_multiple_files=True, key=f"predict files {turn}",
-        help=f"At most {MOST_PICTURES} at a time, {MOST_BYTES / 1e9:g} GB in all, each of at most {MEGAPIXELS} "
-             "megapixels. They stay on the machine that runs the app, and are deleted when it ends. Transparent parts "
-             "become white.",
-    )  # fmt: skip
-    if st.toggle("Camera", key=CAMERA, persist_state="session", help="Of the computer that shows this page."):
-        photo = st.camera_input("Take a picture", key=f"predict photo {turn}", label_visibility="collapsed")
-        files = [*files, photo] if photo else files
-    taken = st.session_state.setdefault(TAKEN, set())
-    return [(file.file_id, file.name, file.getbuffer()) for file in files if file.file_id not in taken]
-
-
-def take(key: str, brought: list[tuple[str, str, memoryview]]) -> None:
-    """Keeps the pictures, or the sentences on why not, and shows the page on which the first new one is."""
-    uploads, refused, first = services.uploads(), [], len(services.uploads().of(key))
-    st.session_state[REFUSED] = refused
-    bar = st.progress(0.0)
-    for done, (file_id, name, data) in enumerate(brought):
-        bar.progress(done / len(brought), f"Reading {plain(name)}")
-        st.session_state[TAKEN].add(file_id)
-        try:
-            uploads.add(key, name, data)
-        except DataError as error:
-            refused.append(str(error))
-    st.session_state[ROUND] += 1
-    st.session_state[PAGE] = first // gallery.PER_PAGE + 1
-    st.rerun()
-
-
-def built_in_pictures() -> list[tuple[str, str, bytes]]:
-    """A few of the built-in data set's validation pictures, which are drawn if they are not there."""
-    if problem := built_in.draw_built_in_data():
-        st.error(problem)
-        st.stop()
-    split = cache.images_of(built_in.built_in_folder(), "val")
-    paths = [split.image_path(image) for image in split.images[:TRIED]]
-    return [(str(path), path.name, path.read_bytes()) for path in paths]
-
-
-def say_what_to_do(key: str, choice: asking.Choice) -> None:
-    asking.get_ready(choice)
+def show_empty_page(key: str, choice: ModelChoice) -> None:
+    """Say what to do while there is no picture, and end the page; the model is loaded meanwhile."""
+    preload(choice)
     st.title("Predict")
     st.info("Drop pictures of your own into the field on the left, or take one with the camera.")
     if st.button("Try pictures of the built-in data set", key="predict built in", icon=":material/photo_library:"):
-        take(key, built_in_pictures())
+        uploading.take_pictures(key, uploading.sample_pictures())
     st.stop()
 
 
-def tell_refused() -> None:
-    refused = st.session_state.get(REFUSED, [])
-    for sentence in refused[:TOLD]:
-        st.error(plain(sentence), icon=":material/broken_image:")
-    if len(refused) > TOLD:
-        st.error(f"… and {len(refused) - TOLD} more pictures could not be taken.")
-
-
-def ask(name: str, choice: asking.Choice, pictures: dict, answers: asking.Answers) -> None:
-    """Begins to ask about the pictures without an answer: at once if they are few, else at a click. Shows how far."""
-    stop_other(name)
+def predict(name: str, choice: ModelChoice, pictures: dict[int, OwnPicture], answers: Answers) -> None:
+    """Start the task for the pictures without an answer: few at once, more at a click; show how far it is."""
+    stop_other_task(name)
     task, missing = background_tasks().find(name), answers.missing(pictures)
     st.session_state[DRAWN] = len(answers.predictions), time.monotonic()
     if task and task.is_running:
-        watch(name, choice.label, answers)
+        show_progress(name, choice.label, answers)
         return
     if not missing:
         background_tasks().forget(name)
@@ -134,62 +73,61 @@ def ask(name: str, choice: asking.Choice, pictures: dict, answers: asking.Answer
             return
         background_tasks().forget(name)
     st.session_state[TASK] = name
-    asking.begin(name, choice, missing, answers)
-    watch(name, choice.label, answers)
+    start_predicting(name, choice, missing, answers)
+    show_progress(name, choice.label, answers)
 
 
 @st.fragment(run_every=0.5)
-def watch(name: str, label: str, answers: asking.Answers) -> None:
-    """How far the task is; the whole page again when it has ended, and now and then for the boxes so far."""
-    task, (drawn, when) = background_tasks().find(name), st.session_state[DRAWN]
-    is_old = len(answers.predictions) > drawn and time.monotonic() - when > DRAW_SECONDS
+def show_progress(name: str, label: str, answers: Answers) -> None:
+    """Show how far the task is; run the page again at its end, and every few seconds for the boxes so far."""
+    task, (drawn, drawn_at) = background_tasks().find(name), st.session_state[DRAWN]
+    is_old = len(answers.predictions) > drawn and time.monotonic() - drawn_at > DRAW_SECONDS
     if task is None or not task.is_running or is_old:
         st.rerun()
     done, total = task.latest or (0, 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = f"{done} of {total} pictures" if answers.label_map else f"Loading {plain(label)} …"
-        st.progress(done / total, said, width=420)
+        text = f"{done} of {total} pictures" if answers.label_map else f"Loading {plain(label)} …"
+        st.progress(done / total, text, width=420)
         st.button("Stop", key="predict stop", icon=":material/stop:", on_click=task.stop)
 
 
-key = st.session_state.setdefault(KEY, services.uploads().new_key())
+key = uploading.session_key()
 with st.sidebar:
-    choice = asking.pick_choice(services.store())
-    brought = bring(key)
+    choice = pick_model(services.store())
+    new_pictures = uploading.pick_pictures()
     pictures = services.uploads().of(key)
     if pictures:
         st.button("Clear", key="predict clear", icon=":material/delete_sweep:", width="stretch", on_click=clear,
                   args=(key,), help="Deletes all pictures here.")  # fmt: skip
-name = f"predict {key} {choice.mark}"
-if brought:
+name = f"predict {key} {choice.key}"
+if new_pictures:
     background_tasks().forget(name)
-    take(key, brought)
-tell_refused()
+    uploading.take_pictures(key, new_pictures)
+uploading.show_refused()
 if not pictures:
-    say_what_to_do(key, choice)
-answers = asking.answers_of(choice)
-score = the_score()
+    show_empty_page(key, choice)
+
+answers, score = answers_of(choice), current_score()
 head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
-ask(name, choice, pictures, answers)
-label_map = answers.label_map or NOTHING
-table = prediction_table(pictures, answers.predictions, label_map)
-pages = gallery.page_count(list(pictures))
-st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
+predict(name, choice, pictures, answers)
+table = prediction_table(pictures, answers.predictions, answers.label_map or UNKNOWN_CLASSES)
+pages = page_count(list(pictures))
+page = current_page(uploading.PAGE, pages)
 with head:
     st.caption(speed(pictures, answers, choice.label))
     if pages > 1:
-        st.pagination(pages, key=PAGE, width=340)
+        st.pagination(pages, key=uploading.PAGE, width=340)
 for number, sentence in answers.refused.items():
     if number in pictures:
         st.warning(f"{plain(pictures[number].name)}: {plain(sentence)}")
+
 split = CocoSplit("own", Path(), Path(), coco_images(pictures), [], [])
 items = [gallery.Item(number) for number in pictures]
 model = gallery.Model(choice.label, table)
-gallery.show_page(
-    gallery.page_data(split, f"/api/upload/{key}", items, st.session_state[PAGE], gallery.PER_PAGE, [model],
-                      Selection(score), bare=True),
-    GALLERY, turn_page, partial(take_score, GALLERY),
+data = gallery.page_data(
+    split, f"/api/upload/{key}", items, page, PER_PAGE, [model], Selection(score), bare=True
 )  # fmt: skip
+gallery.show_page(data, GALLERY, partial(turn_page, uploading.PAGE, GALLERY), partial(take_gallery_score, GALLERY))
 if answers.predictions:
     offer_downloads(pictures, answers, table, score, choice.label)
-    box_table(pictures, answers, score)
+    show_box_table(pictures, answers, score)

@@ -12,11 +12,11 @@ from core.evaluation.findings.images import images
 from core.evaluation.selection import Selection
 from core.evaluation.table import about
 from ui.charts.component import chart, show_charts
-from ui.charts.tables import pick_images, show_classes, show_twelve
+from ui.charts.tables import pick_images, show_class_metrics, show_coco_metrics
 from ui.choose import pair_picker
 from ui.choose.address import new_address, write_address
-from ui.choose.run_picker import evaluated_runs, pick_evaluated, say_there_is_none
-from ui.choose.score import SCORE, in_range, pick_score
+from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
+from ui.choose.score import SCORE, clamp_score, pick_score
 from ui.results import label_errors
 from ui.server import cache, services
 from ui.text import plain
@@ -38,7 +38,7 @@ def open_boxes(key: str) -> None:
 
 
 def adopt(score: float) -> None:
-    st.session_state[SCORE] = in_range(score)
+    st.session_state[SCORE] = clamp_score(score)
 
 
 def go_to_errors(query: dict) -> None:
@@ -100,7 +100,7 @@ def show_figures() -> None:
     place = st.empty()
     place.skeleton(height=470)
     show_charts(charts_of(mark, "figures", view.score, view.classes, view), open_boxes)
-    show_classes(view.figures, view.score)
+    show_class_metrics(view.figures, view.score)
     before = baseline
     try:
         intervals = intervals_of(mark, view.classes, table, before)
@@ -110,7 +110,7 @@ def show_figures() -> None:
         intervals = intervals_of((*mark, "alone"), view.classes, table, before)
     left, right = place.container().columns(2, gap="medium")
     with left:
-        show_twelve(intervals, coco_figures(before, view.classes) if before is not None else None)
+        show_coco_metrics(intervals, coco_figures(before, view.classes) if before is not None else None)
     with right:
         chart(differences(intervals), "chart differences")
 
@@ -188,10 +188,10 @@ def address_of(tab: str) -> dict:
 
 
 if not (found := evaluated_runs(services.store())):
-    say_there_is_none("Results")
+    show_empty_page("Results")
 address = arrival()
 with st.sidebar:
-    looked = pick_evaluated(found, RUN_PICKER, address)
+    looked = pick_evaluated_model(found, RUN_PICKER, address)
     run, mark = looked.run, looked.mark
     try:
         table = cache.table_of(looked.evaluation)
@@ -204,7 +204,7 @@ with st.sidebar:
     view = pick_view(table)
     if st.button("Compare with another run", key="compare", icon=":material/compare:", width="stretch",
                  help="What changed from another run, or from the untouched model, to this one."):  # fmt: skip
-        leave_for(services.COMPARE_PAGE, pair_picker.first_address(found, looked, view.score))
+        leave_for(services.COMPARE_PAGE, pair_picker.compare_address(found, looked, view.score))
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_tabs()

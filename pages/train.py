@@ -7,7 +7,7 @@ from core.config import TrainConfig
 from core.runs.schema import Run, Status
 from ui.choose import built_in, pickers
 from ui.choose.run_picker import RUN, remember
-from ui.live.component import live_run
+from ui.live.component import show_live_run
 from ui.server import services
 from ui.train import form
 from ui.train.preflight import has_failed, read_checks, show_checks
@@ -134,7 +134,7 @@ show_end(run)
 checks = read_checks(run)
 if has_failed(checks):  # nothing else was recorded: this is what to look at
     show_checks(run, checks)
-live_run(run)
+show_live_run(run)
 if not has_failed(checks):
     show_checks(run, checks)
 show_profile(run)

@@ -31,7 +31,7 @@ from core.training.progress import LEVELS
 from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import ROUTES as WHY
 from ui.server import cache, services
-from ui.server.thumbnails import FRESH, HEADERS, LASTING, picture_response
+from ui.server.thumbnails import HEADERS, IMMUTABLE, NO_STORE, picture_response
 
 LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
 MOST_LAYERS = 12  # of a decoder; a published DETR has 6
@@ -56,14 +56,14 @@ def metrics(request: Request) -> Response:
         tags = tags_of(run, asked.get("group", "losses"))
         rows, last = services.store().curves_after(run.id, int(asked.get("after", "0")), tags)
     except (LabError, ValueError, OverflowError) as error:
-        return JSONResponse({"error": str(error)}, 404, FRESH)
+        return JSONResponse({"error": str(error)}, 404, NO_STORE)
     rows = {tag: (steps, [_short(value) for value in values]) for tag, (steps, values) in rows.items()}
     answer = {"rows": rows, "last": last, "run": run_state(run), "version": services.page_version(run)}
     remarks = in_order(run.remarks)
     mark = f"{zlib.crc32(json.dumps(remarks).encode()):08x}"
     if mark != asked.get("remarks"):
         answer["remarks"] = {"mark": mark, "list": remarks}
-    return JSONResponse(answer, headers=FRESH)
+    return JSONResponse(answer, headers=NO_STORE)
 
 
 def tags_of(run: Run, group: str) -> list[str]:
@@ -103,8 +103,8 @@ def preflight(request: Request) -> Response:
         run = services.store().get(request.path_params["run"])
         body = services.store().preflight_picture(run.id).read_bytes()
     except (LabError, OSError):
-        return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
-    return Response(body, media_type="image/png", headers={**LASTING, "Content-Encoding": "identity"})
+        return JSONResponse({"error": "There is no such picture."}, 404, NO_STORE)
+    return Response(body, media_type="image/png", headers={**IMMUTABLE, "Content-Encoding": "identity"})
 
 
 def image(request: Request) -> Response:
@@ -129,7 +129,7 @@ def upload(request: Request) -> Response:
 
 
 def plotly_js(request: Request) -> Response:
-    return FileResponse(PLOTLY, media_type="text/javascript", headers=LASTING)
+    return FileResponse(PLOTLY, media_type="text/javascript", headers=IMMUTABLE)
 
 
 ROUTES = [

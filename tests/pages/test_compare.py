@@ -13,7 +13,7 @@ from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
 from core.runs.imports import import_results
 from tests.conftest import half_right
-from ui.gallery import component as gallery
+from ui.gallery import paging
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/compare.py"
@@ -187,7 +187,7 @@ def test_the_gallery_shows_the_images_with_the_most_changes_in_both_models_eyes(
     app = open_page()
     found = changes(*tables(store, (two[0], 2), (two[1], 2)))
     data = shown(app)
-    assert [image["id"] for image in data["images"]] == changed_images(found, MOVED)[: gallery.PER_PAGE]
+    assert [image["id"] for image in data["images"]] == changed_images(found, MOVED)[: paging.PER_PAGE]
     assert data["layout"] == "beside"
     assert [m["label"] for m in data["models"]] == ["Before · epoch 2", "After · epoch 2"]
     assert [m["why"] for m in data["models"]] == [f"/api/why/{run.id}/best" for run in two]
@@ -200,7 +200,7 @@ def test_what_a_bar_opens_is_shown_by_the_gallery_and_lit(two, store):
     data = shown(open_page(**target))
     found = changes(*tables(store, (two[0], 2), (two[1], 2)))
     ids = changed_images(found, (Change.BROKEN,), [target["class"]])
-    assert [image["id"] for image in data["images"]] == ids[: gallery.PER_PAGE] != []
+    assert [image["id"] for image in data["images"]] == ids[: paging.PER_PAGE] != []
     for model in data["models"]:
         assert sum(model["truths"]["chosen"]) == found.number(Change.BROKEN, [target["class"]])
 

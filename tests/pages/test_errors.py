@@ -13,7 +13,7 @@ from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
 from tests.core.coco_cases import gt_of, result
-from ui.gallery import component as gallery
+from ui.gallery import paging
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/errors.py"
@@ -79,7 +79,7 @@ def test_the_first_page_shows_24_images_of_the_best_model(finished, store):
     app = open_page()
     data = shown(app)
     assert data["run"] == finished.id
-    assert (len(data["images"]), data["pages"], data["total"]) == (gallery.PER_PAGE, 2, 30) == (24, 2, 30)
+    assert (len(data["images"]), data["pages"], data["total"]) == (paging.PER_PAGE, 2, 30) == (24, 2, 30)
     assert app.selectbox(key="model").value == "best"
     assert app.selectbox(key="model").options[0].startswith("Best and last · epoch 2")
 
@@ -543,7 +543,7 @@ def marking():
     from ui.errors import filters
 
     st.session_state.here = SimpleNamespace(mark=st.session_state.mark)
-    filters.take_mark("here", st.session_state.run)
+    filters.take_gallery_mark("here", st.session_state.run)
 
 
 @pytest.mark.parametrize("run_is_gone", [False, True])

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.inference.own_pictures import ENDINGS
 from core.inference.predictions import Prediction
-from ui.predict import asking
+from ui.predict import answers as room
 from ui.server import services
 from ui.server.background import background_tasks
 from ui.server.model_worker import Worker
@@ -49,7 +49,7 @@ class Counting:
 @pytest.fixture
 def models(worker, monkeypatch, store):
     counting = Counting(worker)
-    monkeypatch.setattr(asking, "models", lambda: counting)
+    monkeypatch.setattr(room, "models", lambda: counting)
     yield counting
     background_tasks().stop_all(30)
     services.uploads().clear()
@@ -179,7 +179,7 @@ def test_many_pictures_are_asked_about_at_a_click(models, store, monkeypatch):
     assert models.pictures == 14
 
 
-def test_a_stopped_work_waits_for_a_click(models, store, monkeypatch):
+def test_a_stopped_task_waits_for_a_click(models, store, monkeypatch):
     go = threading.Event()
 
     class Gate(Counting):
@@ -188,7 +188,7 @@ def test_a_stopped_work_waits_for_a_click(models, store, monkeypatch):
             return super().ask(request, seconds)
 
     gate = Gate(models.worker)
-    monkeypatch.setattr(asking, "models", lambda: gate)
+    monkeypatch.setattr(room, "models", lambda: gate)
     app = drop(open_page(), *street(store, 3))
     app.button(key="predict stop").click()
     checked(app.run())

@@ -18,7 +18,7 @@ def percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def show_twelve(intervals: Intervals, before: CocoFigures | None) -> None:
+def show_coco_metrics(intervals: Intervals, before: CocoFigures | None) -> None:
     """The twelve figures, beside those of the untouched model if there is one, and their intervals."""
     rows = []
     for name in FIGURES:
@@ -35,7 +35,7 @@ def show_twelve(intervals: Intervals, before: CocoFigures | None) -> None:
     st.caption(f"Percent. {in_words(intervals)}{said}.")
 
 
-def show_classes(found: Sequence[ClassFigures], score: float) -> None:
+def show_class_metrics(found: Sequence[ClassFigures], score: float) -> None:
     """AP, recall and numbers of each class, in all and by size."""
     rows = [
         {

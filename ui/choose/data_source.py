@@ -13,7 +13,7 @@ from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltIn
 from core.datasets.layouts import is_dataset, list_datasets
 from ui.choose import built_in
-from ui.choose.pickers import as_setting
+from ui.choose.pickers import relative_to_project
 from ui.server import services
 from ui.server.background import background_tasks
 from ui.text import plain
@@ -44,7 +44,7 @@ def show(folder: Path) -> None:
     """A button's callback, or before the widgets are made: has the page show a data set under data/."""
     is_coco = _is_coco(folder)
     st.session_state[SOURCE] = COCO if is_coco else OWN
-    st.session_state[SUBSET if is_coco else TYPED] = folder.name if is_coco else as_setting(folder)
+    st.session_state[SUBSET if is_coco else TYPED] = folder.name if is_coco else relative_to_project(folder)
 
 
 def is_new_subset() -> bool:
@@ -70,7 +70,7 @@ def _pick_own() -> Path | None:
         help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
              "YOLO or Pascal VOC.",
     ).strip().strip("\"'")  # fmt: skip
-    names = {as_setting(folder): folder.name for folder in list_datasets(services.store().data_dir)}
+    names = {relative_to_project(folder): folder.name for folder in list_datasets(services.store().data_dir)}
     names = {path: name for path, name in names.items() if not built_in.built_in_at(path)}
     if names:
         st.session_state[KEPT] = typed if typed in names else None
@@ -106,7 +106,7 @@ def in_coco_layout(data: str) -> str:
     if not folder.is_dir() or is_dataset(folder) or not kind_of(folder):
         return data
     target = ready(folder)
-    return as_setting(target) if target else data
+    return relative_to_project(target) if target else data
 
 
 def _converted(folder: Path, kind: str) -> Path | None:
@@ -116,7 +116,7 @@ def _converted(folder: Path, kind: str) -> Path | None:
     if task is None and (folder in known or is_current(folder, target)):
         known.add(folder)
         with st.sidebar:
-            st.caption(f"{KINDS[kind]}, converted once to COCO in {plain(as_setting(target))}.")
+            st.caption(f"{KINDS[kind]}, converted once to COCO in {plain(relative_to_project(target))}.")
             st.button("Convert again", key="convert again", type="tertiary", icon=":material/refresh:",
                       on_click=known.discard, args=(folder,), help="If labels were changed meanwhile.")  # fmt: skip
         return target

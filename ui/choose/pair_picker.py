@@ -20,7 +20,7 @@ from core.evaluation.table import read_table
 from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.choose import pickers
-from ui.choose.run_picker import MODEL, RUN, Evaluated, remember
+from ui.choose.run_picker import MODEL, RUN, EvaluatedModel, remember
 from ui.text import plain
 
 BEFORE = "model before"  # in the session: (run id, model); nothing until it is chosen
@@ -30,26 +30,26 @@ MOST_OFFERED = 6  # models that fit
 Key = tuple[str, str]  # a run's id and the name of one of its models, as an address has them
 
 
-def all_models(found: list[tuple[Run, list[Evaluation]]]) -> dict[Key, Evaluated]:
+def all_models(found: list[tuple[Run, list[Evaluation]]]) -> dict[Key, EvaluatedModel]:
     """Every evaluated model, those of the newest run first."""
     answer = {}
     for run, evaluations in found:
         models = evaluated_models(evaluations)
         for name, evaluation in models.items():
-            answer[run.id, name] = Evaluated(run, name, evaluation, models.get("untouched"))
+            answer[run.id, name] = EvaluatedModel(run, name, evaluation, models.get("untouched"))
     return answer
 
 
-def key_of(one: Evaluated) -> Key:
+def key_of(one: EvaluatedModel) -> Key:
     return one.run.id, one.model
 
 
-def model_name(one: Evaluated) -> str:
+def model_name(one: EvaluatedModel) -> str:
     """Which of its run's models it is, in a word."""
     return "imported" if one.run.is_imported else one.model
 
 
-def short_names(before: Evaluated, after: Evaluated) -> tuple[str, str]:
+def short_names(before: EvaluatedModel, after: EvaluatedModel) -> tuple[str, str]:
     """What the two are called beside each other: by their runs, of one run by the models, or by both."""
     if before.run.id == after.run.id:
         return model_name(before).capitalize(), model_name(after).capitalize()
@@ -59,7 +59,9 @@ def short_names(before: Evaluated, after: Evaluated) -> tuple[str, str]:
     return names
 
 
-def pick_two(models: Mapping[Key, Evaluated], address: Mapping[str, list[str]] | None) -> tuple[Evaluated, Evaluated]:
+def pick_two(
+    models: Mapping[Key, EvaluatedModel], address: Mapping[str, list[str]] | None
+) -> tuple[EvaluatedModel, EvaluatedModel]:
     """The two choices as widgets, and a button that swaps them; as the address says, if there is one."""
     if address:
         remember(RUN, address.get("run", [None])[0])
@@ -78,7 +80,7 @@ def pick_two(models: Mapping[Key, Evaluated], address: Mapping[str, list[str]] |
     return before, after
 
 
-def _chosen_after(models: Mapping[Key, Evaluated]) -> Evaluated:
+def _chosen_after(models: Mapping[Key, EvaluatedModel]) -> EvaluatedModel:
     """The model looked at, or else its run's first, or else the newest run's."""
     run, model = st.session_state.get(RUN), st.session_state.get(MODEL)
     own = [one for key, one in models.items() if key[0] == run]
@@ -96,24 +98,24 @@ def _choose(before: Key, after: Key) -> None:
     remember(MODEL, after[1])
 
 
-def choose_two(before: Evaluated, after: Evaluated) -> None:
+def choose_pair(before: EvaluatedModel, after: EvaluatedModel) -> None:
     """A button's callback."""
     _choose(key_of(before), key_of(after))
 
 
-def default_before(models: Mapping[Key, Evaluated], after: Evaluated) -> Evaluated:
+def default_before(models: Mapping[Key, EvaluatedModel], after: EvaluatedModel) -> EvaluatedModel:
     """The best model of the run before on the same images, else the own untouched one, else any."""
     older = [one for one in models.values() if one.run.created < after.run.created and one.model != "last"]
     firsts = {one.run.id: one for one in reversed(older)}  # of each run its best, or its only one
     for one in sorted(firsts.values(), key=lambda one: -one.run.created):
-        if fits(one, after):
+        if are_comparable(one, after):
             return one
     rest = [one for one in models.values() if one is not after]
     own = [one for one in rest if one.run.id == after.run.id]
     return next((one for one in own if one.model == "untouched"), (own or rest)[0])
 
 
-def first_address(found: list[tuple[Run, list[Evaluation]]], looked: Evaluated, score: float) -> dict:
+def compare_address(found: list[tuple[Run, list[Evaluation]]], looked: EvaluatedModel, score: float) -> dict:
     """What Compare's address says at first with this model after: whoever opens it whole leaves one step in history."""
     models = all_models(found)
     address = {"run": looked.run.id, "model": looked.model, "view": FIRST_VIEW, **Selection(score).to_query()}
@@ -123,12 +125,12 @@ def first_address(found: list[tuple[Run, list[Evaluation]]], looked: Evaluated, 
     return address
 
 
-def fitting(models: Mapping[Key, Evaluated], after: Evaluated) -> list[Evaluated]:
+def comparable_models(models: Mapping[Key, EvaluatedModel], after: EvaluatedModel) -> list[EvaluatedModel]:
     """All other models that were evaluated on the same images, annotations and classes."""
-    return [one for one in models.values() if one is not after and fits(one, after)]
+    return [one for one in models.values() if one is not after and are_comparable(one, after)]
 
 
-def fits(one: Evaluated, other: Evaluated) -> bool:
+def are_comparable(one: EvaluatedModel, other: EvaluatedModel) -> bool:
     """Whether the two can be compared; not if a table is gone."""
     try:
         marks = [_ground_truth(e.evaluation.table, e.evaluation.created) for e in (one, other)]
@@ -142,10 +144,10 @@ def _ground_truth(path: Path, created: float) -> str:
     return ground_truth(read_table(path, GROUND_COLUMNS, pc.field("kind") == "ground_truth"))
 
 
-def say_what_would_fit(models: Mapping[Key, Evaluated], after: Evaluated, problem: str) -> None:
+def show_comparable_models(models: Mapping[Key, EvaluatedModel], after: EvaluatedModel, problem: str) -> None:
     """The two cannot be compared: why, and which could be."""
     st.warning(plain(problem))
-    found = fitting(models, after)
+    found = comparable_models(models, after)
     if not found:
         st.caption("No other model was evaluated on the same data as the one after: choose another there.")
         return
@@ -153,12 +155,12 @@ def say_what_would_fit(models: Mapping[Key, Evaluated], after: Evaluated, proble
     labels = _labels(models)
     for one in found[:MOST_OFFERED]:
         st.button(plain(labels[key_of(one)]), key=f"fits {one.run.id} {one.model}", icon=":material/compare:",
-                  on_click=choose_two, args=(one, after))  # fmt: skip
+                  on_click=choose_pair, args=(one, after))  # fmt: skip
     if len(found) > MOST_OFFERED:
         st.caption(f"And {len(found) - MOST_OFFERED:,} more.")
 
 
-def _labels(models: Mapping[Key, Evaluated]) -> dict[Key, str]:
+def _labels(models: Mapping[Key, EvaluatedModel]) -> dict[Key, str]:
     """A line for each; runs of the same name are told apart by the end of their ids."""
     lines = {
         key: [pickers.run_name(one.run), model_name(one)]

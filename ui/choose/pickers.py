@@ -23,7 +23,7 @@ STARTER = TrainConfig().model
 STATUS_MARKS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
 
 
-def as_setting(path: Path) -> str:
+def relative_to_project(path: Path) -> str:
     """A path as a setting names it: from the project's folder if it lies in it, where trainings run."""
     path = path.resolve()
     return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)
@@ -31,8 +31,8 @@ def as_setting(path: Path) -> str:
 
 def pick_data(store: RunStore, key: str) -> str:
     """A data set under data/, or any folder that is typed."""
-    names = {as_setting(folder): folder.name for folder in list_datasets(store.data_dir)}
-    built_in = {as_setting(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
+    names = {relative_to_project(folder): folder.name for folder in list_datasets(store.data_dir)}
+    built_in = {relative_to_project(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
     typed = st.session_state.setdefault(key, next(iter(built_in)))
     names = built_in | {path: name for path, name in names.items() if path not in built_in}
     names.setdefault(typed, typed)
@@ -49,7 +49,7 @@ def pick_model(store: RunStore, key: str) -> str:
     for run in store.runs():
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
-            names[as_setting(folder)] = f"Best of {run_name(run)}"
+            names[relative_to_project(folder)] = f"Best of {run_name(run)}"
     names[RANDOM_MODEL] = "Small DETR, untrained"
     typed = st.session_state.setdefault(key, STARTER)
     names.setdefault(typed, typed)

@@ -18,7 +18,7 @@ RUN, MODEL = "run looked at", "model looked at"  # in the session: over all page
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluatedModel:
     """A run, the name of one of its models in an address (best, last or untouched) and that model's evaluation."""
 
     run: Run
@@ -43,7 +43,7 @@ def evaluated_runs(store: RunStore) -> list[tuple[Run, list[Evaluation]]]:
     return [(run, evaluations) for run, evaluations in found if evaluations]
 
 
-def say_there_is_none(title: str) -> None:
+def show_empty_page(title: str) -> None:
     """An empty page: what to do first."""
     st.title(title)
     st.info("No run has been evaluated yet: open Train and click **Train**.")
@@ -52,9 +52,9 @@ def say_there_is_none(title: str) -> None:
     st.stop()
 
 
-def pick_evaluated(
+def pick_evaluated_model(
     found: list[tuple[Run, list[Evaluation]]], key: str, address: dict[str, list[str]] | None
-) -> Evaluated:
+) -> EvaluatedModel:
     """The two choices as widgets: as the address says, if there is one, else as they were last on any page."""
     if address:
         remember(RUN, address.get("run", [None])[0])
@@ -65,7 +65,7 @@ def pick_evaluated(
     run = pickers.pick_run(runs, key, asked, runs[0], lambda run_id: remember(RUN, run_id))
     models = evaluated_models(next(evaluations for other, evaluations in found if other is run))
     model = _pick_model(run, models, st.session_state.get(MODEL))
-    return Evaluated(run, model, models[model], models.get("untouched"))
+    return EvaluatedModel(run, model, models[model], models.get("untouched"))
 
 
 def remember(key: str, value) -> None:

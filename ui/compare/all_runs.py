@@ -12,13 +12,13 @@ from core.runs.config_diff import Setting, compare_settings, value_text
 from ui.charts.component import chart
 from ui.charts.tables import percent
 from ui.choose import pickers
-from ui.choose.pair_picker import Key, choose_two
-from ui.choose.run_picker import Evaluated
+from ui.choose.pair_picker import Key, choose_pair
+from ui.choose.run_picker import EvaluatedModel
 
 SHOWN = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
-def show_runs(models: Mapping[Key, Evaluated], on_compare) -> None:
+def show_runs(models: Mapping[Key, EvaluatedModel], on_compare) -> None:
     """The table, the button for two chosen rows, and the parallel coordinates. `on_compare` is called with a choice."""
     runs = _best_of_each(models)
     trained = [one for one in runs if not one.run.is_imported]  # imported ones have no settings to tell of
@@ -30,7 +30,7 @@ def show_runs(models: Mapping[Key, Evaluated], on_compare) -> None:
     two = sorted((runs[i] for i in picked.selection.rows), key=lambda one: one.run.created)
 
     def compare() -> None:
-        choose_two(*two)
+        choose_pair(*two)
         on_compare()
 
     with place:
@@ -41,13 +41,13 @@ def show_runs(models: Mapping[Key, Evaluated], on_compare) -> None:
     _show_parallel(trained, settings)
 
 
-def _best_of_each(models: Mapping[Key, Evaluated]) -> list[Evaluated]:
+def _best_of_each(models: Mapping[Key, EvaluatedModel]) -> list[EvaluatedModel]:
     """Of each run its first model, which is its best."""
     return list({one.run.id: one for one in reversed(models.values())}.values())[::-1]
 
 
 def _table(
-    runs: list[Evaluated], trained: list[Evaluated], settings: list[Setting]
+    runs: list[EvaluatedModel], trained: list[EvaluatedModel], settings: list[Setting]
 ) -> tuple[pd.DataFrame, dict[str, st.column_config.NumberColumn]]:
     """A row for each run; what is not defined is empty, also where a whole column is."""
     columns: dict[str, list] = {"Run": [pickers.run_name(one.run) for one in runs]}
@@ -69,13 +69,13 @@ def _table(
     return pd.DataFrame(series), formats
 
 
-def _risen(one: Evaluated) -> float | None:
+def _risen(one: EvaluatedModel) -> float | None:
     """AP minus the untouched model's, in points."""
     pair = [e.figures.get("AP") if e else None for e in (one.evaluation, one.baseline)]
     return None if None in pair else 100 * (pair[0] - pair[1])
 
 
-def _show_parallel(trained: list[Evaluated], settings: list[Setting]) -> None:
+def _show_parallel(trained: list[EvaluatedModel], settings: list[Setting]) -> None:
     if not settings:
         st.caption("Once two runs were trained with different settings, a picture here shows which of them pay.")
         return

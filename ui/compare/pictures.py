@@ -20,9 +20,10 @@ from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change, Changes,
 from core.evaluation.ordering import Objects
 from core.evaluation.selection import Selection
 from core.evaluation.table import integers
-from ui.choose.run_picker import Evaluated, remember
-from ui.choose.score import SCORE, in_range, pick_score, take_score
+from ui.choose.run_picker import EvaluatedModel, remember
+from ui.choose.score import SCORE, clamp_score, pick_score, take_gallery_score
 from ui.gallery import component as gallery
+from ui.gallery.paging import PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache
 from ui.text import listed
 
@@ -32,7 +33,6 @@ CHANGE, CLASSES, SIZE, AS, LAYOUT, PAGE, SHOWN = (
 )  # fmt: skip
 VISITS = "compare visits"  # how often a click on a chart led here
 GALLERY, ANY = "compare gallery", "any"
-PER_PAGE = 24
 VIEWS = {"images": "Images", "objects": "Objects"}
 LAYOUTS = {"beside": "Side by side", "over": "One over the other"}
 NAMES = ("score", "change", "class", "size", "as", "layout", "page")  # in an address
@@ -69,7 +69,7 @@ def follow(address: Mapping[str, list[str]], classes: Sequence[str]) -> None:
     """Sets all that is shown as a link says."""
     linked = Selection.from_query(address, classes)
     values = {name: address.get(name, [""])[0] for name in NAMES}
-    remember(SCORE, in_range(linked.score))
+    remember(SCORE, clamp_score(linked.score))
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
     remember(CHANGE, values["change"] if values["change"] in set(Change) else None)
@@ -103,7 +103,7 @@ def query_of(score: float, asked: Asked) -> dict[str, str | list[str]]:
     return query
 
 
-def show_gallery(found: Changes, asked: Asked, before: Evaluated, after: Evaluated) -> None:
+def show_gallery(found: Changes, asked: Asked, before: EvaluatedModel, after: EvaluatedModel) -> None:
     """The kinds of change with their numbers, and the pictures of the one asked for."""
     _here(key="here", data={"asked": st.session_state.get(VISITS, 0)})
     _show_kinds(found, asked)
@@ -118,16 +118,17 @@ def show_gallery(found: Changes, asked: Asked, before: Evaluated, after: Evaluat
     if not items:
         _say_nothing(found, asked)
         return
-    page = _page_of((asked, found.score, view, before.mark, after.mark), gallery.page_count(items, PER_PAGE))
+    shown, pages = (asked, found.score, view, before.mark, after.mark), page_count(items)
+    page = page_of(PAGE, SHOWN, shown, pages, keep=SHOWN not in st.session_state)
     with bar:
         st.caption(_counted(found, asked, ids), width="content")
-        st.pagination(gallery.page_count(items, PER_PAGE), key=PAGE, max_visible_pages=5, width=300,
+        st.pagination(pages, key=PAGE, max_visible_pages=5, width=300,
                       persist_state="session")  # fmt: skip
     models = [_model("Before", before, found.before), _model("After", after, found.after)]
     source = f"/api/image/{after.run.id}"
     data = gallery.page_data(split, source, items, page, PER_PAGE, models, Selection(found.score), layout)
     _light(data, found, asked)
-    gallery.show_page(data, GALLERY, _turn_page, partial(take_score, GALLERY))
+    gallery.show_page(data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_gallery_score, GALLERY))
 
 
 def _show_kinds(found: Changes, asked: Asked) -> None:
@@ -183,20 +184,6 @@ class Unlit(Sequence):
         return gallery.Item(*self.objects[place][:2])
 
 
-def _page_of(shown: tuple, pages: int) -> int:
-    """The page to show: the first when something else is asked for than before."""
-    if st.session_state.get(SHOWN, shown) != shown:
-        st.session_state[PAGE] = 1
-    st.session_state[SHOWN] = shown
-    st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
-    return st.session_state[PAGE]
-
-
-def _turn_page() -> None:
-    """From the gallery: one page on or back; the page itself keeps it in range."""
-    st.session_state[PAGE] += st.session_state[GALLERY].turn
-
-
 def _counted(found: Changes, asked: Asked, ids: list[int]) -> str:
     n = sum(found.number(change, asked.classes, asked.sizes) for change in asked.kinds)
     what = "object" if set(asked.kinds) <= set(OF_OBJECTS) else "false alarm"
@@ -210,7 +197,7 @@ def _say_nothing(found: Changes, asked: Asked) -> None:
             "size. AP counts predictions of every score, and so may change where no object does.")  # fmt: skip
 
 
-def _model(word: str, one: Evaluated, table) -> gallery.Model:
+def _model(word: str, one: EvaluatedModel, table) -> gallery.Model:
     """`word`: "Before" or "After", since a run's name is too long beside every box."""
     if one.run.is_imported:
         return gallery.Model(f"{word} · imported", table, None, f"/api/boxes/{one.run.id}")

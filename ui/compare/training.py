@@ -10,8 +10,8 @@ from core.charts.compare.runs import TAGS, RunCurves, curves_together
 from core.runs.config_diff import compare_settings, value_text
 from core.runs.schema import Run
 from ui.charts.component import show_charts
-from ui.choose.run_picker import Evaluated
-from ui.compare.figures import LIT
+from ui.choose.run_picker import EvaluatedModel
+from ui.compare.metrics import LIT
 from ui.server import services
 from ui.text import plain
 
@@ -20,7 +20,7 @@ TOLD = ("data", "model", "classes", "seed")  # what one wants to know to be the 
 UNITS = {"epoch": "By epoch", "step": "By step"}
 
 
-def show_settings(before: Evaluated, after: Evaluated, names: tuple[str, str]) -> None:
+def show_settings(before: EvaluatedModel, after: EvaluatedModel, names: tuple[str, str]) -> None:
     """A table of the settings that differ, or of all of them."""
     st.markdown("##### Settings")
     if before.run.id == after.run.id:
@@ -46,7 +46,7 @@ def show_settings(before: Evaluated, after: Evaluated, names: tuple[str, str]) -
         st.caption("The same for both: " + ", ".join(told + [others] * (rest > 0)) + ".")
 
 
-def show_curves(before: Evaluated, after: Evaluated) -> None:
+def show_curves(before: EvaluatedModel, after: EvaluatedModel) -> None:
     """Losses and AP of both runs; of one run its own."""
     st.markdown("##### Curves")
     one_run = before.run.id == after.run.id

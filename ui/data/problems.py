@@ -10,7 +10,7 @@ import streamlit as st
 from core.datasets.check import check_boxes, check_classes, look_through
 from core.datasets.problems import Problem, Severity, by_severity
 from core.datasets.split import CocoSplit
-from ui.gallery.samples import Shown, sample_gallery
+from ui.gallery.samples import SampleImage, show_samples
 from ui.server import cache
 from ui.server.background import Task, background_tasks
 from ui.text import plain
@@ -39,7 +39,7 @@ def picture_task(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Tas
     return task
 
 
-def found_problems(
+def known_problems(
     folder: Path, splits: dict[str, CocoSplit], classes: tuple[str, ...] | None = None
 ) -> tuple[list[Problem], Task | None]:
     """What is known so far, of rare classes among `classes` only, and the task that looks at the pictures."""
@@ -104,16 +104,16 @@ def _watch(name: str) -> None:
 def _show_examples(folder: Path, splits: dict[str, CocoSplit], problem: Problem) -> None:
     """Its images with the boxes brought out; in words where there is no image to show."""
     st.markdown(f"**{plain(problem.kind.counted(problem.count))}**")
-    seen: dict[tuple, Shown] = {}
+    seen: dict[tuple, SampleImage] = {}
     sound = {name: split for name, split in splits.items() if not split.is_broken}
     # a file of both splits tells its problems of the training split, though the image may be in the other one
     names = sorted(sound, key=lambda name: name != (problem.split or "val"))
     for example in problem.examples:
         for name in names:
             if example.image_id in sound[name].image_by_id:
-                before = seen.get((name, example.image_id), Shown(name, example.image_id))
+                before = seen.get((name, example.image_id), SampleImage(name, example.image_id))
                 boxes = tuple(dict.fromkeys([*before.boxes, *example.annotation_ids]))
-                seen[name, example.image_id] = Shown(name, example.image_id, boxes)
+                seen[name, example.image_id] = SampleImage(name, example.image_id, boxes)
                 break
     if details := [plain(e.detail) for e in problem.examples[:ROWS_SHOWN]]:
         more = problem.count - len(details)
@@ -122,4 +122,4 @@ def _show_examples(folder: Path, splits: dict[str, CocoSplit], problem: Problem)
     if seen:
         classes = list(dict.fromkeys(c["name"] for split in sound.values() for c in split.categories))
         key = f"problem images {problem.kind.key} {problem.split}"
-        sample_gallery(folder, sound, list(seen.values()), classes, key)
+        show_samples(folder, sound, list(seen.values()), classes, key)

@@ -18,7 +18,7 @@ from core.evaluation.selection import BACKGROUND, LOWEST_SCORE, Selection
 from core.evaluation.table import ErrorType
 from core.runs.marks import Mark, Marks
 from ui.choose.run_picker import remember
-from ui.choose.score import SCORE, in_range, pick_score
+from ui.choose.score import SCORE, clamp_score, pick_score
 from ui.server import services
 from ui.text import plain
 
@@ -41,7 +41,7 @@ def marked_images(run_id: str) -> set[int]:
     return set(Marks(services.store()).image_ids(run_id))
 
 
-def take_mark(key: str, run_id: str) -> None:
+def take_gallery_mark(key: str, run_id: str) -> None:
     """A gallery's callback: an image is marked, or not any more."""
     asked, marks = st.session_state[key].mark, Marks(services.store())
     mark = Mark(Doubt.IMAGE, int(asked["id"]))
@@ -61,7 +61,7 @@ def clear() -> None:
 def follow(address: dict[str, list[str]], classes: Sequence[str]) -> None:
     """Sets all filters and the order as a link says, those too that it does not name."""
     linked = Selection.from_query(address, classes)
-    remember(SCORE, in_range(linked.score))
+    remember(SCORE, clamp_score(linked.score))
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
     remember(ERROR, linked.error)
@@ -102,7 +102,7 @@ def pick_filters(classes: Sequence[str]) -> Selection:
 def _pick_more() -> dict:
     """The filters that are used less, as fields of a Selection."""
     names = {SCORE_TO: "score_to", IOU: "iou", TRUNCATED: "truncated", CROWD: "crowd", MARKED: "marked"}
-    st.session_state[SCORE_TO] = max(st.session_state[SCORE_TO], in_range(st.session_state[SCORE]))
+    st.session_state[SCORE_TO] = max(st.session_state[SCORE_TO], clamp_score(st.session_state[SCORE]))
     used = sum(st.session_state[key] != NOTHING[key] for key in names)
     with st.expander(f"More filters · {used} set" if used else "More filters", key="more filters"):
         st.slider("Score up to", LOWEST_SCORE, 1.0, step=0.01, key=SCORE_TO, persist_state="session",

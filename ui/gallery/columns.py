@@ -1,20 +1,22 @@
-"""The boxes of some images as columns, in the form that boxes.js reads.
+"""The boxes of some images as columns, in the form that `boxes.js` reads.
 
-In: a detection table, or a part of one. Out: the ground truths and the predictions of one image after the other:
+In: a detection table, or a part of one. Out: two dicts of columns, which hold the boxes of one image after the other:
 
-    truths       n (how many of each image), x1 y1 x2 y2, class, size, crowd, match, pointed, id, chosen
+    truths       the ground truths: n (number of boxes of each image), x1 y1 x2 y2, class, size, crowd, match, pointed,
+                 id, chosen
     predictions  n, x1 y1 x2 y2, class, size, score, iou, error, crowd, query, gt, chosen
 
 Boxes are pixels of the original image; class, size and error are indices into the lists that go with them, NaN (null
-in JSON) where there is none. `iou` and `gt` are `selection.best_iou` and `truth_of`. `chosen`, whether a box is one
-that was asked for, is there only where the browser cannot tell by class, size and error. Columns are arrays: 100 boxes
+in JSON) where there is none. `iou` and `gt` are `selection.best_iou` and `truth_of`. `chosen`, whether the filters
+select a box, is there only where the browser cannot decide it by class, size and error. Columns are arrays: 100 boxes
 on each of 96 pictures are made and sent in some milliseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -33,37 +35,42 @@ COLUMNS = [
 
 
 def class_names(table: pa.Table) -> list[str]:
-    """The classes that were evaluated, in the order in which `class` counts."""
+    """Return the classes that were evaluated, in the order of the column `class`: by name."""
     return sorted(about(table).classes)
 
 
-def packed(data: dict) -> bytes:
-    """JSON, arrays as lists, NaN as null; a float32 with as many digits as tell it from its neighbours."""
+def json_bytes(data: Mapping[str, Any]) -> bytes:
+    """Return JSON: arrays as lists, NaN as null, a float32 with as many digits as tell it from its neighbours."""
     return orjson.dumps(data, default=np.ndarray.tolist, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def columns_of(
     table: pa.Table, image_ids: Sequence[int], classes: Sequence[str], selection: Selection | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
-    """The boxes of each of `image_ids`, which may come twice, with every score that is shown at all.
+    """Return the boxes of each of `image_ids`, which may repeat, from LOWEST_SCORE on.
 
-    classes: the names that `class` counts in; `selection`: what `chosen` tells of.
+    classes    the names that the column `class` points into
+    selection  the filters that make the column `chosen`
     """
     part, image = rows_of(table, image_ids)
     chosen = _chosen(part, selection) if selection else None
-    is_truth, shown = is_one_of(part, "kind", {"ground_truth"}), visible(part, LOWEST_SCORE)
-    answer = {}
-    for name, rows, columns in (("truths", is_truth, _truths), ("predictions", ~is_truth & shown, _predictions)):
-        own = part.filter(pa.array(rows))
+    is_ground_truth, is_shown = is_one_of(part, "kind", {"ground_truth"}), visible(part, LOWEST_SCORE)
+    kinds = (
+        ("truths", is_ground_truth, _ground_truths),
+        ("predictions", ~is_ground_truth & is_shown, _predictions),
+    )
+    boxes = {}
+    for name, rows, columns in kinds:
+        kind = part.filter(pa.array(rows))
         n = np.bincount(image[rows], minlength=len(image_ids))
-        answer[name] = {"n": n} | _common(own, classes) | columns(own)
+        boxes[name] = {"n": n} | _common(kind, classes) | columns(kind)
         if chosen is not None:
-            answer[name]["chosen"] = chosen[rows]
-    return answer
+            boxes[name]["chosen"] = chosen[rows]
+    return boxes
 
 
 def rows_of(table: pa.Table, image_ids: Sequence[int]) -> tuple[pa.Table, np.ndarray]:
-    """The rows of the images, one image after the other, and to which of them, (N,), each row belongs."""
+    """Return the rows (N,) of the images, one image after the other, and each row's place (N,) in `image_ids`."""
     ids = table["image_id"].to_numpy()  # ascending
     wanted = np.asarray(image_ids, dtype=np.int64)
     first, last = np.searchsorted(ids, wanted), np.searchsorted(ids, wanted, side="right")
@@ -74,7 +81,7 @@ def rows_of(table: pa.Table, image_ids: Sequence[int]) -> tuple[pa.Table, np.nda
 
 
 def _chosen(part: pa.Table, selection: Selection) -> np.ndarray | None:
-    """The rows that a selection asks for by what the browser does not know; None if it asks for nothing such."""
+    """Return the rows (N,) that pass the filters which the browser does not know; None if none of them is set."""
     rest = replace(selection, score=LOWEST_SCORE, classes=(), error=None, sizes=(), pair=None, images=(), marked=False)
     if not rest.restricts and not selection.pair:
         return None
@@ -87,7 +94,7 @@ def _common(part: pa.Table, classes: Sequence[str]) -> dict[str, np.ndarray]:
     return corners | {"class": indices(part, "class_name", classes), "size": indices(part, "size", SIZES)}
 
 
-def _truths(part: pa.Table) -> dict[str, np.ndarray]:
+def _ground_truths(part: pa.Table) -> dict[str, np.ndarray]:
     return {
         "crowd": flags(part, "iscrowd"), "match": floats(part, "match_score"),
         "pointed": floats(part, "pointed_score"), "id": integers(part, "gt_id"),
@@ -95,15 +102,15 @@ def _truths(part: pa.Table) -> dict[str, np.ndarray]:
 
 
 def _predictions(part: pa.Table) -> dict[str, np.ndarray]:
-    """Scores stay whole float32: the browser's threshold must decide as the table's."""
     error = indices(part, "error", ERROR_TYPES)
     return {
+        # whole float32: the browser's threshold must decide as the table's
         "score": floats(part, "score"), "iou": np.round(best_iou(part), 3),
         "error": np.where(error >= 0, error, np.nan), "crowd": flags(part, "crowd_only"),
-        "query": integers(part, "query"), "gt": _truth(part),
+        "query": integers(part, "query"), "gt": _ground_truth(part),
     }  # fmt: skip
 
 
-def _truth(part: pa.Table) -> np.ndarray:
-    ids, there = truth_of(part)
-    return np.where(there, ids, np.nan)
+def _ground_truth(part: pa.Table) -> np.ndarray:
+    ids, has_one = truth_of(part)
+    return np.where(has_one, ids, np.nan)

@@ -1,7 +1,8 @@
-"""The gallery as a component: one page of images, or of parts of images, with their boxes (gallery.js).
+"""The gallery as a component: one page of images, or of parts of images, with their boxes (`gallery.js`).
 
-In: detection tables and what of them is to be seen. The browser gets the boxes of one page with all scores that its
-slider reaches, so that slider, toggles and scrubber need no server; the pictures come over HTTP, small and cached.
+In: detection tables, and which images and boxes of them are shown. Out: callbacks. The browser gets the boxes of one
+page with all scores that its slider reaches, so that slider, toggles and scrubber need no server; the pictures come
+over HTTP, small and cached.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ import streamlit as st
 from core.datasets.split import SIZES, CocoSplit
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
-from ui.gallery.columns import class_names, columns_of, packed
+from ui.gallery.columns import class_names, columns_of, json_bytes
+from ui.gallery.paging import page_count
 
 HERE = Path(__file__).parent
-PER_PAGE = 24
-PAGE_SIZES = (24, 48, 96)
 LAYOUTS = ("one", "beside", "over", "frames")
 TYPES = list(ErrorType)
 SCRIPTS = (
@@ -41,9 +41,10 @@ _component = st.components.v2.component(
 
 
 class Item(NamedTuple):
-    """One cell: an image, or the part `crop` of it (`xyxy`, whole pixels of the original image).
+    """One cell of the gallery.
 
-    lit: what it is about, ("truth", annotation id) or ("query", query); None: all of it.
+    crop  the part of the image that is shown (`xyxy`, whole pixels of the original image); None: all of it
+    lit   the box that it is about, ("truth", annotation id) or ("query", query); None: all boxes
     """
 
     image_id: int
@@ -52,10 +53,12 @@ class Item(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Whose boxes are drawn: a label, the detection table (or all its rows of these images), and where to ask more.
+    """A model whose boxes are drawn.
 
-    why    "/api/why/RUN/MODEL", where "Why this box?" asks; None: it cannot be asked
-    boxes  "/api/boxes/RUN", where one image's boxes at every kept epoch are; None: nowhere
+    label  what users read
+    table  its detection table, or all rows of the images that are shown
+    why    the route that explains a box, "/api/why/RUN/MODEL"; None: nothing can
+    boxes  the route of an image's boxes at every kept epoch, "/api/boxes/RUN"; None: none are kept
     epoch  after which the model was evaluated; None where that means nothing
     """
 
@@ -70,12 +73,12 @@ def page_data(
     split: CocoSplit, source: str, items: Sequence[Item], page: int, per_page: int, models: Sequence[Model],
     selection: Selection, layout: str = "one", frames: list[dict] | None = None, bare: bool = False,
 ) -> dict:  # fmt: skip
-    """What the browser needs for page `page` (from 1) of `items`; `show_page` takes it.
+    """Return what `show_page` sends to the browser for page `page` (from 1) of `items`.
 
-    source   "/api/image/RUN": the pictures are at source/IMAGE_ID
-    layout   "one" model; two "beside" or "over" each other; or one for each of the `frames`, of which one is shown
-    frames   of each model: {"epoch", "AP", "loss_ce", "loss_bbox", …}, None where it is unknown
-    bare     there is no ground truth, and so no right and wrong
+    source   the route of the pictures, "/api/image/RUN", to which /IMAGE_ID is added
+    layout   "one" model; two "beside" or "over" each other; or "frames": one model at a time, one for each of `frames`
+    frames   for each model {"epoch", "AP", "loss_ce", "loss_bbox", …}, None where a value is unknown
+    bare     there is no ground truth, and so neither correct boxes nor errors
     """
     classes = class_names(models[0].table)
     first = (page - 1) * per_page
@@ -113,23 +116,20 @@ def show_page(
     data: dict, key: str, on_turn: Callable[[], None], on_score: Callable[[], None] = lambda: None,
     on_mark: Callable[[], None] = lambda: None, marked: Collection[int] | None = None,
 ) -> None:  # fmt: skip
-    """Shows a page as `page_data` makes it; it is drawn anew when it has changed.
+    """Show a page as `page_data` returns it; the browser draws it again only if it has changed.
 
-    The callbacks find their value in st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
-    {"id", "on"}. marked: the images that are; None: there is nothing to mark.
+    The callbacks read their value from st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
+    {"id", "on"}. marked: the ids of marked images; None where images cannot be marked.
     """
-    body = packed(data)
-    here = None if marked is None else sorted({image["id"] for image in data["images"]} & set(marked))
+    body = json_bytes(data)
+    marked_here = None if marked is None else sorted({image["id"] for image in data["images"]} & set(marked))
     _component(
-        key=key, data={"signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": here},
+        key=key,
+        data={"signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": marked_here},
         on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark,
     )  # fmt: skip
 
 
 def highest_score(table: pa.Table) -> float:
-    """Of all predictions; 0 if there is none."""
+    """Return the highest score of all predictions; 0 if there is none."""
     return pc.max(table["score"]).as_py() or 0.0
-
-
-def page_count(items: Sequence, per_page: int = PER_PAGE) -> int:
-    return max(1, -(-len(items) // per_page))

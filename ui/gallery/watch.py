@@ -1,13 +1,14 @@
 """Watch it learn: the same few validation images at every evaluated epoch, with a scrubber over the run's curves.
 
-In: a run. The gallery's scrubber and play button choose among the epochs in the browser; here is what they choose
-from. While the run trains, a new epoch joins by itself, and whoever looks at an earlier one stays there.
+In: a run. Out: the gallery with one frame for each epoch, among which scrubber and play button choose in the browser.
+While the run trains, a new epoch is added by itself, and the epoch that is looked at stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import streamlit as st
@@ -29,38 +30,38 @@ LOOK_SECONDS = 2.0  # between two looks for a new epoch
 def show_watch(
     run: Run, table: pa.Table, images: CocoSplit, selection: Selection, on_score: Callable[[], None] = lambda: None
 ) -> None:
-    """The watched images at each epoch, or what to do where there is one epoch only.
+    """Show the watched images at each epoch, or what to do where there is only one epoch.
 
-    table     of one of the run's models; where no images were watched, they are chosen from it
+    table     the detection table of one of the run's models: where no images were watched, they are chosen from it
     images    the run's validation images
-    on_score  a callback for the score slider; st.session_state[KEY].score is its value
+    on_score  a callback of the score slider, whose value is st.session_state[KEY].score
     """
     state = _state(run.id)
     if run.is_live:
         _look_for_more(run.id, state)
-    found = _frames(run.id, state)
-    if len(found) < 2:
-        st.info(_why_there_is_nothing(run))
+    every_frame = _frames(run.id, state)
+    if len(every_frame) < 2:
+        st.info(_why_nothing_to_watch(run))
         return
-    shown = spread(found)
+    shown = spread(every_frame)
     ids = watched_of(shown) or watched_images(table, run.config.get("seed", 0))
     ids = tuple(image_id for image_id in ids if image_id in images.image_by_id)
     if not ids:
         st.info("None of the watched images is in the data set any more: put it back, or train again.")
         return
     names = _names(services.store().evaluations(run.id))
-    marked = tuple((frame, services.stamp(frame.path), names.get(frame.epoch)) for frame in shown)
-    data, unread = _page(run.id, marked, ids, selection, services.stamp(images.json_path), images)
+    stamped = tuple((frame, services.stamp(frame.path), names.get(frame.epoch)) for frame in shown)
+    data, unread = _page(run.id, stamped, ids, selection, services.stamp(images.json_path), images)
     if unread:
         st.warning(unread, icon=":material/warning:")
     if data is None:
         return
-    st.caption(_explanation(len(ids), [model["label"] for model in data["models"]], found))
+    st.caption(_explanation(len(ids), [model["label"] for model in data["models"]], every_frame))
     show_page(data, KEY, on_turn=lambda: None, on_score=on_score)
 
 
-def _state(run_id: str) -> tuple:
-    """What changes when there is something new to watch."""
+def _state(run_id: str) -> tuple[Any, ...]:
+    """Return what changes when there is a new epoch to watch."""
     run, evaluations = services.store().get(run_id), services.store().evaluations(run_id)
     # an evaluation's losses are recorded in the moment after it, with a heartbeat
     is_recorded = bool(evaluations) and (run.heartbeat or 0) >= evaluations[-1].created
@@ -68,8 +69,8 @@ def _state(run_id: str) -> tuple:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def _look_for_more(run_id: str, state: tuple) -> None:
-    """Shows nothing; runs the page again once there is something new, and until then touches nothing of it."""
+def _look_for_more(run_id: str, state: tuple[Any, ...]) -> None:
+    """Run the page again once there is a new epoch; show nothing."""
     try:
         is_new = _state(run_id) != state
     except RunError:  # the run was deleted meanwhile
@@ -79,22 +80,22 @@ def _look_for_more(run_id: str, state: tuple) -> None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _frames(run_id: str, state: tuple) -> list[Frame]:
+def _frames(run_id: str, state: tuple[Any, ...]) -> list[Frame]:
     return frames(services.store(), run_id)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _page(
-    run_id: str, marked: tuple[tuple[Frame, str, str | None], ...], ids: tuple[int, ...], selection: Selection,
-    images_mark: str, _images: CocoSplit,
-) -> tuple[dict | None, str]:  # fmt: skip
-    """What the gallery shows, None if there is nothing, and a sentence on what could not be read.
+    run_id: str, stamped: tuple[tuple[Frame, str, str | None], ...], ids: tuple[int, ...], selection: Selection,
+    images_stamp: str, _images: CocoSplit,
+) -> tuple[dict[str, Any] | None, str]:  # fmt: skip
+    """Return the gallery's page, None if no frame can be read, and a sentence on the frames that cannot.
 
-    marked: every frame with its file's stamp and the name by which its model can be asked, if it can
+    stamped: every frame with its file's stamp, and the name by which its model can explain a box, if it can.
     """
     models, shown, lost = [], [], []
-    for frame, mark, name in marked:
-        part = _part(frame.path, mark, ids, frame.is_whole)
+    for frame, stamp, name in stamped:
+        part = _part(frame.path, stamp, ids, frame.is_whole)
         if part is None:
             lost.append(frame.label)
         else:
@@ -109,8 +110,8 @@ def _page(
 
 
 @st.cache_resource(show_spinner=False, max_entries=3 * MOST_FRAMES)
-def _part(path: Path, mark: str, ids: tuple[int, ...], is_whole: bool) -> pa.Table | None:
-    """One epoch's rows of the images, those only that are ever drawn; None if they cannot be read."""
+def _part(path: Path, stamp: str, ids: tuple[int, ...], is_whole: bool) -> pa.Table | None:
+    """Return one epoch's rows of the images, from LOWEST_SCORE on; None if they cannot be read."""
     try:
         part = read_frame(path, ids, is_whole, COLUMNS)
     except RunError:
@@ -119,12 +120,12 @@ def _part(path: Path, mark: str, ids: tuple[int, ...], is_whole: bool) -> pa.Tab
 
 
 def _names(evaluations: Sequence[Evaluation]) -> dict[int, str]:
-    """By which names models of these epochs can still be asked."""
+    """Return the names, by epoch, of the models whose checkpoints are kept."""
     kept = [e for e in evaluations if e.table]
     return {e.epoch: name for name, e in evaluated_models(kept).items()}
 
 
-def _why_there_is_nothing(run: Run) -> str:
+def _why_nothing_to_watch(run: Run) -> str:
     if run.is_imported:
         return "Imported results are of one model only: train here, and every epoch can be watched."
     if run.is_live:
@@ -135,15 +136,15 @@ def _why_there_is_nothing(run: Run) -> str:
     )
 
 
-def _explanation(images: int, labels: Sequence[str], found: Sequence[Frame]) -> str:
-    """What is to be seen, in two sentences or three."""
+def _explanation(images: int, labels: Sequence[str], every_frame: Sequence[Frame]) -> str:
+    """Say in two or three sentences what is shown."""
     few = "validation image" if images == 1 else f"{images} validation images"
     text = (
         f"The same {few} after each of {len(labels)} evaluations, from {labels[0]} to {labels[-1]}. "
         "Move the slider or play it: the dots mark that moment in AP, `loss_ce` and `loss_bbox`."
     )
-    if len(found) > MOST_FRAMES:
-        text += f" These are spread over the {len(found)} that there are."
-    if all(frame.is_whole for frame in found):
-        text += " Of this run only the untouched, the best and the last model's boxes are kept."
+    if len(every_frame) > MOST_FRAMES:
+        text += f" These are spread over the {len(every_frame)} that there are."
+    if all(frame.is_whole for frame in every_frame):
+        text += " Of this run only the boxes of the baseline, the best and the last model are kept."
     return text

@@ -1,4 +1,4 @@
-"""The route of one image's boxes at every epoch at which they are kept, for the large view's scrubber.
+"""The route of one image's boxes after every epoch of which they are kept, for the scrubber of the large view.
 
     /api/boxes/{run}/{image_id}?score=S    {"models": [{"label", "truths", "predictions"}], "frames": [{"epoch", …}]}
 
@@ -15,23 +15,23 @@ from starlette.responses import JSONResponse, Response
 from core import LabError
 from core.evaluation.selection import LOWEST_SCORE, visible
 from core.runs.watched import boxes_at
-from ui.gallery.columns import class_names, columns_of, packed
+from ui.gallery.columns import class_names, columns_of, json_bytes
 from ui.server import services
-from ui.server.thumbnails import FRESH
+from ui.server.thumbnails import NO_STORE
 
 
 def boxes(request: Request) -> Response:
-    """Both lists are empty where no table of the run has the image."""
+    """Answer with the boxes and frames of an image; both lists are empty where no table of the run has it."""
     image_id = request.path_params["image_id"]
     try:
         lowest = float(request.query_params.get("score", LOWEST_SCORE))
         run = services.store().get(request.path_params["run"])
         kept = boxes_at(services.store(), run.id, image_id)
     except (LabError, ValueError) as error:
-        return JSONResponse({"error": str(error)}, 404, FRESH)
+        return JSONResponse({"error": str(error)}, 404, NO_STORE)
     models = []
     for frame, part in kept:
         part = part.filter(pa.array(visible(part, lowest)))
         models.append({"label": frame.label, **columns_of(part, [image_id], class_names(part))})
     answer = {"models": models, "frames": [frame.to_dict() for frame, _ in kept]}
-    return Response(packed(answer), media_type="application/json", headers=FRESH)
+    return Response(json_bytes(answer), media_type="application/json", headers=NO_STORE)

@@ -22,7 +22,7 @@ _component = st.components.v2.component(
 )
 
 
-def live_run(run: Run) -> None:
+def show_live_run(run: Run) -> None:
     """Shows the run and, while it is live, what is new about once a second.
 
     The page is run again only when what it shows besides has changed, as the run's status and what can be done now.

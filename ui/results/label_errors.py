@@ -18,6 +18,7 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import about
 from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import Run
+from ui.gallery.paging import current_page, page_count
 from ui.server import cache, services
 from ui.text import plain
 
@@ -50,9 +51,8 @@ def show_doubts(
     if not found:
         st.info("No confident prediction contradicts the labels: lower the score to see less likely cases.")
         return
-    pages = -(-len(found) // PER_PAGE)
-    st.session_state[PAGE] = min(max(1, st.session_state.get(PAGE, 1)), pages)
-    first = (st.session_state[PAGE] - 1) * PER_PAGE
+    pages = page_count(found, PER_PAGE)
+    first = (current_page(PAGE, pages) - 1) * PER_PAGE
     columns = st.columns(ACROSS, gap="small")
     for i, suspect in enumerate(found[first : first + PER_PAGE]):
         with columns[i % ACROSS].container(border=True):

@@ -22,14 +22,14 @@ from ui.server import services
 WIDTHS = (320, 640, 1280, 3840)  # pixels; what is asked for is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-FRESH = {**HEADERS, "Cache-Control": "no-store"}
-LASTING = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
+NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
+IMMUTABLE = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
 
 _made = count()  # thumbnails of this process
 
 
 def picture_response(
-    request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]], headers: dict[str, str] = LASTING,
+    request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]], headers: dict[str, str] = IMMUTABLE,
     beside: bool = False,
 ) -> Response:  # fmt: skip
     """The picture that `find` gives for the parts of the address: its path and stated size (width, height).
@@ -48,7 +48,7 @@ def picture_response(
         folder = path.parent if beside else services.store().runs_dir / ".thumbnails"
         body = _cached(folder / f"{name}.jpg", lambda: thumbnail(path, width, size, crop))
     except (LabError, ValueError, OSError):
-        return JSONResponse({"error": "There is no such picture."}, 404, FRESH)
+        return JSONResponse({"error": "There is no such picture."}, 404, NO_STORE)
     # "identity": pictures are packed already, Streamlit would gzip them once more
     return Response(body, media_type="image/jpeg", headers={**headers, "Content-Encoding": "identity"})
 

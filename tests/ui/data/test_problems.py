@@ -11,7 +11,7 @@ from core.datasets.split import examine_split
 from core.keep_result import KeepResult
 from tests.own_folders import add, labels, mine, write, write_json
 from ui.data import problems
-from ui.data.problems import found_problems, picture_task
+from ui.data.problems import known_problems, picture_task
 from ui.server.background import background_tasks
 
 PATIENCE = 20
@@ -31,9 +31,9 @@ def splits_of(folder):
 
 def settled(folder):
     """The problems once the pictures were looked at."""
-    _, task = found_problems(folder, splits_of(folder))
+    _, task = known_problems(folder, splits_of(folder))
     task.join(PATIENCE)
-    return found_problems(folder, splits_of(folder))[0]
+    return known_problems(folder, splits_of(folder))[0]
 
 
 def finish(steps):
@@ -59,7 +59,7 @@ def test_in_the_end_it_is_what_the_check_finds(folder):
 
 def test_before_the_pictures_were_looked_at_it_is_what_the_labels_say(folder, monkeypatch):
     monkeypatch.setattr(problems, "AT_ONCE", 0)
-    found, task = found_problems(folder, splits_of(folder))
+    found, task = known_problems(folder, splits_of(folder))
     assert task is None
     assert {p.kind.unit for p in found} <= {"box", "class"} and found
 
@@ -80,17 +80,17 @@ def test_two_tabs_share_one_look_and_later_ones_its_result(folder):
 
 def test_changed_labels_are_looked_at_anew(folder):
     settled(folder)
-    first = found_problems(folder, splits_of(folder))[1]
+    first = known_problems(folder, splits_of(folder))[1]
     data = labels(1, 9)
     write_json(folder / "annotations/instances_train.json", data | {"info": {"changed": True}})
-    found, task = found_problems(folder, splits_of(folder))
+    found, task = known_problems(folder, splits_of(folder))
     assert task is not first
     assert not any(p.kind.unit == "box" for p in found)
 
 
 def test_classes_that_are_not_chosen_are_not_told_of_as_rare(folder):
     def rare(classes):
-        found, _ = found_problems(folder, splits_of(folder), classes)
+        found, _ = known_problems(folder, splits_of(folder), classes)
         return {e.detail.split(":")[0] for p in found if p.kind is Kind.FEW_OBJECTS for e in p.examples}
 
     assert rare(None) == {"car", "dog"} and rare(("dog",)) == {"dog"}

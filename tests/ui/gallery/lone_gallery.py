@@ -25,7 +25,7 @@ from tests.ui.gallery.columns import sent
 from ui.gallery import component as gallery
 from ui.gallery import why_route
 from ui.gallery.component import Item, Model
-from ui.gallery.samples import Shown
+from ui.gallery.samples import SampleImage
 from ui.gallery.samples import page_data as samples_data
 from ui.server import cache
 
@@ -144,7 +144,7 @@ def frames_page(lone: Lone, epochs=(0, 1, 2), asked: str | None = None) -> dict:
 def samples_page(lone: Lone) -> dict:
     """The same images as the page Data shows them."""
     folder = lone.split.json_path.parents[1]
-    return samples_data(folder, {"val": lone.split}, [Shown("val", i) for i in range(1, 8)], 1, CLASSES)
+    return samples_data(folder, {"val": lone.split}, [SampleImage("val", i) for i in range(1, 8)], 1, CLASSES)
 
 
 @pytest.fixture(scope="module")

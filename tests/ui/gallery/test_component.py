@@ -18,6 +18,7 @@ from core.labels import LabelMap
 from tests.core.coco_cases import gt_of, result
 from tests.ui.gallery.columns import by_image, sent
 from ui.gallery import component as gallery
+from ui.gallery import paging
 from ui.gallery.component import Item, Model
 from ui.server import cache
 
@@ -31,7 +32,7 @@ def page(finished, store):
     table, images = read_table(store.table_path(finished.id, 0)), cache.validation_images(finished)
     everything = [Item(image_id) for image_id in images.image_by_id]
 
-    def make(selection=PLAIN, number=1, items=everything, per=gallery.PER_PAGE, models=None, **more):
+    def make(selection=PLAIN, number=1, items=everything, per=paging.PER_PAGE, models=None, **more):
         models = models or [Model("Best", table)]
         return gallery.page_data(images, SOURCE, items, number, per, models, selection, **more)
 
@@ -51,10 +52,10 @@ def test_the_pages_together_show_every_image_once(page):
     assert ids == [item.image_id for item in page.items] and len(ids) == 30
 
 
-@pytest.mark.parametrize("per", gallery.PAGE_SIZES)
+@pytest.mark.parametrize("per", paging.PAGE_SIZES)
 def test_a_page_says_where_it_is(page, per):
     items = page.items * 7  # 210
-    pages = [page(items=items, per=per, number=n + 1) for n in range(gallery.page_count(items, per))]
+    pages = [page(items=items, per=per, number=n + 1) for n in range(paging.page_count(items, per))]
     assert [one["first"] for one in pages] == [1 + per * n for n in range(-(-210 // per))]
     assert {(one["pages"], one["total"]) for one in pages} == {(len(pages), 210)}
     assert [len(one["images"]) for one in pages] == [per] * (210 // per) + [210 % per] * (210 % per > 0)
@@ -62,7 +63,7 @@ def test_a_page_says_where_it_is(page, per):
 
 @pytest.mark.parametrize(("items", "pages"), [(0, 1), (1, 1), (24, 1), (25, 2), (48, 2), (49, 3)])
 def test_an_empty_selection_has_one_empty_page_and_a_full_one_no_second(items, pages):
-    assert gallery.page_count([None] * items) == pages
+    assert paging.page_count([None] * items) == pages
 
 
 def test_without_images_there_is_a_page_with_nothing(page):
@@ -93,7 +94,7 @@ def test_the_boxes_that_core_lists_are_items_and_what_each_is_about_is_among_its
     """Items may be any sequence with these three fields."""
     names = {image_id: image["file_name"] for image_id, image in page.images.image_by_id.items()}
     found = found_objects(page.table, PLAIN, Order.WORST, False, names)
-    assert len(found) > gallery.PER_PAGE
+    assert len(found) > paging.PER_PAGE
     data = json.loads(sent(page(items=found))["page"])
     boxes = {kind: by_image(data["models"][0][kind]) for kind in ("truths", "predictions")}
     for place, (image, item) in enumerate(zip(data["images"], found, strict=False)):
@@ -107,7 +108,7 @@ def test_the_boxes_that_core_lists_are_items_and_what_each_is_about_is_among_its
 
 @pytest.mark.parametrize("per", [24, 7])
 def test_ahead_are_the_pictures_of_the_next_page(page, per):
-    for number in range(1, gallery.page_count(page.items, per) + 1):
+    for number in range(1, paging.page_count(page.items, per) + 1):
         assert page(number=number, per=per)["ahead"] == page(number=number + 1, per=per)["images"]
     assert page(number=number, per=per)["ahead"] == [], "there is nothing after the last"
 

@@ -12,8 +12,8 @@ from tests.core.coco_cases import gt_of
 from tests.own_folders import add, labels, mine, write
 from tests.ui.gallery.columns import by_image, in_browser, sent
 from ui.gallery import component as gallery
-from ui.gallery.component import PER_PAGE
-from ui.gallery.samples import Shown, page_data
+from ui.gallery.paging import PER_PAGE
+from ui.gallery.samples import SampleImage, page_data
 
 CLASSES = ("car", "dog", "bus")
 
@@ -36,8 +36,8 @@ def truths(data: dict) -> list[list[dict]]:
     return by_image(data["models"][0]["truths"])
 
 
-def everything(splits) -> list[Shown]:
-    return [Shown(name, image["id"]) for name, split in splits.items() for image in split.images]
+def everything(splits) -> list[SampleImage]:
+    return [SampleImage(name, image["id"]) for name, split in splits.items() for image in split.images]
 
 
 def size_of(area: float) -> int:
@@ -74,7 +74,7 @@ def test_a_page_has_all_that_a_page_of_predictions_has(splits):
 
 
 def test_an_image_is_that_of_its_split_and_is_asked_for_without_any_path(splits):
-    data = page(splits, [Shown("train", 3), Shown("val", 3)])
+    data = page(splits, [SampleImage("train", 3), SampleImage("val", 3)])
     train, val = data["images"]
     assert (train["id"], val["id"]) == (3, 3)
     assert train["source"].endswith("/train/3") and val["source"].endswith("/val/3")
@@ -96,19 +96,19 @@ def test_only_chosen_classes_have_boxes_in_the_order_that_is_given(splits):
 def test_a_class_with_another_id_in_the_other_split_is_the_same_class(tmp_path):
     folder = write(tmp_path / "m", {"train": labels(1, 4, ("car", "dog")), "val": labels(1, 4, ("dog", "car"))})
     splits = {name: examine_split(place, name) for name, place in find_splits(folder).items()}
-    train, val = truths(page(splits, [Shown("train", 2), Shown("val", 2)], classes=("car", "dog")))
+    train, val = truths(page(splits, [SampleImage("train", 2), SampleImage("val", 2)], classes=("car", "dog")))
     assert [box["class"] for box in train] == [0] and [box["class"] for box in val] == [1]
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
 def test_only_the_boxes_that_are_named_are_brought_out(splits, chosen):
     own = [a["id"] for a in splits["train"].by_image[4]]
-    boxes = truths(page(splits, [Shown("train", 4, (own[chosen],))]))[0]
+    boxes = truths(page(splits, [SampleImage("train", 4, (own[chosen],))]))[0]
     assert [box["chosen"] for box in boxes] == [i == chosen for i in range(3)]
 
 
 def test_a_box_that_is_left_out_of_the_data_brings_none_out(splits):
-    boxes = truths(page(splits, [Shown("train", 4, (999_999,))]))[0]
+    boxes = truths(page(splits, [SampleImage("train", 4, (999_999,))]))[0]
     assert boxes and not any(box["chosen"] for box in boxes)
 
 
@@ -144,5 +144,5 @@ def test_two_folders_have_addresses_of_their_own(tmp_path):
     for name in ("one", "two"):
         folder = mine(tmp_path / name / "same")
         splits = {n: examine_split(place, n) for n, place in find_splits(folder).items()}
-        sources.add(page(splits, [Shown("train", 1)], classes=("car",))["images"][0]["source"])
+        sources.add(page(splits, [SampleImage("train", 1)], classes=("car",))["images"][0]["source"])
     assert len(sources) == 2

@@ -115,7 +115,7 @@ def test_a_run_from_before_shows_the_models_whose_tables_are_kept(run, store):
     assert data["models"][1]["predictions"] == as_json(
         columns_of(part_of(whole, ids), ids, data["classes"])["predictions"]
     )
-    assert "only the untouched, the best and the last model's boxes are kept" in app.caption[0].value
+    assert "only the boxes of the baseline, the best and the last model are kept" in app.caption[0].value
 
 
 def test_a_damaged_epoch_is_left_out_with_a_sentence(run, store):

@@ -10,7 +10,7 @@ from core.boxes import Detections
 from core.inference.own_pictures import OwnPicture
 from core.inference.predictions import Prediction, prediction_table
 from core.labels import LabelMap
-from ui.predict.asking import Answers
+from ui.predict.answers import Answers
 from ui.predict.boxes import drawn, milliseconds, speed, zipped
 
 CLASSES = LabelMap(("car",), (3,))

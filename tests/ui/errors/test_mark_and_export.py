@@ -14,7 +14,7 @@ from core.export.writers import ExportFormat
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
-from ui.errors import take_home
+from ui.errors import mark_and_export
 from ui.server.background import background_tasks
 
 CAR = (40, 20, 50, 40)
@@ -43,16 +43,16 @@ def page():
     import streamlit as st
 
     from core.evaluation.selection import Selection
-    from ui.choose.run_picker import Evaluated
-    from ui.errors.take_home import bulk_actions
+    from ui.choose.run_picker import EvaluatedModel
+    from ui.errors.mark_and_export import show_mark_and_export
     from ui.server import cache, services
 
     state = st.session_state
     run = services.store().get(state.run)
     (evaluation,) = services.store().evaluations(run.id)
-    looked = Evaluated(run, "untouched", evaluation, evaluation)
+    looked = EvaluatedModel(run, "untouched", evaluation, evaluation)
     table, images = cache.table_of(evaluation), cache.validation_images(run)
-    bulk_actions(run, looked, table, images, state.found, state.shown, Selection(state.from_score))
+    show_mark_and_export(run, looked, table, images, state.found, state.shown, Selection(state.from_score))
 
 
 def shown(run, found=(3, 2, 1), on_page=(3, 2), score=0.5):
@@ -68,7 +68,7 @@ def checked(app):
 
 
 def choose(app, which):
-    return checked(app.button_group(key=take_home.CHOICE).set_value(which).run())
+    return checked(app.button_group(key=mark_and_export.CHOICE).set_value(which).run())
 
 
 def click(app, key):
@@ -104,7 +104,7 @@ def test_all_that_are_found_can_be_marked_and_unmarked(made, store):
 def test_of_the_page_only_those_on_it_are_marked_and_older_marks_stay(made, store):
     suspect = Mark(Doubt.WRONG, 2, "dog", CAR, 2)
     Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 2), suspect])
-    app = choose(shown(made), take_home.PAGE)
+    app = choose(shown(made), mark_and_export.PAGE)
     assert app.caption[0].value == "2 images, 1 marked"
     click(app, "mark all")
     assert Marks(store).image_ids(made.id) == [2, 3]
@@ -114,7 +114,7 @@ def test_of_the_page_only_those_on_it_are_marked_and_older_marks_stay(made, stor
 
 def test_marks_survive_a_new_tab_and_are_of_one_run(made, store):
     click(shown(made), "mark all")
-    app = choose(shown(made, found=[4]), take_home.MARKED)
+    app = choose(shown(made, found=[4]), mark_and_export.MARKED)
     assert app.caption[0].value == "3 images, all marked"
     store.create({})
     click(app, "unmark all")
@@ -127,10 +127,10 @@ def test_an_image_with_several_objects_counts_once(made):
 
 
 def test_a_run_that_is_gone_is_told_when_it_is_marked(made, store):
-    take_home._mark(made.id, [1], True)
+    mark_and_export._mark(made.id, [1], True)
     store.delete(made.id)
     app = AppTest.from_string(
-        f"from ui.errors import take_home\ntake_home._mark({made.id!r}, [1], True)", default_timeout=30
+        f"from ui.errors import mark_and_export\ntake_home._mark({made.id!r}, [1], True)", default_timeout=30
     ).run()
     assert app.toast[0].value.startswith("There is no run")
 
@@ -151,7 +151,7 @@ def test_an_export_is_built_and_then_offered(made, store, kind):
 
 
 def test_what_is_chosen_goes_out_in_its_order_at_the_pages_score(made, store):
-    app = choose(shown(made, score=0.5), take_home.PAGE)
+    app = choose(shown(made, score=0.5), mark_and_export.PAGE)
     export(app, ExportFormat.COCO, made)
     files = contents(store, made, ExportFormat.COCO)
     assert [image["id"] for image in json.loads(files["labels.json"])["images"]] == [3, 2]
@@ -160,7 +160,7 @@ def test_what_is_chosen_goes_out_in_its_order_at_the_pages_score(made, store):
 
 def test_predictions_of_every_score_go_out_where_they_are_asked_for(made, store):
     app = shown(made)
-    checked(app.toggle(key=take_home.ALL_SCORES).set_value(True).run())
+    checked(app.toggle(key=mark_and_export.ALL_SCORES).set_value(True).run())
     export(app, ExportFormat.FIFTYONE, made)
     files = contents(store, made, ExportFormat.FIFTYONE)
     assert [row["score"] for row in json.loads(files["predictions.json"])] == pytest.approx([0.6, 0.3, 0.9])
@@ -169,7 +169,7 @@ def test_predictions_of_every_score_go_out_where_they_are_asked_for(made, store)
 
 def test_marked_images_go_out_with_their_marks(made, store):
     Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 1), Mark(Doubt.WRONG, 2, "dog", CAR, 2)])
-    export(choose(shown(made, found=[2]), take_home.MARKED), ExportFormat.COCO, made)
+    export(choose(shown(made, found=[2]), mark_and_export.MARKED), ExportFormat.COCO, made)
     files = contents(store, made, ExportFormat.COCO)
     for name in ("labels.json", "marks.json"):
         assert [image["id"] for image in json.loads(files[name])["images"]] == [1]
@@ -215,7 +215,7 @@ def test_while_it_is_built_it_shows_how_far_it_is_and_can_be_stopped(made, store
 
 
 def test_a_file_too_large_for_the_browser_is_shown_where_it_lies(made, store, monkeypatch):
-    monkeypatch.setattr(take_home, "MOST_BYTES", 10)
+    monkeypatch.setattr(mark_and_export, "MOST_BYTES", 10)
     app = shown(made)
     assert "too large for a download" in export(app, ExportFormat.COCO, made)
     assert Path(app.code[0].value).is_file() and not app.get("download_button")
@@ -224,7 +224,7 @@ def test_a_file_too_large_for_the_browser_is_shown_where_it_lies(made, store, mo
 def test_the_download_is_the_file_until_that_is_gone(made, store):
     export(shown(made), ExportFormat.COCO, made)
     path = background_tasks().find(f"export {made.id}").result.path
-    assert take_home._read(path) == path.read_bytes()
+    assert mark_and_export._read(path) == path.read_bytes()
     shutil.rmtree(path.parent)
-    with pytest.raises(take_home.LabError, match="The export is gone: make it again"):
-        take_home._read(path)
+    with pytest.raises(mark_and_export.LabError, match="The export is gone: make it again"):
+        mark_and_export._read(path)

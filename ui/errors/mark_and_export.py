@@ -22,7 +22,7 @@ from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, ExportResult, write_export
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
-from ui.choose.run_picker import Evaluated
+from ui.choose.run_picker import EvaluatedModel
 from ui.server import services
 from ui.server.background import Task, background_tasks
 from ui.text import plain
@@ -37,8 +37,8 @@ CHOICE, ALL_SCORES = "export images", "export all scores"
 MOST_BYTES = 500_000_000  # Streamlit holds a whole download in memory; a larger file is fetched from where it lies
 
 
-def bulk_actions(
-    run: Run, looked: Evaluated, table: pa.Table, images: CocoSplit, found_ids: Sequence[int],
+def show_mark_and_export(
+    run: Run, looked: EvaluatedModel, table: pa.Table, images: CocoSplit, found_ids: Sequence[int],
     shown_ids: Sequence[int], selection: Selection,
 ) -> None:  # fmt: skip
     """The popover. found_ids: of all images that the filters find; shown_ids: of those on this page."""

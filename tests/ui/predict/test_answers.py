@@ -1,4 +1,4 @@
-"""What Predict asks: which models are offered, and the task of asking a real one."""
+"""What models answer on Predict: the task that asks a real one, and the answers as they come."""
 
 import shutil
 import threading
@@ -9,13 +9,11 @@ import pytest
 from core import PROJECT
 from core.config import TrainConfig
 from core.inference.own_pictures import OwnPicture
-from core.runs.imports import import_results
 from core.runs.store import RunStore
-from tests.core.coco_cases import gt_of, result
-from tests.own_folders import write_json
 from ui.choose.pickers import STARTER
-from ui.predict import asking
-from ui.predict.asking import Answers, Choice
+from ui.predict import answers as room
+from ui.predict.answers import Answers, start_predicting
+from ui.predict.model_picker import ModelChoice, model_choices
 from ui.server.background import background_tasks
 from ui.server.model_worker import Worker
 
@@ -34,54 +32,8 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def asked(whole, monkeypatch):
-    monkeypatch.setattr(asking, "models", lambda: whole[1])
+    monkeypatch.setattr(room, "models", lambda: whole[1])
     return whole[0]
-
-
-def keep(store, run, name):
-    folder = store.checkpoint(run.id, name)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.safetensors").write_bytes(b"weights")
-
-
-def labels(store):
-    return [choice.label for choice in asking.choices(store).values()]
-
-
-def test_without_a_run_the_starter_is_the_first_and_published_ones_follow(store):
-    assert labels(store)[:2] == ["Starter model (built in)", "facebook/detr-resnet-50"]
-    assert "random" not in asking.choices(store)
-
-
-def test_the_models_of_a_run_are_offered_once_each(store, run_maker):
-    run = run_maker()
-    for name in ("best", "last"):
-        keep(store, run, name)
-    found = asking.choices(store)  # its best epoch is its last
-    assert [key for key in found if key.startswith(run.id)] == [f"{run.id}/best", f"{run.id}/untouched"]
-    store.update(run.id, epoch=3)
-    assert [label.split()[0] for label in labels(store)[:3]] == ["Best", "Last", "Untouched"]
-    assert all(found[key].run_id == run.id for key in found if key.startswith(run.id))
-
-
-def test_a_run_without_a_checkpoint_or_that_was_imported_has_none(store, run_maker, tmp_path):
-    run_maker(evaluated=False)
-    write_json(tmp_path / "gt.json", gt_of((1, 1, (0, 0, 9, 9))))
-    write_json(tmp_path / "dt.json", [result(1, 1, (0, 0, 9, 9))])
-    import_results(store, tmp_path / "gt.json", tmp_path / "dt.json")
-    assert labels(store)[0] == "Starter model (built in)"
-
-
-def test_new_weights_are_another_model(store, run_maker):
-    run = run_maker()
-    keep(store, run, "best")
-    before = asking.choices(store)[f"{run.id}/best"]
-    (store.checkpoint(run.id, "best") / "model.safetensors").write_bytes(b"other weights")
-    after = asking.choices(store)[f"{run.id}/best"]
-    assert before.mark != after.mark and before.label == after.label
-
-
-# Asking
 
 
 def finish(task):
@@ -97,11 +49,11 @@ def pictures_of(store, count):
 
 
 def test_every_picture_gets_an_answer_and_a_broken_one_its_sentence(store, asked):
-    answers, starter = Answers(), Choice(STARTER, None, "Starter")
+    answers, starter = Answers(), ModelChoice(STARTER, None, "Starter")
     pictures = pictures_of(store, 3)
     pictures[2] = OwnPicture("gone.png", store.root / "gone.png", (64, 48))
     assert answers.missing(pictures) == pictures
-    task = asking.begin("test asking", starter, pictures, answers)
+    task = start_predicting("test asking", starter, pictures, answers)
     finish(task)
     assert not task.error and task.latest == (3, 3)
     assert set(answers.predictions) == {1, 3} and "is missing" in answers.refused[2]
@@ -113,18 +65,18 @@ def test_every_picture_gets_an_answer_and_a_broken_one_its_sentence(store, asked
 
 def test_a_model_that_cannot_be_asked_is_told_once(store, asked):
     answers = Answers()
-    task = asking.begin("test no model", Choice("./nothing/here", None, "x"), pictures_of(store, 2), answers)
+    task = start_predicting("test no model", ModelChoice("./nothing/here", None, "x"), pictures_of(store, 2), answers)
     finish(task)
     assert "There is no model in the folder" in task.error and not answers.predictions
     background_tasks().forget("test no model")
 
 
 def test_a_runs_best_answers_as_the_checkpoint_that_it_is(store, asked):
-    (best,) = (choice for choice in asking.choices(asked).values() if choice.run_id)
+    (best,) = (choice for choice in model_choices(asked).values() if choice.run_id)
     said = []
-    for choice in (best, Choice(STARTER, None, "Starter")):
+    for choice in (best, ModelChoice(STARTER, None, "Starter")):
         answers = Answers()
-        finish(asking.begin(f"test {choice.model}", choice, pictures_of(store, 1), answers))
+        finish(start_predicting(f"test {choice.model}", choice, pictures_of(store, 1), answers))
         background_tasks().forget(f"test {choice.model}")
         said.append(answers.predictions[1].detections)
     assert np.array_equal(said[0].boxes, said[1].boxes) and len(said[0]) == 30
@@ -142,9 +94,9 @@ def test_it_is_stopped_between_two_pictures(store, monkeypatch):
             task.stop()
             return {"names": ["car"], "category_ids": [3], "device": "CPU", "refused": "no"}
 
-    monkeypatch.setattr(asking, "models", Slow)
+    monkeypatch.setattr(room, "models", Slow)
     answers = Answers()
-    task = asking.begin("test stop", Choice("m", None, "m"), pictures_of(store, 3), answers)
+    task = start_predicting("test stop", ModelChoice("m", None, "m"), pictures_of(store, 3), answers)
     begun.set()
     finish(task)
     assert task.stopped and not task.error and Slow.asked == 1 and list(answers.refused) == [1]

@@ -1,0 +1,85 @@
+"""The choice of a model on Predict: of any run, the starter, a published one, or one that is typed.
+
+In: the run store and what the session remembers. Out: a `ModelChoice`, which `ui/predict/answers.py` asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.config import RANDOM_MODEL
+from core.detr.pretrained import KNOWN_MODELS
+from core.runs.schema import Run
+from core.runs.store import RunStore
+from ui.choose.pickers import STARTER, run_name
+from ui.choose.run_picker import MODEL, RUN
+from ui.server import services
+
+PICKER, TYPED = "predict model", "predict typed"  # in the session
+TITLES = {"best": "Best", "last": "Last", "untouched": "Baseline"}
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model to ask.
+
+    model   "best", "last" or "untouched" of the run; without a run a checkpoint's folder or a name on the hub
+    label   what users read
+    stamp   changes with the weights, where they may change
+    """
+
+    model: str
+    run_id: str | None
+    label: str
+    stamp: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name the model and its weights: another key for other weights."""
+        return f"{self.run_id} {self.model} {self.stamp}"
+
+
+def pick_model(store: RunStore) -> ModelChoice:
+    """Show the list of models, in which any other may be typed, and return the chosen one."""
+    choices, typed = model_choices(store), st.session_state.setdefault(TYPED, [])
+    chosen = st.session_state.setdefault(PICKER, first_choice(choices))
+    if chosen not in (*choices, *typed):
+        typed.append(chosen)
+    choices |= {value: ModelChoice(value, None, value) for value in typed if value not in choices}
+    chosen = st.selectbox(
+        "Model", list(choices), key=PICKER, accept_new_options=True, persist_state="session",
+        format_func=lambda value: choices[value].label if value in choices else value,
+        help="Of a run, or the starter; or type a checkpoint's folder, or a model's name on the Hugging Face hub.",
+    )  # fmt: skip
+    return choices.get(chosen) or ModelChoice(chosen, None, chosen)
+
+
+def model_choices(store: RunStore) -> dict[str, ModelChoice]:
+    """Return every model that can be asked, the newest run's first, by a value that stays while a run trains."""
+    choices: dict[str, ModelChoice] = {}
+    for run in store.runs():
+        choices |= {f"{run.id}/{choice.model}": choice for choice in _choices_of_run(store, run)}
+    choices[STARTER] = ModelChoice(STARTER, None, "Starter model (built in)")
+    published = [name for name in KNOWN_MODELS if name not in (STARTER, RANDOM_MODEL)]
+    return choices | {name: ModelChoice(name, None, name) for name in published}
+
+
+def first_choice(choices: dict[str, ModelChoice]) -> str:
+    """Return the model last looked at on another page, or else the newest run's best, or else the first."""
+    viewed = f"{st.session_state.get(RUN)}/{st.session_state.get(MODEL)}"
+    return viewed if viewed in choices else next(iter(choices))
+
+
+def _choices_of_run(store: RunStore, run: Run) -> list[ModelChoice]:
+    """Return a run's best model, its last one if that is of another epoch, and its baseline."""
+    if run.is_imported:
+        return []
+    stamps = {name: services.stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")}
+    if run.best_epoch and run.best_epoch == run.epoch and stamps["best"]:
+        stamps["last"] = ""
+    kept = [name for name, stamp in stamps.items() if stamp]
+    if kept and run.label_map:
+        kept.append("untouched")
+    return [ModelChoice(name, run.id, f"{TITLES[name]} of {run_name(run)}", stamps.get(name, "")) for name in kept]
