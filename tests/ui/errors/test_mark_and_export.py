@@ -130,7 +130,7 @@ def test_a_run_that_is_gone_is_told_when_it_is_marked(made, store):
     mark_and_export._mark(made.id, [1], True)
     store.delete(made.id)
     app = AppTest.from_string(
-        f"from ui.errors import mark_and_export\ntake_home._mark({made.id!r}, [1], True)", default_timeout=30
+        f"from ui.errors import mark_and_export\nmark_and_export._mark({made.id!r}, [1], True)", default_timeout=30
     ).run()
     assert app.toast[0].value.startswith("There is no run")
 
