@@ -272,4 +272,4 @@ def _rows(store: RunStore, run: Run, tags: list[str] | None):
     if missing:
         known = sorted({tag for _, tag, *_ in store.metrics_after(run.id, limit=ROWS_AT_ONCE)[0]})
         names = ", ".join(tag for tag in known if "/layer" not in tag) or "none yet"
-        raise LabError(f"The run {run.id} has no metric {sorted(missing)[0]!r}; it has: {names}.")
+        raise LabError(f"The run {run.id} has no metric {min(missing)!r}; it has: {names}.")

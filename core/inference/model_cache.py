@@ -64,7 +64,7 @@ class Loaded:
 class Models:
     """The last KEPT models that were asked for; one that has changed on disk meanwhile is loaded again."""
 
-    def __init__(self, store: RunStore, kept: int = KEPT):
+    def __init__(self, store: RunStore, kept: int = KEPT) -> None:
         self.store, self.kept = store, kept
         self._loaded: OrderedDict[tuple, Loaded] = OrderedDict()
 

@@ -1,27 +1,28 @@
-"""Settings of several runs side by side: what each run was trained with, and where they differ.
+"""The settings of several runs side by side, and which of them differ.
 
-In: the configs of runs as the store keeps them. Out: a `Setting` for each field of `TrainConfig`, with their values.
+In: the configs of runs as the store keeps them. Out: a `Setting` for each field of `TrainConfig`, with all values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from core import ConfigError
 from core.config import TrainConfig
 
-IMPORTED = {  # of runs made of another tool's results
+IMPORT_SETTINGS = {  # of runs made from another tool's results: label and help
     "gt": ("Ground truth", "The annotation file that the results were evaluated on."),
     "dt": ("Results", "The file with the predictions."),
     "images": ("Pictures", "The folder of the pictures."),
 }
-DESCRIBED = {field.name: (field.metadata["label"], field.metadata["help"]) for field in fields(TrainConfig)}
+TRAIN_SETTINGS = {field.name: (field.metadata["label"], field.metadata["help"]) for field in fields(TrainConfig)}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of all runs.
+    """One setting with its value in each run.
 
     label, help  for the user, as `TrainConfig` has them
     values       (R,) one for each run; None where a run has no such setting, as an imported one
@@ -30,23 +31,23 @@ class Setting:
     name: str
     label: str
     help: str
-    values: tuple
+    values: tuple[Any, ...]
 
     @property
     def differs(self) -> bool:
-        """Whether two of the runs were not trained with the same."""
+        """Whether two of the runs have different values."""
         return any(value != self.values[0] for value in self.values)
 
     @property
     def is_number(self) -> bool:
-        """Whether all values are numbers: a switch is none."""
+        """Whether all values are numbers; True and False are not."""
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
 
 
-def compare_settings(configs: Sequence[dict]) -> list[Setting]:
-    """Every setting that a run has, in the order of `TrainConfig`; then what another version or an import has."""
+def compare_settings(configs: Sequence[dict[str, Any]]) -> list[Setting]:
+    """Return every setting of the runs, in the order of `TrainConfig`; then those of imports and other versions."""
     runs = [_values(config) for config in configs]
-    known = {**DESCRIBED, **IMPORTED}
+    known = {**TRAIN_SETTINGS, **IMPORT_SETTINGS}
     names = [name for name in known if any(name in run for run in runs)]
     names += sorted({name for run in runs for name in run} - set(known))
     return [
@@ -55,8 +56,8 @@ def compare_settings(configs: Sequence[dict]) -> list[Setting]:
     ]
 
 
-def _values(config: dict) -> dict:
-    """By name; what an older version did not know yet has its default."""
+def _values(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the values by name; a setting that an older version did not have yet has its default."""
     if "imported" in config:
         return dict(config["imported"])
     try:
@@ -66,8 +67,8 @@ def _values(config: dict) -> dict:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def value_text(value) -> str:
-    """A setting's value in words.
+def value_text(value: object) -> str:
+    """Return a setting's value as text.
 
     >>> value_text(1e-05), value_text(()), value_text(False), value_text(None)
     ('1e-05', 'all', 'no', '–')

@@ -1,6 +1,6 @@
 """One SQLite file that several threads and processes read and write at once: opening, creating, transactions.
 
-Knows nothing of what is stored (`runs.py` says that). WAL mode lets pages read while a training writes.
+Which tables it holds is the business of `schema.py`. WAL mode lets pages read while a training writes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts 
 
 
 class Database:
-    """The SQLite file at `path`, made from the SQL text `schema` if it is not there.
+    """The SQLite file at `path`, created from the SQL text `schema` if it does not exist.
 
-    An older one is brought up to `version` by `upgrades`: version to the SQL statement that makes it the next one.
+    An older file is upgraded to `version` by `upgrades`: version to the SQL statement that leads to the next version.
 
     Its connections wait in a pool, not in threads, because Streamlit's threads come and go.
 
-    Raises RunError if it cannot be made or read, or if its `user_version` is not `version` and cannot be made so.
+    Raises RunError if it cannot be created or read, or if its `user_version` is not `version` and cannot be upgraded.
     """
 
-    def __init__(self, path: Path, schema: str, version: int, upgrades: dict[int, str] | None = None):
+    def __init__(self, path: Path, schema: str, version: int, upgrades: dict[int, str] | None = None) -> None:
         self.path = Path(path).absolute()
         self._idle: list[sqlite3.Connection] = []
         self._file: tuple[int, int] | None = None  # device and inode of the file that the connections are to
@@ -38,29 +38,29 @@ class Database:
             raise RunError(f"{self.path} is gone, but {self.path.name}-wal is left: restore the first or delete both.")
         if not self.path.exists():
             self._create(schema, version)
-        found = self._upgrade(version, upgrades or {})
-        if found != version:
+        file_version = self._upgrade(version, upgrades or {})
+        if file_version != version:
             self.close()
-            age = "a newer" if found > version else "another"
+            age = "a newer" if file_version > version else "another"
             raise RunError(
-                f"The run database {self.path} is of {age} version ({found}, this one reads {version}): "
+                f"The run database {self.path} is of {age} version ({file_version}, this one reads {version}): "
                 "update DETR Lab, or move the file away to begin with an empty one."
             )
 
     def _upgrade(self, version: int, upgrades: dict[int, str]) -> int:
-        """One transaction a version, so that of several processes one does each; returns the version it then has."""
+        """Upgrade in one transaction per version, each by one of several processes; return the version reached."""
         while True:
             with self.read() as db:
-                found = db.execute("pragma user_version").fetchone()[0]
-            if found >= version or found not in upgrades:
-                return found
+                current = _user_version(db)
+            if current >= version or current not in upgrades:
+                return current
             with self.write() as db:
-                if db.execute("pragma user_version").fetchone()[0] == found:  # nobody else was quicker
-                    db.execute(upgrades[found])
-                    db.execute(f"pragma user_version = {found + 1}")
+                if _user_version(db) == current:  # nobody else was quicker
+                    db.execute(upgrades[current])
+                    db.execute(f"pragma user_version = {current + 1}")
 
     def _create(self, schema: str, version: int) -> None:
-        """Complete under a temporary name, then linked to its own: whoever else does the same loses without harm.
+        """Create the file under a temporary name, then link it to `path`: the second process to do so changes nothing.
 
         Two that open one new file at once can fail on "pragma journal_mode=wal", which no busy timeout covers.
         """
@@ -99,10 +99,10 @@ class Database:
             raise
         return db
 
-    def _look(self) -> tuple[int, int]:
-        """The file as it is now; connections to one that is deleted or replaced, which nobody else sees, close."""
+    def _identify(self) -> tuple[int, int]:
+        """Return device and inode of the file; close the idle connections if it has been deleted or replaced."""
         try:
-            found = os.stat(self.path)
+            stat = os.stat(self.path)
         except FileNotFoundError:
             self._file = None
             self.close()
@@ -111,16 +111,16 @@ class Database:
             ) from None
         except OSError as error:
             raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
-        if self._file != (found.st_dev, found.st_ino):
+        if self._file != (stat.st_dev, stat.st_ino):
             self.close()
-            self._file = found.st_dev, found.st_ino
-        return found.st_dev, found.st_ino
+            self._file = stat.st_dev, stat.st_ino
+        return stat.st_dev, stat.st_ino
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose every statement stands alone; SQLite's errors become RunError."""
+        """Yield a connection on which each statement is a transaction; SQLite's errors become RunError."""
         db = None
-        file = self._look()
+        file = self._identify()
         try:
             with self._lock:
                 db = self._idle.pop() if self._idle else None
@@ -142,7 +142,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside one transaction: all of it is written, or nothing."""
+        """Yield a connection inside one transaction: all of it is written, or nothing."""
         with self.read() as db:
             # immediate: a transaction that reads first and writes later fails at once, whatever the busy timeout
             db.execute("begin immediate")
@@ -158,3 +158,7 @@ class Database:
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
+
+
+def _user_version(db: sqlite3.Connection) -> int:
+    return int(db.execute("pragma user_version").fetchone()[0])

@@ -1,10 +1,10 @@
-"""Trainings as jobs: the manager that works off the queue in the background, and how a run is stopped and closed.
+r"""Trainings as jobs: the manager that works off the queue in the background, and how a run is stopped and closed.
 
     submit -> queue -> JobManager's thread -> child process -> drive -> run store -> pages
-                                           \\_ or the thread itself _/
+                                           \_ or the thread itself _/
 
-Nothing here is told to the page: it reads the store. A training therefore lives on when its page, its session or the
-whole app is gone, and the next app finds it again by its process.
+Pages learn of a training only from the store. So it continues when its page, its session or the whole app has ended,
+and the next app finds it again by its process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import psutil
@@ -27,6 +27,7 @@ from core.runs.process import has_process, is_dedicated_process, kill, process_o
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.training.progress import Progress
 
 POLL_SECONDS = 0.5  # how late the end of a child, or a run queued by another process, is noticed
 JOIN_SECONDS = 10.0  # how long a shutdown waits for the thread, so for one step of a training in it
@@ -35,18 +36,19 @@ logger = logging.getLogger(__name__)
 
 
 def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run: None) -> None:
-    """Close the runs whose process has died without doing so; `exit_code` says with what, if the caller knows."""
+    """Set how runs have ended whose process died without doing so; `exit_code` returns its exit code, None: unknown."""
     queue = RunQueue(store)
     for run in queue.active():
-        gone = not has_process(run)
-        code = exit_code(run)  # after that look: a process that dies in between has a code to tell
-        # still noted for the app although its child has ended: that could not be written when it was handed over
-        stranded = code is not None and run.pid == os.getpid()
-        if stranded or gone:
-            queue.end(run.id, *_verdict(run, code, store), pid=run.pid)
+        is_dead = not has_process(run)
+        code = exit_code(run)  # after `has_process`: a process that dies in between has a code by now
+        # still noted for the app although its child has ended: the child's pid could not be written
+        was_not_assigned = code is not None and run.pid == os.getpid()
+        if was_not_assigned or is_dead:
+            queue.end(run.id, *_status_and_message(run, code, store), pid=run.pid)
 
 
-def _verdict(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
+def _status_and_message(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
+    """Return how a run has ended whose process died with an exit code (negative: by that signal; None: unknown)."""
     log = f"see {store.log_path(run.id).relative_to(store.root)}"
     if run.stop_requested:
         return Status.STOPPED, "The process was ended before it obeyed the request to stop: what it saved is kept."
@@ -62,13 +64,19 @@ def _verdict(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
 
 
 def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
-    """Ask a run to stop after its step; with `force`, end its process now. A queued run leaves the queue.
+    """Ask a run to stop after its step; with `force`, kill its process now. A queued run leaves the queue.
 
-    Raises RunError if a run in this very process is to be ended by force.
+    Raises RunError if the process to be killed is the calling one.
     """
     run = RunQueue(store).request_stop(run_id)
-    # a starting run may still be noted for the app that took it from the queue, which must live on
-    if force and run.is_live and has_process(run) and (run.status is Status.RUNNING or is_dedicated_process(run)):
+    # a starting run may still be noted for the app that took it from the queue, which must not be killed
+    if (
+        force
+        and run.pid
+        and run.is_live
+        and has_process(run)
+        and (run.status is Status.RUNNING or is_dedicated_process(run))
+    ):
         if run.pid == os.getpid():
             raise RunError("This training runs inside the app: it stops after its step, or with the app.")
         kill(run.pid)
@@ -76,12 +84,12 @@ def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
 
 
 def child_command(run_id: str) -> list[str]:
-    """The command line of the process that trains a run."""
+    """Return the command line of the process that trains a run."""
     return [sys.executable, "-m", "core", "train", "--run", run_id]
 
 
 def launch_command(command: list[str], processes: int) -> list[str]:
-    """A child's command line for so many processes that train together; they find a GPU each, or share the CPU."""
+    """Return the command line of a child that trains in several processes, each on its GPU, or all on the CPU."""
     if processes == 1:
         return command
     return [
@@ -92,22 +100,26 @@ def launch_command(command: list[str], processes: int) -> list[str]:
 
 
 class JobManager:
-    """Works off the queue of a store with one background thread, one training at a time; one for the whole process.
+    """The background thread that works off a store's queue, one training at a time; one manager for the whole process.
 
-    The training runs in a child process, or with `in_process` in the thread itself; its record is the same. A training
-    that another process has begun on the store, an app that has ended or the command line, is waited for as an own
-    one. `command` and `train` replace the child's command line and `core.training.train.train`.
+    The training runs in a child process, or with `in_process` in the thread itself; its record is the same. The manager
+    also waits for a training that another process has begun on the store: an earlier app, or the command line.
+    `command` and `train` replace the child's command line and `core.training.train.train`.
     """
 
     def __init__(
-        self, store: RunStore, in_process: bool = False, command: Callable[[str], list[str]] = child_command, train=None
-    ):
+        self,
+        store: RunStore,
+        in_process: bool = False,
+        command: Callable[[str], list[str]] = child_command,
+        train: Callable[..., Iterator[Progress]] | None = None,
+    ) -> None:
         self.store, self.in_process = store, in_process
         self._queue, self._command, self._train = RunQueue(store), command, train
-        self._child: subprocess.Popen | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._child_run: str | None = None
-        self._unwritten: tuple[str, str] | None = None  # run and message: how it failed, until that can be written
-        self._complaint = ""  # the last trouble that was logged
+        self._unwritten: tuple[str, str] | None = None  # run and message of a failure, until that can be written
+        self._logged_error = ""  # the last one
         self._closing, self._wake = threading.Event(), threading.Event()
         self._attempt(
             lambda: close_dead_runs(store)
@@ -117,8 +129,8 @@ class JobManager:
 
     @property
     def current(self) -> Run | None:
-        """The run that is at work on this store, whoever began it."""
-        return next(iter(self._queue.at_work()), None)
+        """The run that is at work on this store, whichever process began it."""
+        return next(iter(self._queue.active()), None)
 
     def submit(self, config: TrainConfig, name: str | None = None) -> Run:
         """Put a new run at the end of the queue."""
@@ -127,32 +139,32 @@ class JobManager:
         return run
 
     def resume(self, run_id: str) -> Run:
-        """Put a stopped, failed or interrupted run back into the queue; it goes on from its last checkpoint."""
+        """Put a stopped, failed or interrupted run back into the queue; it continues from its last checkpoint."""
         run = self._queue.requeue(run_id)
         self._wake.set()
         return run
 
     def stop(self, run_id: str, force: bool = False) -> Run:
-        """`stop_run`, and the queue goes on at once."""
+        """Stop a run as `stop_run` does, and look at the queue at once."""
         run = stop_run(self.store, run_id, force)
         self._wake.set()
         return run
 
     def waiting(self) -> list[Run]:
-        """The runs that wait for their turn, in the order in which they will begin."""
+        """Return the runs that wait for their turn, in the order in which they will begin."""
         return self._queue.waiting()
 
     def move(self, run_id: str, places: int) -> None:
-        """Let a waiting run begin so many places later, or earlier if `places` is negative; at most first or last."""
+        """Move a waiting run `places` later in the queue, or earlier if negative, but not beyond its ends."""
         self._queue.move(run_id, places)
 
     def shutdown(self) -> None:
-        """End the thread: a child trains on and is found by the next manager, a training in the thread is stopped."""
+        """End the thread: a child trains on, and the next manager finds it; a training in the thread is stopped."""
         self._closing.set()
         self._wake.set()
         self._thread.join(JOIN_SECONDS)
         if self._child and self._child.poll() is None:
-            # it is left running by intention, of which Popen would warn when it is collected
+            # it is left running on purpose, of which Popen would warn when it is garbage-collected
             self._child.returncode = 0
 
     def _work(self) -> None:
@@ -162,19 +174,19 @@ class JobManager:
                 self._wake.clear()
 
     def _attempt(self, action: Callable[[], bool | None]) -> bool | None:
-        """Its answer, or None if it fails: the disk is full, the database away for a while; the app must live on."""
+        """Return what `action` returns, or None if it fails, as on a full disk: the app must continue."""
         try:
-            answer = action()
-            self._complaint = ""
-            return answer
+            result = action()
+            self._logged_error = ""
+            return result
         except Exception as error:
-            if str(error) != self._complaint:  # once, not at every attempt
+            if str(error) != self._logged_error:  # once, not at every attempt
                 logger.exception("The queue of trainings could not go on; it tries again until it can.")
-            self._complaint = str(error)
+            self._logged_error = str(error)
             return None
 
     def _work_once(self) -> bool:
-        """One look at the processes and the queue; whether a training was driven meanwhile, so that the look is old."""
+        """Look at the processes and the queue once; return whether a training ran meanwhile, so that it is outdated."""
         lives = self._child and self._child.poll() is None
         close_dead_runs(self.store, self._exit_code)
         if lives:
@@ -192,13 +204,13 @@ class JobManager:
     def _drive(self, run: Run) -> None:
         try:
             drive(self.store, run.id, self._train, self._closing)
-        except Exception as error:  # its record broke off, so that not even its end could be written
+        except Exception as error:  # the store could not be written, not even with how the run ended
             full = is_disk_full(error)
             self._unwritten = run.id, disk_full(self.store) if full else f"Its record could not be written: {error}"
             raise
 
     def _close(self, run_id: str, message: str) -> None:
-        """Note that a run has failed; if that cannot be written, then later."""
+        """Record that a run has failed; keep it in `_unwritten` while that cannot be written."""
         self._unwritten = run_id, message
         self._queue.end(run_id, Status.FAILED, message)
         self._unwritten = None
@@ -207,7 +219,7 @@ class JobManager:
         if self._child is None or self._child_run != run.id:
             return None
         if run.pid == self._child.pid and not has_process(run):
-            with suppress(subprocess.TimeoutExpired):  # killed, it has no code to tell before its last thread has ended
+            with suppress(subprocess.TimeoutExpired):  # a killed process has no code before its last thread has ended
                 self._child.wait(JOIN_SECONDS)
         return self._child.poll()
 
@@ -226,5 +238,5 @@ class JobManager:
             self._queue.set_process(run.id, process_of(self._child.pid))
         except (OSError, psutil.Error) as error:
             full = is_disk_full(error)
-            said = disk_full(self.store) if full else f"The training's process could not be started: {error}."
-            self._close(run.id, said)
+            message = disk_full(self.store) if full else f"The training's process could not be started: {error}."
+            self._close(run.id, message)

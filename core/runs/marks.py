@@ -1,7 +1,7 @@
-"""Marks on boxes and images whose labels someone doubts, kept with their run, and given out as COCO JSON.
+"""Marks: the label errors and images that a user has marked, kept with their run, and written as COCO JSON.
 
-In: suspects (`findings/suspects.py`) or whole images that a user marks. They lie in the run database, so they survive
-a reload and are the same in every tab. Out: a COCO file of what to correct, which any annotation tool opens.
+In: a LabelError (`findings/label_errors.py`), or a whole image. Marks lie in the run database, so they survive a reload
+and are the same in every tab. Out: a COCO file of what to correct, which any annotation tool opens.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core import RunError
 from core.boxes import xyxy_to_xywh
@@ -22,15 +23,15 @@ from core.runs.store import RunStore
 
 @dataclass(frozen=True)
 class Mark:
-    """One thing to look at again; what does not apply is None.
+    """A label error or an image that a user wants to look at again; a field that does not apply is None.
 
-    kind        what is doubted
-    image_id    where
-    class_name  the class that it should have
+    kind        what may be wrong
+    image_id    the image
+    class_name  the class that the box should have
     box         (x1, y1, x2, y2) of the prediction, pixels of the original image
-    gt_id       the annotation whose label is doubted
-    score       the prediction's
-    created     seconds since 1970; None until it is kept
+    gt_id       the annotation that may be wrong
+    score       of the prediction
+    created     seconds since 1970; None until the mark is stored
     """
 
     kind: Doubt
@@ -42,28 +43,35 @@ class Mark:
     created: float | None = None
 
     @classmethod
-    def of(cls, suspect: Suspect) -> Mark:
-        return cls(suspect.kind, suspect.image_id, suspect.predicted, suspect.box, suspect.gt_id, suspect.score)
+    def of(cls, label_error: Suspect) -> Mark:
+        """Return a mark on a label error."""
+        return cls(
+            label_error.kind, label_error.image_id, label_error.predicted, label_error.box, label_error.gt_id,
+            label_error.score,
+        )  # fmt: skip
 
     @property
     def key(self) -> str:
-        """What is marked, one of its kind in a run; a missing label by its place, which a query's number is not."""
+        """What tells the mark from every other one of its run.
+
+        Of a missing label that is its place and class: another evaluation may predict the same box by another query.
+        """
         if self.kind is Doubt.IMAGE:
             return f"image {self.image_id}"
         if self.kind is Doubt.WRONG:
             return f"annotation {self.gt_id}"
-        place = " ".join(f"{side:.0f}" for side in self.box)
-        return f"image {self.image_id} at {place} {self.class_name}"
+        corners = " ".join(f"{side:.0f}" for side in self.box or ())
+        return f"image {self.image_id} at {corners} {self.class_name}"
 
 
 class Marks:
-    """The marks of a store's runs; each change is one transaction, so that two tabs get along."""
+    """The marks of a store's runs; each change is one transaction, so that two tabs may change them at once."""
 
-    def __init__(self, store: RunStore):
+    def __init__(self, store: RunStore) -> None:
         self._database = store.database
 
     def all(self, run_id: str) -> list[Mark]:
-        """The run's marks, in the order in which they were made; none if there is no such run."""
+        """Return the run's marks, in the order in which they were made; none if there is no such run."""
         with self._database.read() as db:
             rows = db.execute(
                 "select marks.* from marks join runs on number = run where id = ? order by marks.created, marks.rowid",
@@ -72,15 +80,15 @@ class Marks:
         return [_from_row(row) for row in rows]
 
     def image_ids(self, run_id: str) -> list[int]:
-        """The images that are marked themselves, in the order in which they were."""
+        """Return the ids of the images that are marked as a whole, in the order in which they were marked."""
         return [mark.image_id for mark in self.all(run_id) if mark.kind is Doubt.IMAGE]
 
     def add(self, run_id: str, mark: Mark) -> None:
-        """Keep a mark; an older one with the same key gives way. Raises RunError if there is no such run."""
+        """Store a mark in place of an older one with the same key; raise RunError if there is no such run."""
         self.add_all(run_id, [mark])
 
     def add_all(self, run_id: str, marks: Iterable[Mark]) -> None:
-        """Keep all of these or, if that fails, none, as `add` does."""
+        """Store all of these marks as `add` does, or none if that fails."""
         now = time.time()
         rows = [
             (mark.key, mark.image_id, mark.kind.value, mark.class_name, *(mark.box or (None,) * 4), mark.gt_id,
@@ -88,20 +96,20 @@ class Marks:
             for mark in marks
         ]  # fmt: skip
         with self._database.write() as db:
-            found = db.execute("select number from runs where id = ?", (run_id,)).fetchone()
-            if found is None:
+            run = db.execute("select number from runs where id = ?", (run_id,)).fetchone()
+            if run is None:
                 raise RunError(f"There is no run {run_id!r} any more.")
             db.executemany(
                 "insert or replace into marks values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(found["number"], *row) for row in rows],
+                [(run["number"], *row) for row in rows],
             )
 
     def remove(self, run_id: str, key: str) -> None:
-        """Forget the mark with this key, if it is there."""
+        """Delete the mark with this key, if there is one."""
         self.remove_all(run_id, [key])
 
     def remove_all(self, run_id: str, keys: Iterable[str]) -> None:
-        """Forget the marks with these keys, as far as they are there."""
+        """Delete the marks with these keys, as far as there are any."""
         with self._database.write() as db:
             db.executemany(
                 "delete from marks where key = ? and run = (select number from runs where id = ?)",
@@ -110,45 +118,47 @@ class Marks:
 
 
 def _from_row(row: sqlite3.Row) -> Mark:
-    box = tuple(row[side] for side in ("x1", "y1", "x2", "y2"))
+    x1, y1, x2, y2 = (row[side] for side in ("x1", "y1", "x2", "y2"))
+    box = None if None in (x1, y1, x2, y2) else (x1, y1, x2, y2)
     return Mark(
-        Doubt(row["kind"]), row["image_id"], row["class_name"], None if None in box else box, row["gt_id"],
-        row["score"], row["created"],
+        Doubt(row["kind"]), row["image_id"], row["class_name"], box, row["gt_id"], row["score"], row["created"]
     )  # fmt: skip
 
 
-def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict:
-    """The marks as a COCO ground truth of the images that they are on; `split` is what was evaluated.
+def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict[str, Any]:
+    """Return the marks as a COCO ground truth of the images that they are on; `split` is what was evaluated.
 
     A missing label is a new annotation with the predicted box and class, its id above all of the data set's; a wrong
-    one is the annotation itself with the class that was predicted, and its own under "annotated". Both say what they
-    are under "mark" and have the prediction's "score"; an image that is marked itself has a "mark" too. What left the
-    data set since it was marked is left out, so is a class that was not evaluated.
+    label is the annotation itself with the predicted class, and the annotated one under "annotated". Both have the kind
+    of label error under "mark" and the prediction's "score"; an image that is marked as a whole has a "mark" too. Marks
+    on images, annotations and classes that the evaluated data does not have any more are left out.
     """
     category_ids = dict(zip(about.classes, about.category_ids, strict=True))
     names = {category["id"]: category["name"] for category in split.categories}
     originals = {(annotation["image_id"], annotation["id"]): annotation for annotation in split.annotations}
     everything = read(split.json_path)[0]["annotations"] if split.dropped else split.annotations
     new_id = max((annotation["id"] for annotation in everything), default=0)
-    images: dict[int, dict] = {}
+    images: dict[int, dict[str, Any]] = {}
     annotations = []
     for mark in marks:
         image, original = split.image_by_id.get(mark.image_id), originals.get((mark.image_id, mark.gt_id))
-        is_box = mark.kind is not Doubt.IMAGE
-        if not image or (mark.kind is Doubt.WRONG and not original) or (is_box and mark.class_name not in category_ids):
+        category_id = None if mark.class_name is None else category_ids.get(mark.class_name)
+        if image is None or (category_id is None and mark.kind is not Doubt.IMAGE):
             continue
-        shown = images.setdefault(mark.image_id, {name: image[name] for name in ("id", "file_name", "width", "height")})
-        if not is_box:
-            shown["mark"] = mark.kind.value
-            continue
-        if mark.kind is Doubt.MISSING:
+        if mark.kind is Doubt.WRONG:
+            if original is None:
+                continue
+            annotation = {name: original[name] for name in ("id", "bbox", "area", "iscrowd")}
+            annotation["annotated"] = names[original["category_id"]]
+        elif mark.kind is Doubt.MISSING:
             new_id += 1
             bbox = xyxy_to_xywh([mark.box])[0].astype(float).round(2).tolist()
             annotation = {"id": new_id, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
-        else:
-            annotation = {name: original[name] for name in ("id", "bbox", "area", "iscrowd")}
-            annotation["annotated"] = names[original["category_id"]]
-        annotation |= {"image_id": mark.image_id, "category_id": category_ids[mark.class_name]}
+        entry = images.setdefault(mark.image_id, {name: image[name] for name in ("id", "file_name", "width", "height")})
+        if mark.kind is Doubt.IMAGE:
+            entry["mark"] = mark.kind.value
+            continue
+        annotation |= {"image_id": mark.image_id, "category_id": category_id}
         annotations.append(annotation | {"score": mark.score, "mark": mark.kind.value})
     categories = [{"id": category_id, "name": name} for name, category_id in category_ids.items()]
     return {"images": list(images.values()), "annotations": annotations, "categories": categories}

@@ -1,12 +1,12 @@
-"""Where a store's files lie, under its root folder:
+"""Paths of a store's files, all under its root folder:
 
-    runs/runs.db                   the database, which records.py describes
+    runs/runs.db                   the database, which schema.py describes
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, watched/epoch_0003.parquet,
                                    analysis_1.png, report.html, preflight.json and .png, profile.json, trace.json.gz
     checkpoints/<id>/best, last    what the training saved
     data/                          data sets
 
-Apart from `runs.py`, which adds the database: a path says nothing of whether the file is there.
+Apart from `store.py`, which adds the database: a path does not say whether the file exists.
 """
 
 from __future__ import annotations
@@ -20,62 +20,67 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 class RunPaths:
-    """The paths of all runs' files; raises RunError for what is no run's id, so that none leads out of the root."""
+    """The paths of all runs' files; methods raise RunError for a malformed id, so that no path leaves the root."""
 
-    def __init__(self, root):
+    def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
         self.data_dir = self.root / "data"
         self.runs_dir = self.root / "runs"
         self.checkpoints_dir = self.root / "checkpoints"
 
     def folder(self, run_id: str) -> Path:
-        """The run's own folder, which is also its TensorBoard folder."""
+        """Return the run's folder, which is also its TensorBoard folder."""
         if not RUN_ID.fullmatch(run_id):  # an id may come from an address bar
             raise RunError(f"{run_id!r} is not a run's id.")
         return self.runs_dir / run_id
 
     def log_path(self, run_id: str) -> Path:
+        """Return the path of the output of the run's process, with the traceback of its error."""
         return self.folder(run_id) / "log.txt"
 
     def table_path(self, run_id: str, epoch: int) -> Path:
-        """Where that epoch's detection table is written; an Evaluation says whether it is still there."""
+        """Return the path of an epoch's detection table; its Evaluation says whether it is still kept."""
         return self.folder(run_id) / "tables" / f"epoch_{int(epoch):04d}.parquet"
 
     def watched_path(self, run_id: str, epoch: int) -> Path:
-        """Where that epoch's boxes on the watched images are, of every evaluated epoch (`watch.py`)."""
+        """Return the path of an evaluated epoch's boxes on the watched images (`watched.py`)."""
         return self.folder(run_id) / "watched" / f"epoch_{int(epoch):04d}.parquet"
 
     def analysis_path(self, run_id: str, number: int) -> Path:
-        """Where the run's picture with this number, from 1, of expected and predicted boxes is written."""
+        """Return the path of a picture that `analyze` draws, with annotated and predicted boxes; from number 1."""
         return self.folder(run_id) / f"analysis_{int(number)}.png"
 
     def report_path(self, run_id: str) -> Path:
+        """Return the path of the report that `analyze` writes."""
         return self.folder(run_id) / "report.html"
 
     def checkpoints(self, run_id: str) -> Path:
-        """The folder of the run's checkpoints, which `train` writes into."""
+        """Return the folder of the run's checkpoints, into which `train` saves them."""
         return self.checkpoints_dir / self.folder(run_id).name
 
-    def checkpoint(self, run_id: str, which: str) -> Path:
-        """Where its "best" or "last" checkpoint is, once it is saved."""
-        if which not in ("best", "last"):
-            raise RunError(f"A run has the checkpoints 'best' and 'last', not {which!r}.")
-        folder, older = (self.checkpoints(run_id) / name for name in (which, which + ".old"))
+    def checkpoint(self, run_id: str, name: str) -> Path:
+        """Return the folder of the run's "best" or "last" checkpoint; raise RunError for another name."""
+        if name not in ("best", "last"):
+            raise RunError(f"A run has the checkpoints 'best' and 'last', not {name!r}.")
+        folder, older = self.checkpoints(run_id) / name, self.checkpoints(run_id) / f"{name}.old"
         # a training that dies between the two renames of a save leaves the older one only
         return older if older.is_dir() and not folder.is_dir() else folder
 
     def preflight_path(self, run_id: str) -> Path:
-        """The pre-flight's checks as JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""
+        """Return the path of the pre-flight's checks, JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""
         return self.folder(run_id) / "preflight.json"
 
     def preflight_picture(self, run_id: str) -> Path:
-        """The first training batch as the model saw it, with its boxes (PNG)."""
+        """Return the path of the first training batch as the model saw it, with its boxes (PNG)."""
         return self.folder(run_id) / "preflight.png"
 
     def profile_path(self, run_id: str) -> Path:
-        """The profiler's table as JSON: {"steps", "operators": [{"name", "calls", "cpu_ms", "gpu_ms"}, …]}."""
+        """Return the path of the profiler's table, JSON.
+
+        {"steps", "operators": [{"name", "calls", "cpu_ms", "gpu_ms"}, …]}
+        """
         return self.folder(run_id) / "profile.json"
 
     def trace_path(self, run_id: str) -> Path:
-        """The profiler's Chrome trace, gzipped JSON, for Perfetto."""
+        """Return the path of the profiler's Chrome trace, gzipped JSON, for Perfetto."""
         return self.folder(run_id) / "trace.json.gz"

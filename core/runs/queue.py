@@ -1,6 +1,6 @@
-"""The queue of runs: who may begin which run, how it ends, how it is stopped and resumed.
+"""The queue of runs: which process may begin which run, how a run ends, is stopped and resumed.
 
-Every method is one transaction, so that of several processes on one store only one can do each step of a run:
+Every method is one transaction, so that of several processes on one store only one takes each step of a run:
 
     queued -> starting -> running -> finished, stopped, failed or interrupted
        ^________________________________________________|  (resumed; not a finished one)
@@ -15,29 +15,29 @@ from core.runs.process import ProcessId
 from core.runs.schema import Run, Status
 from core.runs.store import END_OF_QUEUE, QUEUE_STEP, RunStore
 
-ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died over it
+ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died meanwhile
 IN_ORDER = "select * from runs where status = 'queued' order by queued, number"
 
 
 class RunQueue:
-    """The runs of a store, as those see them who work them off."""
+    """The order in which a store's runs begin, and every change of a run's status."""
 
-    def __init__(self, store: RunStore):
+    def __init__(self, store: RunStore) -> None:
         self.store = store
         self._database = store.database
 
     def active(self) -> list[Run]:
-        """The runs that a process works on, or was working on when it died; the oldest first."""
+        """Return the runs that a process works on, or was working on when it died; the oldest first."""
         with self._database.read() as db:
             return [Run.from_row(row) for row in db.execute(f"select * from runs where {ACTIVE} order by number")]
 
     def waiting(self) -> list[Run]:
-        """The runs that wait for their turn, in the order in which they will begin."""
+        """Return the runs that wait for their turn, in the order in which they will begin."""
         with self._database.read() as db:
             return [Run.from_row(row) for row in db.execute(IN_ORDER)]
 
     def move(self, run_id: str, places: int) -> None:
-        """Let a waiting run begin so many places later, or earlier if `places` is negative; at most first or last.
+        """Move a waiting run `places` later in the queue, or earlier if negative, but not beyond its ends.
 
         Raises RunError if the run does not wait.
         """
@@ -56,7 +56,7 @@ class RunQueue:
         raise RunError(f"The run {run.id} is {run.status}: only a run that waits in the queue can be moved.")
 
     def claim(self, process: ProcessId) -> Run | None:
-        """Take the first run that waits, as STARTING for `process` (pid, start time), if none is at work."""
+        """Make the first run that waits STARTING in `process` (pid, start time), if no run is at work; return it."""
         with self._database.write() as db:
             rows = db.execute(
                 f"update runs set status = 'starting', pid = ?, pid_started = ? where not exists"
@@ -67,14 +67,14 @@ class RunQueue:
         return Run.from_row(rows[0]) if rows else None
 
     def set_process(self, run_id: str, process: ProcessId) -> None:
-        """Note that `process` (pid, start time) will work on a claimed run, if it has not said so itself by now."""
+        """Note that `process` (pid, start time) works on a claimed run, unless that process has begun it by now."""
         with self._database.write() as db:
             db.execute(
                 "update runs set pid = ?, pid_started = ? where id = ? and status = 'starting'", (*process, run_id)
             )
 
     def begin(self, run_id: str, process: ProcessId) -> Run:
-        """Make a queued or starting run RUNNING in `process` (pid, start time); RunError if it is neither."""
+        """Make a queued or starting run RUNNING in `process` (pid, start time); raise RunError if it is neither."""
         with self._database.write() as db:
             rows = db.execute(
                 "update runs set status = 'running', pid = ?, pid_started = ?, started = ?, heartbeat = ?,"
@@ -87,7 +87,7 @@ class RunQueue:
         raise RunError(f"The run {run.id} is {run.status}, so it cannot begin: resume it, or create a new one.")
 
     def end(self, run_id: str, status: Status, message: str | None, pid: int | None = None) -> None:
-        """Close a run that is at work, with how it ended; with a `pid`, only if that process has it. Else nothing."""
+        """Set how a run at work has ended; with a `pid`, only if that process has it. Other runs stay as they are."""
         with self._database.write() as db:
             db.execute(
                 "update runs set status = ?, message = ?, ended = ?, seconds_left = null"
@@ -96,7 +96,7 @@ class RunQueue:
             )
 
     def request_stop(self, run_id: str) -> Run:
-        """Ask a run at work to stop after its step, take a queued one out of the queue; others stay as they are."""
+        """Ask a run at work to stop after its step, or take a queued one out of the queue; others stay as they are."""
         self.store.get(run_id)  # raises if there is none
         with self._database.write() as db:
             db.execute(
@@ -108,15 +108,15 @@ class RunQueue:
         return self.store.get(run_id)
 
     def must_stop(self, run_id: str) -> bool:
-        """Whether who works on the run shall end: asked to, or the run has been closed or deleted meanwhile."""
+        """Check whether the run's process shall stop: asked to, or because the run has been closed or deleted."""
         with self._database.read() as db:
             row = db.execute("select stop_requested, status from runs where id = ?", (run_id,)).fetchone()
         return row is None or bool(row["stop_requested"]) or row["status"] != Status.RUNNING
 
     def requeue(self, run_id: str, process: ProcessId | None = None) -> Run:
-        """Put a stopped, failed or interrupted run back at the end of the queue; with a `process`, it begins there.
+        """Put a stopped, failed or interrupted run back at the end of the queue, or make it STARTING in `process`.
 
-        Raises RunError if it is none of these, or if its checkpoints are gone.
+        Raises RunError if the run has another status, or if its checkpoints are gone.
         """
         run = self.store.get(run_id)
         if not run.is_live and run.status is not Status.FINISHED:
@@ -135,16 +135,16 @@ class RunQueue:
 
 
 def resumes_from_checkpoint(store: RunStore, run: Run) -> bool:
-    """Whether the run's training goes on from its checkpoint `last`; False: it has none yet and begins at step 0.
+    """Check whether the run's training continues from its checkpoint `last`; if not, it begins at step 0.
 
-    A run that ended before its first checkpoint begins anew, and loses nothing by it: the same steps come again.
-    Raises RunError if checkpoints that it had are gone: to begin anew would then erase what it has recorded.
+    A run that ended before its first checkpoint begins again and loses nothing by it: the same steps come again.
+    Raises RunError if checkpoints that it had are gone: to begin again would then erase what it has recorded.
     """
     if store.checkpoint(run.id, "last").is_dir():
         return True
-    # the first checkpoint follows the first evaluation after the untouched model's, or a stop
-    lost = run.step and not store.checkpoints(run.id).is_dir() or any(e.epoch for e in store.evaluations(run.id))
-    if lost:
+    # the first checkpoint follows the first evaluation after the baseline's, or a stop
+    had_steps = run.step and not store.checkpoints(run.id).is_dir()
+    if had_steps or any(e.epoch for e in store.evaluations(run.id)):
         raise RunError(
             f"The run {run.id} had come to step {run.step}, but {store.checkpoint(run.id, 'last')} is gone, so it "
             "cannot be resumed: put that folder back, or train again with the same settings."

@@ -1,4 +1,4 @@
-"""What the run database holds: its tables, and their rows as dataclasses. `runs.py` reads and writes them."""
+"""The tables of the run database, and their rows as dataclasses; `store.py` reads and writes them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from core.labelled_enum import LabelledEnum
 
@@ -77,7 +78,7 @@ create table evaluations (
 
 
 class Status(LabelledEnum):
-    """Where a run stands; `label` and `description` are for the user."""
+    """The status of a run; `label` and `description` are for the user."""
 
     QUEUED = "queued", "Queued", "Waits for its turn."
     STARTING = "starting", "Starting", "Its process is loading."
@@ -89,7 +90,7 @@ class Status(LabelledEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether more may happen by itself: the run waits for its turn or is at work."""
+        """Whether the run waits for its turn or is at work, so that its record may still change."""
         return self in (Status.QUEUED, Status.STARTING, Status.RUNNING)
 
 
@@ -100,8 +101,8 @@ class Run:
     id: str
     name: str
     status: Status
-    config: dict
-    label_map: dict | None
+    config: dict[str, Any]
+    label_map: dict[str, Any] | None
     created: float
     queued: float | None
     started: float | None
@@ -121,15 +122,16 @@ class Run:
     ap: float | None
     best_ap: float | None
     best_epoch: int | None
-    remarks: list[dict]
+    remarks: list[dict[str, Any]]
 
     @property
     def is_live(self) -> bool:
+        """Whether the run waits for its turn or is at work."""
         return self.status.is_live
 
     @property
     def is_imported(self) -> bool:
-        """Whether it was made of another tool's results (`imports.py`): evaluated, but never trained here."""
+        """Whether the run was made from another tool's results (`imports.py`): evaluated, but never trained here."""
         return "imported" in self.config
 
     @property
@@ -141,6 +143,7 @@ class Run:
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Run:
+        """Return a row of `runs` as a Run."""
         values = {f.name: row[f.name] for f in fields(cls)}
         values["status"] = Status(values["status"])
         values["config"] = json.loads(values["config"])
@@ -150,11 +153,11 @@ class Run:
         return cls(**values)
 
 
-def to_columns(values: dict) -> dict:
-    """Fields of a Run as SQLite keeps them; raises ValueError for a name that is none of its fields."""
+def to_columns(values: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of a Run as SQLite keeps them, by name; raise ValueError for a name that is no field."""
     unknown = set(values) - {f.name for f in fields(Run)}
     if unknown:
-        raise ValueError(f"A run has no field {sorted(unknown)[0]!r}.")
+        raise ValueError(f"A run has no field {min(unknown)!r}.")
     # an enum or a dict cannot be bound; a subclass of str can, but let the column hold plain text
     columns = {name: str(value) if isinstance(value, Status) else value for name, value in values.items()}
     return {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in columns.items()}
@@ -162,12 +165,12 @@ def to_columns(values: dict) -> dict:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A checkpoint's COCO figures (`CocoFigures` as a dict) and its detection table, None if that is not kept."""
+    """An evaluated epoch: its COCO metrics (`CocoFigures` as a dict) and detection table, None if that is not kept."""
 
     run_id: str
     epoch: int
     step: int
     created: float
-    figures: dict
+    figures: dict[str, Any]
     is_best: bool
     table: Path | None

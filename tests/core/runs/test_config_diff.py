@@ -1,7 +1,7 @@
 import pytest
 
 from core.config import TrainConfig
-from core.runs.config_diff import DESCRIBED, compare_settings, value_text
+from core.runs.config_diff import TRAIN_SETTINGS, compare_settings, value_text
 
 PLAIN = TrainConfig().to_dict()
 
@@ -12,7 +12,7 @@ def by_name(*configs: dict) -> dict:
 
 def test_every_field_is_there_in_the_order_of_the_form_with_its_words():
     found = compare_settings([PLAIN, PLAIN])
-    assert [setting.name for setting in found] == list(DESCRIBED)
+    assert [setting.name for setting in found] == list(TRAIN_SETTINGS)
     assert all(setting.label and setting.help for setting in found)
     assert not any(setting.differs for setting in found)
 
