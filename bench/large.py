@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.datasets.check import check_labels
-from core.datasets.layouts import Place
+from core.datasets.check import check_annotations
+from core.datasets.layouts import SplitLocation
 from core.datasets.split import examine_split, filter_to_classes
 from core.detr.pretrained import COCO_CLASSES
 from core.labels import COCO_TEN
@@ -127,8 +127,8 @@ def with_pycocotools(path: str) -> list[dict]:
 
 
 def with_ours(path: str):
-    split = examine_split(Place(Path(path), Path(path).parent), "train")
-    check_labels({"train": split})
+    split = examine_split(SplitLocation(Path(path), Path(path).parent), "train")
+    check_annotations({"train": split})
     return filter_to_classes(split, list(COCO_TEN))
 
 

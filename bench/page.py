@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.large import TRAIN, VAL, write_annotations
-from core.charts.datasets.statistics import contents_charts
+from core.charts.datasets.statistics import dataset_charts
 from core.charts.to_json import to_json
 from core.datasets.demo import BUILT_IN, draw_dataset
 from core.datasets.layouts import find_splits
 from core.datasets.split import CocoSplit, examine_split
-from core.datasets.statistics import contents
+from core.datasets.statistics import dataset_statistics
 from core.labels import COCO_TEN
 from tests.chromium import CHROMIUM, FLAGS
 from tests.serving import served
@@ -33,7 +33,7 @@ def measure_filter(splits: dict[str, CocoSplit], rounds: int = 5) -> float:
     classes, times = list(COCO_TEN), []
     for number in range(rounds + 1):
         begin = time.perf_counter()
-        for chart in contents_charts(contents(splits, classes[: len(classes) - number % 2])):
+        for chart in dataset_charts(dataset_statistics(splits, classes[: len(classes) - number % 2])):
             to_json(chart)
         times.append(time.perf_counter() - begin)
     return statistics.median(times[1:])  # the first makes the columns

@@ -101,13 +101,13 @@ def iou(boxes, others, iscrowd=None) -> np.ndarray:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-def context(box, size: tuple[float, float]) -> tuple[float, float, float, float]:
+def context_box(box, size: tuple[float, float]) -> tuple[float, float, float, float]:
     """The square `xyxy` around a box that a cut-out shows: three times its longer side, and at least CONTEXT pixels.
 
     It lies inside an image of `size` (width, height) as far as it goes: it is no larger than the image's shorter side
     unless the box is.
 
-    >>> context((20, 30, 40, 40), (200, 100))
+    >>> context_box((20, 30, 40, 40), (200, 100))
     (0.0, 5.0, 60.0, 65.0)
     """
     x1, y1, x2, y2 = box

@@ -6,13 +6,13 @@ import streamlit as st
 from core import DataError
 from core.charts.chart import Chart
 from core.charts.datasets.objects import counted as number_of
-from core.charts.datasets.statistics import contents_charts
-from core.datasets.check import in_short
+from core.charts.datasets.statistics import dataset_charts
+from core.datasets.check import summarize_problems
 from core.datasets.layouts import find_splits
-from core.datasets.part import part, save
+from core.datasets.part import save_subset, take_subset
 from core.datasets.problems import Severity
 from core.datasets.split import SIZES, CocoSplit
-from core.datasets.statistics import Contents, contents, images_with
+from core.datasets.statistics import DatasetStatistics, dataset_statistics, images_with
 from core.datasets.subset import Subset
 from core.labels import COCO_TEN
 from ui.charts.component import show_charts
@@ -79,14 +79,14 @@ def pick_fewer(classes: list[str]) -> tuple[Subset | None, str]:
 @st.cache_data(show_spinner=False, max_entries=16)
 def counted(
     folder: str, stamps: tuple, classes: tuple[str, ...], subset: Subset | None, _splits: dict[str, CocoSplit]
-) -> tuple[Contents, list[Chart]]:
-    found = contents(_splits, classes)
-    return found, contents_charts(found)
+) -> tuple[DatasetStatistics, list[Chart]]:
+    found = dataset_statistics(_splits, classes)
+    return found, dataset_charts(found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def part_of(folder: str, stamps: tuple, subset: Subset, _splits: dict[str, CocoSplit]) -> dict[str, CocoSplit]:
-    return {name: part(split, subset) for name, split in _splits.items()}
+    return {name: take_subset(split, subset) for name, split in _splits.items()}
 
 
 def train_on_this(folder, classes: list[str], names: list[str]) -> None:
@@ -99,7 +99,7 @@ def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
     """A button's callback: the fewer images as a data set of their own, which is then shown."""
     try:
         target = services.store().data_dir / download.checked_name(name)
-        save(splits, subset, target)
+        save_subset(splits, subset, target)
     except DataError as error:
         st.session_state[REFUSED] = plain(error)
         return
@@ -109,14 +109,14 @@ def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
     data_source.show(target)
 
 
-def show_head(found: Contents) -> None:
+def show_head(found: DatasetStatistics) -> None:
     for column, (name, one) in zip(st.columns(2), found.splits.items(), strict=False):
         with column.container(border=True, gap=None):
             st.markdown(f"**{SPLITS[name]}** · {number_of(one.images, 'image')} · {number_of(one.n, 'object')}")
             crowds = f", {number_of(int(one.crowds.sum()), 'crowd')}" if one.crowds.any() else ""
-            if alone := one.images - one.filled - one.empty:
+            if alone := one.images - one.with_objects - one.empty:
                 crowds += f" (nothing else in {number_of(alone, 'image')})"
-            filled = number_of(one.filled, "image")
+            filled = number_of(one.with_objects, "image")
             st.caption(f"{filled} with objects of the classes, {one.empty:,} without{crowds}")
 
 
@@ -221,7 +221,7 @@ with st.sidebar:
 show_head(found)
 if find_splits(folder)["train" if "train" in whole else "val"].shared:
     st.caption("One annotation file: about a fifth of its images were drawn for validation, every class in both parts.")
-if said := in_short(problems):
+if said := summarize_problems(problems):
     st.caption(f"{plain(said[0].upper() + said[1:])}. See Problems.")
 if kept := st.session_state.pop(KEPT, None):
     st.toast(f"Kept as {plain(kept)}.", icon=":material/save:")

@@ -41,11 +41,11 @@ def download(options) -> None:
     from contextlib import closing
 
     from core.datasets.coco2017.download import download
-    from core.datasets.subset import Subset, category_ids
+    from core.datasets.subset import Subset, find_category_ids
     from core.detr.pretrained import COCO_CLASSES
 
     subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
-    category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
+    find_category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
     with (
         tqdm(total=1000, bar_format="{l_bar}{bar}| {desc}") as bar,
         closing(download(options.out, subset)) as steps,

@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 
 
 def evaluate(options) -> None:
-    from core.datasets.coco_json import read_json, read_results
+    from core.datasets.coco_json import read_ground_truth, read_results
     from core.evaluation.coco_eval import evaluate
     from core.evaluation.tide import detection_table
 
@@ -37,7 +37,7 @@ def evaluate(options) -> None:
         evaluation = _evaluation(store, options)
         models, table = _models(store, evaluation), _table(evaluation)
     elif options.gt and options.dt and not options.run_id:
-        truths, results = read_json(options.gt), read_results(options.dt)
+        truths, results = read_ground_truth(options.gt), read_results(options.dt)
         models, table = {"results": evaluate(truths, results).to_dict()}, detection_table(truths, results)
     else:
         raise LabError("Name either a RUN, or both --gt and --dt.")
@@ -51,7 +51,7 @@ def evaluate(options) -> None:
 
 def check(options) -> int:
     """Prints every problem with an example; exit status 1 if the data cannot be trained on."""
-    from core.datasets.check import check
+    from core.datasets.check import check_dataset
     from core.datasets.convert.to_coco import kind_of
     from core.datasets.layouts import is_dataset
 
@@ -60,7 +60,7 @@ def check(options) -> int:
             f"{options.data} is a {kind.upper()} folder: convert it first, with "
             f"python -m core convert {options.data} --out FOLDER, which says what is wrong with it."
         )
-    work = KeepResult(check(options.data, options.whole))
+    work = KeepResult(check_dataset(options.data, options.whole))
     with tqdm(unit="picture", desc=f"Looking at {options.data}") as bar:
         for done, bar.total in work:
             bar.update(done - bar.n)

@@ -18,20 +18,25 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 
 from core import DataError
-from core.datasets.json_reader import OnlyPython, decode, decode_slowly
-from core.datasets.problems import Example, Kind, Problem, problem
+from core.datasets.json_reader import PythonOnlyJson, decode, decode_with_python
+from core.datasets.problems import Example, Problem, ProblemKind, problems_of
 
-PARTS = ("images", "annotations", "categories")
-EXACT = 2**53  # numbers below it are exact as float64
-FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")  # of an annotation
+COCO_LISTS = ("images", "annotations", "categories")
+EXACT_LIMIT = 2**53  # numbers below it are exact as float64
+ANNOTATION_FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")  # of an annotation
 
-Id = Annotated[int, msgspec.Meta(gt=-EXACT, lt=EXACT)]
-Area = Annotated[float, msgspec.Meta(gt=-EXACT, lt=EXACT)]
+Id = Annotated[int, msgspec.Meta(gt=-EXACT_LIMIT, lt=EXACT_LIMIT)]
+Area = Annotated[float, msgspec.Meta(gt=-EXACT_LIMIT, lt=EXACT_LIMIT)]
 Box = Annotated[list[float], msgspec.Meta(min_length=4, max_length=4)]
 
 REFERENCES = {"image_id": "images", "category_id": "categories"}
-BROKEN = (Kind.IMAGE_ID, Kind.IMAGE_NAME, Kind.IMAGE_STATED, Kind.CATEGORY)  # with these no annotation can be placed
-UNKNOWN = {"image_id": Kind.UNKNOWN_IMAGE, "category_id": Kind.UNKNOWN_CATEGORY}
+BROKEN = (
+    ProblemKind.IMAGE_ID,
+    ProblemKind.IMAGE_NAME,
+    ProblemKind.IMAGE_STATED,
+    ProblemKind.CATEGORY,
+)  # with these no annotation can be placed
+UNKNOWN = {"image_id": ProblemKind.UNKNOWN_IMAGE, "category_id": ProblemKind.UNKNOWN_CATEGORY}
 
 
 class _Annotation(TypedDict):
@@ -66,7 +71,7 @@ class _AnyFile(TypedDict):
     categories: list[dict[str, Any]]
 
 
-def read(path, split: str = "") -> tuple[dict, list[Problem]]:
+def examine_ground_truth(path, split: str = "") -> tuple[dict, list[Problem]]:
     """A ground truth's `images`, `annotations` and `categories`, and what was wrong with them.
 
     Ids are ints, and every annotation has the FIELDS and no others: an image and a category that are listed, an
@@ -95,23 +100,23 @@ def _decode_parts(path: Path) -> tuple[dict, bool]:
         pass
     try:
         return decode(path, _AnyFile), False
-    except OnlyPython:
-        data = decode_slowly(path)
-        if isinstance(data, dict) and all(_is_list_of_dicts(data.get(part)) for part in PARTS):
-            return {part: data[part] for part in PARTS}, False
+    except PythonOnlyJson:
+        data = decode_with_python(path)
+        if isinstance(data, dict) and all(_is_list_of_dicts(data.get(part)) for part in COCO_LISTS):
+            return {part: data[part] for part in COCO_LISTS}, False
     except msgspec.ValidationError:
         pass
-    raise DataError(f"{path} is not a COCO annotation file: it should hold the lists {', '.join(PARTS)}.")
+    raise DataError(f"{path} is not a COCO annotation file: it should hold the lists {', '.join(COCO_LISTS)}.")
 
 
-def read_json(path) -> dict:
+def read_ground_truth(path) -> dict:
     """A ground truth in which nothing had to be left out or renumbered: any tool's, to be evaluated on as it is.
 
     Raises DataError that names the first problem otherwise.
     """
-    data, problems = read(path)
+    data, problems = examine_ground_truth(path)
     for found in problems:
-        if found.kind not in (Kind.NO_AREA, Kind.PATH):  # no boxes depend on a picture
+        if found.kind not in (ProblemKind.NO_AREA, ProblemKind.PATH):  # no boxes depend on a picture
             example = f", as {found.examples[0].detail}" if found.examples else ""
             raise DataError(f"{path} has {found.kind.counted(found.count)}{example}: correct the file.")
     bare = next((a["id"] for a in data["annotations"] if a["bbox"] is None), None)
@@ -128,7 +133,7 @@ def read_results(path) -> list[dict]:
     try:
         data = decode(path, Any)
     except msgspec.ValidationError:
-        data = decode_slowly(Path(path))
+        data = decode_with_python(Path(path))
     rows = data.get("annotations") if isinstance(data, dict) else data
     if not _is_list_of_dicts(rows):
         raise DataError(f"{path} is not a COCO results file: it should hold a list of detections.")
@@ -137,7 +142,7 @@ def read_results(path) -> list[dict]:
 
 def is_number(value) -> bool:
     """Whether it is a number small enough to be exact as float64, so neither NaN nor infinite."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < EXACT
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < EXACT_LIMIT
 
 
 def _is_list_of_dicts(part) -> bool:
@@ -146,7 +151,7 @@ def _is_list_of_dicts(part) -> bool:
 
 def _to_id(value) -> int | None:
     """An id as an int, also where a tool wrote 7.0; None for anything else."""
-    if type(value) is int and -EXACT < value < EXACT:  # almost always
+    if type(value) is int and -EXACT_LIMIT < value < EXACT_LIMIT:  # almost always
         return value
     return int(value) if is_number(value) and value == int(value) else None
 
@@ -164,17 +169,17 @@ def _take_ids(items: list[dict]) -> list[tuple[dict, Any]]:
 
 
 def _check_images(images: list[dict], split: str) -> list[Problem]:
-    found = {Kind.IMAGE_ID: [Example(f"the id {shortened(said)}") for _, said in _take_ids(images)]}
-    found |= {kind: [] for kind in (Kind.IMAGE_NAME, Kind.IMAGE_STATED, Kind.PATH)}
+    found = {ProblemKind.IMAGE_ID: [Example(f"the id {shortened(said)}") for _, said in _take_ids(images)]}
+    found |= {kind: [] for kind in (ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED, ProblemKind.PATH)}
     for image in images:
         name, own = image.get("file_name"), image["id"]
         if not isinstance(name, str) or not name:
-            found[Kind.IMAGE_NAME].append(Example(f"image {own}", own))
+            found[ProblemKind.IMAGE_NAME].append(Example(f"image {own}", own))
         elif "\0" in name or name[0] == "/" or (".." in name and posixpath.normpath(name).split("/")[0] == ".."):
-            found[Kind.PATH].append(Example(shortened(name), own))
+            found[ProblemKind.PATH].append(Example(shortened(name), own))
         if not (_is_side(image.get("width")) and _is_side(image.get("height"))):
-            found[Kind.IMAGE_STATED].append(Example(f"image {own}", own))
-    return [one for kind, examples in found.items() for one in problem(kind, split, examples)]
+            found[ProblemKind.IMAGE_STATED].append(Example(f"image {own}", own))
+    return [one for kind, examples in found.items() for one in problems_of(kind, split, examples)]
 
 
 def _is_side(value) -> bool:
@@ -194,12 +199,12 @@ def _check_categories(categories: list[dict], split: str) -> list[Problem]:
             examples.append(Example(f"the name {shortened(name)} twice"))
         else:
             names.add(name)
-    return problem(Kind.CATEGORY, split, examples)
+    return problems_of(ProblemKind.CATEGORY, split, examples)
 
 
 def _mended(annotation: dict) -> dict:
     """The annotation's FIELDS with their types; references that are none become None."""
-    mended = {key: annotation.get(key) for key in FIELDS}
+    mended = {key: annotation.get(key) for key in ANNOTATION_FIELDS}
     for key in REFERENCES:
         mended[key] = _to_id(mended[key])
     mended["iscrowd"] = int(mended["iscrowd"] in (1, "1"))  # 1.0 and True alike
@@ -215,18 +220,18 @@ def _with_references(annotations: list[dict], known: dict[str, set], split: str)
         if not ids.issuperset(map(itemgetter(key), annotations)):
             strange = [a for a in annotations if a[key] not in ids]
             examples = [Example(f"annotation {a['id']}: {key} {a[key]}", annotation_ids=(a["id"],)) for a in strange]
-            problems += problem(UNKNOWN[key], split, examples)
+            problems += problems_of(UNKNOWN[key], split, examples)
             annotations = [a for a in annotations if a[key] in ids]
     without = []
     for annotation in annotations:
-        if len(annotation) < len(FIELDS):
+        if len(annotation) < len(ANNOTATION_FIELDS):
             annotation.setdefault("iscrowd", 0)
             if "area" not in annotation:
                 box = annotation["bbox"]
                 annotation["area"] = float(box[2] * box[3]) if is_box(box) else 0.0
                 without.append(annotation)
     examples = [Example(f"annotation {a['id']}", a["image_id"], (a["id"],)) for a in without]
-    return annotations, problems + problem(Kind.NO_AREA, split, examples)
+    return annotations, problems + problems_of(ProblemKind.NO_AREA, split, examples)
 
 
 def is_box(bbox) -> bool:
@@ -241,4 +246,4 @@ def _number_anew(annotations: list[dict], split: str) -> list[Problem]:
     for number, (annotation, _) in enumerate(strange, start=free):
         annotation["id"] = number
     examples = [Example(f"the id {shortened(said)}", a["image_id"], (a["id"],)) for a, said in strange]
-    return problem(Kind.ANNOTATION_ID, split, examples)
+    return problems_of(ProblemKind.ANNOTATION_ID, split, examples)

@@ -43,7 +43,7 @@ DRAWING = 1  # raise it whenever the pictures change: data sets drawn before are
 
 
 @dataclass(frozen=True)
-class BuiltIn:
+class BuiltInDataset:
     """A data set that comes with the project: its folder under data/, what a user reads of it, and what is drawn."""
 
     folder: str
@@ -56,8 +56,8 @@ class BuiltIn:
 
 
 BUILT_IN = (
-    BuiltIn("street", "Street at dusk", "A light that the starter model has never seen.", "dusk"),
-    BuiltIn(
+    BuiltInDataset("street", "Street at dusk", "A light that the starter model has never seen.", "dusk"),
+    BuiltInDataset(
         "scooters",
         "Street with scooters",
         "A class that the starter model has never seen, by day.",
@@ -67,7 +67,7 @@ BUILT_IN = (
 )
 
 
-def draw_built_in(one: BuiltIn, data_dir: Path) -> Iterator[tuple[int, int]]:
+def draw_built_in(one: BuiltInDataset, data_dir: Path) -> Iterator[tuple[int, int]]:
     """Draws a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
     return draw_dataset(data_dir / one.folder, one.look, one.train, one.val, extra=one.extra)
 

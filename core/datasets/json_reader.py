@@ -27,7 +27,7 @@ MEMORY_FACTOR = 3  # times a file's size, at most, for what is read from it and 
 LARGE = 100_000_000  # bytes from which the memory is looked at first
 
 
-class OnlyPython(msgspec.ValidationError):
+class PythonOnlyJson(msgspec.ValidationError):
     """JSON that only Python reads: with NaN, Infinity or a number beyond float64."""
 
 
@@ -64,7 +64,7 @@ def decode(path, type):
         raise DataError(f"{path} is not valid JSON: it is nested without end.") from None
     except msgspec.ValidationError as error:
         if "out of range" in str(error):
-            raise OnlyPython("a number is too large") from None
+            raise PythonOnlyJson("a number is too large") from None
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _explained(path, error) from None
@@ -86,7 +86,7 @@ def _explained(path: Path, error: ValueError) -> Exception:
     """What to raise for JSON that does not decode; where only NaN or Infinity stands in the way, OnlyPython."""
     place = re.search(r"\(byte (\d+)\)", str(error))
     if place and _is_no_number(path, int(place[1])):
-        return OnlyPython("a number is NaN or infinite")
+        return PythonOnlyJson("a number is NaN or infinite")
     where = f" from byte {int(place[1]):,} on" if place else ""
     return DataError(f"{path} is not valid JSON{where}: it may be cut off or damaged; fetch or export it again.")
 
@@ -107,7 +107,7 @@ def _check_memory(path: Path, size: int) -> None:
         )
 
 
-def decode_slowly(path: Path):
+def decode_with_python(path: Path):
     """As Python reads JSON, NaN included; without polygons."""
 
     def without_polygons(values: dict) -> dict:

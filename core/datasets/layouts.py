@@ -1,6 +1,6 @@
 """Where a data set keeps its annotations and pictures: the usual layouts of COCO folders, found by looking.
 
-In: a folder. Out: `Place`, for each split its JSON file and picture folder.
+In: a folder. Out: `SplitLocation`, for each split its JSON file and picture folder.
 
     annotations/instances_train*.json   train*/…jpg   (or images/train*/, train/, images/train/, images/)   COCO
     annotations/instances_val*.json     val*/…jpg
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core import DataError
-from core.datasets.coco_json import PARTS
+from core.datasets.coco_json import COCO_LISTS
 
 SPLITS = ("train", "val")
 ROBOFLOW = "_annotations.coco.json"
@@ -26,7 +26,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 LOOKED_THROUGH = 1000  # entries of a folder, to tell whether it holds pictures
 
 
-class Place(NamedTuple):
+class SplitLocation(NamedTuple):
     """Where a split lies. Of a `shared` file, both splits are parts that are drawn when it is read."""
 
     json_path: Path
@@ -46,7 +46,7 @@ def is_dataset(folder) -> bool:
     return any(_json_files(folder, split) or _roboflow(folder, split) for split in SPLITS) or bool(_single(folder))
 
 
-def find_splits(folder) -> dict[str, Place]:
+def find_splits(folder) -> dict[str, SplitLocation]:
     """The splits of a data set and where each lies; at least one.
 
     Raises DataError that says what was looked for.
@@ -61,7 +61,7 @@ def find_splits(folder) -> dict[str, Place]:
         if len(single) > 1:
             names = " and ".join(path.relative_to(folder).as_posix() for path in single[:3])
             raise DataError(f"{folder} holds {names}: name them instances_train.json and instances_val.json.")
-        place = Place(single[0], _pictures_beside(folder, single[0]), shared=True)
+        place = SplitLocation(single[0], _pictures_beside(folder, single[0]), shared=True)
         return dict.fromkeys(SPLITS, place)
     raise DataError(
         f"{folder} has no annotations/instances_train*.json and no annotations/instances_val*.json, no "
@@ -102,18 +102,18 @@ def _looks_like_coco(path: Path) -> bool:
             start = file.read(4096).removeprefix(BOM_UTF8).lstrip()
     except OSError:
         return False
-    return start[:1] == b"{" and any(f'"{part}"'.encode() in start for part in (*PARTS, "info"))
+    return start[:1] == b"{" and any(f'"{part}"'.encode() in start for part in (*COCO_LISTS, "info"))
 
 
-def _place(folder: Path, split: str, files: list[Path]) -> Place:
+def _place(folder: Path, split: str, files: list[Path]) -> SplitLocation:
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
         raise DataError(f"{folder}/annotations holds {names}: keep one, so that the {split} split is clear.")
     if files[0].name == ROBOFLOW:
-        return Place(files[0], files[0].parent)
+        return SplitLocation(files[0], files[0].parent)
     own = files[0].stem.removeprefix("instances_")  # "train2017"
     places = [folder / own, folder / "images" / own, folder / split, folder / "images" / split, folder / "images"]
-    return Place(files[0], _first_folder(folder, files[0], places))
+    return SplitLocation(files[0], _first_folder(folder, files[0], places))
 
 
 def _pictures_beside(folder: Path, json_path: Path) -> Path:

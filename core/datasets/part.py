@@ -19,31 +19,33 @@ from pathlib import Path
 import numpy as np
 
 from core import DataError
-from core.datasets.split import CocoSplit, usable
-from core.datasets.subset import Subset, category_ids, choose, write_split
+from core.datasets.split import CocoSplit, require_usable
+from core.datasets.subset import Subset, choose_image_ids, find_category_ids, write_split
 
 
-def chosen_ids(split: CocoSplit, subset: Subset) -> list[int]:
+def subset_image_ids(split: CocoSplit, subset: Subset) -> list[int]:
     """The ids of the images that the subset holds, in the file's order.
 
     Of the subset's classes a split may lack some, as exports list only those that they hold.
     Raises DataError for a split that has none of the classes or cannot be used.
     """
-    categories = set(usable(split).label_map(own_classes(split, subset)).category_ids)
+    categories = set(require_usable(split).label_map(classes_in_split(split, subset)).category_ids)
     ids = np.array([image["id"] for image in split.images], dtype=np.int64)
     wanted = np.array([c["id"] in categories for c in split.categories], dtype=bool)
     shown = ids[np.unique(split.columns.image[wanted[split.columns.category]])]
-    return choose(ids.tolist(), shown.tolist(), subset.most(split.name), subset.empty_share, subset.seed)
+    return choose_image_ids(
+        ids.tolist(), shown.tolist(), subset.max_images(split.name), subset.empty_share, subset.seed
+    )
 
 
-def own_classes(split: CocoSplit, subset: Subset) -> list[str]:
+def classes_in_split(split: CocoSplit, subset: Subset) -> list[str]:
     """Those of the subset's classes that the split has; all of them where it has none."""
     return [c["name"] for c in split.categories if c["name"] in subset.classes] or list(subset.classes)
 
 
-def part(split: CocoSplit, subset: Subset) -> CocoSplit:
-    """The split with the subset's images and classes alone; raises DataError as `chosen_ids` does."""
-    ids = set(chosen_ids(split, subset))
+def take_subset(split: CocoSplit, subset: Subset) -> CocoSplit:
+    """The split with the subset's images and classes alone; raises DataError as `subset_image_ids` does."""
+    ids = set(subset_image_ids(split, subset))
     categories = [c for c in split.categories if c["name"] in subset.classes]
     own = {c["id"] for c in categories}
     return replace(
@@ -54,7 +56,7 @@ def part(split: CocoSplit, subset: Subset) -> CocoSplit:
     )
 
 
-def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
+def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
     """Makes the folder `out` of the subset's images; annotations keep their bytes, polygons and ids.
     Of a file that only Python reads, with NaN in it, the boxes alone are kept.
 
@@ -65,18 +67,18 @@ def save(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
     try:
         if out.exists():
             raise DataError(f"{out} is there already: choose another name.")
-        known = {c["name"]: c["id"] for split in splits.values() for c in usable(split).categories}
-        category_ids(known.items(), subset.classes, "The data set")
+        known = {c["name"]: c["id"] for split in splits.values() for c in require_usable(split).categories}
+        find_category_ids(known.items(), subset.classes, "The data set")
         (partial / "annotations").mkdir(parents=True)
         for name, split in splits.items():
-            ids = chosen_ids(split, subset)
+            ids = subset_image_ids(split, subset)
             if not ids:
                 raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
             target = partial / "annotations" / f"instances_{name}.json"
             try:
-                write_split(split.json_path, target, ids, own_classes(split, subset), subset.to_dict())
+                write_split(split.json_path, target, ids, classes_in_split(split, subset), subset.to_dict())
             except DataError:  # as with NaN in it: what could be read of it is kept, without polygons
-                rest = part(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
+                rest = take_subset(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
                 target.write_text(json.dumps(rest), encoding="utf-8")
             (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
         os.replace(partial, out)

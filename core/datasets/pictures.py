@@ -1,6 +1,6 @@
 """Picture files: where they lie, how they are read, what is wrong with them, which of them are the same.
 
-In: paths and the sizes that a COCO file states. Out: RGB pictures; a `Kind` of problem and a few words for each file
+In: paths and the sizes that a COCO file states. Out: RGB pictures; a `ProblemKind` and a few words for each file
 that has one; pairs of the same picture. Apart because reading for a training and checking before it must agree, and
 because nothing in a picture file is trusted: it may be missing, cut off, huge, turned, or no picture at all.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (plugins: see FORMATS)
 
 from core import DataError
-from core.datasets.problems import Kind
+from core.datasets.problems import ProblemKind
 
 Size = tuple[int, int]  # width, height
 
@@ -61,17 +61,17 @@ def resized(size: tuple[int, int], shortest_edge: float, longest_edge: float = m
 
 
 @dataclass(frozen=True)
-class Looked:
-    """How far `look_at_all` is: how many pictures are done, and (key, kind, detail) of the new ones with a problem."""
+class PicturesChecked:
+    """How far `picture_problems` is: how many pictures are done; (key, kind, detail) of new ones with a problem."""
 
     done: int
-    found: tuple[tuple[Hashable, Kind, str], ...] = ()
+    found: tuple[tuple[Hashable, ProblemKind, str], ...] = ()
 
 
-class Broken(Exception):
+class PictureError(Exception):
     """A picture that cannot be had: its kind, and why in a few words."""
 
-    def __init__(self, kind: Kind, why: str):
+    def __init__(self, kind: ProblemKind, why: str):
         super().__init__(why)
         self.kind, self.why = kind, why
 
@@ -100,12 +100,12 @@ def read_picture(path, size: Size | None = None) -> Image.Image:
     or none at all, or has the stated size neither way.
     """
     try:
-        with opened(path) as image:
+        with open_picture(path) as image:
             image.load()
             turn = TURNS.get(orientation_of(image)) if size and image.size != tuple(size) else None
             picture = to_rgb(image)
-    except Broken as broken:
-        if broken.kind is Kind.MISSING:
+    except PictureError as broken:
+        if broken.kind is ProblemKind.MISSING:
             raise DataError(f"The picture {path} is missing: restore it or take its image out of the JSON.") from None
         raise DataError(f"The picture {path} cannot be read ({broken.why}): replace the file.") from None
     if turn is not None and picture.size[::-1] == tuple(size):
@@ -118,7 +118,7 @@ def read_picture(path, size: Size | None = None) -> Image.Image:
     return picture
 
 
-def look_at(path, size: Size, whole: bool = False) -> tuple[Kind, str] | None:
+def picture_problem(path, size: Size, whole: bool = False) -> tuple[ProblemKind, str] | None:
     """What is wrong with a picture whose JSON states `size`, with a few words; None if nothing is.
 
     Only its header is read, and the end of a JPEG or PNG file, which tells whether it is cut off; `whole` decodes all
@@ -126,7 +126,7 @@ def look_at(path, size: Size, whole: bool = False) -> tuple[Kind, str] | None:
     It does not find what the decoders pass over in silence: changed bytes or a run of zeros in the middle of a JPEG.
     """
     try:
-        with opened(path) as image:
+        with open_picture(path) as image:
             stored = image.size
             if whole or not _ends_well(image):
                 image.draft(None, (1, 1))  # a JPEG at an eighth of its size: twice as fast, and finds the same damage
@@ -134,19 +134,19 @@ def look_at(path, size: Size, whole: bool = False) -> tuple[Kind, str] | None:
             elif image.format == "PNG" and stored != tuple(size):
                 image.load()  # it may tell its orientation after its pixels
             orientation = orientation_of(image)
-    except Broken as broken:
+    except PictureError as broken:
         return broken.kind, broken.why
     if stored == tuple(size):
-        return None if orientation == 1 else (Kind.MIRRORED, f"EXIF orientation {orientation}")
+        return None if orientation == 1 else (ProblemKind.MIRRORED, f"EXIF orientation {orientation}")
     if orientation in TURNS and stored[::-1] == tuple(size):
-        return Kind.TURNED, f"stored as {_text(stored)}, EXIF orientation {orientation}"
-    return Kind.OTHER_SIZE, f"{_text(stored)} instead of {_text(size)}"
+        return ProblemKind.TURNED, f"stored as {_text(stored)}, EXIF orientation {orientation}"
+    return ProblemKind.OTHER_SIZE, f"{_text(stored)} instead of {_text(size)}"
 
 
-def look_at_all(
+def picture_problems(
     items: Iterable[tuple[Hashable, Path, Size]], workers: int | None = None, whole: bool = False
-) -> Iterator[Looked]:
-    """What `look_at` finds in each (key, path, size), a batch of pictures at a time, in their order.
+) -> Iterator[PicturesChecked]:
+    """What `picture_problem` finds in each (key, path, size), a batch of pictures at a time, in their order.
 
     Closing the generator stops it as soon as the batches being looked at are done. `workers` is how many threads.
     """
@@ -155,9 +155,9 @@ def look_at_all(
     items, done = iter(items), 0
     batches = iter(lambda: list(islice(items, 16 if whole else 128)), [])
 
-    def look(batch: list) -> Looked:
-        seen = [(key, look_at(path, size, whole)) for key, path, size in batch]
-        return Looked(len(batch), tuple((key, *wrong) for key, wrong in seen if wrong))
+    def look(batch: list) -> PicturesChecked:
+        seen = [(key, picture_problem(path, size, whole)) for key, path, size in batch]
+        return PicturesChecked(len(batch), tuple((key, *wrong) for key, wrong in seen if wrong))
 
     pool = ThreadPoolExecutor(workers)
     try:
@@ -166,12 +166,12 @@ def look_at_all(
             looked = waiting.popleft().result()
             waiting.extend(pool.submit(look, batch) for batch in islice(batches, 1))
             done += looked.done
-            yield Looked(done, looked.found)
+            yield PicturesChecked(done, looked.found)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def same_pictures(
+def leaked_pictures(
     train: Iterable[tuple[Hashable, Path]], val: Iterable[tuple[Hashable, Path]]
 ) -> list[tuple[Hashable, Hashable]]:
     """The pictures of `val` that are also in `train`, byte for byte, as (train key, val key) in the order of `val`.
@@ -188,23 +188,23 @@ def same_pictures(
 
 
 @contextmanager
-def opened(path, formats: Sequence[str] = FORMATS) -> Iterator[Image.Image]:
+def open_picture(path, formats: Sequence[str] = FORMATS) -> Iterator[Image.Image]:
     """The picture, of which only the header is read; whatever goes wrong until the end of the block is a Broken."""
     with _quiet():
         try:
             _check_file(path)
             with open(path, "rb") as file, Image.open(file, formats=formats) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise Broken(Kind.UNREADABLE, _too_large(image.width * image.height))
+                    raise PictureError(ProblemKind.UNREADABLE, _too_large(image.width * image.height))
                 yield image
-        except Broken:
+        except PictureError:
             raise
         except Image.DecompressionBombError:  # Pillow's own, at twice its limit
-            raise Broken(Kind.UNREADABLE, "more than " + _too_large(2 * MOST_PIXELS)) from None
+            raise PictureError(ProblemKind.UNREADABLE, "more than " + _too_large(2 * MOST_PIXELS)) from None
         except UnidentifiedImageError:
-            raise Broken(Kind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture") from None
+            raise PictureError(ProblemKind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture") from None
         except Exception as error:  # the decoders raise almost anything at a file that was made or damaged for it
-            raise Broken(Kind.UNREADABLE, _reason(error)) from None
+            raise PictureError(ProblemKind.UNREADABLE, _reason(error)) from None
 
 
 def _check_file(path) -> None:
@@ -212,11 +212,11 @@ def _check_file(path) -> None:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file can have such a name
-        raise Broken(Kind.MISSING, "no such file") from None
+        raise PictureError(ProblemKind.MISSING, "no such file") from None
     if not stat.S_ISREG(status.st_mode):
-        raise Broken(Kind.UNREADABLE, "a folder" if stat.S_ISDIR(status.st_mode) else "not a file")
+        raise PictureError(ProblemKind.UNREADABLE, "a folder" if stat.S_ISDIR(status.st_mode) else "not a file")
     if not status.st_size:
-        raise Broken(Kind.UNREADABLE, "an empty file")
+        raise PictureError(ProblemKind.UNREADABLE, "an empty file")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What can be wrong with a data set: `Kind`, with what is done about each; `Problem`, one kind as it was found.
+"""What can be wrong with a data set: `ProblemKind`, with what is done about each; `Problem`, one kind as it was found.
 
 Apart because reading, pictures and check find problems, and command line, pages and pre-flight tell of them.
 """
@@ -25,7 +25,7 @@ class Severity(Enum):
         return self.value
 
 
-class Kind(Enum):
+class ProblemKind(Enum):
     """A kind of problem: its severity, what it is a number of (one, several), and what to do or what was done."""
 
     IMAGE_ID = Severity.FATAL, "image", "without a whole number as id of its own", "give every image one"
@@ -96,7 +96,7 @@ class Example:
 class Problem:
     """A kind of problem in a split ("train", "val", or "" for both together), how often, and the first examples."""
 
-    kind: Kind
+    kind: ProblemKind
     split: str
     count: int
     examples: tuple[Example, ...] = ()
@@ -122,13 +122,15 @@ class Problem:
         }  # fmt: skip
 
 
-def problem(kind: Kind, split: str, examples: Iterable[Example], most: int | None = MOST_EXAMPLES) -> list[Problem]:
+def problems_of(
+    kind: ProblemKind, split: str, examples: Iterable[Example], most: int | None = MOST_EXAMPLES
+) -> list[Problem]:
     """The problem with its first `most` examples in a list, or an empty list if there is no example."""
     examples = list(examples)
     return [Problem(kind, split, len(examples), tuple(examples[:most]))] if examples else []
 
 
-def by_severity(problems: Iterable[Problem]) -> list[Problem]:
+def sort_by_severity(problems: Iterable[Problem]) -> list[Problem]:
     """The fatal ones first, then as the kinds stand above; of one kind the training split first."""
-    kinds = list(Kind)
+    kinds = list(ProblemKind)
     return sorted(problems, key=lambda p: (kinds.index(p.kind), ["train", "val"].index(p.split) if p.split else 2))

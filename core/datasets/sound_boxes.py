@@ -12,8 +12,8 @@ from reprlib import repr as shortened
 
 import numpy as np
 
-from core.datasets.coco_json import EXACT, is_box
-from core.datasets.problems import MOST_EXAMPLES, Example, Kind, Problem
+from core.datasets.coco_json import EXACT_LIMIT, is_box
+from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 
 SPARE = 1.0  # pixels by which a box may reach beyond its image through rounding
 TINY_SIDE = 2.0  # pixels
@@ -32,10 +32,10 @@ def sound_boxes(images: list[dict], annotations: list[dict], split: str) -> tupl
     x, y, w, h = xywh.T
     with np.errstate(invalid="ignore"):
         checks = {
-            Kind.NO_NUMBERS: ~(np.abs(xywh) < EXACT).all(axis=1),
-            Kind.NO_EXTENT: (w <= 0) | (h <= 0),
-            Kind.OUTSIDE: (x >= width) | (y >= height) | (x + w <= 0) | (y + h <= 0),
-            Kind.SAME_ANNOTATION: _repeated(annotations, rows, xywh),
+            ProblemKind.NO_NUMBERS: ~(np.abs(xywh) < EXACT_LIMIT).all(axis=1),
+            ProblemKind.NO_EXTENT: (w <= 0) | (h <= 0),
+            ProblemKind.OUTSIDE: (x >= width) | (y >= height) | (x + w <= 0) | (y + h <= 0),
+            ProblemKind.SAME_ANNOTATION: _repeated(annotations, rows, xywh),
         }
         beyond = (x < -SPARE) | (y < -SPARE) | (x + w > width + SPARE) | (y + h > height + SPARE)
     kept = np.ones(len(annotations), dtype=bool)
@@ -43,15 +43,15 @@ def sound_boxes(images: list[dict], annotations: list[dict], split: str) -> tupl
     for kind, wrong in checks.items():
         problems += _problem(kind, split, np.flatnonzero(wrong & kept), annotations)
         kept &= ~wrong
-    problems += _problem(Kind.BEYOND, split, np.flatnonzero(beyond & kept), annotations)
+    problems += _problem(ProblemKind.BEYOND, split, np.flatnonzero(beyond & kept), annotations)
     zero = [i for i, annotation in enumerate(annotations) if annotation["id"] == 0 and kept[i]]
-    problems += _problem(Kind.ZERO_ID, split, zero, annotations)
+    problems += _problem(ProblemKind.ZERO_ID, split, zero, annotations)
     if kept.all():
         return annotations, problems
     return [annotations[i] for i in np.flatnonzero(kept).tolist()], problems
 
 
-def doubtful_boxes(annotations: list[dict], xywh: np.ndarray, image: np.ndarray, category: np.ndarray, split: str):
+def noted_boxes(annotations: list[dict], xywh: np.ndarray, image: np.ndarray, category: np.ndarray, split: str):
     """Problems of boxes that stay: tiny ones, and objects that are labelled twice.
 
     xywh (N, 4), image and category (N,) are those of the annotations; crowds are left out of both.
@@ -59,16 +59,16 @@ def doubtful_boxes(annotations: list[dict], xywh: np.ndarray, image: np.ndarray,
     objects = np.array([not a["iscrowd"] for a in annotations], dtype=bool)
     tiny = np.flatnonzero(objects & (xywh[:, 2:].min(axis=1, initial=np.inf) < TINY_SIDE))
     own = np.flatnonzero(objects)
-    pairs = own[same_objects(xywh[own], image[own], category[own])]
+    pairs = own[objects_labelled_twice(xywh[own], image[own], category[own])]
     examples = []
     for first, second in pairs[:MOST_EXAMPLES].tolist():
         ids = (annotations[first]["id"], annotations[second]["id"])
         examples.append(Example(f"annotations {ids[0]} and {ids[1]}", annotations[first]["image_id"], ids))
-    twice = [Problem(Kind.TWICE, split, len(pairs), tuple(examples))] if len(pairs) else []
-    return [*_problem(Kind.TINY, split, tiny, annotations), *twice]
+    twice = [Problem(ProblemKind.TWICE, split, len(pairs), tuple(examples))] if len(pairs) else []
+    return [*_problem(ProblemKind.TINY, split, tiny, annotations), *twice]
 
 
-def same_objects(xywh: np.ndarray, image: np.ndarray, category: np.ndarray) -> np.ndarray:
+def objects_labelled_twice(xywh: np.ndarray, image: np.ndarray, category: np.ndarray) -> np.ndarray:
     """Pairs (P, 2) of rows, first < second, with the same image and class and an IoU above SAME_IOU.
 
     xywh (N, 4) float64, image and category (N,) int. In sorted order each row is compared with the one k places on,
@@ -138,7 +138,7 @@ def _repeated(annotations: list[dict], rows: np.ndarray, xywh: np.ndarray) -> np
     return repeated
 
 
-def _problem(kind: Kind, split: str, rows: Iterable[int], annotations: list[dict]) -> list[Problem]:
+def _problem(kind: ProblemKind, split: str, rows: Iterable[int], annotations: list[dict]) -> list[Problem]:
     rows = np.asarray(rows, dtype=np.int64)
     if not len(rows):
         return []

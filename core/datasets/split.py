@@ -1,8 +1,8 @@
 """A data set in COCO layout, split by split: `CocoSplit`, read, cleaned and filtered to chosen classes.
 
 In: a folder (`layouts.py` says where things lie). Out: one split's images, annotations and categories as plain dicts,
-every field that the project reads checked and of the right type, and `Columns`, the same as arrays. Boxes here are
-COCO's `xywh`.
+every field that the project reads checked and of the right type, and `AnnotationColumns`, the same as arrays.
+Boxes here are COCO's `xywh`.
 
 Nothing in a file is trusted: what cannot be used is left out and counted, a broken file gives a DataError, and a
 picture's path cannot leave its folder.
@@ -19,20 +19,28 @@ import numpy as np
 
 from core import DataError
 from core.datasets import coco_json
-from core.datasets.layouts import SPLITS, Place, find_splits
+from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.pictures import path_inside
-from core.datasets.problems import Example, Kind, Problem, Severity, problem
+from core.datasets.problems import Example, Problem, ProblemKind, Severity, problems_of
 from core.datasets.sound_boxes import image_rows, image_sizes, sound_boxes
-from core.datasets.stratify import validation_part
+from core.datasets.stratify import stratified_validation_mask
 from core.labels import LabelMap
 
 SIZES = ("small", "medium", "large")
+DROPPED_ANNOTATIONS = (
+    ProblemKind.UNKNOWN_IMAGE,
+    ProblemKind.UNKNOWN_CATEGORY,
+    ProblemKind.NO_NUMBERS,
+    ProblemKind.NO_EXTENT,
+    ProblemKind.OUTSIDE,
+    ProblemKind.SAME_ANNOTATION,
+)
 FEW = 20  # objects or boxes; a sentence about fewer would be read into noise, and what rests on fewer is greyed out
 SIZE_LIMITS = (32**2, 96**2)  # px²: small < 32² ≤ medium < 96² ≤ large
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class AnnotationColumns:
     """A split's annotations as arrays of N, and its images' sizes as one of M.
 
     image     (N,) int64, the row of its image in `images`
@@ -74,7 +82,7 @@ class CocoSplit:
         return LabelMap.from_categories(self.categories, chosen)
 
     @cached_property
-    def by_image(self) -> dict[int, list[dict]]:
+    def annotations_by_image(self) -> dict[int, list[dict]]:
         """Image id to its annotations, for every image, also those without any."""
         found: dict[int, list[dict]] = {image["id"]: [] for image in self.images}
         for annotation in self.annotations:
@@ -86,11 +94,11 @@ class CocoSplit:
         return {image["id"]: image for image in self.images}
 
     @cached_property
-    def columns(self) -> Columns:
+    def columns(self) -> AnnotationColumns:
         """The annotations as arrays; made once, read and never write."""
         rows, count = self.annotations, len(self.annotations)
         row = {category["id"]: i for i, category in enumerate(self.categories)}
-        return Columns(
+        return AnnotationColumns(
             image_rows(self.images, rows),
             np.fromiter((row[a["category_id"]] for a in rows), dtype=np.int64, count=count),
             np.array([a["bbox"] for a in rows], dtype=np.float64).reshape(-1, 4),
@@ -107,9 +115,7 @@ class CocoSplit:
     @property
     def dropped(self) -> int:
         """How many annotations of the file are not here."""
-        kinds = (Kind.UNKNOWN_IMAGE, Kind.UNKNOWN_CATEGORY, Kind.NO_NUMBERS, Kind.NO_EXTENT, Kind.OUTSIDE,
-                 Kind.SAME_ANNOTATION)  # fmt: skip
-        return sum(p.count for p in self.problems if p.kind in kinds)
+        return sum(p.count for p in self.problems if p.kind in DROPPED_ANNOTATIONS)
 
     def image_path(self, image: dict) -> Path:
         """Where the picture lies; whether it exists is not checked.
@@ -150,10 +156,10 @@ def read_split(folder, split: str) -> CocoSplit:
     places = find_splits(folder)
     if split not in places:
         raise DataError(f"The data set {folder} has no {split} split; it has: {', '.join(places)}.")
-    return usable(examine_split(places[split], split))
+    return require_usable(examine_split(places[split], split))
 
 
-def usable(split: CocoSplit) -> CocoSplit:
+def require_usable(split: CocoSplit) -> CocoSplit:
     """The split, if it has no problem that nothing can be done about; raises DataError that lists those otherwise."""
     if split.is_broken:
         fatal = [p for p in split.problems if p.kind.severity is Severity.FATAL]
@@ -175,7 +181,7 @@ def examine_splits(folder) -> dict[str, CocoSplit]:
     return {name: _examine(place, name) for name, place in places.items()}
 
 
-def examine_split(place: Place, split: str) -> CocoSplit:
+def examine_split(place: SplitLocation, split: str) -> CocoSplit:
     """A split as far as it can be read, with all its problems; where one is FATAL, it has no annotations.
 
     Raises DataError if the file is no COCO file at all.
@@ -183,9 +189,9 @@ def examine_split(place: Place, split: str) -> CocoSplit:
     return _parts(_examine(place, "train"))[split] if place.shared else _examine(place, split)
 
 
-def _examine(place: Place, split: str) -> CocoSplit:
+def _examine(place: SplitLocation, split: str) -> CocoSplit:
     """All that is in the file."""
-    data, problems = coco_json.read(place.json_path, split)
+    data, problems = coco_json.examine_ground_truth(place.json_path, split)
     if any(p.kind.severity is Severity.FATAL for p in problems):
         return CocoSplit(split, *place[:2], data["images"], [], data["categories"], tuple(problems))
     annotations, found = sound_boxes(data["images"], data["annotations"], split)
@@ -199,7 +205,7 @@ def _parts(whole: CocoSplit) -> dict[str, CocoSplit]:
     if whole.is_broken:
         return {name: replace(whole, name=name) for name in SPLITS}
     c = whole.columns
-    is_val = validation_part(c.image[~c.crowd], c.category[~c.crowd], len(whole.images))
+    is_val = stratified_validation_mask(c.image[~c.crowd], c.category[~c.crowd], len(whole.images))
     parts = {}
     for name, chosen, problems in (("train", ~is_val, whole.problems), ("val", is_val, ())):
         annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if chosen[image]]
@@ -216,7 +222,7 @@ def _without_placeholder(categories: list[dict], annotations: list[dict], split:
     used = {a["category_id"] for a in annotations}
     kept = [c for c in categories if c["name"] not in names or c["id"] in used]
     examples = [Example(repr(c["name"])) for c in categories if c not in kept]
-    return kept, problem(Kind.PLACEHOLDER, split, examples)
+    return kept, problems_of(ProblemKind.PLACEHOLDER, split, examples)
 
 
 def _above(category: dict) -> str | None:

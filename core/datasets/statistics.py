@@ -1,7 +1,7 @@
 """What is in a data set before any training: how many, how large, of which shape, where, and together with what.
 
-In: a data set's splits as columns (`CocoSplit.columns`) and the chosen classes. Out: `Contents`, counts as arrays, from
-which every figure is a sum or a share. Crowds are counted apart and nowhere else.
+In: a data set's splits as columns (`CocoSplit.columns`) and the chosen classes. Out: `DatasetStatistics`, counts as
+arrays, from which every figure is a sum or a share. Crowds are counted apart and nowhere else.
 
 Apart from `coco` because nothing here is needed to train: the Data page and its charts (`charts/contents.py`) show it.
 """
@@ -28,34 +28,34 @@ ROWS_AT_ONCE = 2**14  # images in one matrix product, so that memory stays small
 
 
 @dataclass(frozen=True, eq=False)
-class SplitContents:
+class SplitStatistics:
     """Counts of one split, or of all together. K classes.
 
-    images      how many there are
-    filled      with at least one object of a chosen class
-    crowd_only  with crowds of a chosen class, but no object
-    crowds      (K,) of each class
-    areas       (K, 34) objects by class and area: bin i holds AREA_EDGES[i - 1] ≤ area < AREA_EDGES[i]
-    per_image   (31,) images with 0, 1, 2, … objects; the last with MOST_PER_IMAGE or more
-    ratios      (25,) objects by width / height, on a logarithmic scale: nearest to RATIOS, beyond them in the last ones
-    cover       (GRID, GRID) how many objects' boxes reach into each cell of the picture, top row first
-    together    (K, K) images that hold objects of both classes; on the diagonal those of the class
+    images         how many there are
+    with_objects   images with at least one object of a chosen class
+    crowd_only     images with crowds of a chosen class, but no object
+    crowds         (K,) crowds of each class
+    areas          (K, 34) objects by class and area: bin i holds AREA_EDGES[i - 1] ≤ area < AREA_EDGES[i]
+    per_image      (31,) images with 0, 1, 2, … objects; the last with MOST_PER_IMAGE or more
+    aspect_ratios  (25,) objects by width / height, each at the nearest of RATIOS on a logarithmic scale
+    coverage       (GRID, GRID) how many objects' boxes reach into each cell of the picture, top row first
+    cooccurrence   (K, K) images that hold objects of both classes; on the diagonal those of the class
     """
 
     images: int
-    filled: int
+    with_objects: int
     crowd_only: int
     crowds: np.ndarray
     areas: np.ndarray
     per_image: np.ndarray
-    ratios: np.ndarray
-    cover: np.ndarray
-    together: np.ndarray
+    aspect_ratios: np.ndarray
+    coverage: np.ndarray
+    cooccurrence: np.ndarray
 
     @property
     def empty(self) -> int:
         """Images without anything of a chosen class."""
-        return self.images - self.filled - self.crowd_only
+        return self.images - self.with_objects - self.crowd_only
 
     @property
     def objects(self) -> np.ndarray:
@@ -75,30 +75,30 @@ class SplitContents:
     @property
     def class_images(self) -> np.ndarray:
         """(K,) images with at least one object of the class."""
-        return self.together.diagonal()
+        return self.cooccurrence.diagonal()
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class DatasetStatistics:
     """What is in a data set.
 
-    classes  the chosen ones, in the order of the files
-    splits   by name, in the order given
-    shape    width / height of the middle image; 1 without images
+    classes       the chosen ones, in the order of the files
+    splits        by name, in the order given
+    aspect_ratio  median width / height of the images; 1 without images
     """
 
     classes: tuple[str, ...]
-    splits: dict[str, SplitContents]
-    shape: float
+    splits: dict[str, SplitStatistics]
+    aspect_ratio: float
 
     @cached_property
-    def total(self) -> SplitContents:
+    def total(self) -> SplitStatistics:
         """All splits together."""
         parts = list(self.splits.values())
-        return SplitContents(*(sum(getattr(part, field.name) for part in parts) for field in fields(SplitContents)))
+        return SplitStatistics(*(sum(getattr(part, field.name) for part in parts) for field in fields(SplitStatistics)))
 
 
-def contents(splits: Mapping[str, CocoSplit], classes: Sequence[str] | None = None) -> Contents:
+def dataset_statistics(splits: Mapping[str, CocoSplit], classes: Sequence[str] | None = None) -> DatasetStatistics:
     """Counts the splits' objects of the chosen `classes`, or of all that any split has. Boxes have w and h > 0.
 
     Raises DataError if there is no class at all, or for one that no split has.
@@ -108,10 +108,10 @@ def contents(splits: Mapping[str, CocoSplit], classes: Sequence[str] | None = No
     chosen = LabelMap.from_categories(every, list(classes) if classes else None).names
     sizes = [split.columns.size for split in splits.values() if len(split.columns.size)]
     shape = float(np.median(np.concatenate([size[:, 0] / size[:, 1] for size in sizes]))) if sizes else 1.0
-    return Contents(chosen, {name: _count(split, chosen) for name, split in splits.items()}, shape)
+    return DatasetStatistics(chosen, {name: _count(split, chosen) for name, split in splits.items()}, shape)
 
 
-def _count(split: CocoSplit, classes: tuple[str, ...]) -> SplitContents:
+def _count(split: CocoSplit, classes: tuple[str, ...]) -> SplitStatistics:
     columns, images, n = split.columns, len(split.columns.size), len(classes)
     place = {name: i for i, name in enumerate(classes)}
     lookup = np.array([place.get(str(c["name"]), -1) for c in split.categories], dtype=np.int64)
@@ -124,16 +124,16 @@ def _count(split: CocoSplit, classes: tuple[str, ...]) -> SplitContents:
     has_crowd[columns.image[crowds]] = True
     bins = len(AREA_EDGES) + 1
     by_area = np.searchsorted(AREA_EDGES, columns.area[kept], side="right")
-    return SplitContents(
+    return SplitStatistics(
         images=images,
-        filled=int(np.count_nonzero(per_image)),
+        with_objects=int(np.count_nonzero(per_image)),
         crowd_only=int(np.count_nonzero(has_crowd & (per_image == 0))),
         crowds=np.bincount(label[crowds], minlength=n),
         areas=np.bincount(own * bins + by_area, minlength=n * bins).reshape(n, bins),
         per_image=np.bincount(np.minimum(per_image, MOST_PER_IMAGE), minlength=MOST_PER_IMAGE + 1),
-        ratios=_ratios(xywh),
-        cover=_cover(xywh, columns.size, image),
-        together=_together(image, own, images, n),
+        aspect_ratios=_ratios(xywh),
+        coverage=_cover(xywh, columns.size, image),
+        cooccurrence=_together(image, own, images, n),
     )
 
 

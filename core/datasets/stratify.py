@@ -12,7 +12,9 @@ VAL_SHARE, SEED = 0.2, 0  # of a single annotation file
 STEPS, NOISE = 1000, 0.2  # of the random walk: how many at most, and the share of them that go anywhere
 
 
-def validation_part(images: np.ndarray, classes: np.ndarray, count: int, share: float = VAL_SHARE, seed: int = SEED):
+def stratified_validation_mask(
+    images: np.ndarray, classes: np.ndarray, count: int, share: float = VAL_SHARE, seed: int = SEED
+):
     """Which of `count` images are for validation, (count,) bool.
 
     images, classes: (N,) int each, the image and the class of each object. Images of the rarest class are dealt out

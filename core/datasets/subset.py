@@ -61,7 +61,7 @@ class Subset:
             raise DataError(f"The share of images without a chosen class is {share!r}, but must be from 0 to below 1.")
         object.__setattr__(self, "empty_share", float(share))
 
-    def most(self, split: str) -> int:
+    def max_images(self, split: str) -> int:
         """The most images of "train" or "val"; 0 for all."""
         return self.max_train if split == "train" else self.max_val
 
@@ -73,7 +73,7 @@ class Subset:
         }  # fmt: skip
 
 
-class Picture(msgspec.Struct, frozen=True, gc=False):
+class ImageEntry(msgspec.Struct, frozen=True, gc=False):
     """An image as an annotation file states it: its file's name, width and height in pixels."""
 
     id: int
@@ -97,10 +97,10 @@ class _Category(msgspec.Struct):
     name: str
 
 
-class Index(msgspec.Struct):
+class AnnotationIndex(msgspec.Struct):
     """What an annotation file holds, as far as it decides which images are chosen."""
 
-    images: list[Picture]
+    images: list[ImageEntry]
     annotations: list[_Place]
     categories: list[_Category]
 
@@ -119,18 +119,18 @@ class _Id(msgspec.Struct):
     id: int | float
 
 
-def choose_pictures(path, subset: Subset, split: str) -> list[Picture]:
+def choose_images(path, subset: Subset, split: str) -> list[ImageEntry]:
     """The images of the annotation file at `path` ("train" or "val" of its data set) that the subset holds.
 
     In the file's order, at least one. Raises DataError if the file is broken, has no class of a chosen name, or no
     image shows one, and if a file name leads anywhere but into the picture folder.
     """
     index = read_index(path)
-    chosen = set(category_ids(((c.name, c.id) for c in index.categories), subset.classes, path).values())
+    chosen = set(find_category_ids(((c.name, c.id) for c in index.categories), subset.classes, path).values())
     with_a_class = {a.image_id for a in index.annotations if a.category_id in chosen}
     del index.annotations
     ids = [picture.id for picture in index.images]
-    wanted = set(choose(ids, with_a_class, subset.most(split), subset.empty_share, subset.seed))
+    wanted = set(choose_image_ids(ids, with_a_class, subset.max_images(split), subset.empty_share, subset.seed))
     pictures = [picture for picture in index.images if picture.id in wanted]
     if not pictures:
         raise DataError(f"No image of {path} shows {' or '.join(subset.classes)}: choose more classes.")
@@ -138,15 +138,15 @@ def choose_pictures(path, subset: Subset, split: str) -> list[Picture]:
     return pictures
 
 
-def read_index(path) -> Index:
+def read_index(path) -> AnnotationIndex:
     """An annotation file without its boxes and polygons; raises DataError if it is broken."""
     try:
-        return decode(path, Index)
+        return decode(path, AnnotationIndex)
     except msgspec.ValidationError as error:
         raise DataError(f"{path} is not a COCO annotation file: {error}.") from None
 
 
-def category_ids(categories: Iterable[tuple[str, int]], names: Iterable[str], where) -> dict[str, int]:
+def find_category_ids(categories: Iterable[tuple[str, int]], names: Iterable[str], where) -> dict[str, int]:
     """Category ids by name, for the chosen names; raises DataError that tells what one may have meant."""
     known = dict(categories)
     for name in names:
@@ -157,13 +157,13 @@ def category_ids(categories: Iterable[tuple[str, int]], names: Iterable[str], wh
     return {name: known[name] for name in names}
 
 
-def choose(image_ids, ids_with_a_class, most: int, empty_share: float, seed: int) -> list[int]:
+def choose_image_ids(image_ids, ids_with_a_class, most: int, empty_share: float, seed: int) -> list[int]:
     """Which of `image_ids` to take, in their order: at most `most` (0 for all) with a class, and empty ones among them.
 
-    Every image has a rank of its own, made of the seed and its id alone, so a larger `most` takes the images of a
+    Every image has a rank of its own, made of the seed and its id alone, so a larger `max_images` takes the images of a
     smaller one and more. Empty ones make up `empty_share`, rounded down, or less if there are fewer of them.
 
-    >>> choose([1, 2, 3, 4, 5, 6], {2, 4, 6}, 0, 0.25, seed=0)
+    >>> choose_image_ids([1, 2, 3, 4, 5, 6], {2, 4, 6}, 0, 0.25, seed=0)
     [2, 3, 4, 6]
     """
     with_a_class = set(ids_with_a_class)
@@ -197,7 +197,7 @@ def write_split(source, target, ids: Iterable[int], classes: Iterable[str], sett
         begin = len(BOM_UTF8) if content[: len(BOM_UTF8)] == BOM_UTF8 else 0
         parts = msgspec.json.decode(memoryview(content)[begin:], type=_Parts)
         categories = [(msgspec.json.decode(raw, type=_Category), raw) for raw in parts.categories]
-        chosen = set(category_ids(((c.name, c.id) for c, _ in categories), classes, source).values())
+        chosen = set(find_category_ids(((c.name, c.id) for c, _ in categories), classes, source).values())
         ids = set(ids)
         read_id = msgspec.json.Decoder(_Id).decode
         images = [raw for raw in parts.images if read_id(raw).id in ids]
@@ -233,7 +233,7 @@ def _belongs(raw: msgspec.Raw, ids: set, categories: set) -> bool:
     return place.category_id in categories and place.image_id in ids
 
 
-def _check_names(pictures: list[Picture], path) -> None:
+def _check_names(pictures: list[ImageEntry], path) -> None:
     """Raises DataError unless every picture has a plain file name of its own."""
     seen = set()
     for picture in pictures:

@@ -68,7 +68,7 @@ class DetectionDataset(Dataset):
 
     def targets(self, image: dict) -> dict[str, np.ndarray]:
         """The training targets of an image: `labels` (n,) and `boxes` (n, 4) xyxy; no crowds, nothing off the image."""
-        found = [a for a in self.split.by_image[image["id"]] if not a["iscrowd"]]
+        found = [a for a in self.split.annotations_by_image[image["id"]] if not a["iscrowd"]]
         labels = self.label_map.to_labels([a["category_id"] for a in found])
         boxes = clip(xywh_to_xyxy([a["bbox"] for a in found]), (image["width"], image["height"]))
         kept = (labels >= 0) & (area(boxes) > 0)

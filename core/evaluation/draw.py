@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core import DataError
-from core.boxes import context
+from core.boxes import context_box
 from core.datasets.pictures import FORMATS
 from core.evaluation.table import ErrorType
 
@@ -57,9 +57,9 @@ def draw_crop(
 ) -> Image.Image:
     """What lies around a box `xyxy` of the picture, `side` pixels square, with the boxes of `rows` as `draw_analysis`.
 
-    How much it shows says `boxes.context`.
+    How much it shows says `boxes.context_box`.
     """
-    left, top, right, bottom = context(around, image.size)
+    left, top, right, bottom = context_box(around, image.size)
     scale = side / (right - left)
     corners = (left, top, right, bottom)
     crop = image.convert("RGB").transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)

@@ -15,7 +15,7 @@ from typing import NamedTuple, overload
 import numpy as np
 import pyarrow as pa
 
-from core.boxes import context
+from core.boxes import context_box
 from core.evaluation.selection import (
     Selection,
     best_iou,
@@ -105,7 +105,7 @@ class Objects(Sequence):
         is_truth = is_one_of(part, "kind", {"ground_truth"})
         numbers = np.where(is_truth, integers(part, "gt_id"), integers(part, "query")).tolist()
         return [
-            Found(image_id, whole_pixels(context(box, size), size), ("truth" if truth else "query", number))
+            Found(image_id, whole_pixels(context_box(box, size), size), ("truth" if truth else "query", number))
             for image_id, box, size, truth, number in zip(
                 part["image_id"].to_pylist(), boxes.tolist(), sizes, is_truth, numbers, strict=True
             )

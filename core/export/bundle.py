@@ -95,7 +95,7 @@ def coco_ground_truth(bundle: Bundle, names: dict[int, str] | None = None) -> di
     annotations = [
         annotation | {"error": ErrorType.MISSED.value if annotation["id"] in missed else None}
         for image in bundle.images
-        for annotation in bundle.split.by_image[image["id"]]
+        for annotation in bundle.split.annotations_by_image[image["id"]]
         if annotation["category_id"] in evaluated
     ]
     categories = [{"id": i, "name": name} for i, name in zip(said.category_ids, said.classes, strict=True)]

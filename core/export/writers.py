@@ -20,8 +20,8 @@ from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError, RunError
-from core.datasets.pictures import look_at, read_picture
-from core.datasets.problems import Kind
+from core.datasets.pictures import picture_problem, read_picture
+from core.datasets.problems import ProblemKind
 from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
@@ -32,7 +32,7 @@ from core.runs.marks import marks_to_coco
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
 LEFT_OUT = "left_out.txt"
-UNFIT = (Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE)  # pictures that boxes cannot be shown on
+UNFIT = (ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE)  # pictures that boxes cannot be shown on
 README = """{title}
 
 {images} images, predictions from score {score:g}.
@@ -207,7 +207,7 @@ def _copy(bundle: Bundle, image: dict, archive: ZipFile, name: str) -> str:
         path = bundle.split.image_path(image)
     except DataError:
         return "its name leads out of the picture folder"
-    wrong = look_at(path, (image["width"], image["height"]))
+    wrong = picture_problem(path, (image["width"], image["height"]))
     if wrong and wrong[0] in UNFIT:
         return wrong[1]
     try:

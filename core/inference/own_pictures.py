@@ -17,8 +17,8 @@ from PIL import AvifImagePlugin, Image  # noqa: F401 (the plugin: see FORMATS in
 
 from core import DataError
 from core.datasets.layouts import SUFFIXES
-from core.datasets.pictures import FORMATS, MOST_PIXELS, TURNS, Broken, opened, orientation_of, to_rgb
-from core.datasets.problems import Kind
+from core.datasets.pictures import FORMATS, MOST_PIXELS, TURNS, PictureError, open_picture, orientation_of, to_rgb
+from core.datasets.problems import ProblemKind
 
 OWN_FORMATS = (*FORMATS, "AVIF")
 ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")
@@ -52,7 +52,7 @@ def prepare_picture(path, made, name: str | None = None) -> OwnPicture:
     """
     path, name = Path(path), str(path) if name is None else name
     try:
-        with opened(path, OWN_FORMATS) as image:
+        with open_picture(path, OWN_FORMATS) as image:
             if image.format in JPEGS and (size := _size_as_it_is(image)):
                 image.draft(None, (1, 1))  # at an eighth of its size: twice as fast, and finds the same damage
                 image.load()
@@ -61,7 +61,7 @@ def prepare_picture(path, made, name: str | None = None) -> OwnPicture:
             if image.format not in JPEGS and (size := _size_as_it_is(image)):
                 return OwnPicture(name, path, size)
             picture = _as_seen(image)
-    except Broken as broken:
+    except PictureError as broken:
         raise DataError(_sentence(path, name, broken)) from None
     try:
         picture.save(made, "PNG", compress_level=1)
@@ -103,7 +103,7 @@ def _size_as_it_is(image: Image.Image) -> tuple[int, int] | None:
 
 def _as_seen(image: Image.Image) -> Image.Image:
     if image.mode in NO_COLOURS:
-        raise Broken(Kind.UNREADABLE, NO_COLOURS[image.mode])
+        raise PictureError(ProblemKind.UNREADABLE, NO_COLOURS[image.mode])
     turn = (MIRRORS | TURNS).get(orientation_of(image))
     if image.has_transparency_data and not image.mode.startswith("I"):
         clear = image if image.mode == "RGBA" else image.convert("RGBA")
@@ -114,8 +114,8 @@ def _as_seen(image: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _sentence(path: Path, name: str, broken: Broken) -> str:
-    if broken.kind is Kind.MISSING:
+def _sentence(path: Path, name: str, broken: PictureError) -> str:
+    if broken.kind is ProblemKind.MISSING:
         return f"{name} is not there: check its path."
     if _is_heic(path):
         return f"{name} is a HEIC picture, which cannot be read here: save it as JPEG first."

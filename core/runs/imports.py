@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import DataError, LabError
-from core.datasets.coco_json import read_json, read_results
-from core.datasets.problems import Kind, Problem
+from core.datasets.coco_json import read_ground_truth, read_results
+from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
 from core.evaluation.coco_eval import CocoFigures, columns, evaluate
 from core.evaluation.table import about, write_table
@@ -45,7 +45,7 @@ def import_results(
     the run cannot be written; then no run is left.
     """
     gt, dt = Path(gt).resolve(), Path(dt).resolve()
-    ground_truth = read_json(gt)
+    ground_truth = read_ground_truth(gt)
     split = _split(gt, ground_truth, gt.parent)
     figures, table = _evaluated(gt, ground_truth, dt)
     folder = _picture_folder(split) if images is None else _checked_folder(split, Path(images))
@@ -68,7 +68,7 @@ def read_imported_split(gt: str | Path, images: str | Path | None = None) -> Coc
     gone or broken.
     """
     gt = Path(gt)
-    return _split(gt, read_json(gt), gt.parent if images is None else Path(images))
+    return _split(gt, read_ground_truth(gt), gt.parent if images is None else Path(images))
 
 
 def _split(gt: Path, data: dict[str, Any], folder: Path) -> CocoSplit:
@@ -82,7 +82,7 @@ def _split(gt: Path, data: dict[str, Any], folder: Path) -> CocoSplit:
     annotations = data["annotations"]
     kept = [annotations[i] for i in np.flatnonzero((ground_truths.xywh[:, 2:] > 0).all(axis=1))]
     left_out = len(annotations) - len(kept)
-    problems = (Problem(Kind.NO_EXTENT, "val", left_out),) if left_out else ()
+    problems = (Problem(ProblemKind.NO_EXTENT, "val", left_out),) if left_out else ()
     return CocoSplit("val", gt, folder, data["images"], kept, data["categories"], problems)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from core import RunError
 from core.boxes import xyxy_to_xywh
-from core.datasets.coco_json import read
+from core.datasets.coco_json import examine_ground_truth
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import Doubt, Suspect
 from core.evaluation.table import About
@@ -136,7 +136,7 @@ def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict
     category_ids = dict(zip(about.classes, about.category_ids, strict=True))
     names = {category["id"]: category["name"] for category in split.categories}
     originals = {(annotation["image_id"], annotation["id"]): annotation for annotation in split.annotations}
-    everything = read(split.json_path)[0]["annotations"] if split.dropped else split.annotations
+    everything = examine_ground_truth(split.json_path)[0]["annotations"] if split.dropped else split.annotations
     new_id = max((annotation["id"] for annotation in everything), default=0)
     images: dict[int, dict[str, Any]] = {}
     annotations = []

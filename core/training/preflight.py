@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_normalized
-from core.datasets.check import in_short
+from core.datasets.check import summarize_problems
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
 from core.detr.dataset import DetectionDataset
@@ -30,7 +30,7 @@ SPARE_BYTES = 200_000_000  # for events, tables and pictures
 
 def check_data(problems: list[Problem]) -> Check:
     """What of annotations and pictures was left out or repaired; with a fatal problem no training comes this far."""
-    said = in_short(problems)
+    said = summarize_problems(problems)
     return Check("Data", True, f"{said[0].upper()}{said[1:]}." if said else "Every box and picture can be used.")
 
 
@@ -71,7 +71,7 @@ def check_queries(splits: list[CocoSplit], label_map: LabelMap, queries: int) ->
     """No image should hold more objects than the model has queries; those beyond can neither be taught nor found."""
     chosen = set(label_map.category_ids)
     counts = [
-        sum(a["category_id"] in chosen and not a["iscrowd"] for a in split.by_image[image["id"]])
+        sum(a["category_id"] in chosen and not a["iscrowd"] for a in split.annotations_by_image[image["id"]])
         for split in splits
         for image in split.images
     ]

@@ -12,7 +12,7 @@ from core.boxes import (
     Detections,
     area,
     clip,
-    context,
+    context_box,
     cxcywh_normalized_to_xyxy,
     iou,
     xywh_to_xyxy,
@@ -87,7 +87,7 @@ sizes = st.tuples(st.integers(1, 400), st.integers(1, 400))
 @given(st.tuples(st.floats(-50, 400), st.floats(-50, 400), sides, sides), sizes)
 def test_what_lies_around_a_box_is_a_square_with_the_box_in_it_as_far_as_the_image_goes(xywh, size):
     x, y, w, h = xywh
-    left, top, right, bottom = context((x, y, x + w, y + h), size)
+    left, top, right, bottom = context_box((x, y, x + w, y + h), size)
     side = right - left
     assert side == pytest.approx(bottom - top)
     assert side == pytest.approx(max(w, h, min(3 * max(w, h), *size))) or side == pytest.approx(min(CONTEXT, *size))

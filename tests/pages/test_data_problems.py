@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.check import check
+from core.datasets.check import check_dataset
 from core.keep_result import KeepResult
 from tests.own_folders import add, labels, mine, spotless, write, write_json, write_single
 from tests.pages.data_page import (  # noqa: F401 (one is a fixture)
@@ -69,7 +69,7 @@ def test_data_that_cannot_be_trained_on_is_listed_and_train_is_out_of_reach(stor
 
 def test_the_list_is_what_the_check_finds(store, tmp_path):
     folder = faulty(tmp_path / "mine")
-    report = finish(check(folder))
+    report = finish(check_dataset(folder))
     app = settled(open_page(folder, data_view="Problems"))
     assert [(row[2], row[3], row[4]) for row in listed(app)] == [
         (p.kind.counted(p.count), p.kind.advice, p.count) for p in report.problems
@@ -179,14 +179,14 @@ def test_a_chosen_row_stays_only_as_long_as_the_list_is_the_same(store, tmp_path
 def test_the_pictures_are_looked_at_in_the_background_and_found_out_then(store, tmp_path, monkeypatch):
     folder = mine(tmp_path / "mine")
     (folder / "train/000006.png").unlink()
-    may_go_on, look = threading.Event(), problems.look_through
+    may_go_on, look = threading.Event(), problems.check_pictures_and_leaks
 
     def slow(splits):
         yield 3, 14
         assert may_go_on.wait(PATIENCE)
         return (yield from look(splits))
 
-    monkeypatch.setattr(problems, "look_through", slow)
+    monkeypatch.setattr(problems, "check_pictures_and_leaks", slow)
     app = open_page(folder, data_view="Problems")
     deadline(lambda: background_tasks()._all and all(task.latest for task in background_tasks()._all.values()))
     app = checked(app.run())
@@ -225,7 +225,7 @@ def test_a_look_that_fails_is_a_sentence_and_nothing_is_called_well(store, tmp_p
         yield 1, 2
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(problems, "look_through", fails)
+    monkeypatch.setattr(problems, "check_pictures_and_leaks", fails)
     folder = write(tmp_path / "mine", {"train": spotless(1), "val": spotless(101)})
     app = settled(open_page(folder, data_view="Problems"))
     assert "could not be looked at" in one_error(app) and not app.success

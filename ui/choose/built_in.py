@@ -7,16 +7,16 @@ from pathlib import Path
 import streamlit as st
 
 from core import PROJECT
-from core.datasets.demo import BUILT_IN, BuiltIn, draw_built_in, is_complete
+from core.datasets.demo import BUILT_IN, BuiltInDataset, draw_built_in, is_complete
 from ui.server import services
 from ui.server.background import background_tasks
 
 
-def built_in_folder(one: BuiltIn = BUILT_IN[0]) -> Path:
+def built_in_folder(one: BuiltInDataset = BUILT_IN[0]) -> Path:
     return services.store().data_dir / one.folder
 
 
-def built_in_at(folder: str | Path) -> BuiltIn | None:
+def built_in_at(folder: str | Path) -> BuiltInDataset | None:
     """Which of the built-in data sets has this folder, drawn or not; also by its real path, as settings name it."""
     for one in BUILT_IN:
         home = built_in_folder(one)
@@ -25,7 +25,7 @@ def built_in_at(folder: str | Path) -> BuiltIn | None:
     return None
 
 
-def draw_built_in_data(one: BuiltIn = BUILT_IN[0]) -> str:
+def draw_built_in_data(one: BuiltInDataset = BUILT_IN[0]) -> str:
     """Draws a built-in data set if it is not there, showing how far it is; returns a sentence if that failed."""
     folder = built_in_folder(one)
     if _is_complete(folder):

@@ -10,7 +10,7 @@ import streamlit as st
 from core import PROJECT, DataError
 from core.datasets.convert.to_coco import convert, home, is_current, kind_of
 from core.datasets.demo import BUILT_IN as SCENES
-from core.datasets.demo import BuiltIn
+from core.datasets.demo import BuiltInDataset
 from core.datasets.layouts import is_dataset, list_datasets
 from ui.choose import built_in
 from ui.choose.pickers import relative_to_project
@@ -35,7 +35,7 @@ def pick_source() -> Path | None:
         return _pick_subset() if source == COCO else _pick_own()
 
 
-def _pick_scenes() -> BuiltIn:
+def _pick_scenes() -> BuiltInDataset:
     return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda one: one.title,
                     captions=[one.sentence for one in SCENES], persist_state="session")  # fmt: skip
 

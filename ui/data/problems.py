@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.datasets.check import check_boxes, check_classes, look_through
-from core.datasets.problems import Problem, Severity, by_severity
+from core.datasets.check import check_boxes, check_classes, check_pictures_and_leaks
+from core.datasets.problems import Problem, Severity, sort_by_severity
 from core.datasets.split import CocoSplit
 from ui.gallery.samples import SampleImage, show_samples
 from ui.server import cache
@@ -34,7 +34,7 @@ def picture_task(folder: Path, splits: dict[str, CocoSplit], begin: bool) -> Tas
     task = background_tasks().find(name)
     if task is None and begin:
         task = background_tasks().start(
-            name, lambda: look_through(splits), f"The pictures of {folder} could not be looked at"
+            name, lambda: check_pictures_and_leaks(splits), f"The pictures of {folder} could not be looked at"
         )
     return task
 
@@ -47,7 +47,7 @@ def known_problems(
     task = picture_task(folder, splits, begin=count <= AT_ONCE)
     labels = [*box_problems(folder, cache.data_stamps(folder), splits), *check_classes(splits, classes)]
     pictures = task.result if task and not task.is_running and task.result else []
-    return by_severity(dict.fromkeys([*labels, *pictures])), task
+    return sort_by_severity(dict.fromkeys([*labels, *pictures])), task
 
 
 def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], task: Task | None) -> None:

@@ -79,7 +79,7 @@ def _ground_truths(
     for sample in images:
         split = splits[sample.split]
         class_of = {c["id"]: names.index(c["name"]) for c in split.categories if c["name"] in names}
-        annotations = [a for a in split.by_image[sample.image_id] if a["category_id"] in class_of]
+        annotations = [a for a in split.annotations_by_image[sample.image_id] if a["category_id"] in class_of]
         columns["n"].append(len(annotations))
         for annotation in annotations:
             x, y, w, h = annotation["bbox"]

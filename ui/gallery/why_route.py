@@ -94,7 +94,7 @@ def _question(run: Run, model: str, image_id: int, query: dict[str, str]) -> dic
     if name == "query":
         return {**question, "query": int(value)}
     images = cache.validation_images(run)
-    annotation = next((a for a in images.by_image[image_id] if a["id"] == int(value)), None)
+    annotation = next((a for a in images.annotations_by_image[image_id] if a["id"] == int(value)), None)
     if annotation is None:
         raise DataError(f"The image {image_id} has no annotation {int(value)}.")
     name = next(c["name"] for c in images.categories if c["id"] == annotation["category_id"])

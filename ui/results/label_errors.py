@@ -99,7 +99,7 @@ def _cut_out(run: Run, suspect: Suspect) -> Image.Image:
     corners = ("x1", "y1", "x2", "y2")
     row = {"kind": "detection", "error": suspect.kind.value, "iscrowd": False, "crowd_only": False}
     rows = [row | dict(zip(corners, suspect.box, strict=True))]
-    for annotation in split.by_image.get(suspect.image_id, []):
+    for annotation in split.annotations_by_image.get(suspect.image_id, []):
         if annotation["id"] == suspect.gt_id:
             x, y, w, h = annotation["bbox"]
             truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}

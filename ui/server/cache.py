@@ -15,7 +15,7 @@ import streamlit as st
 
 from core import PROJECT, DataError
 from core.datasets.layouts import annotation_files
-from core.datasets.split import CocoSplit, examine_splits, usable
+from core.datasets.split import CocoSplit, examine_splits, require_usable
 from core.evaluation.table import read_table
 from core.runs.imports import read_imported_split
 from core.runs.schema import Evaluation, Run
@@ -27,7 +27,7 @@ def images_of(folder: str | Path, name: str) -> CocoSplit:
     splits = splits_of(folder)
     if name not in splits:
         raise DataError(f"The data set {folder} has no {name} split; it has: {', '.join(splits)}.")
-    return usable(splits[name])
+    return require_usable(splits[name])
 
 
 def splits_of(folder: str | Path) -> dict[str, CocoSplit]:

@@ -12,8 +12,8 @@ import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import PRESETS, TrainConfig
-from core.datasets.check import in_short
-from core.datasets.demo import BUILT_IN, BuiltIn
+from core.datasets.check import summarize_problems
+from core.datasets.demo import BUILT_IN, BuiltInDataset
 from core.datasets.split import CocoSplit
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.runs.schema import Run
@@ -69,7 +69,7 @@ def back_to_preset() -> None:
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
 
 
-def chosen_scenes() -> BuiltIn:
+def chosen_scenes() -> BuiltInDataset:
     """The built-in data set that is to be there before the form is shown: the chosen one, or the first."""
     chosen = st.session_state.get(FIELD + "data")
     return (chosen and built_in.built_in_at(chosen)) or BUILT_IN[0]
@@ -102,7 +102,7 @@ def _describe(data: str) -> CocoSplit | None:
     objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
     scenes = built_in.built_in_at(data)
     st.caption(" ".join([f"{images} images, {objects:,} objects.", *([scenes.sentence] if scenes else [])]))
-    if said := in_short([*train.problems, *val.problems]):
+    if said := summarize_problems([*train.problems, *val.problems]):
         st.caption(f"{said[0].upper()}{said[1:]}; see Data.")
     return train
 

@@ -1,6 +1,6 @@
 """A data set's objects as charts: how large they are, all and by class, and of which shape.
 
-In: `Contents` (datasets/statistics.py). A click opens images of the data set: its dict says which, by "class", "size"
+In: `DatasetStatistics`. A click opens images of the data set: its dict says which, by "class", "size"
 and "split"; without "split" they may be of any. Bars are shares of their own split, so that a small one can be
 compared.
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from core.charts.chart import Chart, faint
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
-from core.datasets.statistics import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, Contents, SplitContents
+from core.datasets.statistics import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, DatasetStatistics, SplitStatistics
 
 CLICK = "Click to see these images"
 COLORS = {"train": "@1", "val": "@2"}
@@ -28,7 +28,7 @@ LABELLED = (2, 4, 8, 16, 32, 64, 96, 192, 384, 768, 1536, 3072, 6144)  # pixels,
 LEAST_SIZES = (9, 20)  # bins of areas that are always shown: about 12 to 290 pixels
 
 
-def box_sizes(found: Contents) -> Chart:
+def box_sizes(found: DatasetStatistics) -> Chart:
     """Which share of each split's objects is how large, between COCO's borders of small, medium and large."""
     totals = found.total.areas.sum(axis=0)
     first, last = _span(totals, LEAST_SIZES)
@@ -75,7 +75,7 @@ def box_sizes(found: Contents) -> Chart:
     )
 
 
-def size_by_class(found: Contents) -> Chart:
+def size_by_class(found: DatasetStatistics) -> Chart:
     """Which share of each class is small, medium and large, all splits together; most small ones on top."""
     sizes, objects = found.total.sizes, found.total.objects
     shown = [k for k in range(len(found.classes)) if objects[k]]
@@ -115,15 +115,15 @@ def size_by_class(found: Contents) -> Chart:
     )
 
 
-def aspect_ratios(found: Contents) -> Chart:
+def aspect_ratios(found: DatasetStatistics) -> Chart:
     """Which share of each split's objects has which width / height."""
     middle = len(RATIOS) // 2
-    first, last = _span(found.total.ratios, at_least=(middle - 2 * RATIO_STEPS, middle + 2 * RATIO_STEPS))
+    first, last = _span(found.total.aspect_ratios, at_least=(middle - 2 * RATIO_STEPS, middle + 2 * RATIO_STEPS))
     reach = max(middle - first, last - middle)  # as far to the left as to the right
     bins = range(middle - reach, middle + reach + 1)
     traces, rows = [], []
     for name, part in found.splits.items():
-        counts = part.ratios[bins.start : bins.stop].tolist()
+        counts = part.aspect_ratios[bins.start : bins.stop].tolist()
         texts = [f"about {_ratio(RATIOS[i])}: {of_all(n, part.n)}" for i, n in zip(bins, counts, strict=True)]
         traces.append(split_bars(name, [i - middle for i in bins], counts, part.n, texts))
         rows += [(name, float(RATIOS[i]), n, share(n, part.n)) for i, n in zip(bins, counts, strict=True)]
@@ -254,16 +254,16 @@ def _ratio(value: float) -> str:
     return f"{longer}:1" if value >= 1 else f"1:{longer}"
 
 
-def _size_shares(part: SplitContents) -> list[float]:
+def _size_shares(part: SplitStatistics) -> list[float]:
     return [share(int(n), part.n) for n in part.sizes.sum(axis=0)]
 
 
-def _by_split(found: Contents, say) -> str:
+def _by_split(found: DatasetStatistics, say) -> str:
     """What `say` says of each split with objects, as one sentence."""
     return "; ".join(f"{word(name)}: {say(part)}" for name, part in found.splits.items() if part.n) + "."
 
 
-def _sizes_note(found: Contents) -> str:
+def _sizes_note(found: DatasetStatistics) -> str:
     if not found.total.n:
         return NOTHING
     said = _by_split(
@@ -273,7 +273,7 @@ def _sizes_note(found: Contents) -> str:
     return f"Small below 32² pixels of area, large from 96² on. {said[0].upper()}{said[1:]}"
 
 
-def _class_sizes_note(found: Contents, shown: list[int]) -> str:
+def _class_sizes_note(found: DatasetStatistics, shown: list[int]) -> str:
     if not shown:
         return NOTHING
     few = sum(int(found.total.objects[k]) < FEW for k in shown)
@@ -284,13 +284,13 @@ def _class_sizes_note(found: Contents, shown: list[int]) -> str:
     return f"All splits together, in brackets the class's objects.{lead}{grey}"
 
 
-def _ratios_note(found: Contents) -> str:
+def _ratios_note(found: DatasetStatistics) -> str:
     if not found.total.n:
         return NOTHING
     middle = len(RATIOS) // 2
 
-    def say(part: SplitContents) -> str:
-        tall, square, wide = (int(n) for n in np.add.reduceat(part.ratios, [0, middle, middle + 1]))
+    def say(part: SplitStatistics) -> str:
+        tall, square, wide = (int(n) for n in np.add.reduceat(part.aspect_ratios, [0, middle, middle + 1]))
         return ", ".join(
             f"{percent(share(n, part.n))} {what}"
             for n, what in ((tall, "taller than wide"), (square, "about square"), (wide, "wider than tall"))

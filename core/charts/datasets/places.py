@@ -1,6 +1,6 @@
 """A data set as two heat maps: where objects lie in the picture, and which classes share images.
 
-In: `Contents` (datasets/statistics.py). A click opens images of the data set, of any split: its dict says with which
+In: `DatasetStatistics`. A click opens images of the data set, of any split: its dict says with which
 "class" and "with" which second one. Both are of all splits together.
 """
 
@@ -11,15 +11,15 @@ import numpy as np
 from core.charts.chart import Chart
 from core.charts.datasets.objects import CLICK, NOTHING, counted, of_all, percent, share, word
 from core.datasets.split import FEW
-from core.datasets.statistics import GRID, Contents
+from core.datasets.statistics import GRID, DatasetStatistics
 
 MOST_CLASSES = 30  # in the chart of classes that share images
 
 
-def places(found: Contents) -> Chart:
+def places(found: DatasetStatistics) -> Chart:
     """How many boxes reach into each cell of the picture, all splits together."""
-    total, n = found.total.cover, found.total.n
-    parts = [(word(name), part.cover, part.n) for name, part in found.splits.items()]
+    total, n = found.total.coverage, found.total.n
+    parts = [(word(name), part.coverage, part.n) for name, part in found.splits.items()]
     middles = [100 * (i + 0.5) / GRID for i in range(GRID)]
     trace = {
         "type": "heatmap",
@@ -47,7 +47,8 @@ def places(found: Contents) -> Chart:
         {
             "xaxis": {"title": "From the left, of the picture's width", "range": [0, 100], **axis},
             "yaxis": {
-                "title": "From the top", "range": [100, 0], "scaleanchor": "x", "scaleratio": 1 / found.shape, **axis
+                "title": "From the top", "range": [100, 0], "scaleanchor": "x",
+                "scaleratio": 1 / found.aspect_ratio, **axis
             },
         },
         ("left", "top", "right", "bottom", "objects", "share"),
@@ -60,7 +61,7 @@ def places(found: Contents) -> Chart:
     )  # fmt: skip
 
 
-def shared_images(found: Contents) -> Chart:
+def shared_images(found: DatasetStatistics) -> Chart:
     """Which share of the images of a row's class also holds the column's class, all splits together.
 
     Colours follow the share's root, so that rare pairs are seen too.
@@ -68,7 +69,7 @@ def shared_images(found: Contents) -> Chart:
     images = found.total.class_images
     shown = [k for k in np.argsort(-images, kind="stable").tolist() if images[k]][:MOST_CLASSES]
     names = [found.classes[k] for k in shown]
-    counts, own = found.total.together[np.ix_(shown, shown)].tolist(), images[shown].tolist()
+    counts, own = found.total.cooccurrence[np.ix_(shown, shown)].tolist(), images[shown].tolist()
     cells = [(i, j) for i in range(len(shown)) for j in range(len(shown))]
     trace = {
         "type": "heatmap",
@@ -96,7 +97,7 @@ def shared_images(found: Contents) -> Chart:
         "shared-images",
         "Which classes share images",
         _shared_note(found, names, counts),
-        found.total.filled,
+        found.total.with_objects,
         "images",
         [trace],
         {
@@ -115,8 +116,8 @@ def _said_of_cell(parts: list[tuple[str, np.ndarray, int]], row: int, column: in
     return "\n".join(f"{name}: {of_all(int(cover[row, column]), n)}" for name, cover, n in parts)
 
 
-def _places_note(found: Contents) -> str:
-    total, n = found.total.cover, found.total.n
+def _places_note(found: DatasetStatistics) -> str:
+    total, n = found.total.coverage, found.total.n
     if not n:
         return NOTHING
     row, column = np.unravel_index(int(total.argmax()), total.shape)
@@ -138,7 +139,7 @@ def _pair(names: list[str], i: int, j: int) -> dict:
     return {"class": names[i]} | ({"with": names[j]} if i != j else {})
 
 
-def _shared_note(found: Contents, names: list[str], counts: list[list[int]]) -> str:
+def _shared_note(found: DatasetStatistics, names: list[str], counts: list[list[int]]) -> str:
     if not names:
         return NOTHING
     there = int((found.total.class_images > 0).sum())

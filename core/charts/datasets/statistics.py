@@ -1,6 +1,6 @@
 """What is in a data set, as charts: how many objects of which class, how many per image, which classes share images.
 
-In: `Contents` (datasets/statistics.py). Out: these charts, and with those of `objects` all that the Data page shows.
+In: `DatasetStatistics`. Out: these charts, and with those of `objects` all that the Data page shows.
 A click opens images of the data set: its dict says which, by "class", "with" (a second class in the same image),
 "size" and "split"; without "split" they may be of any.
 """
@@ -31,7 +31,7 @@ from core.charts.datasets.objects import (
 )  # fmt: skip
 from core.charts.datasets.places import places, shared_images
 from core.datasets.split import FEW, SIZES
-from core.datasets.statistics import MOST_PER_IMAGE, Contents
+from core.datasets.statistics import MOST_PER_IMAGE, DatasetStatistics
 
 MARKS = (  # of the splits, so that grey ones can be told apart
     {"size": 9, "symbol": "circle"},
@@ -40,7 +40,7 @@ MARKS = (  # of the splits, so that grey ones can be told apart
 ZERO = 0.5  # where 0 stands on a logarithmic axis
 
 
-def contents_charts(found: Contents) -> list[Chart]:
+def dataset_charts(found: DatasetStatistics) -> list[Chart]:
     """All charts, in the order in which they answer: how many, how large, of which shape, where, with what."""
     return [
         objects_by_class(found),
@@ -53,7 +53,7 @@ def contents_charts(found: Contents) -> list[Chart]:
     ]
 
 
-def objects_by_class(found: Contents) -> Chart:
+def objects_by_class(found: DatasetStatistics) -> Chart:
     """A mark for each class and split on a logarithmic scale: bars would have no honest length there."""
     order = np.argsort(-found.total.objects, kind="stable").tolist()
     traces, rows = [], []
@@ -97,7 +97,7 @@ def objects_by_class(found: Contents) -> Chart:
     )
 
 
-def objects_per_image(found: Contents) -> Chart:
+def objects_per_image(found: DatasetStatistics) -> Chart:
     """Which share of each split's images holds how many objects."""
     highest = int(np.flatnonzero(found.total.per_image).max(initial=0))
     bars = range(highest + 1)
@@ -156,7 +156,7 @@ def _decades(objects: list[np.ndarray]) -> dict:
     }
 
 
-def _row_label(found: Contents, k: int) -> str:
+def _row_label(found: DatasetStatistics, k: int) -> str:
     return label(found.classes[k], " + ".join(f"{part.objects[k]:,}" for part in found.splits.values()))
 
 
@@ -164,7 +164,7 @@ def _and_crowds(n: int) -> str:
     return f", and {counted(n, 'crowd')}" if n else ""
 
 
-def _classes_note(found: Contents) -> str:
+def _classes_note(found: DatasetStatistics) -> str:
     total = found.total
     if not total.n:
         return NOTHING + _crowds_note(found)
@@ -180,17 +180,17 @@ def _classes_note(found: Contents) -> str:
     return said.strip() + _crowds_note(found)
 
 
-def _crowds_note(found: Contents) -> str:
+def _crowds_note(found: DatasetStatistics) -> str:
     n = int(found.total.crowds.sum())
     return f" {counted(n, 'crowd')} {'are' if n != 1 else 'is'} not counted." if n else ""
 
 
-def _per_image_note(found: Contents) -> str:
+def _per_image_note(found: DatasetStatistics) -> str:
     if not found.total.images:
         return "There is no image."
     said = "; ".join(
         f"{word(name)}: {share(part.n, part.images):.1f} per image, "
-        f"{percent(share(part.images - part.filled, part.images))} of {counted(part.images, 'image')} without any"
+        f"{percent(share(part.images - part.with_objects, part.images))} of {counted(part.images, 'image')} without any"
         for name, part in found.splits.items()
         if part.images
     )

@@ -25,7 +25,7 @@ from core import DataError
 from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in, is_full
 from core.datasets.coco2017.pictures import HOPELESS, PAUSES, DownloadProgress, Transfer, refusal, wait
 from core.datasets.coco_json import decode
-from core.datasets.subset import Picture, Subset, choose_pictures, read_index, write_split
+from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
 
 try:
     import fcntl
@@ -80,7 +80,7 @@ def _is_free(folder: Path) -> bool:
 
 class _Written(msgspec.Struct):
     info: dict
-    images: list[Picture]
+    images: list[ImageEntry]
 
 
 def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterator[DownloadProgress]:
@@ -100,7 +100,7 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterato
                 yield from _fetch_annotations(cache, fetcher)
             yield DownloadProgress("choosing", 0, 0)
             sources = {split: _annotation_file(cache, split) for split in SPLITS}
-            chosen = {split: choose_pictures(sources[split], subset, split) for split in SPLITS}
+            chosen = {split: choose_images(sources[split], subset, split) for split in SPLITS}
             transfer = Transfer(partial, fetcher, chosen)
             yield from transfer.check()
             _check_space(partial, transfer.missing() * PICTURE_BYTES)
@@ -216,7 +216,7 @@ def _alone(folder: Path):
         os.close(handle)
 
 
-def _remove_others(folder: Path, chosen: dict[str, list[Picture]]) -> None:
+def _remove_others(folder: Path, chosen: dict[str, list[ImageEntry]]) -> None:
     """Deletes what does not belong to the subset: traces of the work, and pictures of other settings."""
     belong = {f"{split}2017": {picture.file_name for picture in pictures} for split, pictures in chosen.items()}
     belong["annotations"] = {f"instances_{split}2017.json" for split in chosen}

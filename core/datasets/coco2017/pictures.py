@@ -18,7 +18,7 @@ import msgspec
 
 from core import DataError
 from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in
-from core.datasets.subset import Picture
+from core.datasets.subset import ImageEntry
 
 BATCH = 64  # pictures that are asked for at once
 CHECKED_AT_ONCE = 512
@@ -73,7 +73,7 @@ class DownloadProgress:
 class Transfer:
     """Brings the pictures of each split into `folder`/train2017 and /val2017."""
 
-    def __init__(self, folder: Path, fetcher: Fetcher, chosen: dict[str, list[Picture]]):
+    def __init__(self, folder: Path, fetcher: Fetcher, chosen: dict[str, list[ImageEntry]]):
         self._folder, self._fetcher, self._chosen = folder, fetcher, chosen
         self._total = sum(len(pictures) for pictures in chosen.values())
         self._done = self._bytes = 0
@@ -114,7 +114,7 @@ class Transfer:
         for split, pictures in self._chosen.items():
             names = set(os.listdir(self._place(split)))
             waiting += [(split, picture) for picture in pictures if picture.file_name not in names]
-        bad: dict[tuple[str, Picture], str] = {}
+        bad: dict[tuple[str, ImageEntry], str] = {}
         for pause in (*PAUSES, None):
             bad = {}
             for split in self._chosen:
@@ -129,7 +129,7 @@ class Transfer:
                 yield from wait(pause, self._progress())
         raise self._failed(bad)
 
-    def _fetch_batch(self, split: str, batch: list[Picture]):
+    def _fetch_batch(self, split: str, batch: list[ImageEntry]):
         """One try, or all of them if it brings nothing at all: then the others need not be tried. What failed."""
         for pause in (*PAUSES, None):
             failed = yield from self._try_batch(split, batch)
@@ -140,7 +140,7 @@ class Transfer:
                 yield from wait(pause, self._progress())
         raise self._failed({(split, picture): reason for picture, reason in failed.items()})
 
-    def _try_batch(self, split: str, batch: list[Picture]):
+    def _try_batch(self, split: str, batch: list[ImageEntry]):
         """Yields progress and returns the pictures that did not come, each with the reason."""
         work = self._folder / WORK / str(self._number)
         self._number += 1
@@ -159,7 +159,7 @@ class Transfer:
         shutil.rmtree(work, ignore_errors=True)
         return {picture: bad[picture.id] for picture in batch if picture.id in bad}
 
-    def _take(self, request: dict, work: Path, batch: list[Picture], split: str, bad: dict[int, str]):
+    def _take(self, request: dict, work: Path, batch: list[ImageEntry], split: str, bad: dict[int, str]):
         """Yields progress, puts the pictures that come into their place, and notes in `bad` why others did not."""
         names = {picture.id: picture.file_name for picture in batch}
         for answer in self._fetcher.ask(request, work):
@@ -192,7 +192,7 @@ class Transfer:
         so_far = self._bytes + bytes_in(self._folder / WORK)
         return DownloadProgress("images", self._done, self._total, so_far, None, seconds_left)
 
-    def _failed(self, bad: dict[tuple[str, Picture], str]) -> DataError:
+    def _failed(self, bad: dict[tuple[str, ImageEntry], str]) -> DataError:
         (split, picture), reason = next(iter(bad.items()))
         if reason == "no network":
             return refusal("The pictures cannot be fetched", reason, self._folder)
@@ -224,5 +224,5 @@ def wait(seconds: float, progress: DownloadProgress) -> Iterator[DownloadProgres
         time.sleep(min(left, 0.2))
 
 
-def _batches(pictures: list[Picture], size: int) -> list[list[Picture]]:
+def _batches(pictures: list[ImageEntry], size: int) -> list[list[ImageEntry]]:
     return [pictures[i : i + size] for i in range(0, len(pictures), size)]

@@ -12,7 +12,7 @@ from core.charts import sections
 from core.charts.chart import Chart
 from core.charts.sections import SECTIONS, View, charts_of, verdicts
 from core.charts.to_json import to_json
-from core.datasets.coco_json import read_json, read_results
+from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.selection import Selection, count_errors, selected_rows
 from core.evaluation.table import ERROR_TYPES, has, is_one_of
 from core.evaluation.tide import detection_table
@@ -108,7 +108,7 @@ def test_all_figures_agree_with_each_other_pycocotools_and_hotcoco(case, score):
 
 def test_they_agree_on_the_coco_apis_own_pair():
     folder = next(from_env("DETR_LAB_EVAL_FIXTURE").rglob("instances_val2014_100.json")).parent
-    gt = read_json(folder / "instances_val2014_100.json")
+    gt = read_ground_truth(folder / "instances_val2014_100.json")
     results = read_results(folder / "instances_val2014_fakebbox100_results.json")
     gt["annotations"] = [a for a in gt["annotations"] if not a["iscrowd"]]
     agree(gt, results, 0.5)
@@ -189,7 +189,7 @@ def test_a_section_knows_nothing_but_the_table():
         assert list(inspect.signature(section.charts).parameters) == ["view"]
     names = set(View.__dataclass_fields__)
     assert names == {"table", "score", "classes"}
-    assert not {"evaluate", "read_json", "RunStore"} & set(vars(sections))
+    assert not {"evaluate", "read_ground_truth", "RunStore"} & set(vars(sections))
 
 
 def test_charts_have_keys_of_their_own():

@@ -13,10 +13,10 @@ from PIL import Image
 
 from core import PROJECT, DataError
 from core.cli.main import main
-from core.datasets.check import FEW, check
+from core.datasets.check import FEW, check_dataset
 from core.datasets.coco2017.pictures import DownloadProgress
 from core.datasets.convert.to_coco import home
-from core.datasets.problems import Kind, Problem, Severity
+from core.datasets.problems import Problem, ProblemKind, Severity
 from core.datasets.subset import Subset
 from core.keep_result import KeepResult
 from core.labels import COCO_TEN
@@ -76,7 +76,7 @@ def broken(folder: Path) -> Path:
 
 def report_of(folder: Path, whole: bool = False):
     """What the library itself finds."""
-    work = KeepResult(check(folder, whole))
+    work = KeepResult(check_dataset(folder, whole))
     list(work)
     return work.result
 
@@ -103,7 +103,7 @@ def test_a_data_set_to_be_looked_at_can_be_trained_on(tmp_path, capsys):
     lines = out.splitlines()
     assert status == 0 and lines[-1] == "it can be trained on"
     assert lines[2:-1] == [
-        f"to be looked at: {Problem(Kind.FEW_OBJECTS, 'train', 2).sentence}", "    car: 1", "    dog: 1",
+        f"to be looked at: {Problem(ProblemKind.FEW_OBJECTS, 'train', 2).sentence}", "    car: 1", "    dog: 1",
     ]  # fmt: skip
 
 
@@ -118,7 +118,13 @@ def test_every_problem_has_its_line_and_its_examples_and_fatal_ones_make_status_
     assert told == [f"{p.kind.severity.label}: {p.sentence}" for p in report.problems]
     assert told[0] == "fatal: 1 class whose id in training is another one in validation (give it one id)"
     found = {p.kind for p in report.problems}
-    assert {Kind.MISSING, Kind.UNREADABLE, Kind.NO_EXTENT, Kind.BEYOND, Kind.FEW_OBJECTS} <= found
+    assert {
+        ProblemKind.MISSING,
+        ProblemKind.UNREADABLE,
+        ProblemKind.NO_EXTENT,
+        ProblemKind.BEYOND,
+        ProblemKind.FEW_OBJECTS,
+    } <= found
     assert "    lost.jpg: " in out and "    car: 7 and 1\n" in out
     assert files(folder) == before
 
@@ -206,7 +212,7 @@ def test_ctrl_c_ends_a_check(tmp_path, capsys, monkeypatch):
         yield 1, 2
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.datasets.check.check", interrupted)
+    monkeypatch.setattr("core.datasets.check.check_dataset", interrupted)
     status, out, err = run(capsys, "check", tmp_path)
     assert (status, out, last_line(err)) == (130, "", "stopped")
 

@@ -9,7 +9,7 @@ import shutil
 
 from PIL import Image
 
-from core.datasets.problems import Kind
+from core.datasets.problems import ProblemKind
 from tests.core.coco_cases import gt_of
 
 SIZE = (64, 48)
@@ -77,16 +77,19 @@ def labels_with_problems():
 def in_the_labels(folder):
     dataset(folder, train=labels_with_problems(), val=gt_small((1, 1, BOX), (1, 2, BOX), categories=("cat", "dog")))
     examples = {
-        Kind.UNKNOWN_IMAGE: [(None, (10,))], Kind.UNKNOWN_CATEGORY: [(None, (11,))],
-        Kind.NO_NUMBERS: [(1, (12,)), (1, (13,))], Kind.NO_EXTENT: [(1, (14,))], Kind.OUTSIDE: [(1, (15,))],
-        Kind.SAME_ANNOTATION: [(1, (16,))], Kind.PLACEHOLDER: [(None, ())], Kind.ANNOTATION_ID: [(1, (19,))],
-        Kind.NO_AREA: [(1, (18,))], Kind.BEYOND: [(1, (17,))], Kind.ZERO_ID: [(1, (0,))], Kind.TWICE: [(1, (0, 18))],
-        Kind.TINY: [(1, (0,)), (1, (18,))],
+        ProblemKind.UNKNOWN_IMAGE: [(None, (10,))], ProblemKind.UNKNOWN_CATEGORY: [(None, (11,))],
+        ProblemKind.NO_NUMBERS: [(1, (12,)), (1, (13,))], ProblemKind.NO_EXTENT: [(1, (14,))],
+        ProblemKind.OUTSIDE: [(1, (15,))],
+        ProblemKind.SAME_ANNOTATION: [(1, (16,))], ProblemKind.PLACEHOLDER: [(None, ())],
+        ProblemKind.ANNOTATION_ID: [(1, (19,))],
+        ProblemKind.NO_AREA: [(1, (18,))], ProblemKind.BEYOND: [(1, (17,))],
+        ProblemKind.ZERO_ID: [(1, (0,))], ProblemKind.TWICE: [(1, (0, 18))],
+        ProblemKind.TINY: [(1, (0,)), (1, (18,))],
     }  # fmt: skip
     expected = {(kind, "train"): some for kind, some in examples.items()}
     return expected | {
-        (Kind.FEW_OBJECTS, "train"): [(None, ())] * 3, (Kind.FEW_OBJECTS, "val"): [(None, ())] * 2,
-        (Kind.ONE_SPLIT, ""): [(None, ())],
+        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())] * 3, (ProblemKind.FEW_OBJECTS, "val"): [(None, ())] * 2,
+        (ProblemKind.ONE_SPLIT, ""): [(None, ())],
     }  # fmt: skip
 
 
@@ -103,9 +106,16 @@ def in_the_pictures(folder):
     return {
         (kind, "train"): [(image, ())]
         for image, kind in enumerate(
-            (Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE, Kind.TURNED, Kind.MIRRORED), start=1
+            (
+                ProblemKind.MISSING,
+                ProblemKind.UNREADABLE,
+                ProblemKind.OTHER_SIZE,
+                ProblemKind.TURNED,
+                ProblemKind.MIRRORED,
+            ),
+            start=1,
         )
-    } | {(Kind.LEAK, ""): [(8, ())]}
+    } | {(ProblemKind.LEAK, ""): [(8, ())]}
 
 
 def fatal_in_a_file(folder):
@@ -116,9 +126,9 @@ def fatal_in_a_file(folder):
     gt["images"][5]["file_name"] = "../6.jpg"
     dataset(folder, train=gt, val=gt_small((1, 1, BOX)))
     return {
-        (Kind.IMAGE_ID, "train"): [(None, ())] * 2, (Kind.IMAGE_NAME, "train"): [(4, ())],
-        (Kind.IMAGE_STATED, "train"): [(5, ())], (Kind.CATEGORY, "train"): [(None, ())],
-        (Kind.PATH, "train"): [(6, ())], (Kind.FEW_OBJECTS, "val"): [(None, ())],
+        (ProblemKind.IMAGE_ID, "train"): [(None, ())] * 2, (ProblemKind.IMAGE_NAME, "train"): [(4, ())],
+        (ProblemKind.IMAGE_STATED, "train"): [(5, ())], (ProblemKind.CATEGORY, "train"): [(None, ())],
+        (ProblemKind.PATH, "train"): [(6, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
     }  # fmt: skip
 
 
@@ -133,16 +143,17 @@ def fatal_paths(folder):
     gt["images"][1]["file_name"] = "/etc/passwd"
     write(folder, "val", gt)
     return {
-        (Kind.PATH, "train"): [(1, ())], (Kind.PATH, "val"): [(2, ())], (Kind.LEAK, ""): [(3, ()), (4, ())],
-        (Kind.FEW_OBJECTS, "train"): [(None, ())],
+        (ProblemKind.PATH, "train"): [(1, ())], (ProblemKind.PATH, "val"): [(2, ())],
+        (ProblemKind.LEAK, ""): [(3, ()), (4, ())],
+        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())],
     }  # fmt: skip
 
 
 def fatal_between_splits(folder):
     dataset(folder, train=gt_small((1, 1, BOX)), val=gt_small((1, 1, BOX), categories=("dog", "car")))
     return {
-        (Kind.OTHER_ID, ""): [(None, ())] * 2, (Kind.ONE_SPLIT, ""): [(None, ())] * 2,
-        (Kind.FEW_OBJECTS, "train"): [(None, ())], (Kind.FEW_OBJECTS, "val"): [(None, ())],
+        (ProblemKind.OTHER_ID, ""): [(None, ())] * 2, (ProblemKind.ONE_SPLIT, ""): [(None, ())] * 2,
+        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
     }  # fmt: skip
 
 
@@ -152,14 +163,14 @@ def fatal_emptiness(folder):
     for name in ("1.jpg", "3.jpg"):
         (folder / "train" / name).unlink()
     return {
-        (Kind.NO_PICTURES, "train"): [(None, ())], (Kind.MISSING, "train"): [(1, ()), (3, ())],
-        (Kind.NO_OBJECTS, "train"): None, (Kind.NO_IMAGES, "val"): None,
+        (ProblemKind.NO_PICTURES, "train"): [(None, ())], (ProblemKind.MISSING, "train"): [(1, ()), (3, ())],
+        (ProblemKind.NO_OBJECTS, "train"): None, (ProblemKind.NO_IMAGES, "val"): None,
     }  # fmt: skip
 
 
 def fatal_half(folder):
     dataset(folder, train=gt_small((1, 1, BOX)))
-    return {(Kind.NO_SPLIT, "val"): None, (Kind.FEW_OBJECTS, "train"): [(None, ())]}
+    return {(ProblemKind.NO_SPLIT, "val"): None, (ProblemKind.FEW_OBJECTS, "train"): [(None, ())]}
 
 
 CASES = [

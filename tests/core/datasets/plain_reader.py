@@ -6,8 +6,8 @@ from collections import Counter
 
 from hypothesis import strategies as st
 
-from core.datasets.coco_json import EXACT
-from core.datasets.problems import Kind
+from core.datasets.coco_json import EXACT_LIMIT
+from core.datasets.problems import ProblemKind
 from tests.core.coco_cases import gt_of
 
 MISSING = object()
@@ -32,14 +32,14 @@ def same(one, other) -> bool:
 
 
 def is_number(value):
-    return type(value) in (int, float) and value == value and -EXACT < value < EXACT
+    return type(value) in (int, float) and value == value and -EXACT_LIMIT < value < EXACT_LIMIT
 
 
 def as_id(value):
     return int(value) if is_number(value) and value == int(value) else None
 
 
-def plainly(gt) -> tuple[list[dict], dict[Kind, int]]:
+def plainly(gt) -> tuple[list[dict], dict[ProblemKind, int]]:
     """The annotations, and how many problems of each kind, of a file whose images and categories are in order."""
     images, categories = {image["id"] for image in gt["images"]}, {c["id"] for c in gt["categories"]}
     used = [as_id(a.get("id")) for a in gt["annotations"]]
@@ -49,10 +49,10 @@ def plainly(gt) -> tuple[list[dict], dict[Kind, int]]:
         read = {"id": used[row], "bbox": annotation.get("bbox"), "iscrowd": 0}
         if read["id"] is None or read["id"] in used[:row]:
             read["id"], free = free, free + 1
-            problems[Kind.ANNOTATION_ID] += 1
+            problems[ProblemKind.ANNOTATION_ID] += 1
         for key, known, kind in (
-            ("image_id", images, Kind.UNKNOWN_IMAGE),
-            ("category_id", categories, Kind.UNKNOWN_CATEGORY),
+            ("image_id", images, ProblemKind.UNKNOWN_IMAGE),
+            ("category_id", categories, ProblemKind.UNKNOWN_CATEGORY),
         ):
             read[key] = as_id(annotation.get(key))
             if read[key] not in known:
@@ -63,7 +63,7 @@ def plainly(gt) -> tuple[list[dict], dict[Kind, int]]:
                 read["iscrowd"] = 1
             read["area"] = annotation.get("area")
             if not is_number(read["area"]):
-                problems[Kind.NO_AREA] += 1
+                problems[ProblemKind.NO_AREA] += 1
                 box = read["bbox"]
                 is_box = isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
                 read["area"] = box[2] * box[3] if is_box else 0
@@ -71,7 +71,9 @@ def plainly(gt) -> tuple[list[dict], dict[Kind, int]]:
     return kept, dict(problems)
 
 
-ids = st.sampled_from([1, 2, 3, 1.0, 2.0, 0, -4, 7, 2.5, EXACT - 1, EXACT, 10**30, True, None, "1", [1], {}, MISSING])
+ids = st.sampled_from(
+    [1, 2, 3, 1.0, 2.0, 0, -4, 7, 2.5, EXACT_LIMIT - 1, EXACT_LIMIT, 10**30, True, None, "1", [1], {}, MISSING]
+)
 sides = st.sampled_from([0, 4, 9.5, -3, 1e-300, 1e300, NAN, INFINITE, -INFINITE, 10**400, "5", None, True, [1]])
 bboxes = st.lists(st.sampled_from([0, 4, 9.5]), min_size=4, max_size=4) | st.lists(sides, max_size=6)
 odd_one = st.fixed_dictionaries(

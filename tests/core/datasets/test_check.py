@@ -8,16 +8,24 @@ from collections import Counter
 import pytest
 
 from core import DataError
-from core.datasets.check import FEW, Report, check, check_labels, in_short, objects_by_class, sound_splits
+from core.datasets.check import (
+    FEW,
+    CheckReport,
+    check_annotations,
+    check_dataset,
+    objects_by_class,
+    sound_splits,
+    summarize_problems,
+)
 from core.datasets.layouts import find_splits
-from core.datasets.problems import MOST_EXAMPLES, Kind, Problem, Severity
+from core.datasets.problems import MOST_EXAMPLES, Problem, ProblemKind, Severity
 from core.datasets.split import examine_split, filter_to_classes, read_split
 from core.keep_result import KeepResult
 from tests.core.coco_cases import from_env
 from tests.core.datasets import check_cases as cases
 from tests.core.datasets.check_cases import BOX, CASES, dataset, gt_small, picture
 
-FEW_KINDS = {Kind.FEW_OBJECTS, Kind.ONE_SPLIT}
+FEW_KINDS = {ProblemKind.FEW_OBJECTS, ProblemKind.ONE_SPLIT}
 
 
 def finish(looking):
@@ -29,8 +37,8 @@ def finish(looking):
 
 def found(folder, whole=False):
     """(kind, split) to its count, of everything that check finds."""
-    report, _ = finish(check(folder, whole))
-    assert [p.kind for p in report.problems] == [k for k in Kind for p in report.problems if p.kind is k]
+    report, _ = finish(check_dataset(folder, whole))
+    assert [p.kind for p in report.problems] == [k for k in ProblemKind for p in report.problems if p.kind is k]
     counts = Counter((p.kind, p.split) for p in report.problems)
     assert set(counts.values()) <= {1}
     return {(p.kind, p.split): p.count for p in report.problems}
@@ -43,7 +51,7 @@ def without_few(counts):
 @pytest.mark.parametrize("case", CASES)
 def test_exactly_the_problems_that_are_there_are_found(tmp_path, case):
     expected = case(tmp_path / "data")
-    report, _ = finish(check(tmp_path / "data"))
+    report, _ = finish(check_dataset(tmp_path / "data"))
     shown = {(p.kind, p.split): [(e.image_id, e.annotation_ids) for e in p.examples] for p in report.problems}
     assert {key: some for key, some in shown.items() if expected.get(key, ()) is not None} == {
         key: some for key, some in expected.items() if some is not None
@@ -54,13 +62,13 @@ def test_exactly_the_problems_that_are_there_are_found(tmp_path, case):
 
 def test_there_is_a_case_for_every_kind(tmp_path):
     kinds = {kind for i, case in enumerate(CASES) for kind, _ in case(tmp_path / str(i))}
-    assert kinds == set(Kind)
+    assert kinds == set(ProblemKind)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_report_is_json_and_says_whether_a_training_may_begin(tmp_path, case):
     case(tmp_path / "data")
-    report, _ = finish(check(tmp_path / "data"))
+    report, _ = finish(check_dataset(tmp_path / "data"))
     said = json.loads(json.dumps(report.to_dict()))
     assert said["folder"] == str(tmp_path / "data")
     assert said["fit"] is (case in (cases.in_the_labels, cases.in_the_pictures)) is not bool(report.of(Severity.FATAL))
@@ -80,7 +88,7 @@ def test_nothing_of_the_users_is_changed(tmp_path, case, whole):
 
     case(tmp_path / "data")
     before = files()
-    finish(check(tmp_path / "data", whole))
+    finish(check_dataset(tmp_path / "data", whole))
     assert files() == before
 
 
@@ -92,7 +100,7 @@ def test_a_clean_data_set_has_no_problem_but_few_objects(street):
 
 
 def test_every_picture_is_counted_once_while_looking(street):
-    _, steps = finish(check(street))
+    _, steps = finish(check_dataset(street))
     assert steps[-1] == (18, 18)
     assert steps == sorted(steps) and {total for _, total in steps} == {18}
 
@@ -101,15 +109,17 @@ def test_a_class_is_rare_below_the_limit_and_only_if_it_has_objects(tmp_path):
     boxes = [(1, 1, (i, 4, 20, 20)) for i in range(FEW)] + [(1, 2, (i, 4, 20, 20)) for i in range(FEW - 1)]
     boxes += [(1, 2, BOX, {"iscrowd": 1})]
     gt = gt_small(*boxes, categories=("car", "dog", "bus"))
-    report, _ = finish(check(dataset(tmp_path / "data", train=gt)))
-    (few,) = [p for p in report.problems if p.kind is Kind.FEW_OBJECTS]
+    report, _ = finish(check_dataset(dataset(tmp_path / "data", train=gt)))
+    (few,) = [p for p in report.problems if p.kind is ProblemKind.FEW_OBJECTS]
     assert [e.detail for e in few.examples] == ["dog: 19"]
     assert objects_by_class(read_split(tmp_path / "data", "train")) == {"car": 20, "dog": 19, "bus": 0}
 
 
 def test_a_data_set_of_one_split_is_not_compared_with_another(tmp_path):
-    assert without_few(found(dataset(tmp_path / "data", val=gt_small((1, 1, BOX))))) == {(Kind.NO_SPLIT, "train"): 1}
-    assert (Kind.ONE_SPLIT, "") not in found(tmp_path / "data")
+    assert without_few(found(dataset(tmp_path / "data", val=gt_small((1, 1, BOX))))) == {
+        (ProblemKind.NO_SPLIT, "train"): 1
+    }
+    assert (ProblemKind.ONE_SPLIT, "") not in found(tmp_path / "data")
 
 
 def test_a_single_file_is_told_of_once(tmp_path):
@@ -118,40 +128,43 @@ def test_a_single_file_is_told_of_once(tmp_path):
     folder = dataset(tmp_path / "data", images=gt)
     (folder / "annotations/instances_images.json").rename(folder / "labels.json")
     (folder / "images/4.jpg").unlink()
-    report, steps = finish(check(folder))
+    report, steps = finish(check_dataset(folder))
     assert report.images == {"train": 8, "val": 2} and steps[-1] == (10, 10)
     counts = Counter()
     for p in report.problems:
         counts[p.kind] += p.count
-    assert counts == {Kind.NO_EXTENT: 10, Kind.MISSING: 1, Kind.FEW_OBJECTS: 2}
+    assert counts == {ProblemKind.NO_EXTENT: 10, ProblemKind.MISSING: 1, ProblemKind.FEW_OBJECTS: 2}
 
 
 def test_a_cut_off_picture_is_found_and_damage_inside_only_by_the_whole(tmp_path):
     folder = dataset(tmp_path / "data", train=gt_small(*((i, 1, BOX) for i in range(1, 6)), images=5))
     content = (folder / "train/1.jpg").read_bytes()
     (folder / "train/1.jpg").write_bytes(content[:-20])
-    assert found(folder)[Kind.UNREADABLE, "train"] == 1
+    assert found(folder)[ProblemKind.UNREADABLE, "train"] == 1
     picture(folder / "train/2.png")
     content = (folder / "train/2.png").read_bytes()
     start = content.index(b"IDAT") + 8
     (folder / "train/2.jpg").write_bytes(content[:start] + b"\xff" * 8 + content[start + 8 :])
-    assert (found(folder)[Kind.UNREADABLE, "train"], found(folder, whole=True)[Kind.UNREADABLE, "train"]) == (1, 2)
+    assert (
+        found(folder)[ProblemKind.UNREADABLE, "train"],
+        found(folder, whole=True)[ProblemKind.UNREADABLE, "train"],
+    ) == (1, 2)
 
 
 def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(DataError, match="There is no data set folder"):
-        finish(check(tmp_path / "nowhere"))
+        finish(check_dataset(tmp_path / "nowhere"))
     folder = dataset(tmp_path / "data", train=gt_small())
     (folder / "annotations/instances_train.json").write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):
-        finish(check(folder))
+        finish(check_dataset(folder))
 
 
 def test_labels_are_checked_without_pictures(tmp_path):
     expected = cases.in_the_labels(tmp_path / "data")
     splits = {name: read_split(tmp_path / "data", name) for name in ("train", "val")}
     shutil.rmtree(tmp_path / "data/train")
-    assert {(p.kind, p.split) for p in check_labels(splits)} == set(expected)
+    assert {(p.kind, p.split) for p in check_annotations(splits)} == set(expected)
 
 
 # For a training
@@ -171,10 +184,11 @@ def test_exactly_the_images_of_bad_pictures_are_left_out(tmp_path):
     assert train.annotations == [a for a in before.annotations if a["image_id"] > 3]
     assert len(val.annotations) == 6 * 8
     assert {p.kind for p in problems} == {
-        Kind.MISSING, Kind.UNREADABLE, Kind.OTHER_SIZE, Kind.TURNED, Kind.MIRRORED, Kind.LEAK,
+        ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE, ProblemKind.TURNED,
+        ProblemKind.MIRRORED, ProblemKind.LEAK,
     }  # fmt: skip
     assert train.columns.size.shape == (6, 2)
-    assert set(train.by_image) == {4, 5, 6, 7, 8, 9}
+    assert set(train.annotations_by_image) == {4, 5, 6, 7, 8, 9}
 
 
 def test_also_where_there_are_more_than_are_told_of(tmp_path):
@@ -190,7 +204,7 @@ def test_also_where_there_are_more_than_are_told_of(tmp_path):
     gone = MOST_EXAMPLES + 10
     assert [image["id"] for image in train.images] == list(range(gone + 1, count + 1))
     assert [image["id"] for image in val.images] == [1, 2, 3, 4, *range(gone + 5, count + 1)]
-    assert [(p.kind, p.count) for p in problems] == [(Kind.MISSING, gone)] * 2
+    assert [(p.kind, p.count) for p in problems] == [(ProblemKind.MISSING, gone)] * 2
     assert all(len(p.to_dict()["examples"]) == MOST_EXAMPLES for p in problems)
 
 
@@ -205,10 +219,11 @@ def test_the_labels_problems_reach_the_training(tmp_path):
     cases.in_the_labels(tmp_path / "data")
     *_, problems = sound(tmp_path / "data")
     kinds = [p.kind for p in problems]
-    assert Kind.NO_EXTENT in kinds and Kind.ONE_SPLIT in kinds
-    assert in_short(problems).startswith("left out: 1 annotation of an image that is not listed, ")
-    assert "; repaired: 1 annotation without a whole number as id of its own, 1 annotation without area" in in_short(
-        problems
+    assert ProblemKind.NO_EXTENT in kinds and ProblemKind.ONE_SPLIT in kinds
+    assert summarize_problems(problems).startswith("left out: 1 annotation of an image that is not listed, ")
+    assert (
+        "; repaired: 1 annotation without a whole number as id of its own, 1 annotation without area"
+        in summarize_problems(problems)
     )
 
 
@@ -262,17 +277,24 @@ def test_half_of_the_pictures_missing_are_lost_files_and_more_is_the_wrong_folde
 
 
 def test_in_short_counts_both_splits_together_and_is_silent_of_the_rest():
-    some = [Problem(Kind.MISSING, "train", 1), Problem(Kind.MISSING, "val", 2), Problem(Kind.TINY, "val", 9)]
-    assert in_short([*some, Problem(Kind.BEYOND, "val", 1_000)]) == (
+    some = [
+        Problem(ProblemKind.MISSING, "train", 1),
+        Problem(ProblemKind.MISSING, "val", 2),
+        Problem(ProblemKind.TINY, "val", 9),
+    ]
+    assert summarize_problems([*some, Problem(ProblemKind.BEYOND, "val", 1_000)]) == (
         "left out: 3 pictures missing; repaired: 1,000 boxes beyond the border of the image"
     )
-    assert in_short([Problem(Kind.TINY, "val", 9)]) == in_short([]) == ""
-    assert in_short([Problem(Kind.LEAK, "", 1)]) == "to be looked at: 1 picture in training and validation alike"
+    assert summarize_problems([Problem(ProblemKind.TINY, "val", 9)]) == summarize_problems([]) == ""
+    assert (
+        summarize_problems([Problem(ProblemKind.LEAK, "", 1)])
+        == "to be looked at: 1 picture in training and validation alike"
+    )
 
 
 def test_a_report_knows_its_problems_by_severity(tmp_path):
-    problems = (Problem(Kind.NO_IMAGES, "val", 1), Problem(Kind.TINY, "train", 2))
-    report = Report(tmp_path, {}, {}, problems)
+    problems = (Problem(ProblemKind.NO_IMAGES, "val", 1), Problem(ProblemKind.TINY, "train", 2))
+    report = CheckReport(tmp_path, {}, {}, problems)
     assert report.of(Severity.FATAL) == [problems[0]] and report.of(Severity.DROPPED) == []
 
 

@@ -9,8 +9,14 @@ from pycocotools.coco import COCO
 
 from core import DataError
 from core.datasets import coco_json
-from core.datasets.coco_json import EXACT, FIELDS, read, read_json, read_results
-from core.datasets.problems import Kind, Severity
+from core.datasets.coco_json import (
+    ANNOTATION_FIELDS,
+    EXACT_LIMIT,
+    examine_ground_truth,
+    read_ground_truth,
+    read_results,
+)
+from core.datasets.problems import ProblemKind, Severity
 from tests.core.coco_cases import gt_of
 from tests.core.datasets.plain_reader import (
     GT,
@@ -26,7 +32,7 @@ from tests.core.datasets.plain_reader import (
 )
 
 
-def counts(problems) -> dict[Kind, int]:
+def counts(problems) -> dict[ProblemKind, int]:
     return {p.kind: p.count for p in problems}
 
 
@@ -36,11 +42,11 @@ def path(tmp_path_factory):
 
 
 def assert_as_plainly(path, gt):
-    data, problems = read(write(path, gt), "val")
+    data, problems = examine_ground_truth(write(path, gt), "val")
     kept, expected = plainly(json.loads(path.read_text()))
     assert same(data["annotations"], kept) or data["annotations"] == kept  # 4.0 for 4
     assert counts(problems) == expected
-    assert all(set(a) == set(FIELDS) for a in data["annotations"])
+    assert all(set(a) == set(ANNOTATION_FIELDS) for a in data["annotations"])
     assert {type(a[key]) for a in data["annotations"] for key in ("id", "image_id", "category_id", "iscrowd")} <= {int}
     assert len({a["id"] for a in data["annotations"]}) == len(data["annotations"])
     assert (data["images"], data["categories"]) == (gt["images"], gt["categories"])
@@ -62,7 +68,7 @@ def test_clean_annotations_are_read_the_same_by_the_fast_way(path, annotations):
 
 
 def test_a_clean_file_is_read_as_pycocotools_reads_it(path, capsys):
-    data, problems = read(write(path, GT))
+    data, problems = examine_ground_truth(write(path, GT))
     assert (data, problems) == (GT, [])
     truth = COCO(str(path))
     assert data["annotations"] == truth.loadAnns(truth.getAnnIds())
@@ -72,7 +78,7 @@ def test_a_clean_file_is_read_as_pycocotools_reads_it(path, capsys):
     "odd, is_fast",
     [
         ({}, True), ({"area": MISSING}, True), ({"iscrowd": MISSING}, True), ({"iscrowd": True}, False),
-        ({"id": 1.0}, False), ({"id": MISSING}, False), ({"id": EXACT}, False), ({"bbox": [1, 2, 3]}, False),
+        ({"id": 1.0}, False), ({"id": MISSING}, False), ({"id": EXACT_LIMIT}, False), ({"bbox": [1, 2, 3]}, False),
         ({"bbox": [1, 2, NAN, 3]}, False), ({"bbox": [1, 2, "3", 3]}, False), ({"segmentation": [[NAN]]}, False),
     ],
 )  # fmt: skip
@@ -82,9 +88,9 @@ def test_only_a_file_with_oddities_is_read_the_slow_way(path, odd, is_fast):
 
 def test_infinity_and_nan_are_read_wherever_they_stand(path):
     for odd in ({"bbox": [0, 0, value, 5]} for value in (NAN, INFINITE, -INFINITE)):
-        data, problems = read(write(path, changed("annotations", 2, **odd)))
+        data, problems = examine_ground_truth(write(path, changed("annotations", 2, **odd)))
         assert same(data["annotations"][2]["bbox"], odd["bbox"]) and not problems
-    data, problems = read(write(path, changed("images", 0, date_captured=NAN)))
+    data, problems = examine_ground_truth(write(path, changed("images", 0, date_captured=NAN)))
     assert len(data["annotations"]) == 3 and not problems
 
 
@@ -92,7 +98,7 @@ def test_ids_that_are_missing_or_taken_become_the_next_free_ones(path):
     gt = gt_of(*((1, 1, (0, 0, 4, 5)) for _ in range(5)))
     for annotation, own in zip(gt["annotations"], (7, None, 7, "a", 3), strict=True):
         annotation["id"] = own
-    data, (found,) = read(write(path, gt))
+    data, (found,) = examine_ground_truth(write(path, gt))
     assert [a["id"] for a in data["annotations"]] == [7, 8, 9, 10, 3]
     assert [(e.detail, e.image_id, e.annotation_ids) for e in found.examples] == [
         ("the id None", 1, (8,)),
@@ -101,12 +107,14 @@ def test_ids_that_are_missing_or_taken_become_the_next_free_ones(path):
     ]
     for annotation in gt["annotations"]:
         annotation["id"] = -1
-    assert [a["id"] for a in read(write(path, gt))[0]["annotations"]] == [-1, 1, 2, 3, 4]  # never 0
+    assert [a["id"] for a in examine_ground_truth(write(path, gt))[0]["annotations"]] == [-1, 1, 2, 3, 4]  # never 0
 
 
 def test_a_name_stays_what_the_file_says(path):
     name = "<script>alert(1)</script> \u202e\x07 ünïcode"
-    data, problems = read(write(path, changed("categories", 0, name=name) | {"info": {"description": name}}))
+    data, problems = examine_ground_truth(
+        write(path, changed("categories", 0, name=name) | {"info": {"description": name}})
+    )
     assert data["categories"][0]["name"] == name and not problems
 
 
@@ -117,7 +125,7 @@ def test_an_endless_value_is_shortened_where_it_is_told(path):
         ("images", 0, {"file_name": "../" * 10_000}),
         ("categories", 0, {"id": "x" * 10_000}),
     ):
-        _, (found,) = read(write(path, changed(part, place, **fields)))
+        _, (found,) = examine_ground_truth(write(path, changed(part, place, **fields)))
         assert len(found.examples[0].detail) < 400
 
 
@@ -127,49 +135,49 @@ def test_an_endless_value_is_shortened_where_it_is_told(path):
 @pytest.mark.parametrize(
     "gt, kind, says",
     [
-        (changed("images", 0, id=None), Kind.IMAGE_ID, "the id None"),
-        (changed("images", 0, id=MISSING), Kind.IMAGE_ID, "the id None"),
-        (changed("images", 0, id=True), Kind.IMAGE_ID, "the id True"),
-        (changed("images", 0, id="1"), Kind.IMAGE_ID, "the id '1'"),
-        (changed("images", 0, id=[1]), Kind.IMAGE_ID, r"the id \[1\]"),
-        (changed("images", 0, id=2), Kind.IMAGE_ID, "the id 2"),
-        (changed("images", 0, id=EXACT), Kind.IMAGE_ID, "the id 9007199254740992"),
-        (changed("images", 0, id=10**400), Kind.IMAGE_ID, r"the id 1000000000"),
-        (changed("images", 0, id=NAN), Kind.IMAGE_ID, "the id nan"),
-        (changed("images", 0, file_name=""), Kind.IMAGE_NAME, "image 1"),
-        (changed("images", 0, file_name=MISSING), Kind.IMAGE_NAME, "image 1"),
-        (changed("images", 0, file_name=7), Kind.IMAGE_NAME, "image 1"),
-        (changed("images", 0, width=0), Kind.IMAGE_STATED, "image 1"),
-        (changed("images", 0, width=MISSING, height=-1), Kind.IMAGE_STATED, "image 1"),
-        (changed("images", 0, height="100"), Kind.IMAGE_STATED, "image 1"),
-        (changed("images", 0, height=INFINITE), Kind.IMAGE_STATED, "image 1"),
-        (changed("categories", 0, id="1"), Kind.CATEGORY, "the id '1'"),
-        (changed("categories", 0, id=2), Kind.CATEGORY, "the id 2"),
-        (changed("categories", 0, name=None), Kind.CATEGORY, "category 1, which has no name"),
-        (changed("categories", 0, name=MISSING), Kind.CATEGORY, "category 1, which has no name"),
-        (changed("categories", 0, name=["car"]), Kind.CATEGORY, "category 1, which has no name"),
-        (changed("categories", 0, name="dog"), Kind.CATEGORY, "the name 'dog' twice"),
-        (changed("images", 0, file_name="../secret.jpg"), Kind.PATH, "'../secret.jpg'"),
-        (changed("images", 0, file_name="/etc/passwd"), Kind.PATH, "'/etc/passwd'"),
-        (changed("images", 0, file_name="a/../../secret.jpg"), Kind.PATH, "'a/../../secret.jpg'"),
-        (changed("images", 0, file_name=".."), Kind.PATH, r"'\.\.'"),
-        (changed("images", 0, file_name="a\0b"), Kind.PATH, r"'a\\x00b'"),
+        (changed("images", 0, id=None), ProblemKind.IMAGE_ID, "the id None"),
+        (changed("images", 0, id=MISSING), ProblemKind.IMAGE_ID, "the id None"),
+        (changed("images", 0, id=True), ProblemKind.IMAGE_ID, "the id True"),
+        (changed("images", 0, id="1"), ProblemKind.IMAGE_ID, "the id '1'"),
+        (changed("images", 0, id=[1]), ProblemKind.IMAGE_ID, r"the id \[1\]"),
+        (changed("images", 0, id=2), ProblemKind.IMAGE_ID, "the id 2"),
+        (changed("images", 0, id=EXACT_LIMIT), ProblemKind.IMAGE_ID, "the id 9007199254740992"),
+        (changed("images", 0, id=10**400), ProblemKind.IMAGE_ID, r"the id 1000000000"),
+        (changed("images", 0, id=NAN), ProblemKind.IMAGE_ID, "the id nan"),
+        (changed("images", 0, file_name=""), ProblemKind.IMAGE_NAME, "image 1"),
+        (changed("images", 0, file_name=MISSING), ProblemKind.IMAGE_NAME, "image 1"),
+        (changed("images", 0, file_name=7), ProblemKind.IMAGE_NAME, "image 1"),
+        (changed("images", 0, width=0), ProblemKind.IMAGE_STATED, "image 1"),
+        (changed("images", 0, width=MISSING, height=-1), ProblemKind.IMAGE_STATED, "image 1"),
+        (changed("images", 0, height="100"), ProblemKind.IMAGE_STATED, "image 1"),
+        (changed("images", 0, height=INFINITE), ProblemKind.IMAGE_STATED, "image 1"),
+        (changed("categories", 0, id="1"), ProblemKind.CATEGORY, "the id '1'"),
+        (changed("categories", 0, id=2), ProblemKind.CATEGORY, "the id 2"),
+        (changed("categories", 0, name=None), ProblemKind.CATEGORY, "category 1, which has no name"),
+        (changed("categories", 0, name=MISSING), ProblemKind.CATEGORY, "category 1, which has no name"),
+        (changed("categories", 0, name=["car"]), ProblemKind.CATEGORY, "category 1, which has no name"),
+        (changed("categories", 0, name="dog"), ProblemKind.CATEGORY, "the name 'dog' twice"),
+        (changed("images", 0, file_name="../secret.jpg"), ProblemKind.PATH, "'../secret.jpg'"),
+        (changed("images", 0, file_name="/etc/passwd"), ProblemKind.PATH, "'/etc/passwd'"),
+        (changed("images", 0, file_name="a/../../secret.jpg"), ProblemKind.PATH, "'a/../../secret.jpg'"),
+        (changed("images", 0, file_name=".."), ProblemKind.PATH, r"'\.\.'"),
+        (changed("images", 0, file_name="a\0b"), ProblemKind.PATH, r"'a\\x00b'"),
     ],
 )
 def test_a_fatal_problem_is_counted_and_named(path, gt, kind, says):
-    _, (found,) = read(write(path, gt), "train")
+    _, (found,) = examine_ground_truth(write(path, gt), "train")
     assert (found.kind, found.split, found.count, kind.severity) == (kind, "train", 1, Severity.FATAL)
     assert says.replace("\\", "") in found.examples[0].detail.replace("\\", "")
-    if kind is Kind.PATH:
-        assert read_json(path)["annotations"] == GT["annotations"]  # which needs no pictures
+    if kind is ProblemKind.PATH:
+        assert read_ground_truth(path)["annotations"] == GT["annotations"]  # which needs no pictures
     else:
         with pytest.raises(DataError, match=f"{path} has 1 {kind.unit} .*as {says}.*: correct the file.$"):
-            read_json(path)
+            read_ground_truth(path)
 
 
 @pytest.mark.parametrize("name", ["a/../b.jpg", "./a.jpg", "..a.jpg", "a..jpg", "a/..b/c.jpg", "...", "a b.jpg"])
 def test_a_name_that_stays_inside_is_no_problem(path, name):
-    assert read(write(path, changed("images", 0, file_name=name)))[1] == []
+    assert examine_ground_truth(write(path, changed("images", 0, file_name=name)))[1] == []
 
 
 def test_all_fatal_problems_of_a_file_are_found_at_once(path):
@@ -177,15 +185,16 @@ def test_all_fatal_problems_of_a_file_are_found_at_once(path):
     gt["images"][0]["id"] = gt["images"][1]["id"] = None
     gt["images"][2].update(width=-1, file_name="../a.jpg")
     del gt["images"][3]["file_name"], gt["categories"][0]["name"], gt["categories"][1]["id"]
-    assert counts(read(write(path, gt))[1]) == {
-        Kind.IMAGE_ID: 2, Kind.IMAGE_NAME: 1, Kind.IMAGE_STATED: 1, Kind.PATH: 1, Kind.CATEGORY: 2,
+    assert counts(examine_ground_truth(write(path, gt))[1]) == {
+        ProblemKind.IMAGE_ID: 2, ProblemKind.IMAGE_NAME: 1, ProblemKind.IMAGE_STATED: 1,
+        ProblemKind.PATH: 1, ProblemKind.CATEGORY: 2,
     }  # fmt: skip
 
 
 def test_whole_float_ids_of_images_and_categories_become_ints(path):
     gt = gt_of((1.0, 2.0, (0, 0, 4, 5)))
     gt["images"][0]["id"], gt["categories"][1]["id"] = 1.0, 2.0
-    data, problems = read(write(path, gt))
+    data, problems = examine_ground_truth(write(path, gt))
     assert not problems and data == gt
     read_ids = [data["images"][0]["id"], data["categories"][1]["id"], data["annotations"][0]["image_id"]]
     assert [type(own) for own in read_ids] == [int] * 3
@@ -216,7 +225,7 @@ def test_whole_float_ids_of_images_and_categories_become_ints(path):
         ('{"images": [], "annotations": [{"id": NaN}], "categories": []', "not valid JSON"),
     ],
 )
-@pytest.mark.parametrize("reader", [read, read_json])
+@pytest.mark.parametrize("reader", [examine_ground_truth, read_ground_truth])
 def test_a_file_that_is_something_else_is_refused(path, reader, text, says):
     path.write_text(text)
     with pytest.raises(DataError, match=says):
@@ -229,7 +238,7 @@ SMALL_ODD = gt_of((1, 1, (0, 0, NAN, 1)), categories=("é",))
 
 
 @pytest.mark.parametrize("content", [SMALL, SMALL_ODD, [{"image_id": 1, "bbox": [1, 2], "score": 0.5, "n": "é"}]])
-@pytest.mark.parametrize("reader", [read, read_json, read_results])
+@pytest.mark.parametrize("reader", [examine_ground_truth, read_ground_truth, read_results])
 def test_a_file_cut_off_anywhere_is_refused_in_one_sentence(path, reader, content):
     whole = json.dumps(content, ensure_ascii=False).encode()
     for end in range(len(whole)):
@@ -248,7 +257,7 @@ def test_a_damaged_file_is_read_or_refused(path, gt, damages):
         place %= len(content)
         content = content[:place] + damage + content[place + 1 :]
     path.write_bytes(content)
-    for reader in (read, read_json, read_results):
+    for reader in (examine_ground_truth, read_ground_truth, read_results):
         try:
             reader(path)
         except DataError as error:
@@ -257,19 +266,23 @@ def test_a_damaged_file_is_read_or_refused(path, gt, damages):
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3) | st.just(10**400),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inside, max_size=3),
+    lambda inside: (
+        st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(ANNOTATION_FIELDS), inside, max_size=3)
+    ),
     max_leaves=6,
 )
-anything = st.dictionaries(st.sampled_from([*FIELDS, "file_name", "width", "height", "name", "supercategory"]), values)
+anything = st.dictionaries(
+    st.sampled_from([*ANNOTATION_FIELDS, "file_name", "width", "height", "name", "supercategory"]), values
+)
 
 
 @settings(deadline=None)
 @given(st.lists(anything, max_size=3), st.lists(anything, max_size=3), st.lists(anything, max_size=3))
 def test_any_values_in_any_places_are_read_or_refused(path, images, annotations, categories):
     write(path, {"images": images, "annotations": annotations, "categories": categories})
-    data, problems = read(path)
+    data, problems = examine_ground_truth(path)
     if not any(p.kind.severity is Severity.FATAL for p in problems):
-        assert all(set(a) == set(FIELDS) for a in data["annotations"])
+        assert all(set(a) == set(ANNOTATION_FIELDS) for a in data["annotations"])
 
 
 # Ground truths and results of other tools
@@ -289,12 +302,12 @@ def test_any_values_in_any_places_are_read_or_refused(path, images, annotations,
 def test_another_tools_ground_truth_is_refused_where_something_would_be_left_out(path, fields, says):
     write(path, changed("annotations", 0, **fields))
     with pytest.raises(DataError, match=says):
-        read_json(path)
+        read_ground_truth(path)
 
 
 def test_another_tools_ground_truth_may_lack_areas_and_crowds(path):
     gt = changed("annotations", 0, area=MISSING, iscrowd=MISSING)
-    assert read_json(write(path, gt)) == GT  # 10 × 10
+    assert read_ground_truth(write(path, gt)) == GT  # 10 × 10
 
 
 @pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"annotations": rows, "images": []}])

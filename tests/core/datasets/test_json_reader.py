@@ -13,7 +13,7 @@ import pytest
 
 from core import DataError
 from core.datasets import json_reader
-from core.datasets.json_reader import LARGE, MEMORY_FACTOR, OnlyPython, decode
+from core.datasets.json_reader import LARGE, MEMORY_FACTOR, PythonOnlyJson, decode
 
 
 class Wanted(TypedDict):
@@ -43,9 +43,9 @@ def test_json_of_another_type_is_told_apart_from_broken_json(path):
 def test_numbers_that_only_python_writes_are_told_apart(path, value, mark):
     for text in (f'{{"number": {value}}}', f'{{"number":{value}}}', f'{{"number": \n{value}, "number": 1}}'):
         path.write_text(mark + text)
-        with pytest.raises(OnlyPython):
+        with pytest.raises(PythonOnlyJson):
             decode(path, Wanted)
-        assert "number" in json_reader.decode_slowly(path)
+        assert "number" in json_reader.decode_with_python(path)
 
 
 def test_a_byte_order_mark_and_space_before_it_are_passed_over(path):
@@ -150,11 +150,11 @@ def test_garbage_is_collected_afterwards_as_before(path, text):
 
 def test_the_slow_reader_takes_nan_and_leaves_polygons_out(path):
     path.write_text('{"a": [{"segmentation": [[1, 2]], "b": -Infinity}]}')
-    assert json_reader.decode_slowly(path) == {"a": [{"b": float("-inf")}]}
+    assert json_reader.decode_with_python(path) == {"a": [{"b": float("-inf")}]}
     for text in ('{"a": NaN', "[" * 200_000, '{"a": ' + "1" * 5000 + "}"):
         path.write_text(text)
         with pytest.raises(DataError, match="not valid JSON: it may be cut off or damaged"):
-            json_reader.decode_slowly(path)
+            json_reader.decode_with_python(path)
     path.write_bytes(b'{"a": "\xe9"}')
     with pytest.raises(DataError, match="not valid JSON"):
-        json_reader.decode_slowly(path)
+        json_reader.decode_with_python(path)

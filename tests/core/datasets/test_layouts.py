@@ -7,7 +7,14 @@ import shutil
 import pytest
 
 from core import DataError
-from core.datasets.layouts import LOOKED_THROUGH, Place, annotation_files, find_splits, is_dataset, list_datasets
+from core.datasets.layouts import (
+    LOOKED_THROUGH,
+    SplitLocation,
+    annotation_files,
+    find_splits,
+    is_dataset,
+    list_datasets,
+)
 from tests.core.coco_cases import gt_of
 
 COCO = json.dumps(gt_of((1, 1, (0, 0, 10, 10))))
@@ -40,7 +47,7 @@ def found(folder):
 def test_pictures_are_found_in_every_usual_place(tmp_path, pictures):
     make(tmp_path, "annotations/instances_val2017.json", f"{pictures}/")
     assert find_splits(tmp_path) == {
-        "val": Place(tmp_path / "annotations/instances_val2017.json", tmp_path / pictures, shared=False)
+        "val": SplitLocation(tmp_path / "annotations/instances_val2017.json", tmp_path / pictures, shared=False)
     }
 
 
@@ -131,7 +138,7 @@ def test_where_layouts_are_mixed_cocos_own_wins_whole(tmp_path):
 )
 def test_one_file_is_both_splits_and_its_pictures_are_looked_for(tmp_path, json_path, files, pictures):
     make(tmp_path, json_path, *files)
-    place = Place(tmp_path / json_path, tmp_path / pictures, shared=True)
+    place = SplitLocation(tmp_path / json_path, tmp_path / pictures, shared=True)
     assert find_splits(tmp_path) == {"train": place, "val": place}
 
 

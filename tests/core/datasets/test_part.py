@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from core import DataError
-from core.datasets.layouts import Place, find_splits
-from core.datasets.part import chosen_ids, part, save
+from core.datasets.layouts import SplitLocation, find_splits
+from core.datasets.part import save_subset, subset_image_ids, take_subset
 from core.datasets.split import examine_split, read_split
-from core.datasets.subset import Subset, choose_pictures
+from core.datasets.subset import Subset, choose_images
 from tests.core.coco_cases import gt_of
 
 CARS = Subset(("car",))
@@ -69,7 +69,7 @@ def splits_of(folder: Path) -> dict:
 
 def saved(folder: Path, subset: Subset, out: Path) -> dict:
     """What was saved of the folder, read again."""
-    save(splits_of(folder), subset, out)
+    save_subset(splits_of(folder), subset, out)
     return splits_of(out)
 
 
@@ -77,7 +77,7 @@ def refused(folder: Path, subset: Subset, out: Path) -> str:
     """What is said; nothing is left behind, and the folder is as it was."""
     before, around = files(folder), sorted(out.parent.iterdir()) if out.parent.is_dir() else None
     with pytest.raises(DataError) as caught:
-        save(splits_of(folder), subset, out)
+        save_subset(splits_of(folder), subset, out)
     assert files(folder) == before
     assert around is None or sorted(out.parent.iterdir()) == around, "something is left behind"
     message = str(caught.value)
@@ -107,7 +107,7 @@ def written(out: Path, split: str = "train") -> bytes:
 def test_without_any_image_nothing_is_chosen_and_nothing_is_saved(tmp_path):
     folder = dataset(tmp_path / "d", train=gt_of(images=0))
     split = splits_of(folder)["train"]
-    assert chosen_ids(split, CARS) == [] and part(split, CARS).images == []
+    assert subset_image_ids(split, CARS) == [] and take_subset(split, CARS).images == []
     assert refused(folder, CARS, tmp_path / "out") == "No train image shows car: choose other classes."
 
 
@@ -120,7 +120,7 @@ def test_a_split_without_an_image_of_the_classes_is_named(tmp_path):
 def test_an_image_with_nothing_but_a_crowd_shows_the_class_as_in_a_download(tmp_path):
     gt = gt_of((2, 1, (0, 0, 9, 9), {"iscrowd": 1}), images=3)
     folder = dataset(tmp_path / "d", train=gt)
-    assert chosen_ids(splits_of(folder)["train"], CARS) == [2]
+    assert subset_image_ids(splits_of(folder)["train"], CARS) == [2]
     found = saved(folder, CARS, tmp_path / "out")["train"]
     assert [a["iscrowd"] for a in found.annotations] == [1]
 
@@ -128,7 +128,7 @@ def test_an_image_with_nothing_but_a_crowd_shows_the_class_as_in_a_download(tmp_
 def test_a_class_that_is_not_there_is_named(tmp_path):
     folder = dataset(tmp_path / "d", train=gt_of((1, 1, (0, 0, 9, 9))))
     with pytest.raises(DataError, match="unicorn"):
-        part(splits_of(folder)["train"], Subset(("unicorn",)))
+        take_subset(splits_of(folder)["train"], Subset(("unicorn",)))
     assert "unicorn" in refused(folder, Subset(("car", "unicorn")), tmp_path / "out")
 
 
@@ -141,7 +141,7 @@ def test_a_broken_file_is_refused_with_what_is_wrong(tmp_path, part_, key, value
     gt[part_][0][key] = value
     folder = dataset(tmp_path / "d", train=gt)
     with pytest.raises(DataError, match="instances_train.json cannot be used. 1 "):
-        part(splits_of(folder)["train"], CARS)
+        take_subset(splits_of(folder)["train"], CARS)
     assert "instances_train.json cannot be used. 1 " in refused(folder, CARS, tmp_path / "out")
 
 
@@ -190,7 +190,7 @@ def test_a_folder_that_has_come_meanwhile_is_not_written_over(tmp_path, monkeypa
 
     monkeypatch.setattr("pathlib.Path.symlink_to", late)
     with pytest.raises(DataError, match="cannot be written: Directory not empty"):
-        save(splits_of(folder), CARS, out)
+        save_subset(splits_of(folder), CARS, out)
     assert sorted(tmp_path.iterdir()) == [folder, out] and [p.name for p in out.iterdir()] == ["mine"]
 
 
@@ -203,14 +203,14 @@ def test_the_images_and_objects_are_those_that_plain_python_finds(gt, subset):
     with tempfile.TemporaryDirectory() as place:
         folder = dataset(Path(place), train=gt)
         split = splits_of(folder)["train"]
-        found = part(split, subset)
+        found = take_subset(split, subset)
         path = folder / "annotations/instances_train.json"
-        downloaded = _or_none(lambda: [p.id for p in choose_pictures(path, subset, "train")])
+        downloaded = _or_none(lambda: [p.id for p in choose_images(path, subset, "train")])
     names = {c["id"]: c["name"] for c in gt["categories"]}
     shown = {a["image_id"] for a in gt["annotations"] if names[a["category_id"]] in subset.classes}
     ids = [image["id"] for image in found.images]
     empty = len(set(ids) - shown)
-    assert ids == chosen_ids(split, subset) == (downloaded or [])
+    assert ids == subset_image_ids(split, subset) == (downloaded or [])
     assert ids == [image["id"] for image in gt["images"] if image["id"] in set(ids)]
     assert empty <= Fraction(str(subset.empty_share)) * len(ids)
     assert len(ids) <= subset.max_train or not subset.max_train
@@ -234,7 +234,7 @@ def test_more_images_are_those_of_before_and_others(gt, subset, more):
         split = splits_of(dataset(Path(place), train=gt))["train"]
     most = [subset.max_train or 1, (subset.max_train or 1) + more, 0]
     smaller, larger, all_ = (
-        set(chosen_ids(split, Subset(subset.classes, n, 0, subset.empty_share, subset.seed))) for n in most
+        set(subset_image_ids(split, Subset(subset.classes, n, 0, subset.empty_share, subset.seed))) for n in most
     )
     assert smaller <= larger <= all_
 
@@ -253,11 +253,11 @@ def test_training_and_validation_have_limits_of_their_own(tmp_path):
 def test_what_is_saved_is_read_as_the_part_that_was_seen_and_by_pycocotools_too(gt, subset):
     with tempfile.TemporaryDirectory() as place:
         folder, out = dataset(Path(place) / "d", train=gt), Path(place) / "out"
-        seen = part(splits_of(folder)["train"], subset)
+        seen = take_subset(splits_of(folder)["train"], subset)
         if not seen.images:
             assert "No train image" in refused(folder, subset, out)
             return
-        save(splits_of(folder), subset, out)
+        save_subset(splits_of(folder), subset, out)
         assert read_split(out, "train").to_dict() == seen.to_dict()
         with contextlib.redirect_stdout(io.StringIO()):
             judge = COCO(out / "annotations/instances_train.json")
@@ -345,7 +345,7 @@ def test_pictures_are_linked_and_found_where_they_lie(tmp_path):
 def test_a_part_of_a_part_is_linked_to_the_first_folder(tmp_path):
     gt = gt_of((1, 1, (0, 0, 9, 9)), (2, 1, (0, 0, 9, 9)), images=2)
     folder = dataset(tmp_path / "d", train=gt)
-    save(splits_of(folder), Subset(("car",), 1), tmp_path / "one")
+    save_subset(splits_of(folder), Subset(("car",), 1), tmp_path / "one")
     found = saved(tmp_path / "one", CARS, tmp_path / "two")["train"]
     assert os.readlink(tmp_path / "two" / "train") == str(folder / "train")
     assert len(found.images) == 1
@@ -354,13 +354,13 @@ def test_a_part_of_a_part_is_linked_to_the_first_folder(tmp_path):
 def test_one_file_without_splits_becomes_two_that_share_no_image(tmp_path):
     gt = gt_of(*((i, 1 + i % 2, (0, 0, 9, 9)) for i in range(1, 21)), images=20)
     folder = dataset(tmp_path / "d", single=gt)
-    seen = {name: part(split, CARS) for name, split in splits_of(folder).items()}
+    seen = {name: take_subset(split, CARS) for name, split in splits_of(folder).items()}
     found = saved(folder, CARS, tmp_path / "out")
     assert {name: split.to_dict() for name, split in found.items()} == {n: s.to_dict() for n, s in seen.items()}
     ids = [{image["id"] for image in split.images} for split in found.values()]
     assert all(ids) and not ids[0] & ids[1] and ids[0] | ids[1] == set(range(2, 21, 2))
     places = find_splits(tmp_path / "out")
     assert places == {
-        name: Place(tmp_path / f"out/annotations/instances_{name}.json", tmp_path / "out" / name)
+        name: SplitLocation(tmp_path / f"out/annotations/instances_{name}.json", tmp_path / "out" / name)
         for name in ("train", "val")
     }

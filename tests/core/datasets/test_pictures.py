@@ -18,8 +18,16 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from core import DataError
-from core.datasets.pictures import FORMATS, Looked, look_at, look_at_all, path_inside, read_picture, same_pictures
-from core.datasets.problems import Kind
+from core.datasets.pictures import (
+    FORMATS,
+    PicturesChecked,
+    leaked_pictures,
+    path_inside,
+    picture_problem,
+    picture_problems,
+    read_picture,
+)
+from core.datasets.problems import ProblemKind
 
 SIZE = (48, 32)
 ORIENTATION = 0x0112
@@ -82,23 +90,23 @@ def write(tmp_path):
 
 def test_a_missing_picture_is_missing(tmp_path, write):
     for path in (tmp_path / "none.jpg", write(b"x") / "below-a-file.jpg", tmp_path / "a\0b.jpg", tmp_path / "\udce4€"):
-        assert look_at(path, SIZE) == (Kind.MISSING, "no such file")
+        assert picture_problem(path, SIZE) == (ProblemKind.MISSING, "no such file")
         assert refusal(path) == f"The picture {path} is missing: restore it or take its image out of the JSON."
 
 
 def test_a_link_to_nothing_is_missing_and_a_ring_of_links_unreadable(tmp_path):
     (tmp_path / "dead.jpg").symlink_to(tmp_path / "none.jpg")
     (tmp_path / "ring.jpg").symlink_to(tmp_path / "ring.jpg")
-    assert look_at(tmp_path / "dead.jpg", SIZE)[0] is Kind.MISSING
-    assert look_at(tmp_path / "ring.jpg", SIZE)[0] is Kind.UNREADABLE
+    assert picture_problem(tmp_path / "dead.jpg", SIZE)[0] is ProblemKind.MISSING
+    assert picture_problem(tmp_path / "ring.jpg", SIZE)[0] is ProblemKind.UNREADABLE
     assert "cannot be read (too many levels of symbolic links)" in refusal(tmp_path / "ring.jpg")
 
 
 def test_what_is_no_file_is_not_opened(tmp_path):
     (tmp_path / "a.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")  # to open it would wait for ever
-    assert look_at(tmp_path / "a.jpg", SIZE) == (Kind.UNREADABLE, "a folder")
-    assert look_at(tmp_path / "pipe.jpg", SIZE) == (Kind.UNREADABLE, "not a file")
+    assert picture_problem(tmp_path / "a.jpg", SIZE) == (ProblemKind.UNREADABLE, "a folder")
+    assert picture_problem(tmp_path / "pipe.jpg", SIZE) == (ProblemKind.UNREADABLE, "not a file")
     assert "cannot be read (a folder): replace the file." in refusal(tmp_path / "a.jpg")
 
 
@@ -106,7 +114,7 @@ def test_what_is_no_file_is_not_opened(tmp_path):
 def test_a_picture_without_permission_says_so(write):
     path = write(encoded())
     path.chmod(0)
-    assert look_at(path, SIZE) == (Kind.UNREADABLE, "permission denied")
+    assert picture_problem(path, SIZE) == (ProblemKind.UNREADABLE, "permission denied")
 
 
 def test_an_error_of_the_disk_is_told_in_the_systems_words(write, monkeypatch):
@@ -115,7 +123,7 @@ def test_an_error_of_the_disk_is_told_in_the_systems_words(write, monkeypatch):
 
     path = write(encoded())
     monkeypatch.setattr("builtins.open", fail)
-    assert look_at(path, SIZE) == (Kind.UNREADABLE, "permission denied")
+    assert picture_problem(path, SIZE) == (ProblemKind.UNREADABLE, "permission denied")
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 48 32\n%%EndComments\n"
@@ -132,13 +140,13 @@ NOT_PICTURES = {
 @pytest.mark.parametrize("name", ["a.jpg", "a.eps"])
 def test_what_is_no_picture_of_the_read_formats_is_refused_whatever_its_name(write, data, name):
     path = write(data, name)
-    found = Kind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture"
-    assert look_at(path, SIZE) == look_at(path, SIZE, whole=True) == found
+    found = ProblemKind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture"
+    assert picture_problem(path, SIZE) == picture_problem(path, SIZE, whole=True) == found
     assert refusal(path) == f"The picture {path} cannot be read ({found[1]}): replace the file."
 
 
 def test_an_empty_file_says_that_it_is_empty(write):
-    assert look_at(write(b""), SIZE) == (Kind.UNREADABLE, "an empty file")
+    assert picture_problem(write(b""), SIZE) == (ProblemKind.UNREADABLE, "an empty file")
 
 
 @pytest.mark.parametrize(
@@ -150,20 +158,20 @@ def test_an_empty_file_says_that_it_is_empty(write):
 )
 def test_a_decompression_bomb_is_not_opened(write, size, said):
     path = write(png_of_size(*size))
-    assert look_at(path, size) == look_at(path, size, whole=True) == (Kind.UNREADABLE, said)
+    assert picture_problem(path, size) == picture_problem(path, size, whole=True) == (ProblemKind.UNREADABLE, said)
     assert f"cannot be read ({said})" in refusal(path)
 
 
 def test_a_bomb_is_seen_also_where_somebody_has_lifted_pillows_limit(write, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    assert look_at(write(png_of_size(100_000, 100_000)), SIZE)[1].startswith("10,000 megapixels")
+    assert picture_problem(write(png_of_size(100_000, 100_000)), SIZE)[1].startswith("10,000 megapixels")
 
 
 def test_text_that_swells_inside_a_picture_is_refused(write):
     swelling = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100_000_000)))
     data = encoded(form="PNG")
     path = write(data[:33] + swelling + data[33:])
-    assert look_at(path, SIZE)[0] is Kind.UNREADABLE and "cannot be read" in refusal(path)
+    assert picture_problem(path, SIZE)[0] is ProblemKind.UNREADABLE and "cannot be read" in refusal(path)
 
 
 # What is cut off or damaged
@@ -181,7 +189,7 @@ KNOWN_END = [name for name in WHOLE if name not in ("BMP", "GIF", "TIFF", "PPM")
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_picture_has_nothing_wrong(write, name):
     path = write(WHOLE[name])
-    assert look_at(path, SIZE) is None and look_at(path, SIZE, whole=True) is None
+    assert picture_problem(path, SIZE) is None and picture_problem(path, SIZE, whole=True) is None
     assert read_picture(path, SIZE).size == SIZE
 
 
@@ -191,37 +199,37 @@ def test_a_look_finds_every_cut_that_reading_finds(write, name):
     cuts = {*range(1, len(data), max(1, len(data) // 60)), *range(len(data) - 20, len(data))}
     for cut in cuts:
         path = write(data[:cut])
-        quick, whole = look_at(path, SIZE), look_at(path, SIZE, whole=True)
+        quick, whole = picture_problem(path, SIZE), picture_problem(path, SIZE, whole=True)
         assert quick == whole, cut
         assert (whole is None) == (refusal(path) is None), cut
-        assert whole is None or whole[0] is Kind.UNREADABLE
-    assert look_at(write(data[: len(data) // 2]), SIZE)[0] is Kind.UNREADABLE
+        assert whole is None or whole[0] is ProblemKind.UNREADABLE
+    assert picture_problem(write(data[: len(data) // 2]), SIZE)[0] is ProblemKind.UNREADABLE
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_decoding_finds_the_cut_of_every_format(write, name):
     path = write(WHOLE[name][: len(WHOLE[name]) * 2 // 3])
-    assert look_at(path, SIZE, whole=True)[0] is Kind.UNREADABLE
+    assert picture_problem(path, SIZE, whole=True)[0] is ProblemKind.UNREADABLE
 
 
 @pytest.mark.parametrize("behind", [b"\n", b"\0" * 3000, b"SEFT" + bytes(range(256)) * 40], ids=len)
 @pytest.mark.parametrize("name", ["JPEG", "progressive JPEG", "PNG"])
 def test_what_cameras_write_behind_a_picture_does_no_harm(write, name, behind):
-    assert look_at(write(WHOLE[name] + behind), SIZE) is None
+    assert picture_problem(write(WHOLE[name] + behind), SIZE) is None
 
 
 def test_a_picture_half_of_zeros_as_a_stopped_download_leaves_it_is_found_by_decoding(write):
     data = encoded(photograph((320, 240)))
     path = write(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
-    assert look_at(path, (320, 240)) == (Kind.UNREADABLE, "cut off")  # its end marker is gone as well
+    assert picture_problem(path, (320, 240)) == (ProblemKind.UNREADABLE, "cut off")  # its end marker is gone as well
 
 
 def test_a_damaged_png_is_found_by_decoding(write):
     data = bytearray(encoded(form="PNG"))
     data[len(data) // 2] ^= 255
     path = write(bytes(data))
-    assert look_at(path, SIZE) is None  # its header and its end are whole
-    assert look_at(path, SIZE, whole=True)[0] is Kind.UNREADABLE
+    assert picture_problem(path, SIZE) is None  # its header and its end are whole
+    assert picture_problem(path, SIZE, whole=True)[0] is ProblemKind.UNREADABLE
     assert "cannot be read (damaged: " in refusal(path)
 
 
@@ -233,12 +241,12 @@ def test_whatever_is_in_a_file_looking_and_reading_agree(write, name, seed, stat
     for _ in range(chance.randint(1, 4)):
         data[min(chance.randrange(len(data)), chance.choice((400, len(data) - 1)))] = chance.randrange(256)
     path = write(bytes(data))
-    found, said = look_at(path, stated, whole=True), refusal(path, stated)
-    look_at(path, stated)
-    refused = found is not None and found[0] not in (Kind.TURNED, Kind.MIRRORED)
+    found, said = picture_problem(path, stated, whole=True), refusal(path, stated)
+    picture_problem(path, stated)
+    refused = found is not None and found[0] not in (ProblemKind.TURNED, ProblemKind.MIRRORED)
     assert refused == (said is not None)
     if refused:
-        assert (found[0] is Kind.OTHER_SIZE) == ("misplaced" in said)
+        assert (found[0] is ProblemKind.OTHER_SIZE) == ("misplaced" in said)
 
 
 # Sizes and orientations
@@ -246,7 +254,7 @@ def test_whatever_is_in_a_file_looking_and_reading_agree(write, name, seed, stat
 
 def test_another_size_than_stated_is_told_with_both_sizes(write):
     path = write(encoded())
-    assert look_at(path, (50, 32)) == (Kind.OTHER_SIZE, "48 × 32 instead of 50 × 32")
+    assert picture_problem(path, (50, 32)) == (ProblemKind.OTHER_SIZE, "48 × 32 instead of 50 × 32")
     assert refusal(path, (50, 32)) == (
         f"The picture {path} has 48 × 32 pixels, but its JSON 50 × 32: its boxes would be misplaced; "
         "put the original picture back."
@@ -254,7 +262,7 @@ def test_another_size_than_stated_is_told_with_both_sizes(write):
 
 
 def test_width_and_height_exchanged_without_exif_is_another_size(write):
-    assert look_at(write(encoded()), SIZE[::-1]) == (Kind.OTHER_SIZE, "48 × 32 instead of 32 × 48")
+    assert picture_problem(write(encoded()), SIZE[::-1]) == (ProblemKind.OTHER_SIZE, "48 × 32 instead of 32 × 48")
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
@@ -264,30 +272,34 @@ def test_a_turned_picture_is_read_as_its_json_states_it(write, form, orientation
     with Image.open(path) as image:
         stored, upright = image.convert("RGB"), ImageOps.exif_transpose(image).convert("RGB")
     assert read_picture(path) == stored and read_picture(path, SIZE) == stored
-    mirrored = (Kind.MIRRORED, f"EXIF orientation {orientation}")
-    assert look_at(path, SIZE) == look_at(path, SIZE, whole=True) == (None if orientation == 1 else mirrored)
+    mirrored = (ProblemKind.MIRRORED, f"EXIF orientation {orientation}")
+    assert (
+        picture_problem(path, SIZE)
+        == picture_problem(path, SIZE, whole=True)
+        == (None if orientation == 1 else mirrored)
+    )
     if orientation >= 5:
         assert np.array_equal(read_picture(path, SIZE[::-1]), upright)
-        turned = (Kind.TURNED, f"stored as 48 × 32, EXIF orientation {orientation}")
-        assert look_at(path, SIZE[::-1]) == look_at(path, SIZE[::-1], whole=True) == turned
+        turned = (ProblemKind.TURNED, f"stored as 48 × 32, EXIF orientation {orientation}")
+        assert picture_problem(path, SIZE[::-1]) == picture_problem(path, SIZE[::-1], whole=True) == turned
     else:
-        assert look_at(path, SIZE[::-1])[0] is Kind.OTHER_SIZE and refusal(path, SIZE[::-1])
-    assert look_at(path, (5, 6))[0] is Kind.OTHER_SIZE and refusal(path, (5, 6))
+        assert picture_problem(path, SIZE[::-1])[0] is ProblemKind.OTHER_SIZE and refusal(path, SIZE[::-1])
+    assert picture_problem(path, (5, 6))[0] is ProblemKind.OTHER_SIZE and refusal(path, (5, 6))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_tiff_is_always_read_upright_as_pillow_does(write, orientation):
     path = write(encoded(form="TIFF", exif=exif(orientation)))
     upright = SIZE[::-1] if orientation >= 5 else SIZE
-    assert read_picture(path, upright).size == upright and look_at(path, upright) is None
+    assert read_picture(path, upright).size == upright and picture_problem(path, upright) is None
     if orientation >= 5:
-        assert refusal(path, SIZE) and look_at(path, SIZE)[0] is Kind.OTHER_SIZE
+        assert refusal(path, SIZE) and picture_problem(path, SIZE)[0] is ProblemKind.OTHER_SIZE
 
 
 def test_an_orientation_behind_the_pixels_of_a_png_is_seen(write):
     data = encoded(form="PNG")
     path = write(data[:-12] + chunk(b"eXIf", exif(6).tobytes()[6:]) + data[-12:])
-    assert look_at(path, SIZE[::-1])[0] is Kind.TURNED
+    assert picture_problem(path, SIZE[::-1])[0] is ProblemKind.TURNED
     assert read_picture(path, SIZE[::-1]).size == SIZE[::-1]
 
 
@@ -297,14 +309,14 @@ def test_an_orientation_that_does_not_exist_is_none(write, value):
     data = encoded(exif=exif(6)).replace(entry + b"\0\6", entry + struct.pack(">h", value))
     path = write(data)
     assert data != encoded(exif=exif(6))
-    assert look_at(path, SIZE) is None and look_at(path, SIZE[::-1])[0] is Kind.OTHER_SIZE
+    assert picture_problem(path, SIZE) is None and picture_problem(path, SIZE[::-1])[0] is ProblemKind.OTHER_SIZE
 
 
 @pytest.mark.parametrize("data", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01", b"Exif\0\0garbage" * 9], ids=len)
 def test_damaged_exif_data_does_not_spoil_a_picture(write, data):
     path = write(encoded(exif=data))
-    assert look_at(path, SIZE) is None and read_picture(path, SIZE).size == SIZE
-    assert look_at(path, SIZE[::-1])[0] is Kind.OTHER_SIZE and "misplaced" in refusal(path, SIZE[::-1])
+    assert picture_problem(path, SIZE) is None and read_picture(path, SIZE).size == SIZE
+    assert picture_problem(path, SIZE[::-1])[0] is ProblemKind.OTHER_SIZE and "misplaced" in refusal(path, SIZE[::-1])
 
 
 # What is read
@@ -318,7 +330,7 @@ def test_every_mode_is_read_as_rgb(write, mode):
     assert picture.mode == "RGB" and picture.size == SIZE
     with Image.open(path) as image:
         assert picture == image.convert("RGB")
-    assert look_at(path, SIZE) is None and look_at(path, SIZE, whole=True) is None
+    assert picture_problem(path, SIZE) is None and picture_problem(path, SIZE, whole=True) is None
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
@@ -335,7 +347,7 @@ def test_of_several_frames_the_first_is_read(write, form):
     path = write(encoded(frames[0], form, save_all=True, append_images=frames[1:]))
     apart = [np.abs(np.array(read_picture(path, SIZE), int) - frame).mean() for frame in pixels]
     assert apart[0] + 3 < min(apart[1:])
-    assert look_at(path, SIZE) is None and look_at(path, SIZE, whole=True) is None
+    assert picture_problem(path, SIZE) is None and picture_problem(path, SIZE, whole=True) is None
 
 
 def test_a_palette_with_transparency_and_other_oddities_warn_nobody(write):
@@ -353,19 +365,23 @@ def test_warnings_of_others_are_heard_while_pictures_are_read(write):
         yield 1, write(encoded()), SIZE
 
     with pytest.warns(UserWarning, match="mine"):
-        assert list(look_at_all(items())) == [Looked(1)]
+        assert list(picture_problems(items())) == [PicturesChecked(1)]
 
 
 @pytest.mark.parametrize("name", ["Straße 犬 🐕.jpg", "with space.jpg", "no-ending", "a.txt", "-x.jpg", "a\nb.jpg"])
 def test_a_picture_may_have_any_name(write, name):
     path = write(encoded(), name)
-    assert look_at(path, SIZE) is None and look_at(str(path), list(SIZE)) is None and read_picture(path, SIZE)
+    assert (
+        picture_problem(path, SIZE) is None
+        and picture_problem(str(path), list(SIZE)) is None
+        and read_picture(path, SIZE)
+    )
 
 
 def test_the_file_is_closed_whatever_happens(write):
     paths = [write(data[:cut], f"{name}-{cut}") for name, data in WHOLE.items() for cut in (9, len(data) // 2, None)]
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else pytest.skip("needs /proc")
-    kept = [(look_at(path, SIZE, whole), refusal(path)) for path in paths for whole in (False, True)]
+    kept = [(picture_problem(path, SIZE, whole), refusal(path)) for path in paths for whole in (False, True)]
     assert kept and len(os.listdir("/proc/self/fd")) == before
 
 
@@ -374,7 +390,7 @@ def test_only_the_formats_that_are_named_are_opened(write, monkeypatch):
     monkeypatch.setattr(
         Image, "open", lambda file, formats=None: opened.append(formats) or open_(file, formats=formats)
     )
-    look_at(write(encoded()), SIZE)
+    picture_problem(write(encoded()), SIZE)
     assert opened == [FORMATS] and not {"EPS", "PSD", "WMF", "FITS"} & set(FORMATS)
 
 
@@ -394,23 +410,23 @@ def many(write):
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("workers", [1, 3, None])
 def test_many_pictures_are_looked_at_in_their_order(many, workers, whole):
-    steps = list(look_at_all(many, workers, whole))
+    steps = list(picture_problems(many, workers, whole))
     found = [entry for step in steps for entry in step.found]
-    assert found == [(key, *wrong) for key, path, size in many if (wrong := look_at(path, size, whole))]
-    assert {key for key, kind, _ in found if kind is Kind.MISSING} == set(range(0, 300, 50))
+    assert found == [(key, *wrong) for key, path, size in many if (wrong := picture_problem(path, size, whole))]
+    assert {key for key, kind, _ in found if kind is ProblemKind.MISSING} == set(range(0, 300, 50))
     assert [step.done for step in steps] == sorted({step.done for step in steps}) and steps[-1].done == 300
     assert len(steps) > 2  # progress can be shown
 
 
 def test_no_pictures_are_nothing():
-    assert list(look_at_all([])) == []
+    assert list(picture_problems([])) == []
 
 
 def test_few_pictures_wait_at_a_time_and_closing_stops(many):
     taken = itertools.count()
     counted = ((next(taken), many[1][1], SIZE) for _ in itertools.count())  # without end
     threads = threading.active_count()
-    looks = look_at_all(counted, workers=2)
+    looks = picture_problems(counted, workers=2)
     assert next(looks).done == 128
     looks.close()
     assert next(taken) <= 128 * 6
@@ -424,7 +440,7 @@ def test_an_error_in_the_list_of_pictures_reaches_the_caller_and_leaves_no_threa
 
     threads = threading.active_count()
     with pytest.raises(KeyError, match="mine"):
-        list(look_at_all(broken()))
+        list(picture_problems(broken()))
     assert threading.active_count() == threads
 
 
@@ -438,7 +454,7 @@ def pairs(folder: Path, train: dict, val: dict) -> list:
         for name, content in files.items():
             if content is not None:
                 (folder / split / name).write_bytes(content)
-    return same_pictures([(n, folder / "train" / n) for n in train], [(n, folder / "val" / n) for n in val])
+    return leaked_pictures([(n, folder / "train" / n) for n in train], [(n, folder / "val" / n) for n in val])
 
 
 def test_pictures_with_the_same_bytes_are_the_same_whatever_they_are_called(tmp_path):
@@ -468,9 +484,9 @@ def test_links_are_the_same_picture_and_unreadable_files_are_none(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     odd = [(name, tmp_path / name) for name in ("empty.jpg", "folder.jpg", "missing.jpg", "nul\0.jpg")]
     val = [(name, tmp_path / name) for name in ("soft.jpg", "hard.jpg", "a.jpg")]
-    found = same_pictures([*odd, ("a", tmp_path / "a.jpg")], [*odd, *val])
+    found = leaked_pictures([*odd, ("a", tmp_path / "a.jpg")], [*odd, *val])
     assert found == [("a", "soft.jpg"), ("a", "hard.jpg"), ("a", "a.jpg")]
-    assert same_pictures([], val) == same_pictures(val, []) == []
+    assert leaked_pictures([], val) == leaked_pictures(val, []) == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[READABLE])

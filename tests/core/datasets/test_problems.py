@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from core.datasets.problems import MOST_EXAMPLES, Example, Kind, Problem, Severity, by_severity, problem
+from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind, Severity, problems_of, sort_by_severity
 
-KINDS = pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.key)
+KINDS = pytest.mark.parametrize("kind", ProblemKind, ids=lambda kind: kind.key)
 
 
 @KINDS
@@ -20,27 +20,31 @@ def test_a_kind_says_what_it_is_and_what_to_do(kind):
 
 
 def test_no_two_kinds_are_the_same():
-    assert len({kind.key for kind in Kind}) == len({(kind.unit, kind.what) for kind in Kind}) == len(Kind.__members__)
+    assert (
+        len({kind.key for kind in ProblemKind})
+        == len({(kind.unit, kind.what) for kind in ProblemKind})
+        == len(ProblemKind.__members__)
+    )
 
 
 def test_fatal_problems_come_first_then_the_training_split_and_both_together_last():
-    mixed = [Problem(kind, split, 1) for split in ("", "val", "train") for kind in reversed(Kind)]
-    ordered = by_severity(mixed)
-    assert [p.kind for p in ordered] == [kind for kind in Kind for _ in range(3)]
-    assert [p.split for p in ordered] == ["train", "val", ""] * len(Kind)
+    mixed = [Problem(kind, split, 1) for split in ("", "val", "train") for kind in reversed(ProblemKind)]
+    ordered = sort_by_severity(mixed)
+    assert [p.kind for p in ordered] == [kind for kind in ProblemKind for _ in range(3)]
+    assert [p.split for p in ordered] == ["train", "val", ""] * len(ProblemKind)
     severities = [p.kind.severity for p in ordered]
     assert severities == sorted(severities, key=list(Severity).index)
-    assert by_severity([]) == []
+    assert sort_by_severity([]) == []
 
 
 def test_of_many_examples_the_first_are_kept_and_all_are_counted():
     examples = [Example(f"image {i}", i) for i in range(MOST_EXAMPLES + 5)]
-    (found,) = problem(Kind.MISSING, "train", iter(examples))
+    (found,) = problems_of(ProblemKind.MISSING, "train", iter(examples))
     assert (found.count, found.examples) == (MOST_EXAMPLES + 5, tuple(examples[:MOST_EXAMPLES]))
-    (found,) = problem(Kind.MISSING, "train", examples, most=None)
+    (found,) = problems_of(ProblemKind.MISSING, "train", examples, most=None)
     assert found.examples == tuple(examples)
     assert len(found.to_dict()["examples"]) == MOST_EXAMPLES
-    assert problem(Kind.MISSING, "train", []) == []
+    assert problems_of(ProblemKind.MISSING, "train", []) == []
 
 
 @KINDS

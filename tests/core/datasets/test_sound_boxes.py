@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.datasets import sound_boxes as module
-from core.datasets.coco_json import EXACT
-from core.datasets.problems import MOST_EXAMPLES, Kind
+from core.datasets.coco_json import EXACT_LIMIT
+from core.datasets.problems import MOST_EXAMPLES, ProblemKind
 from core.datasets.sound_boxes import (
     SAME_IOU,
     SPARE,
-    doubtful_boxes,
     image_rows,
     image_sizes,
-    same_objects,
+    noted_boxes,
+    objects_labelled_twice,
     sound_boxes,
 )
 from tests.core.coco_cases import gt_of
@@ -42,34 +42,34 @@ def sound(*boxes, images=1):
         ((0, 0, 0.001, 0.001), None),
         ((WIDTH - 1, HEIGHT - 1, 1, 1), None),
         ((-SPARE, -SPARE, WIDTH + 2 * SPARE, HEIGHT + 2 * SPARE), None),
-        ((-1.01, 0, 10, 10), Kind.BEYOND),
-        ((0, -1.01, 10, 10), Kind.BEYOND),
-        ((0, 0, WIDTH + 1.01, 10), Kind.BEYOND),
-        ((0, 0, 10, HEIGHT + 1.01), Kind.BEYOND),
-        ((-500, -500, 1000, 1000), Kind.BEYOND),
-        ((WIDTH - 0.001, 0, 50, 50), Kind.BEYOND),
-        ((WIDTH, 0, 1, 1), Kind.OUTSIDE),
-        ((0, HEIGHT, 1, 1), Kind.OUTSIDE),
-        ((-5, 0, 5, 5), Kind.OUTSIDE),
-        ((0, -5, 5, 5), Kind.OUTSIDE),
-        ((-0.5, 0, 0.5, 5), Kind.OUTSIDE),
-        ((1e9, 1e9, 5, 5), Kind.OUTSIDE),
-        ((0, 0, 0, 5), Kind.NO_EXTENT),
-        ((0, 0, 5, 0), Kind.NO_EXTENT),
-        ((0, 0, 5, -0.0), Kind.NO_EXTENT),
-        ((50, 50, -5, -5), Kind.NO_EXTENT),
-        ((500, 500, 0, -5), Kind.NO_EXTENT),  # outside as well: told once
-        ((0, 0, NAN, 5), Kind.NO_NUMBERS),
-        ((0, 0, INFINITE, 5), Kind.NO_NUMBERS),
-        ((-INFINITE, 0, INFINITE, 5), Kind.NO_NUMBERS),
-        ((0, 0, float(EXACT), 5), Kind.NO_NUMBERS),
-        ((0, 0, 1e300, 1e300), Kind.NO_NUMBERS),
+        ((-1.01, 0, 10, 10), ProblemKind.BEYOND),
+        ((0, -1.01, 10, 10), ProblemKind.BEYOND),
+        ((0, 0, WIDTH + 1.01, 10), ProblemKind.BEYOND),
+        ((0, 0, 10, HEIGHT + 1.01), ProblemKind.BEYOND),
+        ((-500, -500, 1000, 1000), ProblemKind.BEYOND),
+        ((WIDTH - 0.001, 0, 50, 50), ProblemKind.BEYOND),
+        ((WIDTH, 0, 1, 1), ProblemKind.OUTSIDE),
+        ((0, HEIGHT, 1, 1), ProblemKind.OUTSIDE),
+        ((-5, 0, 5, 5), ProblemKind.OUTSIDE),
+        ((0, -5, 5, 5), ProblemKind.OUTSIDE),
+        ((-0.5, 0, 0.5, 5), ProblemKind.OUTSIDE),
+        ((1e9, 1e9, 5, 5), ProblemKind.OUTSIDE),
+        ((0, 0, 0, 5), ProblemKind.NO_EXTENT),
+        ((0, 0, 5, 0), ProblemKind.NO_EXTENT),
+        ((0, 0, 5, -0.0), ProblemKind.NO_EXTENT),
+        ((50, 50, -5, -5), ProblemKind.NO_EXTENT),
+        ((500, 500, 0, -5), ProblemKind.NO_EXTENT),  # outside as well: told once
+        ((0, 0, NAN, 5), ProblemKind.NO_NUMBERS),
+        ((0, 0, INFINITE, 5), ProblemKind.NO_NUMBERS),
+        ((-INFINITE, 0, INFINITE, 5), ProblemKind.NO_NUMBERS),
+        ((0, 0, float(EXACT_LIMIT), 5), ProblemKind.NO_NUMBERS),
+        ((0, 0, 1e300, 1e300), ProblemKind.NO_NUMBERS),
     ],
 )
 @pytest.mark.parametrize("crowd", [0, 1])
 def test_a_box_is_judged_by_its_place_on_its_image(box, kind, crowd):
     kept, problems = sound((1, 1, (7, 7, 7, 7)), (1, 1, box, {"iscrowd": crowd}), (1, 2, (8, 8, 8, 8)))
-    assert kept == ([1, 2, 3] if kind in (None, Kind.BEYOND) else [1, 3])
+    assert kept == ([1, 2, 3] if kind in (None, ProblemKind.BEYOND) else [1, 3])
     assert problems == ({kind: [2]} if kind else {})
 
 
@@ -85,7 +85,7 @@ def test_what_is_not_four_numbers_is_no_box(box, others):
         annotation["bbox"] = bbox
     kept, problems = sound_boxes(gt["images"], gt["annotations"], "train")
     assert kept == [a for a in gt["annotations"] if a["bbox"] in others and a["bbox"]]
-    assert [(p.kind, p.count) for p in problems] == [(Kind.NO_NUMBERS, 1 + (None in others))]
+    assert [(p.kind, p.count) for p in problems] == [(ProblemKind.NO_NUMBERS, 1 + (None in others))]
     assert all(len(e.detail) < 300 for e in problems[0].examples)
 
 
@@ -93,20 +93,20 @@ def test_each_image_has_its_own_border():
     gt = gt_of((1, 1, (0, 0, 150, 50)), (2, 1, (0, 0, 150, 50)), images=2)
     gt["images"][1].update(width=100.5)
     _, (found,) = sound_boxes(gt["images"], gt["annotations"], "train")
-    assert (found.kind, [e.image_id for e in found.examples]) == (Kind.BEYOND, [2])
+    assert (found.kind, [e.image_id for e in found.examples]) == (ProblemKind.BEYOND, [2])
 
 
 def test_no_annotations_and_no_images_have_no_problem():
     assert sound() == ([], {})
     assert sound_boxes([], [], "train") == ([], [])
-    assert doubtful_boxes([], np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, int), "train") == []
+    assert noted_boxes([], np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, int), "train") == []
     assert (image_rows([], []).shape, image_sizes([]).shape) == ((0,), (0, 2))
 
 
 def test_the_id_0_is_told_of_unless_its_box_is_left_out():
     zero = {"id": 0}
-    assert sound((1, 1, (0, 0, 5, 5), zero)) == ([0], {Kind.ZERO_ID: [0]})
-    assert sound((1, 1, (0, 0, 5, 0), zero)) == ([], {Kind.NO_EXTENT: [0]})
+    assert sound((1, 1, (0, 0, 5, 5), zero)) == ([0], {ProblemKind.ZERO_ID: [0]})
+    assert sound((1, 1, (0, 0, 5, 0), zero)) == ([], {ProblemKind.NO_EXTENT: [0]})
 
 
 def test_of_many_problems_the_first_are_examples():
@@ -135,12 +135,14 @@ def test_what_is_said_twice_is_kept_once(rows):
         again += [number] if key in said else []
         said.add(key)
     kept, problems = sound(*rows, images=2)
-    assert problems == ({Kind.SAME_ANNOTATION: again} if again else {})
+    assert problems == ({ProblemKind.SAME_ANNOTATION: again} if again else {})
     assert kept == [number for number in range(1, len(rows) + 1) if number not in again]
 
 
 def test_large_and_negative_ids_of_classes_are_told_apart():
-    gt = gt_of(*((1, category, (1, 1, 5, 5)) for category in (EXACT - 1, EXACT - 2, 1 - EXACT, -1, 0, 1)))
+    gt = gt_of(
+        *((1, category, (1, 1, 5, 5)) for category in (EXACT_LIMIT - 1, EXACT_LIMIT - 2, 1 - EXACT_LIMIT, -1, 0, 1))
+    )
     assert sound_boxes(gt["images"], gt["annotations"], "train") == (gt["annotations"], [])
 
 
@@ -174,7 +176,7 @@ labelled = st.lists(st.tuples(coarse | halves, st.integers(0, 1), st.integers(0,
 @given(labelled)
 def test_objects_labelled_twice_are_found_as_by_looking_at_every_pair(rows):
     boxes, image, category = ([row[i] for row in rows] for i in range(3))
-    pairs = same_objects(
+    pairs = objects_labelled_twice(
         np.array(boxes, dtype=float).reshape(-1, 4), np.array(image, dtype=int), np.array(category, dtype=int)
     )
     assert pairs.shape == (len(pairs), 2)
@@ -197,13 +199,13 @@ def test_objects_labelled_twice_are_found_as_by_looking_at_every_pair(rows):
 def test_the_limit_itself_is_not_above_it(one, other, is_same):
     assert SAME_IOU == 0.9
     for boxes in ((one, other), (other, one)):
-        pairs = same_objects(np.array(boxes, dtype=float), np.array([3, 3]), np.array([5, 5]))
+        pairs = objects_labelled_twice(np.array(boxes, dtype=float), np.array([3, 3]), np.array([5, 5]))
         assert pairs.tolist() == ([[0, 1]] if is_same else [])
 
 
 def test_many_boxes_in_one_place_are_all_pairs():
     count = 40
-    pairs = same_objects(np.tile([1.0, 2, 3, 4], (count, 1)), np.zeros(count, int), np.zeros(count, int))
+    pairs = objects_labelled_twice(np.tile([1.0, 2, 3, 4], (count, 1)), np.zeros(count, int), np.zeros(count, int))
     assert len(pairs) == math.comb(count, 2) and (pairs[:, 0] < pairs[:, 1]).all()
 
 
@@ -212,12 +214,12 @@ def test_a_file_made_of_twins_does_not_take_all_time_and_memory(monkeypatch):
     rows = np.zeros(count, int)
     boxes = np.tile([1.0, 2, 3, 4], (count, 1))
     monkeypatch.setattr(module, "MOST_PAIRS", 20_000)
-    assert 20_000 <= len(same_objects(boxes, rows, rows)) < 20_000 + count
+    assert 20_000 <= len(objects_labelled_twice(boxes, rows, rows)) < 20_000 + count
     boxes[:, 1] = 10 * np.arange(count)  # none overlaps, but only `y` tells
     monkeypatch.setattr(module, "MOST_NEIGHBOURS", 10)
-    assert len(same_objects(boxes, rows, rows)) == 0
+    assert len(objects_labelled_twice(boxes, rows, rows)) == 0
     boxes[10] = boxes[9]
-    assert same_objects(boxes, rows, rows).tolist() == [[9, 10]]
+    assert objects_labelled_twice(boxes, rows, rows).tolist() == [[9, 10]]
 
 
 def doubts(*boxes, images=1):
@@ -225,7 +227,7 @@ def doubts(*boxes, images=1):
     rows = gt["annotations"]
     xywh = np.array([a["bbox"] for a in rows], dtype=float).reshape(-1, 4)
     category = np.array([a["category_id"] for a in rows], dtype=int)
-    problems = doubtful_boxes(rows, xywh, image_rows(gt["images"], rows), category, "val")
+    problems = noted_boxes(rows, xywh, image_rows(gt["images"], rows), category, "val")
     return {p.kind: (p.count, [e.annotation_ids for e in p.examples], p.examples[0].image_id) for p in problems}
 
 
@@ -236,7 +238,7 @@ def test_tiny_objects_and_twins_are_told_of_and_crowds_are_not():
         (1, 1, (0, 0, 50, 50)), (1, 1, (0, 0, 1.9, 50)), (1, 1, (9, 9, 50, 1.9)), (1, 1, (9, 0, 2, 2)),
         (1, 2, (0, 0, 1, 1), crowd),
     ]  # fmt: skip
-    assert doubts(*boxes, images=2) == {Kind.TINY: (2, [(6,), (7,)], 1), Kind.TWICE: (1, [(1, 3)], 2)}
+    assert doubts(*boxes, images=2) == {ProblemKind.TINY: (2, [(6,), (7,)], 1), ProblemKind.TWICE: (1, [(1, 3)], 2)}
 
 
 def test_only_crowds_are_no_doubt():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from core import DataError
 from core.datasets import split as module
-from core.datasets.layouts import Place
-from core.datasets.problems import Kind
+from core.datasets.layouts import SplitLocation
+from core.datasets.problems import ProblemKind
 from core.labels import LabelMap
 from tests.core.coco_cases import boxes, from_env, gt_of, judge
 
@@ -30,7 +30,7 @@ def split_of(gt: dict) -> module.CocoSplit:
     return module.CocoSplit("train", Path("instances_train.json"), Path("train"), **copy.deepcopy(gt))
 
 
-def counts(split) -> dict[Kind, int]:
+def counts(split) -> dict[ProblemKind, int]:
     return {p.kind: p.count for p in split.problems}
 
 
@@ -59,10 +59,11 @@ def test_single_broken_annotations_are_left_out_and_counted(tmp_path):
     assert split.annotations == GT["annotations"]
     assert split.dropped == len(annotations)
     assert counts(split) == {
-        Kind.NO_AREA: 12, Kind.UNKNOWN_IMAGE: 1, Kind.UNKNOWN_CATEGORY: 1, Kind.NO_EXTENT: 2, Kind.NO_NUMBERS: 8,
-        Kind.OUTSIDE: 1, Kind.SAME_ANNOTATION: 1,
+        ProblemKind.NO_AREA: 12, ProblemKind.UNKNOWN_IMAGE: 1, ProblemKind.UNKNOWN_CATEGORY: 1,
+        ProblemKind.NO_EXTENT: 2, ProblemKind.NO_NUMBERS: 8,
+        ProblemKind.OUTSIDE: 1, ProblemKind.SAME_ANNOTATION: 1,
     }  # fmt: skip
-    assert all(image["id"] in split.by_image for image in split.images)
+    assert all(image["id"] in split.annotations_by_image for image in split.images)
 
 
 def test_what_is_repaired_stays_with_its_own_id_where_it_has_one(tmp_path):
@@ -73,7 +74,7 @@ def test_what_is_repaired_stays_with_its_own_id_where_it_has_one(tmp_path):
     assert [a["id"] for a in split.annotations] == [900, 901, 3]
     assert split.annotations[2]["area"] == 3000
     assert split.dropped == 0
-    assert counts(split) == {Kind.ANNOTATION_ID: 1, Kind.NO_AREA: 1, Kind.BEYOND: 1}
+    assert counts(split) == {ProblemKind.ANNOTATION_ID: 1, ProblemKind.NO_AREA: 1, ProblemKind.BEYOND: 1}
 
 
 def test_problems_that_nothing_can_be_done_about_are_listed_in_one_sentence(tmp_path):
@@ -122,9 +123,9 @@ def test_whatever_stands_in_a_file_what_is_read_can_be_computed_with(tmp_path_fa
     gt = {part: GT[part] + odd for part, odd in (("images", images), ("annotations", rows), ("categories", classes))}
     path.write_text(json.dumps(gt))
     for name in ("train", "val"):
-        split = module.examine_split(Place(path, path.parent, shared), name)
+        split = module.examine_split(SplitLocation(path, path.parent, shared), name)
         try:
-            module.usable(split)
+            module.require_usable(split)
         except DataError:
             assert not split.annotations
         else:
@@ -145,7 +146,7 @@ def roboflow(*used, above="animals"):
 def test_the_placeholder_above_all_classes_is_left_out(tmp_path):
     split = module.read_split(dataset(tmp_path, roboflow(1)), "train")
     assert [c["name"] for c in split.categories] == ["cat", "dog"]  # also a class without objects
-    assert counts(split) == {Kind.PLACEHOLDER: 1}
+    assert counts(split) == {ProblemKind.PLACEHOLDER: 1}
     assert split.problems[0].examples[0].detail == "'animals'"
     assert split.columns.category.tolist() == [0]
 
@@ -188,7 +189,7 @@ def test_columns_say_the_same_as_the_dicts(rows):
 
 
 def test_every_image_has_its_annotations_or_none():
-    by_image = split_of(GT).by_image
+    by_image = split_of(GT).annotations_by_image
     assert {image_id: [a["id"] for a in found] for image_id, found in by_image.items()} == {
         1: [1, 2],
         2: [3],

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.datasets.split import read_split
-from core.datasets.stratify import SEED, VAL_SHARE, validation_part
+from core.datasets.stratify import SEED, VAL_SHARE, stratified_validation_mask
 from tests.core.coco_cases import gt_of
 
 
 def part(pairs, count, **how):
     """Which images are for validation; pairs are (image, class)."""
     images, classes = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    return validation_part(images, classes, count, **how)
+    return stratified_validation_mask(images, classes, count, **how)
 
 
 def images_by_class(pairs):

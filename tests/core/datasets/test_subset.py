@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import DataError
-from core.datasets.subset import Subset, choose, choose_pictures, write_split
+from core.datasets.subset import Subset, choose_image_ids, choose_images, write_split
 from core.labels import COCO_TEN
 from tests.core.coco_cases import from_env
 from tests.core.datasets.coco2017.coco_server import make_coco
@@ -57,11 +57,11 @@ def test_the_order_of_the_classes_and_repeats_do_not_make_another_subset():
 @given(ids, st.sets(st.integers(0, 10**6)), st.integers(0, 80), shares, st.integers(0, 3))
 def test_what_is_chosen_is_there_and_in_order_and_not_too_much(image_ids, others, most, share, seed):
     with_a_class = set(image_ids[::2]) | others
-    chosen = choose(image_ids, with_a_class, most, share, seed)
+    chosen = choose_image_ids(image_ids, with_a_class, most, share, seed)
     assert chosen == [i for i in image_ids if i in set(chosen)]
     assert not most or len(chosen) <= most
-    assert chosen == choose(image_ids, with_a_class, most, share, seed)
-    assert set(chosen) == set(choose(image_ids[::-1], with_a_class, most, share, seed))
+    assert chosen == choose_image_ids(image_ids, with_a_class, most, share, seed)
+    assert set(chosen) == set(choose_image_ids(image_ids[::-1], with_a_class, most, share, seed))
     shown = with_a_class & set(image_ids)
     empty = len(set(chosen) - shown)
     assert empty <= Fraction(str(share)) * len(chosen)
@@ -72,38 +72,40 @@ def test_what_is_chosen_is_there_and_in_order_and_not_too_much(image_ids, others
 @given(ids, st.integers(1, 60), st.integers(0, 60), shares, st.integers(0, 3))
 def test_more_images_are_those_of_before_and_others(image_ids, most, more, share, seed):
     with_a_class = image_ids[::3]
-    smaller = choose(image_ids, with_a_class, most, share, seed)
-    assert set(smaller) <= set(choose(image_ids, with_a_class, most + more, share, seed))
-    assert set(smaller) <= set(choose(image_ids, with_a_class, 0, share, seed))
+    smaller = choose_image_ids(image_ids, with_a_class, most, share, seed)
+    assert set(smaller) <= set(choose_image_ids(image_ids, with_a_class, most + more, share, seed))
+    assert set(smaller) <= set(choose_image_ids(image_ids, with_a_class, 0, share, seed))
 
 
 @pytest.mark.parametrize(("share", "empty"), [(0, 0), (0.1, 10), (0.29, 29), (0.5, 50), (0.9, 90)])
 def test_the_share_of_empty_images_is_what_was_asked_for(share, empty):
-    chosen = choose(range(1000), range(0, 1000, 2), 100, share, seed=1)
+    chosen = choose_image_ids(range(1000), range(0, 1000, 2), 100, share, seed=1)
     assert len(chosen) == 100
     assert sum(i % 2 for i in chosen) == empty
 
 
 def test_too_few_empty_images_are_made_up_for_and_without_a_class_there_is_nothing():
-    assert len(choose(range(100), range(95), 50, 0.5, seed=0)) == 50
-    assert choose(range(10), [], 5, 0.5, seed=0) == []
-    assert choose([], [], 0, 0.5, seed=0) == []
+    assert len(choose_image_ids(range(100), range(95), 50, 0.5, seed=0)) == 50
+    assert choose_image_ids(range(10), [], 5, 0.5, seed=0) == []
+    assert choose_image_ids([], [], 0, 0.5, seed=0) == []
 
 
 def test_another_seed_chooses_others():
-    assert choose(range(100), range(100), 10, 0, seed=0) != choose(range(100), range(100), 10, 0, seed=1)
+    assert choose_image_ids(range(100), range(100), 10, 0, seed=0) != choose_image_ids(
+        range(100), range(100), 10, 0, seed=1
+    )
 
 
 def test_an_image_with_any_of_the_classes_is_chosen(coco):
     data = json.loads(annotation_file(coco).read_text())
-    chosen = choose_pictures(annotation_file(coco), Subset(("cat", "bus")), "train")
+    chosen = choose_images(annotation_file(coco), Subset(("cat", "bus")), "train")
     assert {p.id for p in chosen} == {a["image_id"] for a in data["annotations"] if a["category_id"] in (17, 6)}
 
 
 def judged(folder, target, split):
     """The subset of ten classes is what a plain filter makes of the file."""
     source, subset = annotation_file(folder, split), Subset(TEN, max_train=40, empty_share=0.2, seed=2)
-    pictures = choose_pictures(source, subset, split)
+    pictures = choose_images(source, subset, split)
     chosen = {picture.id for picture in pictures}
     write_split(source, target, chosen, subset.classes, subset.to_dict())
     data, found = json.loads(source.read_text()), json.loads(target.read_text())
@@ -159,7 +161,7 @@ def test_a_subset_without_any_image_is_still_a_coco_file(coco, tmp_path):
                                             ("<script>", "it has: person, bicycle")])  # fmt: skip
 def test_an_unknown_class_is_told_with_what_may_have_been_meant(coco, tmp_path, name, says):
     with pytest.raises(DataError, match=says):
-        choose_pictures(annotation_file(coco), Subset((name,)), "train")
+        choose_images(annotation_file(coco), Subset((name,)), "train")
     with pytest.raises(DataError, match=says):
         written(coco, tmp_path / "out.json", [name], [9])
     assert list(tmp_path.iterdir()) == []
@@ -170,7 +172,7 @@ def test_classes_that_no_image_shows_are_told(coco, tmp_path):
     data["annotations"] = [a for a in data["annotations"] if a["category_id"] != 17]
     (tmp_path / "in.json").write_text(json.dumps(data))
     with pytest.raises(DataError, match="No image of .*in.json shows cat"):
-        choose_pictures(tmp_path / "in.json", Subset(("cat",)), "train")
+        choose_images(tmp_path / "in.json", Subset(("cat",)), "train")
 
 
 @pytest.mark.parametrize(
@@ -179,12 +181,12 @@ def test_classes_that_no_image_shows_are_told(coco, tmp_path):
 def test_a_file_of_another_kind_is_refused_by_its_name(tmp_path, text):
     (tmp_path / "in.json").write_text(text)
     with pytest.raises(DataError, match="in.json"):
-        choose_pictures(tmp_path / "in.json", Subset(("cat",)), "train")
+        choose_images(tmp_path / "in.json", Subset(("cat",)), "train")
 
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(DataError, match="no file .*in.json"):
-        choose_pictures(tmp_path / "in.json", Subset(("cat",)), "train")
+        choose_images(tmp_path / "in.json", Subset(("cat",)), "train")
 
 
 @pytest.mark.parametrize(
@@ -192,12 +194,12 @@ def test_a_missing_file_is_told(tmp_path):
 )
 def test_a_picture_that_would_leave_its_folder_is_refused(tmp_path, name):
     with pytest.raises(DataError, match="in.json .* no plain file name"):
-        choose_pictures(with_names(tmp_path, name), Subset(("cat",)), "train")
+        choose_images(with_names(tmp_path, name), Subset(("cat",)), "train")
 
 
 def test_two_images_with_one_file_are_refused(tmp_path):
     with pytest.raises(DataError, match="'A.jpg' twice"):
-        choose_pictures(with_names(tmp_path, "a.jpg", "A.jpg"), Subset(("cat",)), "train")
+        choose_images(with_names(tmp_path, "a.jpg", "A.jpg"), Subset(("cat",)), "train")
 
 
 def with_names(folder, *names):

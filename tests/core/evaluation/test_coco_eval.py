@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core import DataError
 from core.boxes import Detections
-from core.datasets.coco_json import read_json, read_results
+from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.coco_eval import CocoFigures, evaluate, places, to_results
 from core.labels import LabelMap
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
@@ -261,7 +261,7 @@ def test_places_count_from_0_within_each_group(groups):
 
 def test_the_coco_apis_fixture_gives_its_published_figures():
     folder = next(from_env("DETR_LAB_EVAL_FIXTURE").rglob("instances_val2014_100.json")).parent
-    gt = read_json(folder / "instances_val2014_100.json")
+    gt = read_ground_truth(folder / "instances_val2014_100.json")
     results = read_results(folder / "instances_val2014_fakebbox100_results.json")
     figures = evaluate(gt, results)
     assert dict(zip(NAMES, twelve(figures), strict=True)) == pytest.approx(FIXTURE, abs=1e-10, rel=0)

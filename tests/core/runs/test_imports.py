@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 from core import DataError, RunError
-from core.datasets.coco_json import read_json, read_results
+from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.table import about, read_table
 from core.evaluation.tide import detection_table
 from core.runs.imports import evaluated_images, import_results
@@ -82,7 +82,7 @@ def test_the_coco_apis_fixture_keeps_its_published_figures(store):
     _, evaluation, table = imported(store, paths)
     found = {name: evaluation.figures[name] for name in FIXTURE}
     assert found == pytest.approx(FIXTURE, abs=1e-10, rel=0)
-    assert table.equals(detection_table(read_json(paths[0]), read_results(paths[1])))
+    assert table.equals(detection_table(read_ground_truth(paths[0]), read_results(paths[1])))
 
 
 def test_no_detections_are_results_too(store, write):

@@ -8,7 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from core import RunError
-from core.datasets.coco_json import read_json
+from core.datasets.coco_json import read_ground_truth
 from core.datasets.split import CocoSplit, read_split
 from core.evaluation.findings.label_errors import Doubt, suspects
 from core.evaluation.table import about
@@ -169,7 +169,7 @@ def load(coco: dict, path) -> tuple[COCO, dict]:
     """The file as pycocotools and as this project read it."""
     path.write_text(json.dumps(coco))
     with contextlib.redirect_stdout(io.StringIO()):
-        return COCO(str(path)), read_json(path)
+        return COCO(str(path)), read_ground_truth(path)
 
 
 def test_marks_become_a_coco_file_that_tools_read(tmp_path):

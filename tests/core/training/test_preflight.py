@@ -65,7 +65,7 @@ def test_a_full_disk_is_found_before_the_first_step(stepper, tmp_path, monkeypat
 
 
 def test_images_with_more_objects_than_queries_are_counted(data):
-    fullest = max(len(v) for v in data.split.by_image.values())
+    fullest = max(len(v) for v in data.split.annotations_by_image.values())
     assert preflight.check_queries([data.split], TEN, fullest).evidence.endswith("queries.")
     check = preflight.check_queries([data.split], TEN, 0)
     assert check.ok and "images hold more than it can find" in check.evidence

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from core.datasets.check import check
+from core.datasets.check import check_dataset
 from core.datasets.layouts import find_splits
-from core.datasets.problems import Kind, Severity
+from core.datasets.problems import ProblemKind, Severity
 from core.datasets.split import examine_split
 from core.keep_result import KeepResult
 from tests.own_folders import add, labels, mine, write, write_json
@@ -54,7 +54,7 @@ def folder(tmp_path):
 
 
 def test_in_the_end_it_is_what_the_check_finds(folder):
-    assert settled(folder) == list(finish(check(folder)).problems)
+    assert settled(folder) == list(finish(check_dataset(folder)).problems)
 
 
 def test_before_the_pictures_were_looked_at_it_is_what_the_labels_say(folder, monkeypatch):
@@ -91,7 +91,7 @@ def test_changed_labels_are_looked_at_anew(folder):
 def test_classes_that_are_not_chosen_are_not_told_of_as_rare(folder):
     def rare(classes):
         found, _ = known_problems(folder, splits_of(folder), classes)
-        return {e.detail.split(":")[0] for p in found if p.kind is Kind.FEW_OBJECTS for e in p.examples}
+        return {e.detail.split(":")[0] for p in found if p.kind is ProblemKind.FEW_OBJECTS for e in p.examples}
 
     assert rare(None) == {"car", "dog"} and rare(("dog",)) == {"dog"}
 

@@ -102,7 +102,7 @@ def test_a_class_with_another_id_in_the_other_split_is_the_same_class(tmp_path):
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
 def test_only_the_boxes_that_are_named_are_brought_out(splits, chosen):
-    own = [a["id"] for a in splits["train"].by_image[4]]
+    own = [a["id"] for a in splits["train"].annotations_by_image[4]]
     boxes = truths(page(splits, [SampleImage("train", 4, (own[chosen],))]))[0]
     assert [box["chosen"] for box in boxes] == [i == chosen for i in range(3)]
 

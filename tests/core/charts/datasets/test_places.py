@@ -2,7 +2,7 @@ import pytest
 
 from core.charts.datasets.places import MOST_CLASSES, places, shared_images
 from core.datasets.split import FEW
-from core.datasets.statistics import GRID, contents
+from core.datasets.statistics import GRID, dataset_statistics
 from tests.core.datasets.test_statistics import split_of
 
 BOX = (0, 0, 9, 9)
@@ -10,7 +10,7 @@ BOX = (0, 0, 9, 9)
 
 def test_a_cell_is_the_share_of_boxes_that_reach_into_it_the_top_row_first():
     top, whole = (0, 0, 200, 50), (0, 0, 200, 100)
-    chart = places(contents({"train": split_of((0, 0, top), (0, 1, whole))}))
+    chart = places(dataset_statistics({"train": split_of((0, 0, top), (0, 1, whole))}))
     z = chart.traces[0]["z"]
     assert z[0][0] == z[GRID // 2 - 1][GRID - 1] == 100 and z[GRID // 2][0] == z[-1][-1] == 50
     assert chart.layout["yaxis"]["range"] == [100, 0]
@@ -21,19 +21,19 @@ def test_a_cell_is_the_share_of_boxes_that_reach_into_it_the_top_row_first():
 
 @pytest.mark.parametrize("size", [(200, 100), (100, 200), (64, 64)])
 def test_the_map_has_the_shape_of_the_pictures(size):
-    axis = places(contents({"train": split_of((0, 0, BOX), size=size)})).layout["yaxis"]
+    axis = places(dataset_statistics({"train": split_of((0, 0, BOX), size=size)})).layout["yaxis"]
     assert axis["scaleanchor"] == "x" and axis["scaleratio"] == pytest.approx(size[1] / size[0])
 
 
 def test_a_cells_hover_tells_the_splits_apart():
     splits = {"train": split_of((0, 0, BOX), (0, 0, (150, 50, 9, 9))), "val": split_of((0, 0, BOX))}
-    said = places(contents(splits)).traces[0]["hovertext"][0][0]
+    said = places(dataset_statistics(splits)).traces[0]["hovertext"][0][0]
     assert said == "training: 1 object (50 %)\nvalidation: 1 object (100 %)"
 
 
 def test_a_cell_is_the_share_of_the_rows_images_with_the_columns_class():
     boxes = [(i, 0, BOX) for i in range(FEW)] + [(0, 1, BOX), (0, 1, BOX), (FEW, 1, BOX)]
-    chart = shared_images(contents({"train": split_of(*boxes, images=FEW + 2)}))
+    chart = shared_images(dataset_statistics({"train": split_of(*boxes, images=FEW + 2)}))
     trace = chart.traces[0]
     assert (trace["x"], trace["y"]) == (["car", "dog"], [f"car ({FEW})", "dog (2)"])
     assert trace["text"] == [["", "5"], ["50", ""]]
@@ -57,7 +57,7 @@ def test_a_cell_is_the_share_of_the_rows_images_with_the_columns_class():
 
 
 def test_classes_that_never_meet_open_nothing_and_are_not_said_to_meet():
-    chart = shared_images(contents({"train": split_of((0, 0, BOX), (1, 1, BOX), images=2)}))
+    chart = shared_images(dataset_statistics({"train": split_of((0, 0, BOX), (1, 1, BOX), images=2)}))
     assert chart.traces[0]["customdata"][0][1] is None and chart.traces[0]["text"][0][1] == ""
     assert "together:" not in chart.note
 
@@ -66,7 +66,7 @@ def test_classes_that_never_meet_open_nothing_and_are_not_said_to_meet():
 def test_only_the_most_frequent_classes_are_shown_and_the_note_says_so(classes):
     names = tuple(f"class {k}" for k in range(classes))
     boxes = [(i, k, BOX) for k in range(classes) for i in range(k + 1)]
-    chart = shared_images(contents({"train": split_of(*boxes, images=classes, classes=names)}))
+    chart = shared_images(dataset_statistics({"train": split_of(*boxes, images=classes, classes=names)}))
     shown = chart.traces[0]["x"]
     assert shown == list(reversed(names))[:MOST_CLASSES]
     assert ("The 30 most frequent of 33 classes." in chart.note) == (classes > MOST_CLASSES)

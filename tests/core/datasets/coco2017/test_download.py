@@ -86,12 +86,12 @@ def cache(coco, tmp_path):
 @pytest.fixture(scope="module")
 def names(coco, tmp_path_factory):
     """The paths of the pictures of FEW, as the server and the subset have them, in the order they are asked for."""
-    from core.datasets.subset import choose_pictures
+    from core.datasets.subset import choose_images
 
     return [
         f"{split}2017/{picture.file_name}"
         for split in ("train", "val")
-        for picture in choose_pictures(coco / "annotations" / f"instances_{split}2017.json", FEW, split)
+        for picture in choose_images(coco / "annotations" / f"instances_{split}2017.json", FEW, split)
     ]
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError
-from core.datasets.coco_json import read_json, read_results
+from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.findings.curves import (
     RECALLS,
@@ -61,7 +61,7 @@ def test_ap_by_class_equals_the_evaluation(case):
 
 def test_the_coco_apis_own_pair_gives_its_figures_to_ten_places():
     folder = next(from_env("DETR_LAB_EVAL_FIXTURE").rglob("instances_val2014_100.json")).parent
-    gt = read_json(folder / "instances_val2014_100.json")
+    gt = read_ground_truth(folder / "instances_val2014_100.json")
     results = read_results(folder / "instances_val2014_fakebbox100_results.json")
     figures = coco_figures(detection_table(gt, results)).to_dict()
     assert {name: figures[name] for name in FIXTURE} == pytest.approx(FIXTURE, abs=1e-10, rel=0)
