@@ -1,8 +1,8 @@
-"""A picture of the user's own, from whatever camera or program: upright, RGB, 8 bits a colour.
+"""The user's own pictures, from any camera or program, made ready for a model: upright, RGB, 8 bits per channel.
 
-In: a file of any kind. Out: an `OwnPicture`, whose file `read_picture` gives as everything else here expects pictures:
-the file itself where it is like that already, else a PNG without loss. Apart from `pictures.py` because the pictures of
-a data set are read as their JSON means them, and those of nobody's JSON as a viewer would show them.
+In: a file of any picture format. Out: an `OwnPicture`, whose file `read_picture` opens as a data set's: the user's file
+where it is upright, RGB and 8 bits already, else a lossless PNG. Apart from `core/datasets/pictures.py` because a data
+set's pictures are read as its JSON states them, and these as a viewer shows them.
 """
 
 from __future__ import annotations
@@ -24,104 +24,104 @@ OWN_FORMATS = (*FORMATS, "AVIF")
 ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")
 MEGAPIXELS = int(MOST_PIXELS / 1e6)
 JPEGS = ("JPEG", "MPO")
-AS_IT_IS = (*JPEGS, "PNG", "WEBP", "BMP", "PPM")  # formats of which a file may stay as it is
-GROUND = (255, 255, 255)  # what shows through where a picture is transparent: the page on which it was seen
+UNCHANGED = (*JPEGS, "PNG", "WEBP", "BMP", "PPM")  # formats of which the user's file may be used as it is
+BACKGROUND = (255, 255, 255)  # white, as on the page, where a picture is transparent
 MIRRORS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
-}  # with TURNS, what turns a picture upright, by EXIF orientation
+}  # with TURNS: the transposition that makes a picture upright, by EXIF orientation
 NO_COLOURS = {"F": "its pixels are fractions", "LAB": "its colours are in the LAB model"}
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO 23008-12, Annex B
 
 
 @dataclass(frozen=True)
 class OwnPicture:
-    """A picture that `read_picture(path, size)` gives upright; `size` is (width, height), `name` the user's own."""
+    """A picture that `read_picture(path, size)` reads upright; `size` is (width, height), `name` the user's name."""
 
     name: str
     path: Path
     size: tuple[int, int]
 
 
-def prepare_picture(path, made, name: str | None = None) -> OwnPicture:
-    """The picture as the user sees it: its file as it is, or if it is not upright, RGB and 8 bits, a PNG in `made`.
+def prepare_picture(path: str | Path, target: str | Path, name: str | None = None) -> OwnPicture:
+    """Return the picture as a viewer shows it: its file, or if that is not upright, RGB and 8 bits, a PNG at `target`.
 
-    Of several frames the first, of 16 bits the upper 8; what is transparent becomes white. All of it is decoded.
-    Raises DataError, which begins with the name (default: the path), if it cannot be read.
+    Takes the first of several frames and the upper 8 of 16 bits; transparency becomes white. Decodes every pixel.
+    Raises DataError, which begins with the name (default: the path), if the picture cannot be read.
     """
-    path, name = Path(path), str(path) if name is None else name
+    path, target, name = Path(path), Path(target), str(path) if name is None else name
     try:
         with open_picture(path, OWN_FORMATS) as image:
-            if image.format in JPEGS and (size := _size_as_it_is(image)):
-                image.draft(None, (1, 1))  # at an eighth of its size: twice as fast, and finds the same damage
+            if image.format in JPEGS and (size := _size_if_unchanged(image)):
+                image.draft(None, (1, 1))  # at an eighth of its size: twice as fast, and detects the same damage
                 image.load()
                 return OwnPicture(name, path, size)
-            image.load()  # a PNG may tell its orientation only after its pixels
-            if image.format not in JPEGS and (size := _size_as_it_is(image)):
+            image.load()  # a PNG may state its orientation only after its pixels
+            if image.format not in JPEGS and (size := _size_if_unchanged(image)):
                 return OwnPicture(name, path, size)
-            picture = _as_seen(image)
-    except PictureError as broken:
-        raise DataError(_sentence(path, name, broken)) from None
+            picture = _converted(image)
+    except PictureError as error:
+        raise DataError(_sentence(path, name, error)) from None
     try:
-        picture.save(made, "PNG", compress_level=1)
+        picture.save(target, "PNG", compress_level=1)
     except OSError as error:
         with suppress(OSError):
-            os.unlink(made)
-        raise DataError(f"{name} cannot be kept in {made}: {error.strerror or error}.") from None
-    return OwnPicture(name, Path(made), picture.size)
+            os.unlink(target)
+        raise DataError(f"{name} cannot be kept in {target}: {error.strerror or error}.") from None
+    return OwnPicture(name, target, picture.size)
 
 
-def picture_files(paths: Iterable) -> list[Path]:
-    """The files among the paths, in their order; instead of a folder the pictures in it, by name.
+def picture_files(paths: Iterable[str | Path]) -> list[Path]:
+    """Return the paths in their order, each folder replaced by the pictures in it, sorted by name.
 
-    Raises DataError for a folder without any.
+    Raises DataError for a folder without pictures.
     """
-    found = []
+    files = []
     for path in map(Path, paths):
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         inside = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
         if not inside:
             raise DataError(f"There is no picture in the folder {path}: it needs files with {', '.join(ENDINGS)}.")
-        found += inside
-    return found
+        files += inside
+    return files
 
 
-def _size_as_it_is(image: Image.Image) -> tuple[int, int] | None:
-    """The upright size of a picture whose file `read_picture` and `thumbnail` show rightly as it is, else None."""
-    if image.format not in AS_IT_IS or image.mode not in ("RGB", "L") or image.has_transparency_data:
+def _size_if_unchanged(image: Image.Image) -> tuple[int, int] | None:
+    """Return the upright size if `read_picture` and `thumbnail` show the file itself correctly, else None."""
+    if image.format not in UNCHANGED or image.mode not in ("RGB", "L") or image.has_transparency_data:
         return None
     orientation = orientation_of(image)
     if orientation == 1:
         return image.size
-    # they tell a turned picture by its size, which a square one does not show
-    is_told = orientation in TURNS and image.width != image.height and image.format in JPEGS
-    return image.size[::-1] if is_told else None
+    # both recognise a turned picture by its size, which does not work for a square one
+    is_recognised = orientation in TURNS and image.width != image.height and image.format in JPEGS
+    return image.size[::-1] if is_recognised else None
 
 
-def _as_seen(image: Image.Image) -> Image.Image:
+def _converted(image: Image.Image) -> Image.Image:
     if image.mode in NO_COLOURS:
         raise PictureError(ProblemKind.UNREADABLE, NO_COLOURS[image.mode])
     turn = (MIRRORS | TURNS).get(orientation_of(image))
     if image.has_transparency_data and not image.mode.startswith("I"):
-        clear = image if image.mode == "RGBA" else image.convert("RGBA")
-        picture = Image.new("RGB", image.size, GROUND)
-        picture.paste(clear, mask=clear)
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        picture = Image.new("RGB", image.size, BACKGROUND)
+        picture.paste(rgba, mask=rgba)
     else:
         picture = image if image.mode == "RGB" else to_rgb(image)
     return picture if turn is None else picture.transpose(turn)
 
 
-def _sentence(path: Path, name: str, broken: PictureError) -> str:
-    if broken.kind is ProblemKind.MISSING:
+def _sentence(path: Path, name: str, error: PictureError) -> str:
+    if error.kind is ProblemKind.MISSING:
         return f"{name} is not there: check its path."
     if _is_heic(path):
         return f"{name} is a HEIC picture, which cannot be read here: save it as JPEG first."
-    if "megapixels" in broken.why:
-        return f"{name} has {broken.why}; {MEGAPIXELS} are the most: make it smaller first."
-    return f"{name} cannot be read ({broken.why}): save it again as JPEG or PNG."
+    if "megapixels" in error.why:
+        return f"{name} has {error.why}; {MEGAPIXELS} are the most: make it smaller first."
+    return f"{name} cannot be read ({error.why}): save it again as JPEG or PNG."
 
 
 def _is_heic(path: Path) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,52 +35,55 @@ from core.inference.predictions import (
 JSON_NAME = "predictions.json"
 
 
-def predict(loaded: Loaded, own: OwnPicture, image_id: int = 1) -> Prediction:
-    """What the model finds on a picture.
+def predict(loaded: Loaded, picture: OwnPicture, image_id: int = 1) -> Prediction:
+    """Return the model's detections on a picture.
 
-    Raises DataError if it cannot be read any more, ConfigError if the GPU has no room even for one picture, RunError if
-    the model's answers are not numbers.
+    Raises DataError if the picture cannot be read any more, ConfigError if the GPU has no room even for one picture,
+    RunError if the model's outputs are not finite.
     """
     begin = time.perf_counter()
-    batch = loaded.batch(own.path, own.size)
+    batch = loaded.batch(picture.path, picture.size)
     read = time.perf_counter()
-    found = Detections.concat(detect(loaded.model, [batch], loaded.device, precision=loaded.precision))
+    detections = Detections.concat(detect(loaded.model, [batch], loaded.device, precision=loaded.precision))
     end = time.perf_counter()
-    return Prediction(replace(found, image_id=np.full(len(found), image_id)), end - read, end - begin)
+    detections = replace(detections, image_id=np.full(len(detections), image_id))
+    return Prediction(detections, end - read, end - begin)
 
 
 def predict_files(
     loaded: Loaded, paths: Sequence[Path], score: float, model: str, out: Path | None = None
-) -> Generator[tuple[str, bool], None, dict]:
-    """What the model finds on files, one after the other: yields (a sentence on it, whether it could be used).
+) -> Generator[tuple[str, bool], None, dict[str, Any]]:
+    """Predict on files one after the other; yield for each (a sentence on it, whether it could be used).
 
-    Returns `predictions_to_coco` of the boxes from `score` on. With a folder `out` that is written there as
+    Returns `predictions_to_coco` of the boxes with at least `score`. With a folder `out` that is written there as
     predictions.json, and each picture with its boxes as a PNG. Raises RunError if that fails.
     """
-    pictures, predictions = {}, {}
+    pictures: dict[int, OwnPicture] = {}
+    predictions: dict[int, Prediction] = {}
     label_map, names = loaded.label_map, safe_file_names([path.name for path in paths], ".png")
-    with TemporaryDirectory() as made:
+    with TemporaryDirectory() as folder:
         for path, name in zip(paths, names, strict=True):
-            number = len(pictures) + 1
+            image_id = len(pictures) + 1
             try:
-                own = prepare_picture(path, Path(made) / "upright.png")
-                found = predict(loaded, own, number)
+                picture = prepare_picture(path, Path(folder) / "upright.png")
+                prediction = predict(loaded, picture, image_id)
                 if out:
-                    table = prediction_table({number: own}, {number: found}, label_map)
-                    _write(draw_predictions(read_picture(own.path, own.size), table, number, score).save, out / name)
+                    table = prediction_table({image_id: picture}, {image_id: prediction}, label_map)
+                    image = read_picture(picture.path, picture.size)
+                    _write(draw_predictions(image, table, image_id, score).save, out / name)
             except DataError as error:
                 yield str(error), False
                 continue
-            pictures[number], predictions[number] = own, found
-            count = len(above_score(found.detections, score))
-            yield f"{path}: {count} box{'es' * (count != 1)} in {found.whole_seconds:.3f} s", True
+            pictures[image_id], predictions[image_id] = picture, prediction
+            count = len(above_score(prediction.detections, score))
+            yield f"{path}: {count} box{'es' * (count != 1)} in {prediction.whole_seconds:.3f} s", True
     coco = predictions_to_coco(pictures, predictions, label_map, score, model)
     if out:
         _write(lambda file: file.write_text(json.dumps(coco, indent=1)), out / JSON_NAME)
     return coco
 
 
-def _write(save, file: Path) -> None:
+def _write(save: Callable[[Path], object], file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         save(file)
@@ -88,12 +92,12 @@ def _write(save, file: Path) -> None:
 
 
 def open_model(models: Models, model: str, run_id: str | None = None) -> Loaded:
-    """The model `best`, `last` or `untouched` of a run; without a run, a checkpoint's folder or a name on the hub."""
+    """Return a run's model "best", "last" or "untouched"; without a run, that of a folder or of a name on the hub."""
     return models.open(model) if run_id is None else models.get(run_id, model)
 
 
 def device_name(device: torch.device) -> str:
-    """What people call it.
+    """Return the device's name for the user.
 
     >>> device_name(torch.device("cpu"))
     'CPU'
@@ -103,18 +107,20 @@ def device_name(device: torch.device) -> str:
     return {"cpu": "CPU", "mps": "Apple GPU"}.get(device.type, device.type)
 
 
-def answer_request(request: dict, models: Models) -> dict:
-    """For `core.inference.worker`: what a model finds on one picture.
+def answer_request(request: dict[str, Any], models: Models) -> dict[str, Any]:
+    """Answer a request to `core.inference.worker` to predict on one picture.
 
-    Asks {"model": …, "run": … or None, "picture": {"path", "width", "height"}}; says {"names", "category_ids": of the
-    LabelMap, "device"} and "prediction", a `Prediction.to_dict()`, or "refused", a sentence on this picture.
-    Raises LabError without a model.
+    request  {"model": …, "run": … or None, "picture": {"path", "width", "height"}}
+    answer   {"names", "category_ids": of the LabelMap, "device"} and "prediction", a `Prediction.to_dict()`, or
+             "refused", a sentence on why this picture cannot be used
+
+    Raises LabError if there is no such model.
     """
     loaded = open_model(models, request["model"], request.get("run"))
-    said = {**loaded.label_map.to_dict(), "device": device_name(loaded.device)}
-    picture = request["picture"]
+    answer = {**loaded.label_map.to_dict(), "device": device_name(loaded.device)}
+    path, size = Path(request["picture"]["path"]), (request["picture"]["width"], request["picture"]["height"])
     try:
-        found = predict(loaded, OwnPicture("", Path(picture["path"]), (picture["width"], picture["height"])))
+        prediction = predict(loaded, OwnPicture("", path, size))
     except LabError as error:
-        return {**said, "refused": str(error)}
-    return {**said, "prediction": found.to_dict()}
+        return {**answer, "refused": str(error)}
+    return {**answer, "prediction": prediction.to_dict()}

@@ -1,6 +1,6 @@
-"""What a model found on pictures of the user's own, and what becomes of it: detection table, COCO JSON, drawings.
+"""Predictions on the user's own pictures, as a detection table, as COCO JSON and as drawings.
 
-In: pictures and `Prediction`s, whose image ids are the pictures' places in a list, from 1 on. Apart from `predict.py`,
+In: pictures and `Prediction`s, whose image ids are the pictures' positions in a list, from 1. Apart from `predict.py`,
 which needs torch, because the pages only show them.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,30 +21,30 @@ from core.evaluation.selection import image_rows
 from core.inference.own_pictures import OwnPicture
 from core.labels import LabelMap
 
-UNSAFE = re.compile(r"[^\w.-]+")  # what a file's name is better without, on any system
+UNSAFE = re.compile(r"[^\w.-]+")  # signs that some system does not allow in a file's name
 LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model found on one picture, at all scores.
+    """The detections of a model on one picture, at all scores.
 
-    model_seconds  the model's own: the forward pass, until its boxes are back from the device
-    whole_seconds  also reading the picture and bringing it to the model's size
+    model_seconds  of the forward pass, until its boxes are back from the device
+    whole_seconds  also of reading the picture and resizing it for the model
     """
 
     detections: Detections
     model_seconds: float
     whole_seconds: float
 
-    def to_dict(self) -> dict:
-        """For JSON; `Prediction.from_dict` reads it back."""
-        found = self.detections
-        columns = {name: getattr(found, name).tolist() for name in ("query", "label", "score", "boxes")}
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dict for JSON, which `Prediction.from_dict` reads back."""
+        columns = {name: getattr(self.detections, name).tolist() for name in ("query", "label", "score", "boxes")}
         return {**columns, "model_seconds": self.model_seconds, "whole_seconds": self.whole_seconds}
 
     @classmethod
-    def from_dict(cls, data: dict, image_id: int) -> Prediction:
+    def from_dict(cls, data: dict[str, Any], image_id: int) -> Prediction:
+        """Return the Prediction of a dict that `to_dict` has made."""
         columns = {name: data[name] for name in ("query", "label", "score", "boxes")}
         image_ids = np.full(len(data["score"]), image_id)
         return cls(Detections(image_id=image_ids, **columns), data["model_seconds"], data["whole_seconds"])
@@ -52,44 +53,45 @@ class Prediction:
 def prediction_table(
     pictures: dict[int, OwnPicture], predictions: dict[int, Prediction], label_map: LabelMap
 ) -> pa.Table:
-    """The detection table of pictures by id, without any ground truth: so the column `error` says nothing."""
+    """Return the detection table of pictures by id; without ground truth its column `error` means nothing."""
     from core.evaluation.tide import detection_table
 
-    found = Detections.concat(p.detections for i, p in predictions.items() if i in pictures)
+    detections = Detections.concat(p.detections for i, p in predictions.items() if i in pictures)
     gt = {"images": coco_images(pictures), "annotations": [], "categories": coco_categories(label_map)}
-    return detection_table(gt, found, label_map)
+    return detection_table(gt, detections, label_map)
 
 
-def coco_images(pictures: dict[int, OwnPicture]) -> list[dict]:
-    """The pictures as a COCO file's `images`."""
+def coco_images(pictures: dict[int, OwnPicture]) -> list[dict[str, Any]]:
+    """Return the pictures as a COCO file's `images`."""
     return [
-        {"id": i, "file_name": own.name, "width": own.size[0], "height": own.size[1]} for i, own in pictures.items()
+        {"id": image_id, "file_name": picture.name, "width": picture.size[0], "height": picture.size[1]}
+        for image_id, picture in pictures.items()
     ]
 
 
-def coco_categories(label_map: LabelMap) -> list[dict]:
-    """The classes as a COCO file's `categories`."""
+def coco_categories(label_map: LabelMap) -> list[dict[str, Any]]:
+    """Return the classes as a COCO file's `categories`."""
     return [{"id": i, "name": name} for i, name in zip(label_map.category_ids, label_map.names, strict=True)]
 
 
 def predictions_to_coco(
     pictures: dict[int, OwnPicture], predictions: dict[int, Prediction], label_map: LabelMap, score: float, model: str
-) -> dict:
-    """The boxes from `score` on as a COCO file, for annotation tools and for `import`:
+) -> dict[str, Any]:
+    """Return the boxes with at least `score` as a COCO file, for annotation tools and for `import`:
 
     info         model, score
-    images       id, file_name, width, height; the pictures that the model has seen
+    images       id, file_name, width, height; the pictures that have a Prediction
     annotations  id, image_id, category_id, bbox [x, y, width, height] in pixels of the upright picture, cut off at its
                  border, area, iscrowd (0) and score, as COCO's results have it; by picture and falling score
     categories   id, name
     """
-    seen = {i: own for i, own in pictures.items() if i in predictions}
-    annotations: list[dict] = []
-    for image_id, own in seen.items():
-        found = above_score(predictions[image_id].detections, score)
-        boxes = xyxy_to_xywh(clip(found.boxes, own.size)).tolist()
-        ids = label_map.to_category_ids(found.label).tolist()
-        for category_id, box, value in zip(ids, boxes, found.score.tolist(), strict=True):
+    predicted = {image_id: picture for image_id, picture in pictures.items() if image_id in predictions}
+    annotations: list[dict[str, Any]] = []
+    for image_id, picture in predicted.items():
+        detections = above_score(predictions[image_id].detections, score)
+        boxes = xyxy_to_xywh(clip(detections.boxes, picture.size)).tolist()
+        ids = label_map.to_category_ids(detections.label).tolist()
+        for category_id, box, value in zip(ids, boxes, detections.score.tolist(), strict=True):
             box = [round(side, 2) for side in box]
             annotations.append({
                 "id": len(annotations) + 1, "image_id": image_id, "category_id": category_id, "bbox": box,
@@ -97,34 +99,34 @@ def predictions_to_coco(
             })  # fmt: skip
     return {
         "info": {"description": "Predictions of DETR Lab", "model": model, "score": score},
-        "images": coco_images(seen), "annotations": annotations, "categories": coco_categories(label_map),
+        "images": coco_images(predicted), "annotations": annotations, "categories": coco_categories(label_map),
     }  # fmt: skip
 
 
-def above_score(found: Detections, score: float) -> Detections:
-    """Those with at least this score, the highest first."""
-    found = found[np.argsort(-found.score, kind="stable")]
-    return found[found.score >= np.float32(score)]
+def above_score(detections: Detections, score: float) -> Detections:
+    """Return the detections with at least this score, by falling score."""
+    detections = detections[np.argsort(-detections.score, kind="stable")]
+    return detections[detections.score >= np.float32(score)]
 
 
 def draw_predictions(image: Image.Image, table: pa.Table, image_id: int, score: float) -> Image.Image:
-    """The picture with the boxes of its rows of `prediction_table` from `score` on, enlarged if it is small."""
+    """Draw the boxes of a picture in `prediction_table` that have at least `score`; a small picture is enlarged."""
     rows = [row | {"error": None, "crowd_only": False} for row in image_rows(table, image_id, score)]
     return draw_analysis(image, rows, legend=False)
 
 
 def safe_file_names(names: Sequence[str], ending: str) -> list[str]:
-    """A file's name for each picture, safe on any system and none twice: its own without its suffix, and `ending`.
+    """Return a file name for each picture, valid on any system and none twice: its name with another `ending`.
 
-    >>> file_names(["a.jpg", "b/a.png", "<x>.jpg"], ".png")
+    >>> safe_file_names(["a.jpg", "b/a.png", "<x>.jpg"], ".png")
     ['a.png', 'a-2.png', '_x_.png']
     """
-    made: dict[str, str] = {}
+    chosen: dict[str, str] = {}  # by the lower-case stem
     for name in names:
         stem = re.split(r"[/\\]", name)[-1].rpartition(".")
         stem = UNSAFE.sub("_", stem[0] or stem[2]).strip(".")[:LONGEST_NAME] or "picture"
-        chosen, number = stem, 2
-        while chosen.lower() in made:
-            chosen, number = f"{stem}-{number}", number + 1
-        made[chosen.lower()] = chosen + ending
-    return list(made.values())
+        free, number = stem, 2
+        while free.lower() in chosen:
+            free, number = f"{stem}-{number}", number + 1
+        chosen[free.lower()] = free + ending
+    return list(chosen.values())

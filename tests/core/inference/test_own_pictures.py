@@ -205,10 +205,10 @@ def test_what_cannot_be_taken_says_why_under_its_own_name(tmp_path, data, senten
 
 
 def test_a_missing_picture_and_a_full_disk_say_so(tmp_path):
-    with pytest.raises(DataError, match="none.jpg is not there: check its path"):
+    with pytest.raises(DataError, match=r"none\.jpg is not there: check its path"):
         prepare_picture(tmp_path / "none.jpg", tmp_path / "made.png")
     Image.new("1", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="a.png cannot be kept in .*: No such file or directory"):
+    with pytest.raises(DataError, match=r"a\.png cannot be kept in .*: No such file or directory"):
         prepare_picture(tmp_path / "a.png", tmp_path / "no folder/made.png")
 
 
