@@ -1,20 +1,24 @@
 """The settings of a training: `TrainConfig`, the one place of every default and its line of help, and the presets.
 
-Form, command line and checkpoint are all made from the fields below. Apart from `train.py` so that a page can show
+Form, command line and checkpoint are all made from the fields below. Apart from the training so that a page can show
 the form without importing torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from core import ConfigError
+
+T = TypeVar("T")
 
 RANDOM_MODEL = "random"  # `model` for a small DETR with random weights
 
 
-def setting(default, label: str, help: str, group: str, **limits):
-    """A dataclass field with what form and command line need: `label`, `help`, `group`, and limits.
+def setting(default: T, label: str, help: str, group: str, **limits: Any) -> T:
+    """Make a dataclass field with what form and command line need: `label`, `help`, `group`, and limits.
 
     The limits are `min` and `max`, or `choices`.
     """
@@ -175,9 +179,10 @@ class TrainConfig:
     )
     profile: bool = setting(False, "Profile", "Record ten steps with PyTorch's profiler.", "machine")
 
-    def __post_init__(self):
-        classes = self.classes.split(",") if isinstance(self.classes, str) else self.classes
-        object.__setattr__(self, "classes", tuple(c.strip() for c in classes if c.strip()))
+    def __post_init__(self) -> None:
+        classes: Any = self.classes  # the command line gives them as one text
+        names = classes.split(",") if isinstance(classes, str) else classes
+        object.__setattr__(self, "classes", tuple(name.strip() for name in names if name.strip()))
         for f in fields(self):
             self._check(f.name, getattr(self, f.name), type(f.default), f.metadata)
         if self.shortest_edge > self.longest_edge:
@@ -185,13 +190,13 @@ class TrainConfig:
                 f"shortest_edge {self.shortest_edge} is larger than longest_edge {self.longest_edge}: make it smaller."
             )
 
-    def _check(self, name: str, value, kind: type, limits) -> None:
+    def _check(self, name: str, value: object, kind: type, limits: Mapping[str, Any]) -> None:
         if kind is float and type(value) is int:
             value = float(value)
             object.__setattr__(self, name, value)
         if type(value) is not kind:
             raise ConfigError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
-        if kind is str and not value.strip():
+        if isinstance(value, str) and not value.strip():
             raise ConfigError(f"{name} is empty: give one.")
         if "choices" in limits and value not in limits["choices"]:
             raise ConfigError(f"{name} is {value!r}, but must be one of: {', '.join(limits['choices'])}.")
@@ -199,19 +204,21 @@ class TrainConfig:
         if "min" in limits and not limits["min"] <= value <= limits["max"]:
             raise ConfigError(f"{name} is {value}, but must lie between {limits['min']} and {limits['max']}.")
 
-    def to_dict(self) -> dict:
-        """For JSON; `from_dict` reads it back."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings for JSON; `from_dict` reads them back."""
         return {**asdict(self), "classes": list(self.classes)}
 
     @classmethod
-    def from_dict(cls, data: dict) -> TrainConfig:
-        """Raises ConfigError if a field is unknown, as after a newer version wrote it."""
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainConfig:
+        """Make the config of the settings that `to_dict` returned, also in an earlier version.
+
+        Raises ConfigError if a setting is unknown, as after a newer version wrote it.
+        """
         data = dict(data)
         if "flip" in data:  # what `augment` was called while it was a switch
             data["augment"] = "flip" if data.pop("flip") else "none"
-        unknown = set(data) - {f.name for f in fields(cls)}
-        if unknown:
-            raise ConfigError(f"Unknown setting {sorted(unknown)[0]!r}: it comes from another version of DETR Lab.")
+        if unknown := set(data) - {f.name for f in fields(cls)}:
+            raise ConfigError(f"Unknown setting {min(unknown)!r}: it comes from another version of DETR Lab.")
         return cls(**{**data, "classes": tuple(data.get("classes", ()))})
 
 
@@ -221,10 +228,10 @@ class Preset:
 
     name: str
     description: str
-    changes: dict
+    changes: dict[str, Any]
 
     def apply(self, config: TrainConfig | None = None) -> TrainConfig:
-        """The defaults (but for data, model and classes of `config`) with this preset's changes."""
+        """Return the defaults with this preset's changes, and with the data, model and classes of `config`."""
         kept = {n: getattr(config, n) for n in ("data", "model", "classes")} if config else {}
         return replace(TrainConfig(**kept), **self.changes)
 

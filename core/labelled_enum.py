@@ -7,7 +7,7 @@ from typing import Self
 
 
 class LabelledEnum(StrEnum):
-    """Members are `value, label, description`: the value is for files and addresses, the others are read.
+    """An enum of `value, label, description`: the value is for files and addresses, the others are for the user.
 
     >>> class Side(LabelledEnum):
     ...     LEFT = "left", "Left", "Where the heart is."
@@ -19,7 +19,7 @@ class LabelledEnum(StrEnum):
     description: str
 
     def __new__(cls, value: str, label: str = "", description: str = "") -> Self:
-        """Make a member; the type checker takes a look-up by value, as `Side("left")`, for a call of this, too."""
+        """Make a member; looking one up, as in `Side("left")`, takes its value alone."""
         member = str.__new__(cls, value)
         member._value_, member.label, member.description = value, label, description
         return member

@@ -1,4 +1,4 @@
-"""The one mapping between class names, a data set's category ids and the model's indices.
+"""The one mapping between class names, a data set's category ids and the model's indices: `LabelMap`.
 
 COCO's category ids run from 1 to 90 with gaps; a model's indices run from 0 to N-1 without any, and index N is
 DETR's "no object". Nothing else in the project converts between the three.
@@ -6,9 +6,12 @@ DETR's "no object". Nothing else in the project converts between the three.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from core import DataError
 
@@ -29,21 +32,20 @@ class LabelMap:
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(str(n) for n in self.names))
         object.__setattr__(self, "category_ids", tuple(int(i) for i in self.category_ids))
         if not self.names:
             raise DataError("No class is chosen: choose at least one.")
         if len(self.names) != len(self.category_ids):
             raise DataError(f"{len(self.names)} class names but {len(self.category_ids)} category ids.")
-        for what, values in (("class name", self.names), ("category id", self.category_ids)):
-            twice = sorted({v for v in values if values.count(v) > 1})
-            if twice:
-                raise DataError(f"The {what} {twice[0]!r} occurs twice: each may stand for one class only.")
+        for term, values in (("class name", self.names), ("category id", self.category_ids)):
+            if repeated := {v for v in values if values.count(v) > 1}:
+                raise DataError(f"The {term} {min(repeated)!r} occurs twice: each may stand for one class only.")
 
     @classmethod
-    def from_categories(cls, categories: list[dict], chosen: list[str] | None = None) -> LabelMap:
-        """From a COCO file's `categories` list; with `chosen` names, those only. The order is the file's.
+    def from_categories(cls, categories: Sequence[dict[str, Any]], chosen: Sequence[str] | None = None) -> LabelMap:
+        """Make the label map of a COCO file's `categories`, or of the `chosen` names among them, in the file's order.
 
         Raises DataError that lists the classes the data set has, if one of `chosen` is not among them.
         """
@@ -70,21 +72,23 @@ class LabelMap:
 
     @property
     def label2id(self) -> dict[str, int]:
+        """As a transformers config wants it: name to model index."""
         return {name: i for i, name in enumerate(self.names)}
 
-    def to_category_ids(self, labels) -> np.ndarray:
-        """Model indices (N,) to category ids (N,)."""
+    def to_category_ids(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Convert model indices (N,) to category ids (N,)."""
         return np.asarray(self.category_ids, dtype=np.int64)[np.asarray(labels, dtype=np.int64)]
 
-    def to_labels(self, category_ids) -> np.ndarray:
-        """Category ids (N,) to model indices (N,); -1 marks an id of a class that was not chosen."""
+    def to_labels(self, category_ids: Iterable[int]) -> npt.NDArray[np.int64]:
+        """Convert category ids (N,) to model indices (N,); -1 for the id of a class that was not chosen."""
         lookup = {c: i for i, c in enumerate(self.category_ids)}
         return np.array([lookup.get(int(c), -1) for c in category_ids], dtype=np.int64)
 
-    def to_dict(self) -> dict:
-        """For JSON; `LabelMap.from_dict` reads it back."""
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return it for JSON; `from_dict` reads it back."""
         return {"names": list(self.names), "category_ids": list(self.category_ids)}
 
     @classmethod
-    def from_dict(cls, data: dict) -> LabelMap:
+    def from_dict(cls, data: dict[str, list[Any]]) -> LabelMap:
+        """Make it from what `to_dict` returned."""
         return cls(tuple(data["names"]), tuple(data["category_ids"]))
