@@ -1,6 +1,6 @@
-"""What can be wrong with a data set: `ProblemKind`, with what is done about each; `Problem`, one kind as it was found.
+"""What can be wrong with a data set: `ProblemKind`, with what is done about it; `Problem`, one kind in one split.
 
-Apart because reading, pictures and check find problems, and command line, pages and pre-flight tell of them.
+Apart because readers and checks of data sets make problems; command line, pages and pre-flight only show them.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 MOST_EXAMPLES = 200  # of a problem that are kept
 
 
 class Severity(Enum):
-    """What a problem means for a training; `label` for people."""
+    """What a problem means for a training; `label` is the user's word."""
 
     FATAL = "fatal"
     DROPPED = "left out"
@@ -22,11 +23,12 @@ class Severity(Enum):
 
     @property
     def label(self) -> str:
+        """The word that a user reads."""
         return self.value
 
 
 class ProblemKind(Enum):
-    """A kind of problem: its severity, what it is a number of (one, several), and what to do or what was done."""
+    """A kind of problem: its severity, the unit that is counted, what is wrong, and what to do or what was done."""
 
     IMAGE_ID = Severity.FATAL, "image", "without a whole number as id of its own", "give every image one"
     IMAGE_NAME = Severity.FATAL, "image", "without file_name", "name each picture's file"
@@ -63,28 +65,31 @@ class ProblemKind(Enum):
     ONE_SPLIT = Severity.NOTED, "class", "in one split only", "either not learned or not judged"
     LEAK = Severity.NOTED, "picture", "in training and validation alike", "AP is too good there"
 
-    def __init__(self, severity: Severity, unit: str, what: str, advice: str):
-        self.severity, self.unit, self.what, self.advice = severity, unit, what, advice
+    def __init__(self, severity: Severity, unit: str, fault: str, advice: str) -> None:
+        self.severity, self.unit, self.fault, self.advice = severity, unit, fault, advice
 
     @property
     def key(self) -> str:
-        """As JSON and addresses name it: "other-size"."""
+        """The name in JSON and in addresses, as "other-size"."""
         return self.name.lower().replace("_", "-")
 
     def counted(self, count: int) -> str:
-        """
-        >>> Kind.NO_EXTENT.counted(2)
+        """Return the fault with how many there are of it.
+
+        >>> ProblemKind.NO_EXTENT.counted(2)
         '2 boxes of zero or negative size'
         """
         plural = {"category": "categories", "box": "boxes", "class": "classes"}.get(self.unit, self.unit + "s")
-        return f"{count:,} {self.unit if count == 1 else plural} {self.what}"
+        return f"{count:,} {self.unit if count == 1 else plural} {self.fault}"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One place where a problem is: image and annotation ids as the file has them, None or empty where there is none.
+    """One image, annotation or class that has a problem.
 
-    detail says which value, file or class, in a few words.
+    detail          which value, file or class, in a few words
+    image_id        the image's id in the file; None if no image is meant
+    annotation_ids  the annotations' ids in the file
     """
 
     detail: str
@@ -94,7 +99,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Problem:
-    """A kind of problem in a split ("train", "val", or "" for both together), how often, and the first examples."""
+    """A kind of problem in a split: how often it occurs, and the first examples.
+
+    `split` is "train", "val", or "" for a problem of both together.
+    """
 
     kind: ProblemKind
     split: str
@@ -103,15 +111,16 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """
-        >>> Problem(Kind.NO_EXTENT, "train", 2).sentence
+        """The problem in words.
+
+        >>> Problem(ProblemKind.NO_EXTENT, "train", 2).sentence
         'train: 2 boxes of zero or negative size (left out)'
         """
         where = f"{self.split}: " if self.split else ""
         return f"{where}{self.kind.counted(self.count)} ({self.kind.advice})"
 
-    def to_dict(self) -> dict:
-        """For JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the problem for JSON."""
         examples = [
             {"detail": e.detail, "image_id": e.image_id, "annotation_ids": list(e.annotation_ids)}
             for e in self.examples[:MOST_EXAMPLES]
@@ -125,12 +134,12 @@ class Problem:
 def problems_of(
     kind: ProblemKind, split: str, examples: Iterable[Example], most: int | None = MOST_EXAMPLES
 ) -> list[Problem]:
-    """The problem with its first `most` examples in a list, or an empty list if there is no example."""
+    """Return a list of one problem that keeps the first `most` examples (None: all), or of none without an example."""
     examples = list(examples)
     return [Problem(kind, split, len(examples), tuple(examples[:most]))] if examples else []
 
 
 def sort_by_severity(problems: Iterable[Problem]) -> list[Problem]:
-    """The fatal ones first, then as the kinds stand above; of one kind the training split first."""
+    """Return the problems in the order of ProblemKind, fatal ones first; of one kind the training split first."""
     kinds = list(ProblemKind)
     return sorted(problems, key=lambda p: (kinds.index(p.kind), ["train", "val"].index(p.split) if p.split else 2))

@@ -14,7 +14,7 @@ def test_a_kind_says_what_it_is_and_what_to_do(kind):
     assert kind.counted(1).startswith(f"1 {kind.unit} ")
     assert kind.counted(12_345).startswith("12,345 ")
     assert kind.counted(2).split()[1] in (kind.unit + "s", kind.unit + "es", kind.unit[:-1] + "ies")
-    assert kind.advice and kind.what and not kind.advice.endswith(".")
+    assert kind.advice and kind.fault and not kind.advice.endswith(".")
     assert Problem(kind, "val", 2).sentence == f"val: {kind.counted(2)} ({kind.advice})"
     assert Problem(kind, "", 1).sentence == f"{kind.counted(1)} ({kind.advice})"
 
@@ -22,7 +22,7 @@ def test_a_kind_says_what_it_is_and_what_to_do(kind):
 def test_no_two_kinds_are_the_same():
     assert (
         len({kind.key for kind in ProblemKind})
-        == len({(kind.unit, kind.what) for kind in ProblemKind})
+        == len({(kind.unit, kind.fault) for kind in ProblemKind})
         == len(ProblemKind.__members__)
     )
 
