@@ -40,6 +40,7 @@ from core.detr.dataset import DetectionDataset, EpochOrder, loader
 from core.detr.detect import detect
 from core.detr.losses import giou
 from core.detr.model import load_model, save_model, small_detr
+from core.disk import atomic_folder, old_path
 from core.evaluation.coco_eval import evaluate
 from core.training.train import train
 
@@ -223,7 +224,7 @@ def one_round(one: Round, model: Path, folder: Path) -> Path:
         epochs=one.epochs, batch_size=one.batch_size, lr=one.lr, lr_backbone=one.lr / 3, lr_head=one.lr,
         warmup_steps=200, schedule="cosine", clip=1.0, ema=0.0, seed=one.seed, workers=READERS,
     )  # fmt: skip
-    resume = any((folder / name / "config.json").is_file() for name in ("last", "last.old"))
+    resume = any((path / "config.json").is_file() for path in (folder / "last", old_path(folder / "last")))
     with tqdm(desc=f"Training in {folder.name}", unit="step", mininterval=30) as bar:
         for progress in train(config, folder, resume):
             bar.total = progress.steps or None
@@ -266,8 +267,8 @@ def warmed_up() -> Path:
         first = RECIPE[0]
         model, label_map = warm_up(day_scenes(first), WARM_UP_STEPS, first.batch_size, 1e-3, first.seed)
         start_decoder(model)
-        save_model(model, label_map, WORK / "warm.new")
-        os.replace(WORK / "warm.new", warm)
+        with atomic_folder(warm) as partial:
+            save_model(model, label_map, partial)
     return warm
 
 

@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _status(error: LabError) -> int:
     """1, or what tells the app that a full disk kept this training from writing how it ended."""
-    from core.runs.drive import DISK_FULL_STATUS, is_disk_full
+    from core.disk import is_disk_full
+    from core.runs.drive import DISK_FULL_STATUS
 
     return DISK_FULL_STATUS if is_disk_full(error) else 1
 

@@ -9,9 +9,6 @@ The folder appears under its name only when it is whole: it is drawn under anoth
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ import numpy as np
 from core import DataError
 from core.datasets.street.classes import check_extra
 from core.datasets.street.scenery import LOOKS, Scene, SceneObject, draw_scene
+from core.disk import atomic_folder
 from core.labels import COCO_TEN
 
 DEMO_CLASSES = tuple(COCO_TEN)
@@ -129,29 +127,26 @@ def _draw(out: Path, settings: dict, processes: int) -> Iterator[tuple[int, int]
     if is_complete(out) and all(_read(out, split)["info"].get("settings") == settings for split in SPLITS):
         yield total, total
         return
-    unfinished = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
-        (unfinished / "annotations").mkdir(parents=True)
-        first_image = first_annotation = 1
-        for split in SPLITS:
-            (unfinished / split).mkdir()
-            data = _empty_coco(settings)
-            for image, annotations in _scenes(unfinished, settings, split, first_image, processes):
-                data["images"].append(image)
-                for number, annotation in enumerate(annotations, first_annotation):
-                    data["annotations"].append({"id": number, **annotation})
-                first_annotation += len(annotations)
-                done += 1
-                if done < total:
-                    yield done, total
-            first_image += settings[split]
-            text = json.dumps(data, separators=(",", ":"))
-            (unfinished / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
-        put_in_place(unfinished, out)
+        with atomic_folder(out, replace=True) as unfinished:
+            (unfinished / "annotations").mkdir()
+            first_image = first_annotation = 1
+            for split in SPLITS:
+                (unfinished / split).mkdir()
+                data = _empty_coco(settings)
+                for image, annotations in _scenes(unfinished, settings, split, first_image, processes):
+                    data["images"].append(image)
+                    for number, annotation in enumerate(annotations, first_annotation):
+                        data["annotations"].append({"id": number, **annotation})
+                    first_annotation += len(annotations)
+                    done += 1
+                    if done < total:
+                        yield done, total
+                first_image += settings[split]
+                text = json.dumps(data, separators=(",", ":"))
+                (unfinished / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError(f"The demo data set cannot be written to {out}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     yield total, total
 
 
@@ -183,21 +178,6 @@ def _draw_one(folder: Path, settings: dict, split: str, first_image: int, index:
     image = {"id": image_id, "file_name": f"{image_id:012d}.jpg", "width": width, "height": height, "license": 1}
     scene.image.save(folder / image["file_name"], quality=JPEG_QUALITY)
     return image, [_annotation(scene, one, image_id) for one in scene.objects]
-
-
-def put_in_place(partial: Path, out: Path):
-    """Renames the finished folder `partial` to `out`; an older `out` is moved away first, and deleted last."""
-    if not out.exists():
-        os.replace(partial, out)
-        return
-    old = partial.with_suffix(".old")
-    os.replace(out, old)
-    try:
-        os.replace(partial, out)
-    except BaseException:
-        os.replace(old, out)
-        raise
-    shutil.rmtree(old)
 
 
 def _is_ours(folder: Path) -> bool:

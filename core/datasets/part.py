@@ -9,9 +9,6 @@ to the folders where they lie, so that none is copied:
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +18,7 @@ import numpy as np
 from core import DataError
 from core.datasets.split import CocoSplit, require_usable
 from core.datasets.subset import Subset, choose_image_ids, find_category_ids, write_split
+from core.disk import atomic_folder
 
 
 def subset_image_ids(split: CocoSplit, subset: Subset) -> list[int]:
@@ -63,26 +61,23 @@ def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
     Raises DataError if `out` is there, if a split would have no image, or if it cannot be written or used.
     """
     out = Path(out).resolve()
-    partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
         if out.exists():
             raise DataError(f"{out} is there already: choose another name.")
         known = {c["name"]: c["id"] for split in splits.values() for c in require_usable(split).categories}
         find_category_ids(known.items(), subset.classes, "The data set")
-        (partial / "annotations").mkdir(parents=True)
-        for name, split in splits.items():
-            ids = subset_image_ids(split, subset)
-            if not ids:
-                raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
-            target = partial / "annotations" / f"instances_{name}.json"
-            try:
-                write_split(split.json_path, target, ids, classes_in_split(split, subset), subset.to_dict())
-            except DataError:  # as with NaN in it: what could be read of it is kept, without polygons
-                rest = take_subset(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
-                target.write_text(json.dumps(rest), encoding="utf-8")
-            (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
-        os.replace(partial, out)
+        with atomic_folder(out) as partial:
+            (partial / "annotations").mkdir()
+            for name, split in splits.items():
+                ids = subset_image_ids(split, subset)
+                if not ids:
+                    raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
+                target = partial / "annotations" / f"instances_{name}.json"
+                try:
+                    write_split(split.json_path, target, ids, classes_in_split(split, subset), subset.to_dict())
+                except DataError:  # as with NaN in it: what could be read of it is kept, without polygons
+                    rest = take_subset(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
+                    target.write_text(json.dumps(rest), encoding="utf-8")
+                (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

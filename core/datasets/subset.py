@@ -13,7 +13,6 @@ import difflib
 import hashlib
 import json
 import mmap
-import os
 from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import msgspec
 
 from core import DataError
 from core.datasets.coco_json import decode
+from core.disk import atomic_file
 
 MOST_SEED = 2**63 - 1
 WORDS = {"max_train": "number of training images", "max_val": "number of validation images", "seed": "seed"}
@@ -209,8 +209,7 @@ def write_split(source, target, ids: Iterable[int], classes: Iterable[str], sett
         raise DataError(f"{source} cannot be cut down, {error}: export it again.") from None
     info = (info if isinstance(info, dict) else {}) | {"subset": settings}
     lists = {"images": images, "annotations": annotations, "categories": [r for c, r in categories if c.id in chosen]}
-    unfinished = target.with_name(target.name + ".new")
-    with unfinished.open("wb") as out:
+    with atomic_file(target, durable=True) as unfinished, unfinished.open("wb") as out:
         out.write(b'{"info":' + json.dumps(info).encode() + b',"licenses":' + bytes(parts.licenses))
         for name, entries in lists.items():
             out.write(b',"' + name.encode() + b'":[')
@@ -219,9 +218,6 @@ def write_split(source, target, ids: Iterable[int], classes: Iterable[str], sett
                 out.write(raw)
             out.write(b"]")
         out.write(b"}\n")
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(unfinished, target)
 
 
 def _belongs(raw: msgspec.Raw, ids: set, categories: set) -> bool:

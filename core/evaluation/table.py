@@ -10,8 +10,6 @@ Rows are sorted by image; within one the ground truths lead, then come the detec
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +21,7 @@ import pyarrow.parquet as pq
 
 from core import RunError
 from core.datasets.pictures import resized
+from core.disk import atomic_file
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
 
@@ -166,19 +165,15 @@ def write_table(table: pa.Table, path) -> None:
     Raises RunError if that fails. A CSV has the rows only, not `About`.
     """
     path = Path(path)
-    half = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".csv":
-            pyarrow.csv.write_csv(_without_dictionaries(table), half)
-        else:
-            # read in half the time that zstd takes; a dictionary of numbers would only make the file larger
-            texts = [field.name for field in SCHEMA if field.type == _TEXT]
-            pq.write_table(table, half, compression="lz4", use_dictionary=texts, row_group_size=ROW_GROUP)
-        half.replace(path)
+        with atomic_file(path) as partial:
+            if path.suffix.lower() == ".csv":
+                pyarrow.csv.write_csv(_without_dictionaries(table), partial)
+            else:
+                # read in half the time that zstd takes; a dictionary of numbers would only make the file larger
+                texts = [field.name for field in SCHEMA if field.type == _TEXT]
+                pq.write_table(table, partial, compression="lz4", use_dictionary=texts, row_group_size=ROW_GROUP)
     except OSError as error:
-        with suppress(OSError):
-            half.unlink()
         raise RunError(f"The detection table {path} cannot be written: {error.strerror or error}.") from None
 
 

@@ -7,11 +7,10 @@ so its size needs no memory. What cannot be had of it, as a picture that is gone
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -22,6 +21,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from core import DataError, RunError
 from core.datasets.pictures import picture_problem, read_picture
 from core.datasets.problems import ProblemKind
+from core.disk import atomic_file
 from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
 from core.evaluation.table import about
@@ -125,16 +125,11 @@ def write_export(bundle: Bundle, kind: ExportFormat, out) -> Generator[tuple[int
 @contextmanager
 def _whole(path: Path):
     """Where to write what gets its name at the end of the block, and leaves nothing if that fails."""
-    half = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield half
-        half.replace(path)
+        with atomic_file(path) as unfinished:
+            yield unfinished
     except OSError as error:
         raise RunError(f"The export {path} cannot be written: {error.strerror or error}.") from None
-    finally:
-        with suppress(OSError):
-            half.unlink()
 
 
 def _coco(bundle: Bundle, opened: Open, names: dict[int, str] | None = None) -> Steps:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from core import RunError
+from core.disk import is_disk_full
 
 BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts milliseconds
 
@@ -130,7 +131,7 @@ class Database:
             if db is not None:
                 db.close()
                 db = None
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            if is_disk_full(error):
                 raise RunError(f"The disk is full ({self.path} cannot be written): free some space.") from error
             raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
         finally:

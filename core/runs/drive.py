@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import logging
 import signal
-import sqlite3
 import threading
 import traceback
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from core import LabError, RunError
 from core.config import TrainConfig
+from core.disk import is_disk_full
 from core.runs.process import this_process
 from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
@@ -27,9 +27,6 @@ from core.runs.store import RunStore
 from core.training.progress import Progress
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
-FULL = (errno.ENOSPC, errno.EDQUOT)
-# Errors that keep no number: safetensors', and torch.save's, which does not say why it could not write.
-FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "file write failed")
 
 logger = logging.getLogger(__name__)
 
@@ -105,17 +102,6 @@ def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
 def disk_full(store: RunStore) -> str:
     """What is said of a run that a full disk has ended."""
     return f"The disk is full ({store.root}): free some space, then resume; the run goes on from its last checkpoint."
-
-
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it arose from, says that the disk (or the user's share of it) is full."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in FULL or any(text in str(error) for text in FULL_TEXTS):
-            return True
-        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _sentence(error: BaseException, store: RunStore, run_id: str) -> str:

@@ -22,7 +22,8 @@ import psutil
 
 from core import PROJECT, RunError
 from core.config import TrainConfig
-from core.runs.drive import DISK_FULL_STATUS, disk_full, drive, is_disk_full
+from core.disk import is_disk_full
+from core.runs.drive import DISK_FULL_STATUS, disk_full, drive
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status

@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 from core import RunError
+from core.disk import old_path
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -62,7 +63,8 @@ class RunPaths:
         """Return the folder of the run's "best" or "last" checkpoint; raise RunError for another name."""
         if name not in ("best", "last"):
             raise RunError(f"A run has the checkpoints 'best' and 'last', not {name!r}.")
-        folder, older = self.checkpoints(run_id) / name, self.checkpoints(run_id) / f"{name}.old"
+        folder = self.checkpoints(run_id) / name
+        older = old_path(folder)
         # a training that dies between the two renames of a save leaves the older one only
         return older if older.is_dir() and not folder.is_dir() else folder
 

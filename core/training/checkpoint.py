@@ -8,7 +8,6 @@ evaluated; where that is the average (EMA), the weights themselves are in `train
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from transformers import PreTrainedModel
 
 from core import ModelError, RunError
 from core.detr.model import save_model
+from core.disk import old_path, partial_path, put_in_place
 from core.labels import LabelMap
 
 STATE_FILE = "trainer.pt"
@@ -28,23 +28,21 @@ def save(folder: Path, name: str, model: PreTrainedModel, label_map: LabelMap, s
 
     Raises RunError if the disk does not take it; the one that is there then stays.
     """
-    final, fresh, old = (folder / (name + suffix) for suffix in ("", ".new", ".old"))
+    final = folder / name
+    partial = partial_path(final)
+    for left in (partial, folder / f"{name}.new"):  # by a killed save, the second by one of an earlier version
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_model(model, label_map, fresh)
-        torch.save(state, fresh / STATE_FILE)
-        shutil.rmtree(old, ignore_errors=True)
-        if final.exists():
-            os.replace(final, old)
-        os.replace(fresh, final)
+        partial.mkdir(parents=True)
+        save_model(model, label_map, partial)
+        torch.save(state, partial / STATE_FILE)
+        put_in_place(partial, final, old_path(final))
     except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise RunError(
             f"The checkpoint {final} cannot be written ({_reason(error)}): make room on the disk, then resume; the "
             "checkpoint before it is kept."
         ) from error
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:
@@ -57,9 +55,10 @@ def latest(folder: Path) -> Path:
 
     Raises ModelError if there is none.
     """
-    for name in ("last", "last.old"):
-        if (folder / name / "config.json").is_file():
-            return folder / name
+    last = folder / "last"
+    for path in (last, old_path(last)):
+        if (path / "config.json").is_file():
+            return path
     raise ModelError(f"{folder} holds no checkpoint: there is nothing to resume or evaluate.")
 
 

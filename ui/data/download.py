@@ -8,9 +8,10 @@ import shutil
 import streamlit as st
 
 from core import DataError
-from core.datasets.coco2017.download import download, partial_of, unfinished
+from core.datasets.coco2017.download import download, unfinished
 from core.datasets.subset import Subset
 from core.detr.pretrained import COCO_CLASSES
+from core.disk import partial_path
 from core.labels import COCO_TEN
 from ui.server import services
 from ui.server.background import Task, background_tasks
@@ -144,4 +145,4 @@ def _offer_unfinished() -> None:
 
 
 def _delete(name: str) -> None:
-    shutil.rmtree(partial_of(services.store().data_dir / name), ignore_errors=True)
+    shutil.rmtree(partial_path(services.store().data_dir / name), ignore_errors=True)

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from starlette.routing import Route
 
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
+from core.disk import atomic_file
 from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
@@ -134,10 +133,8 @@ def _note(evaluation: Evaluation, image_id: int, answer: dict[str, Any], image: 
 def _keep(file: Path, text: str) -> None:
     """Write an answer, and delete the oldest ones beyond KEPT; on a full disk none is kept."""
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{threading.get_ident()}.partial")
-        partial.write_text(text)
-        os.replace(partial, file)
+        with atomic_file(file) as partial:
+            partial.write_text(text)
         for path in sorted(file.parent.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
             path.unlink(missing_ok=True)
 

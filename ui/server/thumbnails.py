@@ -6,8 +6,6 @@ In: a request, and where the picture is that it means. Only numbers come in, nev
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -16,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core import LabError
+from core.disk import atomic_file
 from core.evaluation.draw import thumbnail
 from ui.server import services
 
@@ -68,10 +67,8 @@ def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
     except FileNotFoundError:
         pass
     body = make()
-    file.parent.mkdir(exist_ok=True)
-    partial = file.with_suffix(f".{threading.get_ident()}.partial")
-    partial.write_bytes(body)
-    os.replace(partial, file)
+    with atomic_file(file) as partial:
+        partial.write_bytes(body)
     _trim(file.parent)
     return body
 

@@ -8,7 +8,6 @@ data sets, and FiftyOne is never imported here.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import queue
@@ -148,11 +147,6 @@ def _read(stream, answers: queue.Queue) -> None:
         for line in stream:
             answers.put(line)
     answers.put(None)
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no space left, on the disk or of what the user may take of it."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def bytes_in(folder: Path) -> int:

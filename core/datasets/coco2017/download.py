@@ -22,10 +22,11 @@ from pathlib import Path
 import msgspec
 
 from core import DataError
-from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in, is_full
+from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in
 from core.datasets.coco2017.pictures import HOPELESS, PAUSES, DownloadProgress, Transfer, refusal, wait
 from core.datasets.coco_json import decode
 from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
+from core.disk import PARTIAL, flush, is_disk_full, partial_path
 
 try:
     import fcntl
@@ -84,7 +85,7 @@ class _Written(msgspec.Struct):
 
 
 def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterator[DownloadProgress]:
-    partial = partial_of(out)
+    partial = partial_path(out)
     try:
         if is_there:
             total = sum(1 for split in SPLITS for _ in (out / f"{split}2017").iterdir())
@@ -117,17 +118,12 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterato
     yield DownloadProgress("done", total, total)
 
 
-def partial_of(out: Path) -> Path:
-    """The hidden folder in which `out` grows."""
-    return out.parent / f".{out.name}.partial"
-
-
 def unfinished(data_dir: str | Path) -> dict[str, Subset]:
     """The downloads into folders of `data_dir` that were stopped or broken off: name and subset, to go on with."""
     found = {}
-    for path in sorted(Path(data_dir).glob(f".*.partial/{SETTINGS}")):
+    for path in sorted(Path(data_dir).glob(f".*{PARTIAL}/{SETTINGS}")):
         with contextlib.suppress(OSError, ValueError, TypeError, DataError):
-            found[path.parent.name.removeprefix(".").removesuffix(".partial")] = Subset(
+            found[path.parent.name.removeprefix(".").removesuffix(PARTIAL)] = Subset(
                 **json.loads(path.read_text(encoding="utf-8"))
             )
     return found
@@ -181,8 +177,7 @@ def _take_annotations(raw: Path, cache: Path) -> str | None:
             if "memory" in str(error):  # fetching it again makes it no smaller
                 raise
             return f"{path.name} in it is damaged"
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
+        flush(path)
     (cache / "annotations").mkdir(exist_ok=True)
     for split in SPLITS:
         os.replace(raw / f"instances_{split}2017.json", _annotation_file(cache, split))
@@ -237,6 +232,6 @@ def _remove(path: Path) -> None:
 
 
 def _failure(error: OSError, folder: Path) -> DataError:
-    if is_full(error):
+    if is_disk_full(error):
         return refusal("", "disk full", folder)
     return DataError(f"The subset cannot be written to {folder}: {error.strerror or error}.")

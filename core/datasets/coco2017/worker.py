@@ -29,7 +29,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from core.datasets.coco2017.child import is_full
+from core.disk import flush, is_disk_full
 
 SITE = "http://images.cocodataset.org"
 ANNOTATIONS = f"{SITE}/annotations/annotations_trainval2017.zip"
@@ -184,8 +184,7 @@ def check_picture(path: Path, width: int, height: int) -> tuple[int, str | None]
         size = path.stat().st_size
         reason = _fault(path, width, height) if size else "an empty file"
         if reason is None:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())  # so that no power cut can empty what has been counted as good
+            flush(path)  # so that no power cut can empty what has been counted as good
             return size, None
     except FileNotFoundError:
         return 0, "missing"
@@ -231,10 +230,7 @@ def reason_of(error: Exception, url: str) -> str:
     """Why a download failed, in a few words."""
     import requests
 
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    if any(is_full(cause) for cause in causes):
+    if is_disk_full(error):
         return "disk full"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "cut off"

@@ -15,15 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from core import DataError
 from core.datasets.convert import voc, yolo
 from core.datasets.convert.source import Item, Labelled, Listing, is_unicode, picture_size
-from core.datasets.demo import put_in_place
+from core.disk import atomic_folder
 
 KINDS = {"yolo": yolo, "voc": voc}
 MADE_BY = "DETR Lab: converted"
@@ -103,16 +101,13 @@ def _convert(listing: Listing, out: Path) -> Iterator[tuple[int, int]]:
     if damage:
         more = f", and {len(damage) - 1} more damaged lines or files" if len(damage) > 1 else ""
         raise DataError(f"{damage[0]}{more}.")
-    partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
-        (partial / "annotations").mkdir(parents=True)
-        _write_parts(partial, listing, images, objects)
-        (partial / SOURCE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        put_in_place(partial, out)
+        with atomic_folder(out, replace=True) as partial:
+            (partial / "annotations").mkdir()
+            _write_parts(partial, listing, images, objects)
+            (partial / SOURCE).write_text(json.dumps(state, indent=1), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{listing.folder} cannot be converted into {out}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     yield total, total
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import multiprocessing
+import os
 import shutil
 from dataclasses import replace
 
@@ -249,14 +250,14 @@ def test_other_settings_replace_it_and_a_stop_midway_keeps_the_old_one(tmp_path)
 def test_a_failed_exchange_keeps_the_old_data_set(tmp_path, monkeypatch):
     draw(tmp_path / "demo")
     before = files(tmp_path / "demo")
-    replace = demo.os.replace
+    replace = os.replace
 
     def refuse_new(source, target):
         if str(source).endswith(".partial"):
             raise PermissionError(13, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(demo.os, "replace", refuse_new)
+    monkeypatch.setattr(os, "replace", refuse_new)
     with pytest.raises(DataError, match="Permission denied"):
         draw(tmp_path / "demo", seed=7)
     assert files(tmp_path / "demo") == before

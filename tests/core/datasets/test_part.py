@@ -163,7 +163,7 @@ def test_a_place_that_cannot_be_is_refused(tmp_path):
 @pytest.mark.parametrize("error", [FULL, PermissionError(errno.EACCES, "Permission denied")])
 def test_a_full_or_closed_disk_leaves_nothing_behind(tmp_path, monkeypatch, moment, error):
     folder = dataset(tmp_path / "d", train=gt_of((1, 1, (0, 0, 9, 9))), val=gt_of((1, 1, (0, 0, 9, 9))))
-    where = {"mkdir": "pathlib.Path.mkdir", "write": "core.datasets.subset.os.fsync", "link": "pathlib.Path.symlink_to"}
+    where = {"mkdir": "pathlib.Path.mkdir", "write": "core.disk.os.fsync", "link": "pathlib.Path.symlink_to"}
     calls = []
 
     def fail(*arguments, **options):
@@ -171,10 +171,10 @@ def test_a_full_or_closed_disk_leaves_nothing_behind(tmp_path, monkeypatch, mome
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(where.get(moment, "core.datasets.part.os.replace"), fail)
+        broken.setattr(where.get(moment, "core.disk.os.replace"), fail)
         if moment == "place":  # the last of them, after those of the annotation files
             whole = os.replace
-            broken.setattr("core.datasets.part.os.replace", lambda a, b: fail() if Path(a).is_dir() else whole(a, b))
+            broken.setattr("core.disk.os.replace", lambda a, b: fail() if Path(a).is_dir() else whole(a, b))
         said = refused(folder, CARS, tmp_path / "out")
     assert said == f"{tmp_path}/out cannot be written: {error.strerror}."
     assert calls  # it did fail there

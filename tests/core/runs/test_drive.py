@@ -1,6 +1,5 @@
 """core/runs/drive.py: a training ends when it is told to, and says how it ended, also by signals and on a full disk."""
 
-import errno
 import os
 import re
 import shutil
@@ -11,8 +10,9 @@ import threading
 
 import pytest
 
-from core import ConfigError, RunError
-from core.runs.drive import disk_full, drive, follow, is_disk_full
+from core import RunError
+from core.disk import is_disk_full
+from core.runs.drive import disk_full, drive, follow
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -132,24 +132,6 @@ def test_a_disk_so_full_that_not_even_the_end_can_be_written_raises_that_sentenc
     with pytest.raises(RunError, match="The disk is full .*: free some space, then resume") as raised:
         drive(store, create(store, "short").id, train)
     assert is_disk_full(raised.value)
-
-
-def test_everything_that_says_that_the_disk_is_full_is_understood():
-    class SafetensorError(Exception):
-        pass
-
-    assert is_disk_full(OSError(errno.ENOSPC, "anything")) and is_disk_full(OSError(errno.EDQUOT, "anything"))
-    assert is_disk_full(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
-    assert is_disk_full(RuntimeError("PytorchStreamWriter failed writing file data/12: file write failed"))
-    try:
-        try:
-            raise OSError(errno.ENOSPC, "anything")
-        except OSError as error:
-            raise ConfigError("a sentence") from error
-    except ConfigError as error:
-        assert is_disk_full(error)
-    for other in (None, OSError(errno.EACCES, "denied"), RuntimeError("full"), sqlite3.OperationalError("locked")):
-        assert not is_disk_full(other)
 
 
 def test_a_run_that_lost_its_checkpoints_is_not_begun_anew(store):

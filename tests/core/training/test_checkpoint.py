@@ -54,7 +54,7 @@ def test_a_full_disk_is_a_sentence_and_keeps_the_checkpoint_before(saved, model,
         save(saved, "last", model, TWO, {"step": 2})
     monkeypatch.undo()
     assert read_state(latest(saved)) == {"step": 1}
-    assert not (saved / "last.new").exists()
+    assert [path.name for path in saved.iterdir()] == ["last"]
 
 
 def test_a_disk_that_fills_up_while_writing_is_the_same_sentence(model, tmp_path):

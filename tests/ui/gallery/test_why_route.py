@@ -228,7 +228,7 @@ def test_a_full_disk_keeps_no_answer_but_gives_it(client, run, val, fresh, monke
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(why_route.os, "replace", full)
+    monkeypatch.setattr("core.disk.os.replace", full)
     assert client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=8").json()["query"] == 8
     assert not list(folder_of(run).glob("*.json"))
 
