@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from core import PROJECT
@@ -58,13 +58,10 @@ def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @contextmanager
-def served_component(html: str, script: str) -> Iterator[str]:
-    """The address of a page `html`, which imports a component's `script` as /component.js, beside the app's routes."""
-    own = [
-        Route("/", lambda request: HTMLResponse(html)),
-        Route("/component.js", lambda request: Response(script, media_type="text/javascript")),
-    ]
-    config = uvicorn.Config(Starlette(routes=[*ROUTES, *own]), port=0, lifespan="off", ws="none", log_level="warning")
+def served_page(html: str) -> Iterator[str]:
+    """The address of a page `html` beside the app's routes, from which it imports a component's script."""
+    routes = [*ROUTES, Route("/", lambda request: HTMLResponse(html))]
+    config = uvicorn.Config(Starlette(routes=routes), port=0, lifespan="off", ws="none", log_level="warning")
     http = uvicorn.Server(config)
     thread = threading.Thread(target=http.run, daemon=True)
     thread.start()

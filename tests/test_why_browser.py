@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.chromium import needs_chromium
-from tests.serving import served_component
-from ui.gallery.component import HERE
+from tests.serving import served_page
+from ui.server.scripts import address as script
 
 pytestmark = needs_chromium
 IMAGE = {"w": 100, "h": 50}
@@ -18,12 +18,13 @@ HTML = """<!doctype html><meta charset="utf-8"><style>
 width: 100%; height: 100% }</style><div class="frame"><canvas class="heat"></canvas>
 <svg viewBox="0 0 100 50"><g class="extra"></g></svg></div><div id="host"></div>
 <script type="module">
-import { showWhy, hideWhy, warmWhy } from "/component.js"
+import { showWhy, warmWhy } from "WHY"
+import { clearPicture } from "ON_PICTURE"
 const image = { w: 100, h: 50 }, frame = document.querySelector(".frame")
 const stage = { frame, image, heat: frame.querySelector("canvas"), extra: frame.querySelector(".extra") }
 const view = {}, host = document.getElementById("host")
 window.why = (url, item) => showWhy(view, host, stage, { url, image, item, classes: [] })
-window.hide = () => hideWhy(stage)
+window.hide = () => clearPicture(stage)
 window.leave = () => host.replaceChildren()
 window.warm = warmWhy
 </script>"""
@@ -58,9 +59,9 @@ def near(query, box, overlap, score=0.1, name="cat", own=0.6, no_object=0.2):
 
 @pytest.fixture(scope="module")
 def address():
-    names = ("large/why.js", "boxes.js", "toolbar.js", "../js/element.js")
-    script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
-    with served_component(HTML, script + "\nexport { showWhy, hideWhy, warmWhy }\n") as url:
+    html = HTML.replace("WHY", script("ui/gallery/why/why.js"))
+    html = html.replace("ON_PICTURE", script("ui/gallery/why/on_picture.js"))
+    with served_page(html) as url:
         yield url
 
 

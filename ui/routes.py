@@ -9,6 +9,7 @@
     /api/why/{run}/{model}/{image_id}?query=Q  why a box is there (why.py)
     /api/data/{key}/{split}/{image_id}?w=W  the same of a data set that the Data page shows
     /api/upload/{key}/{number}?w=W    the same of a picture that a session has brought to Predict
+    /api/js/{version}/{path}          the components' scripts (ui/server/scripts.py)
     /api/plotly.js                    the library that draws the curves
 
 Only run and image ids come in, never a path; only this machine's host names are answered (`services.MIDDLEWARE`).
@@ -31,6 +32,7 @@ from core.training.progress import LEVELS
 from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import ROUTES as WHY
 from ui.server import cache, services
+from ui.server.scripts import script
 from ui.server.thumbnails import HEADERS, IMMUTABLE, NO_STORE, picture_response
 
 LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
@@ -139,6 +141,7 @@ ROUTES = [
     Route("/api/boxes/{run}/{image_id:int}", boxes),
     Route("/api/data/{key}/{split}/{image_id:int}", data_image),
     Route("/api/upload/{key}/{number:int}", upload),
+    Route("/api/js/{version}/{path:path}", script),
     Route("/api/plotly.js", plotly_js),
     *WHY,
 ]

@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import platform
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from core.export.text import percent
 HERE = Path(__file__).parent
 LONGEST_SIDE = 1000  # pixels of a picture
 PACKAGES = ("torch", "torchvision", "transformers", "timm", "numpy", "pyarrow", "hotcoco", "pycocotools", "plotly")
+IMPORT = re.compile(r'^import .* from "../charts/draw.js"\n', re.MULTILINE)  # a file from a disk imports nothing
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"
@@ -55,11 +57,8 @@ PAGE = """<!doctype html>
 </main>
 <script type="application/json" id="charts">{charts}</script>
 <script>{plotly}</script>
-<script>
-(() => {{
-{script}
-}})()
-</script>
+<script type="module">
+{script}</script>
 </body>
 </html>
 """
@@ -106,7 +105,7 @@ def report_html(
         body="\n".join(_part(i, name, html) for i, (name, html) in enumerate(parts)),
         charts="[" + ",\n".join(_inside_script(to_json(chart)) for chart in charts) + "]",
         plotly=PLOTLY.read_text(encoding="utf-8").replace("</script", "<\\/script"),
-        script=SCRIPT + (HERE / "report.js").read_text(encoding="utf-8"),
+        script=SCRIPT + IMPORT.sub("", (HERE / "report.js").read_text(encoding="utf-8")),
     )
 
 

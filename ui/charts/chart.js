@@ -1,56 +1,85 @@
-// One chart: title, note, the plot (or its figures as a table) and on how much it rests. draw.js, plotly.js and
-// element.js are appended to this file; texts from files are only ever set as textContent, or made plain by draw.js.
-// One `view` object for each mounted component. The place is as high before Plotly has loaded as it is then, and what
-// is out of sight (further down, or in a tab that is not chosen) is drawn when it comes into sight.
+// One chart: title, note, the plot (or its figures as a table) and on how much it rests. Texts from files are only ever
+// set as textContent, or made plain by draw.js. The place is as high before Plotly has loaded as it is then, and what is
+// out of sight (further down, or in a tab that is not chosen) is drawn when it comes into sight.
+import { CONFIG, isObject, resolve, saveCsv, savePng } from "../../core/charts/draw.js"
+import { makeComponent } from "../js/component.js"
+import { button, element, tableBody } from "../js/element.js"
+import { loadPlotly } from "../js/plotly.js"
+import { readTheme } from "../js/theme.js"
+import { targetOf, targetsOfRows } from "./targets.js"
+/** @import { Chart, Json, Theme } from "../../core/charts/draw.js" */
+
+/** @typedef {{ signature: string, chart: string, clickable: boolean }} Data */
+
+/**
+ * One chart on the page. `chart`, `theme` and `targets` (of the rows) are there from the first call on; `open` tells the
+ * page what was clicked on, null where nothing can be opened; `drawn` is what the plot shows: chart and theme.
+ * @typedef {ReturnType<typeof makeElements> & { signature: string, chart: Chart, theme: Theme,
+ *   targets: (Json | null)[], open: ((target: Json) => void) | null, isNear: boolean, isGone: boolean,
+ *   drawn: string | null, sight: IntersectionObserver, resizer: ResizeObserver }} View
+ */
 
 const MOST_ROWS = 500 // of the table; the CSV has all
-const views = new WeakMap()
 
-export default function (component) {
-  const { parentElement, data, setTriggerValue } = component
-  let view = views.get(parentElement)
-  if (!view) {
-    view = makeView(parentElement.querySelector(".dl-chart"))
-    views.set(parentElement, view)
-  }
-  view.open = data.clickable ? (target) => setTriggerValue("open", target) : null
-  if (view.signature !== data.signature) {
+export default makeComponent({
+  root: ".dl-chart",
+  make: makeView,
+  signature: (/** @type {Data} */ data) => data.signature,
+  connect: (view, data, tell) => { view.open = data.clickable ? (target) => tell("open", target) : null },
+  take: (view, data) => {
     view.signature = data.signature
     view.chart = JSON.parse(data.chart)
     fill(view)
-  }
-  view.theme = readTheme(view.root)
-  draw(view)
-  return whenGone(parentElement, () => {
-    view.gone = true
+  },
+  show: (view) => {
+    view.theme = readTheme(view.root)
+    draw(view)
+  },
+  leave: (view) => {
+    view.isGone = true
     view.sight.disconnect()
     view.resizer.disconnect()
     if (view.drawn) window.Plotly.purge(view.box)
-    views.delete(parentElement)
-  })
-}
+  },
+})
 
 // --- the page's elements ---------------------------------------------------------------------------------------
 
-function makeView(root) {
-  const view = { root, inSight: false, gone: false, drawn: null }
+/**
+ * Make the chart's elements, without anything in them.
+ * @param {HTMLElement} root
+ */
+function makeElements(root) {
   const head = element("div", "dlc-head", "", root)
-  view.title = element("h4", "", "", head)
-  view.buttons = element("div", "dlc-buttons", "", head)
-  view.tableButton = button(view, "Table", () => showTable(view, view.table.hidden))
-  view.csvButton = button(view, "CSV", () => saveCsv(view.chart))
-  view.pngButton = button(view, "PNG", () => savePicture(view))
-  view.note = element("p", "dlc-note", "", root)
-  view.area = element("div", "dlc-area", "", root)
-  view.box = element("div", "dlc-plot", "", view.area)
-  view.box.setAttribute("role", "img")
-  view.table = element("div", "dlc-table", "", view.area)
-  view.table.hidden = true
-  view.table.tabIndex = 0
-  view.few = element("p", "dlc-few", "", view.area)
-  view.foot = element("p", "dlc-foot", "", root)
+  const title = element("h4", "", "", head)
+  const buttons = element("div", "dlc-buttons", "", head)
+  const note = element("p", "dlc-note", "", root)
+  const area = element("div", "dlc-area", "", root)
+  const box = /** @type {PlotlyBox} */ (element("div", "dlc-plot", "", area))
+  box.setAttribute("role", "img")
+  const table = element("div", "dlc-table", "", area)
+  table.hidden = true
+  table.tabIndex = 0
+  table.setAttribute("role", "region")
+  const few = element("p", "dlc-few", "", area)
+  const foot = element("p", "dlc-foot", "", root)
+  const [tableButton, csvButton, pngButton] = ["Table", "CSV", "PNG"].map((text) =>
+    button("", text, "", buttons, null))
+  return { root, title, note, area, box, table, few, foot, tableButton, csvButton, pngButton }
+}
+
+/**
+ * Make the view of a chart that has not come yet.
+ * @param {HTMLElement} root
+ * @returns {View}
+ */
+function makeView(root) {
+  const view = /** @type {View} */ ({ ...makeElements(root), isNear: false, isGone: false, drawn: null })
+  view.tableButton.onclick = () => showTable(view, Boolean(view.table.hidden))
+  view.csvButton.onclick = () => saveCsv(view.chart)
+  view.pngButton.onclick = () => savePicture(view)
   view.sight = new IntersectionObserver((entries) => {
-    view.inSight = entries.at(-1).isIntersecting
+    view.isNear = entries[entries.length - 1].isIntersecting
     draw(view)
   }, { rootMargin: "300px" })
   view.sight.observe(view.area)
@@ -62,13 +91,10 @@ function makeView(root) {
   return view
 }
 
-function button(view, text, onclick) {
-  const made = element("button", "", text, view.buttons)
-  made.type = "button"
-  made.onclick = onclick
-  return made
-}
-
+/**
+ * Show everything of a new chart but the plot.
+ * @param {View} view
+ */
 function fill(view) {
   const { title, note, caption, few, height, rows } = view.chart
   view.targets = view.open ? targetsOfRows(view.chart) : []
@@ -76,34 +102,35 @@ function fill(view) {
   view.note.textContent = note
   view.area.style.height = height + "px"
   view.box.setAttribute("aria-label", note ? `${title}. ${note}` : title)
-  view.table.setAttribute("role", "region")
   view.table.setAttribute("aria-label", `${title}, as a table`)
   view.root.classList.toggle("dlc-greyed", few)
   sayFew(view)
   const opens = view.open && view.chart.traces.some(({ customdata }) => [customdata].flat(3).some(isObject))
   view.foot.textContent = [few ? "" : caption, opens ? view.chart.click : ""].filter(Boolean).join(" · ")
-  for (const [made, name] of [[view.tableButton, `Show ${title} as a table`], [view.csvButton,
-    `Download ${title} as CSV`], [view.pngButton, `Download ${title} as PNG`]]) {
-    made.setAttribute("aria-label", name)
-    made.title = name
-  }
+  nameButton(view.tableButton, `Show ${title} as a table`)
+  nameButton(view.csvButton, `Download ${title} as CSV`)
+  nameButton(view.pngButton, `Download ${title} as PNG`)
   view.tableButton.disabled = view.csvButton.disabled = !rows.length
   showTable(view, !view.table.hidden && rows.length > 0)
 }
 
-// --- the plot --------------------------------------------------------------------------------------------------
-
-function readTheme(root) {
-  const style = getComputedStyle(root)
-  const get = (name) => style.getPropertyValue(name).trim()
-  return { text: get("--st-text-color"), line: get("--st-border-color"), back: get("--st-background-color"),
-    gray: get("--st-gray-color"), good: get("--st-green-color"), bad: get("--st-red-color"),
-    font: get("--st-font") || "sans-serif",
-    colors: get("--st-chart-categorical-colors").split(",").map((color) => color.trim()) }
+/**
+ * Say what a button does with this chart.
+ * @param {HTMLElement} made
+ * @param {string} name
+ */
+function nameButton(made, name) {
+  made.setAttribute("aria-label", name)
+  made.title = name
 }
 
-/** Whether Plotly could be loaded; if not, the chart says so until it can. */
-async function plotlyIsThere(view) {
+// --- the plot --------------------------------------------------------------------------------------------------
+
+/**
+ * Load Plotly, and check whether it is there; if not, the chart says so until it can be drawn.
+ * @param {View} view
+ */
+async function isPlotlyLoaded(view) {
   try {
     await loadPlotly()
   } catch {
@@ -114,38 +141,67 @@ async function plotlyIsThere(view) {
   return true
 }
 
+/**
+ * Say that the chart rests on too few, if it does.
+ * @param {View} view
+ */
 function sayFew({ few, chart }) {
   few.textContent = chart.few ? chart.caption : ""
 }
 
-/** Plotly leaves it where the width before had it, over the bars if it needs fewer lines now. */
+/**
+ * Place the legend anew: Plotly leaves it where the width before had it, over the bars if it needs fewer lines now.
+ * @param {View} view
+ */
 function placeLegend(view) {
-  if (!view.gone && view.box.querySelector(".legend")) window.Plotly.redraw(view.box)
+  if (!view.isGone && view.box.querySelector(".legend")) window.Plotly.redraw(view.box)
 }
 
+/**
+ * Save the chart as a picture.
+ * @param {View} view
+ */
 async function savePicture(view) {
-  if (await plotlyIsThere(view)) await savePng(view.chart, view.theme, view.area)
+  if (await isPlotlyLoaded(view)) await savePng(view.chart, view.theme, view.area)
 }
 
+/**
+ * Draw the chart if it is near what is in sight and is not drawn yet as it is now.
+ * @param {View} view
+ */
 async function draw(view) {
   const wanted = view.signature + JSON.stringify(view.theme)
-  if (!view.inSight || view.drawn === wanted || !view.box.clientWidth) return
-  if (!(await plotlyIsThere(view))) return
-  if (view.gone || view.drawn === wanted || wanted !== view.signature + JSON.stringify(view.theme)) return
+  if (!view.isNear || view.drawn === wanted || !view.box.clientWidth) return
+  if (!(await isPlotlyLoaded(view))) return
+  if (view.isGone || view.drawn === wanted || wanted !== view.signature + JSON.stringify(view.theme)) return
   const { data, layout } = resolve(view.chart, view.theme)
-  const first = !view.drawn
+  const isFirst = !view.drawn
   view.drawn = wanted
   window.Plotly.react(view.box, data, layout, CONFIG)
-  if (!first) return
-  const target = ({ points }) => view.open && targetOf(view.chart, points[0])
-  view.box.on("plotly_click", (event) => { if (target(event)) view.open(target(event)) })
+  if (isFirst) listen(view)
+}
+
+/**
+ * Open what is clicked on, and show a pointer over what can be opened.
+ * @param {View} view
+ */
+function listen(view) {
+  const target = (/** @type {any} */ { points }) => (view.open ? targetOf(view.chart, points[0]) : null)
+  view.box.on("plotly_click", (event) => {
+    const clicked = target(event)
+    if (clicked) view.open?.(clicked)
+  })
   view.box.on("plotly_hover", (event) => view.box.classList.toggle("dlc-target", Boolean(target(event))))
   view.box.on("plotly_unhover", () => view.box.classList.remove("dlc-target"))
 }
 
 // --- the table -------------------------------------------------------------------------------------------------
 
-/** The figures in the plot's place, each row with a button for what a click on its point opens. */
+/**
+ * Show the figures in the plot's place, or the plot.
+ * @param {View} view
+ * @param {boolean} shown
+ */
 function showTable(view, shown) {
   view.table.hidden = !shown
   view.box.hidden = shown
@@ -155,31 +211,33 @@ function showTable(view, shown) {
   else draw(view)
 }
 
+/**
+ * Make the table: each row has a button for what a click on its point opens.
+ * @param {View} view
+ */
 function fillTable(view) {
   const { columns, rows } = view.chart, opens = view.targets.some(Boolean)
-  const table = element("table", "", "", view.table)
-  const head = element("tr", "", "", element("thead", "", "", table))
-  for (const [i, name] of (opens ? [...columns, "boxes"] : columns).entries()) {
-    element("th", rows.some((row) => typeof row[i] === "number") ? "dlc-number" : "", name, head).scope = "col"
-  }
-  const body = element("tbody", "", "", table)
+  const body = tableBody("", opens ? [...columns, "boxes"] : columns, view.table,
+    (i) => (rows.some((row) => typeof row[i] === "number") ? "dlc-number" : ""))
   rows.slice(0, MOST_ROWS).forEach((row, i) => {
     const line = element("tr", "", "", body)
     for (const value of row) element("td", typeof value === "number" ? "dlc-number" : "", asText(value), line)
     if (!opens) return
-    const cell = element("td", "", "", line)
-    if (!view.targets[i]) return
-    const show = element("button", "", "Show", cell)
-    show.type = "button"
-    show.setAttribute("aria-label", "Show the boxes of " + row.filter((value) => typeof value === "string").join(", "))
-    show.onclick = () => view.open(view.targets[i])
+    const cell = element("td", "", "", line), target = view.targets[i]
+    if (!target) return
+    button("", "Show", "", cell, () => view.open?.(target)).setAttribute("aria-label",
+      "Show the boxes of " + row.filter((value) => typeof value === "string").join(", "))
   })
   if (rows.length > MOST_ROWS) {
     element("p", "", `The first ${MOST_ROWS} of ${rows.length.toLocaleString("en")} rows; the CSV has all.`, view.table)
   }
 }
 
+/**
+ * Return a cell as text, a number with four digits.
+ * @param {unknown} value
+ */
 function asText(value) {
-  if (typeof value !== "number") return value == null ? "–" : String(value)
+  if (typeof value !== "number") return value === null || value === undefined ? "–" : String(value)
   return value.toLocaleString("en", Number.isInteger(value) ? {} : { maximumSignificantDigits: 4 })
 }

@@ -9,18 +9,16 @@ from pathlib import Path
 import streamlit as st
 
 from core.charts.chart import Chart
-from core.charts.to_json import SCRIPT as DRAW
 from core.charts.to_json import to_json
+from ui.server import scripts
 
 HERE = Path(__file__).parent
-FILES = ("chart.js", "../js/plotly.js", "../js/element.js")
-SCRIPT = "\n".join([*((HERE / name).read_text(encoding="utf-8") for name in FILES), DRAW])  # one module, one file
 
 _component = st.components.v2.component(
     "chart",
     html='<figure class="dl-chart">\n</figure>',
     css=(HERE / "chart.css").read_text(encoding="utf-8"),
-    js=SCRIPT,
+    js=scripts.loader("ui/charts/chart.js"),
     isolate_styles=False,  # Plotly writes its styles into the page
 )
 

@@ -27,8 +27,8 @@ def show_coco_metrics(intervals: Intervals, before: CocoFigures | None) -> None:
         if before:
             row |= {"Untouched": percent(getattr(before, name)), "Change": percent(shown.value)}
         rows.append(row | {"Low": percent(shown.low), "High": percent(shown.high)})
-    numbers = {name: "%.1f" for name in ("This model", "Untouched")}
-    numbers |= {name: "%+.1f" if before else "%.1f" for name in ("Change", "Low", "High")}
+    numbers = dict.fromkeys(("This model", "Untouched"), "%.1f")
+    numbers |= dict.fromkeys(("Change", "Low", "High"), "%+.1f" if before else "%.1f")
     st.dataframe(_table(rows), hide_index=True, height="content", alt="COCO's twelve figures",
                  column_config=_formats(numbers))  # fmt: skip
     said = "; where 0 lies between them, the change may be noise" if before else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from ui.choose.run_picker import EvaluatedModel, remember
 from ui.choose.score import SCORE, clamp_score, pick_score, take_gallery_score
 from ui.gallery import component as gallery
 from ui.gallery.paging import PER_PAGE, page_count, page_of, turn_page
-from ui.server import cache
+from ui.server import cache, scripts
 from ui.text import listed
 
 # in the session
@@ -40,7 +39,7 @@ NAMES = ("score", "change", "class", "size", "as", "layout", "page")  # in an ad
 _here = st.components.v2.component(
     "here",
     html='<div class="dl-here">\n</div>',
-    js=(Path(__file__).parent / "scroll_here.js").read_text(encoding="utf-8"),
+    js=scripts.loader("ui/compare/scroll_here.js"),
 )
 
 

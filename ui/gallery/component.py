@@ -22,21 +22,18 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
 from ui.gallery.columns import class_names, columns_of, json_bytes
 from ui.gallery.paging import page_count
+from ui.server import scripts
 
 HERE = Path(__file__).parent
 LAYOUTS = ("one", "beside", "over", "frames")
 TYPES = list(ErrorType)
-SCRIPTS = (
-    "gallery.js", "toolbar.js", "keys.js", "boxes.js", "labels.js", "large/large.js", "large/side.js",
-    "large/stage.js", "scrubber.js", "large/why.js", "../js/element.js",
-)  # fmt: skip
-STYLES = ("gallery.css", "large/large.css", "large/why.css")
+STYLES = ("gallery.css", "large/large.css", "why/why.css")
 
 _component = st.components.v2.component(
     "gallery",
     html='<div class="gallery">\n</div>',
     css="\n".join((HERE / name).read_text(encoding="utf-8") for name in STYLES),
-    js="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
+    js=scripts.loader("ui/gallery/gallery.js"),
 )
 
 

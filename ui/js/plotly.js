@@ -1,6 +1,11 @@
-// Loads plotly.js once for the page, when the first curve or chart is drawn. Appended to curves.js and to chart.js.
+// Loads Plotly for the page, once it is needed.
+import { element } from "./element.js"
 
-function loadPlotly() {
+/**
+ * Load Plotly once for the page, when the first curve or chart is drawn; it is `window.Plotly` then.
+ * @returns {Promise<unknown>}
+ */
+export function loadPlotly() {
   window.detrLabPlotly ??= window.Plotly ? Promise.resolve() : new Promise((done, fail) => {
     const script = element("script")
     script.src = "/api/plotly.js"

@@ -1,4 +1,4 @@
-"""The live run as a component: status, figures, curves and remarks, which fetch what is new themselves (curves.js)."""
+"""The live run as a component: status, figures, curves and remarks, which fetch what is new themselves (live.js)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from pathlib import Path
 import streamlit as st
 
 from core.runs.schema import Run
-from ui.server import services
+from ui.server import scripts, services
 
 HERE = Path(__file__).parent
-FILES = ("curves.js", "head.js", "tabs.js", "plots.js", "doctor.js", "../js/plotly.js", "../js/element.js")
-SCRIPT = "\n".join((HERE / name).read_text(encoding="utf-8") for name in FILES)  # one module: a component has one file
 
 _component = st.components.v2.component(
     "live_run",
     html='<div class="dl-curves">\n</div>',
-    css=(HERE / "curves.css").read_text(encoding="utf-8"),
-    js=SCRIPT,
+    css=(HERE / "live.css").read_text(encoding="utf-8"),
+    js=scripts.loader("ui/live/live.js"),
     isolate_styles=False,  # Plotly writes its styles into the page
 )
 

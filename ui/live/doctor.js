@@ -1,43 +1,67 @@
-// The doctor's remarks on the run, the most urgent first, and the button above the curves that leads to them; appended
-// to curves.js. Level is told by glyph and word, not by colour alone.
+// The doctor's remarks on the run, the most urgent first, and the button above the curves that leads to them. The level
+// is told by glyph and word, not by colour alone.
+import { element } from "../js/element.js"
+import { whole } from "./format.js"
+/** @import { Doctor, News, Remark, View } from "./types" */
 
+/** @type {Record<string, [glyph: string, word: string]>} */
 const LEVELS = { critical: ["✕", "critical"], warning: ["!", "warning"], info: ["i", "note"] }
 
-function makeDoctor(view, parent) {
-  view.doctor = element("section", "dl-doctor", "", parent)
-  view.doctor.setAttribute("aria-label", "Doctor")
-  view.doctor.tabIndex = -1
-  element("h3", "", "Doctor", view.doctor)
-  view.said = element("div", "dl-remarks", "", view.doctor)
-  view.alert.onclick = () => {
-    view.doctor.scrollIntoView({ block: "nearest", behavior: "smooth" })
-    view.doctor.focus({ preventScroll: true })
+/**
+ * Make the place of the remarks, without any.
+ * @param {Element} parent
+ * @param {HTMLElement} alert the button that leads there
+ * @returns {Doctor}
+ */
+export function makeDoctor(parent, alert) {
+  const section = element("section", "dl-doctor", "", parent)
+  section.setAttribute("aria-label", "Doctor")
+  section.tabIndex = -1
+  element("h3", "", "Doctor", section)
+  const list = element("div", "dl-remarks", "", section)
+  alert.hidden = true
+  alert.onclick = () => {
+    section.scrollIntoView({ block: "nearest", behavior: "smooth" })
+    section.focus({ preventScroll: true })
   }
-  clearDoctor(view)
+  return { section, list, mark: "" }
 }
 
-function clearDoctor(view) {
-  view.remarks = "" // the mark of those shown, by which the route knows whether there are others
-  view.said.replaceChildren()
-  view.alert.hidden = true
+/**
+ * Take all remarks away.
+ * @param {View} view
+ */
+export function clearDoctor({ doctor, head }) {
+  doctor.mark = ""
+  doctor.list.replaceChildren()
+  head.alert.hidden = true
 }
 
-/** `mark` names these remarks, `list` is already in order. */
-function showRemarks(view, { mark, list }) {
-  view.remarks = mark
-  view.said.replaceChildren(...(list.length ? list.map(remarkCard) : [element("p", "dl-fine", "Nothing to remark.")]))
-  const counts = Object.entries(LEVELS).map(([level, [glyph, word]]) => [level, glyph, word,
-    list.filter((remark) => remark.level === level).length])
-  const urgent = counts.filter(([level, , , n]) => n && level !== "info")
-  view.alert.hidden = !urgent.length
+/**
+ * Show remarks, which are already in order.
+ * @param {View} view
+ * @param {NonNullable<News["remarks"]>} remarks
+ */
+export function showRemarks({ doctor, head: { alert } }, { mark, list }) {
+  doctor.mark = mark
+  doctor.list.replaceChildren(...(list.length ? list.map(makeCard)
+    : [element("p", "dl-fine", "Nothing to remark.")]))
+  const counts = Object.entries(LEVELS).map(([level, [glyph, word]]) => ({ level, glyph, word,
+    n: list.filter((remark) => remark.level === level).length }))
+  const urgent = counts.filter(({ level, n }) => n && level !== "info")
+  alert.hidden = !urgent.length
   if (!urgent.length) return
-  view.alert.textContent = urgent.map(([, glyph, word, n]) =>
+  alert.textContent = urgent.map(({ glyph, word, n }) =>
     `${glyph} ${n} ${word}${n > 1 && word === "warning" ? "s" : ""}`).join(" · ")
-  view.alert.dataset.level = urgent[0][0]
-  view.alert.title = "What the doctor says of this run"
+  alert.dataset.level = urgent[0].level
+  alert.title = "What the doctor says of this run"
 }
 
-function remarkCard(remark) {
+/**
+ * Make the card of a remark.
+ * @param {Remark} remark
+ */
+function makeCard(remark) {
   const [glyph, word] = LEVELS[remark.level] ?? LEVELS.info
   const card = element("article", "dl-remark")
   card.dataset.level = remark.level in LEVELS ? remark.level : "info"

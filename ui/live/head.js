@@ -1,80 +1,87 @@
-// The line with the run's status and place, its progress bar and the figures above the curves; appended to curves.js.
+// The line with the run's status and place, its progress bar and the figures above the curves.
+import { button, element } from "../js/element.js"
+import { asAP, duration, gain, whole } from "./format.js"
+/** @import { Card, CardKey, Head, RunInfo } from "./types" */
 
+/** @type {Record<string, string>} */
 const GLYPHS = { queued: "◌", starting: "◌", running: "●", finished: "✓", stopped: "■", failed: "✕", interrupted: "!" }
-const CARDS = [["base", "AP, untouched model"], ["now", "AP now"], ["best", "Best AP"], ["speed", "Images per second"],
-  ["left", "Time left"]]
+/** @type {[key: CardKey, label: string, help: string][]} */
+const CARDS = [["base", "AP, baseline", "Of the untouched model, before the first step"], ["now", "AP now", ""],
+  ["best", "Best AP", ""], ["speed", "Images per second", ""], ["left", "Time left", ""]]
 
-function makeHead(view) {
-  const head = element("div", "dl-head", "", view.root)
-  view.chip = element("span", "dl-chip", "", head)
-  view.chip.setAttribute("role", "status")
-  view.place = element("span", "dl-place", "", head)
-  view.doing = element("span", "dl-note", "", head)
-  view.note = element("span", "dl-note", "", head)
-  view.alert = element("button", "dl-alert", "", head)
-  view.alert.type = "button"
-  view.bar = element("div", "dl-bar", "", view.root)
-  view.bar.setAttribute("role", "progressbar")
-  view.bar.setAttribute("aria-label", "Progress of the training")
-  element("i", "", "", view.bar)
-  const cards = element("div", "dl-cards", "", view.root)
-  view.cards = Object.fromEntries(CARDS.map(([key, label]) => [key, makeCard(label, cards)]))
+/**
+ * Make the head's elements.
+ * @param {HTMLElement} root
+ * @returns {Head}
+ */
+export function makeHead(root) {
+  const head = element("div", "dl-head", "", root)
+  const chip = element("span", "dl-chip", "", head)
+  chip.setAttribute("role", "status")
+  const place = element("span", "dl-place", "", head)
+  const doing = element("span", "dl-note", "", head)
+  const note = element("span", "dl-note", "", head)
+  const alert = button("dl-alert", "", "", head, null)
+  const bar = element("div", "dl-bar", "", root)
+  bar.setAttribute("role", "progressbar")
+  bar.setAttribute("aria-label", "Progress of the training")
+  const filled = element("i", "", "", bar)
+  const line = element("div", "dl-cards", "", root)
+  const cards = /** @type {Record<CardKey, Card>} */ (
+    Object.fromEntries(CARDS.map(([key, label, help]) => [key, makeCard(label, help, line)])))
+  return { chip, place, doing, note, alert, bar, filled, cards }
 }
 
-function makeCard(label, parent) {
+/**
+ * Make the card of a figure.
+ * @param {string} label
+ * @param {string} help
+ * @param {Element} parent
+ * @returns {Card}
+ */
+function makeCard(label, help, parent) {
   const card = element("div", "dl-card", "", parent)
+  if (help) card.title = help
   element("span", "dl-label", label, card)
   const line = element("span", "dl-line", "", card)
   return { value: element("b", "", "–", line), more: element("span", "dl-more", "", line) }
 }
 
-const asAP = (value) => (value == null ? "–" : (100 * value).toFixed(1))
-const whole = (value) => (value ?? 0).toLocaleString("en")
-
-function duration(seconds) {
-  if (seconds == null) return "–"
-  const s = Math.max(0, Math.round(seconds))
-  if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
-}
-
-/** Where the run is. Its `epoch` counts those that are done; an evaluation belongs to the epoch that ended. */
-function place(run) {
+/**
+ * Return where the run is. Its `epoch` counts those that are done; an evaluation belongs to the epoch that ended.
+ * @param {RunInfo} run
+ */
+function placeOf(run) {
   if (!run.steps) return ""
   const steps = `step ${whole(run.step)} of ${whole(run.steps)}`
-  const evaluates = run.live && (run.message ?? "").startsWith("Evaluating")
-  if (evaluates && !run.epoch) return `Untouched model · ${steps}`
-  const epoch = run.live && !evaluates && run.step < run.steps ? run.epoch + 1 : run.epoch
+  const isEvaluation = run.live && (run.message ?? "").startsWith("Evaluating")
+  if (isEvaluation && !run.epoch) return `Baseline · ${steps}`
+  const epoch = run.live && !isEvaluation && run.step < run.steps ? run.epoch + 1 : run.epoch
   return `Epoch ${epoch} of ${run.epochs} · ${steps}`
 }
 
-/** How an AP differs from the untouched model's, in words for the reader and a sign for the colour. */
-function gain(value, base) {
-  if (value == null || base == null) return { sign: "", text: "" }
-  const points = 100 * (value - base)
-  const sign = Math.abs(points) < 0.05 ? "same" : points < 0 ? "down" : "up"
-  return { sign, text: { same: "±", down: "▼ −", up: "▲ +" }[sign] + Math.abs(points).toFixed(1) }
-}
-
-function showInfo(view) {
-  const run = view.info
-  const chip = `${GLYPHS[run.status] ?? "●"} ${run.label}`
-  if (view.chip.textContent !== chip) view.chip.textContent = chip
-  view.chip.dataset.status = run.status
-  view.place.textContent = place(run)
+/**
+ * Show how the run stands.
+ * @param {Head} head
+ * @param {RunInfo} run
+ */
+export function showInfo({ chip, place, doing, bar, filled, cards }, run) {
+  const text = `${GLYPHS[run.status] ?? "●"} ${run.label}`
+  if (chip.textContent !== text) chip.textContent = text
+  chip.dataset.status = run.status
+  place.textContent = placeOf(run)
   // failed and interrupted runs have their sentence above, on the page
-  view.doing.textContent = run.live || run.status === "stopped" ? run.message ?? "" : ""
-  view.doing.title = view.doing.textContent
+  doing.textContent = run.live || run.status === "stopped" ? run.message ?? "" : ""
+  doing.title = doing.textContent
   const share = run.steps ? Math.min(1, run.step / run.steps) : 0
-  view.bar.firstChild.style.width = `${100 * share}%`
-  view.bar.setAttribute("aria-valuenow", String(Math.round(100 * share)))
-  view.bar.dataset.status = run.status
-  const { base, now, best, speed, left } = view.cards
+  filled.style.width = `${100 * share}%`
+  bar.setAttribute("aria-valuenow", String(Math.round(100 * share)))
+  bar.dataset.status = run.status
+  const { base, now, best, speed, left } = cards
   base.value.textContent = asAP(run.baseline_ap)
   now.value.textContent = asAP(run.ap)
-  const { sign, text } = gain(run.ap, run.baseline_ap)
-  now.more.textContent = text
+  const { sign, text: points } = gain(run.ap, run.baseline_ap)
+  now.more.textContent = points
   now.more.dataset.sign = sign
   best.value.textContent = asAP(run.best_ap)
   best.more.textContent = run.best_epoch ? `epoch ${run.best_epoch}` : ""

@@ -1,86 +1,99 @@
-// Draws the curves of the tab in sight; appended to curves.js. `Plotly.react` with a `uirevision` keeps the user's zoom.
+// Draws the curves of the tab in sight. `Plotly.react` with a `uirevision` keeps the user's zoom.
+import { CONFIG } from "../../core/charts/draw.js"
+import { element } from "../js/element.js"
+/** @import { Json } from "../../core/charts/draw.js" */
+/** @import { Plot, PlotSpec, Range, View } from "./types" */
 
-const POINTS = 1000 // drawn per curve at most
+/** @type {Record<string, string>} Plotly's word for a dash, and CSS's */
+export const CSS_DASHES = { solid: "solid", dash: "dashed", dot: "dotted" }
 
-/** At most `POINTS` of the points inside `range`: of each stretch its lowest and its highest. */
-function decimate({ x, y }, range) {
-  let from = 0, to = x.length
-  if (range) { // one point more on either side, so that lines run to the border
-    while (from < to && x[from] < range[0]) from++
-    while (to > from && x[to - 1] > range[1]) to--
-    from = Math.max(0, from - 1); to = Math.min(x.length, to + 1)
-  }
-  if (to - from <= POINTS) return { x: x.slice(from, to), y: y.slice(from, to) }
-  const out = { x: [], y: [] }, buckets = POINTS / 2
-  for (let b = 0; b < buckets; b++) {
-    const start = from + Math.floor((b * (to - from)) / buckets)
-    const end = from + Math.floor(((b + 1) * (to - from)) / buckets)
-    let low = start, high = start
-    for (let i = start + 1; i < end; i++) {
-      if (y[i] < y[low]) low = i
-      if (y[i] > y[high]) high = i
-    }
-    for (const i of low < high ? [low, high] : low > high ? [high, low] : [low]) { out.x.push(x[i]); out.y.push(y[i]) }
-  }
-  return out
+/**
+ * Make the place of a plot.
+ * @param {PlotSpec} spec
+ * @param {Element} parent
+ * @returns {Plot}
+ */
+export function makePlot(spec, parent) {
+  const figure = element("figure", "dl-plot dl-plot-" + spec.key, "", parent)
+  const caption = element("figcaption", "", "", figure)
+  element("b", "", spec.title, caption)
+  element("span", "", spec.words, caption)
+  const box = /** @type {PlotlyBox} */ (element("div", "dl-canvas", "", figure))
+  box.setAttribute("role", "img")
+  box.setAttribute("aria-label", `Chart of ${spec.title}, ${spec.words}`)
+  const empty = element("span", "dl-empty", "", figure)
+  return { spec, figure, box, empty, drawn: -1, isMade: false, isZoomed: false }
 }
 
-/** Exponential mean over about a fortieth of the run, unbiased at its start. */
-function smooth({ x, y }) {
-  const keep = 1 - 1 / Math.max(8, y.length / 40)
-  const out = new Array(y.length)
-  let sum = 0, weight = 0
-  for (let i = 0; i < y.length; i++) {
-    if (y[i] != null) { sum = keep * sum + y[i]; weight = keep * weight + 1 }
-    out[i] = weight ? sum / weight : null
-  }
-  return { x, y: out }
+/**
+ * Make the plots in sight as wide as their places.
+ * @param {View} view
+ */
+export function resize(view) {
+  if (!window.Plotly || view.isGone) return
+  for (const plot of view.tab.plots) if (plot.isMade && plot.box.clientWidth) window.Plotly.Plots.resize(plot.box)
 }
 
-function draw(view, themed) {
-  if (view.gone || !view.info || !window.Plotly) return
+/**
+ * Draw the plots in sight of which anything is new.
+ * @param {View} view
+ * @param {boolean} isThemed whether all are drawn, as the theme may have changed
+ */
+export function draw(view, isThemed) {
+  if (view.isGone || !view.info || !window.Plotly) return
   const { plots, rows } = view.tab
   const kept = plots.map((plot) => plot.spec.tags(rows).map((tag) => rows[tag]).filter(Boolean))
   const counts = kept.map((curves) => curves.reduce((n, { x }) => n + x.length, 0))
   const changes = kept.map((curves) => curves.reduce((n, curve) => n + curve.changes, 0))
   // a machine without a GPU has nothing to say of one; the plots that remain share its place
   const hidden = plots.map(({ spec }, i) => Boolean(spec.optional && !counts[i] && (counts.some(Boolean) || i)))
-  const moved = plots.some((plot, i) => plot.figure.hidden !== hidden[i])
+  const isMoved = plots.some((plot, i) => plot.figure.hidden !== hidden[i])
   plots.forEach((plot, i) => { plot.figure.hidden = hidden[i] })
-  if (moved) resize(view)
+  if (isMoved) resize(view)
   plots.forEach((plot, i) => {
-    plot.empty.textContent = counts[i] ? "" : view.live ? "Waiting for the first figures …" : "Nothing was recorded."
-    if (changes[i] === plot.drawn && !themed) return
+    plot.empty.textContent = counts[i] ? "" : view.isLive ? "Waiting for the first figures …" : "Nothing was recorded."
+    if (changes[i] === plot.drawn && !isThemed) return
     plot.drawn = changes[i]
     if (counts[i]) {
       drawOne(view, plot)
-      if (plot.spec.after) plot.spec.after(view, view.tab)
-    } else if (plot.made) {
+      plot.spec.after?.(view, view.tab)
+    } else if (plot.isMade) {
       window.Plotly.purge(plot.box)
-      plot.made = plot.zoomed = false
+      plot.isMade = plot.isZoomed = false
     }
   })
 }
 
-function drawOne(view, plot) {
+/**
+ * Draw a plot.
+ * @param {View} view
+ * @param {Plot} plot
+ */
+export function drawOne(view, plot) {
   const full = plot.box.layout
-  const range = plot.made && full.xaxis?.autorange !== true && plot.zoomed ? full.xaxis.range : null
+  /** @type {Range} */
+  const range = plot.isMade && full.xaxis?.autorange !== true && plot.isZoomed ? full.xaxis.range : null
   const traces = plot.spec.traces(view, view.tab.rows, range)
-  window.Plotly.react(plot.box, traces, layout(view, plot, traces),
-    { displayModeBar: false, doubleClick: "reset", showTips: false })
-  if (plot.made) return
-  plot.made = true
+  window.Plotly.react(plot.box, traces, layoutOf(view, plot, traces), CONFIG)
+  if (plot.isMade) return
+  plot.isMade = true
   // a zoom shows the detail that was decimated away
   plot.box.on("plotly_relayout", (change) => {
     if (!Object.keys(change).some((key) => key.startsWith("xaxis"))) return
-    plot.zoomed = !change["xaxis.autorange"]
+    plot.isZoomed = !change["xaxis.autorange"]
     drawOne(view, plot)
   })
 }
 
-function layout(view, { spec }, traces) {
+/**
+ * Return a plot's layout.
+ * @param {View} view
+ * @param {Plot} plot
+ * @param {Json[]} traces
+ */
+function layoutOf(view, { spec }, traces) {
   const { text, line, back, font } = view.theme
-  const end = spec.byEpoch ? view.info.epochs : view.info.steps
+  const end = (spec.byEpoch ? view.info?.epochs : view.info?.steps) ?? 0
   const axis = { gridcolor: line, linecolor: line, zeroline: false, tickfont: { size: 11 }, automargin: false }
   return {
     uirevision: view.run, showlegend: false, dragmode: "zoom", hovermode: spec.closest ? "closest" : "x unified",
@@ -91,35 +104,43 @@ function layout(view, { spec }, traces) {
     xaxis: { ...axis, showgrid: false, ...(end ? { range: [-0.02 * end, 1.02 * end] } : {}),
       ...(spec.byEpoch ? { dtick: end > 12 ? undefined : 1 } : {}), title: undefined },
     yaxis: { ...axis, rangemode: spec.fromZero ? "tozero" : "normal", nticks: spec.byEpoch ? 8 : 5,
-      ...(spec.log ? decades(traces) : {}) },
+      ...(spec.log ? logAxis(traces) : {}) },
   }
 }
 
-/** A logarithmic axis that shows each curve's highest thousandth, not the endless way of a cosine down to 0. */
-function decades(traces) {
-  const tops = traces.map(({ y }) => Math.max(...y.filter((value) => value > 0))).filter((top) => top > 0)
-  const lows = traces.flatMap(({ y }) => y.filter((value) => value > 0))
+/**
+ * Return a logarithmic axis that shows each curve's highest thousandth, not the endless way of a cosine down to 0.
+ * @param {Json[]} traces
+ */
+function logAxis(traces) {
+  /** @type {number[][]} */
+  const values = traces.map(({ y }) => y.filter((/** @type {number} */ value) => value > 0))
+  const tops = values.map((some) => Math.max(...some)).filter((top) => top > 0)
   if (!tops.length) return { type: "log" }
-  const low = Math.max(lows.reduce((a, b) => Math.min(a, b)), Math.min(...tops) / 1000)
+  const low = Math.max(values.flat().reduce((a, b) => Math.min(a, b)), Math.min(...tops) / 1000)
   const range = [Math.log10(low) - 0.15, Math.log10(Math.max(...tops)) + 0.15]
   return { type: "log", range, autorange: false, dtick: range[1] - range[0] > 1.5 ? 1 : "D2", exponentformat: "power" }
 }
 
-function showLegend(view) {
+/**
+ * Say what the lines of the tab in sight mean.
+ * @param {View} view
+ */
+export function showLegend(view) {
   if (!view.theme) return
   const { train } = view.theme
-  const keys = view.tab.spec.legend(view, view.tab)
-  const signature = JSON.stringify([keys, train, view.tab.spec.key])
+  const items = view.tab.spec.legend(view, view.tab)
+  const signature = JSON.stringify([items, train, view.tab.spec.key])
   if (view.legendShown === signature) return
   view.legendShown = signature
   view.legend.replaceChildren()
-  for (const { kind, color, dash, words } of keys) {
+  for (const { kind, color, dash, words } of items) {
     const item = element("span", "dl-item", "", view.legend)
     if (kind !== "none") {
       const key = element("i", "dl-key" + (kind ? " dl-" + kind : ""), "", item)
       key.setAttribute("aria-hidden", "true")
       key.style.color = color ?? train
-      if (dash) key.style.borderTopStyle = { solid: "solid", dash: "dashed", dot: "dotted" }[dash]
+      if (dash) key.style.borderTopStyle = CSS_DASHES[dash]
     }
     element("span", "", words, item)
   }

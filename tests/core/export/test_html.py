@@ -178,6 +178,13 @@ def report(opened):
     assert not page.evaluate("Boolean(window.hacked)")
 
 
+def test_the_script_inside_imports_nothing_and_says_no_name_twice():
+    script = made().rpartition('<script type="module">')[2]
+    assert not re.search(r"^import\b|\bimport\(", script, re.MULTILINE)
+    names = re.findall(r"^(?:export )?(?:async )?(?:function|const|let) (\w+)", script, re.MULTILINE)
+    assert {"resolve", "drawAll"} <= set(names) and len(names) == len(set(names))
+
+
 class TestInABrowser:
     pytestmark = needs_chromium
 

@@ -1,4 +1,4 @@
-"""ui/chart.js with core/charts/draw.js, in a real browser against the real routes, without Streamlit around it.
+"""ui/charts/chart.js with core/charts/draw.js, in a real browser against the real routes, without Streamlit around it.
 
 Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
@@ -14,8 +14,9 @@ from PIL import Image, ImageColor
 from core.charts.chart import Chart, faint
 from core.datasets.split import FEW
 from tests.chromium import needs_chromium
-from tests.serving import served_component
+from tests.serving import served_page
 from ui.charts import component
+from ui.server.scripts import address as script
 
 PAGE = """<!doctype html>
 <style>:root { --st-chart-categorical-colors: #2f5bd0,#c2620a,#12834a,#7a4cc2,#d0312d,#66738a; --st-font: sans-serif;
@@ -25,7 +26,7 @@ PAGE = """<!doctype html>
 --st-background-color: #12161d; }
 %s</style>
 <script type="module">
-import chart from "/component.js"
+import chart from "%s"
 window.told = []
 window.show = (data, key = "host") => {
   let host = document.getElementById(key)
@@ -49,8 +50,8 @@ pytestmark = needs_chromium
 @pytest.fixture(scope="module")
 def address():
     """The route of plotly.js, and a page with nothing but the component, on a free port."""
-    html = PAGE % (component.HERE / "chart.css").read_text()
-    with served_component(html, component.SCRIPT) as url:
+    html = PAGE % ((component.HERE / "chart.css").read_text(), script("ui/charts/chart.js"))
+    with served_page(html) as url:
         yield url
 
 

@@ -20,7 +20,7 @@ from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.coco_cases import result
 from tests.own_folders import add, labels, write
-from tests.serving import served_component
+from tests.serving import served_page
 from tests.ui.gallery.columns import sent
 from ui.gallery import component as gallery
 from ui.gallery import why_route
@@ -28,6 +28,7 @@ from ui.gallery.component import Item, Model
 from ui.gallery.samples import SampleImage
 from ui.gallery.samples import page_data as samples_data
 from ui.server import cache
+from ui.server.scripts import address as script
 
 CLASSES = ("car", "dog")
 PER = 4  # images a page
@@ -39,7 +40,7 @@ PAGE = """<!doctype html>
 --st-red-text-color: #b3221d; --st-link-color: #2f5bd0; --st-base-radius: 6px; --st-button-radius: 6px; }
 body { margin: 0; padding: 0 20px 900px; }</style><style id="own">%s</style>
 <script type="module">
-import gallery from "/component.js"
+import gallery from "%s"
 window.told = []
 window.show = (data, key = "host") => {
   let host = document.getElementById(key)
@@ -163,8 +164,8 @@ def lone(tmp_path_factory):
 def opened(browser, lone):
     """One page for all tests of a file, with a list of what goes wrong on it."""
     styles = "\n".join((gallery.HERE / name).read_text() for name in gallery.STYLES)
-    script = "\n".join((gallery.HERE / name).read_text() for name in gallery.SCRIPTS)
-    with served_component(PAGE % styles, script) as address, context_of(browser) as context:
+    html = PAGE % (styles, script("ui/gallery/gallery.js"))
+    with served_page(html) as address, context_of(browser) as context:
         page, problems = context.new_page(), []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda box: problems.append(box.message) or box.dismiss())

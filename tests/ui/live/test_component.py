@@ -1,4 +1,4 @@
-"""ui/curves.js and what is appended to it, in a real browser against the real routes, without Streamlit around it.
+"""ui/live/live.js and what it imports, in a real browser against the real routes, without Streamlit around it.
 
 Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
@@ -8,16 +8,17 @@ import pytest
 from core.runs.schema import Status
 from core.training.progress import Remark
 from tests.chromium import needs_chromium
-from tests.serving import served_component
+from tests.serving import served_page
 from ui.live import component as live_component
 from ui.server import services
+from ui.server.scripts import address as script
 
 PAGE = """
 <style>:root { --st-chart-categorical-colors: #2f5bd0,#c2620a,#12834a,#7a4cc2,#d0312d,#66738a;
 --st-text-color: #1b2430; --st-border-color: #d6dde6; --st-background-color: #fff; --st-gray-color: #66738a; }
 %s</style><div id="host"><div class="dl-curves"></div></div>
 <script type="module">
-import live from "/component.js"
+import live from "%s"
 window.told = []
 const parentElement = document.getElementById("host")
 window.show = (data) => live({ parentElement, data, setTriggerValue: (name, value) => told.push([name, value]) })
@@ -30,8 +31,8 @@ pytestmark = needs_chromium
 @pytest.fixture
 def address(store):
     """The routes, and a page with nothing but the component, on a free port."""
-    html = PAGE % (live_component.HERE / "curves.css").read_text()
-    with served_component(html, live_component.SCRIPT) as url:
+    html = PAGE % ((live_component.HERE / "live.css").read_text(), script("ui/live/live.js"))
+    with served_page(html) as url:
         yield url
 
 
@@ -141,7 +142,7 @@ def test_during_an_evaluation_the_place_is_the_epoch_that_ended(page, run_maker,
     run = run_maker(status=Status.RUNNING, evaluated=False)
     place = page.locator(".dl-place")
     states = [
-        (0, 0, "Evaluating image 3 of 30", "Untouched model · step 0 of 20"),
+        (0, 0, "Evaluating image 3 of 30", "Baseline · step 0 of 20"),
         (0, 3, None, "Epoch 1 of 2 · step 3 of 20"),
         (1, 10, "Evaluating image 3 of 30", "Epoch 1 of 2 · step 10 of 20"),
         (1, 11, None, "Epoch 2 of 2 · step 11 of 20"),

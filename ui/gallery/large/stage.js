@@ -1,12 +1,23 @@
 // A picture that can be zoomed and moved, with its boxes. Two stages side by side share one place: moving one moves both.
+import { element } from "../../js/element.js"
+import { makeLayer } from "../overlay/layer.js"
+import { partOf, source } from "../state.js"
+import { choose, hover, itemAt, pointAt } from "./chosen.js"
+/** @import { Picture, Stage, View } from "../types" */
 
 const NEAREST = 24 // times the whole picture
 const CLICK = 4 // pixels that a pointer may move in a click
 
-/** place: { k, x, y }: how many times larger than whole, and which point of the picture (0 to 1) is in the middle. */
-function makeStage(view, parent, image, models, caption) {
+/**
+ * Make a stage with an image and the boxes of some models.
+ * @param {View} view
+ * @param {Element} parent
+ * @param {Picture} image
+ * @param {number[]} models
+ * @param {string} caption
+ */
+export function makeStage(view, parent, image, models, caption) {
   const root = element("div", "stage", "", parent)
-  const whole = { ...image, crop: null }
   const frame = element("span", "frame", "", root)
   const picture = element("img", "", "", frame)
   picture.alt = image.name
@@ -15,27 +26,38 @@ function makeStage(view, parent, image, models, caption) {
   picture.src = source(image, 1280, true)
   const heat = element("canvas", "heat", "", frame)
   heat.setAttribute("aria-hidden", "true")
-  const layer = makeLayer(frame, partOf(whole))
+  const layer = makeLayer(frame, partOf({ ...image, crop: null }))
   if (caption) element("span", "stage-caption", caption, root)
-  const stage = { root, frame, picture, heat, extra: layer.extra, layer, models, image, drawn: new Map() }
+  /** @type {Stage} */
+  const stage = { root, frame, picture, heat, extra: layer.extra, layer, models, image, drawn: new Map(), over: null,
+    isSharp: false }
   root.onwheel = (event) => {
     event.preventDefault()
     zoomAt(view, stage, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event)
   }
   root.onpointerdown = (event) => grab(view, stage, event)
+  root.onpointermove = (event) => hover(view, stage, event)
+  root.onpointerleave = (event) => pointAt(view, stage, null, event)
   root.ondblclick = (event) => zoomAt(view, stage, view.place.k > 1.01 ? 1 / view.place.k : 3, event)
   return stage
 }
 
-/** The size at which the whole picture fits into the stage. */
+/**
+ * Return the size at which the whole picture fits into the stage.
+ * @param {Stage} stage
+ */
 function fitted({ root, image }) {
   const width = root.clientWidth, height = root.clientHeight
   const scale = Math.min(width / image.w, height / image.h)
   return { width: image.w * scale, height: image.h * scale, scale }
 }
 
-/** Puts the picture where `view.place` says. */
-function layStage(view, stage) {
+/**
+ * Put the picture where `view.place` says.
+ * @param {View} view
+ * @param {Stage} stage
+ */
+export function layStage(view, stage) {
   const { k, x, y } = view.place
   const fit = fitted(stage)
   const width = fit.width * k, height = fit.height * k
@@ -45,15 +67,21 @@ function layStage(view, stage) {
   root.classList.toggle("near", k > 1.001)
   layer.width = width
   layer.height = height
-  if (width * devicePixelRatio > 1400 && stage.image.w > 1280 && !stage.sharp) {
-    stage.sharp = true
+  if (width * devicePixelRatio > 1400 && stage.image.w > 1280 && !stage.isSharp) {
+    stage.isSharp = true
     const large = new Image() // in place once it is there, so that nothing flickers
     large.onload = () => { stage.picture.src = large.src }
     large.src = source(stage.image, 3840, true)
   }
 }
 
-/** Zooms so that the point under the pointer stays where it is; without a pointer, the middle. */
+/**
+ * Zoom so that the point under the pointer stays where it is; without a pointer, the middle.
+ * @param {View} view
+ * @param {Stage} stage
+ * @param {number} factor
+ * @param {MouseEvent} [pointer]
+ */
 function zoomAt(view, stage, factor, pointer) {
   const { place } = view
   const k = Math.min(NEAREST, Math.max(1, place.k * factor))
@@ -65,58 +93,66 @@ function zoomAt(view, stage, factor, pointer) {
   move(view, stage, k, x, y)
 }
 
-/** Moves to a place, as far as the picture goes. */
+/**
+ * Move to a place, as far as the picture goes.
+ * @param {View} view
+ * @param {Stage} stage
+ * @param {number} k how many times larger than whole
+ * @param {number} x which point of the picture, 0 to 1, is in the middle
+ * @param {number} y
+ */
 function move(view, stage, k, x, y) {
   const fit = fitted(stage), { root } = stage
-  const within = (value, size, room) => {
+  const within = (/** @type {number} */ value, /** @type {number} */ size, /** @type {number} */ room) => {
     const half = Math.min(0.5, room / 2 / (size * k))
     return Math.min(1 - half, Math.max(half, value))
   }
   view.place = { k, x: within(x, fit.width, root.clientWidth), y: within(y, fit.height, root.clientHeight) }
-  refresh(view)
+  view.refresh()
 }
 
-/** A pointer goes down on the picture: what follows moves it, or is a click on a box. */
+/**
+ * Follow a pointer that goes down on the picture: what follows moves it, or is a click on a box.
+ * @param {View} view
+ * @param {Stage} stage
+ * @param {PointerEvent} down
+ */
 function grab(view, stage, down) {
   if (down.button !== 0) return
-  const { place } = view
+  const { place } = view, { root } = stage
   const fit = fitted(stage)
   let moved = 0
-  stage.root.setPointerCapture(down.pointerId)
-  stage.root.onpointermove = (event) => {
+  root.setPointerCapture(down.pointerId)
+  root.onpointermove = (event) => {
     const dx = event.clientX - down.clientX, dy = event.clientY - down.clientY
     moved = Math.max(moved, Math.hypot(dx, dy))
     if (moved > CLICK) {
       move(view, stage, place.k, place.x - dx / (fit.width * place.k), place.y - dy / (fit.height * place.k))
     }
   }
-  stage.root.onpointerup = stage.root.onpointercancel = (event) => {
-    stage.root.onpointermove = (one) => hover(view, stage, one)
-    stage.root.onpointerup = stage.root.onpointercancel = null
-    if (event.type === "pointerup" && moved <= CLICK) choose(view, stage, itemAt(view, stage, event))
+  root.onpointerup = root.onpointercancel = (event) => {
+    root.onpointermove = (one) => hover(view, stage, one)
+    root.onpointerup = root.onpointercancel = null
+    if (event.type === "pointerup" && moved <= CLICK) choose(view, itemAt(stage, event))
   }
 }
 
-/** The box under the pointer: of several, the smallest. */
-function itemAt(view, stage, { clientX, clientY }) {
-  const area = stage.frame.getBoundingClientRect(), { image } = stage
-  const x = ((clientX - area.left) / area.width) * image.w, y = ((clientY - area.top) / area.height) * image.h
-  const slack = (4 / area.width) * image.w
-  const inside = [...stage.drawn.keys()].filter((item) =>
-    x >= item.x1 - slack && x <= item.x2 + slack && y >= item.y1 - slack && y <= item.y2 + slack)
-  const size = (item) => (item.x2 - item.x1) * (item.y2 - item.y1)
-  return inside.sort((a, b) => size(a) - size(b))[0] ?? null
-}
-
-function zoomKey(view, key) {
+/**
+ * Zoom in with +, out with -, to the whole picture with 0.
+ * @param {View} view
+ * @param {string} key
+ */
+export function zoomByKey(view, key) {
   const stage = view.large.stages[0]
   if (key === "0") move(view, stage, 1, 0.5, 0.5)
   else zoomAt(view, stage, key === "-" ? 1 / 1.5 : 1.5)
-  return true
 }
 
-/** One pixel of the picture a pixel of the screen, or the whole picture again. */
-function fullSize(view) {
+/**
+ * Show one pixel of the picture as a pixel of the screen, or the whole picture again.
+ * @param {View} view
+ */
+export function toggleFullSize(view) {
   const stage = view.large.stages[0]
   const full = 1 / fitted(stage).scale / devicePixelRatio
   const k = full > 1.02 ? full : 3 // a small picture is shown larger than that already: then nearer

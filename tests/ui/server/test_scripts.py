@@ -1,0 +1,87 @@
+"""The components' scripts: what is served, under which address, and that nothing in them makes names markup."""
+
+import re
+from posixpath import dirname, join, normpath
+
+import pytest
+from starlette.applications import Starlette
+
+from core import PROJECT
+from tests.ui.test_routes import HOST, TestClient
+from ui.charts import component as charts
+from ui.gallery import component as gallery
+from ui.live import component as live
+from ui.routes import ROUTES
+from ui.server.scripts import SCRIPTS, VERSION, address, loader
+
+COMPONENTS = ("ui/charts/chart.js", "ui/compare/scroll_here.js", "ui/gallery/gallery.js", "ui/live/live.js")
+IMPORT = re.compile(r'^import .* from "(.*)"$', re.MULTILINE)
+MARKUP = (
+    "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "createContextualFragment",
+    "setHTML", "srcdoc", "new Function", "javascript:",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client():
+    return TestClient(Starlette(routes=ROUTES), base_url=HOST)
+
+
+def imported(path: str) -> list[str]:
+    """The scripts that a script imports."""
+    return [normpath(join(dirname(path), name)) for name in IMPORT.findall(SCRIPTS[path].decode())]
+
+
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_names_that_look_like_html_stay_text(path):
+    """The browser sets names as textContent only; nothing in the scripts could make them markup."""
+    text = SCRIPTS[path].decode()
+    assert [word for word in MARKUP if word in text] == []
+
+
+def test_every_script_of_the_app_is_imported_by_a_component_and_every_import_is_served():
+    reached, waiting = set(), list(COMPONENTS)
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += imported(path)
+    assert reached == set(SCRIPTS)
+    assert {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "ui").rglob("*.js")} <= reached
+
+
+def test_a_script_is_served_under_its_place_in_the_project_for_good(client):
+    for path, body in SCRIPTS.items():
+        answer = client.get(address(path))
+        assert answer.status_code == 200 and answer.content == body == (PROJECT / path).read_bytes()
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["ui/none.js", "ui/gallery/component.py", "ui/gallery/gallery.css", "core/export/report.js", "ui/../app.py", "", ".",
+     "ui/../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "ui/gallery", "ui/js/%00", "app.py"],
+)  # fmt: skip
+def test_nothing_else_is_served(client, path):
+    assert client.get(f"/api/js/{VERSION}/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("version", ["0", "0" * 16, VERSION + "0", VERSION[:-1]])
+def test_another_version_is_not_served(client, version):
+    """What a page of an older server has is kept by its browser; the rest of it is no more."""
+    answer = client.get(f"/api/js/{version}/ui/gallery/gallery.js")
+    assert answer.status_code == 404 and answer.headers["cache-control"] == "no-store"
+
+
+def test_the_text_that_streamlit_loads_names_the_module():
+    for path in COMPONENTS:
+        assert f'"{address(path)}"' in loader(path) and "\n" in loader(path)  # without a line break it were a path
+    with pytest.raises(KeyError):
+        loader("ui/none.js")
+
+
+def test_every_style_of_the_components_is_there():
+    assert all((gallery.HERE / name).is_file() for name in gallery.STYLES)
+    assert all((folder / name).is_file() for folder, name in ((live.HERE, "live.css"), (charts.HERE, "chart.css")))

@@ -1,0 +1,168 @@
+// What the live run's scripts hand to each other, and what /api/metrics answers (ui/routes.py).
+import type { Json, Theme } from "../../core/charts/draw.js"
+
+/** A curve as it is recorded: steps and values; NaN is null. `changes` tells whether it must be drawn anew. */
+export interface Curve {
+  x: number[]
+  y: (number | null)[]
+}
+
+export interface Recorded extends Curve {
+  changes: number
+}
+
+export type Rows = Record<string, Recorded>
+
+/** What the page shows of a run besides its curves. */
+export interface RunInfo {
+  status: string
+  label: string
+  live: boolean
+  clip: number | null
+  epoch: number
+  epochs: number
+  step: number
+  steps: number
+  images_per_second: number | null
+  seconds_left: number | null
+  message: string | null
+  baseline_ap: number | null
+  ap: number | null
+  best_ap: number | null
+  best_epoch: number | null
+}
+
+export interface Remark {
+  level: string
+  title: string
+  cause: string
+  evidence: string
+  advice: string
+  step: number | null
+}
+
+export interface News {
+  rows: Record<string, [steps: number[], values: (number | null)[]]>
+  last: number
+  run: RunInfo
+  version: string
+  remarks?: { mark: string, list: Remark[] }
+}
+
+export interface Data {
+  run: string
+  version: string
+}
+
+export type LiveTheme = Theme & { train: string, val: string }
+export type Range = [from: number, to: number] | null
+
+/** A line of the legend; `kind` is how its sign looks, a plain line without one. */
+export interface LegendItem {
+  kind?: "raw" | "diamond" | "none"
+  color?: string
+  dash?: string
+  words: string
+}
+
+/** A plot of a tab: `tags` are the curves that it draws, `traces` makes them. */
+export interface PlotSpec {
+  key: string
+  title: string
+  words: string
+  byEpoch?: boolean // else by step
+  fromZero?: boolean
+  log?: boolean
+  closest?: boolean // points are told one by one, not all of a step
+  optional?: boolean // not shown where nothing is recorded
+  tags: (rows: Rows) => string[]
+  traces: (view: View, rows: Rows, range: Range) => Json[]
+  after?: (view: View, tab: Tab) => void
+}
+
+/** A tab: `key` is the group of curves that it asks the route for, `legend` says what their lines mean. */
+export interface TabSpec {
+  key: string
+  label: string
+  plots: PlotSpec[]
+  legend: (view: View, tab: Tab) => LegendItem[]
+  make?: (view: View, tab: Tab) => void
+  clear?: (view: View, tab: Tab) => void
+}
+
+export interface Plot {
+  spec: PlotSpec
+  figure: HTMLElement
+  box: PlotlyBox
+  empty: HTMLElement
+  drawn: number // the curves' changes that are drawn
+  isMade: boolean
+  isZoomed: boolean
+}
+
+/** The list of classes, of which some are marked and one is under the pointer. */
+export interface ClassList {
+  list: HTMLElement
+  marked: Set<string>
+  hovered: string | null
+  redraw: () => void
+}
+
+export interface Tab {
+  spec: TabSpec
+  rows: Rows
+  last: number // the number of the last row that has come
+  plots: Plot[]
+  button: HTMLButtonElement
+  panel: HTMLElement
+  classes?: ClassList
+}
+
+export interface Card {
+  value: HTMLElement
+  more: HTMLElement
+}
+
+export type CardKey = "base" | "now" | "best" | "speed" | "left"
+
+export interface Head {
+  chip: HTMLElement
+  place: HTMLElement
+  doing: HTMLElement
+  note: HTMLElement
+  alert: HTMLButtonElement
+  bar: HTMLElement
+  filled: HTMLElement
+  cards: Record<CardKey, Card>
+}
+
+export interface Doctor {
+  section: HTMLElement
+  list: HTMLElement
+  mark: string // of the remarks that are shown, by which the route knows whether there are others
+}
+
+/** A live run on the page. */
+export interface View {
+  root: HTMLElement
+  run: string
+  version: string // what the rest of the page shows of the run
+  tell: (version: string) => void // runs the page again
+  theme: LiveTheme
+  info: RunInfo | null
+  isLive: boolean
+  isGone: boolean
+  head: Head
+  doctor: Doctor
+  list: HTMLElement
+  legend: HTMLElement
+  legendShown?: string
+  tabs: Tab[]
+  tab: Tab // in sight
+  turn: number // counts the questions: an answer to an older one is dropped
+  isBusy: boolean
+  fails: number
+  timer?: ReturnType<typeof setTimeout>
+  wake: () => void // asks for what is new
+  resizer: ResizeObserver
+}

@@ -1,0 +1,63 @@
+"""The components' scripts: ES modules that a browser imports over HTTP, as they lie in the project, without a build.
+
+    /api/js/{version}/{path}    a script; its path is that in the project, so that relative imports lead to scripts
+
+Streamlit loads a component's `js` from a blob, from which nothing relative can be imported: it gets `loader`, a few
+lines that import the component's module from here. All scripts are read when the server starts, and the version is a
+hash of them all: a browser may keep what it has, and never mixes two versions. What was not read then is not served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core import PROJECT
+from ui.server.thumbnails import IMMUTABLE, NO_STORE
+
+LOADER = """// Loads the component's module, whose imports could not be resolved from this text.
+const address = new URL("%s", location.origin).href
+export default async (component) => {
+  let loaded
+  try {
+    loaded = await import(address)
+  } catch (cause) {
+    throw new Error("A part of the page did not load. Is the app still running? Then reload the page.", { cause })
+  }
+  return loaded.default(component)
+}
+"""
+
+
+def _read(paths: list[Path]) -> dict[str, bytes]:
+    return {path.relative_to(PROJECT).as_posix(): path.read_bytes() for path in paths}
+
+
+SCRIPTS = _read([PROJECT / "core/charts/draw.js", *sorted((PROJECT / "ui").rglob("*.js"))])
+VERSION = hashlib.sha256(repr(sorted(SCRIPTS.items())).encode()).hexdigest()[:16]
+
+
+def address(path: str) -> str:
+    """Return the address of a script, as "/api/js/0123456789abcdef/ui/gallery/gallery.js".
+
+    Raises KeyError for what is none.
+    """
+    if path not in SCRIPTS:
+        raise KeyError(path)
+    return f"/api/js/{VERSION}/{path}"
+
+
+def loader(path: str) -> str:
+    """Return the `js` of a component whose module is the script at `path`."""
+    return LOADER % address(path)
+
+
+def script(request: Request) -> Response:
+    """Answer with a script of this version."""
+    body = SCRIPTS.get(request.path_params["path"])
+    if body is None or request.path_params["version"] != VERSION:
+        return JSONResponse({"error": "There is no such script."}, 404, NO_STORE)
+    return Response(body, media_type="text/javascript", headers=IMMUTABLE)
