@@ -121,9 +121,9 @@ def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict]:
     run = store.get(evaluation.run_id)
     first = store.evaluations(run.id)[0]
     if evaluation.epoch == 0:
-        return {"results" if run.is_imported else "untouched": evaluation.figures}
-    untouched = {"untouched": first.figures} if first.epoch == 0 else {}
-    return {**untouched, f"epoch {evaluation.epoch}": evaluation.figures}
+        return {"results" if run.is_imported else "baseline": evaluation.figures}
+    baseline = {"baseline": first.figures} if first.epoch == 0 else {}
+    return {**baseline, f"epoch {evaluation.epoch}": evaluation.figures}
 
 
 def analyze(options) -> None:

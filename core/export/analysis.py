@@ -1,11 +1,13 @@
-"""What `analyze` leaves in a run's folder: pictures of its worst images, and report.html about one of its models.
+"""The files that `analyze` writes into a run's folder: pictures of its worst images, and a report about one model.
 
-In: a run, one of its evaluations and its detection table. Here is gathered what `draw.py` draws and `report.py` prints.
+In: a run, one of its evaluations and that one's detection table. Out: analysis_1.png and on, drawn by
+`core/evaluation/draw.py`, and report.html, made by `html.py`.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +27,7 @@ from core.evaluation.table import read_table
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
 from core.runs.imports import evaluated_images
+from core.runs.models import baseline_of
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 
@@ -34,18 +37,17 @@ TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOS
 def draw_worst_images(
     store: RunStore, run: Run, table: pa.Table, score: float, most: int
 ) -> list[tuple[str, Image.Image]]:
-    """analysis_1.png and on, the worst image first, at most `most`: each with its title, as it was saved.
+    """Draw the worst images, at most `most`, into analysis_1.png and on; return each with its title, the worst first.
 
-    Raises DataError if a picture is not there any more, or was never there.
+    Raises DataError if a picture does not exist any more, or never did.
     """
-
     if run.is_imported and run.config["imported"]["images"] is None:
         raise DataError("none were found when these results were imported; import them again with --images DIR.")
     split = evaluated_images(run)
     chosen = worst_images(table, score)[:most]
-    if gone := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
+    if missing := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
         raise DataError(
-            f"{split.json_path} has changed since {run.id} was evaluated: image {gone[0]} is gone; put the old file "
+            f"{split.json_path} has changed since {run.id} was evaluated: image {missing[0]} is gone; put the old file "
             f"back, or {'import' if run.is_imported else 'train'} again."
         )
     pictures = []
@@ -61,11 +63,16 @@ def draw_worst_images(
 
 
 def write_report(
-    store: RunStore, run: Run, evaluation: Evaluation, table: pa.Table, score: float, pictures: list
+    store: RunStore,
+    run: Run,
+    evaluation: Evaluation,
+    table: pa.Table,
+    score: float,
+    pictures: Sequence[tuple[str, Image.Image]],
 ) -> Path:
-    """report.html in the run's folder; raises RunError if it cannot be written."""
-    first = store.evaluations(run.id)[0]
-    baseline = read_table(first.table) if first.epoch == 0 and first.table and evaluation.epoch > 0 else None
+    """Write report.html into the run's folder; raise RunError if that fails."""
+    before = baseline_of(store.evaluations(run.id))
+    baseline = read_table(before.table) if before and before.table and evaluation.epoch > 0 else None
     facts, view = _facts(run, evaluation, table, score), View(table, score)
     try:
         intervals = bootstrap(table, baseline)
@@ -80,7 +87,7 @@ def write_report(
     ]
     facts += [("Finding", sentence) for sentence in verdicts(view)]
     text = report_html(
-        run.name, facts, _figures(table, baseline, intervals), [part for part in sections if part[1]], pictures,
+        run.name, facts, _metrics(table, baseline, intervals), [part for part in sections if part[1]], pictures,
         run.config["imported"] if run.is_imported else run.config,
     )  # fmt: skip
     path = store.report_path(run.id)
@@ -93,10 +100,10 @@ def write_report(
 
 
 def _facts(run: Run, evaluation: Evaluation, table: pa.Table, score: float) -> list[tuple[str, str]]:
-    """What was evaluated, as (name, value)."""
+    """Return (name, value) of what was evaluated."""
     model = "imported results" if run.is_imported else f"after epoch {evaluation.epoch} of {run.epochs}"
     if evaluation.epoch == 0 and not run.is_imported:
-        model = "untouched, before its first step"
+        model = "baseline, before its first step"
     source = run.config["imported"] if run.is_imported else run.config
     return [
         ("Run", run.id),
@@ -109,11 +116,11 @@ def _facts(run: Run, evaluation: Evaluation, table: pa.Table, score: float) -> l
     ]
 
 
-def _figures(table: pa.Table, baseline: pa.Table | None, intervals: Intervals) -> MetricsTable:
-    own = coco_figures(table).to_dict()
+def _metrics(table: pa.Table, baseline: pa.Table | None, intervals: Intervals) -> MetricsTable:
+    metrics = coco_figures(table).to_dict()
     before = coco_figures(baseline).to_dict() if baseline is not None else {}
     rows = []
     for name in FIGURES:
         shown = (intervals.differences or intervals.figures)[name]
-        rows.append((name, own[name], before.get(name), shown.value if before else None, shown.low, shown.high))
+        rows.append((name, metrics[name], before.get(name), shown.value if before else None, shown.low, shown.high))
     return MetricsTable(rows, f"{in_words(intervals)}.")

@@ -1,8 +1,8 @@
-"""What of a run goes to another tool: some of its images, what is annotated on them and what a model predicted there.
+"""Some images of a run with their annotations and one model's predictions, as another tool reads them.
 
-In: a split, a detection table and the ids of the images that someone marked, found or chose. Out: a COCO ground truth
-and a COCO results list with all their ids, and names for pictures that are safe in any folder; `handover.py` writes
-them. Boxes of the table are `xyxy`, those that go out are COCO's `xywh`.
+In: a split, a detection table and the ids of the images. Out: a COCO ground truth and a COCO results list with all
+their ids, and names for pictures that are valid in any folder; `writers.py` writes them. Boxes of the table are `xyxy`,
+those that go out are COCO's `xywh`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ from core.evaluation.table import ERROR_TYPES, ErrorType, about, floats, has, in
 from core.runs.marks import Mark
 from core.runs.schema import Evaluation, Run
 
-UNSAFE = re.compile(r"[^\w.+@=-]+")  # in a file's name
+UNSAFE = re.compile(r"[^\w.+@=-]+")  # signs that some system does not allow in a file's name
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # on Windows
 LONGEST_NAME, LONGEST_ENDING = 50, 8  # characters, each of four bytes at most: folders hold names of 255 bytes
 MISSED = ERROR_TYPES.index(ErrorType.MISSED)
@@ -35,12 +36,12 @@ MISSED = ERROR_TYPES.index(ErrorType.MISSED)
 class Bundle:
     """Images of a split in the order in which they go out, with one model's boxes.
 
-    split      what was evaluated
+    split      the images that were evaluated
     table      the model's detection table
-    image_ids  which images; those that the split does not have any more are `gone`
-    score      predictions from this score, which also decides what is missed
-    marks      the run's marks; those on these images go along
-    title      what the boxes are of (`bundle_title`)
+    image_ids  which images; those that the split does not have any more are `missing_ids`
+    score      predictions with at least this score, which also decides what is missed
+    marks      the run's marks; those on these images go out, too
+    title      names the run and the model (`bundle_title`)
     """
 
     split: CocoSplit
@@ -51,13 +52,14 @@ class Bundle:
     title: str = ""
 
     @cached_property
-    def images(self) -> list[dict]:
+    def images(self) -> list[dict[str, Any]]:
         """The images as the split has them, each once."""
-        known = self.split.image_by_id
-        return [known[image_id] for image_id in dict.fromkeys(self.image_ids) if image_id in known]
+        by_id = self.split.image_by_id
+        return [by_id[image_id] for image_id in dict.fromkeys(self.image_ids) if image_id in by_id]
 
     @property
-    def gone(self) -> list[int]:
+    def missing_ids(self) -> list[int]:
+        """The images that the split does not have any more."""
         return [image_id for image_id in dict.fromkeys(self.image_ids) if image_id not in self.split.image_by_id]
 
     @property
@@ -66,93 +68,95 @@ class Bundle:
         chosen = set(self.image_ids)
         return [mark for mark in self.marks if mark.image_id in chosen]
 
-    def of(self, images: Sequence[dict]) -> Bundle:
-        """The same of some of its images."""
+    def restricted_to(self, images: Sequence[dict[str, Any]]) -> Bundle:
+        """Return the bundle of some of its images."""
         return replace(self, image_ids=tuple(image["id"] for image in images))
 
 
 def bundle_title(run: Run, evaluation: Evaluation) -> str:
-    """What a bundle of this evaluation is called."""
+    """Return the title of a bundle of this evaluation."""
     return f"{run.name}, {'imported results' if run.is_imported else f'epoch {evaluation.epoch}'}"
 
 
-def coco_ground_truth(bundle: Bundle, names: dict[int, str] | None = None) -> dict:
-    """The images' annotations as a COCO ground truth, all ids and crowds kept, of the classes that were evaluated.
+def coco_ground_truth(bundle: Bundle, names: dict[int, str] | None = None) -> dict[str, Any]:
+    """Return the images' annotations as a COCO ground truth, all ids and crowds kept, of the evaluated classes.
 
     An annotation's "error" is "missed" where no prediction found the object, or came close to it, at the bundle's
-    score. names: image id to another file name; an image keeps its own as "original_file_name" then.
+    score. `names` maps image ids to other file names; the original one then stands under "original_file_name".
     """
-    said = about(bundle.table)
+    info = about(bundle.table)
     missed = set(integers(bundle.table, "gt_id")[error_codes(bundle.table, bundle.score) == MISSED].tolist())
-    evaluated = set(said.category_ids)
+    evaluated = set(info.category_ids)
     images = []
     for image in bundle.images:
-        shown = {name: image[name] for name in ("id", "file_name")}
-        shown |= {side: int(image[side]) for side in ("width", "height")}
+        entry = {name: image[name] for name in ("id", "file_name")}
+        entry |= {side: int(image[side]) for side in ("width", "height")}
         if names is not None:
-            shown |= {"file_name": names[image["id"]], "original_file_name": image["file_name"]}
-        images.append(shown)
+            entry |= {"file_name": names[image["id"]], "original_file_name": image["file_name"]}
+        images.append(entry)
     annotations = [
         annotation | {"error": ErrorType.MISSED.value if annotation["id"] in missed else None}
         for image in bundle.images
         for annotation in bundle.split.annotations_by_image[image["id"]]
         if annotation["category_id"] in evaluated
     ]
-    categories = [{"id": i, "name": name} for i, name in zip(said.category_ids, said.classes, strict=True)]
+    categories = [{"id": i, "name": name} for i, name in zip(info.category_ids, info.classes, strict=True)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def coco_results(bundle: Bundle) -> Iterator[list[dict]]:
-    """Image by image what the model predicted from the bundle's score on, as rows of a COCO results list.
+def coco_results(bundle: Bundle) -> Iterator[list[dict[str, Any]]]:
+    """Yield for each image the predictions with at least the bundle's score, as rows of a COCO results list.
 
     Besides image_id, category_id, bbox and score each has its error (an ErrorType, None if it found an object or only
     a crowd), iou (with the object that it found, else the highest with any; None without an object), gt_id (of the
     object that it found, or None) and query.
     """
-    table, said = bundle.table, about(bundle.table)
-    seen = is_one_of(table, "kind", {"detection"}) & (floats(table, "score") >= np.float32(bundle.score))
-    table = table.filter(pa.array(seen))
+    table, info = bundle.table, about(bundle.table)
+    chosen = is_one_of(table, "kind", {"detection"}) & (floats(table, "score") >= np.float32(bundle.score))
+    table = table.filter(pa.array(chosen))
     boxes = np.stack([floats(table, corner) for corner in ("x1", "y1", "x2", "y2")], axis=1)
-    found = Detections(
-        table["image_id"].to_numpy(), integers(table, "query"), indices(table, "class_name", said.classes),
+    detections = Detections(
+        table["image_id"].to_numpy(), integers(table, "query"), indices(table, "class_name", info.classes),
         floats(table, "score"), boxes,
     )  # fmt: skip
     errors, ious = indices(table, "error", ERROR_TYPES), best_iou(table)
-    gt_ids, is_found = integers(table, "gt_id"), has(table, "gt_id")
+    gt_ids, is_match = integers(table, "gt_id"), has(table, "gt_id")
     ids = [image["id"] for image in bundle.images]
-    ends = (np.searchsorted(found.image_id, ids, side) for side in ("left", "right"))  # rows are sorted by image
+    ends = (np.searchsorted(detections.image_id, ids, side) for side in ("left", "right"))  # rows are sorted by image
     for first, last in zip(*ends, strict=True):
-        here = slice(first, last)
-        more = zip(errors[here], ious[here], gt_ids[here], is_found[here], found.query[here].tolist(), strict=True)
+        rows = slice(first, last)
+        results = to_results(detections[rows], info.label_map)
+        extra = zip(
+            errors[rows], ious[rows], gt_ids[rows], is_match[rows], detections.query[rows].tolist(), strict=True
+        )
         yield [
             row
             | {
                 "error": ERROR_TYPES[error].value if error >= 0 else None,
                 "iou": None if np.isnan(iou) else round(float(iou), 4),
-                "gt_id": int(gt_id) if is_there else None,
+                "gt_id": int(gt_id) if matched else None,
                 "query": query,
             }
-            for row, (error, iou, gt_id, is_there, query) in zip(
-                to_results(found[here], said.label_map), more, strict=True
-            )
+            for row, (error, iou, gt_id, matched, query) in zip(results, extra, strict=True)
         ]
 
 
-def safe_names(images: Sequence[dict], ending: str | None = None) -> dict[int, str]:
-    """Image id to a file name without folders that any system takes, unlike every other even where case is ignored.
+def safe_names(images: Sequence[dict[str, Any]], ending: str | None = None) -> dict[int, str]:
+    """Return for each image id a file name without folders, valid on any system and unique even where case is ignored.
 
-    ending: instead of the picture's own, as ".png".
+    ending: instead of the picture's, as ".png".
     """
-    names, taken = {}, set()
+    names: dict[int, str] = {}
+    taken: set[str] = set()
     for image in images:
         last = re.split(r"[/\\]", unicodedata.normalize("NFC", image["file_name"]))[-1]
-        stem, own = os.path.splitext(UNSAFE.sub("_", last))
+        stem, suffix = os.path.splitext(UNSAFE.sub("_", last))
         stem = stem.lstrip(".-")[:LONGEST_NAME].rstrip(".") or "image"
-        stem, own = f"_{stem}" if RESERVED.match(stem) else stem, own[:LONGEST_ENDING].rstrip(".")
-        name = stem + (own if ending is None else ending)
-        number = image["id"]
+        stem = f"_{stem}" if RESERVED.match(stem) else stem
+        suffix = suffix[:LONGEST_ENDING].rstrip(".") if ending is None else ending
+        name, number = stem + suffix, str(image["id"])
         while name.casefold() in taken:
-            name, number = f"{stem}_{number}{own if ending is None else ending}", f"{number}_"
+            name, number = f"{stem}_{number}{suffix}", f"{number}_"
         taken.add(name.casefold())
         names[image["id"]] = name
     return names

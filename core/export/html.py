@@ -1,8 +1,8 @@
-"""One self-contained HTML file about a run: figures, charts, pictures and settings, to send or to hand in.
+"""A self-contained HTML report about a run: metrics, charts, pictures and settings, to send or to archive.
 
-In: what `reports.py` gathers from a run. Out: HTML that opens from a disk, works without a network and asks none: a
-Content-Security-Policy forbids it. Plotly is inside (about 5 MB), and draw.js draws the charts as the app does
-(report.js, report.css). Whatever comes from files is escaped.
+In: what `analysis.py` gathers from a run. Out: HTML that opens from a disk and works without a network, which a
+Content-Security-Policy forbids. Plotly is inside (about 5 MB), and draw.js draws the charts as the app does (report.js,
+report.css). Whatever comes from files is escaped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -68,11 +69,11 @@ Row = tuple[str, float | None, float | None, float | None, float | None, float |
 
 @dataclass(frozen=True)
 class MetricsTable:
-    """A model's figures beside the baseline's.
+    """A model's COCO metrics beside the baseline's.
 
     rows  (name, value, baseline, difference, low, high), each in [0, 1] or None; low and high are the ends of the
           difference's interval, or of the value's where there is no difference
-    note  a sentence below the table: what the interval is, on how much it rests
+    note  a sentence below the table: what kind of interval it is, and of how many images
     """
 
     rows: Sequence[Row]
@@ -80,16 +81,26 @@ class MetricsTable:
 
 
 def report_html(
-    title: str, facts: Sequence[tuple[str, str]], figures: MetricsTable,
-    sections: Sequence[tuple[str, Sequence[Chart]]], pictures: Sequence[tuple[str, Image.Image]], config: dict,
-) -> str:  # fmt: skip
-    """The whole file: head with `facts`, figures, each section's charts, pictures with titles, settings, versions.
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    metrics: MetricsTable,
+    sections: Sequence[tuple[str, Sequence[Chart]]],
+    pictures: Sequence[tuple[str, Image.Image]],
+    config: dict[str, Any],
+) -> str:
+    """Return the file: `facts`, metrics, the charts of each section, pictures, settings and versions.
 
-    A section or part without anything in it is left out.
+    title     the name of the run
+    facts     (name, value) of what was evaluated
+    sections  (title, charts)
+    pictures  (title, image)
+    config    the settings by name
+
+    An empty section or part is left out.
     """
-    charts = [chart for _, some in sections for chart in some]
-    parts = [("Twelve figures", _figures(figures) if figures.rows else "")]
-    parts += [(name, _charts(some)) for name, some in sections]
+    charts = [chart for _, section_charts in sections for chart in section_charts]
+    parts = [("COCO metrics", _metrics(metrics) if metrics.rows else "")]
+    parts += [(name, _charts(section_charts)) for name, section_charts in sections]
     parts += [
         ("Pictures", _pictures(pictures)),
         ("Settings", _settings(config)),
@@ -110,26 +121,28 @@ def report_html(
 
 
 def package_versions() -> dict[str, str]:
-    """Of DETR Lab, Python and the packages that bear on the figures; none of them is imported for it."""
-    found = {"detr-lab": _own_version(), "python": platform.python_version()}
+    """Return the versions of DETR Lab, Python and the packages that the metrics depend on, without importing them."""
+    versions = {"detr-lab": _lab_version(), "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {name: number for name, number in found.items() if number}
+    return {name: number for name, number in versions.items() if number}
 
 
-def _own_version() -> str | None:
+def _lab_version() -> str | None:
     try:
         return version("detr-lab")
     except PackageNotFoundError:  # run from its folder, without having been installed
         project = PROJECT / "pyproject.toml"
-        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"] if project.exists() else None
+        return (
+            str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]) if project.exists() else None
+        )
 
 
 def _inside_script(text: str) -> str:
-    """JSON that cannot end the script element which it stands in."""
+    """Return JSON with every "<" escaped, so that it cannot end the script element around it."""
     return text.replace("<", "\\u003c")
 
 
@@ -147,26 +160,26 @@ def _list(facts: Sequence[tuple[str, str]]) -> str:
     return f"<dl>{entries}</dl>"
 
 
-def _figures(figures: MetricsTable) -> str:
-    """The table; columns in which nothing stands are left out."""
-    has_baseline, has_difference, has_interval = (any(row[i] is not None for row in figures.rows) for i in (2, 3, 4))
-    heads = ["<th>Figure, %</th>", "<th>this model</th>"]
-    heads += has_baseline * ["<th>untouched</th>"] + has_difference * ["<th>change</th>"]
+def _metrics(metrics: MetricsTable) -> str:
+    """Return the table, without columns that are empty."""
+    has_baseline, has_difference, has_interval = (any(row[i] is not None for row in metrics.rows) for i in (2, 3, 4))
+    heads = ["<th>Metric, %</th>", "<th>this model</th>"]
+    heads += has_baseline * ["<th>baseline</th>"] + has_difference * ["<th>change</th>"]
     heads += has_interval * ["<th>interval</th>"]
     lines = []
-    for name, value, baseline, difference, low, high in figures.rows:
+    for name, value, baseline, difference, low, high in metrics.rows:
         cells = [f'<th scope="row">{escape(name)}</th>', f"<td>{percent(value)}</td>"]
         cells += has_baseline * [f"<td>{percent(baseline)}</td>"]
         cells += has_difference * [f"<td{_sign(difference, low, high)}>{percent(difference, sign=True)}</td>"]
         cells += has_interval * [f"<td>{_interval(low, high, signed=difference is not None)}</td>"]
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    note = f'<p class="note">{escape(figures.note)}</p>' if figures.note else ""
+    note = f'<p class="note">{escape(metrics.note)}</p>' if metrics.note else ""
     head = "".join(head.replace("<th>", '<th scope="col">') for head in heads)
-    return f'<div class="scroll"><table class="figures"><tr>{head}</tr>{"".join(lines)}</table></div>{note}'
+    return f'<div class="scroll"><table class="metrics"><tr>{head}</tr>{"".join(lines)}</table></div>{note}'
 
 
 def _sign(difference: float | None, low: float | None, high: float | None) -> str:
-    """Marks a change whose interval leaves no doubt of its direction."""
+    """Return the class of a cell whose change has an interval without 0, so that its direction is clear; else ""."""
     if difference is None or low is None or high is None or low <= 0 <= high:
         return ""
     return f' class="{"up" if difference > 0 else "down"}"'
@@ -177,32 +190,32 @@ def _interval(low: float | None, high: float | None, signed: bool) -> str:
 
 
 def _charts(charts: Sequence[Chart]) -> str:
-    made = "\n".join(_chart(chart) for chart in charts)
-    return made and f'<div class="charts">\n{made}\n</div>'
+    html = "\n".join(_chart(chart) for chart in charts)
+    return html and f'<div class="charts">\n{html}\n</div>'
 
 
 def _chart(chart: Chart) -> str:
     title, note, words = escape(chart.title), escape(chart.note), escape(caption(chart))
     few = chart.n < FEW
     kinds = " ".join(["chart", *(["wide"] if chart.wide else []), *(["few"] if few else [])])
-    said = f'<p class="words">{words}</p>' if few else ""
+    overlay = f'<p class="words">{words}</p>' if few else ""
     return f"""<figure class="{kinds}">
 <div class="head"><h3>{title}</h3>
 <button type="button" data-save="csv" aria-label="Download {title} as CSV">CSV</button>
 <button type="button" data-save="png" aria-label="Download {title} as PNG">PNG</button></div>
 <p class="note">{note}</p>
 <div class="area" style="height: {int(chart.height)}px">
-<div class="plot" role="img" aria-label="{f"{title}. {note}" if note else title}"></div>{said}</div>
+<div class="plot" role="img" aria-label="{f"{title}. {note}" if note else title}"></div>{overlay}</div>
 <figcaption>{"" if few else words}</figcaption>
 </figure>"""
 
 
 def _pictures(pictures: Sequence[tuple[str, Image.Image]]) -> str:
-    made = "\n".join(
+    html = "\n".join(
         f'<figure><img alt="{escape(title)}" src="{_data_uri(image)}"><figcaption>{escape(title)}</figcaption></figure>'
         for title, image in pictures
     )
-    return made and f'<div class="pictures">\n{made}\n</div>'
+    return html and f'<div class="pictures">\n{html}\n</div>'
 
 
 def _data_uri(image: Image.Image) -> str:
@@ -213,7 +226,7 @@ def _data_uri(image: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _settings(settings: dict) -> str:
+def _settings(settings: dict[str, Any]) -> str:
     lines = "".join(
         f'<tr><th scope="row">{escape(str(name))}</th><td>{escape(_as_text(value))}</td></tr>'
         for name, value in settings.items()
@@ -221,7 +234,7 @@ def _settings(settings: dict) -> str:
     return lines and f'<div class="scroll"><table class="settings">{lines}</table></div>'
 
 
-def _as_text(value) -> str:
+def _as_text(value: object) -> str:
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):

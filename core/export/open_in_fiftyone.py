@@ -1,4 +1,4 @@
-"""Opens the bundle that this file lies in, in FiftyOne: pictures, annotations, predictions and their errors.
+"""Open the bundle that this file lies in, in FiftyOne: pictures, annotations, predictions and their errors.
 
     pip install fiftyone
     python open_in_fiftyone.py
@@ -6,12 +6,18 @@
 It stands alone and needs FiftyOne only (tried with 1.22.1).
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import fiftyone
 
 
-def load(folder, name=None):
-    """A FiftyOne dataset of the bundle in `folder`, with the fields ground_truth, predictions and coco_id.
+def load(folder: str | Path, name: str | None = None) -> fiftyone.Dataset:
+    """Return a FiftyOne dataset of the bundle in `folder`, with the fields ground_truth, predictions and coco_id.
 
     Extra keys of a box become its attributes: error, iou, gt_id and query of a prediction, error of an annotation.
     """
@@ -30,9 +36,9 @@ def load(folder, name=None):
         name=name,
     )
     categories = json.loads((folder / "labels.json").read_text(encoding="utf-8"))["categories"]
-    found = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
-    if found:
-        add_coco_labels(dataset, "predictions", found, categories, coco_id_field="coco_id")
+    predictions = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+    if predictions:
+        add_coco_labels(dataset, "predictions", predictions, categories, coco_id_field="coco_id")
     for field in ("ground_truth", "predictions"):  # where there is no box at all
         if not dataset.has_field(field):
             dataset.add_sample_field(field, fiftyone.EmbeddedDocumentField, embedded_doc_type=fiftyone.Detections)
@@ -40,7 +46,8 @@ def load(folder, name=None):
     return dataset
 
 
-def main():
+def main() -> None:
+    """Open the bundle in FiftyOne's App, and wait until that is closed."""
     import fiftyone
 
     session = fiftyone.launch_app(load(Path(__file__).resolve().parent), address="127.0.0.1")

@@ -1,7 +1,7 @@
-"""A bundle as files that other tools open: COCO JSON, PNGs with boxes, or a folder for FiftyOne.
+"""Writers of a bundle for other tools: COCO JSON, PNGs with boxes, or a folder for FiftyOne.
 
-In: a `Bundle` and where its file shall be. Out: that file, whole or not at all; a zip is written picture by picture,
-so its size needs no memory. What cannot be had of it, as a picture that is gone, is told in a text file inside.
+In: a `Bundle` and a path. Out: the file at that path, whole or not at all; a zip is written picture by picture, so its
+size needs no memory. A text file inside lists the images that cannot be exported, as where a picture is gone.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError, RunError
@@ -32,7 +32,11 @@ from core.runs.marks import marks_to_coco
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
 LEFT_OUT = "left_out.txt"
-UNFIT = (ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE)  # pictures that boxes cannot be shown on
+UNUSABLE = (
+    ProblemKind.MISSING,
+    ProblemKind.UNREADABLE,
+    ProblemKind.OTHER_SIZE,
+)  # pictures that boxes cannot be shown on
 README = """{title}
 
 {images} images, predictions from score {score:g}.
@@ -61,7 +65,7 @@ In Python:
 
 
 class ExportFormat(LabelledEnum):
-    """What a bundle can become; `label` and `description` are for the user."""
+    """The formats of an export; `label` and `description` are for the user."""
 
     COCO = ("coco", "COCO JSON", "Annotations and predictions, for annotation tools and pycocotools.")
     PNG = ("png", "PNGs with boxes", "Each image with its boxes drawn on it.")
@@ -70,7 +74,7 @@ class ExportFormat(LabelledEnum):
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was handed over: the file, its size in bytes, how many images are in it, and a line on each that is not."""
+    """A written export: its file, size in bytes, number of images, and a line on each image that is left out."""
 
     path: Path
     size: int
@@ -81,50 +85,50 @@ class ExportResult:
     def sentence(self) -> str:
         """As "24 images, 1.8 MB; 2 left out: left_out.txt inside says why"."""
         size = f"{self.size / 1e6:,.1f} MB" if self.size >= 1e6 else f"{-(-self.size // 1000)} kB"
-        said = f"{self.images:,} image{'s' * (self.images != 1)}, {size}"
+        text = f"{self.images:,} image{'s' * (self.images != 1)}, {size}"
         if not self.left_out:
-            return said
+            return text
         why = "left the data set" if self.path.suffix.lower() == ".json" else f"{LEFT_OUT} inside says why"
-        return f"{said}; {len(self.left_out):,} left out: {why}"
+        return f"{text}; {len(self.left_out):,} left out: {why}"
 
 
-Steps = Generator[tuple[int, int], None, list[str]]  # (images done, of how many); at last a line on each left out
-Open = Callable[[str], BinaryIO]  # a file of this name, to be written
+Steps = Generator[tuple[int, int], None, list[str]]  # (images done, of how many); returns a line on each left out
+Open = Callable[[str], IO[bytes]]  # opens a file of this name for writing
 
 
-def write_export(bundle: Bundle, kind: ExportFormat, out) -> Generator[tuple[int, int], None, ExportResult]:
-    """Writes the bundle to `out`: a zip, or as COCO with the ending ".json" the annotations, and beside them
-    NAME-predictions.json and, if there are marks on the images, NAME-marks.json.
+def write_export(bundle: Bundle, kind: ExportFormat, out: str | Path) -> Generator[tuple[int, int], None, ExportResult]:
+    """Write the bundle to `out`, a zip; yield (images done, of how many).
 
-    Yields (images done, of how many); to stop is to stop iterating, and leaves nothing.
-    Raises DataError if no image is chosen or none can be had, RunError if `out` cannot be written.
+    As COCO with the ending ".json", `out` becomes the annotations, and beside it are written NAME-predictions.json and,
+    if there are marks on the images, NAME-marks.json. A caller that stops iterating stops the export, and nothing is
+    left. Raises DataError if no image is chosen or none can be exported, RunError if `out` cannot be written.
     """
     out = Path(out)
     if not bundle.image_ids:
         raise DataError("There is no image to export: mark or choose some first.")
     if not bundle.images:
         raise DataError(f"{bundle.split.json_path} does not have the chosen images any more: nothing can be exported.")
-    gone = [f"image {image_id}: it left the data set" for image_id in bundle.gone]
+    missing = [f"image {image_id}: it left the data set" for image_id in bundle.missing_ids]
     with ExitStack() as stack:
         if out.suffix.lower() == ".json":
             names = {name: out.with_name(f"{out.stem}-{name}.json") for name in ("predictions", "marks")}
             names = {"labels": out, **{n: path for n, path in names.items() if n != "marks" or bundle.image_marks}}
-            halves = {f"{name}.json": stack.enter_context(_whole(path)) for name, path in names.items()}
-            left_out = gone + (yield from _coco(bundle, lambda name: halves[name].open("wb")))
+            parts = {f"{name}.json": stack.enter_context(_whole_file(path)) for name, path in names.items()}
+            left_out = missing + (yield from _coco(bundle, lambda name: parts[name].open("wb")))
         else:
-            half = stack.enter_context(_whole(out))
-            archive = stack.enter_context(ZipFile(half, "w", strict_timestamps=False))
+            part = stack.enter_context(_whole_file(out))
+            archive = stack.enter_context(ZipFile(part, "w", strict_timestamps=False))
             write = {ExportFormat.COCO: _coco_zip, ExportFormat.PNG: _pngs, ExportFormat.FIFTYONE: _fiftyone}[kind]
-            left_out = gone + (yield from write(bundle, archive))
+            left_out = missing + (yield from write(bundle, archive))
             if left_out:
                 _add(archive, LEFT_OUT, "\n".join(left_out) + "\n")
-    images = len(bundle.images) + len(gone) - len(left_out)
+    images = len(bundle.images) + len(missing) - len(left_out)
     return ExportResult(out, out.stat().st_size, images, tuple(left_out))
 
 
 @contextmanager
-def _whole(path: Path):
-    """Where to write what gets its name at the end of the block, and leaves nothing if that fails."""
+def _whole_file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, as `atomic_file` does; raise RunError if that fails."""
     try:
         with atomic_file(path) as unfinished:
             yield unfinished
@@ -132,15 +136,15 @@ def _whole(path: Path):
         raise RunError(f"The export {path} cannot be written: {error.strerror or error}.") from None
 
 
-def _coco(bundle: Bundle, opened: Open, names: dict[int, str] | None = None) -> Steps:
-    """labels.json, marks.json if there are any, and predictions.json, an image at a time."""
-    with opened("labels.json") as file:
+def _coco(bundle: Bundle, open_file: Open, names: dict[int, str] | None = None) -> Steps:
+    """Write labels.json, marks.json if there are marks, and predictions.json, an image at a time."""
+    with open_file("labels.json") as file:
         file.write(_json(coco_ground_truth(bundle, names)))
     if bundle.image_marks:
-        with opened("marks.json") as file:
+        with open_file("marks.json") as file:
             file.write(_json(marks_to_coco(bundle.image_marks, bundle.split, about(bundle.table))))
     total, between = len(bundle.images), b""
-    with opened("predictions.json") as file:
+    with open_file("predictions.json") as file:
         file.write(b"[")
         for done, rows in enumerate(coco_results(bundle), start=1):
             if rows:
@@ -156,7 +160,7 @@ def _coco_zip(bundle: Bundle, archive: ZipFile) -> Steps:
 
 
 def _pngs(bundle: Bundle, archive: ZipFile) -> Steps:
-    """Each picture as `analyze` draws it."""
+    """Write each picture with its boxes, as `analyze` draws it."""
     names, left_out = safe_names(bundle.images, ".png"), []
     for done, image in enumerate(bundle.images, start=1):
         try:
@@ -178,42 +182,41 @@ def _pngs(bundle: Bundle, archive: ZipFile) -> Steps:
 
 
 def _fiftyone(bundle: Bundle, archive: ZipFile) -> Steps:
-    """The pictures under names of their own, and what belongs to those that are there."""
-    names, there, left_out = safe_names(bundle.images), [], []
+    """Write the pictures under safe names, the JSON files of those copied, and a script that opens them in FiftyOne."""
+    names, copied, left_out = safe_names(bundle.images), [], []
     for done, image in enumerate(bundle.images, start=1):
         if why := _copy(bundle, image, archive, f"data/{names[image['id']]}"):
             left_out.append(_line(image, why))
         else:
-            there.append(image)
+            copied.append(image)
         yield done, len(bundle.images)
     _check_some(bundle, left_out)
-    here = bundle.of(there)
-    for _ in _coco(here, partial(_opened, archive), names):
+    for _ in _coco(bundle.restricted_to(copied), partial(_opened, archive), names):
         yield len(bundle.images), len(bundle.images)
     title = bundle.title or "Images with annotations and predictions"
-    _add(archive, "README.txt", README.format(title=title, images=len(there), score=bundle.score))
+    _add(archive, "README.txt", README.format(title=title, images=len(copied), score=bundle.score))
     _add(archive, SCRIPT, (HERE / SCRIPT).read_text(encoding="utf-8"))
     return left_out
 
 
-def _copy(bundle: Bundle, image: dict, archive: ZipFile, name: str) -> str:
-    """Puts the picture's file into the archive; returns why it cannot be there, if so."""
+def _copy(bundle: Bundle, image: dict[str, Any], archive: ZipFile, name: str) -> str:
+    """Copy the picture's file into the archive; return the reason if that is not possible, else ""."""
     try:
         path = bundle.split.image_path(image)
     except DataError:
         return "its name leads out of the picture folder"
     wrong = picture_problem(path, (image["width"], image["height"]))
-    if wrong and wrong[0] in UNFIT:
+    if wrong and wrong[0] in UNUSABLE:
         return wrong[1]
     try:
         with open(path, "rb") as picture, _opened(archive, name, ZIP_STORED) as entry:
             shutil.copyfileobj(picture, entry)
-    except FileNotFoundError:  # since it was looked at
+    except FileNotFoundError:  # deleted since it was looked at
         return "no such file"
     return ""
 
 
-def _opened(archive: ZipFile, name: str, compression: int = ZIP_DEFLATED) -> BinaryIO:
+def _opened(archive: ZipFile, name: str, compression: int = ZIP_DEFLATED) -> IO[bytes]:
     info = ZipInfo(name, time.localtime()[:6])
     info.compress_type = compression
     return archive.open(info, "w")
@@ -224,7 +227,7 @@ def _add(archive: ZipFile, name: str, text: str) -> None:
         entry.write(text.encode())
 
 
-def _json(value) -> bytes:
+def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -236,7 +239,7 @@ def _check_some(bundle: Bundle, left_out: list[str]) -> None:
         )
 
 
-def _line(image: dict, why: str) -> str:
-    """One line on an image that is not there; its name comes from a file."""
+def _line(image: dict[str, Any], why: str) -> str:
+    """Return one printable line on an image that is left out; its name comes from a file."""
     line = f"image {image['id']}, {image['file_name']}: {why}"
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)

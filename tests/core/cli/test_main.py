@@ -55,7 +55,7 @@ def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys, tmp_p
     assert 0 < sum(answer["errors"].values()) <= 180 + answer["errors"]["missed"]
 
     status, told, _ = run(capsys, "evaluate", run_id[:15])
-    assert status == 0 and "errors from score 0 " in told and "untouched    epoch 1     change" in told
+    assert status == 0 and "errors from score 0 " in told and "baseline    epoch 1     change" in told
 
     status, out, _ = run(capsys, "analyze", "last", "--images", 2, "--score", 0)
     assert status == 0 and out.endswith(told)

@@ -52,12 +52,12 @@ def test_the_summary_of_one_model_has_its_figures_classes_and_errors():
     assert lines["Missed"] == ["Missed", "1", "+49.5"] and lines["Background"] == ["Background", "1", "+0.0"]
 
 
-def test_the_summary_of_a_trained_model_says_how_it_differs_from_the_untouched_one():
+def test_the_summary_of_a_trained_model_says_how_it_differs_from_the_baseline():
     found = result(1, 1, (0, 0, 40, 40))
     lines = told([found, result(1, 1, (60, 0, 40, 40))], [found])
     assert lines["percent"] == ["percent", "model", "0", "model", "1", "change"]
     assert lines["AP50"] == ["AP50", "100.0", "50.5", "-49.5"] and lines["APl"] == ["APl", "–", "–", "–"]
-    assert lines["class"] == ["class", "objects", "AP50", "untouched", "AP", "change"]
+    assert lines["class"] == ["class", "objects", "AP50", "baseline", "AP", "change"]
     assert lines["car"] == ["car", "2", "50.5", "100.0", "50.5", "-49.5"]
 
 
@@ -98,12 +98,12 @@ def test_import_says_the_run_first_then_what_is_in_it_and_what_to_do_next(root, 
     assert "No pictures" not in run(capsys, *again)[1]
 
 
-def test_an_imported_run_is_evaluated_like_a_model_without_an_untouched_one(capsys, imported):
+def test_an_imported_run_is_evaluated_like_a_model_without_a_baseline(capsys, imported):
     answer = json.loads(run(capsys, "evaluate", imported, "--json")[1])
     assert set(answer) == {*TWELVE, "per_class", "errors", "impact"} and answer["AP50"] == pytest.approx(51 / 101)
     assert answer["errors"] == dict.fromkeys(answer["errors"], 0) | {"missed": 1, "background": 1}
     out = run(capsys, "evaluate", imported, "--score", 0.5)[1]
-    assert "results" in out and "untouched" not in out and "change" not in out
+    assert "results" in out and "baseline" not in out and "change" not in out
     status, _, err = run(capsys, "evaluate", imported, "--epoch", 3)
     assert status == 1 and "was not evaluated; there are: 0." in err
 

@@ -78,7 +78,7 @@ def test_classes_that_were_not_evaluated_do_not_go_out():
 
 def test_images_that_left_the_data_set_are_gone_and_no_image_goes_twice():
     bundle = bundle_of(9, 3, 3, 1, 9)
-    assert [image["id"] for image in bundle.images] == [3, 1] and bundle.gone == [9]
+    assert [image["id"] for image in bundle.images] == [3, 1] and bundle.missing_ids == [9]
 
 
 def test_only_marks_on_these_images_go_along():

@@ -23,7 +23,7 @@ BARS = Chart(
     {"yaxis": {"title": "AP, %"}}, ("class", "AP"), [("person", 0.4), (EVIL, 0.205)],
 )  # fmt: skip
 EVIL_BARS = replace(BARS, title=EVIL, note=EVIL, unit=EVIL, key="evil", n=3)
-FIGURES = MetricsTable(
+METRICS = MetricsTable(
     [
         ("AP", 0.4, 0.3, 0.1, 0.05, 0.15),
         ("AP50", 0.6, 0.62, -0.02, -0.05, 0.01),
@@ -35,8 +35,8 @@ FIGURES = MetricsTable(
 CURVES = {f"train/{name}": (list(range(1, 41)), [4 / i for i in range(1, 41)]) for name in ("loss", "loss_ce")}
 
 
-def made(title="Night street", facts=(), figures=FIGURES, sections=(), pictures=(), config=None) -> str:
-    return report_html(title, facts, figures, sections, pictures, config or {})
+def made(title="Night street", facts=(), metrics=METRICS, sections=(), pictures=(), config=None) -> str:
+    return report_html(title, facts, metrics, sections, pictures, config or {})
 
 
 class Texts(HTMLParser):
@@ -69,14 +69,14 @@ def table_rows(html: str) -> list[list[str]]:
 
 
 def test_a_report_of_nothing_is_a_page_with_its_title():
-    page = Texts(made(figures=MetricsTable([])))
+    page = Texts(made(metrics=MetricsTable([])))
     assert "Night street" in page.words and not page.all("table")[1:]  # the versions alone
     assert "Pictures" not in page.words and "Settings" not in page.words
 
 
-def test_figures_stand_beside_the_untouched_models_in_percent():
+def test_metrics_stand_beside_the_baselines_in_percent():
     assert table_rows(made()) == [
-        ["Figure, %", "this model", "untouched", "change", "interval"],
+        ["Metric, %", "this model", "baseline", "change", "interval"],
         ["AP", "40.0", "30.0", "+10.0", "+5.0 to +15.0"],
         ["AP50", "60.0", "62.0", "-2.0", "-5.0 to +1.0"],
         ["APs", "10.0", "20.0", "-10.0", "-20.0 to -5.0"],
@@ -89,11 +89,11 @@ def test_only_a_change_beyond_doubt_has_a_colour():
     assert re.findall(r'<td class="(\w+)">(.*?)<', made()) == [("up", "+10.0"), ("down", "-10.0")]
 
 
-def test_without_a_baseline_an_interval_is_of_the_figure_itself():
+def test_without_a_baseline_an_interval_is_of_the_metric_itself():
     alone = MetricsTable([("AP", 0.4, None, None, 0.35, 0.45)])
-    assert table_rows(made(figures=alone)) == [["Figure, %", "this model", "interval"], ["AP", "40.0", "35.0 to 45.0"]]
+    assert table_rows(made(metrics=alone)) == [["Metric, %", "this model", "interval"], ["AP", "40.0", "35.0 to 45.0"]]
     bare = MetricsTable([("AP", 0.4, None, None, None, None)])
-    assert table_rows(made(figures=bare)) == [["Figure, %", "this model"], ["AP", "40.0"]]
+    assert table_rows(made(metrics=bare)) == [["Metric, %", "this model"], ["AP", "40.0"]]
 
 
 def test_nothing_from_a_file_becomes_markup():
@@ -116,7 +116,7 @@ def test_the_charts_json_is_what_was_given():
 def test_sections_stand_in_the_order_given_and_empty_ones_are_left_out():
     html = made(sections=[("Training", training_charts(CURVES)), ("Boxes", []), ("Classes", [BARS])], config={"a": 1})
     headings = re.findall(r"<h2>(.*?)</h2>", html)
-    assert headings == ["Twelve figures", "Training", "Classes", "Settings", "Versions"]
+    assert headings == ["COCO metrics", "Training", "Classes", "Settings", "Versions"]
     assert re.findall(r'<a href="#part-\d+">(.*?)</a>', html) == headings
 
 
@@ -155,7 +155,7 @@ def opened(browser, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     sections = [("Training", training_charts(CURVES)), ("Classes", [BARS, EVIL_BARS])]
     path.write_text(
-        made(EVIL, [("Run", EVIL)], FIGURES, sections, [(EVIL, Image.new("RGB", (64, 32)))], {"data": EVIL}),
+        made(EVIL, [("Run", EVIL)], METRICS, sections, [(EVIL, Image.new("RGB", (64, 32)))], {"data": EVIL}),
         encoding="utf-8",
     )
     page = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="light").new_page()
