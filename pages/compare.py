@@ -1,12 +1,14 @@
-"""Compare: what changed between two models? Figures, settings, curves, and every object that is fixed or broken.
+"""Compare: what changed between two models? Metrics, settings, curves, and every object that is fixed or broken.
 
 Any two evaluated models on the same images. What is shown is in the address (`ui/choose/address.py`), so a link opens
 exactly that.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import LabError
 from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
@@ -14,12 +16,12 @@ from core.evaluation.findings.changes import verdict
 from core.evaluation.table import about
 from ui.charts.component import show_charts
 from ui.choose import pair_picker
-from ui.choose.address import new_address, write_address
-from ui.choose.run_picker import evaluated_runs, remember, show_empty_page
-from ui.compare import pictures
+from ui.choose.address import Query, new_address, remember, write_address
+from ui.choose.run_picker import evaluated_runs, show_empty_page
+from ui.compare import filters
 from ui.compare.all_runs import show_runs
-from ui.compare.metrics import judge_class, judged_of, show_figures
-from ui.compare.pictures import take_click
+from ui.compare.gallery import show_gallery
+from ui.compare.metrics import APIntervals, add_ap_intervals, ap_intervals, show_metrics
 from ui.compare.training import show_curves, show_settings
 from ui.server import cache, services
 from ui.text import plain
@@ -27,15 +29,15 @@ from ui.text import plain
 TAB = "compare view"
 TABS = {
     pair_picker.FIRST_VIEW: "What changed",
-    "figures": "Figures",
+    "figures": "Metrics",
     "training": "Settings and curves",
     "runs": "All runs",
 }
-ADDRESS = ("run", "model", "before", "before_model", "view", *pictures.NAMES)
+ADDRESS = ("run", "model", "before", "before_model", "view", *filters.NAMES)
 
 
-def say_there_is_one() -> None:
-    """An empty page: with one model there is nothing to compare."""
+def show_single_model_page() -> None:
+    """Say what to do first while only one model is evaluated, and end the page."""
     st.title("Compare")
     st.info("Only one model has been evaluated: train again with one thing changed, or import another tool's results, "
             "and see here what changed.")  # fmt: skip
@@ -44,37 +46,44 @@ def say_there_is_one() -> None:
 
 
 def show_changes() -> None:
-    """What has changed by class and size, and the pictures behind it; whether a change is noise comes last."""
-    found = pair_picker.changes_of(*marks, score, *tables)
-    judged = judged_of(*marks)
-    figures = [pair_picker.figures_of(mark, table) for mark, table in zip(marks, tables, strict=True)]
-    st.markdown(f"**{plain(names[1])}** after **{plain(names[0])}**. {plain(verdict(found))}")
+    """Show what changed by class and size, and the pictures of it; the intervals, which take long, come last."""
+    changes = pair_picker.changes_of(*keys, score, *tables)
+    intervals = ap_intervals(*keys)
+    before_classes, after_classes = (
+        pair_picker.class_metrics_of(key, table) for key, table in zip(keys, tables, strict=True)
+    )
+    st.markdown(f"**{plain(names[1])}** after **{plain(names[0])}**. {plain(verdict(changes))}")
     place = st.empty()
-    show_charts([ap_heat(*figures, judged), change_bars(found), change_bars(found, "size"), alarm_bars(found)],
-                take_click)  # fmt: skip
-    pictures.show_gallery(found, asked, before, after)
+    charts = [
+        ap_heat(before_classes, after_classes, intervals), change_bars(changes), change_bars(changes, "size"),
+        alarm_bars(changes),
+    ]  # fmt: skip
+    show_charts(charts, filters.take_click)
+    show_gallery(changes, chosen, before, after)
     write_address(address_of(pair_picker.FIRST_VIEW))
-    judge([f.name for f in figures[1] if f.objects and f.name not in judged], judged, place)
+    complete_intervals(intervals, [c.name for c in after_classes if c.objects and c.name not in intervals], place)
 
 
-def judge(missing: list[str], judged: dict, place) -> None:
-    """Judges the changes of AP, class by class, showing in `place` how far that is; then the page shows the answers."""
+def complete_intervals(intervals: APIntervals, missing: list[str], place: DeltaGenerator) -> None:
+    """Add the intervals of the missing classes, showing in `place` how far that is; then run the page again."""
     for i, name in enumerate(missing):
         place.progress(i / len(missing), f"Drawing the images anew, a thousand times: {plain(name)} …")
-        judge_class(judged, name, *tables)
+        add_ap_intervals(intervals, name, *tables)
     if missing:
         st.rerun()
 
 
 def show_training() -> None:
+    """Show the settings and the curves of both trainings."""
     show_settings(before, after, names)
     show_curves(before, after)
 
 
 def show_tabs() -> None:
-    shows = {
+    """Show the tabs, of which only the open one is computed."""
+    shows: dict[str, Callable[[], None]] = {
         pair_picker.FIRST_VIEW: show_changes,
-        "figures": partial(show_figures, marks, tables, names),
+        "figures": partial(show_metrics, keys, tables, names),
         "training": show_training,
         "runs": partial(show_runs, models, partial(remember, TAB, TABS[pair_picker.FIRST_VIEW])),
     }
@@ -89,28 +98,29 @@ def show_tabs() -> None:
                 shows[name]()
 
 
-def address_of(tab: str) -> dict:
-    query = {"run": after.run.id, "model": after.model, "before": before.run.id, "before_model": before.model}
-    return query | {"view": tab} | pictures.query_of(score, asked)
+def address_of(tab: str) -> Query:
+    """Return the whole address of what is shown on this tab."""
+    query: Query = {"run": after.run.id, "model": after.model, "before": before.run.id, "before_model": before.model}
+    return query | {"view": tab} | filters.query_of(score, chosen)
 
 
-if not (found := evaluated_runs(services.store())):
+if not (runs := evaluated_runs(services.store())):
     show_empty_page("Compare")
-if len(models := pair_picker.all_models(found)) < 2:
-    say_there_is_one()
+if len(models := pair_picker.all_models(runs)) < 2:
+    show_single_model_page()
 address = new_address(pair_picker.AFTER_PICKER, ADDRESS)
 with st.sidebar:
-    before, after = pair_picker.pick_two(models, address)
-    names, marks = pair_picker.short_names(before, after), (before.mark, after.mark)
+    before, after = pair_picker.pick_pair(models, address)
+    names, keys = pair_picker.short_names(before, after), (before.table_key, after.table_key)
     try:
         tables = cache.table_of(before.evaluation), cache.table_of(after.evaluation)
     except LabError as error:
         st.error(str(error))
         st.stop()
-    problem = pair_picker.problem_of(*marks, *tables)
+    problem = pair_picker.problem_of(*keys, *tables)
     classes = sorted(about(tables[1]).classes)
     if address:
-        pictures.follow(address, classes)
+        filters.apply_address(address, classes)
         remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
-    score, asked = pictures.pick_filters(classes)
+    score, chosen = filters.pick_filters(classes)
 show_tabs()

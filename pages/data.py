@@ -106,7 +106,7 @@ def keep(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:
     for key in ("fewer train", "fewer val", "fewer empty"):
         st.session_state[key] = 0
     st.session_state[KEPT] = relative_to_project(target)
-    data_source.show(target)
+    data_source.choose_dataset(target)
 
 
 def show_head(found: DatasetStatistics) -> None:
@@ -166,7 +166,7 @@ def show_tabs() -> None:
 
 
 if done := download.finished():
-    data_source.show(done)
+    data_source.choose_dataset(done)
 picked = data_source.pick_source()
 scenes = picked and built_in.built_in_at(picked)
 if problem := built_in.draw_built_in_data(scenes) if scenes else "":
@@ -178,7 +178,7 @@ if picked is None:
     st.title("Data")
     st.info("Choose a folder on the left: COCO, YOLO or Pascal VOC. Its files are never changed.")
     st.stop()
-folder = data_source.ready(picked)
+folder = data_source.coco_folder(picked)
 if folder is None:
     st.stop()
 try:

@@ -6,7 +6,8 @@ from core import LabError
 from core.config import TrainConfig
 from core.runs.schema import Run, Status
 from ui.choose import built_in, pickers
-from ui.choose.run_picker import RUN, remember
+from ui.choose.address import remember
+from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
 from ui.server import services
 from ui.train import form

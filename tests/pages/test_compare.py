@@ -261,7 +261,7 @@ def test_a_link_that_makes_no_sense_opens_the_first_view(two, store):
 
 
 def test_the_figures_are_the_tables_with_their_changes(two, store):
-    table = frame(open_page(view="figures"), "Figure").set_index("Figure")
+    table = frame(open_page(view="figures"), "Metric").set_index("Metric")
     for column, run in (("Before", two[0]), ("After", two[1])):
         figures = coco_figures(*tables(store, (run, 2))).to_dict()
         for name in table.index:

@@ -38,7 +38,7 @@ def charts(app) -> dict[str, dict]:
 
 
 def figures_table(app):
-    return next(frame.value for frame in app.dataframe if "Figure" in frame.value)
+    return next(frame.value for frame in app.dataframe if "Metric" in frame.value)
 
 
 def test_without_an_evaluated_run_the_page_says_what_to_do(store, run_maker):
@@ -59,8 +59,8 @@ def test_a_link_opens_each_section_with_its_charts(finished, store, name):
 
 
 def test_the_figures_are_the_tables_beside_the_untouched_models(finished, store):
-    shown = figures_table(open_page()).set_index("Figure")
-    for column, epoch in (("This model", 2), ("Untouched", 0)):
+    shown = figures_table(open_page()).set_index("Metric")
+    for column, epoch in (("This model", 2), ("Baseline", 0)):
         figures = coco_figures(read_table(store.table_path(finished.id, epoch))).to_dict()
         recorded = store.evaluations(finished.id)[epoch].figures
         for name in shown.index:
@@ -69,20 +69,20 @@ def test_the_figures_are_the_tables_beside_the_untouched_models(finished, store)
                 shown[column][name] == pytest.approx(100 * figures[name])
             )
     shown = shown.dropna()
-    assert np.allclose(shown["Change"], shown["This model"] - shown["Untouched"])
+    assert np.allclose(shown["Change"], shown["This model"] - shown["Baseline"])
     assert (shown["Low"] <= shown["Change"] + 1e-9).all() and (shown["Change"] <= shown["High"] + 1e-9).all()
 
 
 def test_the_untouched_model_itself_has_no_change_to_show(finished, store):
     shown = figures_table(open_page(model="untouched"))
-    assert list(shown) == ["Figure", "This model", "Low", "High"]
+    assert list(shown) == ["Metric", "This model", "Low", "High"]
 
 
 def test_one_class_can_be_looked_at(finished, store):
     app = open_page(**{"class": "car"})
     assert app.selectbox(key="results class").value == "car"
     table = read_table(store.table_path(finished.id, 2))
-    shown = figures_table(app).set_index("Figure")["This model"]
+    shown = figures_table(app).set_index("Metric")["This model"]
     assert shown["AP"] == pytest.approx(100 * coco_figures(table, ["car"]).AP)
     assert [row[0] for row in charts(app)["ap-by-class"]["rows"]] == ["car"]
 
@@ -167,4 +167,4 @@ def test_an_untouched_model_that_met_other_labels_is_not_compared(finished, stor
     write_table(detection_table(fewer, [], split.label_map()), store.table_path(finished.id, 0))
     app = open_page()
     assert "against other annotations" in app.warning[0].value
-    assert list(figures_table(app)) == ["Figure", "This model", "Low", "High"]
+    assert list(figures_table(app)) == ["Metric", "This model", "Low", "High"]

@@ -1,4 +1,4 @@
-"""The built-in data sets: where they lie under the store's data folder, and their drawing at the first start."""
+"""The built-in data sets: where they lie under the store's data folder, and how they are drawn at the first start."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ from ui.server import services
 from ui.server.background import background_tasks
 
 
-def built_in_folder(one: BuiltInDataset = BUILT_IN[0]) -> Path:
-    return services.store().data_dir / one.folder
+def built_in_folder(dataset: BuiltInDataset = BUILT_IN[0]) -> Path:
+    """Return where the data set is, or will be once it is drawn."""
+    return services.store().data_dir / dataset.folder
 
 
 def built_in_at(folder: str | Path) -> BuiltInDataset | None:
-    """Which of the built-in data sets has this folder, drawn or not; also by its real path, as settings name it."""
-    for one in BUILT_IN:
-        home = built_in_folder(one)
+    """Return the built-in data set of this folder, drawn or not; None if it is none of them.
+
+    The folder may be relative to the project, and may be named by its real path, as settings do.
+    """
+    for dataset in BUILT_IN:
+        home = built_in_folder(dataset)
         if PROJECT / folder in (home, home.resolve()):
-            return one
+            return dataset
     return None
 
 
-def draw_built_in_data(one: BuiltInDataset = BUILT_IN[0]) -> str:
-    """Draws a built-in data set if it is not there, showing how far it is; returns a sentence if that failed."""
-    folder = built_in_folder(one)
+def draw_built_in_data(dataset: BuiltInDataset = BUILT_IN[0]) -> str:
+    """Draw the data set if it is not there, showing how far that is; return a sentence if it failed, else ""."""
+    folder = built_in_folder(dataset)
     if _is_complete(folder):
         return ""
     name = f"draw {folder}"
     task = background_tasks().start(
-        name, lambda: draw_built_in(one, services.store().data_dir), f"{one.title} could not be drawn into {folder}"
+        name,
+        lambda: draw_built_in(dataset, services.store().data_dir),
+        f"{dataset.title} could not be drawn into {folder}",
     )
     with st.sidebar:  # at the first start its place is kept; later there is a form, which would be moved down
-        form = st.skeleton(height=600) if one == BUILT_IN[0] else None
-    bar = st.progress(0.0, f"Drawing the built-in scenes, once: {one.title} …")
+        form = st.skeleton(height=600) if dataset == BUILT_IN[0] else None
+    bar = st.progress(0.0, f"Drawing the built-in scenes, once: {dataset.title} …")
     for done, total in task.progress():
-        bar.progress(done / total, f"Drawing the built-in scenes, once: {one.title}, {done} of {total} …")
+        bar.progress(done / total, f"Drawing the built-in scenes, once: {dataset.title}, {done} of {total} …")
     bar.empty()
     if form:
         form.empty()

@@ -1,4 +1,7 @@
-"""Where the data on the Data page comes from: built in, a subset of COCO 2017, or a folder of the user's own."""
+"""The data set of the Data page: built in, a subset of COCO 2017, or a folder of the user's own.
+
+In: what the sidebar and the session say. Out: a folder in COCO layout; YOLO and Pascal VOC folders are converted once.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ KINDS = {"yolo": "YOLO", "voc": "Pascal VOC"}
 
 
 def pick_source() -> Path | None:
-    """The chosen data set's folder; None, with what to do about it on the page, where there is none yet."""
+    """Show the sources and return the chosen data set's folder; None while none is chosen."""
     with st.sidebar:
         source = st.radio("Source", [BUILT_IN, COCO, OWN], key=SOURCE, persist_state="session")
         if source == BUILT_IN:
@@ -36,19 +39,19 @@ def pick_source() -> Path | None:
 
 
 def _pick_scenes() -> BuiltInDataset:
-    return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda one: one.title,
-                    captions=[one.sentence for one in SCENES], persist_state="session")  # fmt: skip
+    return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda scenes: scenes.title,
+                    captions=[scenes.sentence for scenes in SCENES], persist_state="session")  # fmt: skip
 
 
-def show(folder: Path) -> None:
-    """A button's callback, or before the widgets are made: has the page show a data set under data/."""
+def choose_dataset(folder: Path) -> None:
+    """Choose a data set under data/, in a callback or before the widgets are made."""
     is_coco = _is_coco(folder)
     st.session_state[SOURCE] = COCO if is_coco else OWN
     st.session_state[SUBSET if is_coco else TYPED] = folder.name if is_coco else relative_to_project(folder)
 
 
 def is_new_subset() -> bool:
-    """Whether a subset of COCO is to be downloaded."""
+    """Check whether the choice is a new subset of COCO, which is to be downloaded."""
     return st.session_state.get(SOURCE) == COCO and st.session_state.get(SUBSET, NEW) == NEW
 
 
@@ -83,8 +86,11 @@ def _take_kept() -> None:
     st.session_state[TYPED] = st.session_state[KEPT] or ""
 
 
-def ready(folder: Path) -> Path | None:
-    """The folder in COCO layout: itself, or what it is converted to; None while that takes its time, or if it fails."""
+def coco_folder(folder: Path) -> Path | None:
+    """Return the folder itself if it is in COCO layout, or else the folder that it is converted to.
+
+    None, with the reason on the page, if it cannot be opened or converted.
+    """
     try:
         if folder.is_file():
             raise DataError(f"{folder} is a file: choose the folder that holds it and its pictures.")
@@ -101,11 +107,11 @@ def ready(folder: Path) -> Path | None:
 
 
 def in_coco_layout(data: str) -> str:
-    """A data set as a setting names it; of a YOLO or VOC folder what it is converted to, which is done first."""
+    """Return a data set as settings have it; a YOLO or VOC folder is converted first, and replaced by the result."""
     folder = PROJECT / Path(data).expanduser()
     if not folder.is_dir() or is_dataset(folder) or not kind_of(folder):
         return data
-    target = ready(folder)
+    target = coco_folder(folder)
     return relative_to_project(target) if target else data
 
 

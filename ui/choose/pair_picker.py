@@ -1,11 +1,11 @@
-"""Which two evaluated models are compared: the two choices of Compare, and which of all models fit together.
+"""Which two evaluated models are compared: the two choices of Compare, and which models can be compared at all.
 
-`before` and `after` are models of one run or of two. What comes after is the model that Results and Errors look at too.
+`before` and `after` are models of one run or of two. The model after is the one that Results and Errors show, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,59 +17,59 @@ from core.evaluation.findings.changes import GROUND_COLUMNS, Changes, changes, g
 from core.evaluation.findings.curves import ClassFigures, class_figures
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table
-from core.runs.models import evaluated_models
-from core.runs.schema import Evaluation, Run
+from core.runs.models import RunModel
 from ui.choose import pickers
-from ui.choose.run_picker import MODEL, RUN, EvaluatedModel, remember
+from ui.choose.address import Address, Query, remember
+from ui.choose.run_picker import MODEL, RUN, EvaluatedModel, EvaluatedRun, TableKey, models_of_run
+from ui.server import cache
 from ui.text import plain
 
 BEFORE = "model before"  # in the session: (run id, model); nothing until it is chosen
 AFTER_PICKER, BEFORE_PICKER = "compare after", "compare before"
 FIRST_VIEW = "changes"  # in the address
-MOST_OFFERED = 6  # models that fit
-Key = tuple[str, str]  # a run's id and the name of one of its models, as an address has them
+MOST_OFFERED = 6  # comparable models
+ModelKey = tuple[str, str]  # a run's id and the name of one of its models, as an address has them
 
 
-def all_models(found: list[tuple[Run, list[Evaluation]]]) -> dict[Key, EvaluatedModel]:
-    """Every evaluated model, those of the newest run first."""
-    answer = {}
-    for run, evaluations in found:
-        models = evaluated_models(evaluations)
-        for name, evaluation in models.items():
-            answer[run.id, name] = EvaluatedModel(run, name, evaluation, models.get("untouched"))
-    return answer
+def all_models(runs: Sequence[EvaluatedRun]) -> dict[ModelKey, EvaluatedModel]:
+    """Return every evaluated model, those of the newest run first."""
+    return {
+        (run.id, name): model for run, evaluations in runs for name, model in models_of_run(run, evaluations).items()
+    }
 
 
-def key_of(one: EvaluatedModel) -> Key:
-    return one.run.id, one.model
+def key_of(model: EvaluatedModel) -> ModelKey:
+    """Return the key of a model."""
+    return model.run.id, model.model
 
 
-def model_name(one: EvaluatedModel) -> str:
-    """Which of its run's models it is, in a word."""
-    return "imported" if one.run.is_imported else one.model
+def model_name(model: EvaluatedModel) -> str:
+    """Return in a word which of its run's models it is."""
+    return "imported" if model.run.is_imported else RunModel(model.model).label.lower()
 
 
 def short_names(before: EvaluatedModel, after: EvaluatedModel) -> tuple[str, str]:
-    """What the two are called beside each other: by their runs, of one run by the models, or by both."""
+    """Return names that tell the two apart: by their models if they are of one run, else by runs and models."""
     if before.run.id == after.run.id:
         return model_name(before).capitalize(), model_name(after).capitalize()
-    names = tuple(f"{pickers.run_name(one.run)} · {model_name(one)}" for one in (before, after))
-    if names[0] == names[1]:
-        names = tuple(f"{name} · {one.run.id[-4:]}" for name, one in zip(names, (before, after), strict=True))
-    return names
+    first, second = (f"{pickers.run_name(model.run)} · {model_name(model)}" for model in (before, after))
+    if first == second:
+        return f"{first} · {before.run.id[-4:]}", f"{second} · {after.run.id[-4:]}"
+    return first, second
 
 
-def pick_two(
-    models: Mapping[Key, EvaluatedModel], address: Mapping[str, list[str]] | None
+def pick_pair(
+    models: Mapping[ModelKey, EvaluatedModel], address: Address | None
 ) -> tuple[EvaluatedModel, EvaluatedModel]:
-    """The two choices as widgets, and a button that swaps them; as the address says, if there is one."""
+    """Show the two choices and a button that swaps them, as the address says if there is one; return (before, after)."""
     if address:
         remember(RUN, address.get("run", [None])[0])
         remember(MODEL, address.get("model", [None])[0])
         remember(BEFORE, tuple(address.get(name, [""])[0] for name in ("before", "before_model")))
     after = _chosen_after(models)
-    rest = {key: one for key, one in models.items() if one is not after}
-    before = rest.get(st.session_state.get(BEFORE)) or default_before(models, after)
+    rest = {key: model for key, model in models.items() if model is not after}
+    chosen = st.session_state.get(BEFORE)
+    before = (rest.get(chosen) if chosen else None) or default_before(models, after)
     labels = _labels(models)
     key = pickers.pick("Before", {k: labels[k] for k in rest}, BEFORE_PICKER, key_of(before), _choose_before)
     if key != key_of(before):
@@ -80,63 +80,71 @@ def pick_two(
     return before, after
 
 
-def _chosen_after(models: Mapping[Key, EvaluatedModel]) -> EvaluatedModel:
-    """The model looked at, or else its run's first, or else the newest run's."""
+def _chosen_after(models: Mapping[ModelKey, EvaluatedModel]) -> EvaluatedModel:
+    """Return the model that is shown on other pages, or else its run's first, or else the newest run's."""
     run, model = st.session_state.get(RUN), st.session_state.get(MODEL)
-    own = [one for key, one in models.items() if key[0] == run]
-    return models.get((run, model)) or next(iter(own or models.values()))
+    of_run = [one for key, one in models.items() if key[0] == run]
+    return models.get((str(run), str(model))) or next(iter(of_run or models.values()))
 
 
-def _choose_before(key: Key) -> None:
+def _choose_before(key: ModelKey) -> None:
     remember(BEFORE, key)
 
 
-def _choose(before: Key, after: Key) -> None:
-    """A callback: these two. Where both are the same model, the other side finds another."""
+def _choose(before: ModelKey, after: ModelKey) -> None:
+    """Choose these two; where both are the same model, the one before becomes the default. A callback."""
     remember(BEFORE, before if before != after else None)
     remember(RUN, after[0])
     remember(MODEL, after[1])
 
 
 def choose_pair(before: EvaluatedModel, after: EvaluatedModel) -> None:
-    """A button's callback."""
+    """Choose these two; a callback."""
     _choose(key_of(before), key_of(after))
 
 
-def default_before(models: Mapping[Key, EvaluatedModel], after: EvaluatedModel) -> EvaluatedModel:
-    """The best model of the run before on the same images, else the own untouched one, else any."""
-    older = [one for one in models.values() if one.run.created < after.run.created and one.model != "last"]
-    firsts = {one.run.id: one for one in reversed(older)}  # of each run its best, or its only one
-    for one in sorted(firsts.values(), key=lambda one: -one.run.created):
-        if are_comparable(one, after):
-            return one
-    rest = [one for one in models.values() if one is not after]
-    own = [one for one in rest if one.run.id == after.run.id]
-    return next((one for one in own if one.model == "untouched"), (own or rest)[0])
+def default_before(models: Mapping[ModelKey, EvaluatedModel], after: EvaluatedModel) -> EvaluatedModel:
+    """Return the best model of the newest older run on the same images, else the run's own baseline, else any."""
+    older = [
+        model for model in models.values()
+        if model.run.created < after.run.created and model.model != RunModel.LAST
+    ]  # fmt: skip
+    firsts = {model.run.id: model for model in reversed(older)}  # of each run its best, or its only one
+    for model in sorted(firsts.values(), key=lambda model: -model.run.created):
+        if are_comparable(model, after):
+            return model
+    rest = [model for model in models.values() if model is not after]
+    of_run = [model for model in rest if model.run.id == after.run.id]
+    return next((model for model in of_run if model.model == RunModel.BASELINE), (of_run or rest)[0])
 
 
-def compare_address(found: list[tuple[Run, list[Evaluation]]], looked: EvaluatedModel, score: float) -> dict:
-    """What Compare's address says at first with this model after: whoever opens it whole leaves one step in history."""
-    models = all_models(found)
-    address = {"run": looked.run.id, "model": looked.model, "view": FIRST_VIEW, **Selection(score).to_query()}
+def compare_address(runs: Sequence[EvaluatedRun], viewed: EvaluatedModel, score: float) -> Query:
+    """Return the whole address that Compare shows at first with this model after.
+
+    A page that is opened with a part of its address completes it, which leaves two steps in the browser's history.
+    """
+    models = all_models(runs)
+    address: Query = {"run": viewed.run.id, "model": viewed.model, "view": FIRST_VIEW, **Selection(score).to_query()}
     if len(models) > 1:
-        before = default_before(models, models[key_of(looked)])
+        before = default_before(models, models[key_of(viewed)])
         address |= {"before": before.run.id, "before_model": before.model}
     return address
 
 
-def comparable_models(models: Mapping[Key, EvaluatedModel], after: EvaluatedModel) -> list[EvaluatedModel]:
-    """All other models that were evaluated on the same images, annotations and classes."""
-    return [one for one in models.values() if one is not after and are_comparable(one, after)]
+def comparable_models(models: Mapping[ModelKey, EvaluatedModel], after: EvaluatedModel) -> list[EvaluatedModel]:
+    """Return all other models that were evaluated on the same images, annotations and classes."""
+    return [model for model in models.values() if model is not after and are_comparable(model, after)]
 
 
 def are_comparable(one: EvaluatedModel, other: EvaluatedModel) -> bool:
-    """Whether the two can be compared; not if a table is gone."""
+    """Check whether two models were evaluated on the same ground truth; False if a detection table is gone."""
     try:
-        marks = [_ground_truth(e.evaluation.table, e.evaluation.created) for e in (one, other)]
+        first, second = (
+            _ground_truth(cache.table_path(model.evaluation), model.evaluation.created) for model in (one, other)
+        )
     except LabError:
         return False
-    return marks[0] == marks[1]
+    return first == second
 
 
 @st.cache_data(show_spinner=False, max_entries=1000)
@@ -144,41 +152,41 @@ def _ground_truth(path: Path, created: float) -> str:
     return ground_truth(read_table(path, GROUND_COLUMNS, pc.field("kind") == "ground_truth"))
 
 
-def show_comparable_models(models: Mapping[Key, EvaluatedModel], after: EvaluatedModel, problem: str) -> None:
-    """The two cannot be compared: why, and which could be."""
+def show_comparable_models(models: Mapping[ModelKey, EvaluatedModel], after: EvaluatedModel, problem: str) -> None:
+    """Show why the chosen two cannot be compared, and buttons for models that can be compared with the one after."""
     st.warning(plain(problem))
-    found = comparable_models(models, after)
-    if not found:
+    comparable = comparable_models(models, after)
+    if not comparable:
         st.caption("No other model was evaluated on the same data as the one after: choose another there.")
         return
     st.caption("These were evaluated on the same data as the one after:")
     labels = _labels(models)
-    for one in found[:MOST_OFFERED]:
-        st.button(plain(labels[key_of(one)]), key=f"fits {one.run.id} {one.model}", icon=":material/compare:",
-                  on_click=choose_pair, args=(one, after))  # fmt: skip
-    if len(found) > MOST_OFFERED:
-        st.caption(f"And {len(found) - MOST_OFFERED:,} more.")
+    for model in comparable[:MOST_OFFERED]:
+        st.button(plain(labels[key_of(model)]), key=f"fits {model.run.id} {model.model}", icon=":material/compare:",
+                  on_click=choose_pair, args=(model, after))  # fmt: skip
+    if len(comparable) > MOST_OFFERED:
+        st.caption(f"And {len(comparable) - MOST_OFFERED:,} more.")
 
 
-def _labels(models: Mapping[Key, EvaluatedModel]) -> dict[Key, str]:
-    """A line for each; runs of the same name are told apart by the end of their ids."""
+def _labels(models: Mapping[ModelKey, EvaluatedModel]) -> dict[ModelKey, str]:
+    """Return a line for each model; runs of the same name are told apart by the end of their ids."""
     lines = {
-        key: [pickers.run_name(one.run), model_name(one)]
-        + ([] if one.run.is_imported or not one.evaluation.epoch else [f"epoch {one.evaluation.epoch}"])
-        + [f"AP {pickers.ap_text(one.evaluation.figures.get('AP'))}"]
-        for key, one in models.items()
+        key: [pickers.run_name(model.run), model_name(model)]
+        + ([] if model.run.is_imported or not model.evaluation.epoch else [f"epoch {model.evaluation.epoch}"])
+        + [f"AP {pickers.ap_text(model.evaluation.figures.get('AP'))}"]
+        for key, model in models.items()
     }
     texts = {key: " · ".join(words) for key, words in lines.items()}
-    twice = {text for text in texts.values() if list(texts.values()).count(text) > 1}
-    return {key: f"{text} · {key[0][-4:]}" if text in twice else text for key, text in texts.items()}
+    repeated = {text for text in texts.values() if list(texts.values()).count(text) > 1}
+    return {key: f"{text} · {key[0][-4:]}" if text in repeated else text for key, text in texts.items()}
 
 
-# What is found, once for all sessions
+# Findings, computed once for all sessions; `before` and `after` name the tables
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def problem_of(before: tuple, after: tuple, _before: pa.Table, _after: pa.Table) -> str:
-    """Why the two tables cannot be compared, in a sentence; empty if they can."""
+def problem_of(before: TableKey, after: TableKey, _before: pa.Table, _after: pa.Table) -> str:
+    """Return a sentence on why the two tables cannot be compared; "" if they can."""
     try:
         refuse_others(_before, _after)
     except RunError as error:
@@ -187,11 +195,12 @@ def problem_of(before: tuple, after: tuple, _before: pa.Table, _after: pa.Table)
 
 
 @st.cache_resource(show_spinner="Comparing every object …", max_entries=8)
-def changes_of(before: tuple, after: tuple, score: float, _before: pa.Table, _after: pa.Table) -> Changes:
-    """`before` and `after` name the tables."""
+def changes_of(before: TableKey, after: TableKey, score: float, _before: pa.Table, _after: pa.Table) -> Changes:
+    """Return what changed from one table to the other, counting predictions from `score` on."""
     return changes(_before, _after, score)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def figures_of(mark: tuple, _table: pa.Table) -> list[ClassFigures]:
+def class_metrics_of(key: TableKey, _table: pa.Table) -> list[ClassFigures]:
+    """Return the metrics of each class."""
     return class_figures(_table)

@@ -1,4 +1,7 @@
-"""Choosing a data set, a model or a run."""
+"""The choices that several pages offer: a data set, a model to start from, a run.
+
+In: the run store and the session. Out: what is chosen, as a setting or a `Run`.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,22 @@ from ui.choose.built_in import built_in_folder
 
 T = TypeVar("T")
 STARTER = TrainConfig().model
-STATUS_MARKS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
+STATUS_SIGNS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
 
 
 def relative_to_project(path: Path) -> str:
-    """A path as a setting names it: from the project's folder if it lies in it, where trainings run."""
+    """Return the path as settings have it: relative to the project, where trainings run, if it lies in there."""
     path = path.resolve()
     return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)
 
 
 def pick_data(store: RunStore, key: str) -> str:
-    """A data set under data/, or any folder that is typed."""
+    """Show the data sets under data/, beside which any folder may be typed; return the chosen one as a setting."""
     names = {relative_to_project(folder): folder.name for folder in list_datasets(store.data_dir)}
     built_in = {relative_to_project(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
-    typed = st.session_state.setdefault(key, next(iter(built_in)))
+    chosen = st.session_state.setdefault(key, next(iter(built_in)))
     names = built_in | {path: name for path, name in names.items() if path not in built_in}
-    names.setdefault(typed, typed)
+    names.setdefault(chosen, chosen)
     return st.selectbox(
         "Data set", list(names), format_func=lambda n: names.get(n, n), key=key,
         accept_new_options=True, persist_state="session",
@@ -44,15 +47,15 @@ def pick_data(store: RunStore, key: str) -> str:
 
 
 def pick_model(store: RunStore, key: str) -> str:
-    """The starter model, published ones, a run's best checkpoint, or any name or folder that is typed."""
+    """Show the models to start from, beside which a name or folder may be typed; return the chosen one as a setting."""
     names = {STARTER: "Starter model (built in)", **{name: name for name in KNOWN_MODELS}}
     for run in store.runs():
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
             names[relative_to_project(folder)] = f"Best of {run_name(run)}"
     names[RANDOM_MODEL] = "Small DETR, untrained"
-    typed = st.session_state.setdefault(key, STARTER)
-    names.setdefault(typed, typed)
+    chosen = st.session_state.setdefault(key, STARTER)
+    names.setdefault(chosen, chosen)
     return st.selectbox(
         "Model", list(names), format_func=lambda n: names.get(n, n), key=key, accept_new_options=True,
         persist_state="session",
@@ -61,40 +64,41 @@ def pick_model(store: RunStore, key: str) -> str:
 
 
 def run_name(run: Run) -> str:
-    """What a run is called in lists: its name, or when it was made and the end of its id."""
+    """Return what a run is called in lists: its name, or when it was made and the end of its id."""
     if run.name != run.id:
         return run.name
     return f"{time.strftime('%d %b, %H:%M', time.localtime(run.created))} · {run.id[-4:]}"
 
 
 def ap_text(value: float | None) -> str:
-    """AP as everywhere in the app: in percent with one decimal."""
+    """Write AP as everywhere in the app: in percent with one decimal."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 
 def run_label(run: Run) -> str:
-    """A run in one line: its name, data set, status and, once it does not change any more, best AP.
+    """Return a run in one line: its name, data set, status and, once it does not change any more, best AP.
 
-    What has finished, its mark says; of an imported one the source says more than the folder of its images.
+    For "finished" there is only the sign before the name. An imported run has no data set.
     """
     ap = None if run.is_live else run.ap if run.best_ap is None else run.best_ap
-    words = [f"{STATUS_MARKS.get(run.status.value, '!')} {run_name(run)}"]
-    words += [run.label.lower()] if run.is_imported else [Path(run.config["data"]).name]
-    words += [run.status.label.lower()] if not run.is_imported and run.status != Status.FINISHED else []
-    return " · ".join(words + ([f"AP {ap_text(ap)}"] if ap is not None else []))
+    parts = [f"{STATUS_SIGNS.get(run.status.value, '!')} {run_name(run)}"]
+    parts += [run.label.lower()] if run.is_imported else [Path(run.config["data"]).name]
+    parts += [run.status.label.lower()] if not run.is_imported and run.status != Status.FINISHED else []
+    return " · ".join(parts + ([f"AP {ap_text(ap)}"] if ap is not None else []))
 
 
 def pick_run(runs: Sequence[Run], key: str, chosen: str | None, default: Run, on_choose: Callable[[str], None]) -> Run:
-    """One of the runs: the one whose id is `chosen`, or `default` if there is no such run."""
+    """Show the runs and return the one whose id is `chosen`, or `default` if there is no such run."""
     by_id = {run.id: run for run in runs}
     run_id = chosen if chosen in by_id else default.id
     return by_id[pick("Run", {i: run_label(run) for i, run in by_id.items()}, key, run_id, on_choose)]
 
 
 def pick(label: str, options: dict[T, str], key: str, chosen: T, on_choose: Callable[[T], None]) -> T:
-    """One of `options` (value to what is shown). The caller remembers the choice and says which value is chosen now.
+    """Show `options` (value to label) and return the chosen value, which the caller remembers by `on_choose`.
 
-    Because what is shown changes while a run trains, and Streamlit knows an option by what is shown.
+    The caller also says which value is chosen now, because labels change while a run trains, and Streamlit knows an
+    option by its label.
     """
     st.session_state[key] = chosen
     return st.selectbox(

@@ -1,50 +1,68 @@
-"""Which run, and which of its models, is looked at: the choice that Results and Errors share."""
+"""Which run, and which of its models, is shown: the choice that Results and Errors share.
+
+In: the run store, the session and, on arrival, the address. Out: an `EvaluatedModel`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
-from core.runs.models import evaluated_models
+from core.runs.models import RunModel, baseline_of, evaluated_models
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 from ui.choose import pickers
+from ui.choose.address import Address, remember
 from ui.choose.pickers import ap_text
 from ui.server import services
 from ui.text import plain
 
 RUN, MODEL = "run looked at", "model looked at"  # in the session: over all pages
+TableKey = tuple[str, int, float]
+EvaluatedRun = tuple[Run, list[Evaluation]]  # a run and its evaluations that have detection tables
 
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A run, the name of one of its models in an address (best, last or untouched) and that model's evaluation."""
+    """A model of a run with its evaluation.
+
+    model         its name in an address: a `RunModel`
+    run_baseline  the evaluation of the run's baseline, None if there is none
+    """
 
     run: Run
     model: str
     evaluation: Evaluation
-    untouched: Evaluation | None
+    run_baseline: Evaluation | None
 
     @property
-    def mark(self) -> tuple:
-        """Names the model's detection table."""
+    def table_key(self) -> TableKey:
+        """Name the model's detection table, for caches."""
         return self.run.id, self.evaluation.epoch, self.evaluation.created
 
     @property
     def baseline(self) -> Evaluation | None:
-        """The untouched model's evaluation, if there is one and this is another's."""
-        return self.untouched if self.untouched is not self.evaluation else None
+        """Return the baseline's evaluation; None if there is none, or this model is the baseline itself."""
+        return self.run_baseline if self.run_baseline is not self.evaluation else None
 
 
-def evaluated_runs(store: RunStore) -> list[tuple[Run, list[Evaluation]]]:
-    """Every run that has detection tables, with their evaluations, the newest first."""
-    found = [(run, [e for e in store.evaluations(run.id) if e.table]) for run in store.runs()]
-    return [(run, evaluations) for run, evaluations in found if evaluations]
+def evaluated_runs(store: RunStore) -> list[EvaluatedRun]:
+    """Return every run that has detection tables, with the evaluations that have one, the newest run first."""
+    runs = [(run, [e for e in store.evaluations(run.id) if e.table]) for run in store.runs()]
+    return [(run, evaluations) for run, evaluations in runs if evaluations]
+
+
+def models_of_run(run: Run, evaluations: Sequence[Evaluation]) -> dict[str, EvaluatedModel]:
+    """Return the run's evaluated models by their names in an address."""
+    baseline = baseline_of(evaluations)
+    return {name: EvaluatedModel(run, name, e, baseline) for name, e in evaluated_models(evaluations).items()}
 
 
 def show_empty_page(title: str) -> None:
-    """An empty page: what to do first."""
+    """Say what to do first while no run is evaluated, and end the page."""
     st.title(title)
     st.info("No run has been evaluated yet: open Train and click **Train**.")
     st.page_link(services.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
@@ -52,34 +70,32 @@ def show_empty_page(title: str) -> None:
     st.stop()
 
 
-def pick_evaluated_model(
-    found: list[tuple[Run, list[Evaluation]]], key: str, address: dict[str, list[str]] | None
-) -> EvaluatedModel:
-    """The two choices as widgets: as the address says, if there is one, else as they were last on any page."""
+def pick_evaluated_model(runs: Sequence[EvaluatedRun], key: str, address: Address | None) -> EvaluatedModel:
+    """Show the choice of run and model, as the address says if there is one, else as on the page before."""
     if address:
         remember(RUN, address.get("run", [None])[0])
         remember(MODEL, address.get("model", [None])[0])
-    runs, asked = [run for run, _ in found], st.session_state.get(RUN)
-    if asked and asked not in {run.id for run in runs}:  # of a link or chosen on Train; until another one is chosen
-        st.warning(f"There is no evaluated run {plain(asked)}: this is another one.")
-    run = pickers.pick_run(runs, key, asked, runs[0], lambda run_id: remember(RUN, run_id))
-    models = evaluated_models(next(evaluations for other, evaluations in found if other is run))
-    model = _pick_model(run, models, st.session_state.get(MODEL))
-    return EvaluatedModel(run, model, models[model], models.get("untouched"))
+    wanted = st.session_state.get(RUN)
+    evaluations = {run.id: evaluations for run, evaluations in runs}
+    if wanted and wanted not in evaluations:  # of a link or chosen on Train; until another one is chosen
+        st.warning(f"There is no evaluated run {plain(wanted)}: this is another one.")
+    run = pickers.pick_run([run for run, _ in runs], key, wanted, runs[0][0], lambda run_id: remember(RUN, run_id))
+    models = models_of_run(run, evaluations[run.id])
+    return models[_pick_model(models, st.session_state.get(MODEL))]
 
 
-def remember(key: str, value) -> None:
-    """A callback: for this session, and so for the address."""
-    st.session_state[key] = value
-
-
-def _pick_model(run: Run, models: dict[str, Evaluation], chosen: str | None) -> str:
-    """The chosen one, else the first; if the last model is the best, it goes by that name."""
-    names = {"best": "Best" if "last" in models else "Best and last", "last": "Last", "untouched": "Untouched"}
+def _pick_model(models: Mapping[str, EvaluatedModel], chosen: str | None) -> str:
+    """Return the chosen model's name, or else the first's."""
     labels = {
-        model: f"{names[model]} · epoch {e.epoch} · AP {ap_text(e.figures.get('AP'))}" for model, e in models.items()
+        name: f"{_title(name, models)} · AP {ap_text(one.evaluation.figures.get('AP'))}" for name, one in models.items()
     }
-    if run.is_imported:
-        labels = {model: f"Imported · AP {ap_text(e.figures.get('AP'))}" for model, e in models.items()}
-    name = chosen if chosen in models else next(iter(models))
-    return pickers.pick("Model", labels, "model", name, lambda value: remember(MODEL, value))
+    name = chosen if chosen and chosen in models else next(iter(models))
+    return pickers.pick("Model", labels, "model", name, partial(remember, MODEL))
+
+
+def _title(name: str, models: Mapping[str, EvaluatedModel]) -> str:
+    if models[name].run.is_imported:
+        return "Imported"
+    # the last model has no line of its own where it is the best one
+    title = "Best and last" if name == RunModel.BEST and RunModel.LAST not in models else RunModel(name).label
+    return f"{title} · epoch {models[name].evaluation.epoch}"

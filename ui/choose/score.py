@@ -1,5 +1,7 @@
 """The score from which predictions count: one for Results, Errors, Compare and Predict, whichever of them chose it."""
 
+from __future__ import annotations
+
 import streamlit as st
 
 from core.evaluation.selection import LOWEST_SCORE
@@ -9,24 +11,29 @@ SCORE = "score"  # its key in the session
 
 
 def clamp_score(score: float) -> float:
-    """A score that the sliders can show."""
+    """Return the nearest score that the sliders can show."""
     return min(max(score, LOWEST_SCORE), HIGHEST_SCORE)
 
 
 def current_score() -> float:
-    """As it was last chosen on any page."""
-    # set, not only there: another page's slider of this key gives its value to this one a run too late
+    """Return the score as it was last chosen on any page."""
+    # set, not only read: another page's slider of this key gives its value to this one a run too late
     st.session_state[SCORE] = st.session_state.get(SCORE, 0.5)
     return clamp_score(st.session_state[SCORE])
 
 
-def pick_score(label: str, words: str) -> float:
-    """The slider; `words` say what the page does with it."""
+def set_score(score: float) -> None:
+    """Choose a score; also a callback."""
+    st.session_state[SCORE] = clamp_score(score)
+
+
+def pick_score(label: str, help_text: str) -> float:
+    """Show the slider and return its score; `help_text` says what the page does with it."""
     current_score()
-    st.slider(label, LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session", help=words)
+    st.slider(label, LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session", help=help_text)
     return clamp_score(st.session_state[SCORE])
 
 
-def take_gallery_score(key: str) -> None:
-    """A gallery's callback: its slider's score for the counts and filters too."""
-    st.session_state[SCORE] = clamp_score(round(float(st.session_state[key].score), 2))
+def take_gallery_score(gallery: str) -> None:
+    """Take over the score of the slider of a gallery, by its key; a callback."""
+    set_score(round(float(st.session_state[gallery].score), 2))

@@ -1,11 +1,12 @@
-"""The figures of two models beside each other, with what the bootstrap says of their differences."""
+"""The metrics of two models beside each other, with what the bootstrap says of their differences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from core.charts.compare.differences import differences
@@ -13,69 +14,71 @@ from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap, in_words
 from core.evaluation.findings.changes import ap_changes
 from core.evaluation.findings.curves import coco_figures
-from ui.charts.component import chart
+from ui.charts.component import show_chart
 from ui.charts.tables import percent
+from ui.choose.run_picker import TableKey
 
-LIT = "background-color: rgba(250, 176, 5, 0.25)"  # of what differs, on a light ground and on a dark one
+APIntervals = dict[str, dict[str, Interval]]  # by class, then "all" or a size
+Row = tuple[str, float | None, float | None, Interval]  # a metric or class: before, after, their difference
 
 
 @st.cache_data(show_spinner="Drawing the images anew, a thousand times …", max_entries=16)
-def intervals_of(before: tuple, after: tuple, _before, _after) -> Intervals:
+def intervals_of(before: TableKey, after: TableKey, _before: pa.Table, _after: pa.Table) -> Intervals:
+    """Return the intervals of all metrics and of their differences."""
     return bootstrap(_after, _before)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def judged_of(before: tuple, after: tuple) -> dict[str, dict[str, Interval]]:
-    """The intervals of the cells of the AP matrix by class, as far as they are known; all sessions add to it."""
+def ap_intervals(before: TableKey, after: TableKey) -> APIntervals:
+    """Return the dict of the intervals of AP's differences, to which all sessions add, class by class."""
     return {}
 
 
-def judge_class(judged: dict, name: str, before, after) -> None:
-    judged[name] = ap_changes(before, after, name)
+def add_ap_intervals(intervals: APIntervals, name: str, before: pa.Table, after: pa.Table) -> None:
+    """Compute the intervals of one class; takes seconds on large data."""
+    intervals[name] = ap_changes(before, after, name)
 
 
-def show_figures(marks: tuple[tuple, tuple], tables: tuple, names: tuple[str, str]) -> None:
-    """COCO's twelve and AP by class, before and after, their change and its interval."""
+def show_metrics(keys: tuple[TableKey, TableKey], tables: tuple[pa.Table, pa.Table], names: tuple[str, str]) -> None:
+    """Show COCO's twelve metrics and AP by class: before, after, their difference and its interval."""
     place = st.empty()
     place.skeleton(height=470)
     before, after = (coco_figures(table) for table in tables)
-    intervals = intervals_of(*marks, *tables)
+    intervals = intervals_of(*keys, *tables)
+    changes = intervals.differences or {}
     left, right = place.container().columns(2, gap="medium")
     with left:
-        rows = [(name, getattr(before, name), getattr(after, name), intervals.differences[name]) for name in FIGURES]
-        _show_changes(rows, "Figure", "COCO's twelve figures before and after")
+        rows = [(name, getattr(before, name), getattr(after, name), changes[name]) for name in FIGURES]
+        _show_changes(rows, "Metric", "COCO's twelve metrics before and after")
         st.caption(f"Percent; before: {names[0]}, after: {names[1]}. {in_words(intervals)}; "
                    "where 0 lies between them, the change may be noise.")  # fmt: skip
     with right:
-        chart(replace(differences(intervals), key="figure-changes", title="Change of the twelve figures"),
-              "chart figure changes")  # fmt: skip
+        chart = replace(differences(intervals), key="figure-changes", title="Change of the twelve metrics")
+        show_chart(chart, "chart figure changes")
     st.markdown("##### AP by class")
     _show_changes(_class_rows(before, after, intervals), "Class", "AP by class before and after")
 
 
-def _class_rows(before: CocoFigures, after: CocoFigures, intervals: Intervals) -> list[tuple]:
-    return [
-        (name, before.per_class[name], after.per_class[name], intervals.per_class_differences[name])
-        for name in after.per_class
-    ]
+def _class_rows(before: CocoFigures, after: CocoFigures, intervals: Intervals) -> list[Row]:
+    changes: Mapping[str, Interval] = intervals.per_class_differences or {}
+    return [(name, before.per_class[name], after.per_class[name], changes[name]) for name in after.per_class]
 
 
-def _show_changes(rows: Sequence[tuple[str, float | None, float | None, Interval]], what: str, alt: str) -> None:
-    """Of each row its name, both values and their difference; undefined is empty, what is clear is marked."""
+def _show_changes(rows: Sequence[Row], heading: str, alt: str) -> None:
+    """Show rows as a table under `heading`; undefined cells are empty, changes beyond noise have a sign."""
+    columns: dict[str, list[float | None]] = {
+        "Before": [before for _, before, _, _ in rows],
+        "After": [after for _, _, after, _ in rows],
+        "Change": [change.value for *_, change in rows],
+        "Low": [change.low for *_, change in rows],
+        "High": [change.high for *_, change in rows],
+    }
+    signs = [("▲" if change.value and change.value > 0 else "▼") if change.is_clear else "" for *_, change in rows]
     table = pd.DataFrame(
-        {
-            what: [name for name, *_ in rows],
-            **{
-                column: pd.Series([percent(value) for value in values], dtype=float)
-                for column, values in (
-                    ("Before", [row[1] for row in rows]), ("After", [row[2] for row in rows]),
-                    ("Change", [row[3].value for row in rows]), ("Low", [row[3].low for row in rows]),
-                    ("High", [row[3].high for row in rows]),
-                )
-            },
-            "More than noise": [("▲" if d.value > 0 else "▼") if d.is_clear else "" for *_, d in rows],
-        }
-    )  # fmt: skip
+        {heading: [name for name, *_ in rows]}
+        | {name: pd.Series([percent(value) for value in values], dtype=float) for name, values in columns.items()}
+        | {"More than noise": signs}
+    )
     formats = {"Before": "%.1f", "After": "%.1f", "Change": "%+.1f", "Low": "%+.1f", "High": "%+.1f"}
-    columns = {name: st.column_config.NumberColumn(format=form) for name, form in formats.items()}
-    st.dataframe(table, hide_index=True, height="content", alt=alt, column_config=columns, placeholder="")
+    config = {name: st.column_config.NumberColumn(format=number) for name, number in formats.items()}
+    st.dataframe(table, hide_index=True, height="content", alt=alt, column_config=config, placeholder="")

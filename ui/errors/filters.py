@@ -1,12 +1,13 @@
-"""What Errors filters by: the sidebar's widgets, a button for each error type, and chips for what a link chose.
+"""The filters of Errors: the sidebar's widgets, a button for each error type, and chips for what a link chose.
 
-All of it lies in the session and makes up one `Selection`; a link sets it (`follow`).
+All of them lie in the session and make up one `Selection`; a link sets them (`apply_address`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 
@@ -17,16 +18,16 @@ from core.evaluation.ordering import Order
 from core.evaluation.selection import BACKGROUND, LOWEST_SCORE, Selection
 from core.evaluation.table import ErrorType
 from core.runs.marks import Mark, Marks
-from ui.choose.run_picker import remember
-from ui.choose.score import SCORE, clamp_score, pick_score
+from ui.choose.address import Address, remember
+from ui.choose.score import SCORE, clamp_score, pick_score, set_score
 from ui.server import services
 from ui.text import plain
 
-# what the session remembers; those of widgets keep their own values
+# in the session
 ERROR, PAIR, IMAGES = "error type", "pair", "images"
 CLASSES, SIZE, ORDER, REVERSE = "error classes", "error sizes", "error order", "order reversed"
 SCORE_TO, IOU, TRUNCATED, CROWD, MARKED = "score up to", "IoU from and to", "truncated", "crowd", "marked images"
-NOTHING = {
+NO_FILTER: dict[str, Any] = {
     ERROR: None, PAIR: None, IMAGES: (), CLASSES: [], SIZE: [], SCORE_TO: 1.0, IOU: (0.0, 1.0), TRUNCATED: False,
     CROWD: False, MARKED: False,
 }  # fmt: skip
@@ -37,31 +38,31 @@ NAMES = (  # in an address
 
 
 def marked_images(run_id: str) -> set[int]:
-    """Ids of the images that are marked whole."""
+    """Return the ids of the images that are marked as a whole."""
     return set(Marks(services.store()).image_ids(run_id))
 
 
-def take_gallery_mark(key: str, run_id: str) -> None:
-    """A gallery's callback: an image is marked, or not any more."""
-    asked, marks = st.session_state[key].mark, Marks(services.store())
-    mark = Mark(Doubt.IMAGE, int(asked["id"]))
+def take_gallery_mark(gallery: str, run_id: str) -> None:
+    """Mark an image, or take its mark back, as the gallery of that key says; a callback."""
+    request, marks = st.session_state[gallery].mark, Marks(services.store())
+    mark = Mark(Doubt.IMAGE, int(request["id"]))
     with suppress(LabError):  # the run was deleted meanwhile, which the page says
-        if asked["on"]:
+        if request["on"]:
             marks.add(run_id, mark)
         else:
             marks.remove(run_id, mark.key)
 
 
-def clear() -> None:
-    """A callback: no filter; the score and the order stay."""
-    for key, nothing in NOTHING.items():
-        remember(key, nothing)
+def clear_filters() -> None:
+    """Clear all filters, but neither the score nor the order; a callback."""
+    for key, value in NO_FILTER.items():
+        remember(key, value)
 
 
-def follow(address: dict[str, list[str]], classes: Sequence[str]) -> None:
-    """Sets all filters and the order as a link says, those too that it does not name."""
+def apply_address(address: Address, classes: Sequence[str]) -> None:
+    """Set all filters and the order as a link says; what it does not name is set to no filter."""
     linked = Selection.from_query(address, classes)
-    remember(SCORE, clamp_score(linked.score))
+    set_score(linked.score)
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
     remember(ERROR, linked.error)
@@ -77,9 +78,9 @@ def follow(address: dict[str, list[str]], classes: Sequence[str]) -> None:
 
 
 def pick_filters(classes: Sequence[str]) -> Selection:
-    """What the sidebar asks for, and what buttons and links left in the session."""
-    for key, nothing in NOTHING.items():
-        st.session_state.setdefault(key, nothing)
+    """Show the sidebar's filters; return the selection with them and with those of buttons and links."""
+    for key, value in NO_FILTER.items():
+        st.session_state.setdefault(key, value)
     score = pick_score("Count from score", "Predictions below it do not count: what only they found is missed.")
     chosen = st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session",
                             help="Objects of these classes, and predictions that say so: an object that was taken for "
@@ -95,15 +96,16 @@ def pick_filters(classes: Sequence[str]) -> Selection:
         st.session_state[IMAGES], **more,
     )  # fmt: skip
     if selection.restricts:
-        st.button("Clear all filters", key="clear", icon=":material/filter_alt_off:", on_click=clear, width="stretch")
+        st.button("Clear all filters", key="clear", icon=":material/filter_alt_off:", on_click=clear_filters,
+                  width="stretch")  # fmt: skip
     return selection
 
 
-def _pick_more() -> dict:
-    """The filters that are used less, as fields of a Selection."""
+def _pick_more() -> dict[str, Any]:
+    """Show the filters that are used less; return them as fields of a Selection."""
     names = {SCORE_TO: "score_to", IOU: "iou", TRUNCATED: "truncated", CROWD: "crowd", MARKED: "marked"}
     st.session_state[SCORE_TO] = max(st.session_state[SCORE_TO], clamp_score(st.session_state[SCORE]))
-    used = sum(st.session_state[key] != NOTHING[key] for key in names)
+    used = sum(st.session_state[key] != NO_FILTER[key] for key in names)
     with st.expander(f"More filters · {used} set" if used else "More filters", key="more filters"):
         st.slider("Score up to", LOWEST_SCORE, 1.0, step=0.01, key=SCORE_TO, persist_state="session",
                   help="Only predictions with at most this score; objects have none.")  # fmt: skip
@@ -119,7 +121,7 @@ def _pick_more() -> dict:
 
 
 def pick_order() -> tuple[Order, bool]:
-    """The order of what is shown, and whether it is turned round."""
+    """Show the choice of the order; return it, and whether it is reversed."""
     order = Order(st.session_state.setdefault(ORDER, Order.WORST))
     st.selectbox("Order", list(Order), format_func=lambda order: order.label, key=ORDER, persist_state="session",
                  help=order.description)  # fmt: skip
@@ -129,28 +131,28 @@ def pick_order() -> tuple[Order, bool]:
 
 
 def order_query(order: Order, reverse: bool) -> dict[str, str]:
-    """For an address; nothing where it is as at first."""
+    """Return what an address says of the order: nothing of the default."""
     return ({"order": order.value} if order is not Order.WORST else {}) | ({"reverse": "1"} if reverse else {})
 
 
-def show_counts(counts: dict[str, int], chosen: str | None) -> None:
-    """One button per error type with its count, which filters by it; its tooltip says what the type means."""
+def show_error_types(counts: dict[str, int], chosen: str | None) -> None:
+    """Show a button for each error type with its count, which filters by it; its tooltip says what the type means."""
     with st.container(horizontal=True, gap="small"):
         st.button(f"All errors · {sum(counts.values()):,}", key="type all", on_click=_choose_error, args=(None,),
                   type="secondary" if chosen else "primary")  # fmt: skip
-        for kind in ErrorType:
-            st.button(f"{kind.label} · {counts[kind.value]:,}", key=f"type {kind.value}", help=kind.description,
-                      type="primary" if chosen == kind.value else "secondary", on_click=_choose_error,
-                      args=(kind.value,))  # fmt: skip
+        for error in ErrorType:
+            st.button(f"{error.label} · {counts[error.value]:,}", key=f"type {error.value}", help=error.description,
+                      type="primary" if chosen == error.value else "secondary", on_click=_choose_error,
+                      args=(error.value,))  # fmt: skip
 
 
 def _choose_error(value: str | None) -> None:
-    """A button's callback: that type only, or, at a second click, all again."""
+    """Filter by the error type, or, at a second click on its button, by none; a callback."""
     remember(ERROR, None if st.session_state.get(ERROR) == value else value)
 
 
 def show_chips(selection: Selection) -> None:
-    """What a link chose and no widget shows, each as a button that takes it back."""
+    """Show the filters that a link sets and no widget shows, each as a button that clears it."""
     chips = {}
     if selection.pair:
         chips[PAIR] = cell_text(*selection.pair)
@@ -163,11 +165,11 @@ def show_chips(selection: Selection) -> None:
         st.caption("Only", width="content")
         for key, text in chips.items():
             st.button(text, key=f"drop {key}", icon=":material/close:", icon_position="right", type="primary",
-                      help="Take this filter back.", on_click=remember, args=(key, NOTHING[key]))  # fmt: skip
+                      help="Take this filter back.", on_click=remember, args=(key, NO_FILTER[key]))  # fmt: skip
 
 
 def cell_text(annotated: str, predicted: str) -> str:
-    """A cell of the confusion matrix in words."""
+    """Describe a cell of the confusion matrix."""
     if predicted == BACKGROUND:
         return f"{plain(annotated)} not found"
     if annotated == BACKGROUND:

@@ -1,7 +1,7 @@
-"""Bulk actions of the Errors page, in a popover: mark many images at once, and hand them over to other tools.
+"""The popover "Mark or export" of Errors: marks many images at once, and exports them for other tools.
 
-An export is built in the background, one at a time for each run, as a file in the run's folder; then it is offered as
-a download. The next one takes its place.
+An export is made by a background task, one at a time for each run, as a file in the run's folder; then it is offered as
+a download. The next one replaces it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ui.server import services
 from ui.server.background import Task, background_tasks
 from ui.text import plain
 
-PAGE, FOUND, MARKED = WHICH = ("This page", "All found", "Marked")
+PAGE, FOUND, MARKED = CHOICES = ("This page", "All found", "Marked")
 ICONS = {
     ExportFormat.COCO: ":material/data_object:",
     ExportFormat.PNG: ":material/image:",
@@ -38,37 +38,42 @@ MOST_BYTES = 500_000_000  # Streamlit holds a whole download in memory; a larger
 
 
 def show_mark_and_export(
-    run: Run, looked: EvaluatedModel, table: pa.Table, images: CocoSplit, found_ids: Sequence[int],
-    shown_ids: Sequence[int], selection: Selection,
+    viewed: EvaluatedModel, table: pa.Table, images: CocoSplit, selected_ids: Sequence[int], shown_ids: Sequence[int],
+    selection: Selection,
 ) -> None:  # fmt: skip
-    """The popover. found_ids: of all images that the filters find; shown_ids: of those on this page."""
+    """Show the popover.
+
+    selected_ids  of all images that pass the filters
+    shown_ids     of those on this page
+    """
+    run = viewed.run
     with st.popover("Mark or export", key="export", icon=":material/ios_share:"):
         marks = Marks(services.store()).all(run.id)
         marked = [mark.image_id for mark in marks if mark.kind is Doubt.IMAGE]
-        choice = st.segmented_control("Images", WHICH, key=CHOICE, default=FOUND, required=True, width="stretch",
+        choice = st.segmented_control("Images", CHOICES, key=CHOICE, default=FOUND, required=True, width="stretch",
                                       persist_state="session")  # fmt: skip
-        ids = list(dict.fromkeys({PAGE: shown_ids, FOUND: found_ids, MARKED: marked}[choice]))
+        ids = list(dict.fromkeys({PAGE: shown_ids, FOUND: selected_ids, MARKED: marked}[choice]))
         _offer_marks(run, ids, marked)
         st.subheader("Export", divider="grey")
         task = background_tasks().find(_task_name(run))
         if task and task.is_running:
-            _watch(task.name)
+            _show_progress(task.name)
             return
         everything = st.toggle("Predictions of every score", key=ALL_SCORES, persist_state="session",
                                help="As AP needs them. PNGs are drawn at the page's score all the same.")  # fmt: skip
-        title = bundle_title(run, looked.evaluation)
-        for kind in ExportFormat:
-            score = 0.0 if everything and kind is not ExportFormat.PNG else selection.score
-            st.button(kind.label, key=f"export {kind}", help=kind.description, icon=ICONS[kind], width="stretch",
-                      disabled=not ids, on_click=_begin, kwargs={
-                          "run": run, "kind": kind,
-                          "bundle": Bundle(images, table, tuple(ids), score, tuple(marks), title)})  # fmt: skip
+        title = bundle_title(run, viewed.evaluation)
+        for file_format in ExportFormat:
+            score = 0.0 if everything and file_format is not ExportFormat.PNG else selection.score
+            bundle = Bundle(images, table, tuple(ids), score, tuple(marks), title)
+            st.button(file_format.label, key=f"export {file_format}", help=file_format.description,
+                      icon=ICONS[file_format], width="stretch", disabled=not ids, on_click=_start_export,
+                      args=(run, file_format, bundle))  # fmt: skip
         if task:
-            _tell_end(run, task)
+            _show_end(run, task)
 
 
 def _offer_marks(run: Run, ids: list[int], marked: list[int]) -> None:
-    """How many images there are, and buttons that mark all of them or none."""
+    """Show how many images there are, and buttons that mark all of them or none."""
     are_marked = set(marked)
     without = [image_id for image_id in ids if image_id not in are_marked]
     n, k = len(ids), len(ids) - len(without)
@@ -98,21 +103,21 @@ def _task_name(run: Run) -> str:
     return f"export {run.id}"
 
 
-def _begin(run: Run, kind: ExportFormat, bundle: Bundle) -> None:
+def _start_export(run: Run, file_format: ExportFormat, bundle: Bundle) -> None:
     folder = services.store().folder(run.id) / "export"
-    out = folder / f"{run.id}-{kind}.zip"
-    background_tasks().start(_task_name(run), lambda: _built(bundle, kind, out), "The export failed")
+    out = folder / f"{run.id}-{file_format}.zip"
+    background_tasks().start(_task_name(run), lambda: _export(bundle, file_format, out), "The export failed")
 
 
-def _built(bundle: Bundle, kind: ExportFormat, out: Path) -> Generator[tuple[int, int], None, ExportResult]:
-    """The export, in a folder that holds no older one."""
+def _export(bundle: Bundle, file_format: ExportFormat, out: Path) -> Generator[tuple[int, int], None, ExportResult]:
+    """Write the export into a folder that holds no older one; yields (images done, images in all)."""
     shutil.rmtree(out.parent, ignore_errors=True)
-    return (yield from write_export(bundle, kind, out))
+    return (yield from write_export(bundle, file_format, out))
 
 
 @st.fragment(run_every=1.0)
-def _watch(name: str) -> None:
-    """How far the export is, with Stop; at its end the page is run again."""
+def _show_progress(name: str) -> None:
+    """Show how far the export is, with Stop; run the page again at its end."""
     task = background_tasks().find(name)
     if task is None or not task.is_running:
         st.rerun()
@@ -122,8 +127,8 @@ def _watch(name: str) -> None:
     st.button("Stop", key="stop export", icon=":material/stop:", disabled=task.stopped, on_click=task.stop)
 
 
-def _tell_end(run: Run, task: Task) -> None:
-    """What the last export became: a download, or why there is none."""
+def _show_end(run: Run, task: Task) -> None:
+    """Show the last export as a download, or why there is none."""
     if task.error:
         st.error(plain(task.error), icon=":material/error:")
     elif task.stopped:
@@ -142,7 +147,7 @@ def _tell_end(run: Run, task: Task) -> None:
 
 
 def _read(path: Path) -> bytes:
-    """The file, when its download is clicked; raises LabError if another tab has made a newer one meanwhile."""
+    """Return the file's bytes at the click on its download; raises LabError if it was replaced or deleted."""
     try:
         return path.read_bytes()
     except OSError:
@@ -150,7 +155,7 @@ def _read(path: Path) -> bytes:
 
 
 def _dismiss(run: Run) -> None:
-    """Lets go of the last export and its file."""
+    """Forget the last export and delete its file; a callback."""
     task = background_tasks().find(_task_name(run))
     if task and not task.is_running:
         shutil.rmtree(services.store().folder(run.id) / "export", ignore_errors=True)

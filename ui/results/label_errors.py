@@ -34,7 +34,7 @@ def _suspects(mark: tuple, score: float, _table: pa.Table) -> list[Suspect]:
     return suspects(_table, score)
 
 
-def show_doubts(
+def show_label_errors(
     run: Run, table: pa.Table, mark: tuple, score: float, classes: Sequence[str] | None, show: Callable[[dict], None]
 ) -> None:
     """A page of the likeliest label errors from `score` on; `mark` names the table, `show` opens a query on Errors."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import streamlit as st
 
-from core import PROJECT, DataError
+from core import PROJECT, DataError, RunError
 from core.datasets.layouts import annotation_files
 from core.datasets.split import CocoSplit, examine_splits, require_usable
 from core.evaluation.table import read_table
@@ -102,8 +102,15 @@ def validation_image(run: Run, image_id: int) -> tuple[Path, tuple[int, int]]:
 
 
 def table_of(evaluation: Evaluation) -> pa.Table:
-    """An evaluation's detection table; raises RunError if it is gone."""
-    return _table(evaluation.table, evaluation.created)
+    """Return an evaluation's detection table; raises RunError if it is gone."""
+    return _table(table_path(evaluation), evaluation.created)
+
+
+def table_path(evaluation: Evaluation) -> Path:
+    """Return where the detection table is; raises RunError if it is not kept."""
+    if evaluation.table is None:
+        raise RunError(f"The detection table of epoch {evaluation.epoch} is not kept.")
+    return evaluation.table
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

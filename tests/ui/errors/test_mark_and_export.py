@@ -50,9 +50,9 @@ def page():
     state = st.session_state
     run = services.store().get(state.run)
     (evaluation,) = services.store().evaluations(run.id)
-    looked = EvaluatedModel(run, "untouched", evaluation, evaluation)
+    viewed = EvaluatedModel(run, "untouched", evaluation, evaluation)
     table, images = cache.table_of(evaluation), cache.validation_images(run)
-    show_mark_and_export(run, looked, table, images, state.found, state.shown, Selection(state.from_score))
+    show_mark_and_export(viewed, table, images, state.found, state.shown, Selection(state.from_score))
 
 
 def shown(run, found=(3, 2, 1), on_page=(3, 2), score=0.5):

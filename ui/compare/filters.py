@@ -1,0 +1,103 @@
+"""The filters of Compare: which change, classes and sizes the pictures show, and from which score predictions count.
+
+All of them lie in the session, where the charts' clicks put them; a link sets them (`apply_address`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+from core.datasets.split import SIZES
+from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change
+from core.evaluation.selection import Selection
+from ui.choose.address import Address, Query, remember
+from ui.choose.score import pick_score, set_score
+
+# in the session
+CHANGE, CLASSES, SIZE, VIEW, LAYOUT, PAGE = (
+    "change", "compare classes", "compare sizes", "compare as", "compare layout", "compare page"
+)  # fmt: skip
+CLICKS = "compare visits"  # on charts, each of which leads to the pictures
+VIEWS = {"images": "Images", "objects": "Objects"}
+LAYOUTS = {"beside": "Side by side", "over": "One over the other"}
+NAMES = ("score", "change", "class", "size", "as", "layout", "page")  # in an address
+
+
+class ChangeFilter(NamedTuple):
+    """The changes to show: one kind, or None for all that is fixed or broken; of classes and sizes, or of all."""
+
+    change: Change | None
+    classes: tuple[str, ...]
+    sizes: tuple[str, ...]
+
+    @property
+    def kinds(self) -> tuple[Change, ...]:
+        """Return the kinds of change that are shown."""
+        return (self.change,) if self.change else MOVED
+
+    @property
+    def is_about_objects(self) -> bool:
+        """Check whether it shows objects, and not false alarms."""
+        return set(self.kinds) <= set(OF_OBJECTS)
+
+
+def take_click(key: str) -> None:
+    """Filter by what was clicked on in the chart of that key; a callback."""
+    target = dict(st.session_state[key].open)
+    remember(CHANGE, target["change"])
+    remember(CLASSES, [target["class"]] if "class" in target else [])
+    remember(SIZE, [target["size"]] if "size" in target else [])
+    remember(CLICKS, st.session_state.get(CLICKS, 0) + 1)
+
+
+def apply_address(address: Address, classes: Sequence[str]) -> None:
+    """Set all that is shown as a link says."""
+    linked = Selection.from_query(address, classes)
+    values = {name: address.get(name, [""])[0] for name in NAMES}
+    set_score(linked.score)
+    remember(CLASSES, list(linked.classes))
+    remember(SIZE, list(linked.sizes))
+    remember(CHANGE, values["change"] if values["change"] in set(Change) else None)
+    remember(VIEW, values["as"] if values["as"] in VIEWS else "images")
+    remember(LAYOUT, values["layout"] if values["layout"] in LAYOUTS else "beside")
+    remember(PAGE, int(values["page"]) if values["page"].isdecimal() and len(values["page"]) < 9 else 1)
+
+
+def pick_filters(classes: Sequence[str]) -> tuple[float, ChangeFilter]:
+    """Show the sidebar's widgets; return the score from which predictions count, and the filter of the pictures."""
+    score = pick_score(
+        "Count from score", "Predictions below it do not count: what only they found is wrong. AP counts all."
+    )
+    known = [name for name in st.session_state.get(CLASSES, []) if name in classes]
+    st.session_state[CLASSES] = known  # others are of another data set
+    st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session",
+                   help="Of which classes pictures are shown.")  # fmt: skip
+    sizes = st.pills("Object size", SIZES, selection_mode="multi", key=SIZE, persist_state="session", width="stretch",
+                     help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
+    change = st.session_state.get(CHANGE)
+    chosen = ChangeFilter(Change(change) if change else None, tuple(st.session_state[CLASSES]), tuple(sizes))
+    return score, chosen
+
+
+def pick_layout() -> tuple[str, str]:
+    """Show how the pictures are shown, and what of them; return (one of LAYOUTS, one of VIEWS)."""
+    for key, default in ((LAYOUT, "beside"), (VIEW, "images")):
+        st.session_state.setdefault(key, default)
+    st.segmented_control("Layout", list(LAYOUTS), format_func=LAYOUTS.__getitem__, key=LAYOUT, required=True,
+                         label_visibility="collapsed", persist_state="session")  # fmt: skip
+    st.segmented_control("View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True,
+                         label_visibility="collapsed", persist_state="session")  # fmt: skip
+    return st.session_state[LAYOUT], st.session_state[VIEW]
+
+
+def query_of(score: float, chosen: ChangeFilter) -> Query:
+    """Return what an address says of the score and the filters; defaults are left out."""
+    query: Query = dict(Selection(score, chosen.classes, sizes=chosen.sizes).to_query())
+    query |= {"change": chosen.change.value} if chosen.change else {}
+    for key, name, default in ((VIEW, "as", "images"), (LAYOUT, "layout", "beside"), (PAGE, "page", 1)):
+        value = st.session_state.get(key, default)
+        query |= {name: str(value)} if value != default else {}
+    return query
