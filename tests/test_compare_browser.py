@@ -250,7 +250,7 @@ def test_two_rows_of_all_runs_are_compared(page, address, runs, objects):
 
 def test_figures_and_settings_of_both_are_there(page, address, runs):
     page.goto(link(address, "compare", run=runs.after, before=runs.before, view="figures"))
-    chart_named(page, "Change of the twelve figures")
+    chart_named(page, "Change of the twelve metrics")
     open_tab(page, "Settings and curves")
     expect(page.get_by_role("heading", name="Curves")).to_be_visible()
 
@@ -262,4 +262,4 @@ def test_results_lead_here_and_back(page, address, runs):
     chart_named(page, CLASS_BARS)
     page.go_back()
     page.wait_for_url("**/results?*view=boxes*")
-    expect(page.get_by_role("tab", selected=True)).to_have_text("Boxes")
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Localization")

@@ -46,7 +46,8 @@ def page():
     (evaluation,) = services.store().evaluations(run.id)
     table, classes = cache.table_of(evaluation), st.session_state.classes
     name = (run.id, evaluation.created)
-    label_errors.show_label_errors(run, table, name, st.session_state.from_score, classes, st.session_state.opened.append)
+    score, opened = st.session_state.from_score, st.session_state.opened
+    label_errors.show_label_errors(run, table, name, score, classes, opened.append)
 
 
 def shown(run, score=0.5, classes=None, **state):
