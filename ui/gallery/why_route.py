@@ -6,7 +6,7 @@
     /api/why/warm?run=…&model=…                  starts the process that answers, and loads the model if one is named
 
 The first answer also has `note`: a sentence where the checkpoint is not the one that was evaluated. Answers are kept in
-the run's folder until the checkpoint, the picture or the annotation changes. `large/why.js` shows them.
+the run's folder until the checkpoint, the picture or the annotation changes. `why/why.js` shows them.
 """
 
 from __future__ import annotations
