@@ -1,8 +1,8 @@
 """Reading COCO files: JSON to plain dicts whose structure is checked, in seconds also where it is half a gigabyte.
 
-In: a ground truth or a results list. Out: its images, annotations and categories, ids as whole numbers that refer to
-each other, and what was wrong (`problems.Problem`). Boxes are not judged here. Apart from `coco.py` because ground
-truths of other tools come this way too.
+In: a ground truth or a results list. Out: its images, annotations and categories, with whole numbers as ids that refer
+to each other, and what was wrong (`problems.Problem`). Boxes are checked in `sound_boxes.py`. Apart from `split.py`
+because ground truths of other tools, which are no data sets, are read here too.
 
 msgspec decodes only the fields that the project reads, so polygons, nine tenths of such a file, are never made.
 """
@@ -10,10 +10,11 @@ msgspec decodes only the fields that the project reads, so polygons, nine tenths
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeGuard, cast
 
 import msgspec
 
@@ -21,26 +22,25 @@ from core import DataError
 from core.datasets.json_reader import PythonOnlyJson, decode, decode_with_python
 from core.datasets.problems import Example, Problem, ProblemKind, problems_of
 
+Entry = dict[str, Any]  # an image, an annotation or a category as the file has it
+CocoDict = dict[str, list[Entry]]  # the COCO_LISTS by name
+
 COCO_LISTS = ("images", "annotations", "categories")
-EXACT_LIMIT = 2**53  # numbers below it are exact as float64
-ANNOTATION_FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")  # of an annotation
+EXACT_LIMIT = 2**53  # whole numbers below it are exact as float64
+ANNOTATION_FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
 
 Id = Annotated[int, msgspec.Meta(gt=-EXACT_LIMIT, lt=EXACT_LIMIT)]
 Area = Annotated[float, msgspec.Meta(gt=-EXACT_LIMIT, lt=EXACT_LIMIT)]
 Box = Annotated[list[float], msgspec.Meta(min_length=4, max_length=4)]
 
 REFERENCES = {"image_id": "images", "category_id": "categories"}
-BROKEN = (
-    ProblemKind.IMAGE_ID,
-    ProblemKind.IMAGE_NAME,
-    ProblemKind.IMAGE_STATED,
-    ProblemKind.CATEGORY,
-)  # with these no annotation can be placed
+# with these no annotation can be assigned to its image and category
+BROKEN = (ProblemKind.IMAGE_ID, ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED, ProblemKind.CATEGORY)
 UNKNOWN = {"image_id": ProblemKind.UNKNOWN_IMAGE, "category_id": ProblemKind.UNKNOWN_CATEGORY}
 
 
 class _Annotation(TypedDict):
-    """An annotation as it should be; a file with any other is read again, to say what it is."""
+    """An annotation as it should be; a file with any other is read again, to say what is wrong with it."""
 
     id: Id
     image_id: Id
@@ -71,62 +71,62 @@ class _AnyFile(TypedDict):
     categories: list[dict[str, Any]]
 
 
-def examine_ground_truth(path, split: str = "") -> tuple[dict, list[Problem]]:
-    """A ground truth's `images`, `annotations` and `categories`, and what was wrong with them.
+def examine_ground_truth(path: str | Path, split: str = "") -> tuple[CocoDict, list[Problem]]:
+    """Read a ground truth's COCO_LISTS, and list what was wrong with them.
 
-    Ids are ints, and every annotation has the FIELDS and no others: an image and a category that are listed, an
-    `iscrowd` of 0 or 1 and an area; annotations for which that cannot be are left out. Its `bbox` is as the file has
-    it, or None. Problems may be FATAL; where one stands in the way of placing annotations, these are as they are.
-    Raises DataError if the file is missing, truncated or not such a file.
+    Ids are ints, and every annotation has the ANNOTATION_FIELDS and no others: an image and a category that are
+    listed, an `iscrowd` of 0 or 1 and an area; annotations for which that cannot be are left out. Its `bbox` is as
+    the file has it, or None. With a FATAL problem that keeps annotations from being assigned, they are as in the file.
+    Raises DataError if the file is missing, truncated or no COCO annotation file.
     """
-    data, is_clean = _decode_parts(Path(path))
+    data, is_clean = _decode_lists(Path(path))
     problems = [*_check_images(data["images"], split), *_check_categories(data["categories"], split)]
-    if any(p.kind in BROKEN for p in problems):
+    if any(problem.kind in BROKEN for problem in problems):
         return data, problems
-    known = {key: {item["id"] for item in data[part]} for key, part in REFERENCES.items()}
+    known = {key: {entry["id"] for entry in data[name]} for key, name in REFERENCES.items()}
     if not is_clean:
-        data["annotations"] = [_mended(annotation) for annotation in data["annotations"]]
+        data["annotations"] = [_repaired(annotation) for annotation in data["annotations"]]
     if not is_clean or len(set(map(itemgetter("id"), data["annotations"]))) < len(data["annotations"]):
-        problems += _number_anew(data["annotations"], split)
-    data["annotations"], found = _with_references(data["annotations"], known, split)
-    return data, problems + found
+        problems += _renumber(data["annotations"], split)
+    data["annotations"], unknown = _with_references(data["annotations"], known, split)
+    return data, problems + unknown
 
 
-def _decode_parts(path: Path) -> tuple[dict, bool]:
-    """The file's PARTS, each a list of dicts, and whether each annotation is as it should be."""
+def _decode_lists(path: Path) -> tuple[CocoDict, bool]:
+    """Return the file's COCO_LISTS, and whether each annotation is as it should be."""
     try:
-        return decode(path, _File), True
+        return cast(CocoDict, decode(path, _File)), True
     except msgspec.ValidationError:
         pass
     try:
-        return decode(path, _AnyFile), False
+        return cast(CocoDict, decode(path, _AnyFile)), False
     except PythonOnlyJson:
         data = decode_with_python(path)
-        if isinstance(data, dict) and all(_is_list_of_dicts(data.get(part)) for part in COCO_LISTS):
-            return {part: data[part] for part in COCO_LISTS}, False
+        if isinstance(data, dict) and all(_is_list_of_dicts(data.get(name)) for name in COCO_LISTS):
+            return {name: data[name] for name in COCO_LISTS}, False
     except msgspec.ValidationError:
         pass
     raise DataError(f"{path} is not a COCO annotation file: it should hold the lists {', '.join(COCO_LISTS)}.")
 
 
-def read_ground_truth(path) -> dict:
-    """A ground truth in which nothing had to be left out or renumbered: any tool's, to be evaluated on as it is.
+def read_ground_truth(path: str | Path) -> CocoDict:
+    """Read a ground truth of any tool that can be evaluated on as it is: nothing was left out or given a new id.
 
     Raises DataError that names the first problem otherwise.
     """
     data, problems = examine_ground_truth(path)
-    for found in problems:
-        if found.kind not in (ProblemKind.NO_AREA, ProblemKind.PATH):  # no boxes depend on a picture
-            example = f", as {found.examples[0].detail}" if found.examples else ""
-            raise DataError(f"{path} has {found.kind.counted(found.count)}{example}: correct the file.")
-    bare = next((a["id"] for a in data["annotations"] if a["bbox"] is None), None)
-    if bare is not None:
-        raise DataError(f"Annotation {bare} in {path} has no bbox: the file is not for object detection.")
+    for problem in problems:
+        if problem.kind not in (ProblemKind.NO_AREA, ProblemKind.PATH):  # no boxes depend on a picture
+            example = f", as {problem.examples[0].detail}" if problem.examples else ""
+            raise DataError(f"{path} has {problem.kind.counted(problem.count)}{example}: correct the file.")
+    without_box = next((a["id"] for a in data["annotations"] if a["bbox"] is None), None)
+    if without_box is not None:
+        raise DataError(f"Annotation {without_box} in {path} has no bbox: the file is not for object detection.")
     return data
 
 
-def read_results(path) -> list[dict]:
-    """A COCO results file: its list, or the `annotations` of a dict. The rows are checked when they are evaluated.
+def read_results(path: str | Path) -> list[Entry]:
+    """Read a COCO results file: its list, or the `annotations` of a dict. Its rows are checked on evaluation.
 
     Raises DataError if the file is missing, truncated or something else.
     """
@@ -140,54 +140,54 @@ def read_results(path) -> list[dict]:
     return rows
 
 
-def is_number(value) -> bool:
-    """Whether it is a number small enough to be exact as float64, so neither NaN nor infinite."""
+def is_number(value: object) -> TypeGuard[float]:
+    """Check whether it is a number small enough to be exact as float64, so neither NaN nor infinite."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < EXACT_LIMIT
 
 
-def _is_list_of_dicts(part) -> bool:
-    return isinstance(part, list) and all(isinstance(item, dict) for item in part)
+def _is_list_of_dicts(value: object) -> TypeGuard[list[Entry]]:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
-def _to_id(value) -> int | None:
-    """An id as an int, also where a tool wrote 7.0; None for anything else."""
+def _to_id(value: object) -> int | None:
+    """Return an id as an int, also where a tool wrote 7.0; None for anything else."""
     if type(value) is int and -EXACT_LIMIT < value < EXACT_LIMIT:  # almost always
         return value
     return int(value) if is_number(value) and value == int(value) else None
 
 
-def _take_ids(items: list[dict]) -> list[tuple[dict, Any]]:
-    """Gives each item its id as an int, or None; the items whose id is none or another one's, with what they say."""
+def _convert_ids(entries: list[Entry]) -> list[tuple[Entry, Any]]:
+    """Set each entry's id to an int or None; return those without a unique id, each with its id in the file."""
     strange, seen = [], set()
-    for item in items:
-        said = item.get("id")
-        item["id"] = own = _to_id(said)
-        if own is None or own in seen:
-            strange.append((item, said))
-        seen.add(own)
+    for entry in entries:
+        stated = entry.get("id")
+        entry["id"] = number = _to_id(stated)
+        if number is None or number in seen:
+            strange.append((entry, stated))
+        seen.add(number)
     return strange
 
 
-def _check_images(images: list[dict], split: str) -> list[Problem]:
-    found = {ProblemKind.IMAGE_ID: [Example(f"the id {shortened(said)}") for _, said in _take_ids(images)]}
-    found |= {kind: [] for kind in (ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED, ProblemKind.PATH)}
+def _check_images(images: list[Entry], split: str) -> list[Problem]:
+    examples = {ProblemKind.IMAGE_ID: [Example(f"the id {shortened(stated)}") for _, stated in _convert_ids(images)]}
+    examples |= {kind: [] for kind in (ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED, ProblemKind.PATH)}
     for image in images:
-        name, own = image.get("file_name"), image["id"]
+        name, image_id = image.get("file_name"), image["id"]
         if not isinstance(name, str) or not name:
-            found[ProblemKind.IMAGE_NAME].append(Example(f"image {own}", own))
+            examples[ProblemKind.IMAGE_NAME].append(Example(f"image {image_id}", image_id))
         elif "\0" in name or name[0] == "/" or (".." in name and posixpath.normpath(name).split("/")[0] == ".."):
-            found[ProblemKind.PATH].append(Example(shortened(name), own))
+            examples[ProblemKind.PATH].append(Example(shortened(name), image_id))
         if not (_is_side(image.get("width")) and _is_side(image.get("height"))):
-            found[ProblemKind.IMAGE_STATED].append(Example(f"image {own}", own))
-    return [one for kind, examples in found.items() for one in problems_of(kind, split, examples)]
+            examples[ProblemKind.IMAGE_STATED].append(Example(f"image {image_id}", image_id))
+    return [problem for kind, some in examples.items() for problem in problems_of(kind, split, some)]
 
 
-def _is_side(value) -> bool:
+def _is_side(value: object) -> bool:
     return is_number(value) and value > 0
 
 
-def _check_categories(categories: list[dict], split: str) -> list[Problem]:
-    strange = {id(category): said for category, said in _take_ids(categories)}
+def _check_categories(categories: list[Entry], split: str) -> list[Problem]:
+    strange = {id(category): stated for category, stated in _convert_ids(categories)}
     examples, names = [], set()
     for category in categories:
         name = category.get("name")
@@ -202,19 +202,24 @@ def _check_categories(categories: list[dict], split: str) -> list[Problem]:
     return problems_of(ProblemKind.CATEGORY, split, examples)
 
 
-def _mended(annotation: dict) -> dict:
-    """The annotation's FIELDS with their types; references that are none become None."""
-    mended = {key: annotation.get(key) for key in ANNOTATION_FIELDS}
+def _repaired(annotation: Entry) -> Entry:
+    """Return the annotation's ANNOTATION_FIELDS with their types; ids that are none become None."""
+    repaired = {key: annotation.get(key) for key in ANNOTATION_FIELDS}
     for key in REFERENCES:
-        mended[key] = _to_id(mended[key])
-    mended["iscrowd"] = int(mended["iscrowd"] in (1, "1"))  # 1.0 and True alike
-    if not is_number(mended["area"]):
-        del mended["area"]
-    return mended
+        repaired[key] = _to_id(repaired[key])
+    repaired["iscrowd"] = int(repaired["iscrowd"] in (1, "1"))  # 1.0 and True alike
+    if not is_number(repaired["area"]):
+        del repaired["area"]
+    return repaired
 
 
-def _with_references(annotations: list[dict], known: dict[str, set], split: str) -> tuple[list[dict], list[Problem]]:
-    """The annotations whose image and category are listed, crowds and areas filled in, and the others as problems."""
+def _with_references(
+    annotations: list[Entry], known: Mapping[str, set[int]], split: str
+) -> tuple[list[Entry], list[Problem]]:
+    """Return the annotations whose image and category are listed, with `iscrowd` and `area`; the others as problems.
+
+    `known` holds the ids that are listed, by the keys of REFERENCES.
+    """
     problems = []
     for key, ids in known.items():
         if not ids.issuperset(map(itemgetter(key), annotations)):
@@ -222,28 +227,28 @@ def _with_references(annotations: list[dict], known: dict[str, set], split: str)
             examples = [Example(f"annotation {a['id']}: {key} {a[key]}", annotation_ids=(a["id"],)) for a in strange]
             problems += problems_of(UNKNOWN[key], split, examples)
             annotations = [a for a in annotations if a[key] in ids]
-    without = []
+    without_area = []
     for annotation in annotations:
         if len(annotation) < len(ANNOTATION_FIELDS):
             annotation.setdefault("iscrowd", 0)
             if "area" not in annotation:
                 box = annotation["bbox"]
                 annotation["area"] = float(box[2] * box[3]) if is_box(box) else 0.0
-                without.append(annotation)
-    examples = [Example(f"annotation {a['id']}", a["image_id"], (a["id"],)) for a in without]
+                without_area.append(annotation)
+    examples = [Example(f"annotation {a['id']}", a["image_id"], (a["id"],)) for a in without_area]
     return annotations, problems + problems_of(ProblemKind.NO_AREA, split, examples)
 
 
-def is_box(bbox) -> bool:
-    """Whether it is a list of four numbers."""
+def is_box(bbox: object) -> TypeGuard[list[float]]:
+    """Check whether it is a list of four numbers."""
     return isinstance(bbox, list) and len(bbox) == 4 and all(is_number(v) for v in bbox)
 
 
-def _number_anew(annotations: list[dict], split: str) -> list[Problem]:
-    """Gives annotations without an id of their own the next free ones."""
-    strange = _take_ids(annotations)
+def _renumber(annotations: list[Entry], split: str) -> list[Problem]:
+    """Give annotations without a unique id the next free ones."""
+    strange = _convert_ids(annotations)
     free = 1 + max(0, max((a["id"] for a in annotations if a["id"] is not None), default=0))
     for number, (annotation, _) in enumerate(strange, start=free):
         annotation["id"] = number
-    examples = [Example(f"the id {shortened(said)}", a["image_id"], (a["id"],)) for a, said in strange]
+    examples = [Example(f"the id {shortened(stated)}", a["image_id"], (a["id"],)) for a, stated in strange]
     return problems_of(ProblemKind.ANNOTATION_ID, split, examples)

@@ -1,7 +1,7 @@
-"""JSON files that nobody vouches for: missing, cut off, half a gigabyte, or as only Python writes them.
+"""Reading JSON files that may be missing, cut off, half a gigabyte large, or as only Python writes them.
 
-In: a path, and the types that are wanted of the file. Out: plain objects of these types; or one sentence that says what
-is wrong. Apart from `cocofile.py` because files beside COCO's annotations are read the same way.
+In: a path, and the type that the file should have. Out: plain objects of this type, or one sentence that says what is
+wrong. Apart from `coco_json.py` because other files than COCO's annotations are read the same way.
 
 msgspec decodes only the fields that a type names, so polygons, nine tenths of a COCO file, are never made.
 """
@@ -17,25 +17,32 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import msgspec
 import psutil
 
 from core import DataError
 
-MEMORY_FACTOR = 3  # times a file's size, at most, for what is read from it and the file itself
-LARGE = 100_000_000  # bytes from which the memory is looked at first
+T = TypeVar("T")
+
+MEMORY_FACTOR = 3  # times a file's size: the most memory that reading takes, the file itself included
+LARGE = 100_000_000  # bytes; before a larger file is read, the free memory is checked
 
 
 class PythonOnlyJson(msgspec.ValidationError):
-    """JSON that only Python reads: with NaN, Infinity or a number beyond float64."""
+    """A file is JSON that only Python reads: with NaN, Infinity or a number beyond float64."""
 
 
-def decode(path, type):
-    """The JSON file as `type`, a type that msgspec knows; fields that it does not name are skipped.
+@overload
+def decode(path: str | Path, type: type[T]) -> T: ...
+@overload
+def decode(path: str | Path, type: Any) -> Any: ...
+def decode(path: str | Path, type: Any) -> Any:
+    """Read a JSON file as `type`, a type that msgspec knows; fields that the type does not name are skipped.
 
-    Raises DataError if the file is missing, is no JSON or needs more memory than there is, and
-    msgspec.ValidationError if it is JSON, but something else than `type`.
+    Raises DataError if the file is missing, is no JSON or needs more memory than is free, PythonOnlyJson if only
+    Python reads it, and msgspec.ValidationError if it is JSON, but not of `type`.
     """
     path = Path(path)
     try:
@@ -72,7 +79,7 @@ def decode(path, type):
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """Without garbage collection, which takes half of the time among a million new dicts, none of them garbage."""
+    """Switch garbage collection off: among a million new dicts it takes half of the time and finds nothing."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -82,8 +89,8 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _explained(path: Path, error: ValueError) -> Exception:
-    """What to raise for JSON that does not decode; where only NaN or Infinity stands in the way, OnlyPython."""
+def _explained(path: Path, error: msgspec.DecodeError | UnicodeDecodeError) -> Exception:
+    """Return the error to raise for JSON that does not decode: PythonOnlyJson where NaN or Infinity is the cause."""
     place = re.search(r"\(byte (\d+)\)", str(error))
     if place and _is_no_number(path, int(place[1])):
         return PythonOnlyJson("a number is NaN or infinite")
@@ -92,7 +99,7 @@ def _explained(path: Path, error: ValueError) -> Exception:
 
 
 def _is_no_number(path: Path, place: int) -> bool:
-    """Whether NaN, Infinity or -Infinity stands there, which Python writes and JSON does not know."""
+    """Check whether NaN, Infinity or -Infinity is at byte `place`: Python writes these, JSON does not know them."""
     with path.open("rb") as file:
         file.seek(max(place - 1, 0))
         return bool(re.search(rb"NaN|Infinity", file.read(12)))
@@ -107,10 +114,13 @@ def _check_memory(path: Path, size: int) -> None:
         )
 
 
-def decode_with_python(path: Path):
-    """As Python reads JSON, NaN included; without polygons."""
+def decode_with_python(path: Path) -> Any:
+    """Read a JSON file with Python's own reader, which knows NaN; polygons are left out.
 
-    def without_polygons(values: dict) -> dict:
+    Raises DataError if it is no JSON.
+    """
+
+    def without_polygons(values: dict[str, Any]) -> dict[str, Any]:
         values.pop("segmentation", None)
         return values
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from core import DataError
-from core.datasets.coco_json import decode
+from core.datasets.json_reader import decode
 from core.disk import atomic_file
 
 MOST_SEED = 2**63 - 1

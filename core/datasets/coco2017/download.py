@@ -24,7 +24,7 @@ import msgspec
 from core import DataError
 from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in
 from core.datasets.coco2017.pictures import HOPELESS, PAUSES, DownloadProgress, Transfer, refusal, wait
-from core.datasets.coco_json import decode
+from core.datasets.json_reader import decode
 from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
 from core.disk import PARTIAL, flush, is_disk_full, partial_path
 
