@@ -14,7 +14,6 @@ from core.datasets.coco_json import (
     EXACT_LIMIT,
     examine_ground_truth,
     read_ground_truth,
-    read_results,
 )
 from core.datasets.problems import ProblemKind, Severity
 from tests.core.coco_cases import gt_of
@@ -63,7 +62,7 @@ def test_odd_annotations_are_read_as_plainly_written_python_reads_them(path, ann
 @given(st.lists(clean_one, max_size=6))
 def test_clean_annotations_are_read_the_same_by_the_fast_way(path, annotations):
     gt = gt_of(images=4) | {"annotations": annotations}
-    assert coco_json._decode_parts(write(path, gt))[1]
+    assert coco_json._decode_lists(write(path, gt))[1]
     assert_as_plainly(path, gt)
 
 
@@ -83,7 +82,7 @@ def test_a_clean_file_is_read_as_pycocotools_reads_it(path, capsys):
     ],
 )  # fmt: skip
 def test_only_a_file_with_oddities_is_read_the_slow_way(path, odd, is_fast):
-    assert coco_json._decode_parts(write(path, changed("annotations", 0, **odd)))[1] is is_fast
+    assert coco_json._decode_lists(write(path, changed("annotations", 0, **odd)))[1] is is_fast
 
 
 def test_infinity_and_nan_are_read_wherever_they_stand(path):
@@ -198,127 +197,3 @@ def test_whole_float_ids_of_images_and_categories_become_ints(path):
     assert not problems and data == gt
     read_ids = [data["images"][0]["id"], data["categories"][1]["id"], data["annotations"][0]["image_id"]]
     assert [type(own) for own in read_ids] == [int] * 3
-
-
-# What is no such file
-
-
-@pytest.mark.parametrize(
-    "text, says",
-    [
-        ("", "is empty"),
-        ('{"info": ' + "[" * 100_000, "nested without end"),
-        ('{"images": [{"a": ' + '{"a": ' * 100_000, "nested without end"),
-        ("[" * 100_000, "not a COCO annotation file"),
-        ("garbage", "begins with neither"),
-        ('{"images": [], "annotations": []}', "not a COCO annotation file: it should hold the lists images, annotati"),
-        ('{"images": [], "annotations": {}, "categories": []}', "not a COCO annotation file"),
-        ('{"images": [1], "annotations": [], "categories": []}', "not a COCO annotation file"),
-        ('{"images": [], "annotations": [1], "categories": []}', "not a COCO annotation file"),
-        ('{"images": [], "annotations": [[NaN]], "categories": []}', "not a COCO annotation file"),
-        ('{"images": [NaN], "annotations": [], "categories": []}', "not a COCO annotation file"),
-        ('{"images": NaN}', "not a COCO annotation file"),
-        ('{"images": null, "annotations": null, "categories": null}', "not a COCO annotation file"),
-        ('{"name": "detr", "version": "1.0.0"}', "not a COCO annotation file"),
-        ("[]", "not a COCO annotation file"),
-        ('[{"score": NaN}]', "not a COCO annotation file"),
-        ('{"images": [], "annotations": [{"id": NaN}], "categories": []', "not valid JSON"),
-    ],
-)
-@pytest.mark.parametrize("reader", [examine_ground_truth, read_ground_truth])
-def test_a_file_that_is_something_else_is_refused(path, reader, text, says):
-    path.write_text(text)
-    with pytest.raises(DataError, match=says):
-        reader(path)
-
-
-ODD = changed("annotations", 1, bbox=[NAN, 0, 1, 1])
-SMALL = gt_of((1, 1, (0, 0, 1, 1)), categories=("é",))
-SMALL_ODD = gt_of((1, 1, (0, 0, NAN, 1)), categories=("é",))
-
-
-@pytest.mark.parametrize("content", [SMALL, SMALL_ODD, [{"image_id": 1, "bbox": [1, 2], "score": 0.5, "n": "é"}]])
-@pytest.mark.parametrize("reader", [examine_ground_truth, read_ground_truth, read_results])
-def test_a_file_cut_off_anywhere_is_refused_in_one_sentence(path, reader, content):
-    whole = json.dumps(content, ensure_ascii=False).encode()
-    for end in range(len(whole)):
-        path.write_bytes(whole[:end])
-        with pytest.raises(DataError) as caught:
-            reader(path)
-        said = str(caught.value)
-        assert said.startswith(str(path)) and said.endswith(".") and "\n" not in said
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.sampled_from([GT, ODD]), st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=3)), max_size=3))
-def test_a_damaged_file_is_read_or_refused(path, gt, damages):
-    content = json.dumps(gt).encode()
-    for place, damage in damages:
-        place %= len(content)
-        content = content[:place] + damage + content[place + 1 :]
-    path.write_bytes(content)
-    for reader in (examine_ground_truth, read_ground_truth, read_results):
-        try:
-            reader(path)
-        except DataError as error:
-            assert "\n" not in str(error)
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3) | st.just(10**400),
-    lambda inside: (
-        st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(ANNOTATION_FIELDS), inside, max_size=3)
-    ),
-    max_leaves=6,
-)
-anything = st.dictionaries(
-    st.sampled_from([*ANNOTATION_FIELDS, "file_name", "width", "height", "name", "supercategory"]), values
-)
-
-
-@settings(deadline=None)
-@given(st.lists(anything, max_size=3), st.lists(anything, max_size=3), st.lists(anything, max_size=3))
-def test_any_values_in_any_places_are_read_or_refused(path, images, annotations, categories):
-    write(path, {"images": images, "annotations": annotations, "categories": categories})
-    data, problems = examine_ground_truth(path)
-    if not any(p.kind.severity is Severity.FATAL for p in problems):
-        assert all(set(a) == set(ANNOTATION_FIELDS) for a in data["annotations"])
-
-
-# Ground truths and results of other tools
-
-
-@pytest.mark.parametrize(
-    "fields, says",
-    [
-        ({"id": 3}, "has 1 annotation without a whole number as id of its own, as the id 3: correct the file"),
-        ({"id": "a"}, "as the id 'a'"),
-        ({"image_id": 9}, "has 1 annotation of an image that is not listed, as annotation 1: image_id 9: correct"),
-        ({"category_id": None}, "of a category that is not listed, as annotation 1: category_id None"),
-        ({"bbox": MISSING}, "Annotation 1 in .* has no bbox"),
-        ({"bbox": None}, "Annotation 1 in .* has no bbox"),
-    ],
-)
-def test_another_tools_ground_truth_is_refused_where_something_would_be_left_out(path, fields, says):
-    write(path, changed("annotations", 0, **fields))
-    with pytest.raises(DataError, match=says):
-        read_ground_truth(path)
-
-
-def test_another_tools_ground_truth_may_lack_areas_and_crowds(path):
-    gt = changed("annotations", 0, area=MISSING, iscrowd=MISSING)
-    assert read_ground_truth(write(path, gt)) == GT  # 10 × 10
-
-
-@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"annotations": rows, "images": []}])
-def test_results_are_a_list_or_the_annotations_of_a_dict(path, wrap):
-    for rows in ([], [{"image_id": 1, "score": 0.5, "more": [1]}]):
-        assert read_results(write(path, wrap(rows))) == rows
-    (row,) = read_results(write(path, wrap([{"score": NAN, "bbox": [1e400 / 10, 1, 2, 3]}])))
-    assert row["score"] != row["score"]
-
-
-@pytest.mark.parametrize("other", [{"images": []}, [1], {"annotations": {}}, {}, [[]], [NAN]])
-def test_other_json_is_no_results_file(path, other):
-    with pytest.raises(DataError, match="not a COCO results file: it should hold a list of detections"):
-        read_results(write(path, other))
