@@ -272,7 +272,7 @@ def test_half_of_the_pictures_missing_are_lost_files_and_more_is_the_wrong_folde
         (folder / "train" / name).unlink()
     assert len(sound(folder)[0].images) == 2
     (folder / "train/3.jpg").unlink()
-    with pytest.raises(DataError, match="3 of 4 are not in .*train"):
+    with pytest.raises(DataError, match=r"3 of 4 are not in .*train"):
         sound(folder)
 
 

@@ -112,7 +112,7 @@ def test_two_gigabytes_of_zeros_are_refused_without_being_read(path, start):
     os.truncate(path, 2_000_000_000)
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="not valid JSON|only .* GB are free"):
+        with pytest.raises(DataError, match=r"not valid JSON|only .* GB are free"):
             decode(path, Any if start == b"[" else Wanted)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:

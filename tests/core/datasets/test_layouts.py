@@ -8,7 +8,7 @@ import pytest
 
 from core import DataError
 from core.datasets.layouts import (
-    LOOKED_THROUGH,
+    MOST_ENTRIES,
     SplitLocation,
     annotation_files,
     find_splits,
@@ -69,7 +69,7 @@ def test_both_splits_are_found_and_a_plain_name_wins(tmp_path):
 
 def test_two_candidates_for_a_split_are_not_guessed_between(tmp_path):
     make(tmp_path, "annotations/instances_train2014.json", "annotations/instances_train2017.json", "train/")
-    with pytest.raises(DataError, match="holds instances_train2014.json and instances_train2017.json: keep one"):
+    with pytest.raises(DataError, match=r"holds instances_train2014.json and instances_train2017.json: keep one"):
         find_splits(tmp_path)
 
 
@@ -145,13 +145,13 @@ def test_one_file_is_both_splits_and_its_pictures_are_looked_for(tmp_path, json_
 @pytest.mark.parametrize("files", [[], ["one/a.jpg", "two/a.jpg"], ["one/a.txt"]])
 def test_one_file_without_a_clear_picture_folder_says_where_it_looked(tmp_path, files):
     make(tmp_path, "labels.json", *files)
-    with pytest.raises(DataError, match="no picture folder for labels.json; looked for images/, labels/"):
+    with pytest.raises(DataError, match=r"no picture folder for labels.json; looked for images/, labels/"):
         find_splits(tmp_path)
 
 
 def test_a_picture_far_down_a_large_folder_is_not_looked_for(tmp_path):
     make(tmp_path, "labels.json", "photos/")
-    for i in range(LOOKED_THROUGH + 1):
+    for i in range(MOST_ENTRIES + 1):
         (tmp_path / f"photos/{i}.txt").touch()
     with pytest.raises(DataError, match="no picture folder"):
         find_splits(tmp_path)
@@ -194,7 +194,7 @@ def test_a_file_is_known_by_whichever_of_its_lists_comes_first(tmp_path, start):
 
 def test_two_single_files_are_not_guessed_between(tmp_path):
     make(tmp_path, "a.json", "b.json", "images/")
-    with pytest.raises(DataError, match="holds a.json and b.json: name them instances_train.json and instances_val"):
+    with pytest.raises(DataError, match=r"holds a.json and b.json: name them instances_train.json and instances_val"):
         find_splits(tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(DataError, match=r"no annotations/instances_train\*.json and no"):
         find_splits(tmp_path)
     make(tmp_path, "annotations/instances_train2017.json")
-    with pytest.raises(DataError, match="no picture folder for instances_train2017.json; looked for train2017/, im"):
+    with pytest.raises(DataError, match=r"no picture folder for instances_train2017.json; looked for train2017/, im"):
         find_splits(tmp_path)
 
 

@@ -140,7 +140,7 @@ def test_a_broken_file_is_refused_with_what_is_wrong(tmp_path, part_, key, value
     gt = gt_of((1, 1, (0, 0, 9, 9)))
     gt[part_][0][key] = value
     folder = dataset(tmp_path / "d", train=gt)
-    with pytest.raises(DataError, match="instances_train.json cannot be used. 1 "):
+    with pytest.raises(DataError, match=r"instances_train.json cannot be used. 1 "):
         take_subset(splits_of(folder)["train"], CARS)
     assert "instances_train.json cannot be used. 1 " in refused(folder, CARS, tmp_path / "out")
 

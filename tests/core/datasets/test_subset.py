@@ -171,7 +171,7 @@ def test_classes_that_no_image_shows_are_told(coco, tmp_path):
     data = json.loads(annotation_file(coco).read_text())
     data["annotations"] = [a for a in data["annotations"] if a["category_id"] != 17]
     (tmp_path / "in.json").write_text(json.dumps(data))
-    with pytest.raises(DataError, match="No image of .*in.json shows cat"):
+    with pytest.raises(DataError, match=r"No image of .*in.json shows cat"):
         choose_images(tmp_path / "in.json", Subset(("cat",)), "train")
 
 
@@ -180,12 +180,12 @@ def test_classes_that_no_image_shows_are_told(coco, tmp_path):
 )
 def test_a_file_of_another_kind_is_refused_by_its_name(tmp_path, text):
     (tmp_path / "in.json").write_text(text)
-    with pytest.raises(DataError, match="in.json"):
+    with pytest.raises(DataError, match=r"in.json"):
         choose_images(tmp_path / "in.json", Subset(("cat",)), "train")
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(DataError, match="no file .*in.json"):
+    with pytest.raises(DataError, match=r"no file .*in.json"):
         choose_images(tmp_path / "in.json", Subset(("cat",)), "train")
 
 
@@ -193,12 +193,12 @@ def test_a_missing_file_is_told(tmp_path):
     "name", ["../../etc/passwd", "/etc/passwd", "..", "", "a\\b.jpg", "c:x.jpg", "a\0.jpg", "z" * 300]
 )
 def test_a_picture_that_would_leave_its_folder_is_refused(tmp_path, name):
-    with pytest.raises(DataError, match="in.json .* no plain file name"):
+    with pytest.raises(DataError, match=r"in.json .* no plain file name"):
         choose_images(with_names(tmp_path, name), Subset(("cat",)), "train")
 
 
 def test_two_images_with_one_file_are_refused(tmp_path):
-    with pytest.raises(DataError, match="'A.jpg' twice"):
+    with pytest.raises(DataError, match=r"'A.jpg' twice"):
         choose_images(with_names(tmp_path, "a.jpg", "A.jpg"), Subset(("cat",)), "train")
 
 
