@@ -19,7 +19,8 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError, RunError
-from core.datasets.pictures import picture_problem, read_picture
+from core.datasets.picture_check import picture_problem
+from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
 from core.disk import atomic_file
 from core.evaluation.draw import draw_analysis

@@ -119,9 +119,9 @@ def _sentence(path: Path, name: str, error: PictureError) -> str:
         return f"{name} is not there: check its path."
     if _is_heic(path):
         return f"{name} is a HEIC picture, which cannot be read here: save it as JPEG first."
-    if "megapixels" in error.why:
-        return f"{name} has {error.why}; {MEGAPIXELS} are the most: make it smaller first."
-    return f"{name} cannot be read ({error.why}): save it again as JPEG or PNG."
+    if "megapixels" in error.reason:
+        return f"{name} has {error.reason}; {MEGAPIXELS} are the most: make it smaller first."
+    return f"{name} cannot be read ({error.reason}): save it again as JPEG or PNG."
 
 
 def _is_heic(path: Path) -> bool:

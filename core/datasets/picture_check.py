@@ -1,0 +1,153 @@
+"""Checking picture files before a training: what is wrong with each of them, and which are in both splits.
+
+In: paths and the sizes that a COCO file states. Out: a `ProblemKind` and a few words for each file that has a problem;
+pairs of the same picture. Apart from `pictures.py`, which reads one picture and refuses what is found here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from PIL import ImageFile
+
+from core.datasets.pictures import TURNS, PictureError, Size, open_picture, orientation_of, size_text
+from core.datasets.problems import ProblemKind
+
+END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+TAIL = 4096  # bytes at a file's end in which its end marker is looked for: cameras write notes behind it
+
+Key = TypeVar("Key", bound=Hashable)
+Other = TypeVar("Other", bound=Hashable)
+Fingerprint = int | bytes
+_Candidate = tuple[Key, Path, tuple[Fingerprint, ...]]
+
+
+@dataclass(frozen=True)
+class PicturesChecked(Generic[Key]):
+    """Progress of `picture_problems`: how many pictures are done, and (key, kind, detail) of each new problem."""
+
+    done: int
+    problems: tuple[tuple[Key, ProblemKind, str], ...] = ()
+
+
+def picture_problem(path: str | Path, size: Size, whole: bool = False) -> tuple[ProblemKind, str] | None:
+    """Return what is wrong with a picture whose JSON states `size`, with a few words; None if nothing is.
+
+    Only its header is read, and the end of a JPEG or PNG file, which tells whether it is cut off; `whole` decodes all
+    of it. Decoding finds every picture that is cut off, of any format, and whatever else `read_picture` would refuse.
+    It does not find what the decoders pass over in silence: changed bytes or a run of zeros in the middle of a JPEG.
+    """
+    try:
+        with open_picture(path) as image:
+            stored = image.size
+            if whole or not _ends_well(image):
+                image.draft(None, (1, 1))  # a JPEG at an eighth of its size: twice as fast, and finds the same damage
+                image.load()
+            elif image.format == "PNG" and stored != tuple(size):
+                image.load()  # it may tell its orientation after its pixels
+            orientation = orientation_of(image)
+    except PictureError as error:
+        return error.kind, error.reason
+    if stored == tuple(size):
+        return None if orientation == 1 else (ProblemKind.MIRRORED, f"EXIF orientation {orientation}")
+    if orientation in TURNS and stored[::-1] == tuple(size):
+        return ProblemKind.TURNED, f"stored as {size_text(stored)}, EXIF orientation {orientation}"
+    return ProblemKind.OTHER_SIZE, f"{size_text(stored)} instead of {size_text(size)}"
+
+
+def picture_problems(
+    items: Iterable[tuple[Key, Path, Size]], workers: int | None = None, whole: bool = False
+) -> Iterator[PicturesChecked[Key]]:
+    """Yield what `picture_problem` finds in each (key, path, size), a batch of pictures at a time, in their order.
+
+    Closing the generator stops it as soon as the batches being checked are done. `workers` is the number of threads.
+    """
+    if workers is None:  # headers are read in Python, one at a time: a second thread only fills the waits for the disk
+        workers = (os.cpu_count() or 1) if whole else 2
+    items, done = iter(items), 0
+    batches = iter(lambda: list(islice(items, 16 if whole else 128)), [])
+
+    def check(batch: list[tuple[Key, Path, Size]]) -> PicturesChecked[Key]:
+        checked = [(key, picture_problem(path, size, whole)) for key, path, size in batch]
+        return PicturesChecked(len(batch), tuple((key, *problem) for key, problem in checked if problem))
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting = deque(pool.submit(check, batch) for batch in islice(batches, 2 * workers))
+        while waiting:
+            checked = waiting.popleft().result()
+            waiting.extend(pool.submit(check, batch) for batch in islice(batches, 1))
+            done += checked.done
+            yield PicturesChecked(done, checked.problems)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def leaked_pictures(train: Iterable[tuple[Key, Path]], val: Iterable[tuple[Other, Path]]) -> list[tuple[Key, Other]]:
+    """Return the pictures of `val` that are also in `train`, byte for byte, as (train key, val key).
+
+    They are in the order of `val`, each with its first copy in `train`. Links count as the file they lead to; empty
+    and unreadable files are no pictures.
+    """
+    train_left: list[_Candidate[Key]] = [(key, path, ()) for key, path in train]
+    val_left: list[_Candidate[Other]] = [(key, path, ()) for key, path in val]
+    for fingerprint in (_length, _ending, _digest):  # each dearer than the one before, and taken of fewer files
+        train_left, val_left = _with_fingerprint(fingerprint, train_left), _with_fingerprint(fingerprint, val_left)
+        common = {marks for _, _, marks in train_left} & {marks for _, _, marks in val_left}
+        train_left = [candidate for candidate in train_left if candidate[2] in common]
+        val_left = [candidate for candidate in val_left if candidate[2] in common]
+    first = {marks: key for key, _, marks in reversed(train_left)}
+    return [(first[marks], key) for key, _, marks in val_left]
+
+
+def _with_fingerprint(
+    fingerprint: Callable[[Path], Fingerprint], candidates: list[_Candidate[Key]]
+) -> list[_Candidate[Key]]:
+    """Return the (key, path, fingerprints) with one fingerprint more, without files that have none."""
+    extended = []
+    for key, path, marks in candidates:
+        try:
+            mark = fingerprint(path)
+        except (OSError, ValueError):
+            continue
+        if mark:
+            extended.append((key, path, (*marks, mark)))
+    return extended
+
+
+def _ends_well(image: ImageFile.ImageFile) -> bool:
+    """Check whether the marker that ends a file of its format is where it should be; True for formats without one."""
+    marker, file = END_MARKERS.get(image.format or ""), image.fp
+    if marker is None or file is None:
+        return True
+    header = file.tell()  # pictures inside the header have an end, too
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(header, end - TAIL))
+    ends_well = marker in file.read()
+    file.seek(header)
+    return ends_well
+
+
+def _length(path: Path) -> int:
+    status = os.stat(path)
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _ending(path: Path) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        file.seek(-min(TAIL, _length(path)), os.SEEK_END)
+        return file.read(TAIL)
+
+
+def _digest(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
