@@ -61,7 +61,7 @@ def short_names(before: EvaluatedModel, after: EvaluatedModel) -> tuple[str, str
 def pick_pair(
     models: Mapping[ModelKey, EvaluatedModel], address: Address | None
 ) -> tuple[EvaluatedModel, EvaluatedModel]:
-    """Show the two choices and a button that swaps them; return (before, after). An address decides, if there is one."""
+    """Show the two choices and a button that swaps them, and return (before, after): as the address says, if any."""
     if address:
         remember(RUN, address.get("run", [None])[0])
         remember(MODEL, address.get("model", [None])[0])

@@ -1,14 +1,17 @@
-"""The COCO 2017 subset on the Data page: what is chosen, the download under way, and what an earlier one has left."""
+"""The COCO 2017 subset on Data: the form, the download under way, and downloads that were broken off."""
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Generator
+from pathlib import Path
 
 import streamlit as st
 
 from core import DataError
 from core.datasets.coco2017.download import download, unfinished
+from core.datasets.coco2017.pictures import DownloadProgress
 from core.datasets.subset import Subset
 from core.detr.pretrained import COCO_CLASSES
 from core.disk import partial_path
@@ -21,22 +24,22 @@ TASK = "download"  # one at a time
 NAME = re.compile(r"[\w][\w.-]{0,60}")
 ANNOTATIONS_MB, PICTURE_MB = 253, 0.165
 CLASSES, TRAIN, VAL, EMPTY, SEED, FOLDER = (
-    f"coco {what}" for what in ("classes", "train", "val", "empty", "seed", "name")
+    f"coco {name}" for name in ("classes", "train", "val", "empty", "seed", "name")
 )
 FIRST = {CLASSES: list(COCO_TEN), TRAIN: 4000, VAL: 1000, EMPTY: 0, SEED: 0, FOLDER: "coco10"}
 
 
 def download_form() -> None:
-    """What to download, and the button; while a download is under way, how far it is instead."""
+    """Show what to download, and the button; while a download is under way, show how far it is instead."""
     task = background_tasks().find(TASK)
     if task and task.is_running:
-        watch(task.name)
+        show_progress(task.name)
         return
     st.subheader("A subset of COCO 2017")
     st.caption("Photographs with objects of your classes, every annotation of these classes and the original ids. "
                "The annotations of all images are fetched once, then only the chosen pictures.")  # fmt: skip
     if task:
-        _tell_end(task)
+        _show_end(task)
     for key, value in FIRST.items():
         st.session_state.setdefault(key, value)
     st.multiselect("Classes", COCO_CLASSES, key=CLASSES, placeholder="Choose classes, all 80 can be searched",
@@ -57,33 +60,33 @@ def download_form() -> None:
         return
     st.caption(_amount(subset))
     if st.button("Download", key="download", type="primary", icon=":material/download:"):
-        begin(st.session_state[FOLDER], subset)
+        start_download(st.session_state[FOLDER], subset)
     _offer_unfinished()
 
 
 def chosen_subset() -> Subset:
-    """As the form says it; raises DataError where that does not go together."""
+    """Return the subset that the form describes; raises DataError where the form cannot be met."""
     state = st.session_state
     checked_name(state[FOLDER])
     return Subset(tuple(state[CLASSES]), state[TRAIN], state[VAL], state[EMPTY] / 100, state[SEED])
 
 
 def checked_name(name: str) -> str:
-    """The name of a new folder; raises DataError for one that is none."""
+    """Return the name of a new folder; raises DataError for one that is none."""
     if not NAME.fullmatch(name or ""):
         raise DataError(f"The name {name!r} is no folder's: use letters, digits, dots, dashes and underlines.")
     return name
 
 
-def begin(name: str, subset: Subset) -> None:
-    """Starts a download, or goes on with one, and shows it."""
+def start_download(name: str, subset: Subset) -> None:
+    """Start a download, or continue one, and show it."""
     out = services.store().data_dir / name
-    background_tasks().start(TASK, lambda: _named(out, subset), f"The download into {out} failed")
+    background_tasks().start(TASK, lambda: _download(out, subset), f"The download into {out} failed")
     st.rerun()
 
 
-def _named(out, subset: Subset):
-    """The download; its result is the folder."""
+def _download(out: Path, subset: Subset) -> Generator[DownloadProgress, None, Path]:
+    """Download the subset; the result is its folder."""
     yield from download(out, subset)
     return out
 
@@ -99,8 +102,8 @@ def _amount(subset: Subset) -> str:
 
 
 @st.fragment(run_every=1.0)
-def watch(name: str) -> None:
-    """How far the download is, with Stop; at its end the page is run again."""
+def show_progress(name: str) -> None:
+    """Show how far the download is, with Stop; run the page again at its end."""
     task = background_tasks().find(name)
     if task is None or not task.is_running:
         st.rerun()
@@ -114,8 +117,8 @@ def watch(name: str) -> None:
         st.button("Stop", key="stop download", icon=":material/stop:", on_click=task.stop)
 
 
-def _tell_end(task: Task) -> None:
-    """How the last download ended, if it did not end well."""
+def _show_end(task: Task) -> None:
+    """Show how the last download ended, if it did not end well."""
     if task.error:
         st.error(plain(task.error), icon=":material/error:")
     elif task.stopped:
@@ -123,8 +126,8 @@ def _tell_end(task: Task) -> None:
     st.button("Dismiss", key="dismiss", type="tertiary", on_click=background_tasks().forget, args=(TASK,))
 
 
-def finished():
-    """The folder of a download that has just ended well, once; None else."""
+def finished_download() -> Path | None:
+    """Return the folder of a download that has just ended well, once; None otherwise."""
     task = background_tasks().find(TASK)
     if task and not task.is_running and task.result:
         background_tasks().forget(TASK)
@@ -133,13 +136,13 @@ def finished():
 
 
 def _offer_unfinished() -> None:
-    """Downloads that were stopped or broken off, each with a button to go on."""
+    """Show downloads that were stopped or broken off, each with a button that continues it."""
     for name, subset in unfinished(services.store().data_dir).items():
         with st.container(horizontal=True, vertical_alignment="center"):
             amount = f"{subset.max_train or 'all'} + {subset.max_val or 'all'} images of {len(subset.classes)} classes"
             st.caption(f"Unfinished: **{plain(name)}**, {amount}", width="content")
             if st.button("Continue", key=f"continue {name}", icon=":material/play_arrow:"):
-                begin(name, subset)
+                start_download(name, subset)
             st.button("Delete", key=f"delete {name}", icon=":material/delete:", on_click=_delete, args=(name,),
                       help="What was fetched for it; COCO's annotations are kept.")  # fmt: skip
 

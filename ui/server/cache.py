@@ -1,4 +1,4 @@
-"""What is read once for the whole server process: data sets, pictures' places, detection tables.
+"""What is read once for the whole server: data sets, the paths of pictures, detection tables.
 
 In: the folders and runs that pages name. Out: what their files hold, read again when a file has changed.
 """
@@ -21,9 +21,11 @@ from core.runs.imports import read_imported_split
 from core.runs.schema import Evaluation, Run
 from ui.server import services
 
+Stamps = tuple[tuple[str, str], ...]  # of files: path, and what changes with the file
+
 
 def images_of(folder: str | Path, name: str) -> CocoSplit:
-    """A split of a data set, read once until one of its files changes; raises DataError."""
+    """Return a split of a data set, read once until one of its files changes; raises DataError."""
     splits = splits_of(folder)
     if name not in splits:
         raise DataError(f"The data set {folder} has no {name} split; it has: {', '.join(splits)}.")
@@ -31,7 +33,7 @@ def images_of(folder: str | Path, name: str) -> CocoSplit:
 
 
 def splits_of(folder: str | Path) -> dict[str, CocoSplit]:
-    """All splits of a data set as far as they can be read, with their problems, read once until a file changes.
+    """Return all splits of a data set as far as they can be read, with their problems, until a file changes.
 
     Raises DataError if there is no data set, or a file is not COCO's at all.
     """
@@ -39,13 +41,13 @@ def splits_of(folder: str | Path) -> dict[str, CocoSplit]:
     return _splits(folder, data_stamps(folder))
 
 
-def data_stamps(folder: Path) -> tuple:
-    """Names and times of a data set's annotation files, which change with it."""
+def data_stamps(folder: Path) -> Stamps:
+    """Return the names of a data set's annotation files, and stamps that change with them."""
     return tuple((str(path), services.stamp(path)) for path in annotation_files(folder))
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
-def _splits(folder: Path, stamps: tuple) -> dict[str, CocoSplit]:
+def _splits(folder: Path, stamps: Stamps) -> dict[str, CocoSplit]:
     splits = examine_splits(folder)
     for split in splits.values():
         _ = split.is_broken or split.columns  # made now, not at the first look
@@ -55,7 +57,7 @@ def _splits(folder: Path, stamps: tuple) -> dict[str, CocoSplit]:
 
 
 def data_key(folder: str | Path) -> str:
-    """By what name the browser asks for the pictures of a data set that a page shows: never a path."""
+    """Return the key by which the browser asks for the pictures of a data set: never a path."""
     folder = PROJECT / folder
     key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     _shown_folders()[key] = folder
@@ -68,7 +70,10 @@ def _shown_folders() -> dict[str, Path]:
 
 
 def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, int]]:
-    """Where a picture of a shown data set lies, and its stated size (width, height); raises DataError without one."""
+    """Return the path of a picture of a shown data set and its stated size (width, height).
+
+    Raises DataError if there is no such picture.
+    """
     splits = splits_of(_shown_folders()[key]) if key in _shown_folders() else {}
     if split not in splits or splits[split].is_broken or image_id not in splits[split].image_by_id:
         raise DataError("There is no such picture.")
@@ -77,7 +82,7 @@ def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, in
 
 
 def validation_images(run: Run) -> CocoSplit:
-    """The images that the run is evaluated on; raises DataError if they are gone."""
+    """Return the split that the run is evaluated on; raises DataError if it is gone."""
     if not run.is_imported:
         return images_of(run.config["data"], "val")
     imported = run.config["imported"]
@@ -85,12 +90,12 @@ def validation_images(run: Run) -> CocoSplit:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _imported(gt: str, images: str | None, mark: str) -> CocoSplit:
+def _imported(gt: str, images: str | None, stamp: str) -> CocoSplit:
     return read_imported_split(gt, images)
 
 
 def validation_image(run: Run, image_id: int) -> tuple[Path, tuple[int, int]]:
-    """Where the picture lies, inside the folder of the pictures, and its stated size (width, height).
+    """Return the path of a picture, inside the folder of the pictures, and its stated size (width, height).
 
     Raises DataError if there is no such image.
     """

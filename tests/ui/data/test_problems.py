@@ -11,7 +11,7 @@ from core.datasets.split import examine_split
 from core.keep_result import KeepResult
 from tests.own_folders import add, labels, mine, write, write_json
 from ui.data import problems
-from ui.data.problems import known_problems, picture_task
+from ui.data.problems import known_problems, picture_check
 from ui.server.background import background_tasks
 
 PATIENCE = 20
@@ -73,9 +73,9 @@ def test_the_worst_comes_first_also_when_the_pictures_bring_it(tmp_path):
 
 def test_two_tabs_share_one_look_and_later_ones_its_result(folder):
     splits = splits_of(folder)
-    first, second = (picture_task(folder, splits, begin=True) for _ in range(2))
+    first, second = (picture_check(folder, splits, start=True) for _ in range(2))
     first.join(PATIENCE)
-    assert first is second is picture_task(folder, splits, begin=False)
+    assert first is second is picture_check(folder, splits, start=False)
 
 
 def test_changed_labels_are_looked_at_anew(folder):
@@ -97,5 +97,5 @@ def test_classes_that_are_not_chosen_are_not_told_of_as_rare(folder):
 
 
 def test_no_picture_is_looked_at_before_somebody_asks(folder):
-    assert picture_task(folder, splits_of(folder), begin=False) is None
+    assert picture_check(folder, splits_of(folder), start=False) is None
     assert not background_tasks()._all
