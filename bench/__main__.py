@@ -37,7 +37,9 @@ from core.evaluation.ordering import Order, found_images
 from core.evaluation.selection import Selection
 from core.evaluation.table import about, read_table, write_table
 from core.evaluation.tide import detection_table
+from core.metrics import GRAD_NORM, LEARNING_RATES, LOSSES, SPEED, WAIT
 from core.runs.store import RunStore
+from core.training.events import StepDone
 from core.training.train import train
 
 
@@ -110,19 +112,16 @@ def measure_training(folder: Path) -> None:
         config = PRESETS["Built-in demo"].apply(
             TrainConfig(str(folder / "data"), str(PROJECT / "checkpoints/starter"), DEMO_CLASSES)
         )
-        steps = [p for p in train(config, folder / f"run{threads}") if p.kind == "step" and p.epoch > 0]
-        speed = statistics.median(p.metrics["train/images_per_second"] for p in steps)
+        steps = [p for p in train(config, folder / f"run{threads}") if isinstance(p, StepDone) and p.epoch > 0]
+        speed = statistics.median(p.metrics[SPEED.tag] for p in steps)
         print(f"training the starter model, {threads} thread(s): {speed:.0f} images/s")
 
 
 def measure_store(folder: Path) -> None:
     store = RunStore(folder)
     run = store.create({})
-    tags = (
-        "loss", "loss_ce", "loss_bbox", "loss_giou", "lr", "lr_backbone", "lr_head", "grad_norm", "images_per_second",
-        "wait",
-    )  # fmt: skip
-    metrics = {f"train/{name}": 0.5 for name in tags}
+    recorded = (*(loss.train for loss in LOSSES), *LEARNING_RATES, GRAD_NORM, SPEED, WAIT)
+    metrics = {metric.tag: 0.5 for metric in recorded}
 
     def record():
         for step in range(1000):

@@ -23,33 +23,32 @@ from core.evaluation.findings.localization import factor, localization
 from core.evaluation.findings.recall_by_size import small
 from core.evaluation.table import ErrorType
 from core.evaluation.tide import detection_table
-from core.training.progress import Progress
+from core.metrics import LOSS_PARTS
+from core.training.events import Evaluated, StepDone
 from core.training.train import train
 
-LOSSES = ("loss_ce", "loss_bbox", "loss_giou")
 
-
-def evaluations(config: TrainConfig, folder: Path) -> tuple[list[Progress], float, float]:
+def evaluations(config: TrainConfig, folder: Path) -> tuple[list[Evaluated], float, float]:
     """Every evaluation of one training, its seconds, and the images a second of all of it, evaluations included."""
     begin, found, images = time.perf_counter(), [], 0
     for progress in train(config, folder):
-        images += config.batch_size if progress.kind == "step" else 0
-        if progress.figures:
+        images += config.batch_size if isinstance(progress, StepDone) else 0
+        if isinstance(progress, Evaluated):
             found.append(progress)
     seconds = time.perf_counter() - begin
     return found, seconds, images / seconds
 
 
-def figures(before: Progress, after: Progress) -> str:
+def figures(before: Evaluated, after: Evaluated) -> str:
     cells = [
         f"{100 * getattr(before.figures, name):.1f} → {100 * getattr(after.figures, name):.1f}"
         for name in ("AP", "AP50", "APs", "APm", "APl")
     ]
-    cells += [f"{before.metrics[f'val/{x}']:.3f} → {after.metrics[f'val/{x}']:.3f}" for x in LOSSES]
+    cells += [f"{before.metrics[loss.val.tag]:.3f} → {after.metrics[loss.val.tag]:.3f}" for loss in LOSS_PARTS]
     return " | ".join(cells)
 
 
-def table_of(progress: Progress) -> pa.Table:
+def table_of(progress: Evaluated) -> pa.Table:
     return detection_table(progress.ground_truth, progress.detections, progress.label_map, progress.model_input)
 
 
@@ -70,7 +69,7 @@ def findings(table: pa.Table) -> None:
     print("    costs:", {kind.value: round(100 * costs.total[kind], 1) for kind in ErrorType if kind in costs.total})
 
 
-def by_class(progress: Progress) -> str:
+def by_class(progress: Evaluated) -> str:
     """AP of the classes that the starter has never seen, and the mean of the others."""
     known = {name: ap for name, ap in progress.figures.per_class.items() if name not in BUILT_IN[1].extra}
     new = [f"{name} {100 * progress.figures.per_class[name]:.1f}" for name in BUILT_IN[1].extra]

@@ -27,22 +27,15 @@ from starlette.routing import Route
 
 from core import LabError
 from core.charts.to_json import PLOTLY
+from core.metrics import GROUPS
 from core.runs.schema import Run, Status
-from core.training.progress import LEVELS
+from core.training.remark import Level
 from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import ROUTES as WHY
 from ui.server import cache, services
 from ui.server.scripts import script
 from ui.server.thumbnails import HEADERS, IMMUTABLE, NO_STORE, picture_response
 
-LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
-MOST_LAYERS = 12  # of a decoder; a published DETR has 6
-GROUPS = {  # what is drawn together; a page asks for one at a time. "classes" depends on the run
-    "losses": [f"{split}/{name}" for split in ("train", "val") for name in LOSSES] + ["val/AP"],
-    "layers": [f"train/{name}/layer{n}" for name in LOSSES[1:] for n in range(1, MOST_LAYERS + 1)],
-    "rates": [f"train/{name}" for name in ("lr", "lr_backbone", "lr_head", "grad_norm")],
-    "machine": [f"train/{name}" for name in ("images_per_second", "wait", "gpu_memory", "gpu_busy")],
-}
 SHOWN = (
     "epoch", "epochs", "step", "steps", "images_per_second", "seconds_left", "message",
     "baseline_ap", "ap", "best_ap", "best_epoch",
@@ -70,16 +63,14 @@ def metrics(request: Request) -> Response:
 
 def tags_of(run: Run, group: str) -> list[str]:
     """The metrics that are drawn together; raises ValueError for an unknown group."""
-    if group == "classes":
-        return [f"val/AP/{name}" for name in (run.label_map or {}).get("names", [])]
     if group not in GROUPS:
         raise ValueError(f"There is no group of curves {group!r}.")
-    return GROUPS[group]
+    return GROUPS[group].tags((run.label_map or {}).get("names", []))
 
 
 def in_order(remarks: list[dict]) -> list[dict]:
     """The most urgent first, and of one level those seen first."""
-    urgency = {level: i for i, level in enumerate(LEVELS)}
+    urgency = {level: i for i, level in enumerate(Level)}
     return sorted(remarks, key=lambda r: (urgency.get(r.get("level"), len(urgency)), r.get("step") or 0))
 
 

@@ -7,14 +7,9 @@ from itertools import accumulate
 import numpy as np
 
 from core.charts.chart import Chart
+from core.metrics import AP, LOSSES, Loss
 
 MOST_POINTS = 1000  # of a curve
-LOSSES = {
-    "loss": ("Total loss", "What the training makes small: the weighted sum of the three below, over all layers."),
-    "loss_ce": ("Class loss (loss_ce)", "How far the predicted classes are off."),
-    "loss_bbox": ("Box loss (loss_bbox)", "The distance of the boxes' centres and sides (L1)."),
-    "loss_giou": ("Overlap loss (loss_giou)", "How little the boxes overlap (generalised IoU)."),
-}
 Curve = tuple[list, list]  # steps, and values with None for what is not finite
 NOTHING: Curve = ([], [])
 
@@ -23,18 +18,18 @@ def training_charts(curves: dict[str, Curve]) -> list[Chart]:
     """A chart of AP and of each loss that was recorded; `curves` by tag, as `RunStore.curves_after` has them."""
     steps = max((x[-1] for x, _ in curves.values() if x), default=0)
     charts = []
-    if curves.get("val/AP", NOTHING)[0]:
-        charts.append(_ap_chart(curves["val/AP"], steps))
-    for name, (title, note) in LOSSES.items():
-        train, val = curves.get(f"train/{name}", NOTHING), curves.get(f"val/{name}", NOTHING)
+    if curves.get(AP.tag, NOTHING)[0]:
+        charts.append(_ap_chart(curves[AP.tag], steps))
+    for loss in LOSSES:
+        train, val = curves.get(loss.train.tag, NOTHING), curves.get(loss.val.tag, NOTHING)
         if train[0] or val[0]:
-            charts.append(_loss_chart(name, title, note, train, val, steps))
+            charts.append(_loss_chart(loss, train, val, steps))
     return charts
 
 
 def _ap_chart(curve: Curve, steps: int) -> Chart:
     x, y = decimate(*curve)
-    trace = _marked(x, 100 * y, "AP", "@1", "step %{x}<br>AP %{y:.1f}<extra></extra>")
+    trace = _marked(x, AP.scale * y, "AP", "@1", "step %{x}<br>AP %{y:.1f}<extra></extra>")
     return Chart(
         "training-ap", "AP on the validation images", "After each epoch; at step 0 the baseline.", steps,
         "training steps", [trace], {"xaxis": {"title": {"text": "step"}}, "yaxis": {"rangemode": "tozero",
@@ -42,7 +37,7 @@ def _ap_chart(curve: Curve, steps: int) -> Chart:
     )  # fmt: skip
 
 
-def _loss_chart(name: str, title: str, note: str, train: Curve, val: Curve, steps: int) -> Chart:
+def _loss_chart(loss: Loss, train: Curve, val: Curve, steps: int) -> Chart:
     x, y = decimate(*train)
     smooth_x, smooth_y = decimate(train[0], smooth(train[1]))
     val_x, val_y = decimate(*val)
@@ -60,7 +55,7 @@ def _loss_chart(name: str, title: str, note: str, train: Curve, val: Curve, step
     rows = [("training", *row) for row in _rows(x, y)] + [("validation", *row) for row in _rows(val_x, val_y)]
     thinned = f" {MOST_POINTS:,} of {len(train[0]):,} steps are drawn." if len(train[0]) > MOST_POINTS else ""
     return Chart(
-        f"training-{name}", title, note + thinned, steps, "training steps",
+        f"training-{loss.name}", loss.label, loss.help + thinned, steps, "training steps",
         [trace for trace in traces if len(trace["x"])], {"xaxis": {"title": {"text": "step"}}},
         ("images", "step", "loss"), rows, height=280,
     )  # fmt: skip

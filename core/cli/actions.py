@@ -18,8 +18,10 @@ from core import LabError
 from core.config import PRESETS, TrainConfig
 from core.export.text import describe_table, loss_text, percent
 from core.keep_result import KeepResult
+from core.metrics import LOSS_PARTS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.training.events import Evaluated, PreflightDone
 
 LOOK_SECONDS = 0.2  # between two looks at a run that shall stop
 
@@ -232,15 +234,14 @@ def _train_in_sight(store: RunStore, run_id: str) -> int:
             bar.update(progress.step - bar.n)
             epoch = min(progress.epoch + 1, progress.epochs)
             bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
-            for check in progress.checks:
-                if check.name == "Data":
-                    bar.write(f"data: {check.evidence}")
-            if progress.figures:
-                what = "untouched model" if progress.kind == "baseline" else f"epoch {progress.epoch}"
-                said = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
-                losses = ("loss_ce", "loss_bbox", "loss_giou")
-                said += [f"{name} {loss_text(progress.metrics.get(f'val/{name}'))}" for name in losses]
-                bar.write(f"{what}: {', '.join(said)}")
+            if isinstance(progress, PreflightDone):
+                (data,) = (check for check in progress.checks if check.name == "Data")
+                bar.write(f"data: {data.evidence}")
+            if isinstance(progress, Evaluated):
+                model = "baseline" if progress.is_baseline else f"epoch {progress.epoch}"
+                values = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
+                values += [f"{loss.name} {loss_text(progress.metrics.get(loss.val.tag))}" for loss in LOSS_PARTS]
+                bar.write(f"{model}: {', '.join(values)}")
     run = store.get(run_id)
     if run.status is not Status.FAILED:
         print(f"{run.label.lower()}: best AP {percent(run.best_ap)}, untouched model {percent(run.baseline_ap)}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 import torch
 
 from core import ConfigError
+from core.metrics import GPU_BUSY, GPU_MEMORY
 
 
 def choose_device(name: str, place: int = 0) -> torch.device:
@@ -34,9 +35,9 @@ def gpu_metrics(device: torch.device, ask_driver: bool) -> dict[str, float]:
     """
     if device.type != "cuda":
         return {}
-    metrics = {"train/gpu_memory": float(torch.cuda.max_memory_allocated(device))}
+    metrics = {GPU_MEMORY.tag: float(torch.cuda.max_memory_allocated(device))}
     torch.cuda.reset_peak_memory_stats(device)
     if ask_driver:
         with suppress(Exception):  # whatever a driver without this figure, or without its library, raises
-            metrics["train/gpu_busy"] = torch.cuda.utilization(device) / 100
+            metrics[GPU_BUSY.tag] = torch.cuda.utilization(device) / 100
     return metrics

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from core import DataError, RunError
 from core.charts.compare.differences import differences
 from core.charts.sections import View, charts_of, verdicts
-from core.charts.training import LOSSES, training_charts
+from core.charts.training import training_charts
 from core.datasets.pictures import read_picture
 from core.evaluation.draw import draw_analysis
 from core.evaluation.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
@@ -26,12 +26,11 @@ from core.evaluation.selection import image_rows, worst_images
 from core.evaluation.table import read_table
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
+from core.metrics import GROUPS
 from core.runs.imports import evaluated_images
 from core.runs.models import baseline_of
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
-
-TRAINING_TAGS = [f"{split}/{name}" for split in ("train", "val") for name in LOSSES]
 
 
 def draw_worst_images(
@@ -79,7 +78,7 @@ def write_report(
     except RunError as error:  # the data set changed between the two evaluations
         facts.append(("Not compared", str(error)))
         baseline, intervals = None, bootstrap(table)
-    curves = training_charts(store.curves_after(run.id, tags=[*TRAINING_TAGS, "val/AP"])[0])
+    curves = training_charts(store.curves_after(run.id, tags=GROUPS["losses"].tags([]))[0])
     sections = [
         ("Change" if baseline is not None else "Intervals", [differences(intervals)]),
         ("Training", curves),

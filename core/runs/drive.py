@@ -1,4 +1,4 @@
-"""A training driven to its end, here and now: its run begins, every Progress is recorded, and how it ends is said.
+"""A training driven to its end, here and now: its run begins, every event is recorded, and how it ends is said.
 
     begin -> train -> Recorder -> run store -> pages
 
@@ -12,9 +12,10 @@ import logging
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from core import LabError, RunError
 from core.config import TrainConfig
@@ -24,15 +25,16 @@ from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.training.progress import Progress
+from core.training.events import Progress
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
+TrainFunction = Callable[[TrainConfig, Path, bool], Generator[Progress, None, None]]  # as core.training.train.train
 
 logger = logging.getLogger(__name__)
 
 
-def drive(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Run:
-    """Train a queued run here and now, to its end; the run as it then is. An error of the training is its status.
+def drive(store: RunStore, run_id: str, train: TrainFunction | None = None, stop: threading.Event | None = None) -> Run:
+    """Train a queued run here and now, to its end; return it as it then is. An error of the training is its status.
 
     SIGTERM and Ctrl-C end it after the current step, as `request_stop` and setting `stop` do; the second at once.
     Raises RunError if the run has begun elsewhere, or its record cannot be written.
@@ -42,8 +44,10 @@ def drive(store: RunStore, run_id: str, train=None, stop: threading.Event | None
     return store.get(run_id)
 
 
-def follow(store: RunStore, run_id: str, train=None, stop: threading.Event | None = None) -> Iterator[Progress]:
-    """`drive`, step by step: yields each Progress once it is recorded. Whoever stops iterating stops the training.
+def follow(
+    store: RunStore, run_id: str, train: TrainFunction | None = None, stop: threading.Event | None = None
+) -> Generator[Progress, None, None]:
+    """Do as `drive`, step by step: yield each event once it is recorded. Whoever stops iterating stops the training.
 
     `train` stands in for `core.training.train.train`.
     """
@@ -52,10 +56,13 @@ def follow(store: RunStore, run_id: str, train=None, stop: threading.Event | Non
         yield from _follow(store, run_id, train, stop)
 
 
-def _follow(store: RunStore, run_id: str, train, stop: threading.Event) -> Iterator[Progress]:
+def _follow(
+    store: RunStore, run_id: str, train: TrainFunction | None, stop: threading.Event
+) -> Generator[Progress, None, None]:
     queue = RunQueue(store)
     run = queue.begin(run_id, this_process())
-    status, message = Status.STOPPED, None
+    status = Status.STOPPED
+    message: str | None = None
     try:
         # closing: what the training does when it is stopped early may fail, and must not fail unseen
         with closing(_recorded(store, run, train)) as training:
@@ -79,7 +86,7 @@ def _follow(store: RunStore, run_id: str, train, stop: threading.Event) -> Itera
             raise
 
 
-def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
+def _recorded(store: RunStore, run: Run, train: TrainFunction | None) -> Generator[Progress, None, None]:
     if train is None:
         from core.training.train import train  # here: the page process imports this file, and never torch
     config = TrainConfig.from_dict(run.config)
@@ -91,7 +98,7 @@ def _recorded(store: RunStore, run: Run, train) -> Iterator[Progress]:
 
 
 def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
-    """Take part, to its end, in a training that another process leads and records; that one stops it, no signal."""
+    """Take part, to its end, in a training whose main process is another; that one records and stops it, no signal."""
     from core.training.train import train
 
     with _signals_set(threading.Event()):
@@ -100,7 +107,7 @@ def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
 
 
 def disk_full(store: RunStore) -> str:
-    """What is said of a run that a full disk has ended."""
+    """Return the message of a run that a full disk has ended."""
     return f"The disk is full ({store.root}): free some space, then resume; the run goes on from its last checkpoint."
 
 
@@ -109,8 +116,8 @@ def _sentence(error: BaseException, store: RunStore, run_id: str) -> str:
         return disk_full(store)
     if isinstance(error, LabError):
         return str(error)
-    said = str(error).strip().split("\n")[0]
-    reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    first_line = str(error).strip().split("\n")[0]
+    reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."
 
 
@@ -127,13 +134,13 @@ def _log(store: RunStore, run_id: str) -> None:
 
 @contextmanager
 def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`, once each; then they do again what they did before."""
+    """Let SIGTERM and SIGINT set `stop`, once each; then they do again what they did before."""
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def handle(number, _frame):
+    def handle(number: int, _frame: FrameType | None) -> None:
         stop.set()
         signal.signal(number, before[number])
 

@@ -21,7 +21,7 @@ from core.detr.dataset import DetectionDataset
 from core.detr.losses import PARTS
 from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap
-from core.training.progress import Check
+from core.training.events import Check
 from core.training.step import Stepper
 
 ENOUGH_AP = 0.95  # of the ground truth as its own prediction; below 1 only where boxes reach beyond their images

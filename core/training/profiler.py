@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from core.training.progress import Profile
+from core.training.events import Profile
 
 FIRST, STEPS = 3, 10  # after the first steps, which are slower than the rest
 MOST_OPERATORS = 40

@@ -20,8 +20,9 @@ from core.config import TrainConfig
 from core.detr.detect import NO_ROOM, forward, split_batch
 from core.detr.losses import PARTS, LossConfig, LossNormalizers, set_losses, total
 from core.detr.model import parameter_groups
+from core.metrics import GRAD_NORM, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
-from core.training.progress import Remark
+from core.training.remark import Level, Remark, TrainingRule
 
 MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
 DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder layer
@@ -84,6 +85,7 @@ class Stepper:
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
         self.largest = config.batch_size  # images of a forward pass; halved where they do not fit
         self.skipped = 0  # steps in a row
+        self.skipped_images: tuple[int, ...] = ()  # of the last step, if it was left out
         self.remarks: list[Remark] = []  # not yet told
 
     @property
@@ -96,6 +98,7 @@ class Stepper:
 
         Raises RunError if losses or gradient are no finite numbers, unless such steps are to be skipped.
         """
+        self.skipped_images = ()
         factor = learning_rate_factor(number, self.steps, self.config)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
@@ -172,14 +175,15 @@ class Stepper:
         before, self.largest = self.largest, max(1, self.largest // 2)
         self.remarks.append(
             Remark(
-                "batch_halved",
-                "info",
-                f"The batch is cut into parts of {self.largest}",
-                "A forward pass of the whole batch does not fit into the GPU's memory.",
-                f"Out of memory with {before} images at step {number + 1}; the losses stay those of the whole batch.",
-                f"To save the failed attempt, set batch size {self.largest} and accumulate "
+                rule=TrainingRule.BATCH_HALVED,
+                level=Level.INFO,
+                title=f"The batch is cut into parts of {self.largest}",
+                cause="A forward pass of the whole batch does not fit into the GPU's memory.",
+                evidence=f"Out of memory with {before} images at step {number + 1}; the losses stay those of the whole "
+                "batch.",
+                advice=f"To save the failed attempt, set batch size {self.largest} and accumulate "
                 f"{self.config.accumulate * math.ceil(self.config.batch_size / self.largest)}.",
-                number + 1,
+                step=number + 1,
             )
         )
 
@@ -196,32 +200,22 @@ class Stepper:
                 f"The {what} was not a finite number{again} at step {number + 1} (images {named}): take a smaller "
                 "learning rate, or look at these images' boxes; the weights before it are kept."
             )
-        self.remarks.append(
-            Remark(
-                "not_finite",
-                "critical",
-                f"A {what} was not a finite number",
-                "Too large a learning rate, an overflow in half precision, or boxes without extent.",
-                f"Step {number + 1} was left out, on the images {named}.",
-                "Look at these images' boxes; if it comes again, take a smaller learning rate or precision fp32.",
-                number + 1,
-            )
-        )
-        return {"train/skipped": 1.0}
+        self.skipped_images = tuple(images)
+        return {SKIPPED.tag: 1.0}
 
     def _metrics(self, number: int, layers: np.ndarray, norm: float, factor: float) -> dict[str, float]:
         weights = np.array([1.0, self.loss_config.bbox_weight, self.loss_config.giou_weight])
-        metrics = {"train/loss": float(weights @ layers.sum(1))}
-        metrics |= {f"train/{name}": float(layers[i, -1]) for i, name in enumerate(PARTS)}
-        metrics["train/lr"] = self.config.lr * factor
+        metrics = {LOSS.train.tag: float(weights @ layers.sum(1))}
+        metrics |= {loss.train.tag: float(layers[i, -1]) for i, loss in enumerate(LOSS_PARTS)}
+        metrics[LR.tag] = self.config.lr * factor
         if math.isfinite(norm):
-            metrics["train/grad_norm"] = norm
-        for part in ("backbone", "head"):
+            metrics[GRAD_NORM.tag] = norm
+        for metric, part in ((LR_BACKBONE, "backbone"), (LR_HEAD, "head")):
             rates = [group["lr"] for group in self.optimizer.param_groups if group["name"] == part]
-            metrics[f"train/lr_{part}"] = rates[0] if rates else 0.0
+            metrics[metric.tag] = rates[0] if rates else 0.0
         if number % max(1, math.ceil(self.steps / DETAILED_STEPS)) == 0:
-            for i, name in enumerate(PARTS):
-                metrics |= {f"train/{name}/layer{n}": float(v) for n, v in enumerate(layers[i], start=1)}
+            for loss, values in zip(LOSS_PARTS, layers.tolist(), strict=True):
+                metrics |= {loss.layers.tag(n): value for n, value in enumerate(values, start=1)}
         return metrics
 
     # What a checkpoint keeps

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from core.datasets.split import read_split
 from core.runs.schema import Status
-from core.training.progress import Remark
+from core.training.remark import Remark
 from ui import routes
 from ui.server import services, thumbnails
 
@@ -76,7 +76,9 @@ def test_values_are_sent_as_precisely_as_they_can_be_seen(client, finished, stor
 
 
 def remark(level, step=5, rule="a rule"):
-    return Remark(rule, level, "A title", "A cause.", "Evidence.", "Advice.", step)
+    return Remark(
+        rule=rule, level=level, title="A title", cause="A cause.", evidence="Evidence.", advice="Advice.", step=step
+    )
 
 
 def test_remarks_come_in_order_and_only_when_they_are_new(client, run_maker, store):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.charts.chart import Chart
-from core.charts.training import LOSSES, NOTHING, Curve, decimate, smooth
+from core.charts.training import NOTHING, Curve, decimate, smooth
+from core.metrics import AP, LOSSES, Metric
 
-TAGS = ("val/AP", *(f"{part}/{name}" for name in LOSSES for part in ("train", "val")))  # what is drawn
+TAGS = (AP.tag, *(metric.tag for loss in LOSSES for metric in (loss.train, loss.val)))  # what is drawn
 PARTS = {"train": "training", "val": "validation"}
 MOST_RATIO = 20  # of positive values, from which an axis of the parallel coordinates is logarithmic
 LONGEST = 24  # characters of a value on such an axis
@@ -39,23 +40,27 @@ class RunCurves:
 
 def curves_together(runs: Sequence[RunCurves], unit: str = "epoch") -> list[Chart]:
     """A chart of AP and of each loss that one of the runs has: training smoothed as a line, validation with marks."""
-    wanted = [("AP", "AP on the validation images", "After each epoch; at 0 the baseline.", ("val",))]
-    wanted += [(name, title, note, ("train", "val")) for name, (title, note) in LOSSES.items()]
-    charts = [_together(runs, unit, *what) for what in wanted]
+    note = "After each epoch; at 0 the baseline."
+    charts = [_together(runs, unit, "AP", "AP on the validation images", note, {"val": AP})]
+    for loss in LOSSES:
+        parts = {"train": loss.train, "val": loss.val}
+        charts.append(_together(runs, unit, loss.name, loss.label, loss.help, parts))
     return [chart for chart in charts if chart.traces]
 
 
-def _together(runs: Sequence[RunCurves], unit: str, name: str, title: str, note: str, parts: tuple[str, ...]) -> Chart:
+def _together(
+    runs: Sequence[RunCurves], unit: str, name: str, title: str, note: str, parts: Mapping[str, Metric]
+) -> Chart:
     traces, rows, n = [], [], 0  # n: how far they go
-    scale = 100 if name == "AP" else 1
     for run in runs:
-        for part in parts:
-            x, y = run.points(f"{part}/{name}", unit, smoothed=part == "train")
+        for part, metric in parts.items():
+            x, y = run.points(metric.tag, unit, smoothed=part == "train")
             if not x:
                 continue
-            n = max(n, run.curves[f"{part}/{name}"][0][-1])
+            n = max(n, run.curves[metric.tag][0][-1])
             rows += [(run.label, PARTS[part], place, value) for place, value in zip(x, y, strict=True)]
-            traces.append(_line(run, part, x, [None if v is None else scale * v for v in y], unit, len(parts) > 1))
+            shown = [None if value is None else metric.scale * value for value in y]
+            traces.append(_line(run, part, x, shown, unit, len(parts) > 1))
     axes = {"xaxis": {"title": unit}, "yaxis": {"title": "AP, %", "rangemode": "tozero"} if name == "AP" else {}}
     return Chart(
         f"runs-{name}", title, note, n, "training steps", traces, axes, ("run", "images", unit, name), rows, height=320

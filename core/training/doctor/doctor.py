@@ -1,12 +1,10 @@
-"""The doctor: rules over a run's own record, each with its cause, its evidence and what to change.
+"""The doctor: rules over a run's metrics, each with its cause, its evidence and what to change.
 
     doctor = Doctor(config)
-    doctor.see(step, metrics)      # every step and every evaluation, in the order of recording
+    doctor.update(step, metrics)   # every step and every evaluation, in the order of recording
     doctor.remarks()               # what is the matter, the most urgent first
 
-A resumed run's doctor is fed from the run store, and says the same as one that saw it live. Each file imports only
-those above it in this order: record, advice, steps, evaluations. The two last hold the rules, one function each, whose
-docstring says where its threshold comes from.
+A resumed run's doctor is fed from the run store, and says the same as one that saw it live.
 
 What the thresholds were tried on: the built-in demo (500 steps, batch 8, clip 0.1) at its own learning rate, at three,
 five, ten and fifty times that rate, at batch 1, and on 24 images only. Losses of its healthy runs scatter by 13 to 20 %
@@ -15,67 +13,55 @@ from step to step, validation losses by about 1 % from evaluation to evaluation;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.config import TrainConfig
-from core.training.doctor import evaluations, steps
-from core.training.doctor.record import Record
-from core.training.progress import LEVELS, Remark
+from core.training.doctor.evaluations import EVALUATION_RULES
+from core.training.doctor.history import History
+from core.training.doctor.rule import Rule
+from core.training.doctor.steps import STEP_RULES, not_finite
+from core.training.remark import Remark
 
-Rule = Callable[[Record], Remark | None]
-
-# within a level, remarks stand in this order
-STEP_RULES: tuple[Rule, ...] = (
-    steps.not_finite,
-    steps.learning_rate_too_high,
-    steps.waiting_for_data,
-    steps.gpu_idle,
-    steps.backbone_rate,
-    steps.always_clipped,
-)
-EVALUATION_RULES: tuple[Rule, ...] = (
-    evaluations.predicts_nothing,
-    evaluations.below_baseline,
-    evaluations.ap_near_zero,
-    evaluations.overfitting,
-    evaluations.past_best,
-    evaluations.class_never_predicted,
-    evaluations.misplaced_boxes,
-    evaluations.plateau,
-)
-ORDER = [rule.__name__ for rule in STEP_RULES + EVALUATION_RULES]  # a rule's function is named as its remark's `rule`
+RULES: tuple[Rule, ...] = STEP_RULES + EVALUATION_RULES  # within a level, remarks stand in this order
+ORDER = [rule.key for rule in RULES]
 
 
 class Doctor:
-    """Sees a run's record as it grows; cheap enough to be asked at every training step."""
+    """Applies the rules to a run's metrics as they come; cheap enough to be asked at every training step.
 
-    def __init__(self, config: TrainConfig):
-        self.record = Record(config)
-        self._said: dict[str, Remark] = {}
+    skipped_images  what a part of the run before this one knew of `update`'s
+    """
+
+    def __init__(self, config: TrainConfig, skipped_images: Sequence[int] = ()):
+        self.history = History(config, skipped_images)
+        self._remarks: dict[str, Remark] = {}  # by rule
         self._first: dict[str, int] = {}  # the step at which a rule held first, even if it did not in between
 
-    def see(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Take in what was recorded at `step`: a training step's metrics, an evaluation's, or both; NaN is welcome."""
-        record = self.record
-        spoiled = record.spoiled
-        if record.see_step(step, metrics) or record.spoiled > spoiled:
-            self._check(STEP_RULES)
-        if record.see_evaluation(step, metrics):
-            self._check((steps.not_finite, *EVALUATION_RULES))
+    def update(self, step: int, metrics: Mapping[str, float], skipped_images: Sequence[int] = ()) -> None:
+        """Take in what was recorded at `step`: a training step's metrics, an evaluation's, or both; NaN is welcome.
 
-    def _check(self, rules: tuple[Rule, ...]) -> None:
+        skipped_images  ids of the images on which the step was left out, if it was and they are known
+        """
+        history = self.history
+        not_finite_before = history.not_finite
+        if history.add_step(step, metrics, skipped_images) or history.not_finite > not_finite_before:
+            self._apply(STEP_RULES)
+        if history.add_evaluation(step, metrics):
+            self._apply((not_finite, *EVALUATION_RULES))
+
+    def _apply(self, rules: Sequence[Rule]) -> None:
         for rule in rules:
-            remark = rule(self.record)
+            remark = rule.remark(self.history)
             if remark is None:
-                self._said.pop(rule.__name__, None)
+                self._remarks.pop(rule.key, None)
             else:
-                first = self._first.setdefault(remark.rule, remark.step)
-                self._said[remark.rule] = replace(remark, step=first)
+                first = self._first.setdefault(rule.key, remark.step)
+                self._remarks[rule.key] = replace(remark, step=first)
 
     def remarks(self) -> list[Remark]:
-        """What is the matter now, the most urgent first, with today's figures and the step at which it was seen first.
+        """Return what is the matter now, the most urgent first, each with the step at which it was seen first.
 
         A rule that no longer holds is gone, but for a loss that was not finite.
         """
-        return sorted(self._said.values(), key=lambda r: (LEVELS.index(r.level), ORDER.index(r.rule)))
+        return sorted(self._remarks.values(), key=lambda r: (r.level.urgency, ORDER.index(r.rule)))

@@ -1,186 +1,218 @@
-"""The rules over training steps: each takes the Record and gives its Remark, or None if nothing is the matter."""
+"""The rules over training steps, and their list. The docstring of each says when it holds and why there."""
 
 from __future__ import annotations
 
 import math
 
 from core.config import PRESETS, RANDOM_MODEL, Preset
+from core.metrics import GPU_BUSY, GRAD_NORM, LOSS, LR, LR_BACKBONE, WAIT
 from core.training.doctor.advice import change, named, slower
-from core.training.doctor.record import WINDOW, Record, deviation, mean, median
-from core.training.progress import Remark
+from core.training.doctor.history import WINDOW, History, deviation, mean, median
+from core.training.doctor.rule import Finding, Rule, rule
+from core.training.remark import Level
+
+MOST_NAMED = 12  # images of a step that was left out
 
 
-def not_finite(record: Record) -> Remark | None:
-    """A loss or gradient was NaN or infinite, or a step was left out for it; stays said, for it is an event.
+@rule(
+    "not_finite",
+    Level.CRITICAL,
+    "The loss was not a finite number",
+    "The steps were so long that the weights ran away, or an image or its boxes are broken.",
+)
+def not_finite(history: History) -> Finding | None:
+    """Look for a loss or gradient that was NaN or infinite, or a step left out for it; it stays said: it is an event.
 
     Up to three such steps, or one in a hundred, that were all left out did no harm: a warning. A gradient alone does
     not count under fp16, whose loss scaling finds its scale that way.
     """
-    if not record.spoiled:
+    if not history.not_finite:
         return None
-    harmless = record.spoiled == record.skipped <= max(3, record.steps // 100)
-    half = record.config.precision == "fp16"
-    times = "once" if record.spoiled == 1 else f"{record.spoiled} times"
-    advice = "Look at the boxes of the images that the run's message names. If they are sound: "
-    advice += f"set {change(record.config, 'precision', 'bf16')}. " if half else slower(record.config) + ". "
-    if record.config.not_finite == "stop":
-        advice += f"To leave out single steps like that, set {change(record.config, 'not_finite', 'skip')}. "
-    return Remark(
-        "not_finite",
-        "warning" if harmless else "critical",
-        "The loss was not a finite number",
-        "fp16 holds no number above 65,504, and what exceeds it becomes infinite; a broken image or box does it too."
+    is_harmless = history.not_finite == history.skipped <= max(3, history.steps // 100)
+    half = history.config.precision == "fp16"
+    times = "once" if history.not_finite == 1 else f"{history.not_finite} times"
+    images = history.skipped_images if history.skipped else ()
+    listed = ", ".join(map(str, images[:MOST_NAMED])) + " …" * (len(images) > MOST_NAMED)
+    of_images = f", the last one on the images {listed}" if images else ""
+    advice = f"Look at the boxes of {'these' if images else 'the'} images"
+    advice += ". If they are sound: " if images else " that the run's message names. If they are sound: "
+    advice += f"set {change(history.config, 'precision', 'bf16')}. " if half else slower(history.config) + ". "
+    if history.config.not_finite == "stop":
+        advice += f"To leave out single steps like that, set {change(history.config, 'not_finite', 'skip')}. "
+    return Finding(
+        level=Level.WARNING if is_harmless else None,
+        cause="fp16 holds no number above 65,504, and what exceeds it becomes infinite; a broken image or box does it "
+        "too."
         if half
-        else "The steps were so long that the weights ran away, or an image or its boxes are broken.",
-        f"NaN or infinity {times} in {record.steps} steps, first at step {record.first_spoiled}, last at step "
-        f"{record.last_spoiled}; steps left out: {record.skipped}.",
-        advice + "A checkpoint from before stays usable.",
-        record.first_spoiled,
+        else None,
+        evidence=f"NaN or infinity {times} in {history.steps} steps, first at step {history.first_not_finite}, last at "
+        f"step {history.last_not_finite}; steps left out: {history.skipped}{of_images}.",
+        advice=advice + "A checkpoint from before stays usable.",
+        step=history.first_not_finite,
+        images=images,
     )
 
 
-def learning_rate_too_high(record: Record) -> Remark | None:
-    """The loss of the last 100 steps is half as high again as it was, or the gradient's norm ten times its own.
+@rule(
+    "learning_rate_too_high",
+    Level.CRITICAL,
+    "The learning rate is too high",
+    "The optimizer's steps are so long that they throw away what the model knew instead of improving it.",
+)
+def learning_rate_too_high(history: History) -> Finding | None:
+    """Look for a loss of the last 100 steps that is half as high again as it was, or a gradient norm ten times its own.
 
-    As it was: over the best 100 steps so far, or for the untouched model (the higher of its validation loss and the
-    first step's), because a rate that is far too high ruins a trained model in its first step, before any good ones:
-    at fifty times the demo's rate the loss went from 6.5 to 41.5. Validation images tell nothing of that if they have
-    more images without objects than the training has. "Half as high again" holds beyond three standard errors of both
-    means, so that neither noisy batches nor such without objects reach it; healthy runs fall. A norm ten times that of
-    the calmest 100 steps counts only while the loss too is 20 % above its best: norms of a healthy run stay within a
-    factor of two, and rise a little when the loss becomes small.
+    As it was: over the best 100 steps so far, or for the baseline (the higher of its validation loss and the first
+    step's), because a rate that is far too high ruins a trained model in its first step, before any good ones: at fifty
+    times the demo's rate the loss went from 6.5 to 41.5. Validation images tell nothing of that if they have more
+    images without objects than the training has. "Half as high again" holds beyond three standard errors of both means,
+    so that neither noisy batches nor such without objects reach it; healthy runs fall. A norm ten times that of the
+    calmest 100 steps counts only while the loss too is 20 % above its best: norms of a healthy run stay within a factor
+    of two, and rise a little when the loss becomes small.
     """
-    if len(record.loss) < WINDOW:
+    if len(history.loss) < WINDOW:
         return None
-    now = mean(record.loss)
-    low = now - 3 * deviation(record.loss) / math.sqrt(WINDOW)
-    same_images = record.baseline is not None and record.config.empty_share == 1
-    untouched = max(record.baseline.loss, record.first_loss) if same_images else math.nan
+    now = mean(history.loss)
+    low = now - 3 * deviation(history.loss) / math.sqrt(WINDOW)
+    same_images = history.config.empty_share == 1
+    baseline = max(history.baseline.loss, history.first_loss) if history.baseline and same_images else math.nan
+    was = f"{LOSS.train.tag} was {now:.3g} over the last {WINDOW} steps, and"
     evidence = ""
-    if low > 1.5 * untouched:
-        evidence = f"train/loss was {now:.3g} over the last {WINDOW} steps, and {untouched:.3g} for the untouched model"
-    elif low > 1.5 * record.best_loss:
-        best = f"below {record.best_loss:.3g} in the {WINDOW} up to step {record.best_step}"
-        evidence = f"train/loss was {now:.3g} over the last {WINDOW} steps, and {best}"
-    norm = median(record.grad_norm)
-    explodes = norm > 10 * record.calm_norm and low > 1.2 * record.best_loss
+    if low > 1.5 * baseline:
+        evidence = f"{was} {baseline:.3g} for the baseline"
+    elif low > 1.5 * history.best_loss:
+        evidence = f"{was} below {history.best_loss:.3g} in the {WINDOW} up to step {history.best_step}"
+    norm = median(history.grad_norm)
+    explodes = norm > 10 * history.lowest_norm and low > 1.2 * history.best_loss
     if explodes:
-        evidence += "; " * bool(evidence) + f"train/grad_norm is {norm:.3g}, and was {record.calm_norm:.3g} once"
+        evidence += "; " * bool(evidence) + f"{GRAD_NORM.tag} is {norm:.3g}, and was {history.lowest_norm:.3g} once"
     if not evidence:
         return None
-    gentler = f"; a warm-up ({change(record.config, 'warmup_steps', 100)}) makes the beginning gentler"
-    warm = "" if record.config.warmup_steps else gentler
-    return Remark(
-        "learning_rate_too_high",
-        "critical",
-        "The learning rate is too high",
-        "The optimizer's steps are so long that they throw away what the model knew instead of improving it.",
-        evidence + f"; {named('lr')} is {record.config.lr:g}.",
-        f"Stop, and start again from the model, not from this run's checkpoint: {slower(record.config)}{warm}.",
-        record.step,
+    gentler = f"; a warm-up ({change(history.config, 'warmup_steps', 100)}) makes the beginning gentler"
+    warm = "" if history.config.warmup_steps else gentler
+    return Finding(
+        evidence=evidence + f"; {named('lr')} is {history.config.lr:g}.",
+        advice=f"Stop, and start again from the model, not from this run's checkpoint: {slower(history.config)}{warm}.",
     )
 
 
-def waiting_for_data(record: Record) -> Remark | None:
-    """More than 30 % of the time of the last 100 steps went by without an image to work on.
+@rule(
+    "waiting_for_data",
+    Level.WARNING,
+    "The training waits for images",
+    "Reading, decoding and resizing the images takes longer than learning from them.",
+)
+def waiting_for_data(history: History) -> Finding | None:
+    """Look for more than 30 % of the time of the last 100 steps without an image to work on.
 
     Below that, a training could become faster by less than half; a whole window leaves out the slow first batch.
     """
-    wait = mean(record.wait)
-    if len(record.wait) < WINDOW or not wait > 0.30:
+    wait = mean(history.wait)
+    if len(history.wait) < WINDOW or not wait > 0.30:
         return None
-    config = record.config
+    config = history.config
     more = min(64, max(2, 2 * config.workers))
     edge = max(32, round(0.8 * config.shortest_edge))
     steps = [f"Set {change(config, 'workers', more)}, as far as the processor has cores"] if config.workers < 64 else []
     steps += [f"take smaller images ({change(config, 'shortest_edge', edge)})", "keep the images on a local disk"]
-    return Remark(
-        "waiting_for_data",
-        "warning",
-        "The training waits for images",
-        "Reading, decoding and resizing the images takes longer than learning from them."
-        if config.workers
-        else "The training reads each image itself, and does nothing else meanwhile.",
-        f"train/wait was {wait:.2f} over the last {WINDOW} steps: {wait:.0%} of their time.",
-        "; or ".join(steps) + ".",
-        record.step,
+    return Finding(
+        cause=None if config.workers else "The training reads each image itself, and does nothing else meanwhile.",
+        evidence=f"{WAIT.tag} was {wait:.2f} over the last {WINDOW} steps: {wait:.0%} of their time.",
+        advice="; or ".join(steps) + ".",
     )
 
 
-def gpu_idle(record: Record) -> Remark | None:
-    """The GPU computed in less than half of the time of the last 100 steps, as the driver counts it.
+@rule(
+    "gpu_idle",
+    Level.WARNING,
+    "The GPU is mostly idle",
+    "Its work comes in pieces too small for it, or other work holds it up.",
+)
+def gpu_idle(history: History) -> Finding | None:
+    """Look for a GPU that computed in less than half of the time of the last 100 steps, as the driver counts it.
 
     The driver counts any kernel as busy, so that even a training of many small kernels lies well above a half.
     """
-    busy = mean(record.gpu_busy)
-    if len(record.gpu_busy) < WINDOW or not busy < 0.5:
+    busy = mean(history.gpu_busy)
+    if len(history.gpu_busy) < WINDOW or not busy < 0.5:
         return None
-    config = record.config
-    waits = waiting_for_data(record) is not None
+    config = history.config
+    waits = waiting_for_data.find(history) is not None
     larger = change(config, "batch_size", min(512, 2 * config.batch_size))
     precise = f", and {change(config, 'precision', 'bf16')}" if config.precision == "fp32" and not waits else ""
     off = f" Set {change(config, 'deterministic', False)}." if config.deterministic else ""
-    return Remark(
-        "gpu_idle",
-        "warning",
-        "The GPU is mostly idle",
-        "It waits for images." if waits else "Its work comes in pieces too small for it, or other work holds it up.",
-        f"train/gpu_busy was {busy:.2f} over the last {WINDOW} steps"
-        + (f", train/wait {mean(record.wait):.2f}." if record.wait else "."),
-        "Let images come faster first: see the remark on waiting for them."
+    return Finding(
+        cause="It waits for images." if waits else None,
+        evidence=f"{GPU_BUSY.tag} was {busy:.2f} over the last {WINDOW} steps"
+        + (f", {WAIT.tag} {mean(history.wait):.2f}." if history.wait else "."),
+        advice="Let images come faster first: see the remark on waiting for them."
         if waits
         else f"Set {larger}{precise} if the memory allows; {named('profile')} shows where the time goes.{off}",
-        record.step,
     )
 
 
-def backbone_rate(record: Record) -> Remark | None:
-    """The backbone learns as fast as the transformer, or faster, though it comes trained.
+@rule(
+    "backbone_rate",
+    Level.INFO,
+    "The backbone learns as fast as the transformer",
+    "A trained backbone knows how to see; large steps make it forget that before the rest has learned.",
+)
+def backbone_rate(history: History) -> Finding | None:
+    """Look for a trained backbone that learns as fast as the transformer, or faster.
 
     DETR's recipe has a tenth (1e-5 and 1e-4), and equal rates are a usual mistake; AP decides, so it is no warning. A
     preset's own pair of rates is no mistake: it was chosen by AP.
     """
-    config = record.config
-    if any((own.lr, own.lr_backbone) == (config.lr, config.lr_backbone) for own in map(Preset.apply, PRESETS.values())):
+    config = history.config
+    presets = map(Preset.apply, PRESETS.values())
+    if any((preset.lr, preset.lr_backbone) == (config.lr, config.lr_backbone) for preset in presets):
         return None
     learns = config.freeze != "backbone" and config.model != RANDOM_MODEL
-    if not (learns and record.lr_backbone >= record.lr > 0):
+    if not (learns and history.lr_backbone >= history.lr > 0):
         return None
-    return Remark(
-        "backbone_rate",
-        "info",
-        "The backbone learns as fast as the transformer",
-        "A trained backbone knows how to see; large steps make it forget that before the rest has learned.",
-        f"train/lr_backbone is {record.lr_backbone:.3g}, train/lr {record.lr:.3g}.",
-        f"Set {change(config, 'lr_backbone', config.lr / 10)}: DETR's recipe gives it a tenth.",
-        record.step,
+    return Finding(
+        evidence=f"{LR_BACKBONE.tag} is {history.lr_backbone:.3g}, {LR.tag} {history.lr:.3g}.",
+        advice=f"Set {change(config, 'lr_backbone', config.lr / 10)}: DETR's recipe gives it a tenth.",
     )
 
 
-def always_clipped(record: Record) -> Remark | None:
-    """At least 95 of the last 100 gradients were longer than the clip.
+@rule(
+    "always_clipped",
+    Level.INFO,
+    "Every gradient is clipped, as in DETR's recipe",
+    "With the usual clip of 0.1 all gradients are cut to one length: the learning rate alone says how long a step is.",
+)
+def always_clipped(history: History) -> Finding | None:
+    """Look for at least 95 of the last 100 gradients longer than the clip.
 
     That is the normal state of DETR's recipe: norms there are 10 to 100 with a clip of 0.1
     (facebookresearch/detr#198), and 80 to 160 in the demo, with single ones near 1,500 right after a far too high
     rate. Only 10,000 times the clip, for the median, is beyond all that.
     """
-    clip = record.config.clip
-    if not clip or len(record.grad_norm) < WINDOW or sum(n > clip for n in record.grad_norm) < 0.95 * WINDOW:
+    clip = history.config.clip
+    clipped = sum(norm > clip for norm in history.grad_norm)
+    if not clip or len(history.grad_norm) < WINDOW or clipped < 0.95 * WINDOW:
         return None
-    norm = median(record.grad_norm)
-    wild = norm > 10_000 * clip
-    return Remark(
-        "always_clipped",
-        "warning" if wild else "info",
-        "Gradients are far longer than the clip" if wild else "Every gradient is clipped, as in DETR's recipe",
-        "Gradients this long come from a training that has lost its way, or from broken boxes."
-        if wild
-        else "With the usual clip of 0.1 all gradients are cut to one length: the learning rate alone says how long a "
-        "step is.",
-        f"train/grad_norm was above the clip of {clip:g} in {sum(n > clip for n in record.grad_norm)} of the last "
-        f"{WINDOW} steps; its median is {norm:.3g}.",
-        f"Look at the boxes in the pre-flight's picture. If they are sound: {slower(record.config)}."
-        if wild
-        else f"Leave it so. For calmer or bolder steps change {named('lr')}, not {named('clip')}.",
-        record.step,
+    norm = median(history.grad_norm)
+    evidence = f"{GRAD_NORM.tag} was above the clip of {clip:g} in {clipped} of the last {WINDOW} steps; its median is "
+    evidence += f"{norm:.3g}."
+    if norm <= 10_000 * clip:
+        advice = f"Leave it so. For calmer or bolder steps change {named('lr')}, not {named('clip')}."
+        return Finding(evidence=evidence, advice=advice)
+    return Finding(
+        level=Level.WARNING,
+        title="Gradients are far longer than the clip",
+        cause="Gradients this long come from a training that has lost its way, or from broken boxes.",
+        evidence=evidence,
+        advice=f"Look at the boxes in the pre-flight's picture. If they are sound: {slower(history.config)}.",
     )
+
+
+STEP_RULES: tuple[Rule, ...] = (
+    not_finite,
+    learning_rate_too_high,
+    waiting_for_data,
+    gpu_idle,
+    backbone_rate,
+    always_clipped,
+)

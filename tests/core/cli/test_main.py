@@ -21,7 +21,7 @@ from core.runs.process import this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from core.training.progress import Remark
+from core.training.remark import Level, Remark
 from tests.core.runs.fake_training import child_command, train
 from tests.core.runs.waiting import create, end_all, steps, training, until
 
@@ -264,7 +264,10 @@ def test_metrics_in_short_are_the_last_values_and_a_mistyped_tag_is_named(store,
 
 
 def test_what_is_to_be_said_of_a_run_stands_below_its_result_and_in_json(store, capsys, monkeypatch):
-    remark = Remark("halved", "warning", "A batch was halved", "Memory.", "At step 3.", "Take 2.", 3)
+    remark = Remark(
+        rule="halved", level=Level.WARNING, title="A batch was halved", cause="Memory.", evidence="At step 3.",
+        advice="Take 2.", step=3,
+    )  # fmt: skip
 
     def remarking(*arguments):
         for progress in train(*arguments):

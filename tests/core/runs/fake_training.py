@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -34,7 +34,7 @@ from core.runs.process import this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from core.training.progress import Progress
+from core.training.events import Evaluated, Loading, Progress, StepDone
 
 STEPS = 3  # per epoch
 LABELS = LabelMap(("car", "dog"), (3, 18))
@@ -45,7 +45,7 @@ def figures(ap: float | None) -> CocoFigures:
     return CocoFigures(*[ap] * 12, per_class={"car": ap, "dog": None})
 
 
-def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:
+def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[Progress, None, None]:
     """What `config.data` says: "endless", "hang", "wrong", "crash", "exit", "killed", "unsaved"; else to its end.
 
     "killed later" is killed after its first checkpoint, once; checkpoints are made after every epoch and at the end.
@@ -54,7 +54,7 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "began.txt").open("a") as file:
         file.write(f"{os.getpid()} {resume}\n")
-    yield Progress("loading", 0, epochs, 0, 0, "Loading model and data")
+    yield Loading(epoch=0, epochs=epochs, step=0, steps=0, message="Loading model and data")
     if kind == "wrong":
         raise ConfigError("classes is ('cow',), but the data set has no cow: choose others.")
     if kind == "hang":
@@ -62,17 +62,20 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
     if kind == "exit":
         sys.exit(3)
     steps = STEPS * epochs if kind != "endless" else 10**6
+    common = {"epochs": epochs, "steps": steps, "images_per_second": 2.0, "label_map": LABELS}
     step = int((folder / "last" / "step.txt").read_text()) if resume else 0
     try:
         if not step:
-            yield Progress("baseline", 0, epochs, 0, steps, "", {"val/AP": 0.25}, 2.0, 9.0, LABELS, figures(0.25))
+            yield Evaluated(
+                **common, epoch=0, step=0, seconds_left=9.0, metrics={"val/AP": 0.25}, figures=figures(0.25)
+            )
         while step < steps:
             if kind == "endless":
                 threading.Event().wait(0.005)  # a step takes a while
             step += 1
             epoch = (step - 1) // STEPS
             metrics = {"train/loss": 1 / step, "train/lr": 1e-5}
-            yield Progress("step", epoch, epochs, step, steps, "", metrics, 2.0, 3.0, LABELS)
+            yield StepDone(**common, epoch=epoch, step=step, seconds_left=3.0, metrics=metrics)
             if step == 2 and kind == "crash":
                 raise ZeroDivisionError("a secret\nof two lines")
             if step == 2 and kind == "killed":
@@ -84,9 +87,9 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[P
                 os.kill(os.getpid(), signal.SIGKILL)
             if step % STEPS == 0:
                 ap = (0.3, 0.5, 0.4)[epoch % 3]
-                yield Progress(
-                    "epoch", epoch + 1, epochs, step, steps, "", {"val/AP": ap}, 2.0, 1.0, LABELS, figures(ap),
-                    is_best=epoch < 2,
+                yield Evaluated(
+                    **common, epoch=epoch + 1, step=step, seconds_left=1.0, metrics={"val/AP": ap},
+                    figures=figures(ap), is_best=epoch < 2,
                 )  # fmt: skip
                 _save(folder, step)
     finally:

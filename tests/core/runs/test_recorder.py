@@ -1,4 +1,4 @@
-"""core/runs/recorder.py: one Progress, the same in the store, in TensorBoard and in the detection tables."""
+"""core/runs/recorder.py: one event, the same in the store, in TensorBoard and in the detection tables."""
 
 import json
 import math
@@ -16,7 +16,8 @@ from core.evaluation.table import read_table
 from core.evaluation.tide import detection_table
 from core.runs.recorder import Recorder
 from core.runs.store import RunStore
-from core.training.progress import Check, Profile, Progress, Remark
+from core.training.events import Check, Evaluated, Evaluating, Loading, PreflightDone, Profile, StepDone
+from core.training.remark import Level, Remark
 from tests.core.runs.fake_training import LABELS, figures, train
 
 
@@ -45,8 +46,11 @@ def data(tmp_path):
     return folder
 
 
-STEP = Progress("step", 0, 2, 1, 6, "", {"train/loss": 1.5}, 2.0, 9.0, LABELS)
-EPOCH = Progress("epoch", 1, 2, 3, 6, "", {"val/AP": 0.5}, 2.0, 5.0, LABELS, figures(0.5), is_best=True)
+COMMON = {"epochs": 2, "steps": 6, "images_per_second": 2.0, "label_map": LABELS}
+STEP = StepDone(**COMMON, epoch=0, step=1, seconds_left=9.0, metrics={"train/loss": 1.5})
+EPOCH = Evaluated(
+    **COMMON, epoch=1, step=3, seconds_left=5.0, metrics={"val/AP": 0.5}, figures=figures(0.5), is_best=True
+)
 
 
 def in_tensorboard(store, run_id) -> dict:
@@ -71,7 +75,7 @@ def test_loading_says_what_it_does_and_nothing_of_steps(store):
     run = store.create({})
     store.update(run.id, epoch=3, step=30)  # as in a resumed run
     with Recorder(store, run.id) as recorder:
-        recorder.write(Progress("loading", 0, 9, 0, 0, "Loading model and data"))
+        recorder.write(Loading(epoch=0, epochs=9, step=0, steps=0, message="Loading model and data"))
     again = store.get(run.id)
     assert (again.message, again.epochs, again.epoch, again.step) == ("Loading model and data", 9, 3, 30)
 
@@ -84,7 +88,7 @@ def test_the_runs_row_follows_the_training(store):
         assert (now.epoch, now.epochs, now.step, now.steps) == (0, 2, 1, 6)
         assert (now.images_per_second, now.seconds_left, now.message) == (2.0, 9.0, None)
         assert now.label_map == LABELS.to_dict() and now.heartbeat >= run.created
-        recorder.write(replace(STEP, kind="evaluating", metrics={}, message="Evaluating image 8 of 9"))
+        recorder.write(Evaluating(**COMMON, epoch=0, step=1, message="Evaluating image 8 of 9"))
         assert store.get(run.id).message == "Evaluating image 8 of 9"
         recorder.write(EPOCH)
     now = store.get(run.id)
@@ -112,7 +116,7 @@ def test_values_that_are_not_finite_do_not_stop_the_record(store):
     assert math.isnan(events["a"][0][1]) and events["b"] == [(1, math.inf)]
 
 
-@pytest.mark.parametrize("first_again", ["step", "epoch"])
+@pytest.mark.parametrize("first_again", [StepDone, Evaluated])
 def test_what_a_killed_training_recorded_after_its_checkpoint_is_not_there_twice(store, first_again):
     run = store.create({})
     everything = list(train(TrainConfig(data="short", epochs=2), store.checkpoints(run.id)))
@@ -121,11 +125,11 @@ def test_what_a_killed_training_recorded_after_its_checkpoint_is_not_there_twice
             recorder.write(progress)
     whole = in_store(store, run.id)
     # the checkpoint is from the first epoch's end: before its evaluation, or after it
-    begin = next(i for i, p in enumerate(everything) if p.step == (3 if first_again == "epoch" else 4))
-    again = [p for p in everything[begin:] if p.kind == "epoch" or p.step > 3]
-    assert again[0].kind == first_again
+    begin = next(i for i, p in enumerate(everything) if p.step == (3 if first_again is Evaluated else 4))
+    again = [p for p in everything[begin:] if isinstance(p, Evaluated) or p.step > 3]
+    assert isinstance(again[0], first_again)
     with Recorder(store, run.id) as recorder:
-        recorder.write(Progress("loading", 0, 2, 0, 0))
+        recorder.write(Loading(epoch=0, epochs=2, step=0, steps=0))
         for progress in again:
             recorder.write(progress)
     assert in_store(store, run.id) == whole
@@ -138,7 +142,7 @@ def test_the_detection_table_is_made_of_what_was_evaluated(store, data):
     run = store.create({})
     truths = read_split(data, "val").to_dict()
     found = Detections([5, 9], [0, 1], [0, 0], [0.9, 0.2], [[10, 10, 30, 30], [0, 0, 50, 50]])
-    evaluated = replace(EPOCH, kind="baseline", epoch=0, step=0, detections=found, ground_truth=truths, is_best=False)
+    evaluated = replace(EPOCH, epoch=0, step=0, detections=found, ground_truth=truths, is_best=False)
     with Recorder(store, run.id) as recorder:
         recorder.write(evaluated)
     (evaluation,) = store.evaluations(run.id)
@@ -173,7 +177,8 @@ def test_the_preflight_and_the_profile_are_kept_with_the_run(store):
     operators = [{"name": "aten::mm", "calls": 10, "cpu_ms": 3.5, "gpu_ms": 0.0}]
     with Recorder(store, run.id) as recorder:
         shutil.rmtree(store.folder(run.id))  # by hand, meanwhile
-        recorder.write(Progress("preflight", 0, 2, 0, 6, checks=checks, picture=Image.new("RGB", (8, 6))))
+        picture = Image.new("RGB", (8, 6))
+        recorder.write(PreflightDone(**COMMON, epoch=0, step=0, checks=checks, picture=picture))
         recorder.write(replace(STEP, profile=Profile(10, operators, b"trace")))
     assert json.loads(store.preflight_path(run.id).read_text())["checks"] == [asdict(check) for check in checks]
     with Image.open(store.preflight_picture(run.id)) as picture:
@@ -182,7 +187,9 @@ def test_the_preflight_and_the_profile_are_kept_with_the_run(store):
     assert store.trace_path(run.id).read_bytes() == b"trace"
 
 
-HALVED = Remark("batch_halved", "info", "Halved", "why", "seen", "change", 1)
+HALVED = Remark(
+    rule="batch_halved", level=Level.INFO, title="Halved", cause="why", evidence="seen", advice="change", step=1
+)
 
 
 def test_what_the_training_says_of_itself_is_kept_and_outlives_a_resume(store):
@@ -190,7 +197,7 @@ def test_what_the_training_says_of_itself_is_kept_and_outlives_a_resume(store):
     with Recorder(store, run.id) as recorder:
         recorder.write(replace(STEP, remarks=(HALVED,)))
     with Recorder(store, run.id) as recorder:
-        recorder.write(replace(EPOCH, remarks=(replace(HALVED, rule="stopped_early", level="critical"),)))
+        recorder.write(replace(EPOCH, remarks=(replace(HALVED, rule="stopped_early", level=Level.CRITICAL),)))
     assert [r["rule"] for r in store.get(run.id).remarks] == ["stopped_early", "batch_halved"]
     assert Remark(**store.get(run.id).remarks[1]) == HALVED
 
@@ -212,6 +219,28 @@ def test_the_doctors_remarks_are_kept_and_the_same_after_a_resume(store):
     remarks = record(whole)
     assert {"waiting_for_data", "always_clipped"} <= {r["rule"] for r in remarks}
     assert record(whole[:90], whole[90:]) == remarks
+
+
+def test_one_step_left_out_of_400_is_one_remark_at_the_doctors_level(store):
+    run = store.create(TrainConfig(data="short", epochs=9, not_finite="skip").to_dict())
+    steps = [replace(STEP, step=n, metrics={"train/loss": 5.0}) for n in range(1, 401)]
+    steps[199] = replace(STEP, step=200, metrics={"train/skipped": 1.0}, skipped_images=(7, 9))
+    for part in (steps[:300], [*steps[300:], replace(EPOCH, step=400)]):  # stopped at step 300, and resumed
+        with Recorder(store, run.id) as recorder:
+            for progress in part:
+                recorder.write(progress)
+        (remark,) = store.get(run.id).remarks
+        assert (remark["rule"], remark["level"], remark["step"]) == ("not_finite", "warning", 200)
+        assert "steps left out: 1, the last one on the images 7, 9." in remark["evidence"]
+
+
+def test_what_a_training_said_of_a_step_left_out_in_an_older_version_gives_way_to_the_doctor(store):
+    run = store.create(TrainConfig(data="short").to_dict())
+    store.record(run.id, 1, {"train/skipped": 1.0})
+    store.update(run.id, remarks=[replace(HALVED, rule="not_finite", level=Level.CRITICAL).to_dict()])
+    with Recorder(store, run.id) as recorder:
+        recorder.write(replace(EPOCH, step=1))
+    assert [(r["rule"], r["level"]) for r in store.get(run.id).remarks] == [("not_finite", "warning")]
 
 
 def test_events_of_a_resumed_run_come_last_also_if_the_clock_was_set_back(store, monkeypatch):

@@ -29,6 +29,7 @@ from core.runs.watched import (
     watched_images,
     watched_of,
 )
+from core.training.events import StepDone
 from core.training.train import train
 from tests.core.coco_cases import cases, gt_of
 from tests.core.runs.watching import STEPS, found_at, record_epochs, record_run
@@ -155,7 +156,7 @@ def test_every_epoch_has_its_part_though_most_whole_tables_are_gone(store, run, 
     split = read_split(drawn, "val")
     found = frames(store, run.id)
     assert [(f.epoch, f.label, f.step, f.is_whole) for f in found] == [
-        (0, "untouched", 0, False), (1, "epoch 1", 10, False), (2, "epoch 2", 20, False), (3, "epoch 3", 30, False),
+        (0, "baseline", 0, False), (1, "epoch 1", 10, False), (2, "epoch 2", 20, False), (3, "epoch 3", 30, False),
     ]  # fmt: skip
     assert [e.epoch for e in store.evaluations(run.id) if e.table] == [0, 3]
     watched = watched_of(found)
@@ -284,7 +285,7 @@ def killed(street, tmp_path_factory):
     with Recorder(store, run.id) as recorder, closing(train(config, folder)) as steps:
         for progress in steps:
             recorder.write(progress)
-            if progress.kind == "step" and progress.epoch == 1 and not copy.exists():
+            if isinstance(progress, StepDone) and progress.epoch == 1 and not copy.exists():
                 shutil.copytree(folder, copy)
     before = {f.epoch: read_table(f.path) for f in frames(store, run.id)}
     shutil.rmtree(folder)
@@ -292,7 +293,7 @@ def killed(street, tmp_path_factory):
     with Recorder(store, run.id) as recorder:
         for progress in train(config, folder, resume=True):
             recorder.write(progress)
-            if progress.kind == "step" and progress.step == 4:
+            if isinstance(progress, StepDone) and progress.step == 4:
                 assert [f.epoch for f in frames(store, run.id)] == [0, 1]
     yield store, run, before
     store.close()

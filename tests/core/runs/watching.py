@@ -6,7 +6,7 @@ from core.datasets.split import read_split
 from core.evaluation.coco_eval import evaluate
 from core.runs.recorder import Recorder
 from core.runs.schema import Status
-from core.training.progress import Progress
+from core.training.events import Evaluated, StepDone
 from tests.conftest import half_right
 
 STEPS = 10  # an epoch
@@ -30,16 +30,17 @@ def record_epochs(store, run_id: str, which, epochs: int, find=found_at) -> None
     """The steps of these epochs and their evaluations, by the recorder; `find` gives what was found as `found_at`."""
     split = read_split(store.get(run_id).config["data"], "val")
     label_map = split.label_map()
+    common = {"epochs": epochs, "steps": STEPS * epochs}
     with Recorder(store, run_id) as recorder:
         for epoch in which:
             for step in range(STEPS * (epoch - 1) + 1, STEPS * epoch + 1) if epoch else ():
-                recorder.write(Progress("step", epoch - 1, epochs, step, STEPS * epochs, "", {"train/loss": step}))
+                recorder.write(StepDone(**common, epoch=epoch - 1, step=step, metrics={"train/loss": step}))
             found = find(split, label_map, epoch=epoch)
             figures = evaluate(split.to_dict(), found, label_map)
             recorder.write(
-                Progress(
-                    "epoch" if epoch else "baseline", epoch, epochs, STEPS * epoch, STEPS * epochs, "",
-                    {"val/AP": figures.AP, "val/loss_ce": 5.0 - epoch}, label_map=label_map, figures=figures,
+                Evaluated(
+                    **common, epoch=epoch, step=STEPS * epoch, label_map=label_map,
+                    metrics={"val/AP": figures.AP, "val/loss_ce": 5.0 - epoch}, figures=figures,
                     detections=found, ground_truth=split.to_dict(), is_best=0 < epoch <= AP_LATER,
                 )
             )  # fmt: skip

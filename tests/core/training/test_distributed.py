@@ -65,8 +65,8 @@ def test_two_processes_have_the_losses_of_one_with_the_same_batch(config, alone,
 def test_when_the_first_process_stops_all_end_and_a_resume_goes_on(config, alone, tmp_path):
     first = run(config, tmp_path, processes=2, stop_at=4)
     rest = run(config, tmp_path, processes=2)
-    assert max(step for kind, step in first if kind == "step") == 4
-    assert min(step for kind, step in rest if kind == "step") == 5
+    assert max(step for kind, step in first if kind == "StepDone") == 4
+    assert min(step for kind, step in rest if kind == "StepDone") == 5
     for place, (metrics, _, _) in {**first, **rest}.items():
         assert without_speed(metrics) == pytest.approx(without_speed(alone[place][0]), rel=2e-3, abs=1e-6), place
 

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(next(p for p in Path(__file__).resolve().parents if (p / "app.py").exists())))
 
 from core.config import TrainConfig
+from core.training.events import Evaluated, Measured, StepDone
 from core.training.train import train
 
 if __name__ == "__main__":
@@ -20,9 +21,11 @@ if __name__ == "__main__":
     stop_at = int(sys.argv[3]) if len(sys.argv) > 3 and is_main_process else None
     with closing(train(config, folder, resume=(folder / "last").is_dir())) as training:
         for progress in training:
-            if progress.metrics and is_main_process:
-                images = sorted(set(progress.detections.image_id.tolist())) if progress.detections else None
-                rows = len(progress.detections) if progress.detections else None
-                print(json.dumps([progress.kind, progress.step, progress.metrics, images, rows]), flush=True)
-            if progress.kind == "step" and progress.step == stop_at:
+            if isinstance(progress, Measured) and is_main_process:
+                detections = progress.detections if isinstance(progress, Evaluated) else None
+                images = sorted(set(detections.image_id.tolist())) if detections else None
+                rows = len(detections) if detections else None
+                kind = type(progress).__name__
+                print(json.dumps([kind, progress.step, progress.metrics, images, rows]), flush=True)
+            if isinstance(progress, StepDone) and progress.step == stop_at:
                 break

@@ -478,7 +478,7 @@ def test_an_image_can_be_followed_through_the_kept_epochs_of_its_run(page, lone)
     scrub = large(page).locator(".epochs .scrub")
     expect(scrub.locator("output")).to_have_text("as on the page")
     assert len(lines(page)) == 10
-    for at, (label, boxes) in enumerate((("untouched", 5), ("epoch 1", 8), ("epoch 2", 10))):
+    for at, (label, boxes) in enumerate((("baseline", 5), ("epoch 1", 8), ("epoch 2", 10))):
         scrub.get_by_role("slider", name="Epoch").fill("1" if at != 1 else "0")
         scrub.get_by_role("slider", name="Epoch").fill(str(at))
         painted(page)

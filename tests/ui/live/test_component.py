@@ -6,7 +6,7 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 import pytest
 
 from core.runs.schema import Status
-from core.training.progress import Remark
+from core.training.remark import Remark
 from tests.chromium import needs_chromium
 from tests.serving import served_page
 from ui.live import component as live_component
@@ -73,7 +73,9 @@ def box(page, selector):
 
 
 def remark(level, title):
-    return Remark("rule", level, title, "<i>Why</i> & how", "7 of 9", "Do *this*.", 12)
+    return Remark(
+        rule="rule", level=level, title=title, cause="<i>Why</i> & how", evidence="7 of 9", advice="Do *this*.", step=12
+    )
 
 
 def test_each_tab_draws_its_own_curves_and_nothing_below_moves(page, finished, store):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from core.config import PRESETS, TrainConfig
 from core.training.doctor.advice import LABELS
 from core.training.doctor.doctor import ORDER, Doctor
-from core.training.doctor.record import WINDOW
-from core.training.progress import LEVELS
+from core.training.doctor.history import WINDOW
+from core.training.remark import Level, TrainingRule
 
 STEPS = [(step, {"train/loss": 5.0, "train/grad_norm": 0.05}) for step in range(1, 3 * WINDOW + 1)]
 GOOD = {"val/AP": 0.4, "val/AP50": 0.6, "val/AP75": 0.4, "val/loss": 5.0, "val/predicted": 4.0, "val/truths": 5.0}
@@ -21,7 +21,7 @@ def told(record, **settings) -> dict:
     """Rule to remark, after the doctor has seen the record: pairs of step and metrics."""
     doctor = Doctor(TrainConfig(**settings))
     for step, metrics in record:
-        doctor.see(step, metrics)
+        doctor.update(step, metrics)
     return {remark.rule: remark for remark in doctor.remarks()}
 
 
@@ -149,6 +149,11 @@ def test_every_rule_has_its_case():
     assert {case[0] for case in CASES} == set(ORDER)
 
 
+def test_a_rule_has_one_author():
+    authors = [*ORDER, *TrainingRule]
+    assert len(set(authors)) == len(authors)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
 def test_a_remark_is_whole_and_names_real_settings(case):
     remark = told(case[2], **case[4])[case[0]]
@@ -166,7 +171,7 @@ def test_a_healthy_run_is_told_nothing_but_information(seed):
     doctor = Doctor(TrainConfig.from_dict(DEMO))
     seen = set()
     for step, metrics in demo(seed):
-        doctor.see(step, metrics)
+        doctor.update(step, metrics)
         seen |= {(remark.rule, remark.level) for remark in doctor.remarks()}
     assert seen == {("always_clipped", "info")}
 
@@ -182,7 +187,7 @@ def test_half_empty_batches_are_no_high_learning_rate():
     record = [(step, {"train/loss": chance.choice([0.1, 0.1, 0.1, 3.0])}) for step in range(1, 5000)]
     doctor = Doctor(TrainConfig())
     for step, metrics in record:
-        doctor.see(step, metrics)
+        doctor.update(step, metrics)
         assert not doctor.remarks(), step
 
 
@@ -217,6 +222,20 @@ def test_a_loss_that_was_not_finite_stays_said():
     assert remark.step == 3 and "first at step 3" in remark.evidence
 
 
+def test_a_step_that_was_left_out_names_its_images_also_after_a_resume():
+    doctor = Doctor(TrainConfig())
+    for step, metrics in steps(400):
+        doctor.update(step, metrics | {"train/skipped": float(step == 200)}, (7, 9) if step == 200 else ())
+    (remark,) = doctor.remarks()
+    assert (remark.level, remark.images) == (Level.WARNING, (7, 9))
+    assert "steps left out: 1, the last one on the images 7, 9." in remark.evidence
+    assert "boxes of these images." in remark.advice
+    resumed = Doctor(TrainConfig(), skipped_images=remark.images)
+    for step, metrics in steps(400):
+        resumed.update(step, metrics | {"train/skipped": float(step == 200)})
+    assert resumed.remarks() == [remark]
+
+
 def test_many_left_out_steps_are_critical():
     record = [*steps(10), *((step, {"train/skipped": 1.0}) for step in range(11, 16))]
     assert told(record)["not_finite"].level == "critical"
@@ -243,7 +262,7 @@ def test_a_record_without_counts_of_predictions_tells_of_no_class():
 
 def test_epochs_are_counted_by_the_evaluations():
     remark = told(aps(0.4, 0.3, 0.2), eval_every=3, epochs=5)["below_baseline"]
-    assert "AP 20.0 after epoch 5, 40.0 untouched: 20.0 points lower" in remark.evidence
+    assert "AP 20.0 after epoch 5, baseline 40.0: 20.0 points lower" in remark.evidence
 
 
 def test_memory_does_not_grow_with_the_steps():
@@ -251,9 +270,9 @@ def test_memory_does_not_grow_with_the_steps():
     metrics = {"train/loss": 5.0, "train/grad_norm": 1.0, "train/wait": 0.9, "train/gpu_busy": 0.1, "train/lr": 1e-4}
     sizes = []
     for step in range(1, 100_001):
-        doctor.see(step, metrics)
+        doctor.update(step, metrics)
         if step in (1000, 100_000):
-            sizes.append([len(v) for v in vars(doctor.record).values() if hasattr(v, "__len__")])
+            sizes.append([len(v) for v in vars(doctor.history).values() if hasattr(v, "__len__")])
     assert sizes[0] == sizes[1] and max(sizes[1]) <= WINDOW
     assert len(doctor.remarks()) == 3
 
@@ -278,7 +297,7 @@ def test_whatever_is_recorded_the_doctor_answers(config, record):
     doctor = Doctor(config)
     for step, metrics, times in record:
         for _ in range(times):
-            doctor.see(step, metrics)
+            doctor.update(step, metrics)
         remarks = doctor.remarks()
         assert len({remark.rule for remark in remarks}) == len(remarks)
-        assert [remark.level for remark in remarks] == sorted([r.level for r in remarks], key=LEVELS.index)
+        assert [remark.level for remark in remarks] == sorted([r.level for r in remarks], key=list(Level).index)

@@ -1,0 +1,139 @@
+"""What a training yields: one class for each event, and all of them are a `Progress`.
+
+    Loading …  PreflightRunning …  PreflightDone       before the first step
+    Evaluating …  Evaluated                            the baseline at epoch 0, then after the epochs that are due
+    StepDone                                           after each step
+
+In: what the loop measures. Out: events for whoever records or shows them, told apart by `isinstance` or `match`. Apart
+from `train.py` so that recording or faking a training needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from core.boxes import Detections
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.table import ModelInput
+from core.labels import LabelMap
+from core.training.remark import Remark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a training is; what is new stands in the fields of each event.
+
+    epoch, epochs      how many epochs are done, of how many
+    step, steps        how many optimizer steps are done, of how many; `steps` is 0 while it is loading
+    message            what is being done, as a line for the user; "" between two steps
+    images_per_second  over the last steps; None before the first
+    seconds_left       of all steps and evaluations that remain, as far as that can be said
+    label_map          the classes; None while it is loading
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    message: str = ""
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    label_map: LabelMap | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading(Progress):
+    """Data and model are being read; where a resumed training stands is not yet known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreflightRunning(Progress):
+    """The checks before the first step are being made."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the pre-flight: its name, whether a training may begin with it, and what was seen."""
+
+    name: str
+    ok: bool
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreflightDone(Progress):
+    """The checks are made; if one of them failed, the training ends with it.
+
+    picture  the first training batch as the model sees it, with its boxes
+    """
+
+    checks: tuple[Check, ...]
+    picture: Image.Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Progress):
+    """An event with something to record at its step: base of StepDone and Evaluated.
+
+    metrics  tag (`core.metrics`) to value; the same in the run store, in TensorBoard and on the page
+    remarks  what the training itself has to say, as that a batch was halved
+    """
+
+    metrics: dict[str, float]
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of some steps went.
+
+    steps      how many were recorded
+    operators  the costliest first: {"name", "calls", "cpu_ms", "gpu_ms"}, self times summed over the steps
+    trace      a Chrome trace of them as gzipped JSON, for Perfetto
+    """
+
+    steps: int
+    operators: list[dict]
+    trace: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone(Measured):
+    """The optimizer has made a step, or left it out because its loss or gradient was not a finite number.
+
+    skipped_images  ids of the images on which a step was left out; else empty
+    profile         with the last one of the steps that were profiled
+    """
+
+    skipped_images: tuple[int, ...] = ()
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluating(Progress):
+    """The validation images are being evaluated; `message` says how many are done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Measured):
+    """The model as it is after `epoch` epochs has been evaluated; at epoch 0 this is the baseline.
+
+    figures       COCO's twelve figures, and AP by class
+    detections    of all queries on all validation images; None in a training that keeps none
+    ground_truth  the COCO dict that they were measured against, with the chosen classes only
+    model_input   how the model saw the images
+    is_best       whether AP is the highest so far, so that the checkpoint `best` is of this epoch
+    """
+
+    figures: CocoFigures
+    detections: Detections | None = None
+    ground_truth: dict | None = None
+    model_input: ModelInput | None = None
+    is_best: bool = False
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the untouched model, before its first step."""
+        return self.epoch == 0

@@ -1,0 +1,86 @@
+"""One evaluation of a training's model on the validation images, by all processes that train together.
+
+In: the stepper with its model, and the data set. Out: the AP in every process, and COCO's figures, detections and
+metrics in the main one. Apart from `training.py`, which decides when it is due and what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from core import metrics as tags
+from core.boxes import Detections
+from core.detr.dataset import DetectionDataset, loader
+from core.detr.detect import detect
+from core.detr.losses import LossNormalizers, LossSums
+from core.evaluation.coco_eval import CocoFigures, evaluate
+from core.training.step import Stepper, deterministic
+
+Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers]  # of one process: detections and losses
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What an evaluation has measured.
+
+    figures     COCO's twelve figures, and AP by class
+    detections  of all queries, in the order of the data set's images
+    metrics     tag to value, as they are recorded
+    """
+
+    figures: CocoFigures
+    detections: Detections
+    metrics: dict[str, float]
+
+
+def validate(stepper: Stepper, data: DetectionDataset) -> Generator[int, None, tuple[float, Measurements | None]]:
+    """Evaluate the stepper's model on all images; yield how many are done.
+
+    Returns AP, 0 where it is undefined, in every process; and the Measurements, None in all processes but the main one.
+    Raises what `detect` and `evaluate` raise.
+    """
+    config, processes = stepper.config, stepper.processes
+    losses, parts, images = LossSums(stepper.loss_config), [], 0
+    indices = list(range(processes.rank, len(data), processes.world_size))
+    batches = loader(data, config.batch_size, config.workers, indices)
+    with deterministic(config.deterministic):
+        for detections in detect(stepper.evaluated, batches, stepper.device, losses, config.precision):
+            parts.append(detections)
+            images += len(set(detections.image_id.tolist())) * processes.world_size
+            yield min(images, len(data))
+    with processes.collective():
+        shares = processes.all_gather((Detections.concat(parts), losses.sums, losses.normalizers))
+        measurements = _measurements(stepper, data, shares) if processes.is_main_process else None
+        ap = processes.all_gather(measurements and (measurements.figures.AP or 0.0))[0]
+    return ap, measurements
+
+
+def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Share]) -> Measurements:
+    losses = LossSums(stepper.loss_config)
+    for _, sums, normalizers in shares:
+        losses.take(sums, normalizers)
+    detections = Detections.concat(share[0] for share in shares)
+    position = {image["id"]: i for i, image in enumerate(data.split.images)}
+    detections = detections[sorted(range(len(detections)), key=lambda row: position[int(detections.image_id[row])])]
+    ground_truth = data.split.to_dict()
+    figures = evaluate(ground_truth, detections, data.label_map)
+    values = losses.values()
+    metrics = {loss.val.tag: values[loss.name] for loss in tags.LOSSES}
+    twelve = {metric.tag: getattr(figures, name) for name, metric in tags.COCO.items()}
+    by_class = {tags.AP_BY_CLASS.tag(name): ap for name, ap in figures.per_class.items()}
+    metrics |= {tag: value for tag, value in (twelve | by_class).items() if value is not None}
+    metrics |= _counts(data, detections, ground_truth)
+    return Measurements(figures, detections, metrics)
+
+
+def _counts(data: DetectionDataset, detections: Detections, ground_truth: dict) -> dict[str, float]:
+    """Return how much is predicted, of each class and by image, and how many objects there are by image."""
+    predicted = Counter(detections.label[detections.score >= tags.COUNTED_SCORE].tolist())
+    counts = {tags.PREDICTED_BY_CLASS.tag(name): float(predicted[i]) for i, name in enumerate(data.label_map.names)}
+    counts[tags.PREDICTED.tag] = predicted.total() / len(data)
+    counts[tags.OBJECTS.tag] = sum(not a["iscrowd"] for a in ground_truth["annotations"]) / len(data)
+    return counts

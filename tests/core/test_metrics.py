@@ -1,0 +1,30 @@
+"""core/metrics.py: each tag once, and the names that others have for the same things."""
+
+from dataclasses import fields
+
+from core.detr.losses import PARTS
+from core.evaluation.coco_eval import CocoFigures
+from core.metrics import COCO, FAMILIES, GROUPS, LOSS_PARTS, METRICS, MOST_LAYERS
+
+
+def test_each_tag_and_each_family_stands_there_once():
+    tags = [metric.tag for metric in METRICS] + [family.prefix for family in FAMILIES]
+    assert len(set(tags)) == len(tags)
+
+
+def test_each_has_words():
+    assert all(metric.label and metric.help.endswith(".") for metric in (*METRICS, *FAMILIES))
+
+
+def test_the_losses_are_those_of_the_model():
+    assert tuple(loss.name for loss in LOSS_PARTS) == PARTS
+
+
+def test_the_figures_are_cocos():
+    assert set(COCO) == {field.name for field in fields(CocoFigures)} - {"per_class"}
+
+
+def test_a_group_has_a_tag_for_each_class_and_for_each_layer():
+    assert GROUPS["classes"].tags(["car", "dog"]) == ["val/AP/car", "val/AP/dog"]
+    layers = GROUPS["layers"].tags(["car"])
+    assert len(layers) == 3 * MOST_LAYERS and "train/loss_giou/layer12" in layers
