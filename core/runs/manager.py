@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -23,12 +23,11 @@ import psutil
 from core import PROJECT, RunError
 from core.config import TrainConfig
 from core.disk import is_disk_full
-from core.runs.drive import DISK_FULL_STATUS, disk_full, drive
+from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full, drive
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.training.progress import Progress
 
 POLL_SECONDS = 0.5  # how late the end of a child, or a run queued by another process, is noticed
 JOIN_SECONDS = 10.0  # how long a shutdown waits for the thread, so for one step of a training in it
@@ -113,7 +112,7 @@ class JobManager:
         store: RunStore,
         in_process: bool = False,
         command: Callable[[str], list[str]] = child_command,
-        train: Callable[..., Iterator[Progress]] | None = None,
+        train: TrainFunction | None = None,
     ) -> None:
         self.store, self.in_process = store, in_process
         self._queue, self._command, self._train = RunQueue(store), command, train
