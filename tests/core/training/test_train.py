@@ -309,7 +309,8 @@ def test_a_gradient_that_is_no_number_does_not_reach_the_weights(config, tmp_pat
 
 
 def test_a_step_that_is_left_out_names_its_images(config, street, tmp_path):
-    settings = replace(config, lr=1.0, lr_head=1.0, lr_backbone=1.0, clip=0.0, epochs=30, not_finite="skip")
+    rates = {"lr": 1.0, "lr_head": 1.0, "lr_backbone": 1.0, "clip": 0.0}
+    settings = replace(config, **rates, epochs=30, eval_every=30, not_finite="skip")
     seen = []
     with pytest.raises(RunError, match="times in a row"):
         seen.extend(train(settings, tmp_path))  # keeps what came before the error
