@@ -1,11 +1,11 @@
-# make app | test | lint | demo | bench | lock; everything runs in .venv, which is made when it is not there
+# make app | test | lint | lint-js | demo | bench | lock; everything runs in .venv, which is made when it is not there
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --requirement
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test lint demo bench lock
+.PHONY: app test lint lint-js demo bench lock
 
 app: $(VENV)/app
 	$(BIN)/streamlit run app.py
@@ -18,6 +18,16 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-js; \
+		else echo "The browser's scripts are not checked: npm is not here."; fi
+
+# the browser's scripts; what checks them needs Node 20 or later, which the app does not
+lint-js: .ci/js/node_modules/installed
+	npm --prefix .ci/js run --silent lint
+
+.ci/js/node_modules/installed: .ci/js/package.json .ci/js/package-lock.json
+	npm ci --prefix .ci/js --silent --no-audit --no-fund
+	touch $@
 
 # the whole loop without a browser: draw, train, evaluate, look
 demo: $(VENV)/app
