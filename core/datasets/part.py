@@ -1,7 +1,7 @@
-"""A part of a data set that is there already: chosen classes, so many images; seen as such or kept as one of its own.
+"""A part of a data set that has been read, by a `Subset`: as smaller splits, or saved as a data set of its own.
 
-In: the splits of a data set and a `Subset`. Out: smaller splits; or a folder in COCO layout whose pictures are links
-to the folders where they lie, so that none is copied:
+In: the splits of a data set and a `Subset`. Out: smaller splits; or a folder in COCO layout whose picture folders are
+links to those of the data set, so that no picture is copied:
 
     out/annotations/instances_train.json, instances_val.json    out/train, out/val   links
 """
@@ -22,43 +22,45 @@ from core.disk import atomic_folder
 
 
 def subset_image_ids(split: CocoSplit, subset: Subset) -> list[int]:
-    """The ids of the images that the subset holds, in the file's order.
+    """Return the ids of the split's images that the subset holds, in the file's order.
 
-    Of the subset's classes a split may lack some, as exports list only those that they hold.
+    A split may lack some of the subset's classes, as exports list only those that they hold.
     Raises DataError for a split that has none of the classes or cannot be used.
     """
     categories = set(require_usable(split).label_map(classes_in_split(split, subset)).category_ids)
     ids = np.array([image["id"] for image in split.images], dtype=np.int64)
-    wanted = np.array([c["id"] in categories for c in split.categories], dtype=bool)
-    shown = ids[np.unique(split.columns.image[wanted[split.columns.category]])]
-    return choose_image_ids(
-        ids.tolist(), shown.tolist(), subset.max_images(split.name), subset.empty_share, subset.seed
-    )
+    is_chosen = np.array([c["id"] in categories for c in split.categories], dtype=bool)
+    with_a_class = ids[np.unique(split.columns.image[is_chosen[split.columns.category]])]
+    most = subset.max_images(split.name)
+    return choose_image_ids(ids.tolist(), with_a_class.tolist(), most, subset.empty_share, subset.seed)
 
 
 def classes_in_split(split: CocoSplit, subset: Subset) -> list[str]:
-    """Those of the subset's classes that the split has; all of them where it has none."""
+    """Return those of the subset's classes that the split has, or all of them if it has none."""
     return [c["name"] for c in split.categories if c["name"] in subset.classes] or list(subset.classes)
 
 
 def take_subset(split: CocoSplit, subset: Subset) -> CocoSplit:
-    """The split with the subset's images and classes alone; raises DataError as `subset_image_ids` does."""
+    """Return the split with the subset's images and classes alone.
+
+    Raises DataError for a split that has none of the classes or cannot be used.
+    """
     ids = set(subset_image_ids(split, subset))
     categories = [c for c in split.categories if c["name"] in subset.classes]
-    own = {c["id"] for c in categories}
+    category_ids = {c["id"] for c in categories}
     return replace(
         split,
         images=[image for image in split.images if image["id"] in ids],
-        annotations=[a for a in split.annotations if a["image_id"] in ids and a["category_id"] in own],
+        annotations=[a for a in split.annotations if a["image_id"] in ids and a["category_id"] in category_ids],
         categories=categories,
     )
 
 
-def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out) -> None:
-    """Makes the folder `out` of the subset's images; annotations keep their bytes, polygons and ids.
-    Of a file that only Python reads, with NaN in it, the boxes alone are kept.
+def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out: str | Path) -> None:
+    """Save the subset as the data set `out`, a folder that must not exist; annotations keep their bytes and ids.
 
-    Raises DataError if `out` is there, if a split would have no image, or if it cannot be written or used.
+    Of a file that only Python reads, with NaN in it, the boxes are kept, but no polygons.
+    Raises DataError if `out` exists or cannot be written, if a split would have no image, or if one cannot be used.
     """
     out = Path(out).resolve()
     try:
