@@ -1,6 +1,6 @@
-"""A data set in COCO layout, split by split: `CocoSplit`, read, cleaned and filtered to chosen classes.
+"""One split of a data set in COCO layout, `CocoSplit`: read, cleaned and filtered to chosen classes.
 
-In: a folder (`layouts.py` says where things lie). Out: one split's images, annotations and categories as plain dicts,
+In: a folder, in one of the layouts of `layouts.py`. Out: a split's images, annotations and categories as plain dicts,
 every field that the project reads checked and of the right type, and `AnnotationColumns`, the same as arrays.
 Boxes here are COCO's `xywh`.
 
@@ -11,14 +11,17 @@ picture's path cannot leave its folder.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from core import DataError
 from core.datasets import coco_json
+from core.datasets.coco_json import CocoDict, Entry
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, problems_of
@@ -35,13 +38,13 @@ DROPPED_ANNOTATIONS = (
     ProblemKind.OUTSIDE,
     ProblemKind.SAME_ANNOTATION,
 )
-FEW = 20  # objects or boxes; a sentence about fewer would be read into noise, and what rests on fewer is greyed out
+FEW = 20  # objects or boxes: what rests on fewer is noise, so no sentence is made of it and charts grey it out
 SIZE_LIMITS = (32**2, 96**2)  # px²: small < 32² ≤ medium < 96² ≤ large
 
 
 @dataclass(frozen=True, eq=False)
 class AnnotationColumns:
-    """A split's annotations as arrays of N, and its images' sizes as one of M.
+    """The N annotations of a split as arrays, and the sizes of its M images.
 
     image     (N,) int64, the row of its image in `images`
     category  (N,) int64, the row of its class in `categories`
@@ -61,41 +64,45 @@ class AnnotationColumns:
 
 @dataclass(frozen=True)
 class CocoSplit:
-    """One split of a data set, as its COCO file says it. The dicts are shared between splits: read, never write.
+    """One split of a data set. Its dicts are shared with other splits, so they must not be written to.
 
     images       id, file_name, width, height (pixels), and what else the file has
     annotations  id, image_id, category_id, bbox (xywh, pixels, w and h > 0), area (px²), iscrowd (0 or 1); no polygons
     categories   id, name
-    problems     what was found in the file; annotations of DROPPED kinds are not here
+    problems     what is wrong with the file; annotations of DROPPED kinds are left out
     """
 
     name: str
     json_path: Path
     image_dir: Path
-    images: list[dict]
-    annotations: list[dict]
-    categories: list[dict]
+    images: list[Entry]
+    annotations: list[Entry]
+    categories: list[Entry]
     problems: tuple[Problem, ...] = ()
 
-    def label_map(self, chosen: list[str] | None = None) -> LabelMap:
-        """The split's classes in the file's order, or those chosen; raises DataError for a class it does not have."""
+    def label_map(self, chosen: Sequence[str] | None = None) -> LabelMap:
+        """Return the label map of the split's classes, or of those chosen, in the file's order.
+
+        Raises DataError for a class that the split does not have.
+        """
         return LabelMap.from_categories(self.categories, chosen)
 
     @cached_property
-    def annotations_by_image(self) -> dict[int, list[dict]]:
-        """Image id to its annotations, for every image, also those without any."""
-        found: dict[int, list[dict]] = {image["id"]: [] for image in self.images}
+    def annotations_by_image(self) -> dict[int, list[Entry]]:
+        """The annotations by image id, for every image, also those without any."""
+        annotations: dict[int, list[Entry]] = {image["id"]: [] for image in self.images}
         for annotation in self.annotations:
-            found[annotation["image_id"]].append(annotation)
-        return found
+            annotations[annotation["image_id"]].append(annotation)
+        return annotations
 
     @cached_property
-    def image_by_id(self) -> dict[int, dict]:
+    def image_by_id(self) -> dict[int, Entry]:
+        """The images by their id."""
         return {image["id"]: image for image in self.images}
 
     @cached_property
     def columns(self) -> AnnotationColumns:
-        """The annotations as arrays; made once, read and never write."""
+        """The annotations as arrays, which are made once and must not be written to."""
         rows, count = self.annotations, len(self.annotations)
         row = {category["id"]: i for i, category in enumerate(self.categories)}
         return AnnotationColumns(
@@ -109,16 +116,16 @@ class CocoSplit:
 
     @property
     def is_broken(self) -> bool:
-        """Whether a problem with its file, about which nothing can be done, kept the annotations from being read."""
-        return any(p.kind.severity is Severity.FATAL for p in self.problems)
+        """Whether a FATAL problem of the file kept the annotations from being read."""
+        return any(problem.kind.severity is Severity.FATAL for problem in self.problems)
 
     @property
     def dropped(self) -> int:
-        """How many annotations of the file are not here."""
-        return sum(p.count for p in self.problems if p.kind in DROPPED_ANNOTATIONS)
+        """Number of the file's annotations that are left out."""
+        return sum(problem.count for problem in self.problems if problem.kind in DROPPED_ANNOTATIONS)
 
-    def image_path(self, image: dict) -> Path:
-        """Where the picture lies; whether it exists is not checked.
+    def image_path(self, image: Entry) -> Path:
+        """Return the path of an image's picture; whether it exists is not checked.
 
         Raises DataError if its file name leads out of the image folder: absolute, through "..", or by a link.
         """
@@ -134,13 +141,13 @@ class CocoSplit:
         """The picture folder, without links."""
         return self.image_dir.resolve()
 
-    def to_dict(self) -> dict:
-        """The split as a COCO dict, for evaluation; its lists are the split's own."""
+    def to_dict(self) -> CocoDict:
+        """Return the split as a COCO dict, for evaluation; the lists are those of the split, no copies."""
         return {"images": self.images, "annotations": self.annotations, "categories": self.categories}
 
 
-def size_indices(areas) -> np.ndarray:
-    """Areas (N,) in px² of the original image to indices into SIZES, (N,).
+def size_indices(areas: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Convert areas (N,) in px² of the original image to indices into SIZES, (N,).
 
     >>> [SIZES[i] for i in size_indices([32**2 - 1, 32**2, 96**2])]
     ['small', 'medium', 'large']
@@ -148,75 +155,78 @@ def size_indices(areas) -> np.ndarray:
     return np.searchsorted(SIZE_LIMITS, np.asarray(areas, dtype=np.float64), side="right")
 
 
-def read_split(folder, split: str) -> CocoSplit:
-    """One split ("train" or "val") of the data set in `folder`; what had to be left out or repaired is counted.
+def read_split(folder: str | Path, split: str) -> CocoSplit:
+    """Read one split, "train" or "val", of the data set in `folder`; what is left out or repaired is in its problems.
 
-    Raises DataError if it is not there, its file is broken, or if it has a problem that nothing can be done about.
+    Raises DataError if there is no such split, its file is broken, or it has a FATAL problem.
     """
-    places = find_splits(folder)
-    if split not in places:
-        raise DataError(f"The data set {folder} has no {split} split; it has: {', '.join(places)}.")
-    return require_usable(examine_split(places[split], split))
+    locations = find_splits(folder)
+    if split not in locations:
+        raise DataError(f"The data set {folder} has no {split} split; it has: {', '.join(locations)}.")
+    return require_usable(examine_split(locations[split], split))
 
 
 def require_usable(split: CocoSplit) -> CocoSplit:
-    """The split, if it has no problem that nothing can be done about; raises DataError that lists those otherwise."""
+    """Return the split if it has no FATAL problem; raises DataError that lists these problems otherwise."""
     if split.is_broken:
-        fatal = [p for p in split.problems if p.kind.severity is Severity.FATAL]
+        fatal = [problem for problem in split.problems if problem.kind.severity is Severity.FATAL]
         raise DataError(f"{split.json_path} cannot be used. " + "; ".join(map(_with_example, fatal)) + ".")
     return split
 
 
-def _with_example(found: Problem) -> str:
-    example = f", as {found.examples[0].detail}" if found.examples else ""
-    return f"{found.kind.counted(found.count)}{example}: {found.kind.advice}"
+def _with_example(problem: Problem) -> str:
+    example = f", as {problem.examples[0].detail}" if problem.examples else ""
+    return f"{problem.kind.counted(problem.count)}{example}: {problem.kind.advice}"
 
 
-def examine_splits(folder) -> dict[str, CocoSplit]:
-    """All splits of the data set in `folder`, as far as they can be read, with their problems; see `examine_split`."""
-    places = find_splits(folder)
-    shared = next((place for place in places.values() if place.shared), None)
+def examine_splits(folder: str | Path) -> dict[str, CocoSplit]:
+    """Read all splits of the data set in `folder` as far as possible, with their problems; see `examine_split`."""
+    locations = find_splits(folder)
+    shared = next((location for location in locations.values() if location.shared), None)
     if shared:
-        return _parts(_examine(shared, "train"))
-    return {name: _examine(place, name) for name, place in places.items()}
+        return _stratify(_examine(shared, "train"))
+    return {name: _examine(location, name) for name, location in locations.items()}
 
 
-def examine_split(place: SplitLocation, split: str) -> CocoSplit:
-    """A split as far as it can be read, with all its problems; where one is FATAL, it has no annotations.
+def examine_split(location: SplitLocation, split: str) -> CocoSplit:
+    """Read a split as far as possible, with all its problems; where one is FATAL, it has no annotations.
 
     Raises DataError if the file is no COCO file at all.
     """
-    return _parts(_examine(place, "train"))[split] if place.shared else _examine(place, split)
+    return _stratify(_examine(location, "train"))[split] if location.shared else _examine(location, split)
 
 
-def _examine(place: SplitLocation, split: str) -> CocoSplit:
-    """All that is in the file."""
-    data, problems = coco_json.examine_ground_truth(place.json_path, split)
-    if any(p.kind.severity is Severity.FATAL for p in problems):
-        return CocoSplit(split, *place[:2], data["images"], [], data["categories"], tuple(problems))
-    annotations, found = sound_boxes(data["images"], data["annotations"], split)
-    categories, unused = _without_placeholder(data["categories"], annotations, split)
-    problems = (*problems, *found, *unused)
-    return CocoSplit(split, *place[:2], data["images"], annotations, categories, problems)
+def _examine(location: SplitLocation, split: str) -> CocoSplit:
+    """Read the whole file as one split, also where it is shared."""
+    json_path, image_dir, _ = location
+    data, problems = coco_json.examine_ground_truth(json_path, split)
+    if any(problem.kind.severity is Severity.FATAL for problem in problems):
+        return CocoSplit(split, json_path, image_dir, data["images"], [], data["categories"], tuple(problems))
+    annotations, box_problems = sound_boxes(data["images"], data["annotations"], split)
+    categories, placeholders = _without_placeholder(data["categories"], annotations, split)
+    problems += [*box_problems, *placeholders]
+    return CocoSplit(split, json_path, image_dir, data["images"], annotations, categories, tuple(problems))
 
 
-def _parts(whole: CocoSplit) -> dict[str, CocoSplit]:
-    """Both splits of a file that has none; its problems are told once, with the training split."""
+def _stratify(whole: CocoSplit) -> dict[str, CocoSplit]:
+    """Divide a file without splits into training and validation; its problems go with the training split."""
     if whole.is_broken:
         return {name: replace(whole, name=name) for name in SPLITS}
     c = whole.columns
     is_val = stratified_validation_mask(c.image[~c.crowd], c.category[~c.crowd], len(whole.images))
-    parts = {}
-    for name, chosen, problems in (("train", ~is_val, whole.problems), ("val", is_val, ())):
-        annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if chosen[image]]
-        images = [image for image, is_in in zip(whole.images, chosen.tolist(), strict=True) if is_in]
-        parts[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems)
-    return parts
+    splits = {}
+    for name, is_chosen, problems in (("train", ~is_val, whole.problems), ("val", is_val, ())):
+        annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if is_chosen[image]]
+        images = [image for image, is_in in zip(whole.images, is_chosen.tolist(), strict=True) if is_in]
+        splits[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems)
+    return splits
 
 
-def _without_placeholder(categories: list[dict], annotations: list[dict], split: str):
-    """Without a category that has no objects and whose name is the others' supercategory, as Roboflow writes one."""
-    names = {c["name"] for c in categories} & {_above(c) for c in categories}
+def _without_placeholder(
+    categories: list[Entry], annotations: list[Entry], split: str
+) -> tuple[list[Entry], list[Problem]]:
+    """Remove a category that has no objects and is the supercategory of others, as Roboflow writes one."""
+    names = {c["name"] for c in categories} & {_supercategory(c) for c in categories}
     if not names:
         return categories, []
     used = {a["category_id"] for a in annotations}
@@ -225,18 +235,19 @@ def _without_placeholder(categories: list[dict], annotations: list[dict], split:
     return kept, problems_of(ProblemKind.PLACEHOLDER, split, examples)
 
 
-def _above(category: dict) -> str | None:
-    """The name of another category that the file puts above this one; COCO's person stands above itself."""
+def _supercategory(category: Entry) -> str | None:
+    """Return the name of the supercategory, unless it is that of the category itself, as COCO's person has it."""
     name = category.get("supercategory")
     return name if isinstance(name, str) and name != category["name"] else None
 
 
-def filter_to_classes(split: CocoSplit, names, empty_share: float | None = 0.0, seed: int = 0) -> CocoSplit:
-    """The split with the classes in `names` only, all ids and crowds kept, images in the file's order.
+def filter_to_classes(
+    split: CocoSplit, names: Iterable[str], empty_share: float | None = 0.0, seed: int = 0
+) -> CocoSplit:
+    """Return the split with the classes in `names` only, all ids and crowds kept, images in the file's order.
 
-    Of the images without any of these classes, as many are drawn as make up `empty_share` (0 to below 1) of the
-    result, or all there are; None keeps every one.
-    Raises DataError for a class the split does not have.
+    As many images without any of these classes are drawn as make up `empty_share` (0 to below 1) of the result, or
+    all if there are fewer; None keeps every one. Raises DataError for a class that the split does not have.
     """
     if empty_share is not None and not 0 <= empty_share < 1:
         raise DataError(f"The share of images without a chosen class is {empty_share}, but must be from 0 to below 1.")

@@ -13,7 +13,7 @@ from core.datasets.coco_json import EXACT_LIMIT
 from core.datasets.problems import MOST_EXAMPLES, ProblemKind
 from core.datasets.sound_boxes import (
     SAME_IOU,
-    SPARE,
+    ROUNDING,
     image_rows,
     image_sizes,
     noted_boxes,
@@ -41,7 +41,7 @@ def sound(*boxes, images=1):
         ((0, 0, WIDTH, HEIGHT), None),
         ((0, 0, 0.001, 0.001), None),
         ((WIDTH - 1, HEIGHT - 1, 1, 1), None),
-        ((-SPARE, -SPARE, WIDTH + 2 * SPARE, HEIGHT + 2 * SPARE), None),
+        ((-ROUNDING, -ROUNDING, WIDTH + 2 * ROUNDING, HEIGHT + 2 * ROUNDING), None),
         ((-1.01, 0, 10, 10), ProblemKind.BEYOND),
         ((0, -1.01, 10, 10), ProblemKind.BEYOND),
         ((0, 0, WIDTH + 1.01, 10), ProblemKind.BEYOND),
