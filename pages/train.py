@@ -1,4 +1,6 @@
-"""Train: choose data, model and settings, click Train, watch it live; is this run healthy?"""
+"""Train: is this run healthy? Choose data, model and settings, click Train, and watch the curves live."""
+
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -13,24 +15,24 @@ from ui.server import services
 from ui.train import form
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
-from ui.train.queue_list import queue_button
+from ui.train.queue_list import show_queue
 
 WATCHED, REFUSED = "watched run", "refused"
 
 
 def watch(run_id: str | None) -> None:
-    """Shows this run from now on; None: the one at work, else the latest."""
+    """Show this run from now on; None: the one that trains, or else the latest. Also a callback."""
     st.session_state[WATCHED] = run_id
 
 
 def choose(run_id: str) -> None:
-    """From the list: the other pages look at it too."""
+    """Show a run of the list, on the other pages, too; a callback."""
     watch(run_id)
     remember(RUN, run_id)
 
 
 def start(config: TrainConfig) -> None:
-    """Queues a training, and shows it unless another one is at work."""
+    """Queue a training, and show it unless another one trains."""
     ahead = services.jobs().current
     run = services.jobs().submit(config)
     watch(None if ahead else run.id)
@@ -39,12 +41,13 @@ def start(config: TrainConfig) -> None:
 
 
 def start_again(run: Run) -> None:
+    """Train with a run's settings again, and fill the form with them; a callback."""
     form.fill_from(run)
     attempt(lambda: start(TrainConfig.from_dict(run.config)))
 
 
-def attempt(action, *args) -> None:
-    """Does what a button asks for, or leaves the sentence on why not for the page to show."""
+def attempt(action: Callable[..., object], *args: object) -> None:
+    """Call an action of a button; if it cannot be done, keep the error for the page to show."""
     try:
         action(*args)
     except LabError as error:
@@ -53,6 +56,7 @@ def attempt(action, *args) -> None:
 
 @st.dialog("Delete this run?")
 def confirm_deletion(run: Run) -> None:
+    """Ask whether to delete the run."""
     st.markdown(f"**{pickers.run_label(run)}**")
     st.write("Its curves, checkpoints and evaluations are removed from the disk. This cannot be undone.")
     with st.container(horizontal=True):
@@ -64,7 +68,7 @@ def confirm_deletion(run: Run) -> None:
 
 
 def show_actions(run: Run) -> None:
-    """The buttons beside the run's name: what can be done with it now."""
+    """Show the buttons for what can be done with the run now."""
     jobs = services.jobs()
     if run.is_live and run.stop_requested:
         st.button("End it now", key="end", icon=":material/dangerous:", on_click=attempt,
@@ -77,6 +81,7 @@ def show_actions(run: Run) -> None:
 
 
 def show_actions_after(run: Run) -> None:
+    """Show the buttons of a run that has ended."""
     if any(e.table for e in store.evaluations(run.id)):
         if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
             st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
@@ -95,7 +100,7 @@ def show_actions_after(run: Run) -> None:
 
 
 def show_end(run: Run) -> None:
-    """How a run ended, in a sentence, where that needs one."""
+    """Say why a run ended before its end."""
     message = run.message or run.status.description
     if run.status == Status.FAILED:
         st.error(message, icon=":material/error:")
@@ -128,8 +133,8 @@ live = [run for run in runs if run.is_live]
 current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else runs[0])
 with st.container(horizontal=True, vertical_alignment="bottom"):
     run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
-    watch(run.id)  # also after its end, when another one is at work
-    queue_button(attempt, watch)
+    watch(run.id)  # also after its end, when another one trains
+    show_queue(attempt, watch)
     show_actions(run)
 show_end(run)
 checks = read_checks(run)

@@ -12,15 +12,15 @@ st.logo(PROJECT / "ui/assets/logo.svg", icon_image=PROJECT / "ui/assets/icon.svg
 st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}</style>")  # no option for it
 pages = [
     st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",
-            help="What a training sees: get images, count them, look at them, find wrong labels."),
+            help="What a training sees: get images, count them, look at them, find problems."),
     st.Page(TRAIN_PAGE, title="Train", icon=":material/model_training:", default=True,
             help="Choose data, model and settings, click Train, and watch the curves."),
     st.Page(RESULTS_PAGE, title="Results", icon=":material/query_stats:",
-            help="How good a model is, and where: figures, curves, what its errors cost."),
+            help="How good a model is, and where: metrics, PR curves, confusion matrix, the impact of its errors."),
     st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
             help="Page through the validation images: where a model errs, and how."),
     st.Page(COMPARE_PAGE, title="Compare", icon=":material/compare:",
-            help="What changed between two models: figures, settings, objects fixed and broken."),
+            help="What changed between two models: metrics, settings, objects fixed and broken."),
     st.Page(PREDICT_PAGE, title="Predict", icon=":material/center_focus_strong:",
             help="Try a model on pictures of your own."),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Text of which others wrote a part, made fit for Streamlit, which takes what it shows for Markdown."""
+"""Text from files and users, made fit for Streamlit, which takes what it shows for Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MARKUP = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII's punctuation: what may mean 
 
 
 def plain(text: object) -> str:
-    r"""The text word for word and in one line: no Markdown, no HTML, no colour, no formula.
+    r"""Return the text word for word and in one line: no Markdown, no HTML, no colour, no formula.
 
     >>> plain("a *b*")
     'a \\*b\\*'
@@ -18,7 +18,7 @@ def plain(text: object) -> str:
 
 
 def listed(names: Sequence[str], limit: int = 6) -> str:
-    """Names with commas, `plain`, and how many more there are beyond `limit`.
+    """Return the names with commas, each `plain`, and the number of those beyond `limit`.
 
     >>> listed(["cat", "dog", "car"], limit=2)
     'cat, dog and 1 more'

@@ -107,7 +107,7 @@ class CropsOnly(Sequence[gallery.Item]):
     def __getitem__(self, place: slice) -> list[gallery.Item]: ...
     def __getitem__(self, place: int | slice) -> gallery.Item | list[gallery.Item]:
         if isinstance(place, slice):
-            return [gallery.Item(found.image_id, found.crop) for found in self.objects[place]]
+            return [gallery.Item(box.image_id, box.crop) for box in self.objects[place]]
         return gallery.Item(*self.objects[place][:2])
 
 

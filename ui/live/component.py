@@ -21,9 +21,9 @@ _component = st.components.v2.component(
 
 
 def show_live_run(run: Run) -> None:
-    """Shows the run and, while it is live, what is new about once a second.
+    """Show the run and, while it is live, what is new about once a second.
 
-    The page is run again only when what it shows besides has changed, as the run's status and what can be done now.
+    The page is run again only when what it shows beside the component has changed: the run's status, its files.
     """
     _component(
         key="live run", data={"run": run.id, "version": services.page_version(run)}, on_version_change=lambda: None

@@ -28,7 +28,7 @@ class Task:
     stopped  whether it was ended before its end
     """
 
-    def __init__(self, name: str, make: Callable[[], Generator[Any, None, Any]], failure: str):
+    def __init__(self, name: str, make: Callable[[], Generator[Any, None, Any]], failure: str) -> None:
         """Start the thread. `failure` begins the sentence on an error that is no LabError."""
         self.name, self.error = name, ""
         self.latest: Any = None

@@ -1,6 +1,6 @@
-"""What the whole server process shares: the run store, the job manager, uploads; and its start and end.
+"""What the whole server shares: the run store, the job manager, the uploads; and the server's start and end.
 
-All of it lives in `st.cache_resource`: made once, whatever tabs come and go. Used by the pages and by `routes.py`.
+All of it lives in `st.cache_resource`: made once, whatever tabs come and go. Pages and routes use it.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import zlib
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,8 +41,8 @@ MIDDLEWARE = [
 
 
 @asynccontextmanager
-async def lifespan(app):
-    """Looks after running trainings from the server's first moment; lets go of them, or stops them, at its last."""
+async def lifespan(app: object) -> AsyncGenerator[None]:
+    """Start what the server needs, as the watch over trainings that run already; stop it at the server's end."""
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # else a line a second for every live run
     jobs()
     uploads()
@@ -53,7 +54,7 @@ async def lifespan(app):
 
 
 def store() -> RunStore:
-    """The run store of the folder that DETR_LAB_ROOT names, or of the project."""
+    """Return the run store of the folder that DETR_LAB_ROOT names, or of the project."""
     return _store(os.environ.get("DETR_LAB_ROOT", ""))
 
 
@@ -63,7 +64,7 @@ def _store(root: str) -> RunStore:
 
 
 def jobs() -> JobManager:
-    """The one job manager of this process."""
+    """Return the one job manager of this process."""
     return _jobs(os.environ.get("DETR_LAB_ROOT", ""))
 
 
@@ -73,7 +74,7 @@ def _jobs(root: str) -> JobManager:
 
 
 def uploads() -> Uploads:
-    """The pictures that users have brought while this process runs."""
+    """Return the pictures that users uploaded while this process runs."""
     return _uploads(store().runs_dir / ".uploads")
 
 
@@ -83,21 +84,24 @@ def _uploads(folder: Path) -> Uploads:
 
 
 def waiting() -> list[Run]:
-    """The runs in the queue, the next one first."""
+    """Return the runs in the queue, the next one first."""
     return jobs().waiting()
 
 
 def page_version(run: Run) -> str:
-    """What Train shows of a run besides its live component, in short: once it differs, the page is to be run again."""
+    """Return a short text that changes with what Train shows of a run beside its live component.
+
+    When it has changed, the component has the page run again.
+    """
     paths = (store().preflight_path(run.id), store().profile_path(run.id), store().trace_path(run.id))
     parts = [run.label, *map(stamp, paths), *(other.id for other in waiting())]
     return f"{run.status.value} {zlib.crc32(' '.join(parts).encode()):08x}"
 
 
 def stamp(path: Path) -> str:
-    """A file's time and size, which change with it; empty if there is none."""
+    """Return a file's time and size, which change with it; "" if there is no file, or an empty one."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ""
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}" if found.st_size else ""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}" if status.st_size else ""

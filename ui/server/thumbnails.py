@@ -1,6 +1,6 @@
-"""Pictures as the gallery asks for them: small, as JPEG, whole or a part, from a bounded cache on disk.
+"""Pictures as the gallery requests them: small, as JPEG, whole or a part, from a cache of limited size on disk.
 
-In: a request, and where the picture is that it means. Only numbers come in, never a path.
+In: a request, and a function that finds its picture. Only numbers come in, never a path.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,7 +19,7 @@ from core.disk import atomic_file
 from core.evaluation.draw import thumbnail
 from ui.server import services
 
-WIDTHS = (320, 640, 1280, 3840)  # pixels; what is asked for is rounded up, so that few files are kept
+WIDTHS = (320, 640, 1280, 3840)  # pixels; a request's width is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
@@ -28,13 +29,16 @@ _made = count()  # thumbnails of this process
 
 
 def picture_response(
-    request: Request, find: Callable[[dict], tuple[Path, tuple[int, int]]], headers: dict[str, str] = IMMUTABLE,
-    beside: bool = False,
+    request: Request, find: Callable[[dict[str, Any]], tuple[Path, tuple[int, int]]],
+    headers: dict[str, str] = IMMUTABLE, beside: bool = False,
 ) -> Response:  # fmt: skip
-    """The picture that `find` gives for the parts of the address: its path and stated size (width, height).
+    """Answer with a picture.
 
-    ?w=W: its longest side has at most W pixels; &crop=x1,y1,x2,y2: only this part, in pixels of the upright original.
-    beside: what is made is kept in the picture's own folder, to be deleted with it.
+    The address may end with ?w=W: the longest side has at most W pixels; and with &crop=x1,y1,x2,y2: only this part,
+    in pixels of the upright original.
+
+    find    gets the parameters of the address' path; returns the picture's path and stated size (width, height)
+    beside  the thumbnail is kept in the picture's own folder, to be deleted with it
     """
     try:
         wanted = int(request.query_params.get("w", WIDTHS[0]))
@@ -42,8 +46,8 @@ def picture_response(
         path, size = find(request.path_params)
         stamp = path.stat()
         width = next((w for w in WIDTHS if w >= wanted), WIDTHS[-1])
-        named = f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}|{crop}"
-        name = hashlib.sha256(named.encode()).hexdigest()[:32]
+        content = f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}|{crop}"
+        name = hashlib.sha256(content.encode()).hexdigest()[:32]
         folder = path.parent if beside else services.store().runs_dir / ".thumbnails"
         body = _cached(folder / f"{name}.jpg", lambda: thumbnail(path, width, size, crop))
     except (LabError, ValueError, OSError):
@@ -52,16 +56,16 @@ def picture_response(
     return Response(body, media_type="image/jpeg", headers={**headers, "Content-Encoding": "identity"})
 
 
-def _crop(asked: str | None) -> tuple[int, int, int, int] | None:
-    """Four numbers with commas; raises ValueError for anything else."""
-    if asked is None:
+def _crop(text: str | None) -> tuple[int, int, int, int] | None:
+    """Return four numbers of a text with commas; raises ValueError for anything else."""
+    if text is None:
         return None
-    x1, y1, x2, y2 = (int(part) for part in asked.split(","))
+    x1, y1, x2, y2 = (int(part) for part in text.split(","))
     return x1, y1, x2, y2
 
 
 def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
-    """What the file holds, made first if it is not there."""
+    """Return the file's content, which is made first if it is not there."""
     try:
         return file.read_bytes()
     except FileNotFoundError:
@@ -74,7 +78,7 @@ def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def _trim(folder: Path) -> None:
-    """Deletes the oldest thumbnails beyond KEPT_BYTES; looks at the folder for one new thumbnail in 200."""
+    """Delete the oldest thumbnails beyond KEPT_BYTES; looks at the folder at every 200th new thumbnail only."""
     if next(_made) % 200:
         return
     total = 0

@@ -1,6 +1,6 @@
-"""The pictures that users bring to Predict, as files under runs/.uploads while the app runs: bounded, and then deleted.
+"""The pictures that users upload to Predict, as files under runs/.uploads, limited in size, until the app ends.
 
-In: a file's bytes. Out: an `OwnPicture` by its number, which the route /api/upload gives out. A session has a secret
+In: a file's bytes. Out: an `OwnPicture` by its number, which the route /api/upload answers with. A session has a secret
 key, so that no tab sees another one's pictures.
 """
 
@@ -26,8 +26,8 @@ ALL_BYTES = 3_000_000_000  # of all sessions: beyond it the oldest pictures go
 class Uploads:
     """The pictures of all sessions of this process, each by its session's key and a number from 1 on."""
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES, all_bytes: int = ALL_BYTES):
-        """Below `folder`, where what other processes left that are gone is deleted."""
+    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES, all_bytes: int = ALL_BYTES) -> None:
+        """Keep pictures below `folder`; those of processes that have ended are deleted there."""
         self._most_bytes, self._all_bytes = most_bytes, all_bytes
         pid, started = this_process()
         self.folder = folder / f"{pid}-{started:.2f}"
@@ -35,15 +35,16 @@ class Uploads:
         self._next: dict[str, int] = {}
         self._lock = threading.Lock()
         for left in folder.glob("*-*"):
-            if left == self.folder or not _lives(left.name):
+            if left == self.folder or not _is_alive(left.name):
                 shutil.rmtree(left, ignore_errors=True)
 
     @staticmethod
     def new_key() -> str:
+        """Return a secret key for a session."""
         return secrets.token_hex(16)
 
     def add(self, key: str, name: str, data: bytes | memoryview) -> int:
-        """Keeps a picture and returns its number; the oldest of all go if there is no room.
+        """Keep a picture and return its number; the oldest of all sessions are deleted if there is no room.
 
         Raises DataError if it cannot be read or kept, or the session would have more than it may.
         """
@@ -56,46 +57,46 @@ class Uploads:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-            own = prepare_picture(file, made, name)
+            picture = prepare_picture(file, made, name)
         except OSError as error:
             _delete(file)
             raise DataError(f"{name} cannot be kept in {folder}: {error.strerror or error}.") from None
         except DataError:
             _delete(file)
             raise
-        if own.path != file:
+        if picture.path != file:
             _delete(file)
-        size = own.path.stat().st_size
+        size = picture.path.stat().st_size
         with self._lock:
             if size + sum(kept for (owner, _), (_, kept) in self._all.items() if owner == key) > self._most_bytes:
-                _delete(own.path)
+                _delete(picture.path)
                 raise DataError(f"{name} was left out: {self._most_bytes / 1e9:g} GB in all are the most at a time.")
-            self._all[key, number] = own, size
+            self._all[key, number] = picture, size
             self._make_room()
         return number
 
     def of(self, key: str) -> dict[int, OwnPicture]:
-        """A session's pictures by number, in the order in which they came; those that had to go are not there."""
+        """Return a session's pictures by number, in the order of their upload, without deleted ones."""
         with self._lock:
-            return {number: own for (owner, number), (own, _) in self._all.items() if owner == key}
+            return {number: picture for (owner, number), (picture, _) in self._all.items() if owner == key}
 
     def find(self, key: str, number: int) -> tuple[Path, tuple[int, int]]:
-        """Where a picture lies, and its size (width, height); raises DataError if there is none."""
+        """Return the path of a picture and its size (width, height); raises DataError if there is none."""
         with self._lock:
             if (key, number) not in self._all:
                 raise DataError("There is no such picture.")
-            own, _ = self._all[key, number]
-        return own.path, own.size
+            picture, _ = self._all[key, number]
+        return picture.path, picture.size
 
     def forget(self, key: str) -> None:
-        """Deletes a session's pictures; their numbers do not come again, so that no browser shows an old one."""
+        """Delete a session's pictures; their numbers are not given again, so that no browser shows an old one."""
         with self._lock:
             for place in [place for place in self._all if place[0] == key]:
                 del self._all[place]
             shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def clear(self) -> None:
-        """Deletes everything, at the server's end."""
+        """Delete all pictures, at the server's end."""
         with self._lock:
             self._all.clear()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -105,8 +106,8 @@ class Uploads:
         for place in list(self._all)[:-1]:  # the newest one stays
             if total <= self._all_bytes:
                 break
-            own, size = self._all.pop(place)
-            _delete(own.path)
+            picture, size = self._all.pop(place)
+            _delete(picture.path)
             total -= size
 
 
@@ -115,8 +116,8 @@ def _delete(path: Path) -> None:
         os.unlink(path)
 
 
-def _lives(name: str) -> bool:
-    """Whether the process lives that a folder is named after, as pid-start."""
+def _is_alive(name: str) -> bool:
+    """Check whether the process lives after which a folder is named, as pid-start."""
     pid, _, started = name.partition("-")
     try:
         return f"{start_time(int(pid)):.2f}" == started

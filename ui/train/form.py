@@ -1,12 +1,14 @@
-"""The form of a training: made from `TrainConfig`'s fields, so that a new setting needs no line here.
+"""The form of a training, in the sidebar: made from `TrainConfig`'s fields, so that a new setting needs no line here.
 
-In the sidebar. Every widget's value lives in the session under `FIELD` + its field's name and outlives a page change.
+In: the run store and the session, where each widget's value lies under `FIELD` + its field's name, also while another
+page is shown. Out: a `TrainConfig`.
 """
 
 from __future__ import annotations
 
 from dataclasses import Field, fields
 from math import floor, log10, prod
+from typing import Any
 
 import streamlit as st
 
@@ -24,8 +26,8 @@ from ui.text import listed
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
-CHOSEN_APART = ("data", "classes", "model")
-IN_SIGHT = ("epochs", "batch_size", "lr")
+WITH_OWN_WIDGET = ("data", "classes", "model")
+FIRST_SETTINGS = ("epochs", "batch_size", "lr")
 GROUPS = {
     "length": "Length", "optimizer": "Optimizer", "weights": "Weights", "image": "Images", "data": "Data",
     "machine": "Machine",
@@ -33,16 +35,17 @@ GROUPS = {
 
 
 def training_form(store: RunStore) -> TrainConfig | None:
-    """The settings as they stand in the form, or None, with a sentence shown, where they do not go together."""
+    """Show the form and return its settings; None, with the reason on the page, where they cannot be trained with."""
     data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
-    train = _describe(data)
-    values = {"data": data, "classes": _pick_classes(train), "model": pickers.pick_model(store, FIELD + "model")}
-    has_model = _describe_start(values["model"], values["classes"] or _class_names(train))
+    train = _show_data(data)
+    classes, model = _pick_classes(train), pickers.pick_model(store, FIELD + "model")
+    has_model = _show_model(model, classes or _class_names(train))
+    values: dict[str, Any] = {"data": data, "classes": classes, "model": model}
     preset = _pick_preset()
-    rest = {f.name: f for f in fields(TrainConfig) if f.name not in CHOSEN_APART}
+    rest = {f.name: f for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET}
     columns = st.columns(2)
     images_a_step = st.empty()
-    for i, name in enumerate(IN_SIGHT):
+    for i, name in enumerate(FIRST_SETTINGS):
         with columns[i] if i < 2 else st.container():
             values[name] = _setting(rest.pop(name), preset)
     with st.expander("More settings", key="more settings"):
@@ -62,27 +65,27 @@ def training_form(store: RunStore) -> TrainConfig | None:
 
 
 def back_to_preset() -> None:
-    """A button that undoes all changes to the preset's settings, if there are any."""
+    """Show a button that undoes all changes to the preset's settings, if there are any."""
     preset = PRESETS[st.session_state["preset"]].apply()
-    names = [f.name for f in fields(TrainConfig) if f.name not in CHOSEN_APART]
+    names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
     if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
 
 
 def chosen_scenes() -> BuiltInDataset:
-    """The built-in data set that is to be there before the form is shown: the chosen one, or the first."""
+    """Return the built-in data set that is needed before the form is shown: the chosen one, or the first."""
     chosen = st.session_state.get(FIELD + "data")
     return (chosen and built_in.built_in_at(chosen)) or BUILT_IN[0]
 
 
 def choose_data(data: str, classes: list[str]) -> None:
-    """Before the form is shown: this data set and these classes, none for all."""
+    """Choose a data set and classes, none for all, before the form is shown."""
     st.session_state[FIELD + "data"] = data
     st.session_state[FIELD + "classes"] = classes
 
 
 def fill_from(run: Run) -> None:
-    """A button's callback: the run's settings into the form, those that this version knows."""
+    """Fill the form with the run's settings, those that this version knows; a callback."""
     try:
         values = TrainConfig.from_dict(run.config).to_dict()
     except ConfigError:  # from another version
@@ -91,8 +94,8 @@ def fill_from(run: Run) -> None:
         st.session_state[FIELD + name] = value
 
 
-def _describe(data: str) -> CocoSplit | None:
-    """Says what is in the data set; returns its training split, or None, with a sentence shown, if there is none."""
+def _show_data(data: str) -> CocoSplit | None:
+    """Say what is in the data set and return its training split; None, with the reason, if it cannot be read."""
     try:
         train, val = (cache.images_of(data, name) for name in ("train", "val"))
     except DataError as error:
@@ -102,8 +105,8 @@ def _describe(data: str) -> CocoSplit | None:
     objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
     scenes = built_in.built_in_at(data)
     st.caption(" ".join([f"{images} images, {objects:,} objects.", *([scenes.sentence] if scenes else [])]))
-    if said := summarize_problems([*train.problems, *val.problems]):
-        st.caption(f"{said[0].upper()}{said[1:]}; see Data.")
+    if summary := summarize_problems([*train.problems, *val.problems]):
+        st.caption(f"{summary[0].upper()}{summary[1:]}; see Data.")
     return train
 
 
@@ -122,8 +125,8 @@ def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _describe_start(model: str, names: tuple[str, ...]) -> bool:
-    """Says which classes the model brings along and which start fresh; False, with a sentence, if it is not there."""
+def _show_model(model: str, names: tuple[str, ...]) -> bool:
+    """Say which classes are copied from the model and which start fresh; return False, with the reason, without one."""
     try:
         known = known_classes(model, PROJECT)
     except ModelError as error:
@@ -133,22 +136,22 @@ def _describe_start(model: str, names: tuple[str, ...]) -> bool:
     if known is None and model not in KNOWN_MODELS:
         st.caption(later + "The classes that it knows by name are copied from it.")
     else:
-        st.caption(later + _start(*copied_and_fresh(names, COCO_CLASSES if known is None else known)))
+        st.caption(later + _copied_or_fresh(*copied_and_fresh(names, COCO_CLASSES if known is None else known)))
     return True
 
 
-def _start(copied: tuple[str, ...], fresh: tuple[str, ...]) -> str:
-    """In a sentence, how the chosen classes begin."""
+def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> str:
+    """Return in a sentence how the chosen classes start."""
     if copied and fresh:
         return f"Copied from the model: {listed(copied)}; fresh: {listed(fresh)}."
     names = copied or fresh
-    what = f"all {len(names)} classes" if len(names) > 1 else listed(names)
-    return f"{'Copied from the model' if copied else 'Fresh'}: {what}." if names else ""
+    classes = f"all {len(names)} classes" if len(names) > 1 else listed(names)
+    return f"{'Copied from the model' if copied else 'Fresh'}: {classes}." if names else ""
 
 
 def _pick_preset() -> TrainConfig:
-    """The preset's settings; choosing another one fills the form with them."""
-    if FIELD + IN_SIGHT[0] not in st.session_state:
+    """Show the presets, each of which fills the form when it is chosen; return the chosen one's settings."""
+    if FIELD + FIRST_SETTINGS[0] not in st.session_state:
         st.session_state["preset"] = FIRST_PRESET
         _fill()
     name = st.selectbox("Preset", list(PRESETS), key="preset", on_change=_fill, persist_state="session")
@@ -159,28 +162,28 @@ def _pick_preset() -> TrainConfig:
 def _fill() -> None:
     config = PRESETS[st.session_state["preset"]].apply()
     for field in fields(TrainConfig):
-        if field.name not in CHOSEN_APART:
+        if field.name not in WITH_OWN_WIDGET:
             st.session_state[FIELD + field.name] = getattr(config, field.name)
 
 
-def _field(name: str) -> Field:
+def _field(name: str) -> Field[Any]:
     return next(f for f in fields(TrainConfig) if f.name == name)
 
 
-def _setting(field: Field, preset: TrainConfig):
-    """One setting's widget; its label says so where the value is not the preset's."""
-    key, meta, own = FIELD + field.name, field.metadata, getattr(preset, field.name)
+def _setting(field: Field[Any], preset: TrainConfig) -> Any:
+    """Show a setting's widget, whose label names the preset's value where it is another, and return its value."""
+    key, meta, preset_value = FIELD + field.name, field.metadata, getattr(preset, field.name)
     label = meta["label"]
-    if st.session_state.get(key, own) != own:
-        label += f" :gray[· preset {_number(own) if isinstance(own, float) else own}]"
-    common = {"key": key, "help": meta["help"], "persist_state": "session"}
+    if st.session_state.get(key, preset_value) != preset_value:
+        label += f" :gray[· preset {_number(preset_value) if isinstance(preset_value, float) else preset_value}]"
+    common: dict[str, Any] = {"key": key, "help": meta["help"], "persist_state": "session"}
     if isinstance(field.default, bool):
         return st.toggle(label, **common)
     if "choices" in meta:
         return st.selectbox(label, meta["choices"], **common)
     # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before
     if isinstance(field.default, float):
-        step = 10.0 ** floor(log10(own)) if own else 1e-6
+        step = 10.0 ** floor(log10(preset_value)) if preset_value else 1e-6
         return st.number_input(label, step=step, format="%g", **common)
     if isinstance(field.default, int):
         return st.number_input(label, step=1, **common)
@@ -188,5 +191,5 @@ def _setting(field: Field, preset: TrainConfig):
 
 
 def _number(value: float) -> str:
-    """As the number fields write it: 0.00001, not 1e-05."""
+    """Write a number as the number fields do: 0.00001, not 1e-05."""
     return f"{value:.9f}".rstrip("0").rstrip(".")

@@ -1,8 +1,9 @@
-"""The pre-flight's checks of a run, and its picture of the first batch, folded up unless a check failed."""
+"""The pre-flight checks of a run, and the picture of its first batch, folded up unless a check failed."""
 
 from __future__ import annotations
 
 import json
+from typing import TypedDict
 
 import streamlit as st
 
@@ -11,24 +12,32 @@ from ui.server import services
 from ui.text import plain
 
 
-def has_failed(checks: list[dict]) -> bool:
-    """Whether the pre-flight stopped the run."""
+class PreflightCheck(TypedDict):
+    """A check as it is recorded: its name, whether it passed, and what was measured."""
+
+    name: str
+    ok: bool
+    evidence: str
+
+
+def has_failed(checks: list[PreflightCheck]) -> bool:
+    """Check whether the pre-flight stopped the run."""
     return not all(check["ok"] for check in checks)
 
 
-def show_checks(run: Run, checks: list[dict]) -> None:
-    """An expander with the checks and the picture; nothing if there are no checks (yet)."""
+def show_checks(run: Run, checks: list[PreflightCheck]) -> None:
+    """Show the checks and the picture in an expander; nothing while there are no checks."""
     if not checks:
         return
     failed = sum(not check["ok"] for check in checks)
     words = f"{failed} of {len(checks)} checks failed" if failed else f"{_count(len(checks))} passed"
-    box = st.expander(
+    expander = st.expander(
         f"Pre-flight: {words}", expanded=bool(failed), key=f"preflight {run.id}", on_change="rerun",
         icon=":material/error:" if failed else ":material/check_circle:",
     )  # fmt: skip
-    if not box.open:
+    if not expander.open:
         return
-    with box:
+    with expander:
         st.markdown("  \n".join(_line(check) for check in checks))
         if stamp := services.stamp(services.store().preflight_picture(run.id)):
             # over a route, so that a rerun does not send it again; a click opens it in its full size
@@ -37,8 +46,8 @@ def show_checks(run: Run, checks: list[dict]) -> None:
             st.markdown(f"[![The first training batch with its boxes]({address})]({address})")
 
 
-def read_checks(run: Run) -> list[dict]:
-    """The checks as {"name", "ok", "evidence"}; none if they are not there, or half written, or the folder is gone."""
+def read_checks(run: Run) -> list[PreflightCheck]:
+    """Return the checks; none if they are not there, or half written, or the run's folder is gone."""
     try:
         checks = json.loads(services.store().preflight_path(run.id).read_text(encoding="utf-8"))["checks"]
         return [{"name": str(c["name"]), "ok": bool(c["ok"]), "evidence": str(c["evidence"])} for c in checks]
@@ -50,7 +59,7 @@ def _count(number: int) -> str:
     return "1 check" if number == 1 else f"{number} checks"
 
 
-def _line(check: dict) -> str:
-    mark = ":green[:material/check_circle:]" if check["ok"] else ":red[:material/cancel:]"
+def _line(check: PreflightCheck) -> str:
+    sign = ":green[:material/check_circle:]" if check["ok"] else ":red[:material/cancel:]"
     verdict = "" if check["ok"] else " – failed"
-    return f"{mark} **{plain(check['name'])}**{verdict}: {plain(check['evidence'])}"
+    return f"{sign} **{plain(check['name'])}**{verdict}: {plain(check['evidence'])}"

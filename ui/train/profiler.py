@@ -1,20 +1,42 @@
-"""Where the time of a run's profiled steps went: the costliest operators as bars and as a table, and the trace."""
+"""The profile of a run's steps: the operators that took the most time, as bars and as a table, and the trace."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import streamlit as st
 
 from core.runs.schema import Run
 from ui.server import services
 
+if TYPE_CHECKING:
+    from plotly import graph_objects as go
+
 BARS = 15
 PERFETTO = "https://ui.perfetto.dev"
+Part = Literal["cpu_ms", "gpu_ms"]
+PARTS: tuple[Part, ...] = ("cpu_ms", "gpu_ms")
+
+
+class Operator(TypedDict):
+    """An operator with its calls and its self time, milliseconds of all profiled steps."""
+
+    name: str
+    calls: int
+    cpu_ms: float
+    gpu_ms: float
+
+
+class Profile(TypedDict):
+    """A profile: the number of steps and their operators."""
+
+    steps: int
+    operators: list[Operator]
 
 
 def show_profile(run: Run) -> None:
-    """An expander with bars, table and the trace's download; nothing if the run has no profile (yet)."""
+    """Show bars, table and the trace's download in an expander; nothing while the run has no profile."""
     profile = _read(run)
     if not profile:
         return
@@ -22,7 +44,8 @@ def show_profile(run: Run) -> None:
     if not box.open:  # the chart's library is loaded by whoever looks at it
         return
     operators = profile["operators"]
-    parts = [name for name in ("cpu_ms", "gpu_ms") if any(o[name] for o in operators)] or ["cpu_ms"]
+    measured: list[Part] = [part for part in PARTS if any(o[part] for o in operators)]
+    parts: list[Part] = measured or ["cpu_ms"]
     with box:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.caption(f"Self time of {profile['steps']} training steps, by operator; without that of what it calls.")
@@ -52,12 +75,12 @@ def _offer_trace(run: Run) -> None:
         st.markdown(f"open it at [ui.perfetto.dev]({PERFETTO})")
 
 
-def _bars(operators: list[dict], parts: list[str]):
-    """A Plotly figure of horizontal bars, the costliest operator on top."""
+def _bars(operators: list[Operator], parts: list[Part]) -> go.Figure:
+    """Return a Plotly figure of horizontal bars, the costliest operator on top."""
     from plotly import graph_objects as go
 
     names = [_short(o["name"], i) for i, o in enumerate(operators)]
-    titles = {"cpu_ms": "CPU", "gpu_ms": "GPU"}
+    titles: dict[Part, str] = {"cpu_ms": "CPU", "gpu_ms": "GPU"}
     theme = st.context.theme.type or "light"
     colors = st.get_option(f"theme.{theme}.chartCategoricalColors") or [None]
     bars = [
@@ -76,16 +99,16 @@ def _bars(operators: list[dict], parts: list[str]):
 
 
 def _short(name: str, place: int) -> str:
-    """An operator's name for the axis: kernels of a GPU have names of hundreds of characters; no two become one."""
+    """Shorten an operator's name for the axis: kernels of a GPU have hundreds of characters; no two become one."""
     short = name if len(name) <= 42 else name[:41] + "…"
     return short.replace("&", "&amp;").replace("<", "&lt;") + "\u200b" * place
 
 
-def _read(run: Run) -> dict | None:
-    """The profile with its operators checked and the costliest first; None if it is not there or half written."""
+def _read(run: Run) -> Profile | None:
+    """Return the profile, the costliest operator first; None if it is not there or half written."""
     try:
         profile = json.loads(services.store().profile_path(run.id).read_text(encoding="utf-8"))
-        operators = [
+        operators: list[Operator] = [
             {"name": str(o["name"]), "calls": int(o["calls"]), "cpu_ms": float(o["cpu_ms"]),
              "gpu_ms": float(o["gpu_ms"] or 0.0)}
             for o in profile["operators"]

@@ -1,4 +1,4 @@
-"""The queue: a button with the number of runs that wait, behind it their list, to be reordered or cancelled."""
+"""The queue: a button with the number of waiting runs, behind it their list, to be reordered or cancelled."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from ui.server import services
 from ui.text import plain
 
 
-def queue_button(attempt: Callable, watch: Callable[[str], None]) -> None:
-    """Shows nothing while no run waits. `attempt(action, *args)` does what a button asks for, `watch` shows a run."""
+def show_queue(attempt: Callable[..., None], watch: Callable[[str], None]) -> None:
+    """Show the button, unless no run waits.
+
+    attempt  called as attempt(action, *args): calls the action and shows its error
+    watch    shows a run, by its id
+    """
     waiting = services.waiting()
     if not waiting:
         return
