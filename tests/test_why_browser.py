@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import pytest
@@ -125,7 +126,7 @@ def test_between_cells_the_map_is_bilinear(page):
     ask(page, "query=7", QUERY)
     press(page, "Decoder layer 1")
     alphas = [pixel(page, x, 0.5)[3] for x in (0.126, 0.19, 0.25, 0.31, 0.374)]
-    steps = [a - b for a, b in zip(alphas, alphas[1:], strict=False)]
+    steps = [a - b for a, b in pairwise(alphas)]
     assert alphas[0] > 200 and max(steps) - min(steps) <= 4 and min(steps) > 20
 
 
@@ -246,7 +247,7 @@ def test_a_note_is_shown(page):
 def test_while_the_model_thinks_it_is_said_and_an_answer_that_nobody_waits_for_is_dropped(page):
     held = []
     page.unroute("**/api/why/**")
-    page.route("**/api/why/**", lambda route: held.append(route))
+    page.route("**/api/why/**", lambda route: held.append(route))  # noqa: PLW0108 (Playwright takes no built-in)
     page.evaluate("void window.why('/api/why/run/best/4?query=1', {prediction: true})")
     expect(page.get_by_role("status")).to_have_text("Asking the model …")
     page.evaluate("void window.why('/api/why/run/best/4?query=2', {prediction: true})")

@@ -4,7 +4,8 @@ import { openLarge, warmUp } from "./large/large.js"
 import { boxesOf, isLit, judge } from "./overlay/boxes.js"
 import { drawThumbnail, makeLayer, measure } from "./overlay/layer.js"
 import { panesOf, partOf, source } from "./state.js"
-/** @import { Cell, Item, Judged, Lit, Pane, Part, Picture, View } from "./types" */
+/** @import { Lit, Picture } from "./page" */
+/** @import { Cell, Item, Judged, Pane, Part, View } from "./types" */
 
 const FIRST = 12 // cells that are probably in sight at once
 

@@ -9,7 +9,8 @@ import { makeScrubber } from "./controls/scrubber.js"
 import { makeToolbar, refreshToolbars } from "./controls/toolbar.js"
 import { keepLarge, makeLarge, openLarge, showLarge } from "./large/large.js"
 import { source } from "./state.js"
-/** @import { Data, Page, View } from "./types" */
+/** @import { Data, Page } from "./page" */
+/** @import { View } from "./types" */
 
 const NEAR = "60px" // so far below and above what is in sight cells are kept up to date
 const PATIENCE = 400 // ms until the next page's pictures are fetched, once this one's are there

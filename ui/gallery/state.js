@@ -1,5 +1,6 @@
 // What several parts of the gallery ask of its view, and the marks that both the grid and the large view can set.
-/** @import { Part, Picture, View } from "./types" */
+/** @import { Picture } from "./page" */
+/** @import { Part, View } from "./types" */
 
 /**
  * Return which models are drawn on which picture of a cell.

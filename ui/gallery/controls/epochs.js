@@ -1,7 +1,8 @@
 // Which epoch is shown: of all pictures of a page of frames, or of the one in large.
 import { forgetWhy } from "../large/ask.js"
 import { makeScrubber, pause, setFrames, showFrame } from "./scrubber.js"
-/** @import { Page, Picture, View } from "../types" */
+/** @import { Frame, Model, Page, Picture } from "../page" */
+/** @import { View } from "../types" */
 
 /**
  * Take the frames of a new page. A new epoch of a live run does not move the place, unless it was the end.
@@ -73,7 +74,7 @@ export function askEpochs(view, image) {
 /**
  * Let the user go through the epochs of which an image's boxes are kept.
  * @param {View} view
- * @param {{ models: import("../types").Model[], frames: import("../types").Frame[] }} answer
+ * @param {{ models: Model[], frames: Frame[] }} answer
  */
 function takeKept(view, { models, frames }) {
   const { large, data } = view

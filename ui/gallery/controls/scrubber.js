@@ -1,6 +1,7 @@
 // Epochs: a slider with a play button over the curves of the same run.
 import { button, element, svgElement } from "../../js/element.js"
-/** @import { CurveKey, Frame, Scrubber, Sparkline } from "../types" */
+/** @import { CurveKey, Frame } from "../page" */
+/** @import { Scrubber, Sparkline } from "../types" */
 
 const PLAY_SECONDS = 0.9 // an epoch
 /** @type {[key: CurveKey, label: string, times: number, digits: number][]} */

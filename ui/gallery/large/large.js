@@ -12,7 +12,8 @@ import { chosenOn, hideTip, keyOf, lightUp } from "./chosen.js"
 import { makeSide, showSide } from "./side.js"
 import { layStage, makeStage, toggleFullSize, zoomByKey } from "./stage.js"
 import { warmWhy } from "../why/why.js"
-/** @import { Boxes, Cell, Judged, Large, Picture, Stage, View } from "../types" */
+/** @import { Picture } from "../page" */
+/** @import { Boxes, Cell, Judged, Large, Stage, View } from "../types" */
 
 /**
  * Make the dialog, which shows nothing yet.

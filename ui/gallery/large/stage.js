@@ -3,7 +3,8 @@ import { element } from "../../js/element.js"
 import { makeLayer } from "../overlay/layer.js"
 import { partOf, source } from "../state.js"
 import { choose, hover, itemAt, pointAt } from "./chosen.js"
-/** @import { Picture, Stage, View } from "../types" */
+/** @import { Picture } from "../page" */
+/** @import { Stage, View } from "../types" */
 
 const NEAREST = 24 // times the whole picture
 const CLICK = 4 // pixels that a pointer may move in a click

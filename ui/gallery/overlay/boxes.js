@@ -1,5 +1,6 @@
 // What a box is: from the columns of columns.py to items with a verdict at the slider's score.
-/** @import { Boxes, Cell, Columns, Filter, Item, Judged, Lit, Model, Page, Picture, PredictionItem, TruthItem, View } from "../types" */
+/** @import { Columns, Filter, Lit, Model, Page, Picture } from "../page" */
+/** @import { Boxes, Cell, Item, Judged, PredictionItem, TruthItem, View } from "../types" */
 
 /**
  * Return the boxes of model `m` on a cell's image, made once.

@@ -1,0 +1,87 @@
+// What the gallery gets from the server: component.py, columns.py and watch_route.py.
+
+/** The boxes of a model's images, one image after the other, `n` of each. */
+export interface Columns {
+  n: number[]
+  x1: number[]
+  y1: number[]
+  x2: number[]
+  y2: number[]
+  class: number[]
+  size: number[]
+  chosen?: boolean[]
+  starts?: number[] // where each image's boxes begin; made here once it is needed
+}
+
+export interface TruthColumns extends Columns {
+  crowd: boolean[]
+  match: (number | null)[]
+  pointed: (number | null)[]
+  id: number[]
+}
+
+export interface PredictionColumns extends Columns {
+  score: number[]
+  iou: (number | null)[]
+  error: (number | null)[]
+  crowd: boolean[]
+  query: number[]
+  gt: (number | null)[]
+}
+
+export interface Model {
+  label: string
+  why?: string | null
+  boxes?: string | null
+  epoch?: number | null
+  truths: TruthColumns
+  predictions: PredictionColumns
+}
+
+export type CurveKey = "AP" | "loss_ce" | "loss_bbox"
+export type Frame = { epoch: number } & Partial<Record<CurveKey, number | null>>
+export type Lit = [kind: "truth" | "query", id: number]
+export type Layout = "one" | "beside" | "over" | "frames"
+
+export interface Picture {
+  id: number
+  source: string
+  name: string
+  w: number
+  h: number
+  crop: [number, number, number, number] | null
+  lit: Lit | null
+}
+
+export interface Filter {
+  classes: number[]
+  sizes: number[]
+  error: number | null
+}
+
+/** One page of images; of a data set there is only ground truth (`plain`), of own pictures none (`bare`). */
+export interface Page {
+  page: number
+  pages: number
+  first: number
+  total: number
+  plain?: boolean
+  bare?: boolean
+  layout?: Layout
+  score: number
+  classes: string[]
+  sizes: string[]
+  missed: number
+  types: { label: string, description: string, short: string }[]
+  filter: Filter
+  models: Model[]
+  frames?: Frame[] | null
+  images: Picture[]
+  ahead?: Picture[]
+}
+
+export interface Data {
+  signature: string
+  page: string // a Page as JSON
+  marked: number[] | null
+}
