@@ -33,9 +33,9 @@ from core.evaluation.coco_eval import evaluate, to_results
 from core.evaluation.findings.bootstrap import bootstrap
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.findings.impact import impact
-from core.evaluation.ordering import Order, found_images
+from core.evaluation.ordering import SortOrder, sorted_images
 from core.evaluation.selection import Selection
-from core.evaluation.table import about, read_table, write_table
+from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.metrics import GRAD_NORM, LEARNING_RATES, LOSSES, SPEED, WAIT
 from core.runs.store import RunStore
@@ -91,8 +91,11 @@ def measure_table(folder: Path) -> None:
     write_table(table, path)
     wanted = (pc.field("class_name") == "chair") & (pc.field("error") == "localization")
     print(f"    the table read with a filter: {median(lambda: read_table(path, where=wanted), 9) * 1000:.0f} ms")
-    chosen, names = Selection(0.5, classes=("chair",), error="localization"), dict.fromkeys(about(table).image_ids, "")
-    filtering = median(lambda: found_images(table, chosen, Order.WORST, False, names), 9)
+    chosen, names = (
+        Selection(0.5, classes=("chair",), error="localization"),
+        dict.fromkeys(table_metadata(table).image_ids, ""),
+    )
+    filtering = median(lambda: sorted_images(table, chosen, SortOrder.WORST, False, names), 9)
     print(f"    one filter of the gallery: {filtering * 1000:.0f} ms")
     print(f"    COCO's figures from the table: {median(lambda: coco_figures(table), 3):.2f} s")
     print(f"    1,000 resamples of its images: {median(lambda: bootstrap(table), 3):.1f} s")

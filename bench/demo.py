@@ -19,8 +19,8 @@ from core import PROJECT
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import BUILT_IN, draw_built_in
 from core.evaluation.findings.impact import impact
-from core.evaluation.findings.localization import factor, localization
-from core.evaluation.findings.recall_by_size import small
+from core.evaluation.findings.localization import localization, scale_ratio
+from core.evaluation.findings.recall_by_size import recall_by_size
 from core.evaluation.table import ErrorType
 from core.evaluation.tide import detection_table
 from core.metrics import LOSS_PARTS
@@ -54,14 +54,15 @@ def table_of(progress: Evaluated) -> pa.Table:
 
 def findings(table: pa.Table) -> None:
     """The experiment's two findings, from score 0.5: how boxes lie, and which objects are found."""
-    placed, found, costs = localization(table), small(table), impact(table)
+    placed, found, costs = localization(table), recall_by_size(table), impact(table)
     for group in (placed.total, *placed.by_size):
         one = group.found
         print(
             f"    boxes, {group.name}: {one.n} found, mean IoU {one.mean_iou:.2f}, below 0.75: "
-            f"{sum(one.ious[:13]) / one.n:.0%}, {group.poor.n} poor; too wide {100 * (factor(one.width) - 1):.1f} % "
-            f"± {196 * one.width.error:.1f}, too tall {100 * (factor(one.height) - 1):.1f} % ± "
-            f"{196 * one.height.error:.1f}; shifted {100 * one.dx.mean:.1f} % right, {100 * one.dy.mean:.1f} % down"
+            f"{sum(one.ious[:13]) / one.n:.0%}, {group.poor.n} poor; too wide "
+            f"{100 * (scale_ratio(one.width) - 1):.1f} % ± {196 * one.width.error:.1f}, too tall "
+            f"{100 * (scale_ratio(one.height) - 1):.1f} % ± {196 * one.height.error:.1f}; shifted "
+            f"{100 * one.dx.mean:.1f} % right, {100 * one.dy.mean:.1f} % down"
         )
     for name, recall in found.by_size.items():
         print(f"    {name}: {recall.n} objects, {recall.recall:.0%} found, {recall.recall_at_any:.0%} at any score")

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core import LabError
 from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
 from core.evaluation.findings.changes import verdict
-from core.evaluation.table import about
+from core.evaluation.table import table_metadata
 from ui.charts.component import show_charts
 from ui.choose import pair_picker
 from ui.choose.address import Query, new_address, remember, write_address
@@ -118,7 +118,7 @@ with st.sidebar:
         st.error(str(error))
         st.stop()
     problem = pair_picker.problem_of(*keys, *tables)
-    classes = sorted(about(tables[1]).classes)
+    classes = sorted(table_metadata(tables[1]).classes)
     if address:
         filters.apply_address(address, classes)
         remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core import LabError
 from core.datasets.split import CocoSplit
-from core.evaluation.ordering import Objects, Order, found_images, found_objects
+from core.evaluation.ordering import ObjectCrops, SortOrder, sorted_images, sorted_objects
 from core.evaluation.selection import Selection, count_errors, selected_rows
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
@@ -54,18 +54,18 @@ def error_counts(key: TableKey, selection: Selection, _table: pa.Table) -> dict[
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def images_of(
-    key: tuple[object, ...], selection: Selection, order: Order, reverse: bool, _table: pa.Table, _images: CocoSplit
+    key: tuple[object, ...], selection: Selection, order: SortOrder, reverse: bool, _table: pa.Table, _images: CocoSplit
 ) -> list[int]:
     """Return the ids of the selected images in their order."""
-    return found_images(_table, selection, order, reverse, file_names(_images))
+    return sorted_images(_table, selection, order, reverse, file_names(_images))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # each holds on to its table
 def objects_of(
-    key: tuple[object, ...], selection: Selection, order: Order, reverse: bool, _table: pa.Table, _images: CocoSplit
-) -> Objects:
+    key: tuple[object, ...], selection: Selection, order: SortOrder, reverse: bool, _table: pa.Table, _images: CocoSplit
+) -> ObjectCrops:
     """Return the selected boxes in their order."""
-    return found_objects(_table, selection, order, reverse, file_names(_images))
+    return sorted_objects(_table, selection, order, reverse, file_names(_images))
 
 
 def file_names(images: CocoSplit) -> dict[int, str]:
@@ -73,11 +73,11 @@ def file_names(images: CocoSplit) -> dict[int, str]:
     return {image_id: image["file_name"] for image_id, image in images.image_by_id.items()}
 
 
-def show_numbers(image_ids: list[int], objects: Objects | None) -> None:
+def show_numbers(image_ids: list[int], objects: ObjectCrops | None) -> None:
     """Say how much is selected, and whether the score is above that of every prediction."""
     text, highest = f"{len(image_ids):,} of {len(images.image_by_id):,} validation images", gallery.highest_score(table)
     if objects is not None:
-        one, many = ("box", "boxes") if chosen.is_about_boxes else ("error", "errors")
+        one, many = ("box", "boxes") if chosen.selects_boxes else ("error", "errors")
         text = f"{len(objects):,} {one if len(objects) == 1 else many} on {text}"
     if highest < chosen.score:
         text += f" · no prediction reaches {chosen.score:.2f}, the highest score is {highest:.2f}"
@@ -88,7 +88,7 @@ def show_nothing_selected() -> None:
     """Say why there is nothing to show, and what to do."""
     if chosen.marked and not marked:
         st.info("No image is marked yet: take the filter **Marked images** back, point at an image and press **m**.")
-    elif view == "objects" and not chosen.is_about_boxes:
+    elif view == "objects" and not chosen.selects_boxes:
         st.info("There is no error to show: choose **Images** to see what was found, or another score.")
     else:
         subject = "box is" if view == "objects" else "image has"
@@ -114,9 +114,9 @@ with st.sidebar:
                          persist_state="session")  # fmt: skip
     view: str = st.session_state[VIEW]
     chosen = filters.pick_filters(classes)
-    order, reverse = filters.pick_order() if view != "watch" else (Order.WORST, False)
+    order, reverse = filters.pick_order() if view != "watch" else (SortOrder.WORST, False)
 marked = filters.marked_images(run.id)
-selection = chosen.among(marked) if chosen.marked else chosen
+selection = chosen.on_images(marked) if chosen.marked else chosen
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
 query |= {"view": view} if view != "images" else {}
 

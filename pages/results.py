@@ -7,7 +7,7 @@ import streamlit as st
 from core import LabError
 from core.charts.sections import SECTIONS, View
 from core.evaluation.selection import Selection
-from core.evaluation.table import about
+from core.evaluation.table import table_metadata
 from ui.choose import pair_picker
 from ui.choose.address import Address, Query, new_address, write_address
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
@@ -69,7 +69,7 @@ def history_key(query: dict[str, list[str]] | Query) -> tuple[tuple[str, tuple[s
 
 def pick_view() -> View:
     """Show the choice of class and score; return the table with them."""
-    names = [ALL, *about(table).classes]
+    names = [ALL, *table_metadata(table).classes]
     if st.session_state.get(CLASS) not in names:  # of another run
         st.session_state[CLASS] = ALL
     name = st.selectbox("Class", names, key=CLASS, persist_state="session",
@@ -82,7 +82,7 @@ def pick_view() -> View:
 
 def apply_address(address: Address) -> None:
     """Set what a link says; what it does not name is set to its default."""
-    linked = Selection.from_query(address, about(table).classes)
+    linked = Selection.from_query(address, table_metadata(table).classes)
     set_score(linked.score)
     st.session_state[CLASS] = linked.classes[0] if linked.classes else ALL
     st.session_state[TAB] = TABS.get(address.get("view", [""])[0], next(iter(TABS.values())))

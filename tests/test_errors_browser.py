@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.datasets.split import read_split
-from core.evaluation.ordering import Order
+from core.evaluation.ordering import SortOrder
 from core.evaluation.table import ErrorType, read_table
 from core.runs.store import RunStore
 from tests import pages_in_browser, table_by_hand
@@ -160,7 +160,7 @@ def test_a_filter_shows_and_counts_exactly_the_tables_boxes(filtered, frame, nam
 def test_every_order_is_the_tables(filtered, frame, reverse):
     if reverse:
         filtered.get_by_text("The other way round").click()
-    for order in [*reversed(Order)]:
+    for order in [*reversed(SortOrder)]:
         choose(filtered, "Order", order.label)
         expect_names(filtered, table_by_hand.images(frame, None, order.value, reverse))
     if reverse:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.evaluation.selection import visible
-from core.evaluation.table import about, read_table
+from core.evaluation.table import read_table, table_metadata
 from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
@@ -72,7 +72,7 @@ def test_the_scrubber_shows_the_boxes_of_each_epoch(page, address, root, runs):
         expect(page.locator(".scrub output").first).to_have_text(f"epoch {epoch}" if epoch else "untouched")
         table = read_table(next(root.glob(f"runs/{runs.grown}/**/*watched*/epoch_{epoch:04}.parquet")))
         with all_drawn(page):
-            assert page.locator(CELLS).count() == len(about(table).image_ids) == 24
+            assert page.locator(CELLS).count() == len(table_metadata(table).image_ids) == 24
             assert page.locator(BOXES).count() == visible(table, 0.5).sum()
             drawn.append(page.locator(f"{BOXES}.mark-missed").count())
     assert drawn[1] > drawn[2] > drawn[3] > drawn[0], "fewer are missed with every epoch"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
 from core.evaluation.findings.calibration import Bin, Calibration, Reliability
 from core.evaluation.selection import LOWEST_SCORE, Selection
@@ -31,7 +31,7 @@ def reliability(calibration: Calibration) -> Chart:
     shares = common | {
         "name": "right",
         "y": [None if b.right is None else 100 * b.right for b in part.bins],
-        "marker": {"color": [faint(b.n) for b in part.bins]},
+        "marker": {"color": [grey_if_few(b.n) for b in part.bins]},
     }
     diagonal = {
         "type": "scatter",
@@ -85,7 +85,7 @@ def ece_by_class(calibration: Calibration) -> Chart:
         "hovertext": [_said_of_class(part) for part in parts],
         "hoverinfo": "text",
         "customdata": [_query(LOWEST_SCORE, (part.name,)) for part in parts],
-        "marker": {"color": [faint(part.n) for part in parts]},
+        "marker": {"color": [grey_if_few(part.n) for part in parts]},
     }
     says = (
         "ECE is the mean gap between a score and the share that is right; 0 is best. Beside it the number of "
@@ -125,7 +125,7 @@ def _note(calibration: Calibration) -> str:
     says = (
         f"Is a score what it says? Below the line scores promise too much, above it too little; ECE is {total.ece:.3f}."
     )
-    sure = total.since(CONFIDENT)
+    sure = total.from_score(CONFIDENT)
     if sure.n:
         says += (
             f" From score {CONFIDENT:g} on, {100 * sure.right:.0f} % of {_predictions(sure.n)} "
@@ -151,7 +151,7 @@ def _said(part: Bin) -> str:
 
 def _said_of_class(part: Reliability) -> str:
     said = f"{part.name}: ECE {part.ece:.4f}, largest gap of a bin {part.mce:.3f}\n{_predictions(part.n)}"
-    sure = part.since(CONFIDENT)
+    sure = part.from_score(CONFIDENT)
     if sure.n:
         said += f"; from score {CONFIDENT:g} {sure.n:,}: {100 * sure.right:.1f} % right, mean score {sure.score:.3f}"
     return said

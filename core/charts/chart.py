@@ -44,6 +44,6 @@ class Chart:
     click: str = "Click to see these boxes"
 
 
-def faint(n: int, color: str = "@1") -> str:
+def grey_if_few(n: int, color: str = "@1") -> str:
     """The colour of a bar or point that rests on `n` objects."""
     return color if n >= FEW else "@grey"

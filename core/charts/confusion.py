@@ -6,14 +6,14 @@ import numpy as np
 
 from core.charts.chart import Chart
 from core.datasets.split import FEW
-from core.evaluation.findings.confusion import Confusion
+from core.evaluation.findings.confusion import ConfusionMatrix
 from core.evaluation.selection import BACKGROUND, Selection
 
 MOST_WITH_TEXT = 25  # classes; beyond, a cell is too small for its number
 NOT_FOUND, NO_OBJECT = "(not found)", "(no object)"  # background as a column, and as a row
 
 
-def confusion_heat(confusion: Confusion, normalized: bool = False) -> Chart:
+def confusion_heat(confusion: ConfusionMatrix, normalized: bool = False) -> Chart:
     """The matrix in counts, or as shares of each row; a click opens a cell's boxes.
 
     Colours are for the eye: counts by their logarithm, shares by their root, so that rare confusions are seen.
@@ -60,7 +60,7 @@ def confusion_heat(confusion: Confusion, normalized: bool = False) -> Chart:
     )
 
 
-def _colours(confusion: Confusion, normalized: bool) -> np.ndarray:
+def _colours(confusion: ConfusionMatrix, normalized: bool) -> np.ndarray:
     """Right from 0 to 1, wrong from 0 to -1, (K + 1, K + 1); 0 in rows that rest on few objects."""
     strength = np.sqrt(confusion.normalized) if normalized else np.log1p(confusion.counts)
     strength[confusion.counts.sum(axis=1) < FEW] = 0
@@ -83,7 +83,7 @@ def _text(count: int, share: float, normalized: bool) -> str:
     return f"{100 * share:.0f}" if normalized else f"{count:,}"
 
 
-def _said(confusion: Confusion, shares: np.ndarray, i: int, j: int) -> str:
+def _said(confusion: ConfusionMatrix, shares: np.ndarray, i: int, j: int) -> str:
     annotated, predicted, count = confusion.names[i], confusion.names[j], int(confusion.counts[i, j])
     if not count:
         return ""
@@ -94,7 +94,7 @@ def _said(confusion: Confusion, shares: np.ndarray, i: int, j: int) -> str:
     return f"{annotated}: {part} of the objects {how}"
 
 
-def _query(confusion: Confusion, i: int, j: int) -> dict | None:
+def _query(confusion: ConfusionMatrix, i: int, j: int) -> dict | None:
     """What a click opens; None for an empty cell."""
     if not confusion.counts[i, j]:
         return None

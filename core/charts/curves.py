@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import PrecisionRecall, ThresholdCurve
 from core.evaluation.selection import LOWEST_SCORE, Selection
@@ -72,7 +72,7 @@ def _line(curve: PrecisionRecall, look: int, is_named: bool) -> dict:
         "x": curve.recall.tolist(), "y": curve.precision.tolist(),
         "text": ["never reached" if score is None else f"from score {score:.3f}" for score in curve.score],
         "hovertemplate": HOVER, "showlegend": is_named, "opacity": 1 if is_named else 0.4,
-        "line": {"color": faint(curve.n, color), "dash": dash, "width": 1.5},
+        "line": {"color": grey_if_few(curve.n, color), "dash": dash, "width": 1.5},
         "customdata": [None if score is None else Selection(score, (curve.name,)).to_query() for score in scores],
     }  # fmt: skip
 

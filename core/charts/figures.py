@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.curves import ClassFigures, SizeFigures
 from core.evaluation.selection import Selection
@@ -28,7 +28,7 @@ def class_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
         ("AP50", "AP50", "@2", DIAMOND),
         ("recall", f"recall from {score:g}", "@3", STROKE),
     ):
-        marker = look["marker"] | {"color": [faint(f.objects, color) for f in shown]}
+        marker = look["marker"] | {"color": [grey_if_few(f.objects, color) for f in shown]}
         percents = [100 * getattr(f, part) for f in shown]
         traces += _with_swatch(look | common | {"name": name, "x": percents, "marker": marker}, "y", color)
     return Chart(
@@ -73,7 +73,7 @@ def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
             "type": "bar", "name": name, "offsetgroup": place,
             "x": [f"{size} ({objects[size]:,})" for size in sizes], "y": [100 * values[size] for size in sizes],
             "customdata": [Selection(score, classes, sizes=(size,)).to_query() for size in sizes],
-            "marker": {"color": [faint(objects[size], color) for size in sizes]},
+            "marker": {"color": [grey_if_few(objects[size], color) for size in sizes]},
             "texttemplate": "%{y:.1f}", "textposition": "outside", "cliponaxis": False,
             "hovertemplate": "%{x}<br>%{fullData.name} %{y:.1f}<extra></extra>",
         }  # fmt: skip

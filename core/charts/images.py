@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
-from core.evaluation.findings.images import Duplicates, ImageFigures, Images
+from core.evaluation.findings.images import Duplicates, ImageFigures, PerImageFigures
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
 
@@ -21,7 +21,7 @@ AGAIN = ("once more", "twice more", "three times or more")
 ALL = "All classes"
 
 
-def per_image(images: Images) -> Chart:
+def per_image(images: PerImageFigures) -> Chart:
     """How many images have how many predictions and objects."""
     highest = max(len(images.predictions), len(images.objects)) - 1  # -1 without images
     step = 1 + max(highest, 0) // MOST_BARS
@@ -66,7 +66,7 @@ def per_image(images: Images) -> Chart:
     )
 
 
-def hardness(images: Images) -> Chart:
+def hardness(images: PerImageFigures) -> Chart:
     """How many images have which F1, from nothing right to all right."""
     labels = ["0", *(f"{i / 10:g}–{(i + 1) / 10:g}" for i in range(10)), "1"]
     defined = [image for image in images.figures if image.f1 is not None]
@@ -102,7 +102,7 @@ def hardness(images: Images) -> Chart:
     )
 
 
-def duplicates(images: Images) -> Chart:
+def duplicates(images: PerImageFigures) -> Chart:
     """Which share of the found objects of each class is predicted again, and how often."""
     found = sorted((part for part in images.by_class if part.found), key=lambda part: -part.share)
     parts = [images.duplicates, *found] if len(found) > 1 else found
@@ -118,7 +118,7 @@ def duplicates(images: Images) -> Chart:
             "hovertext": [_said(part) for part in parts],
             "hoverinfo": "text",
             "customdata": queries,
-            "marker": {"color": [faint(part.found, color) for part in parts]},
+            "marker": {"color": [grey_if_few(part.found, color) for part in parts]},
         }
         for i, (again, color) in enumerate(zip(AGAIN, ("@1", "@2", "@3"), strict=True))
     ]
@@ -151,7 +151,7 @@ def _f1_bar(image: ImageFigures) -> int | None:
     return 1 + 20 * image.correct // both
 
 
-def _by_bar(images: Images, bar: Callable[[ImageFigures], int | None], n: int) -> list[list[int]]:
+def _by_bar(images: PerImageFigures, bar: Callable[[ImageFigures], int | None], n: int) -> list[list[int]]:
     """The ids of each bar's images, hardest first."""
     ids = [[] for _ in range(n)]
     for image in images.figures:
@@ -160,12 +160,12 @@ def _by_bar(images: Images, bar: Callable[[ImageFigures], int | None], n: int) -
     return ids
 
 
-def _query(images: Images, ids: list[int]) -> dict | None:
+def _query(images: PerImageFigures, ids: list[int]) -> dict | None:
     """What a click opens; None for a bar without images."""
     return Selection(images.score, images=tuple(ids[:MOST_OPENED])).to_query() if ids else None
 
 
-def _duplicates_query(images: Images, part: Duplicates) -> dict:
+def _duplicates_query(images: PerImageFigures, part: Duplicates) -> dict:
     classes = () if part.name is None else (part.name,)
     return Selection(images.score, classes, ErrorType.DUPLICATE.value).to_query()
 
@@ -176,7 +176,7 @@ def _again(part: Duplicates) -> tuple[int, int, int]:
     return one, two, sum(more)
 
 
-def _hardness_note(images: Images, defined: list[ImageFigures]) -> str:
+def _hardness_note(images: PerImageFigures, defined: list[ImageFigures]) -> str:
     empty = len(images.figures) - len(defined)
     left_out = f" {_images(empty)} with neither objects nor predictions left out." if empty else ""
     if not defined:
@@ -188,7 +188,7 @@ def _hardness_note(images: Images, defined: list[ImageFigures]) -> str:
     )
 
 
-def _duplicates_note(images: Images, parts: list[Duplicates]) -> str:
+def _duplicates_note(images: PerImageFigures, parts: list[Duplicates]) -> str:
     total = images.duplicates
     if not total.found:
         return f"No object is found by a prediction from score {images.score:g}."

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import textwrap
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW, SIZES
-from core.evaluation.findings.impact import Cost, Impact
+from core.evaluation.findings.impact import GroupImpact, Impact
 from core.evaluation.selection import LOWEST_SCORE, Selection
 from core.evaluation.table import ERROR_TYPES, ErrorType
 
@@ -17,19 +17,19 @@ COUNTED = "Predictions of every score count."
 CLICK = f"Click to see these boxes, from score {LOWEST_SCORE:g}"
 UNDEFINED = "None of these classes has an object, so AP50 is not defined."
 COLUMN = 16  # letters beside each other over a column of a heat map
-_NOTHING = Cost(0.0, 0)
+_NOTHING = GroupImpact(0.0, 0)
 
 
 def impact_bars(impact: Impact) -> Chart:
     """How far AP50 would rise without the errors of each type, the costliest first."""
-    costs = {kind: Cost(delta, impact.boxes[kind]) for kind, delta in impact.total.items() if delta is not None}
+    costs = {kind: GroupImpact(delta, impact.boxes[kind]) for kind, delta in impact.total.items() if delta is not None}
     kinds = sorted(costs, key=lambda kind: -costs[kind].delta)
     trace = _bars(
         impact,
         [kind.label for kind in kinds],
         [costs[kind] for kind in kinds],
         [_query(kind, _chosen(impact)) for kind in kinds],
-        [faint(_objects(impact))] * len(kinds),
+        [grey_if_few(_objects(impact))] * len(kinds),
     )
     return Chart(
         "impact",
@@ -111,7 +111,7 @@ def impact_cells(impact: Impact, most: int = 15) -> Chart:
         [f"{kind.label}\n{name} · {size}" for kind, name, size in keys],
         costs,
         [_query(kind, (name,), (size,)) for kind, name, size in keys],
-        [faint(impact.objects[name]) for _, name, _ in keys],
+        [grey_if_few(impact.objects[name]) for _, name, _ in keys],
     )
     grey = f" Grey: a class with fewer than {FEW} objects." * any(impact.objects[name] < FEW for _, name, _ in keys)
     says = f"If every such box were right, AP50 would rise by so many points.{grey}"
@@ -130,7 +130,7 @@ def impact_cells(impact: Impact, most: int = 15) -> Chart:
     )
 
 
-def _bars(impact: Impact, labels: list[str], costs: list[Cost], queries: list[dict], colors: list[str]) -> dict:
+def _bars(impact: Impact, labels: list[str], costs: list[GroupImpact], queries: list[dict], colors: list[str]) -> dict:
     """Horizontal bars with their points and boxes; those without a box open nothing."""
     digits = _digits(costs)
     return {
@@ -148,7 +148,7 @@ def _bars(impact: Impact, labels: list[str], costs: list[Cost], queries: list[di
     }
 
 
-def _bar_layout(costs: list[Cost]) -> dict:
+def _bar_layout(costs: list[GroupImpact]) -> dict:
     # a line across would strike the texts through, the longest bar's text needs room, and no label is to be cut short
     return {
         "xaxis": {
@@ -177,12 +177,12 @@ def _note(impact: Impact, says: str) -> str:
     return f"{says} {COUNTED}" if impact.ap50 is not None else UNDEFINED
 
 
-def _said(impact: Impact, cost: Cost, digits: int) -> str:
+def _said(impact: Impact, cost: GroupImpact, digits: int) -> str:
     rise, before, after = (_points(v, digits) for v in (cost.delta, impact.ap50, impact.ap50 + cost.delta))
     return f"{_boxes(cost.boxes)}. If right, AP50 would rise by {rise} points, from {before} to {after}."
 
 
-def _digits(costs: list[Cost]) -> int:
+def _digits(costs: list[GroupImpact]) -> int:
     """Decimals that tell the costs apart: of 80 classes, none may cost a whole point."""
     return 1 if max((cost.delta for cost in costs), default=0) >= 0.01 else 2
 

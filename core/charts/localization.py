@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
-from core.evaluation.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, factor
+from core.evaluation.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, scale_ratio
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
 
@@ -40,7 +40,7 @@ def iou_histogram(localization: Localization) -> Chart:
             ],
             "hoverinfo": "text",
             "customdata": [poor if count and name != "found" else None for count in placement.ious],
-            "marker": {"color": faint(n, color)},
+            "marker": {"color": grey_if_few(n, color)},
         }
         for name, placement, color in parts
     ]
@@ -102,7 +102,7 @@ def scale_chart(localization: Localization) -> Chart:
     """How much too wide and too tall the boxes that found an object are, in percent."""
 
     def at(placement: Placement, measure: str) -> tuple[float, float, float]:
-        value, high, low = (factor(getattr(placement, measure), errors) for errors in (0, CLEAR, -CLEAR))
+        value, high, low = (scale_ratio(getattr(placement, measure), errors) for errors in (0, CLEAR, -CLEAR))
         return 100 * (value - 1), 100 * (high - value), 100 * (value - low)
 
     return _rows(
@@ -115,7 +115,8 @@ def scale_chart(localization: Localization) -> Chart:
         at,
         ("group", "by", "boxes", "width_factor", "width_log_error", "height_factor", "height_log_error",
          "share_too_small", "share_too_large"),
-        lambda p: (factor(p.width), p.width.error, factor(p.height), p.height.error, p.too_small, p.too_large),
+        lambda p: (scale_ratio(p.width), p.width.error, scale_ratio(p.height), p.height.error,
+                   p.too_small, p.too_large),
     )  # fmt: skip
 
 
@@ -206,7 +207,7 @@ def _trace(rows: list[_Row], measure: str, name: str, places: list[tuple[float, 
         "marker": {
             "size": 9,
             "symbol": [symbol + ("" if is_clear else "-open") for is_clear in clear],
-            "color": [faint(row.group.found.n, color) for row in rows],
+            "color": [grey_if_few(row.group.found.n, color) for row in rows],
         },
     }  # fmt: skip
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
-from core.evaluation.findings.recall_by_size import Curve, Recall, SizeBin, Small
+from core.evaluation.findings.recall_by_size import Curve, Recall, RecallBySize, SizeBin
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
 
@@ -27,7 +27,7 @@ AXES = {
 EMPTY = Curve((), 0, None, False)
 
 
-def recall_by_size(small: Small, which: str = "pixels") -> Chart:
+def recall_bars(small: RecallBySize, which: str = "pixels") -> Chart:
     """Recall in each bin of the size in "pixels", "input" pixels or "cells", with its 95 % interval."""
     curve = getattr(small, which) or EMPTY
     labels = [_label(part) for part in curve.bins]
@@ -41,7 +41,7 @@ def recall_by_size(small: Small, which: str = "pixels") -> Chart:
         "hovertext": [f"{_range(part)} {_unit(which)}\n{_said(part.recall)}" for part in curve.bins],
         "hoverinfo": "text",
         "customdata": [_missed_around(small, part) if which == "pixels" else None for part in curve.bins],
-        "marker": {"color": [faint(recall.n) for recall in recalls]},
+        "marker": {"color": [grey_if_few(recall.n) for recall in recalls]},
     }
     at_any = {
         "type": "scatter",
@@ -74,7 +74,7 @@ def recall_by_size(small: Small, which: str = "pixels") -> Chart:
     )
 
 
-def recall_by_class_and_size(small: Small) -> Chart:
+def recall_heat(small: RecallBySize) -> Chart:
     """Recall of each class and size as a heat map, the class of lowest recall on top; classes without objects not."""
     totals = {
         name: [sum(getattr(small.by_class[name, size], part) for size in SIZES) for part in ("n", "found")]
@@ -131,12 +131,12 @@ def _intervals(recalls: list[Recall]) -> dict:
 # What a click opens
 
 
-def _missed(small: Small, classes: tuple[str, ...], size: str, recall: Recall) -> dict | None:
+def _missed(small: RecallBySize, classes: tuple[str, ...], size: str, recall: Recall) -> dict | None:
     """The missed objects of classes and a size; None if there are none."""
     return Selection(small.score, classes, ErrorType.MISSED.value, (size,)).to_query() if recall.missed else None
 
 
-def _missed_around(small: Small, part: SizeBin) -> dict | None:
+def _missed_around(small: RecallBySize, part: SizeBin) -> dict | None:
     """Those of the bin's COCO size, if the bin has some: a bin never lies in two sizes."""
     size = SIZES[sum(part.lower**2 >= limit for limit in SIZE_LIMITS)]
     return _missed(small, small.classes if small.is_part else (), size, part.recall)
@@ -145,7 +145,7 @@ def _missed_around(small: Small, part: SizeBin) -> dict | None:
 # Texts and lines
 
 
-def _note(small: Small, which: str, curve: Curve) -> str:
+def _note(small: RecallBySize, which: str, curve: Curve) -> str:
     if not curve.n:
         return "How large the model saw the objects is not known." if small.total.n and which != "pixels" else ""
     said = f"Share of the objects found at IoU 0.5, with its 95 % interval; grey on fewer than {FEW} objects."
@@ -173,7 +173,7 @@ def _said(recall: Recall) -> str:
     )
 
 
-def _marks(small: Small, which: str, curve: Curve) -> tuple[list[dict], list[dict]]:
+def _marks(small: RecallBySize, which: str, curve: Curve) -> tuple[list[dict], list[dict]]:
     """Dashed lines at the borders of COCO's sizes, or at a cell; a dotted one where half are found."""
     if not curve.bins:
         return [], []

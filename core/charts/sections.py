@@ -21,15 +21,15 @@ from core.charts.figures import class_bars, size_bars, size_heat
 from core.charts.images import duplicates, hardness, per_image
 from core.charts.impact import impact_bars, impact_cells, impact_heat
 from core.charts.localization import iou_histogram, scale_chart, shift_chart
-from core.charts.recall_by_size import recall_by_class_and_size, recall_by_size
+from core.charts.recall_by_size import recall_bars, recall_heat
 from core.evaluation.findings import localization as placement
 from core.evaluation.findings import recall_by_size as size_matters
 from core.evaluation.findings.calibration import calibration
-from core.evaluation.findings.confusion import confusion
+from core.evaluation.findings.confusion import confusion_matrix
 from core.evaluation.findings.curves import ClassFigures, class_figures, precision_recall, threshold_curve
-from core.evaluation.findings.images import images
+from core.evaluation.findings.images import per_image_figures
 from core.evaluation.findings.impact import Impact, impact
-from core.evaluation.table import about, is_one_of
+from core.evaluation.table import isin, table_metadata
 
 IOUS = (0.5, 0.75)  # of the precision-recall curves
 
@@ -44,14 +44,14 @@ class View:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return about(self.table).classes if self.classes is None else self.classes
+        return table_metadata(self.table).classes if self.classes is None else self.classes
 
     @cached_property
     def part(self) -> pa.Table:
         """The rows of the classes: all that a finding about each box by itself needs."""
         if self.classes is None:
             return self.table
-        return self.table.filter(pa.array(is_one_of(self.table, "class_name", set(self.classes))))
+        return self.table.filter(pa.array(isin(self.table, "class_name", set(self.classes))))
 
     @cached_property
     def impact(self) -> Impact:
@@ -80,7 +80,7 @@ def costs(view: View) -> list[Chart]:
 
 
 def mistaken(view: View) -> list[Chart]:
-    found = confusion(view.table, view.score)
+    found = confusion_matrix(view.table, view.score)
     return [confusion_heat(found), confusion_heat(found, normalized=True)]
 
 
@@ -90,11 +90,11 @@ def boxes(view: View) -> list[Chart]:
 
 
 def small(view: View) -> list[Chart]:
-    found = size_matters.small(view.part, view.score)
-    by_size = [recall_by_size(found, "pixels")]
-    if about(view.table).input:
-        by_size += [recall_by_size(found, "input"), recall_by_size(found, "cells")]
-    return [*by_size, recall_by_class_and_size(found)]
+    found = size_matters.recall_by_size(view.part, view.score)
+    by_size = [recall_bars(found, "pixels")]
+    if table_metadata(view.table).input:
+        by_size += [recall_bars(found, "input"), recall_bars(found, "cells")]
+    return [*by_size, recall_heat(found)]
 
 
 def confidence(view: View) -> list[Chart]:
@@ -103,7 +103,7 @@ def confidence(view: View) -> list[Chart]:
 
 
 def crowding(view: View) -> list[Chart]:
-    found = images(view.part, view.score)
+    found = per_image_figures(view.part, view.score)
     return [per_image(found), duplicates(found), hardness(found)]
 
 
@@ -124,7 +124,7 @@ def placed(view: View) -> str:
 
 
 def missed_small(view: View) -> str:
-    return size_matters.verdict(size_matters.small(view.part, view.score))
+    return size_matters.verdict(size_matters.recall_by_size(view.part, view.score))
 
 
 @dataclass(frozen=True)

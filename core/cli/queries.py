@@ -190,9 +190,9 @@ def export(options) -> None:
 def _asked_for(found, options, marked: list[int] | None) -> list[int]:
     """The ids of the images that the options ask for, among `marked` ones if there is such a list."""
     from core.evaluation.selection import Selection, select_images
-    from core.evaluation.table import about
+    from core.evaluation.table import table_metadata
 
-    said = about(found)
+    said = table_metadata(found)
     if unknown := [name for name in options.classes if name not in said.classes]:
         raise LabError(f"There is no class {unknown[0]!r}: choose from {', '.join(said.classes)}.")
     if unknown := sorted(set(options.images) - set(said.image_ids)):
@@ -202,7 +202,7 @@ def _asked_for(found, options, marked: list[int] | None) -> list[int]:
     chosen = Selection(
         options.score, tuple(options.classes), options.error, tuple(options.sizes), images=tuple(options.images)
     )
-    ids = select_images(found, chosen if marked is None else chosen.among(marked))
+    ids = select_images(found, chosen if marked is None else chosen.on_images(marked))
     if not ids:
         raise LabError("No image has what the options ask for: lower --score, or leave an option out.")
     return ids

@@ -99,7 +99,7 @@ def evaluate(gt: dict, results: list[dict] | Detections, label_map: LabelMap | N
     Raises DataError for a broken row, an image or category id that `gt` does not list, or a class that `gt` knows
     under another id. Source: pycocotools `cocoeval.py: accumulate, summarize`.
     """
-    label_map, truths, results = columns(gt, results, label_map)
+    label_map, truths, results = checked_columns(gt, results, label_map)
     image_ids = np.unique(_ids(gt["images"], "id", "image"))  # sorted: among equal scores the lower image id leads
     # Classes go in by category id, as in pycocotools: the order decides a mean's last digit.
     rank = np.argsort(np.argsort(label_map.category_ids))
@@ -149,7 +149,7 @@ def to_results(detections: Detections, label_map: LabelMap) -> list[dict]:
     return [{"image_id": i, "category_id": c, "bbox": b, "score": s} for i, c, b, s in rows]
 
 
-def columns(
+def checked_columns(
     gt: dict, results: list[dict] | Detections, label_map: LabelMap | None
 ) -> tuple[LabelMap, GroundTruths, DetectionColumns]:
     """Both sides as checked columns, with only the classes of `label_map`, or with all of `gt`'s.
@@ -203,18 +203,20 @@ def _results(results, image_ids: np.ndarray, known: LabelMap, label_map: LabelMa
         image_id, category_id = (_ids(results, key, "detection") for key in ("image_id", "category_id"))
         _refuse_unknown(image_id, image_ids, "A detection is of image")
         _refuse_unknown(category_id, np.array(known.category_ids), "A detection is of category")
-        query, label = places(image_id), label_map.to_labels(category_id)
+        query, label = rank_within_group(image_id), label_map.to_labels(category_id)
         xywh, score = [r.get("bbox") for r in results], [r.get("score") for r in results]
     xywh, score = _numbers(xywh, (4,), "The bbox of detection"), _numbers(score, (), "The score of detection")
     rows = label >= 0
     return DetectionColumns(image_id[rows], query[rows], label[rows], xywh[rows], score[rows])
 
 
-def places(*groups: np.ndarray) -> np.ndarray:
+def rank_within_group(*groups: np.ndarray) -> np.ndarray:
     """For each row its place, from 0, among the rows of the same group; `groups` (N,) say together which that is.
 
-    >>> places(np.array([7, 3, 7, 7])).tolist(), places(np.array([7, 3, 7, 7]), np.array([0, 0, 1, 0])).tolist()
-    ([0, 0, 1, 2], [0, 0, 0, 1])
+    >>> rank_within_group(np.array([7, 3, 7, 7])).tolist()
+    [0, 0, 1, 2]
+    >>> rank_within_group(np.array([7, 3, 7, 7]), np.array([0, 0, 1, 0])).tolist()
+    [0, 0, 0, 1]
     """
     order = np.lexsort(groups)  # stable, so rows of one group keep their order
     is_first = np.ones(len(order), dtype=bool)

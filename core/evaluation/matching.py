@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluation.coco_eval import DetectionColumns, GroundTruths, places
+from core.evaluation.coco_eval import DetectionColumns, GroundTruths, rank_within_group
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # COCO's ten IoUs, as pycocotools computes them
 # px², both ends included, so that an area on a border counts in two; as pycocotools has them
@@ -104,7 +104,9 @@ def in_range(area: np.ndarray, name: str) -> np.ndarray:
     return (area >= low) & (area <= high)
 
 
-def match_classes(found: Overlaps, truths: GroundTruths, results: DetectionColumns, ignored: np.ndarray) -> np.ndarray:
+def match_same_class(
+    found: Overlaps, truths: GroundTruths, results: DetectionColumns, ignored: np.ndarray
+) -> np.ndarray:
     """Each detection's ground truth of its class at each of THRESHOLDS, (10, N) int64 rows; -1 without.
 
     ignored (G,) bool: ground truths that do not count in the area range in question, crowds among them.
@@ -116,7 +118,9 @@ def match_classes(found: Overlaps, truths: GroundTruths, results: DetectionColum
     return _match(detection[order], gt[order], iou[order], turn[order], THRESHOLDS, truths.iscrowd, len(results))
 
 
-def match_any(found: Overlaps, truths: GroundTruths, results: DetectionColumns, class_order: np.ndarray) -> np.ndarray:
+def match_any_class(
+    found: Overlaps, truths: GroundTruths, results: DetectionColumns, class_order: np.ndarray
+) -> np.ndarray:
     """Each detection's ground truth at IoU 0.5 whatever the classes, crowds left out, (N,) int64 rows; -1 without.
 
     Among equal scores and equal IoUs `class_order` (labels to places) decides, as in hotcoco's confusion matrix.
@@ -138,7 +142,7 @@ def _turns(detection: np.ndarray, *groups: np.ndarray) -> np.ndarray:
     `detection` counts by falling score; `groups` (N,) each say, together, who competes with whom.
     """
     there, back = np.unique(detection, return_inverse=True)
-    return places(*(group[there] for group in groups))[back]
+    return rank_within_group(*(group[there] for group in groups))[back]
 
 
 def _match(detection, gt, iou, turn, thresholds, iscrowd, n: int) -> np.ndarray:

@@ -18,20 +18,20 @@ import pyarrow as pa
 from core.boxes import context_box
 from core.evaluation.selection import (
     Selection,
+    associated_ground_truths,
     best_iou,
     error_codes,
     is_object,
     select_images,
     selected_rows,
-    truth_of,
 )
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, floats, integers, is_one_of
+from core.evaluation.table import ERROR_TYPES, ErrorType, floats, integers, isin, table_metadata
 from core.labelled_enum import LabelledEnum
 
 CORNERS = ("x1", "y1", "x2", "y2")
 
 
-class Order(LabelledEnum):
+class SortOrder(LabelledEnum):
     """In which order the gallery lists: the value is an address's; `label` and `description` are for the user."""
 
     WORST = (
@@ -51,16 +51,16 @@ class Order(LabelledEnum):
     NAME = "name", "File name", "By the image's file name."
 
     @property
-    def is_falling(self) -> bool:
+    def is_descending(self) -> bool:
         """Whether the highest value comes first."""
-        return self in (Order.WORST, Order.SCORE, Order.OBJECTS)
+        return self in (SortOrder.WORST, SortOrder.SCORE, SortOrder.OBJECTS)
 
 
-class Found(NamedTuple):
+class ObjectCrop(NamedTuple):
     """One box of the object view.
 
-    crop  (x1, y1, x2, y2), whole pixels of the original image: the box and what it points to, with their surroundings
-    lit   what it is: ("truth", annotation id) or ("query", query)
+    crop       (x1, y1, x2, y2), pixels of the original image: the box and what it points to, with their surroundings
+    lit        what it is: ("truth", annotation id) or ("query", query)
     """
 
     image_id: int
@@ -69,7 +69,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Objects(Sequence):
+class ObjectCrops(Sequence):
     """Rows (M,) of a detection table in their order, each as a `Found` once it is looked at."""
 
     table: pa.Table
@@ -79,9 +79,9 @@ class Objects(Sequence):
         return len(self.rows)
 
     @overload
-    def __getitem__(self, place: int) -> Found: ...
+    def __getitem__(self, place: int) -> ObjectCrop: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Found]: ...
+    def __getitem__(self, place: slice) -> list[ObjectCrop]: ...
     def __getitem__(self, place):
         if isinstance(place, slice):
             return self._made(self.rows[place])
@@ -93,19 +93,19 @@ class Objects(Sequence):
         ids, first = np.unique(self.table["image_id"].to_numpy()[self.rows], return_index=True)
         return ids[np.argsort(first)].tolist()
 
-    def _made(self, rows: np.ndarray) -> list[Found]:
+    def _made(self, rows: np.ndarray) -> list[ObjectCrop]:
         part = self.table.take(pa.array(rows))
         boxes, sizes = _boxes(part), self._sizes(part)
-        ids, there = truth_of(part)
+        ids, there = associated_ground_truths(part)
         own, truths = self._truths
         place = np.searchsorted(own, ids[there])
         theirs = _boxes(self.table.take(pa.array(truths[place])))
         boxes[there, :2] = np.minimum(boxes[there, :2], theirs[:, :2])
         boxes[there, 2:] = np.maximum(boxes[there, 2:], theirs[:, 2:])
-        is_truth = is_one_of(part, "kind", {"ground_truth"})
+        is_truth = isin(part, "kind", {"ground_truth"})
         numbers = np.where(is_truth, integers(part, "gt_id"), integers(part, "query")).tolist()
         return [
-            Found(image_id, whole_pixels(context_box(box, size), size), ("truth" if truth else "query", number))
+            ObjectCrop(image_id, whole_pixels(context_box(box, size), size), ("truth" if truth else "query", number))
             for image_id, box, size, truth, number in zip(
                 part["image_id"].to_pylist(), boxes.tolist(), sizes, is_truth, numbers, strict=True
             )
@@ -113,21 +113,21 @@ class Objects(Sequence):
 
     def _sizes(self, part: pa.Table) -> list[tuple[float, float]]:
         """(width, height) of each row's image; endless where that is unknown."""
-        evaluated = about(self.table)
+        evaluated = table_metadata(self.table)
         places = np.searchsorted(evaluated.image_ids, part["image_id"].to_numpy())
         return [evaluated.sizes[place] or (math.inf, math.inf) for place in places]
 
     @cached_property
     def _truths(self) -> tuple[np.ndarray, np.ndarray]:
         """The annotations' ids, ascending, and their rows."""
-        rows = np.flatnonzero(is_one_of(self.table, "kind", {"ground_truth"}))
+        rows = np.flatnonzero(isin(self.table, "kind", {"ground_truth"}))
         ids = integers(self.table, "gt_id")[rows]
         order = np.argsort(ids)
         return ids[order], rows[order]
 
 
-def found_images(
-    table: pa.Table, selection: Selection, order: Order, reverse: bool, names: Mapping[int, str]
+def sorted_images(
+    table: pa.Table, selection: Selection, order: SortOrder, reverse: bool, names: Mapping[int, str]
 ) -> list[int]:
     """Ids of the images that the selection asks for (`select_images`), of those in `names` (id to file name).
 
@@ -138,8 +138,8 @@ def found_images(
     rows = selected_rows(table, selection)
     ids = np.array(select_images(table, selection, rows), dtype=np.int64)
     ids = ids[[image_id in names for image_id in ids.tolist()]] if len(ids) else ids
-    is_falling = order.is_falling != reverse
-    if order in (Order.OBJECTS, Order.NAME):
+    is_falling = order.is_descending != reverse
+    if order in (SortOrder.OBJECTS, SortOrder.NAME):
         keys = [_of_images(table, ids, order, names)]
     else:
         asked = np.flatnonzero(rows)
@@ -147,7 +147,7 @@ def found_images(
         place = np.searchsorted(ids, image_ids)
         there = np.isin(image_ids, ids)
         place, values = place[there], _values(table, selection, order)[asked[there]]
-        if order is Order.WORST:
+        if order is SortOrder.WORST:
             n = np.bincount(place, minlength=len(ids))
             keys = [np.bincount(place, values, minlength=len(ids)).round(6), n]  # sums of equals may differ by a bit
         else:
@@ -157,9 +157,9 @@ def found_images(
     return ids[np.lexsort((ids, *reversed(keys)))].tolist()
 
 
-def found_objects(
-    table: pa.Table, selection: Selection, order: Order, reverse: bool, names: Mapping[int, str]
-) -> Objects:
+def sorted_objects(
+    table: pa.Table, selection: Selection, order: SortOrder, reverse: bool, names: Mapping[int, str]
+) -> ObjectCrops:
     """The boxes that the selection asks for, on the images in `names` (id to file name); if it names none, all errors.
 
     Each thing comes once: an object that one of these predictions found or points to has no entry of its own. What
@@ -167,9 +167,9 @@ def found_objects(
     `selected_rows`.
     """
     rows = selected_rows(table, selection)
-    if selection.is_about_boxes:
-        ids, there = truth_of(table)
-        truths = np.flatnonzero(rows & is_one_of(table, "kind", {"ground_truth"}))
+    if selection.selects_boxes:
+        ids, there = associated_ground_truths(table)
+        truths = np.flatnonzero(rows & isin(table, "kind", {"ground_truth"}))
         rows[truths[np.isin(integers(table, "gt_id")[truths], ids[rows & there])]] = False
     else:
         rows &= error_codes(table, selection.score) >= 0
@@ -177,15 +177,15 @@ def found_objects(
     ids, image = np.unique(table["image_id"].to_numpy()[asked], return_inverse=True)
     known = np.array([image_id in names for image_id in ids.tolist()], dtype=bool)[image]
     asked, image = asked[known], image[known]
-    if order in (Order.OBJECTS, Order.NAME):
+    if order in (SortOrder.OBJECTS, SortOrder.NAME):
         values = _of_images(table, ids, order, names)[image]
     else:
         values = _values(table, selection, order)[asked]
-    is_falling = order.is_falling != reverse
-    return Objects(table, asked[np.argsort(-values if is_falling else values, kind="stable")])
+    is_falling = order.is_descending != reverse
+    return ObjectCrops(table, asked[np.argsort(-values if is_falling else values, kind="stable")])
 
 
-def costs(table: pa.Table, score_threshold: float) -> np.ndarray:
+def error_weights(table: pa.Table, score_threshold: float) -> np.ndarray:
     """What each row costs at a threshold, (N,) float64, as `Order.WORST` describes it; 0 where nothing is wrong."""
     codes, score = error_codes(table, score_threshold), floats(table, "score")
     code = {kind: i for i, kind in enumerate(ERROR_TYPES)}
@@ -196,20 +196,20 @@ def costs(table: pa.Table, score_threshold: float) -> np.ndarray:
     return cost
 
 
-def _values(table: pa.Table, selection: Selection, order: Order) -> np.ndarray:
+def _values(table: pa.Table, selection: Selection, order: SortOrder) -> np.ndarray:
     """What each row stands by in an order, (N,) float; NaN where it has no such value."""
-    if order is Order.WORST:
-        return costs(table, selection.score)
-    if order is Order.SCORE:
+    if order is SortOrder.WORST:
+        return error_weights(table, selection.score)
+    if order is SortOrder.SCORE:
         return floats(table, "score")
-    if order is Order.SIZE:
+    if order is SortOrder.SIZE:
         return floats(table, "area")
-    return np.where(is_one_of(table, "kind", {"detection"}), np.nan_to_num(best_iou(table)), np.nan)
+    return np.where(isin(table, "kind", {"detection"}), np.nan_to_num(best_iou(table)), np.nan)
 
 
-def _of_images(table: pa.Table, ids: np.ndarray, order: Order, names: Mapping[int, str]) -> np.ndarray:
+def _of_images(table: pa.Table, ids: np.ndarray, order: SortOrder, names: Mapping[int, str]) -> np.ndarray:
     """What each of the images `ids` (ascending) stands by: its number of objects, or its place by file name."""
-    if order is Order.OBJECTS:
+    if order is SortOrder.OBJECTS:
         there, n = np.unique(table["image_id"].to_numpy()[is_object(table)], return_counts=True)
         counts = dict(zip(there.tolist(), n.tolist(), strict=True))
         return np.array([counts.get(image_id, 0) for image_id in ids.tolist()], dtype=np.int64)

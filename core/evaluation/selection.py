@@ -16,7 +16,17 @@ import pyarrow as pa
 
 from core import DataError
 from core.datasets.split import SIZES
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
+from core.evaluation.table import (
+    ERROR_TYPES,
+    ErrorType,
+    flags,
+    floats,
+    has_value,
+    indices,
+    integers,
+    isin,
+    table_metadata,
+)
 
 LOWEST_SCORE = 0.05  # from which boxes are shown at all, and so the lowest that a link to them names
 BACKGROUND = ""  # in a `pair`: no object, or no prediction
@@ -56,7 +66,7 @@ class Selection:
     marked: bool = False
 
     @property
-    def is_about_boxes(self) -> bool:
+    def selects_boxes(self) -> bool:
         """Whether it asks for some boxes only, not for all of its images."""
         return replace(self, images=(), marked=False) != Selection(self.score)
 
@@ -65,7 +75,7 @@ class Selection:
         """Whether it asks for less than everything at its score."""
         return self != Selection(self.score)
 
-    def among(self, image_ids: Iterable[int]) -> Selection:
+    def on_images(self, image_ids: Iterable[int]) -> Selection:
         """The same, on these images only."""
         images = set(self.images or image_ids) & set(image_ids)
         return replace(self, images=tuple(sorted(images)) or (NO_IMAGE,))
@@ -146,9 +156,9 @@ def selected_rows(table: pa.Table, selection: Selection) -> np.ndarray:
     """
     rows = visible(table, selection.score)
     if selection.classes:
-        rows &= is_one_of(table, "class_name", set(selection.classes))
+        rows &= isin(table, "class_name", set(selection.classes))
     if selection.sizes:
-        rows &= is_one_of(table, "size", _known(selection.sizes, SIZES, "size"))
+        rows &= isin(table, "size", _known(selection.sizes, SIZES, "size"))
     if selection.error:
         _known([selection.error], [kind.value for kind in ERROR_TYPES], "error type")
         rows &= error_codes(table, selection.score) == ERROR_TYPES.index(selection.error)
@@ -161,7 +171,7 @@ def selected_rows(table: pa.Table, selection: Selection) -> np.ndarray:
     if selection.iou != (0, 1):
         low, high = np.float32(selection.iou)
         iou = np.nan_to_num(best_iou(table))
-        rows &= is_one_of(table, "kind", {"detection"}) & (low <= iou) & (iou <= high)
+        rows &= isin(table, "kind", {"detection"}) & (low <= iou) & (iou <= high)
     if selection.truncated:
         rows &= _of_truths(table, flags(table, "truncated"))
     if selection.crowd:
@@ -175,7 +185,7 @@ def best_iou(table: pa.Table) -> np.ndarray:
     return np.where(np.isnan(own), np.fmax(same, other), own)
 
 
-def truth_of(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+def associated_ground_truths(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The annotation that each prediction found or, being wrong, points to: (ids (N,) int64, is there one (N,) bool).
 
     A wrong class points to an object of another class, every other error to one of its own, background to none; what
@@ -183,16 +193,16 @@ def truth_of(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """
     error = indices(table, "error", ERROR_TYPES)
     of_other = np.isin(error, [ERROR_TYPES.index(kind) for kind in (ErrorType.CLASSIFICATION, ErrorType.BOTH)])
-    found, same, other = ((integers(table, name), has(table, name)) for name in ("gt_id", *POINTED))
+    found, same, other = ((integers(table, name), has_value(table, name)) for name in ("gt_id", *POINTED))
     ids, there = (np.where(of_other, theirs, own) for own, theirs in zip(same, other, strict=True))
     there &= error != ERROR_TYPES.index(ErrorType.BACKGROUND)
-    is_detection = is_one_of(table, "kind", {"detection"})
+    is_detection = isin(table, "kind", {"detection"})
     return np.where(found[1], found[0], ids), is_detection & (found[1] | there)
 
 
 def _of_truths(table: pa.Table, chosen: np.ndarray) -> np.ndarray:
     """Some ground truths' rows (N,) bool with those of the predictions that found or point to one of them."""
-    ids, there = truth_of(table)
+    ids, there = associated_ground_truths(table)
     return chosen | (there & np.isin(ids, integers(table, "gt_id")[chosen]))
 
 
@@ -201,12 +211,12 @@ def _in_cell(table: pa.Table, pair: tuple[str, str], score: float) -> np.ndarray
     annotated, predicted = pair
     if predicted == BACKGROUND:
         found = floats(table, "any_score") >= np.float32(score)
-        return is_object(table) & is_one_of(table, "class_name", {annotated}) & ~found
-    rows = is_one_of(table, "kind", {"detection"}) & is_one_of(table, "class_name", {predicted})
-    taken = has(table, "any_gt")
+        return is_object(table) & isin(table, "class_name", {annotated}) & ~found
+    rows = isin(table, "kind", {"detection"}) & isin(table, "class_name", {predicted})
+    taken = has_value(table, "any_gt")
     if annotated == BACKGROUND:
         return rows & ~taken
-    ids = integers(table, "gt_id")[is_object(table) & is_one_of(table, "class_name", {annotated})]
+    ids = integers(table, "gt_id")[is_object(table) & isin(table, "class_name", {annotated})]
     return rows & taken & np.isin(integers(table, "any_gt"), ids)
 
 
@@ -217,14 +227,14 @@ def cell_boxes(table: pa.Table, pair: tuple[str, str], score_threshold: float = 
     the threshold is. The table may be a part of one, with all rows of its images.
     """
     rows = _in_cell(table, pair, score_threshold)
-    there = rows & (floats(table, "score") >= np.float32(score_threshold)) & has(table, "any_gt")
+    there = rows & (floats(table, "score") >= np.float32(score_threshold)) & has_value(table, "any_gt")
     found = np.isin(integers(table, "gt_id"), integers(table, "any_gt")[there])
     return rows | (is_object(table) & found)
 
 
 def is_object(table: pa.Table) -> np.ndarray:
     """Which rows are ground truths and no crowds, (N,) bool."""
-    return is_one_of(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
+    return isin(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
 
 
 def select_images(table: pa.Table, selection: Selection, rows: np.ndarray | None = None) -> list[int]:
@@ -235,15 +245,15 @@ def select_images(table: pa.Table, selection: Selection, rows: np.ndarray | None
     """
     rows = selected_rows(table, selection) if rows is None else rows
     there = np.unique(table["image_id"].to_numpy()[rows])
-    if not selection.is_about_boxes:
-        evaluated = np.array(about(table).image_ids, dtype=np.int64)
+    if not selection.selects_boxes:
+        evaluated = np.array(table_metadata(table).image_ids, dtype=np.int64)
         there = np.union1d(there, evaluated[np.isin(evaluated, selection.images)] if selection.images else evaluated)
     return there.tolist()
 
 
 def visible(table: pa.Table, score_threshold: float = 0.0) -> np.ndarray:
     """Which rows there are at a threshold, (N,) bool: every ground truth, and each detection at or above it."""
-    return is_one_of(table, "kind", {"ground_truth"}) | (floats(table, "score") >= np.float32(score_threshold))
+    return isin(table, "kind", {"ground_truth"}) | (floats(table, "score") >= np.float32(score_threshold))
 
 
 def image_rows(table: pa.Table, image_id: int, score_threshold: float = 0.0) -> list[dict]:

@@ -1,7 +1,7 @@
 """The detection table: one row per detection and per ground truth of an evaluated checkpoint, as Parquet.
 
-`errors.py` computes it once, for all scores. Here is what its columns mean, what else it says (`About`), and how it is
-written and read; `selection.py` counts and filters its rows. Apart from `errors.py` because pages only read, and
+`tide.py` computes it once, for all scores. Here is what its columns mean, what else it says (`TableMetadata`), and how
+it is written and read; `selection.py` counts and filters its rows. Apart from `tide.py` because pages only read, and
 reading needs no evaluator.
 
 Rows are sorted by image; within one the ground truths lead, then come the detections by falling score.
@@ -26,7 +26,7 @@ from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
 
 KINDS = ("ground_truth", "detection")
-ABOUT = b"detr_lab"  # the key of `About` in the table's metadata
+METADATA_KEY = b"detr_lab"  # the key of `TableMetadata` in the table's metadata
 ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 
@@ -109,7 +109,7 @@ class ModelInput:
 
 
 @dataclass(frozen=True)
-class About:
+class TableMetadata:
     """What a table says besides its rows.
 
     image_ids  every evaluated image, ascending, also those without a row
@@ -140,7 +140,7 @@ class About:
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> About:
+    def from_json(cls, text: str | bytes) -> TableMetadata:
         data = json.loads(text)
         data["sizes"] = tuple(size and tuple(size) for size in data["sizes"])
         for name in ("image_ids", "classes", "category_ids"):
@@ -149,20 +149,20 @@ class About:
         return cls(**data)
 
 
-def about(table: pa.Table) -> About:
+def table_metadata(table: pa.Table) -> TableMetadata:
     """What the table, or any part of it, says besides its rows."""
-    return _about(table.schema.metadata[ABOUT])
+    return _about(table.schema.metadata[METADATA_KEY])
 
 
 @lru_cache(maxsize=8)
-def _about(text: bytes) -> About:
-    return About.from_json(text)
+def _about(text: bytes) -> TableMetadata:
+    return TableMetadata.from_json(text)
 
 
 def write_table(table: pa.Table, path) -> None:
     """Write the table whole or not at all: as CSV if that is the path's ending, else as Parquet.
 
-    Raises RunError if that fails. A CSV has the rows only, not `About`.
+    Raises RunError if that fails. A CSV has the rows only, not `TableMetadata`.
     """
     path = Path(path)
     try:
@@ -193,12 +193,12 @@ def read_table(path, columns: list[str] | None = None, where=None) -> pa.Table:
     try:
         file = pq.ParquetFile(path)
         metadata = file.schema_arrow.metadata or {}
-        if not file.schema_arrow.equals(SCHEMA) or ABOUT not in metadata:
+        if not file.schema_arrow.equals(SCHEMA) or METADATA_KEY not in metadata:
             raise RunError(
                 f"The detection table {path} has other columns than this version's: train or import again to see it."
             )
         table = file.read(columns=columns) if where is None else pq.read_table(path, columns=columns, filters=where)
-        return table.combine_chunks().replace_schema_metadata({ABOUT: metadata[ABOUT]})
+        return table.combine_chunks().replace_schema_metadata({METADATA_KEY: metadata[METADATA_KEY]})
     except (pa.ArrowException, OSError):
         raise RunError(f"The detection table {path} is damaged: evaluate the checkpoint again.") from None
 
@@ -221,7 +221,7 @@ def integers(table: pa.Table, column: str, null: int = -1) -> np.ndarray:
     return table[column].fill_null(null).to_numpy()
 
 
-def has(table: pa.Table, column: str) -> np.ndarray:
+def has_value(table: pa.Table, column: str) -> np.ndarray:
     """Which rows have a value in this column, (N,) bool."""
     return table[column].is_valid().to_numpy()
 
@@ -233,7 +233,7 @@ def indices(table: pa.Table, column: str, words) -> np.ndarray:
     return np.array([place.get(word, -1) for word in own] + [-1], dtype=np.int32)[here]
 
 
-def is_one_of(table: pa.Table, column: str, words: set[str]) -> np.ndarray:
+def isin(table: pa.Table, column: str, words: set[str]) -> np.ndarray:
     """Which rows have one of the words in a text column, (N,) bool."""
     here, own = _dictionary(table, column)
     return np.array([word in words for word in own] + [False])[here]

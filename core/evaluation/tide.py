@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from core.boxes import Detections
 from core.datasets.split import SIZES, size_indices
-from core.evaluation.coco_eval import DetectionColumns, GroundTruths, columns, places
-from core.evaluation.matching import THRESHOLDS, Overlaps, in_range, match_any, match_classes, overlaps
-from core.evaluation.table import ABOUT, ERROR_TYPES, KINDS, RANGES, SCHEMA, About, ErrorType, ModelInput
+from core.evaluation.coco_eval import DetectionColumns, GroundTruths, checked_columns, rank_within_group
+from core.evaluation.matching import THRESHOLDS, Overlaps, in_range, match_any_class, match_same_class, overlaps
+from core.evaluation.table import ERROR_TYPES, KINDS, METADATA_KEY, RANGES, SCHEMA, ErrorType, ModelInput, TableMetadata
 from core.labels import LabelMap
 
 FOREGROUND = 0.5  # IoU from which a box fits an object
@@ -35,11 +35,11 @@ def detection_table(
     Of each class the 100 highest scores in an image have a row; COCO's figures do not look at more. `model_input` is
     how the model saw the images. Raises DataError as `evaluate` does.
     """
-    label_map, truths, results = columns(gt, results, label_map)
+    label_map, truths, results = checked_columns(gt, results, label_map)
     results = _highest_scores(results)
     found = overlaps(truths, results)
-    matches = {name: match_classes(found, truths, results, _ignored(truths, name)) for name in RANGES}
-    any_match = match_any(found, truths, results, np.argsort(np.argsort(label_map.category_ids)))
+    matches = {name: match_same_class(found, truths, results, _ignored(truths, name)) for name in RANGES}
+    any_match = match_any_class(found, truths, results, np.argsort(np.argsort(label_map.category_ids)))
     error = _cascade(found, matches["all"][0])
     parts = (
         _shared_columns(truths, results),
@@ -49,7 +49,7 @@ def detection_table(
     sizes = {image["id"]: (image.get("width"), image.get("height")) for image in gt["images"]}
     image_ids = sorted({int(image_id) for image_id in sizes})
     sizes = {int(image_id): size for image_id, size in sizes.items()}
-    about = About(
+    about = TableMetadata(
         tuple(image_ids), tuple(sizes[i] if all(sizes[i]) else None for i in image_ids), label_map.names,
         label_map.category_ids, model_input,
     )  # fmt: skip
@@ -59,7 +59,7 @@ def detection_table(
 def _highest_scores(results: DetectionColumns) -> DetectionColumns:
     """At most MOST detections per image and class, in falling order of score, equal scores in their own order."""
     by_score = results[np.argsort(-results.score, kind="stable")]
-    return by_score[places(by_score.label, by_score.image_id) < MOST]
+    return by_score[rank_within_group(by_score.label, by_score.image_id) < MOST]
 
 
 def _ignored(truths: GroundTruths, name: str) -> np.ndarray:
@@ -174,7 +174,7 @@ def _truth_columns(gt, truths, results, found: Overlaps, match, any_match, error
     }
 
 
-def _as_table(shared, of_detections, of_truths, truths, results, about: About) -> pa.Table:
+def _as_table(shared, of_detections, of_truths, truths, results, about: TableMetadata) -> pa.Table:
     words = {"kind": KINDS, "class_name": about.classes, "size": SIZES, "error": [kind.value for kind in ERROR_TYPES]}
     # Sorted by image; the sort is stable and detections lie by falling score already.
     order = np.argsort(np.concatenate([truths.image_id, results.image_id]), kind="stable")
@@ -186,7 +186,7 @@ def _as_table(shared, of_detections, of_truths, truths, results, about: About) -
         right = _absent(len(results)) if right is None else right
         values = np.ma.concatenate([left, right])[order]
         arrays.append(_as_array(values, field.type, words.get(field.name)))
-    return pa.Table.from_arrays(arrays, schema=SCHEMA).replace_schema_metadata({ABOUT: about.to_json()})
+    return pa.Table.from_arrays(arrays, schema=SCHEMA).replace_schema_metadata({METADATA_KEY: about.to_json()})
 
 
 def _absent(length: int, dtype=np.float64) -> np.ma.MaskedArray:

@@ -22,7 +22,7 @@ from core.boxes import Detections
 from core.datasets.split import CocoSplit
 from core.evaluation.coco_eval import to_results
 from core.evaluation.selection import best_iou, error_codes
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, floats, has, indices, integers, is_one_of
+from core.evaluation.table import ERROR_TYPES, ErrorType, floats, has_value, indices, integers, isin, table_metadata
 from core.runs.marks import Mark
 from core.runs.schema import Evaluation, Run
 
@@ -84,7 +84,7 @@ def coco_ground_truth(bundle: Bundle, names: dict[int, str] | None = None) -> di
     An annotation's "error" is "missed" where no prediction found the object, or came close to it, at the bundle's
     score. `names` maps image ids to other file names; the original one then stands under "original_file_name".
     """
-    info = about(bundle.table)
+    info = table_metadata(bundle.table)
     missed = set(integers(bundle.table, "gt_id")[error_codes(bundle.table, bundle.score) == MISSED].tolist())
     evaluated = set(info.category_ids)
     images = []
@@ -111,8 +111,8 @@ def coco_results(bundle: Bundle) -> Iterator[list[dict[str, Any]]]:
     a crowd), iou (with the object that it found, else the highest with any; None without an object), gt_id (of the
     object that it found, or None) and query.
     """
-    table, info = bundle.table, about(bundle.table)
-    chosen = is_one_of(table, "kind", {"detection"}) & (floats(table, "score") >= np.float32(bundle.score))
+    table, info = bundle.table, table_metadata(bundle.table)
+    chosen = isin(table, "kind", {"detection"}) & (floats(table, "score") >= np.float32(bundle.score))
     table = table.filter(pa.array(chosen))
     boxes = np.stack([floats(table, corner) for corner in ("x1", "y1", "x2", "y2")], axis=1)
     detections = Detections(
@@ -120,7 +120,7 @@ def coco_results(bundle: Bundle) -> Iterator[list[dict[str, Any]]]:
         floats(table, "score"), boxes,
     )  # fmt: skip
     errors, ious = indices(table, "error", ERROR_TYPES), best_iou(table)
-    gt_ids, is_match = integers(table, "gt_id"), has(table, "gt_id")
+    gt_ids, is_match = integers(table, "gt_id"), has_value(table, "gt_id")
     ids = [image["id"] for image in bundle.images]
     ends = (np.searchsorted(detections.image_id, ids, side) for side in ("left", "right"))  # rows are sorted by image
     for first, last in zip(*ends, strict=True):

@@ -33,11 +33,11 @@ def percent(value: float | None, sign: bool = False) -> str:
 
 def describe_table(table: pa.Table) -> str:
     """Return how many images, objects and predictions a detection table has, as text."""
-    from core.evaluation.table import about, flags, has
+    from core.evaluation.table import flags, has_value, table_metadata
 
-    predictions = int(has(table, "query").sum())
+    predictions = int(has_value(table, "query").sum())
     objects = table.num_rows - predictions - int(flags(table, "iscrowd").sum())
-    numbers = {"image": len(about(table).image_ids), "object": objects, "prediction": predictions}
+    numbers = {"image": len(table_metadata(table).image_ids), "object": objects, "prediction": predictions}
     return ", ".join(f"{number:,} {noun}{'s' * (number != 1)}" for noun, number in numbers.items())
 
 

@@ -25,7 +25,7 @@ from core.datasets.problems import ProblemKind
 from core.disk import atomic_file
 from core.evaluation.draw import draw_analysis
 from core.evaluation.selection import image_rows
-from core.evaluation.table import about
+from core.evaluation.table import table_metadata
 from core.export.bundle import Bundle, coco_ground_truth, coco_results, safe_names
 from core.labelled_enum import LabelledEnum
 from core.runs.marks import marks_to_coco
@@ -143,7 +143,7 @@ def _coco(bundle: Bundle, open_file: Open, names: dict[int, str] | None = None) 
         file.write(_json(coco_ground_truth(bundle, names)))
     if bundle.image_marks:
         with open_file("marks.json") as file:
-            file.write(_json(marks_to_coco(bundle.image_marks, bundle.split, about(bundle.table))))
+            file.write(_json(marks_to_coco(bundle.image_marks, bundle.split, table_metadata(bundle.table))))
     total, between = len(bundle.images), b""
     with open_file("predictions.json") as file:
         file.write(b"[")

@@ -23,8 +23,8 @@ from core import DataError, LabError
 from core.datasets.coco_json import read_ground_truth, read_results
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
-from core.evaluation.coco_eval import CocoFigures, columns, evaluate
-from core.evaluation.table import about, write_table
+from core.evaluation.coco_eval import CocoFigures, checked_columns, evaluate
+from core.evaluation.table import table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.process import this_process
 from core.runs.schema import Run, Status
@@ -76,7 +76,7 @@ def _split(gt: Path, data: dict[str, Any], folder: Path) -> CocoSplit:
         if not data[part]:
             raise DataError(f"{gt} lists no {part}: it is no ground truth to evaluate on.")
     try:
-        _, ground_truths, _ = columns(data, [], None)
+        _, ground_truths, _ = checked_columns(data, [], None)
     except DataError as error:
         raise DataError(f"{gt} cannot be evaluated on: {error}") from None
     annotations = data["annotations"]
@@ -142,8 +142,8 @@ def _add(store: RunStore, config: dict[str, Any], name: str | None, figures: Coc
         write_table(table, store.table_path(run.id, 0))
         store.add_evaluation(run.id, 0, 0, figures.to_dict(), is_best=True, has_table=True)
         store.update(
-            run.id, status=Status.FINISHED, label_map=about(table).label_map.to_dict(), epoch=0, epochs=0, step=0,
-            steps=0, started=run.created, ended=time.time(),
+            run.id, status=Status.FINISHED, label_map=table_metadata(table).label_map.to_dict(), epoch=0, epochs=0,
+            step=0, steps=0, started=run.created, ended=time.time(),
         )  # fmt: skip
     except BaseException:  # Ctrl-C too
         with suppress(LabError):  # the first error is the one to tell

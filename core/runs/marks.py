@@ -16,8 +16,8 @@ from core import RunError
 from core.boxes import xyxy_to_xywh
 from core.datasets.coco_json import examine_ground_truth
 from core.datasets.split import CocoSplit
-from core.evaluation.findings.label_errors import Doubt, Suspect
-from core.evaluation.table import About
+from core.evaluation.findings.label_errors import LabelError, LabelErrorKind
+from core.evaluation.table import TableMetadata
 from core.runs.store import RunStore
 
 
@@ -34,7 +34,7 @@ class Mark:
     created     seconds since 1970; None until the mark is stored
     """
 
-    kind: Doubt
+    kind: LabelErrorKind
     image_id: int
     class_name: str | None = None
     box: tuple[float, float, float, float] | None = None
@@ -43,7 +43,7 @@ class Mark:
     created: float | None = None
 
     @classmethod
-    def of(cls, label_error: Suspect) -> Mark:
+    def of(cls, label_error: LabelError) -> Mark:
         """Return a mark on a label error."""
         return cls(
             label_error.kind, label_error.image_id, label_error.predicted, label_error.box, label_error.gt_id,
@@ -56,9 +56,9 @@ class Mark:
 
         Of a missing label that is its place and class: another evaluation may predict the same box by another query.
         """
-        if self.kind is Doubt.IMAGE:
+        if self.kind is LabelErrorKind.IMAGE:
             return f"image {self.image_id}"
-        if self.kind is Doubt.WRONG:
+        if self.kind is LabelErrorKind.WRONG:
             return f"annotation {self.gt_id}"
         corners = " ".join(f"{side:.0f}" for side in self.box or ())
         return f"image {self.image_id} at {corners} {self.class_name}"
@@ -81,7 +81,7 @@ class Marks:
 
     def image_ids(self, run_id: str) -> list[int]:
         """Return the ids of the images that are marked as a whole, in the order in which they were marked."""
-        return [mark.image_id for mark in self.all(run_id) if mark.kind is Doubt.IMAGE]
+        return [mark.image_id for mark in self.all(run_id) if mark.kind is LabelErrorKind.IMAGE]
 
     def add(self, run_id: str, mark: Mark) -> None:
         """Store a mark in place of an older one with the same key; raise RunError if there is no such run."""
@@ -121,11 +121,11 @@ def _from_row(row: sqlite3.Row) -> Mark:
     x1, y1, x2, y2 = (row[side] for side in ("x1", "y1", "x2", "y2"))
     box = None if None in (x1, y1, x2, y2) else (x1, y1, x2, y2)
     return Mark(
-        Doubt(row["kind"]), row["image_id"], row["class_name"], box, row["gt_id"], row["score"], row["created"]
+        LabelErrorKind(row["kind"]), row["image_id"], row["class_name"], box, row["gt_id"], row["score"], row["created"]
     )  # fmt: skip
 
 
-def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict[str, Any]:
+def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: TableMetadata) -> dict[str, Any]:
     """Return the marks as a COCO ground truth of the images that they are on; `split` is what was evaluated.
 
     A missing label is a new annotation with the predicted box and class, its id above all of the data set's; a wrong
@@ -143,19 +143,19 @@ def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: About) -> dict
     for mark in marks:
         image, original = split.image_by_id.get(mark.image_id), originals.get((mark.image_id, mark.gt_id))
         category_id = None if mark.class_name is None else category_ids.get(mark.class_name)
-        if image is None or (category_id is None and mark.kind is not Doubt.IMAGE):
+        if image is None or (category_id is None and mark.kind is not LabelErrorKind.IMAGE):
             continue
-        if mark.kind is Doubt.WRONG:
+        if mark.kind is LabelErrorKind.WRONG:
             if original is None:
                 continue
             annotation = {name: original[name] for name in ("id", "bbox", "area", "iscrowd")}
             annotation["annotated"] = names[original["category_id"]]
-        elif mark.kind is Doubt.MISSING:
+        elif mark.kind is LabelErrorKind.MISSING:
             new_id += 1
             bbox = xyxy_to_xywh([mark.box])[0].astype(float).round(2).tolist()
             annotation = {"id": new_id, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
         entry = images.setdefault(mark.image_id, {name: image[name] for name in ("id", "file_name", "width", "height")})
-        if mark.kind is Doubt.IMAGE:
+        if mark.kind is LabelErrorKind.IMAGE:
             entry["mark"] = mark.kind.value
             continue
         annotation |= {"image_id": mark.image_id, "category_id": category_id}

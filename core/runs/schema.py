@@ -15,11 +15,11 @@ MARKS = """create table marks (
     run        integer not null references runs on delete cascade,
     key        text not null,                             -- what is marked, a Mark's key
     image_id   integer not null,
-    kind       text not null,                             -- a Doubt
+    kind       text not null,                             -- a LabelErrorKind
     class_name text,                                      -- the suggested class
     x1 real, y1 real, x2 real, y2 real,                   -- the suggested box, pixels
-    gt_id      integer,                                   -- the doubted annotation
-    score      real,                                      -- of the prediction that raised the doubt
+    gt_id      integer,                                   -- the annotation that may be wrong
+    score      real,                                      -- of the prediction that contradicts it
     created    real not null,
     primary key (run, key)
 )"""

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from core import RunError
 from core.datasets.split import SIZES
 from core.evaluation.selection import is_object
-from core.evaluation.table import ABOUT, about, indices, read_table
+from core.evaluation.table import METADATA_KEY, indices, read_table, table_metadata
 from core.metrics import LOSSES, Loss, Metric
 from core.runs.schema import Evaluation
 from core.runs.store import RunStore
@@ -41,7 +41,7 @@ def watched_images(table: pa.Table, seed: int = 0, most: int = MOST) -> tuple[in
     by `seed`, image by image, so that the choice depends neither on the order of the images nor much on one that is
     added.
     """
-    metadata = about(table)
+    metadata = table_metadata(table)
     ids = np.array(sorted(metadata.image_ids, key=lambda image_id: _lot(seed, image_id)), dtype=np.int64)
     objects = table.filter(pa.array(is_object(table)))
     order = np.argsort(ids)
@@ -67,11 +67,11 @@ def _lot(seed: int, image_id: int) -> bytes:
 
 def part_of(table: pa.Table, image_ids: Collection[int]) -> pa.Table:
     """Return all rows of these images as a detection table of these images only."""
-    whole, wanted = about(table), set(image_ids)
+    whole, wanted = table_metadata(table), set(image_ids)
     kept = [(i, size) for i, size in zip(whole.image_ids, whole.sizes, strict=True) if i in wanted]
     part = table.filter(pa.array(np.isin(table["image_id"].to_numpy(), [i for i, _ in kept])))
     metadata = replace(whole, image_ids=tuple(i for i, _ in kept), sizes=tuple(size for _, size in kept))
-    return part.replace_schema_metadata({ABOUT: metadata.to_json()})
+    return part.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def watched_of(frames: Sequence[Frame]) -> tuple[int, ...] | None:
     for frame in reversed(frames):
         if not frame.is_whole:
             with suppress(RunError):
-                return about(read_table(frame.path, ["image_id"])).image_ids
+                return table_metadata(read_table(frame.path, ["image_id"])).image_ids
     return None
 
 
@@ -203,6 +203,6 @@ def boxes_at(store: RunStore, run_id: str, image_id: int) -> list[tuple[Frame, p
     for frame in spread(chosen):
         with suppress(RunError):
             part = read_frame(frame.path, [image_id], frame.is_whole)
-            if about(part).image_ids:
+            if table_metadata(part).image_ids:
                 kept.append((frame, part))
     return kept

@@ -2,8 +2,8 @@ import pickle
 
 import pytest
 
-from core.evaluation.findings.label_errors import Doubt
-from core.evaluation.ordering import Order
+from core.evaluation.findings.label_errors import LabelErrorKind
+from core.evaluation.ordering import SortOrder
 from core.evaluation.table import ErrorType
 from core.export.writers import ExportFormat
 from core.labelled_enum import LabelledEnum
@@ -11,7 +11,7 @@ from core.runs.models import RunModel
 from core.runs.schema import Status
 
 
-@pytest.mark.parametrize("kind", [Order, Doubt, ExportFormat, Status, ErrorType, RunModel])
+@pytest.mark.parametrize("kind", [SortOrder, LabelErrorKind, ExportFormat, Status, ErrorType, RunModel])
 def test_members_are_their_value_and_carry_their_words(kind):
     for member in kind:
         assert isinstance(member, LabelledEnum) and member == member.value == str(member) == f"{member}"
@@ -22,4 +22,4 @@ def test_members_are_their_value_and_carry_their_words(kind):
 
 def test_a_value_that_is_none_of_them_is_refused():
     with pytest.raises(ValueError, match="nowhere"):
-        Doubt("nowhere")
+        LabelErrorKind("nowhere")

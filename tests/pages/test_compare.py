@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.boxes import Detections
 from core.datasets.split import read_split
-from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change, changed_images, changes
+from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change, changed_images, changes
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
@@ -169,10 +169,11 @@ def test_models_on_other_images_are_refused_and_the_fitting_ones_offered(two, st
 def test_the_numbers_are_those_of_the_two_tables(two, store):
     app = open_page()
     found = changes(*tables(store, (two[0], 2), (two[1], 2)))
-    assert kinds(app) == {"any": sum(found.number(c) for c in MOVED)} | {c.value: found.number(c) for c in Change}
+    moved = sum(found.number(c) for c in FIXED_OR_BROKEN)
+    assert kinds(app) == {"any": moved} | {c.value: found.number(c) for c in Change}
     assert min(found.number(c) for c in (Change.BROKEN, Change.NEW)) > 0
     rows = charts(app)["changes-by-class"]["rows"]
-    assert sum(n for *_, n in rows) == sum(found.number(c) for c in OF_OBJECTS)
+    assert sum(n for *_, n in rows) == sum(found.number(c) for c in OBJECT_CHANGES)
 
 
 def test_in_the_end_every_change_of_ap_is_judged(two, store):
@@ -187,7 +188,7 @@ def test_the_gallery_shows_the_images_with_the_most_changes_in_both_models_eyes(
     app = open_page()
     found = changes(*tables(store, (two[0], 2), (two[1], 2)))
     data = shown(app)
-    assert [image["id"] for image in data["images"]] == changed_images(found, MOVED)[: paging.PER_PAGE]
+    assert [image["id"] for image in data["images"]] == changed_images(found, FIXED_OR_BROKEN)[: paging.PER_PAGE]
     assert data["layout"] == "beside"
     assert [m["label"] for m in data["models"]] == ["Before · epoch 2", "After · epoch 2"]
     assert [m["why"] for m in data["models"]] == [f"/api/why/{run.id}/best" for run in two]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.evaluation.findings.label_errors import Doubt
-from core.evaluation.ordering import Order, found_images, found_objects
+from core.evaluation.findings.label_errors import LabelErrorKind
+from core.evaluation.ordering import SortOrder, sorted_images, sorted_objects
 from core.evaluation.selection import Selection, count_errors, selected_rows
 from core.evaluation.table import ErrorType, read_table
 from core.runs.imports import import_results
@@ -126,7 +126,7 @@ def test_turning_the_page_and_filtering_goes_back_to_the_first(finished, store):
 
 def test_images_come_by_file_name_when_asked(finished, store):
     app = open_page()
-    checked(app.selectbox(key="error order").set_value(Order.NAME).run())
+    checked(app.selectbox(key="error order").set_value(SortOrder.NAME).run())
     names = [image["name"] for image in shown(app)["images"]]
     assert names == sorted(names)
 
@@ -229,7 +229,7 @@ def test_a_visit_without_a_link_finds_all_as_it_was(finished, store):
         (lambda app: app.checkbox(key="truncated").check(), "truncated", ["1"]),
         (lambda app: app.checkbox(key="crowd").check(), "crowd", ["1"]),
         (lambda app: app.checkbox(key="marked images").check(), "marked", ["1"]),
-        (lambda app: app.selectbox(key="error order").set_value(Order.SIZE), "order", ["box"]),
+        (lambda app: app.selectbox(key="error order").set_value(SortOrder.SIZE), "order", ["box"]),
         (lambda app: app.toggle(key="order reversed").set_value(True), "reverse", ["1"]),
         (lambda app: app.selectbox(key="per page").set_value(96), "per", ["96"]),
         (lambda app: app.button_group(key="errors view").set_value("objects"), "view", ["objects"]),
@@ -298,7 +298,7 @@ def test_a_cell_is_told_in_words_and_its_boxes_are_counted(finished, store, tabl
     cell = Selection(0.5, pair=(annotated, predicted))
     counts = count_errors(table, 0.5, selected_rows(table, cell))
     assert app.button(key="type all").label == f"All errors · {sum(counts.values())}"
-    images = found_images(table, cell, Order.WORST, False, names_of(table, store))
+    images = sorted_images(table, cell, SortOrder.WORST, False, names_of(table, store))
     if images:
         assert ids(app) == images[:24]
     else:
@@ -391,11 +391,11 @@ def test_each_filter_narrows_counts_images_and_objects(finished, store, table, c
     checked(change(app).run())
     counts = count_errors(table, 0.5, selected_rows(table, selection))
     assert app.button(key="type all").label == f"All errors · {sum(counts.values())}"
-    expected = found_images(table, selection, Order.WORST, False, names)
+    expected = sorted_images(table, selection, SortOrder.WORST, False, names)
     assert 0 < len(expected) < 30 and ids(app) == expected[:24]
     assert f"{len(expected)} of 30 validation images" in [caption.value for caption in app.caption]
     checked(app.button_group(key="errors view").set_value("objects").run())
-    objects = found_objects(table, selection, Order.WORST, False, names)
+    objects = sorted_objects(table, selection, SortOrder.WORST, False, names)
     assert [(i["id"], tuple(i["crop"]), tuple(i["lit"])) for i in shown(app)["images"]] == objects[:24]
 
 
@@ -429,10 +429,10 @@ def test_the_upper_score_moves_with_the_score_from_which_predictions_count(finis
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("order", SortOrder)
 def test_every_order_goes_both_ways(finished, store, table, order, reverse):
     app = open_page(order=order.value, **({"reverse": "1"} if reverse else {}))
-    assert ids(app) == found_images(table, Selection(0.5), order, reverse, names_of(table, store))[:24]
+    assert ids(app) == sorted_images(table, Selection(0.5), order, reverse, names_of(table, store))[:24]
 
 
 # Pages
@@ -477,7 +477,7 @@ def test_the_object_view_shows_every_error_in_a_cell_of_its_own(finished, store,
     app = open_page(view="objects")
     errors = sum(count_errors(table, 0.5).values())
     assert (shown(app)["total"], len(ids(app))) == (errors, min(errors, 24))
-    images = len(found_objects(table, Selection(0.5), Order.WORST, False, names_of(table, store)).image_ids)
+    images = len(sorted_objects(table, Selection(0.5), SortOrder.WORST, False, names_of(table, store)).image_ids)
     assert f"{errors} errors on {images} of 30 validation images" in [caption.value for caption in app.caption]
     for image in shown(app)["images"]:
         x1, y1, x2, y2 = image["crop"]
@@ -519,8 +519,8 @@ def test_marked_images_are_shown_as_such_in_every_session_and_can_be_had_alone(f
     chosen = [image["id"] for image in shown(open_page())["images"]][3:5]
     assert sent(open_page())["marked"] == []
     for image_id in chosen:
-        Marks(store).add(finished.id, Mark(Doubt.IMAGE, image_id))
-    Marks(store).add(finished.id, Mark(Doubt.MISSING, 1, "car", (0.0, 0.0, 5.0, 5.0)))  # a box: not the image
+        Marks(store).add(finished.id, Mark(LabelErrorKind.IMAGE, image_id))
+    Marks(store).add(finished.id, Mark(LabelErrorKind.MISSING, 1, "car", (0.0, 0.0, 5.0, 5.0)))  # a box: not the image
     assert sent(open_page())["marked"] == sorted(chosen)
     app = open_page(marked="1")
     assert ids(app) == chosen

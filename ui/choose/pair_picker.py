@@ -13,7 +13,13 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from core import LabError, RunError
-from core.evaluation.findings.changes import GROUND_COLUMNS, Changes, changes, ground_truth, refuse_others
+from core.evaluation.findings.changes import (
+    GROUND_TRUTH_COLUMNS,
+    Changes,
+    changes,
+    ground_truth_digest,
+    require_same_ground_truth,
+)
 from core.evaluation.findings.curves import ClassFigures, class_figures
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table
@@ -149,7 +155,7 @@ def are_comparable(one: EvaluatedModel, other: EvaluatedModel) -> bool:
 
 @st.cache_data(show_spinner=False, max_entries=1000)
 def _ground_truth(path: Path, created: float) -> str:
-    return ground_truth(read_table(path, GROUND_COLUMNS, pc.field("kind") == "ground_truth"))
+    return ground_truth_digest(read_table(path, GROUND_TRUTH_COLUMNS, pc.field("kind") == "ground_truth"))
 
 
 def show_comparable_models(models: Mapping[ModelKey, EvaluatedModel], after: EvaluatedModel, problem: str) -> None:
@@ -188,7 +194,7 @@ def _labels(models: Mapping[ModelKey, EvaluatedModel]) -> dict[ModelKey, str]:
 def problem_of(before: TableKey, after: TableKey, _before: pa.Table, _after: pa.Table) -> str:
     """Return a sentence on why the two tables cannot be compared; "" if they can."""
     try:
-        refuse_others(_before, _after)
+        require_same_ground_truth(_before, _after)
     except RunError as error:
         return str(error)
     return ""

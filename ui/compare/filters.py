@@ -11,7 +11,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from core.datasets.split import SIZES
-from core.evaluation.findings.changes import MOVED, OF_OBJECTS, Change
+from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change
 from core.evaluation.selection import Selection
 from ui.choose.address import Address, Query, remember
 from ui.choose.score import pick_score, set_score
@@ -36,12 +36,12 @@ class ChangeFilter(NamedTuple):
     @property
     def kinds(self) -> tuple[Change, ...]:
         """Return the kinds of change that are shown."""
-        return (self.change,) if self.change else MOVED
+        return (self.change,) if self.change else FIXED_OR_BROKEN
 
     @property
     def is_about_objects(self) -> bool:
         """Check whether it shows objects, and not false alarms."""
-        return set(self.kinds) <= set(OF_OBJECTS)
+        return set(self.kinds) <= set(OBJECT_CHANGES)
 
 
 def take_click(key: str) -> None:

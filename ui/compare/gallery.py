@@ -13,8 +13,8 @@ import streamlit as st
 
 from core import LabError
 from core.datasets.split import CocoSplit
-from core.evaluation.findings.changes import MOVED, Change, Changes, changed_images, changed_objects
-from core.evaluation.ordering import Objects
+from core.evaluation.findings.changes import FIXED_OR_BROKEN, Change, Changes, changed_images, changed_objects
+from core.evaluation.ordering import ObjectCrops
 from core.evaluation.selection import Selection
 from core.evaluation.table import integers
 from ui.choose.address import remember
@@ -66,7 +66,7 @@ def show_gallery(changes: Changes, chosen: ChangeFilter, before: EvaluatedModel,
 def _show_kinds(changes: Changes, chosen: ChangeFilter) -> None:
     """Show a button for each kind of change with its number among the chosen classes and sizes."""
     numbers = {change: changes.number(change, chosen.classes, chosen.sizes) for change in Change}
-    moved = sum(numbers[change] for change in MOVED)
+    moved = sum(numbers[change] for change in FIXED_OR_BROKEN)
     kinds: list[tuple[Change | None, str, str]] = [
         (None, f"Fixed or broken · {moved:,}", "Objects that only one of the two found."),
         *((change, f"{change.label} · {numbers[change]:,}", change.description) for change in Change),
@@ -88,7 +88,7 @@ def _items(
         return [gallery.Item(image_id) for image_id in image_ids], image_ids
     objects = changed_objects(*filters)
     is_known = np.isin(objects.table["image_id"].to_numpy()[objects.rows], image_ids)
-    objects = Objects(objects.table, objects.rows[is_known])
+    objects = ObjectCrops(objects.table, objects.rows[is_known])
     return objects if chosen.is_about_objects else CropsOnly(objects), image_ids
 
 
@@ -96,7 +96,7 @@ def _items(
 class CropsOnly(Sequence[gallery.Item]):
     """Parts of images without the box that each is about: a query's number is another box in each of the models."""
 
-    objects: Objects
+    objects: ObjectCrops
 
     def __len__(self) -> int:
         return len(self.objects)

@@ -13,8 +13,8 @@ import streamlit as st
 
 from core import LabError
 from core.datasets.split import SIZES
-from core.evaluation.findings.label_errors import Doubt
-from core.evaluation.ordering import Order
+from core.evaluation.findings.label_errors import LabelErrorKind
+from core.evaluation.ordering import SortOrder
 from core.evaluation.selection import BACKGROUND, LOWEST_SCORE, Selection
 from core.evaluation.table import ErrorType
 from core.runs.marks import Mark, Marks
@@ -45,7 +45,7 @@ def marked_images(run_id: str) -> set[int]:
 def take_gallery_mark(gallery: str, run_id: str) -> None:
     """Mark an image, or take its mark back, as the gallery of that key says; a callback."""
     request, marks = st.session_state[gallery].mark, Marks(services.store())
-    mark = Mark(Doubt.IMAGE, int(request["id"]))
+    mark = Mark(LabelErrorKind.IMAGE, int(request["id"]))
     with suppress(LabError):  # the run was deleted meanwhile, which the page says
         if request["on"]:
             marks.add(run_id, mark)
@@ -73,7 +73,7 @@ def apply_address(address: Address, classes: Sequence[str]) -> None:
     remember(TRUNCATED, linked.truncated)
     remember(CROWD, linked.crowd)
     remember(MARKED, linked.marked)
-    remember(ORDER, next((order for order in Order if [order] == address.get("order")), Order.WORST))
+    remember(ORDER, next((order for order in SortOrder if [order] == address.get("order")), SortOrder.WORST))
     remember(REVERSE, address.get("reverse") == ["1"])
 
 
@@ -120,19 +120,19 @@ def _pick_more() -> dict[str, Any]:
     return {name: st.session_state[key] for key, name in names.items()}
 
 
-def pick_order() -> tuple[Order, bool]:
+def pick_order() -> tuple[SortOrder, bool]:
     """Show the choice of the order; return it, and whether it is reversed."""
-    order = Order(st.session_state.setdefault(ORDER, Order.WORST))
-    st.selectbox("Order", list(Order), format_func=lambda order: order.label, key=ORDER, persist_state="session",
+    order = SortOrder(st.session_state.setdefault(ORDER, SortOrder.WORST))
+    st.selectbox("Order", list(SortOrder), format_func=lambda order: order.label, key=ORDER, persist_state="session",
                  help=order.description)  # fmt: skip
     st.session_state.setdefault(REVERSE, False)
     st.toggle("The other way round", key=REVERSE, persist_state="session")
-    return Order(st.session_state[ORDER]), st.session_state[REVERSE]
+    return SortOrder(st.session_state[ORDER]), st.session_state[REVERSE]
 
 
-def order_query(order: Order, reverse: bool) -> dict[str, str]:
+def order_query(order: SortOrder, reverse: bool) -> dict[str, str]:
     """Return what an address says of the order: nothing of the default."""
-    return ({"order": order.value} if order is not Order.WORST else {}) | ({"reverse": "1"} if reverse else {})
+    return ({"order": order.value} if order is not SortOrder.WORST else {}) | ({"reverse": "1"} if reverse else {})
 
 
 def show_error_types(counts: dict[str, int], chosen: str | None) -> None:

@@ -16,7 +16,7 @@ import streamlit as st
 
 from core import LabError
 from core.datasets.split import CocoSplit
-from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import Selection
 from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, ExportResult, write_export
@@ -49,7 +49,7 @@ def show_mark_and_export(
     run = viewed.run
     with st.popover("Mark or export", key="export", icon=":material/ios_share:"):
         marks = Marks(services.store()).all(run.id)
-        marked = [mark.image_id for mark in marks if mark.kind is Doubt.IMAGE]
+        marked = [mark.image_id for mark in marks if mark.kind is LabelErrorKind.IMAGE]
         choice = st.segmented_control("Images", CHOICES, key=CHOICE, default=FOUND, required=True, width="stretch",
                                       persist_state="session")  # fmt: skip
         ids = list(dict.fromkeys({PAGE: shown_ids, FOUND: selected_ids, MARKED: marked}[choice]))
@@ -89,7 +89,7 @@ def _offer_marks(run: Run, ids: list[int], marked: list[int]) -> None:
 
 
 def _mark(run_id: str, image_ids: Iterable[int], on: bool) -> None:
-    marks = [Mark(Doubt.IMAGE, image_id) for image_id in image_ids]
+    marks = [Mark(LabelErrorKind.IMAGE, image_id) for image_id in image_ids]
     try:
         if on:
             Marks(services.store()).add_all(run_id, marks)

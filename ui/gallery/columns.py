@@ -7,9 +7,9 @@ In: a detection table, or a part of one. Out: two dicts of columns, which hold t
     predictions  n, x1 y1 x2 y2, class, size, score, iou, error, crowd, query, gt, chosen
 
 Boxes are pixels of the original image; class, size and error are indices into the lists that go with them, NaN (null
-in JSON) where there is none. `iou` and `gt` are `selection.best_iou` and `truth_of`. `chosen`, whether the filters
-select a box, is there only where the browser cannot decide it by class, size and error. Columns are arrays: 100 boxes
-on each of 96 pictures are made and sent in some milliseconds.
+in JSON) where there is none. `iou` and `gt` are `selection.best_iou` and `associated_ground_truths`. `chosen`,
+whether the filters select a box, is there only where the browser cannot decide it by class, size and error. Columns are
+arrays: 100 boxes on each of 96 pictures are made and sent in some milliseconds.
 """
 
 from __future__ import annotations
@@ -23,8 +23,16 @@ import orjson
 import pyarrow as pa
 
 from core.datasets.split import SIZES
-from core.evaluation.selection import LOWEST_SCORE, Selection, best_iou, cell_boxes, selected_rows, truth_of, visible
-from core.evaluation.table import ERROR_TYPES, about, flags, floats, indices, integers, is_one_of
+from core.evaluation.selection import (
+    LOWEST_SCORE,
+    Selection,
+    associated_ground_truths,
+    best_iou,
+    cell_boxes,
+    selected_rows,
+    visible,
+)
+from core.evaluation.table import ERROR_TYPES, flags, floats, indices, integers, isin, table_metadata
 
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = [
@@ -36,7 +44,7 @@ COLUMNS = [
 
 def class_names(table: pa.Table) -> list[str]:
     """Return the classes that were evaluated, in the order of the column `class`: by name."""
-    return sorted(about(table).classes)
+    return sorted(table_metadata(table).classes)
 
 
 def json_bytes(data: Mapping[str, Any]) -> bytes:
@@ -54,7 +62,7 @@ def columns_of(
     """
     part, image = rows_of(table, image_ids)
     chosen = _chosen(part, selection) if selection else None
-    is_ground_truth, is_shown = is_one_of(part, "kind", {"ground_truth"}), visible(part, LOWEST_SCORE)
+    is_ground_truth, is_shown = isin(part, "kind", {"ground_truth"}), visible(part, LOWEST_SCORE)
     kinds = (
         ("truths", is_ground_truth, _ground_truths),
         ("predictions", ~is_ground_truth & is_shown, _predictions),
@@ -112,5 +120,5 @@ def _predictions(part: pa.Table) -> dict[str, np.ndarray]:
 
 
 def _ground_truth(part: pa.Table) -> np.ndarray:
-    ids, has_one = truth_of(part)
+    ids, has_one = associated_ground_truths(part)
     return np.where(has_one, ids, np.nan)

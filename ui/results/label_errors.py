@@ -1,4 +1,4 @@
-"""Likely label errors as cards: a cut-out of the picture, what is doubted, a mark, and the way to the whole picture."""
+"""Likely label errors as cards: a cut-out of the picture, what may be wrong, a mark, a way to the whole picture."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image
 from core import LabError
 from core.datasets.pictures import read_picture
 from core.evaluation.draw import draw_crop
-from core.evaluation.findings.label_errors import Doubt, Suspect, suspects
+from core.evaluation.findings.label_errors import LabelError, LabelErrorKind, label_errors
 from core.evaluation.selection import Selection
-from core.evaluation.table import about
+from core.evaluation.table import table_metadata
 from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import Run
 from ui.gallery.paging import current_page, page_count
@@ -26,12 +26,12 @@ PER_PAGE = 12
 ACROSS = 4
 SIDE = 220  # pixels of a cut-out
 FLOOR = 0.5  # a less confident prediction says little about a label
-PAGE = "doubts page"
+PAGE = "label errors page"
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _suspects(mark: tuple, score: float, _table: pa.Table) -> list[Suspect]:
-    return suspects(_table, score)
+def _label_errors(mark: tuple, score: float, _table: pa.Table) -> list[LabelError]:
+    return label_errors(_table, score)
 
 
 def show_label_errors(
@@ -39,7 +39,9 @@ def show_label_errors(
 ) -> None:
     """A page of the likeliest label errors from `score` on; `mark` names the table, `show` opens a query on Errors."""
     score = max(score, FLOOR)
-    found = [s for s in _suspects(mark, score, table) if classes is None or {s.predicted, s.annotated} & set(classes)]
+    found = [
+        e for e in _label_errors(mark, score, table) if classes is None or {e.predicted, e.annotated} & set(classes)
+    ]
     marks = Marks(services.store())
     marked = {m.key for m in marks.all(run.id)}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -54,24 +56,24 @@ def show_label_errors(
     pages = page_count(found, PER_PAGE)
     first = (current_page(PAGE, pages) - 1) * PER_PAGE
     columns = st.columns(ACROSS, gap="small")
-    for i, suspect in enumerate(found[first : first + PER_PAGE]):
+    for i, label_error in enumerate(found[first : first + PER_PAGE]):
         with columns[i % ACROSS].container(border=True):
-            _card(run, suspect, marked, score, show)
+            _card(run, label_error, marked, score, show)
     if pages > 1:
         st.pagination(pages, key=PAGE)
 
 
-def _card(run: Run, suspect: Suspect, marked: set[str], score: float, show: Callable[[dict], None]) -> None:
-    mark = Mark.of(suspect)
-    st.image(_cut_out(run, suspect))
-    st.markdown(f"**{suspect.kind.label}** · {_in_words(suspect)}", help=suspect.kind.description)
+def _card(run: Run, label_error: LabelError, marked: set[str], score: float, show: Callable[[dict], None]) -> None:
+    mark = Mark.of(label_error)
+    st.image(_cut_out(run, label_error))
+    st.markdown(f"**{label_error.kind.label}** · {_in_words(label_error)}", help=label_error.kind.description)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         key = f"mark {run.id} {mark.key}"
         st.session_state[key] = mark.key in marked
         st.checkbox("Mark", key=key, on_change=partial(_toggle, run.id, mark, key))
         if st.button("Show", key=f"show {mark.key}", icon=":material/image_search:",
                      help="The whole picture, with all its boxes."):  # fmt: skip
-            show(Selection(score, images=(suspect.image_id,)).to_query())
+            show(Selection(score, images=(label_error.image_id,)).to_query())
 
 
 def _toggle(run_id: str, mark: Mark, key: str) -> None:
@@ -82,29 +84,29 @@ def _toggle(run_id: str, mark: Mark, key: str) -> None:
         marks.remove(run_id, mark.key)
 
 
-def _in_words(suspect: Suspect) -> str:
-    if suspect.kind is Doubt.MISSING:
-        return f"{plain(suspect.predicted)} {suspect.score:.2f}, nothing annotated"
-    return f"{plain(suspect.predicted)} {suspect.score:.2f}, annotated {plain(suspect.annotated)}"
+def _in_words(label_error: LabelError) -> str:
+    if label_error.kind is LabelErrorKind.MISSING:
+        return f"{plain(label_error.predicted)} {label_error.score:.2f}, nothing annotated"
+    return f"{plain(label_error.predicted)} {label_error.score:.2f}, annotated {plain(label_error.annotated)}"
 
 
-def _cut_out(run: Run, suspect: Suspect) -> Image.Image:
-    """The picture around the prediction in red, the doubted annotation in green; grey where the picture is gone."""
+def _cut_out(run: Run, label_error: LabelError) -> Image.Image:
+    """The picture around the prediction in red, the suspected annotation in green; grey where the picture is gone."""
     split = cache.validation_images(run)
     try:
-        image = read_picture(*cache.validation_image(run, suspect.image_id))
+        image = read_picture(*cache.validation_image(run, label_error.image_id))
     except LabError:
-        known = split.image_by_id.get(suspect.image_id, {"width": SIDE, "height": SIDE})
+        known = split.image_by_id.get(label_error.image_id, {"width": SIDE, "height": SIDE})
         image = Image.new("RGB", (int(known["width"]), int(known["height"])), "#98a2b3")
     corners = ("x1", "y1", "x2", "y2")
-    row = {"kind": "detection", "error": suspect.kind.value, "iscrowd": False, "crowd_only": False}
-    rows = [row | dict(zip(corners, suspect.box, strict=True))]
-    for annotation in split.annotations_by_image.get(suspect.image_id, []):
-        if annotation["id"] == suspect.gt_id:
+    row = {"kind": "detection", "error": label_error.kind.value, "iscrowd": False, "crowd_only": False}
+    rows = [row | dict(zip(corners, label_error.box, strict=True))]
+    for annotation in split.annotations_by_image.get(label_error.image_id, []):
+        if annotation["id"] == label_error.gt_id:
             x, y, w, h = annotation["bbox"]
             truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}
             rows.append(truth | {"x1": x, "y1": y, "x2": x + w, "y2": y + h})
-    return draw_crop(image, rows, suspect.box, SIDE)
+    return draw_crop(image, rows, label_error.box, SIDE)
 
 
 def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
@@ -112,7 +114,7 @@ def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
     if not marks:
         st.caption("Nothing is marked yet.")
         return
-    coco = marks_to_coco(marks, cache.validation_images(run), about(table))
+    coco = marks_to_coco(marks, cache.validation_images(run), table_metadata(table))
     st.download_button(
         f"Download {len(marks)} mark{'s' * (len(marks) > 1)} (COCO JSON)", json.dumps(coco, indent=1),
         f"marks-{run.id}.json", "application/json", key="marks", on_click="ignore", icon=":material/download:",

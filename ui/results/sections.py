@@ -18,7 +18,7 @@ from core.charts.compare.differences import differences
 from core.charts.sections import SECTIONS, View, verdicts
 from core.evaluation.findings.bootstrap import Intervals, bootstrap
 from core.evaluation.findings.curves import coco_figures, threshold_curve
-from core.evaluation.findings.images import images
+from core.evaluation.findings.images import per_image_figures
 from core.evaluation.selection import Selection
 from core.runs.schema import Run
 from ui.charts.component import show_chart, show_charts
@@ -107,7 +107,7 @@ def show_images(shown: Shown) -> None:
     """Show the charts of the images, and the hardest or easiest ones as a table, from which Errors can be opened."""
     show_charts(shown.charts("images"), shown.open_boxes)
     view = shown.view
-    findings = images(view.part, view.score)
+    findings = per_image_figures(view.part, view.score)
     which = st.segmented_control("Which images", [HARD, EASY], default=HARD, required=True, key="which images",
                                  label_visibility="collapsed", persist_state="session")  # fmt: skip
     rows = findings.figures[:IMAGES_LISTED] if which == HARD else findings.easiest(IMAGES_LISTED)

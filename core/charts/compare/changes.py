@@ -12,7 +12,7 @@ import numpy as np
 from core.charts.chart import Chart
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.bootstrap import Interval
-from core.evaluation.findings.changes import AP_OF, OF_OBJECTS, Change, Changes
+from core.evaluation.findings.changes import AP_OF, OBJECT_CHANGES, Change, Changes
 from core.evaluation.findings.curves import ClassFigures
 
 CLICK = "Click to see these below"
@@ -24,7 +24,7 @@ LOOKS = {  # of the stacked bars, so that right lies to the left of wrong, befor
 }
 
 
-def query(change: Change, name: str | None = None, size: str | None = None) -> dict:
+def change_query(change: Change, name: str | None = None, size: str | None = None) -> dict:
     """What a click asks for."""
     return {"change": change.value} | ({"class": name} if name else {}) | ({"size": size} if size in SIZES else {})
 
@@ -123,7 +123,7 @@ def _text(points: float | None, clear: bool) -> str:
 def _cell_query(change: float | None, name: str, size: str) -> dict | None:
     if change is None:
         return None
-    return query(Change.BROKEN if change < 0 else Change.FIXED, name, size)
+    return change_query(Change.BROKEN if change < 0 else Change.FIXED, name, size)
 
 
 def _said(pair: tuple[ClassFigures, ClassFigures], size: str, objects: int, judged) -> str:
@@ -149,7 +149,7 @@ def _heat_note(waits: bool) -> str:
 def change_bars(found: Changes, by: str = "class") -> Chart:
     """How many objects of each "class" or "size" are still right, fixed, broken and still wrong."""
     words, counts = _sums(found, by)
-    total = sum(counts[change] for change in OF_OBJECTS)
+    total = sum(counts[change] for change in OBJECT_CHANGES)
     order = [i for i in _order(by, counts, words) if total[i]]
     labels = [f"{words[i]} ({total[i]:,})" for i in order]
     traces = [
@@ -159,7 +159,7 @@ def change_bars(found: Changes, by: str = "class") -> Chart:
             **look,
             "hovertemplate": "%{y}<br>%{fullData.name}: %{x}<extra></extra>",
             "customdata": [
-                query(change, **{"name" if by == "class" else "size": words[i]}) if counts[change][i] else None
+                change_query(change, **{"name" if by == "class" else "size": words[i]}) if counts[change][i] else None
                 for i in order
             ],
         }
@@ -195,7 +195,7 @@ def alarm_bars(found: Changes) -> Chart:
             "text": [f"{counts[change][i]:,}" if counts[change][i] else "" for i in order], "textposition": "outside",
             "cliponaxis": False,
             "hovertemplate": "%{y}<br>%{fullData.name}: %{text}<extra></extra>",
-            "customdata": [query(change, words[i]) if counts[change][i] else None for i in order],
+            "customdata": [change_query(change, words[i]) if counts[change][i] else None for i in order],
         }
         for change, sign, color in ((Change.GONE, -1, "@good"), (Change.NEW, 1, "@bad"))
     ]  # fmt: skip

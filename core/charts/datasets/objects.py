@@ -13,7 +13,7 @@ from math import log
 
 import numpy as np
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.datasets.statistics import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, DatasetStatistics, SplitStatistics
 
@@ -89,7 +89,7 @@ def size_by_class(found: DatasetStatistics) -> Chart:
             "hovertext": [f"{found.classes[k]}: {of_all(n, of)} {size}" for k, n, of in counts],
             "hoverinfo": "text",
             "customdata": [{"class": found.classes[k], "size": size} if n else None for k, n, _ in counts],
-            "marker": {"color": [faint(of, "@3") for *_, of in counts]},
+            "marker": {"color": [grey_if_few(of, "@3") for *_, of in counts]},
             "opacity": OPACITY[i],  # of the whole trace, so that the legend has it, too
         })  # fmt: skip
         rows += [(found.classes[k], size, n, n / of) for k, n, of in counts]
@@ -162,7 +162,7 @@ def split_bars(name: str, x: list, counts: list[int], n: int, texts: list[str], 
         "hovertext": [f"{word(name)}, {text}" for text in texts],
         "hoverinfo": "text",
         **({"customdata": opens} if opens else {}),
-        "marker": {"color": faint(n, color_of(name))},
+        "marker": {"color": grey_if_few(n, color_of(name))},
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from core.charts.datasets.objects import (
     CLICK,
     CROWDED,
@@ -70,7 +70,7 @@ def objects_by_class(found: DatasetStatistics) -> Chart:
             ],
             "hoverinfo": "text",
             "customdata": [{"split": name, "class": found.classes[k]} if objects[k] else None for k in order],
-            "marker": MARKS[number % len(MARKS)] | {"color": [faint(objects[k], color) for k in order]},
+            "marker": MARKS[number % len(MARKS)] | {"color": [grey_if_few(objects[k], color) for k in order]},
         }, color)  # fmt: skip
         rows += [(found.classes[k], name, objects[k], images[k], crowds[k], *part.sizes[k].tolist()) for k in order]
     return Chart(

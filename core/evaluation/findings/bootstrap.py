@@ -24,10 +24,10 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from core import RunError
-from core.evaluation.coco_eval import CocoFigures, places
+from core.evaluation.coco_eval import CocoFigures, rank_within_group
 from core.evaluation.findings.curves import RECALLS, bit, chosen_classes, coco_figures, objects_in_ranges, ranked_rows
 from core.evaluation.matching import THRESHOLDS
-from core.evaluation.table import RANGES, about, indices, integers
+from core.evaluation.table import RANGES, indices, integers, table_metadata
 
 FIGURES = tuple(field.name for field in fields(CocoFigures) if field.name != "per_class")
 AREA = np.array([0, 0, 0, 1, 2, 3] * 2)  # which of RANGES each of FIGURES is of
@@ -93,8 +93,8 @@ def bootstrap(
     names = chosen_classes(table, classes)
     if baseline is not None:
         _refuse_another(table, baseline, names)
-    images = len(about(table).image_ids)
-    weights = drawn_weights(images, resamples, seed)
+    images = len(table_metadata(table).image_ids)
+    weights = resample_weights(images, resamples, seed)
     own = _drawn(table, names, weights)
     answer = [{name: _interval(*pair, confidence, least=0) for name, pair in part.items()} for part in own]
     if baseline is not None:
@@ -104,10 +104,10 @@ def bootstrap(
 
 
 def _refuse_another(table: pa.Table, baseline: pa.Table, names: Sequence[str]) -> None:
-    if about(table).image_ids != about(baseline).image_ids:
+    if table_metadata(table).image_ids != table_metadata(baseline).image_ids:
         raise RunError("The baseline was evaluated on other images: a difference of the two would say nothing.")
     for name in names:
-        if name not in about(baseline).classes:
+        if name not in table_metadata(baseline).classes:
             raise RunError(f"The baseline was evaluated without the class {name!r}: there is no difference to tell.")
     if (objects_in_ranges(table, names) != objects_in_ranges(baseline, names)).any():
         raise RunError("The baseline was evaluated against other annotations: a difference would say nothing.")
@@ -143,7 +143,7 @@ def _mean_of_defined(by_class: np.ndarray) -> np.ndarray:
     return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
-def drawn_weights(images: int, resamples: int, seed: int) -> np.ndarray:
+def resample_weights(images: int, resamples: int, seed: int) -> np.ndarray:
     """How often each image is drawn in each resample, (R, I) uint16; each row sums to I."""
     rng = np.random.default_rng(seed)
     draws = (rng.integers(images, size=images) if images else np.zeros(0, dtype=int) for _ in range(resamples))
@@ -154,8 +154,8 @@ def drawn_weights(images: int, resamples: int, seed: int) -> np.ndarray:
 def weighted_figures(table: pa.Table, classes: Sequence[str], weights: np.ndarray) -> np.ndarray:
     """FIGURES per class and resample, (K, 12, R) float64; NaN where the resample has no object for it.
 
-    weights  (R, I) how often each image of `About` counts; equal to COCO's figures of a data set with that many copies
-             of each, where equal scores of one class in one image leave no choice of order
+    weights  (R, I) how often each image of `TableMetadata` counts; equal to COCO's figures of a data set with that
+             many copies of each, where equal scores of one class in one image leave no choice of order
     """
     rankings = _rankings(table, classes)
     most = max([1, *(len(curve.images_of_hits) for ranking in rankings for curve in ranking.curves.values())])
@@ -168,7 +168,7 @@ def weighted_figures(table: pa.Table, classes: Sequence[str], weights: np.ndarra
 class _Curve:
     """The ranking of one class at one IoU and area range, as far as its last hit.
 
-    images_of_hits  (P,)   the place in `About.image_ids` of the image of each detection that found an object, by rank
+    images_of_hits  (P,)   the place in `image_ids` of the image of each detection that found an object, by rank
     between         (P, I) how many detections of each image count after the hit before, up to this one
     """
 
@@ -188,14 +188,14 @@ class _Ranking:
 
 
 def _rankings(table: pa.Table, classes: Sequence[str]) -> list[_Ranking]:
-    images = len(about(table).image_ids)
-    image = np.searchsorted(about(table).image_ids, table["image_id"].to_numpy()).astype(np.int32)
+    images = len(table_metadata(table).image_ids)
+    image = np.searchsorted(table_metadata(table).image_ids, table["image_id"].to_numpy()).astype(np.int32)
     label, ranges = indices(table, "class_name", classes), integers(table, "ranges", null=0)
     objects = [np.where(bit(ranges, a), label, -1) for a in range(len(RANGES))]
     hits, ignored = ([integers(table, f"{what}_{name}", 0) for name in RANGES] for what in ("hits", "ignored"))
     answer = []
     for k, rows in enumerate(ranked_rows(table, classes)):
-        here, place = image[rows], places(image[rows]) if len(rows) else rows
+        here, place = image[rows], rank_within_group(image[rows]) if len(rows) else rows
         counts = [np.bincount(image[of_class == k], minlength=images) for of_class in objects]
         for a, most in zip(AREA[6:], (1, 10, 100, 100, 100, 100), strict=True):
             found = np.bitwise_count(hits[a][rows]) * (place < most)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.evaluation.findings.curves import bit, chosen_classes
-from core.evaluation.table import about, floats, indices, integers, is_one_of
+from core.evaluation.table import floats, indices, integers, isin, table_metadata
 
 BINS = 10
 
@@ -54,7 +54,7 @@ class Reliability:
     mce: float | None
     bins: tuple[Bin, ...]
 
-    def since(self, lower: float) -> Bin:
+    def from_score(self, lower: float) -> Bin:
         """The bins from the score `lower` on, a border between two, taken together."""
         bins = [part for part in self.bins if part.lower >= lower and part.n]
         n = sum(part.n for part in bins)
@@ -85,9 +85,9 @@ def calibration(table: pa.Table, classes: Sequence[str] | None = None) -> Calibr
     class that the table does not have.
     """
     names = chosen_classes(table, classes)
-    chosen = () if set(names) == set(about(table).classes) else names
+    chosen = () if set(names) == set(table_metadata(table).classes) else names
     label, score = indices(table, "class_name", names), floats(table, "score")
-    rows = is_one_of(table, "kind", {"detection"}) & (label >= 0) & ~bit(integers(table, "ignored_all", 0), 0)
+    rows = isin(table, "kind", {"detection"}) & (label >= 0) & ~bit(integers(table, "ignored_all", 0), 0)
     label, score, hit = label[rows], score[rows], bit(integers(table, "hits_all", 0), 0)[rows]
     if outside := int(np.sum((score < 0) | (score > 1))):
         n = np.bincount(label, minlength=len(names)).tolist()

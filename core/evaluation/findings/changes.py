@@ -24,12 +24,12 @@ from core.boxes import area
 from core.datasets.split import SIZES
 from core.evaluation.findings.bootstrap import Interval, bootstrap
 from core.evaluation.matching import THRESHOLDS
-from core.evaluation.ordering import CORNERS, Objects
+from core.evaluation.ordering import CORNERS, ObjectCrops
 from core.evaluation.selection import is_object
-from core.evaluation.table import about, flags, floats, has, indices, integers, is_one_of
+from core.evaluation.table import flags, floats, has_value, indices, integers, isin, table_metadata
 from core.labelled_enum import LabelledEnum
 
-GROUND_COLUMNS = ["kind", "image_id", "class_name", *CORNERS, "area", "gt_id", "iscrowd"]  # of `ground_truth`
+GROUND_TRUTH_COLUMNS = ["kind", "image_id", "class_name", *CORNERS, "area", "gt_id", "iscrowd"]  # of `ground_truth`
 AP_OF = {"all": "AP", "small": "APs", "medium": "APm", "large": "APl"}  # the figure of each column of the AP matrix
 
 
@@ -44,8 +44,8 @@ class Change(LabelledEnum):
     GONE = "gone", "Gone false alarms", "Wrong predictions of the model before that are no longer made."
 
 
-OF_OBJECTS = (Change.FIXED, Change.BROKEN, Change.STILL_RIGHT, Change.STILL_WRONG)
-MOVED = (Change.FIXED, Change.BROKEN)  # what to look at first
+OBJECT_CHANGES = (Change.FIXED, Change.BROKEN, Change.STILL_RIGHT, Change.STILL_WRONG)
+FIXED_OR_BROKEN = (Change.FIXED, Change.BROKEN)  # what to look at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Changes:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return about(self.after).classes
+        return table_metadata(self.after).classes
 
     def table_of(self, change: Change) -> pa.Table:
         """The table that the rows of this change are of."""
@@ -95,13 +95,13 @@ class Changes:
         table, rows = self.table_of(change), self.rows[change]
         for column, words in (("class_name", classes), ("size", sizes)):
             if words:
-                rows = rows[is_one_of(table, column, set(words))[rows]]
+                rows = rows[isin(table, column, set(words))[rows]]
         return rows
 
 
-def ground_truth(table: pa.Table) -> str:
+def ground_truth_digest(table: pa.Table) -> str:
     """Names the images, classes and annotations of an evaluation: two tables with the same name can be compared."""
-    said, truths = about(table), table.filter(pa.array(is_one_of(table, "kind", {"ground_truth"})))
+    said, truths = table_metadata(table), table.filter(pa.array(isin(table, "kind", {"ground_truth"})))
     order = np.lexsort((integers(truths, "gt_id"), truths["image_id"].to_numpy()))
     digest = hashlib.sha256(repr((said.image_ids, sorted(said.classes))).encode())
     columns = (
@@ -113,13 +113,13 @@ def ground_truth(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def refuse_others(before: pa.Table, after: pa.Table) -> None:
+def require_same_ground_truth(before: pa.Table, after: pa.Table) -> None:
     """Raises RunError saying what differs, if the two were not evaluated on the same images, classes, annotations."""
-    if about(before).image_ids != about(after).image_ids:
+    if table_metadata(before).image_ids != table_metadata(after).image_ids:
         what = "on different images"
-    elif set(about(before).classes) != set(about(after).classes):
+    elif set(table_metadata(before).classes) != set(table_metadata(after).classes):
         what = "for different classes"
-    elif ground_truth(before) != ground_truth(after):
+    elif ground_truth_digest(before) != ground_truth_digest(after):
         what = "against different annotations"
     else:
         return
@@ -127,8 +127,8 @@ def refuse_others(before: pa.Table, after: pa.Table) -> None:
 
 
 def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
-    """What has become of every object and false alarm; raises RunError as `refuse_others`."""
-    refuse_others(before, after)
+    """What has become of every object and false alarm; raises RunError as `require_same_ground_truth`."""
+    require_same_ground_truth(before, after)
     threshold = np.float32(score)  # scores are float32, see `selection.error_codes`
     of_before, of_after = _objects(before), _objects(after)
     scores = [
@@ -141,7 +141,7 @@ def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
         Change.STILL_RIGHT: of_after[was & is_now],
         Change.STILL_WRONG: of_after[~was & ~is_now],
     }
-    alarms = [np.flatnonzero(has(t, "error") & (floats(t, "score") >= threshold)) for t in (before, after)]
+    alarms = [np.flatnonzero(has_value(t, "error") & (floats(t, "score") >= threshold)) for t in (before, after)]
     was_there, is_still_there = _paired((before, alarms[0]), (after, alarms[1]))
     rows |= {Change.NEW: alarms[1][~is_still_there], Change.GONE: alarms[0][~was_there]}
     rises = np.zeros(after.num_rows)
@@ -180,9 +180,9 @@ def _paired(before: tuple[pa.Table, np.ndarray], after: tuple[pa.Table, np.ndarr
 
 def _overlapping(before, after) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All pairs of one image and class with an IoU of at least 0.5, as places in either's rows (P,), and that IoU."""
-    classes = about(after[0]).classes
+    classes = table_metadata(after[0]).classes
     keys = [
-        np.searchsorted(about(t).image_ids, t["image_id"].to_numpy()[rows]) * len(classes)
+        np.searchsorted(table_metadata(t).image_ids, t["image_id"].to_numpy()[rows]) * len(classes)
         + indices(t, "class_name", classes)[rows]
         for t, rows in (before, after)
     ]
@@ -220,15 +220,15 @@ def changed_images(
 
 def changed_objects(
     found: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
-) -> Objects:
+) -> ObjectCrops:
     """Each such object or false alarm by itself: what has changed most in score, or has the highest, comes first.
 
     GONE can only be asked for alone: it is of the table before.
     """
     table = found.table_of(asked[0])
     rows = np.sort(np.concatenate([found.chosen(change, classes, sizes) for change in asked]))
-    weight = np.abs(found.rises) if set(asked) <= set(OF_OBJECTS) else floats(table, "score")
-    return Objects(table, rows[np.argsort(-weight[rows], kind="stable")])
+    weight = np.abs(found.rises) if set(asked) <= set(OBJECT_CHANGES) else floats(table, "score")
+    return ObjectCrops(table, rows[np.argsort(-weight[rows], kind="stable")])
 
 
 def ap_changes(before: pa.Table, after: pa.Table, name: str) -> dict[str, Interval]:
@@ -236,7 +236,7 @@ def ap_changes(before: pa.Table, after: pa.Table, name: str) -> dict[str, Interv
 
     Raises RunError if the two cannot be compared.
     """
-    parts = (t.filter(pa.array(is_one_of(t, "class_name", {name}))) for t in (after, before))
+    parts = (t.filter(pa.array(isin(t, "class_name", {name}))) for t in (after, before))
     found = bootstrap(*parts, [name])
     return {size: found.differences[figure] for size, figure in AP_OF.items()}
 
@@ -244,7 +244,7 @@ def ap_changes(before: pa.Table, after: pa.Table, name: str) -> dict[str, Interv
 def verdict(found: Changes) -> str:
     """The numbers in a sentence."""
     total = {change: found.number(change) for change in Change}
-    objects = sum(total[change] for change in OF_OBJECTS)
+    objects = sum(total[change] for change in OBJECT_CHANGES)
     if not objects:
         return "There is no object to find."
     was, now = (total[Change.STILL_RIGHT] + total[change] for change in (Change.BROKEN, Change.FIXED))

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from core.evaluation.selection import BACKGROUND, is_object
-from core.evaluation.table import about, floats, has, indices, integers
+from core.evaluation.table import floats, has_value, indices, integers, table_metadata
 
 
 @dataclass(frozen=True)
-class Mistaken:
+class ClassConfusion:
     """Objects of one class that were taken for another: how many, and which share of that class's objects."""
 
     annotated: str
@@ -27,7 +27,7 @@ class Mistaken:
 
 
 @dataclass(frozen=True)
-class Confusion:
+class ConfusionMatrix:
     """The confusion matrix of the predictions from a score.
 
     classes  the K classes of the table, in its order
@@ -56,25 +56,27 @@ class Confusion:
         rows = self.counts.sum(axis=1, keepdims=True)
         return np.divide(self.counts, rows, out=np.zeros(self.counts.shape), where=rows > 0)
 
-    def worst(self, n: int = 10) -> list[Mistaken]:
+    def worst(self, n: int = 10) -> list[ClassConfusion]:
         """The `n` most frequent confusions of two classes, most objects first, then by class; without background."""
         between = self.counts[:-1, :-1].copy()
         np.fill_diagonal(between, 0)
         order = np.argsort(-between, axis=None, kind="stable")[:n]
         cells = [divmod(int(place), len(self.classes)) for place in order if between.flat[place]]
         shares = self.normalized
-        return [Mistaken(self.classes[a], self.classes[p], int(between[a, p]), float(shares[a, p])) for a, p in cells]
+        return [
+            ClassConfusion(self.classes[a], self.classes[p], int(between[a, p]), float(shares[a, p])) for a, p in cells
+        ]
 
 
-def confusion(table: pa.Table, score: float = 0.5) -> Confusion:
+def confusion_matrix(table: pa.Table, score: float = 0.5) -> ConfusionMatrix:
     """The confusion matrix of the predictions from `score`."""
-    classes = about(table).classes
+    classes = table_metadata(table).classes
     threshold, k = np.float32(score), len(classes)  # scores are float32, see `selection.error_codes`
     label = indices(table, "class_name", classes)
     objects = is_object(table)
     missed = objects & ~(floats(table, "any_score") >= threshold)
     there = floats(table, "score") >= threshold
-    found = there & has(table, "any_gt")
+    found = there & has_value(table, "any_gt")
     ids = integers(table, "gt_id")[objects]
     by_id = np.argsort(ids)
     of_object = label[objects][by_id[np.searchsorted(ids[by_id], integers(table, "any_gt")[found])]]
@@ -82,4 +84,4 @@ def confusion(table: pa.Table, score: float = 0.5) -> Confusion:
     np.add.at(counts, (of_object, label[found]), 1)
     counts[k] = np.bincount(label[there & ~found], minlength=k + 1)
     counts[:, k] += np.bincount(label[missed], minlength=k + 1)
-    return Confusion(classes, score, counts)
+    return ConfusionMatrix(classes, score, counts)

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from core import DataError
 from core.datasets.split import SIZES
-from core.evaluation.coco_eval import CocoFigures, places
+from core.evaluation.coco_eval import CocoFigures, rank_within_group
 from core.evaluation.matching import THRESHOLDS
-from core.evaluation.table import RANGES, about, floats, indices, integers, is_one_of
+from core.evaluation.table import RANGES, floats, indices, integers, isin, table_metadata
 
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision; some, 0.35 for one, lie a bit above k / 100
 SCORES = np.arange(101) / 100  # the score thresholds of `ThresholdCurve`
@@ -49,7 +49,7 @@ def interpolated_precision(hit: np.ndarray, ignored: np.ndarray, n: int) -> np.n
 
 def chosen_classes(table: pa.Table, classes: Sequence[str] | None) -> tuple[str, ...]:
     """The classes asked for, each once; default: all of the table's. Raises DataError for one it does not have."""
-    known = about(table).classes
+    known = table_metadata(table).classes
     unknown = [name for name in classes or () if name not in known]
     if unknown:
         raise DataError(f"There is no class {unknown[0]!r} in this evaluation: choose from {', '.join(known)}.")
@@ -59,7 +59,7 @@ def chosen_classes(table: pa.Table, classes: Sequence[str] | None) -> tuple[str,
 def ranked_rows(table: pa.Table, classes: Sequence[str]) -> list[np.ndarray]:
     """For each class its detections by rank, as rows of the table."""
     label, rank = indices(table, "class_name", classes), integers(table, "rank")
-    rows = np.flatnonzero((label >= 0) & is_one_of(table, "kind", {"detection"}))
+    rows = np.flatnonzero((label >= 0) & isin(table, "kind", {"detection"}))
     rows = rows[np.lexsort((rank[rows], label[rows]))]
     return np.split(rows, np.searchsorted(label[rows], np.arange(1, len(classes))))[: len(classes)]
 
@@ -91,7 +91,7 @@ def coco_figures(table: pa.Table, classes: Sequence[str] | None = None) -> CocoF
     Raises DataError for a class that the table does not have.
     """
     names = chosen_classes(table, classes)
-    ids = dict(zip(about(table).classes, about(table).category_ids, strict=True))
+    ids = dict(zip(table_metadata(table).classes, table_metadata(table).category_ids, strict=True))
     by_id = sorted(names, key=ids.get)  # as in pycocotools: the order decides a mean's last digit
     precision, recall = _accumulated(table, by_id)
     return CocoFigures(
@@ -114,7 +114,7 @@ def _accumulated(table: pa.Table, classes: Sequence[str]) -> tuple[np.ndarray, n
     precision = np.full((len(THRESHOLDS), len(RECALLS), *n.shape), np.nan)
     recall = np.full((len(THRESHOLDS), len(classes), len(_RECALLS)), np.nan)
     for k, rows in enumerate(ranked_rows(table, classes)):
-        place = places(image[rows]) if len(rows) else rows
+        place = rank_within_group(image[rows]) if len(rows) else rows
         for a in np.flatnonzero(n[k]):
             columns = [i for i, (name, _) in enumerate(_RECALLS) if name == RANGES[a]]
             hits_here, ignored_here = hits[a][rows], ignored[a][rows]
@@ -171,7 +171,7 @@ class ClassFigures:
 
 def class_figures(table: pa.Table, score: float = 0.5) -> list[ClassFigures]:
     """The figures of each class of the table, in its order; recall and predictions from `score` on."""
-    names = about(table).classes
+    names = table_metadata(table).classes
     precision, _ = _accumulated(table, names)
     n, n_found = objects_in_ranges(table, names), objects_in_ranges(table, names, score)
     shown = floats(table, "score") >= np.float32(score)  # scores are float32, see `selection.error_codes`
@@ -221,7 +221,7 @@ def precision_recall(table: pa.Table, name: str, iou: float = 0.5) -> PrecisionR
     if abs(THRESHOLDS[at] - iou) > 1e-6:
         raise DataError(f"There is no curve at IoU {iou:g}: choose one of 0.50, 0.55, … to 0.95.")
     names = chosen_classes(table, [name])
-    table = table.select(_OF_CURVES).filter(pa.array(is_one_of(table, "class_name", {name})))  # of 80 classes, one
+    table = table.select(_OF_CURVES).filter(pa.array(isin(table, "class_name", {name})))  # of 80 classes, one
     rows, n = ranked_rows(table, names)[0], int(objects_in_ranges(table, names)[0, 0])
     hit, ignored = (bit(integers(table, f"{what}_all", 0)[rows], at) for what in ("hits", "ignored"))
     if not n:

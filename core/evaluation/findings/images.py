@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.evaluation.selection import error_codes, is_object
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers
+from core.evaluation.table import ERROR_TYPES, ErrorType, flags, floats, has_value, indices, integers, table_metadata
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Duplicates:
 
 
 @dataclass(frozen=True)
-class Images:
+class PerImageFigures:
     """Every image at a score threshold.
 
     score        the threshold
@@ -107,15 +107,15 @@ class Images:
         return sorted(self.figures, key=lambda image: (image.hardness, -image.correct, image.image_id))[:n]
 
 
-def images(table: pa.Table, score: float = 0.5) -> Images:
+def per_image_figures(table: pa.Table, score: float = 0.5) -> PerImageFigures:
     """The figures of every image with the predictions from `score`."""
-    ids = np.array(about(table).image_ids, dtype=np.int64)
+    ids = np.array(table_metadata(table).image_ids, dtype=np.int64)
     place = np.searchsorted(ids, table["image_id"].to_numpy())
     codes = error_codes(table, score)
     of_objects, there = is_object(table), floats(table, "score") >= np.float32(score)  # see `selection.error_codes`
     objects, predictions, correct, ignored = (
         np.bincount(place[rows], minlength=len(ids))
-        for rows in (of_objects, there, there & has(table, "gt_id"), there & flags(table, "crowd_only"))
+        for rows in (of_objects, there, there & has_value(table, "gt_id"), there & flags(table, "crowd_only"))
     )
     kinds, wrong = len(ERROR_TYPES), codes >= 0
     errors = np.bincount(place[wrong] * kinds + codes[wrong], minlength=len(ids) * kinds).reshape(-1, kinds)
@@ -131,12 +131,12 @@ def images(table: pa.Table, score: float = 0.5) -> Images:
         )
     ]
     together, by_class = _duplicates(table, codes, of_objects, score)
-    return Images(score, figures, _how_many(objects), _how_many(predictions), together, by_class)
+    return PerImageFigures(score, figures, _how_many(objects), _how_many(predictions), together, by_class)
 
 
 def _duplicates(table, codes: np.ndarray, of_objects: np.ndarray, score: float):
     """Together, and of each class. A duplicate fits no object of its class better than one that was found before."""
-    names = about(table).classes
+    names = table_metadata(table).classes
     found = np.flatnonzero(of_objects & (floats(table, "match_score") >= np.float32(score)))
     found = found[np.argsort(integers(table, "gt_id")[found])]
     again = integers(table, "best_same_gt")[codes == ERROR_TYPES.index(ErrorType.DUPLICATE)]

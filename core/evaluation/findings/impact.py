@@ -27,13 +27,13 @@ import pyarrow as pa
 from core.datasets.split import SIZES
 from core.evaluation.findings.curves import average_precision, bit, chosen_classes, objects_in_ranges, ranked_rows
 from core.evaluation.selection import error_codes
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, has, indices, integers, is_one_of
+from core.evaluation.table import ERROR_TYPES, ErrorType, has_value, indices, integers, isin, table_metadata
 
 _POINTS_TO = {ErrorType.LOCALIZATION: "best_same_gt", ErrorType.CLASSIFICATION: "best_other_gt"}
 
 
 @dataclass(frozen=True)
-class Cost:
+class GroupImpact:
     """What some errors cost: ΔAP50 of putting exactly these right, together, and how many boxes they are."""
 
     delta: float
@@ -65,9 +65,9 @@ class Impact:
     ap50: float | None
     total: dict[ErrorType, float | None]
     boxes: dict[ErrorType, int]
-    by_class: dict[tuple[ErrorType, str], Cost]
-    by_size: dict[tuple[ErrorType, str], Cost]
-    cells: dict[tuple[ErrorType, str, str], Cost]
+    by_class: dict[tuple[ErrorType, str], GroupImpact]
+    by_size: dict[tuple[ErrorType, str], GroupImpact]
+    cells: dict[tuple[ErrorType, str, str], GroupImpact]
 
 
 def impact(table: pa.Table, classes: Sequence[str] | None = None) -> Impact:
@@ -75,7 +75,7 @@ def impact(table: pa.Table, classes: Sequence[str] | None = None) -> Impact:
 
     Raises DataError for a class that the table does not have.
     """
-    names = about(table).classes
+    names = table_metadata(table).classes
     classes = chosen_classes(table, classes)
     chosen = np.array([name in classes for name in names])
     errors, rankings = _errors(table, names), _rankings(table, names)
@@ -88,13 +88,13 @@ def impact(table: pa.Table, classes: Sequence[str] | None = None) -> Impact:
         for size, group in of_kind.split("size", SIZES):
             n = int(chosen[group.label].sum())
             if n or mean.touches(group):
-                by_size[kind, size] = Cost(mean.rise(kind, group), n)
+                by_size[kind, size] = GroupImpact(mean.rise(kind, group), n)
         for name, of_class in of_kind.split("label", names):
             if name not in classes and not mean.touches(of_class):
                 continue
-            by_class[kind, name] = Cost(mean.rise(kind, of_class), len(of_class))
+            by_class[kind, name] = GroupImpact(mean.rise(kind, of_class), len(of_class))
             for size, group in of_class.split("size", SIZES):
-                cells[kind, name, size] = Cost(mean.rise(kind, group), len(group))
+                cells[kind, name, size] = GroupImpact(mean.rise(kind, group), len(group))
     objects = {name: ranking.objects for name, ranking in zip(names, rankings, strict=True)}
     boxes = dict(zip(ERROR_TYPES, boxes, strict=True))
     return Impact(classes, objects, mean.ap50, total, boxes, by_class, by_size, cells)
@@ -185,14 +185,14 @@ def _errors(table: pa.Table, names: Sequence[str]) -> _Errors:
 
 def _targets(table: pa.Table, code: np.ndarray, label: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """`_Errors.target` of each row, (N,) int64."""
-    truths = np.flatnonzero(is_one_of(table, "kind", {"ground_truth"}))
+    truths = np.flatnonzero(isin(table, "kind", {"ground_truth"}))
     ids = integers(table, "gt_id")[truths]
     by_id = truths[np.argsort(ids)]
     points_to = np.full(len(code), -1)
     for kind, column in _POINTS_TO.items():
         rows = code == ERROR_TYPES.index(kind)
         points_to[rows] = by_id[np.searchsorted(np.sort(ids), integers(table, column)[rows])]
-    can_become_found = _counts(table) & ~has(table, "match_query")
+    can_become_found = _counts(table) & ~has_value(table, "match_query")
     rows = np.flatnonzero(points_to >= 0)
     rows = rows[can_become_found[points_to[rows]]]
     rows = rows[np.argsort(rank[rows])]

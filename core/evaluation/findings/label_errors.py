@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import iou
-from core.evaluation.table import ErrorType, floats, integers, is_one_of
+from core.evaluation.table import ErrorType, floats, integers, isin
 from core.labelled_enum import LabelledEnum
 
 COVERED = 0.7  # IoU from which a prediction covers an object
@@ -23,7 +23,7 @@ SAME_PLACE = 0.5  # IoU from which two predictions are of one object
 BATCH = 1000  # rows that are looked at together
 
 
-class Doubt(LabelledEnum):
+class LabelErrorKind(LabelledEnum):
     """What may be wrong with the labels; `label` and `description` are for the user."""
 
     MISSING = "missing label", "Missing label", "A confident prediction where no object is annotated."
@@ -32,7 +32,7 @@ class Doubt(LabelledEnum):
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelError:
     """One likely label error, as a prediction tells it.
 
     kind       MISSING or WRONG
@@ -44,7 +44,7 @@ class Suspect:
     box        (x1, y1, x2, y2) of the prediction, pixels of the original image
     """
 
-    kind: Doubt
+    kind: LabelErrorKind
     image_id: int
     query: int
     gt_id: int | None
@@ -55,7 +55,7 @@ class Suspect:
     box: tuple[float, float, float, float]
 
 
-def suspects(table: pa.Table, score: float = 0.7, most: int = 200) -> list[Suspect]:
+def label_errors(table: pa.Table, score: float = 0.7, most: int = 200) -> list[LabelError]:
     """The likeliest label errors from a score, by score times IoU (1 for a missing label), at most `most`.
 
     Missing: the prediction's error is "background", or it is "both" and lies beside an object of another class with an
@@ -64,10 +64,10 @@ def suspects(table: pa.Table, score: float = 0.7, most: int = 200) -> list[Suspe
     score has found the object; of several on one object the likeliest.
     """
     confident = floats(table, "score") >= np.float32(score)
-    part = table.select(_COLUMNS).filter(pa.array(confident & is_one_of(table, "error", _SUSPICIOUS)))
+    part = table.select(_COLUMNS).filter(pa.array(confident & isin(table, "error", _SUSPICIOUS)))
     overlap = floats(part, "best_other_iou")
-    is_wrong = is_one_of(part, "error", {ErrorType.CLASSIFICATION})
-    touches = is_one_of(part, "error", {ErrorType.BOTH}) & (overlap > BESIDE)
+    is_wrong = isin(part, "error", {ErrorType.CLASSIFICATION})
+    touches = isin(part, "error", {ErrorType.BOTH}) & (overlap > BESIDE)
     annotated, match_score = _objects_of(table, part)
     rows = np.where(is_wrong, (overlap >= COVERED) & ~(match_score >= np.float32(score)), ~touches)
     rows &= (floats(part, "x2") > floats(part, "x1")) & (floats(part, "y2") > floats(part, "y1"))
@@ -88,7 +88,7 @@ def _objects_of(table: pa.Table, part: pa.Table) -> tuple[np.ndarray, np.ndarray
     (N,) str and float32; what they are where there is none means nothing.
     """
     columns = table.select(["gt_id", "class_name", "match_score"])
-    truths = columns.filter(pa.array(is_one_of(table, "kind", {"ground_truth"})))
+    truths = columns.filter(pa.array(isin(table, "kind", {"ground_truth"})))
     if not len(truths):
         return np.full(len(part), ""), np.full(len(part), np.nan, np.float32)
     ids = integers(truths, "gt_id")
@@ -104,9 +104,9 @@ def _listed(part: pa.Table, annotated: np.ndarray, order: np.ndarray) -> Iterato
         yield from zip(part.take(rows).to_pylist(), annotated[rows].tolist(), strict=True)
 
 
-def _distinct(listed: Iterable[tuple[dict, str]], most: int) -> list[Suspect]:
+def _distinct(listed: Iterable[tuple[dict, str]], most: int) -> list[LabelError]:
     """The first `most` of (row, class of the object below it), one of each object and each place."""
-    found: list[Suspect] = []
+    found: list[LabelError] = []
     objects: set[int] = set()  # that are suspects already
     places: dict[int, list[tuple]] = {}  # image id to boxes where a label may be missing
     for row, annotated in listed:
@@ -119,11 +119,15 @@ def _distinct(listed: Iterable[tuple[dict, str]], most: int) -> list[Suspect]:
             if gt_id in objects:
                 continue
             objects.add(gt_id)
-            found.append(Suspect(Doubt.WRONG, *what, gt_id, row["class_name"], annotated, row["score"], overlap, box))
+            found.append(
+                LabelError(LabelErrorKind.WRONG, *what, gt_id, row["class_name"], annotated, row["score"], overlap, box)
+            )
         else:
             others = places.setdefault(row["image_id"], [])
             if others and iou([box], others).max() >= SAME_PLACE:
                 continue
             others.append(box)
-            found.append(Suspect(Doubt.MISSING, *what, None, row["class_name"], None, row["score"], None, box))
+            found.append(
+                LabelError(LabelErrorKind.MISSING, *what, None, row["class_name"], None, row["score"], None, box)
+            )
     return found

@@ -17,7 +17,17 @@ import pyarrow as pa
 
 from core.datasets.split import FEW, SIZES
 from core.evaluation.selection import error_codes
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, flags, floats, has, indices, integers, is_one_of
+from core.evaluation.table import (
+    ERROR_TYPES,
+    ErrorType,
+    flags,
+    floats,
+    has_value,
+    indices,
+    integers,
+    isin,
+    table_metadata,
+)
 
 CLEAR = 2  # standard errors that a mean must be away from 0; about 95 % sure
 CLEAR_OF_MANY = 3  # the same for the class that stands out, which is picked from many
@@ -66,7 +76,7 @@ class Placement:
     too_large: float | None
 
 
-def factor(scale: Estimate, errors: float = 0) -> float | None:
+def scale_ratio(scale: Estimate, errors: float = 0) -> float | None:
     """The ratio that a mean logarithm stands for (0.9 is 10 % too narrow), moved by so many standard errors."""
     return None if scale.mean is None else float(np.exp(scale.mean + errors * (scale.error or 0)))
 
@@ -109,7 +119,7 @@ def localization(table: pa.Table, score: float = 0.5) -> Localization:
     classes = classes_with_rows(table)
     pairs, crowds = _pairs(table, score, classes)
     return Localization(
-        score, classes, len(classes) < len(about(table).classes),
+        score, classes, len(classes) < len(table_metadata(table).classes),
         _group("all", pairs),
         tuple(_group(name, pairs[rows]) for name, rows in pairs.split("label", classes)),
         tuple(_group(name, pairs[rows]) for name, rows in pairs.split("size", SIZES)),
@@ -121,7 +131,7 @@ def localization(table: pa.Table, score: float = 0.5) -> Localization:
 
 def classes_with_rows(table: pa.Table) -> tuple[str, ...]:
     """The classes that have a row in the table, in its order: if it was filtered, what it was filtered to."""
-    known = about(table).classes
+    known = table_metadata(table).classes
     n = np.bincount(indices(table, "class_name", known) + 1, minlength=len(known) + 1)[1:]
     return tuple(name for name, count in zip(known, n, strict=True) if count)
 
@@ -157,12 +167,14 @@ class _Pairs:
 
 def _pairs(table: pa.Table, score: float, classes: tuple[str, ...]) -> tuple[_Pairs, int]:
     """All pairs at a threshold, and how many poor boxes point to a crowd."""
-    found = (floats(table, "score") >= np.float32(score)) & has(table, "gt_id")  # float32: see `selection.error_codes`
+    found = (floats(table, "score") >= np.float32(score)) & has_value(
+        table, "gt_id"
+    )  # float32: see `selection.error_codes`
     poor = error_codes(table, score) == ERROR_TYPES.index(ErrorType.LOCALIZATION)
     rows = np.flatnonzero(found | poor)
     found = found[rows]
     ids = np.where(found, *(integers(table, column)[rows] for column in ("gt_id", "best_same_gt")))
-    truths = np.flatnonzero(is_one_of(table, "kind", {"ground_truth"}))
+    truths = np.flatnonzero(isin(table, "kind", {"ground_truth"}))
     truth_ids = integers(table, "gt_id")[truths]
     order = np.argsort(truth_ids)
     truth = truths[order][np.searchsorted(truth_ids[order], ids)] if len(rows) else rows
@@ -172,7 +184,7 @@ def _pairs(table: pa.Table, score: float, classes: tuple[str, ...]) -> tuple[_Pa
     usable = ~crowd & (box[2:] > 0).all(axis=0) & (own[2:] > 0).all(axis=0)
     rows, found, truth, box, own = rows[usable], found[usable], truth[usable], box[:, usable], own[:, usable]
     shift = box[:2] - own[:2]
-    truncated = np.where(has(table, "truncated"), flags(table, "truncated"), -1)
+    truncated = np.where(has_value(table, "truncated"), flags(table, "truncated"), -1)
     iou = np.where(found, *(floats(table, column)[rows] for column in ("iou", "best_same_iou")))
     pairs = _Pairs(
         found, *(indices(table, *column)[truth] for column in (("class_name", classes), ("size", SIZES))),
@@ -244,7 +256,7 @@ def _how(placement: Placement) -> str:
     """Every clear deviation: "lie 1.9 % of the object's width too far left and are 4.0 % too narrow"."""
     parts = {"lie": [], "are": []}
     for measure in _WORDS:
-        if getattr(placement, measure).is_clear() and abs(off(placement, measure)) >= SLIGHT:
+        if getattr(placement, measure).is_clear() and abs(mean_deviation(placement, measure)) >= SLIGHT:
             parts[_WORDS[measure][0]].append(deviation(placement, measure))
     return " and ".join(f"{verb} {' and '.join(said)}" for verb, said in parts.items() if said)
 
@@ -254,15 +266,15 @@ def _special(localization: Localization) -> str:
     total, most, said = localization.total.found, SLIGHT, ""
     for group in localization.by_class if len(localization.by_class) > 1 else ():
         for measure, (verb, *_) in _WORDS.items():
-            own, share = getattr(group.found, measure), off(group.found, measure)
+            own, share = getattr(group.found, measure), mean_deviation(group.found, measure)
             stands_out = own.is_clear(CLEAR_OF_MANY) and own.is_clear(CLEAR_OF_MANY, getattr(total, measure).mean)
-            if stands_out and abs(share) > max(most, abs(off(total, measure))):
+            if stands_out and abs(share) > max(most, abs(mean_deviation(total, measure))):
                 most = abs(share)
                 said = f"Those of {group.name} stand out: they {verb} {deviation(group.found, measure)}."
     return said
 
 
-def off(placement: Placement, measure: str) -> float | None:
+def mean_deviation(placement: Placement, measure: str) -> float | None:
     """The mean of dx, dy, width or height as a deviation, a share of the object's; None without boxes."""
     mean = getattr(placement, measure).mean
     return mean if measure in ("dx", "dy") or mean is None else float(np.expm1(mean))
@@ -270,7 +282,7 @@ def off(placement: Placement, measure: str) -> float | None:
 
 def deviation(placement: Placement, measure: str) -> str:
     """The same in words: "4.0 % too narrow"; there must be boxes."""
-    share = off(placement, measure)
+    share = mean_deviation(placement, measure)
     return f"{100 * abs(share):.1f} % {_WORDS[measure][1 + (share > 0)]}"
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.localization import classes_with_rows
 from core.evaluation.selection import error_codes, is_object
-from core.evaluation.table import ERROR_TYPES, ErrorType, about, floats, has, indices
+from core.evaluation.table import ERROR_TYPES, ErrorType, floats, has_value, indices, table_metadata
 
 SURE = 1.959964  # standard deviations that hold 95 % of a normal distribution
 BINS = range(-9, 25)  # a bin's lower edge is the unit times 3^(k / 3), so that 32 and 96 pixels are edges
@@ -53,7 +53,7 @@ class Recall:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Wilson's 95 % interval of `recall`; None without objects."""
-        return wilson(self.found, self.n) if self.n else None
+        return wilson_interval(self.found, self.n) if self.n else None
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Small:
+class RecallBySize:
     """Recall by size, of the predictions from a score.
 
     classes   which of the table's have a row in it; all, unless it was filtered
@@ -111,18 +111,18 @@ class Small:
     by_class: dict[tuple[str, str], Recall]
 
 
-def small(table: pa.Table, score: float = 0.5) -> Small:
+def recall_by_size(table: pa.Table, score: float = 0.5) -> RecallBySize:
     """The recall of the predictions from `score`, and of all, by the objects' size."""
-    classes, seen = classes_with_rows(table), about(table).input
+    classes, seen = classes_with_rows(table), table_metadata(table).input
     rows = np.flatnonzero(is_object(table))
     objects = _objects(table, rows, score)
     pixels = np.sqrt(floats(table, "area")[rows].astype(np.float64))
-    image = np.searchsorted(about(table).image_ids, table["image_id"].to_numpy()[rows])
-    scaled = pixels * np.append(about(table).input_scales(), np.nan)[image]
+    image = np.searchsorted(table_metadata(table).image_ids, table["image_id"].to_numpy()[rows])
+    scaled = pixels * np.append(table_metadata(table).input_scales(), np.nan)[image]
     label, size = indices(table, "class_name", classes)[rows], indices(table, "size", SIZES)[rows]
     by_both = _recalls(label * len(SIZES) + size, objects, len(classes) * len(SIZES))
-    return Small(
-        score, classes, len(classes) < len(about(table).classes), seen and seen.stride,
+    return RecallBySize(
+        score, classes, len(classes) < len(table_metadata(table).classes), seen and seen.stride,
         _recalls(np.zeros(len(rows), dtype=np.int64), objects, 1)[0],
         _curve(pixels, objects, 32),
         _curve(scaled, objects, 32) if seen else None,
@@ -136,7 +136,7 @@ def _objects(table: pa.Table, rows: np.ndarray, score: float) -> np.ndarray:
     """Of the objects in `rows` whether each was found, was found at any score, is missed; (3, M) bool."""
     found = floats(table, "match_score") >= np.float32(score)  # scores are float32, see `selection.error_codes`
     missed = error_codes(table, score) == ERROR_TYPES.index(ErrorType.MISSED)
-    return np.stack([found, has(table, "match_score"), missed])[:, rows]
+    return np.stack([found, has_value(table, "match_score"), missed])[:, rows]
 
 
 def _recalls(group: np.ndarray, objects: np.ndarray, groups: int) -> list[Recall]:
@@ -170,10 +170,10 @@ def _half(bins: Sequence[SizeBin]) -> tuple[float | None, bool, bool]:
     groups = _grouped(bins)
     if not groups:
         return None, False, False
-    levels = rising([(n, found) for n, found, _ in groups])
+    levels = isotonic([(n, found) for n, found, _ in groups])
     log_size = [log / n for n, _, log in groups]
     above = next((i for i, level in enumerate(levels) if level >= 0.5), None)
-    if above is not None and any(wilson(found, n)[1] < 0.5 for n, found, _ in groups[above:]):
+    if above is not None and any(wilson_interval(found, n)[1] < 0.5 for n, found, _ in groups[above:]):
         return None, False, True
     if not above:
         return None, above == 0, False
@@ -196,10 +196,10 @@ def _grouped(bins: Sequence[SizeBin]) -> list[tuple[int, int, float]]:
     return groups
 
 
-def rising(counts: Sequence[tuple[int, int]]) -> list[float]:
+def isotonic(counts: Sequence[tuple[int, int]]) -> list[float]:
     """Of each (n, found) the share found, neighbours pooled wherever it would fall.
 
-    >>> rising([(10, 1), (10, 8), (10, 6), (10, 9)])
+    >>> isotonic([(10, 1), (10, 8), (10, 6), (10, 9)])
     [0.1, 0.7, 0.7, 0.9]
     """
     pools: list[tuple[int, int, int]] = []  # n, found, how many groups
@@ -214,10 +214,10 @@ def rising(counts: Sequence[tuple[int, int]]) -> list[float]:
 # Sure or noise?
 
 
-def wilson(found: int, n: int) -> tuple[float, float]:
+def wilson_interval(found: int, n: int) -> tuple[float, float]:
     """The 95 % interval of a share, found / n, after Wilson; n > 0.
 
-    >>> [round(edge, 3) for edge in wilson(0, 10)], [round(edge, 3) for edge in wilson(50, 100)]
+    >>> [round(edge, 3) for edge in wilson_interval(0, 10)], [round(edge, 3) for edge in wilson_interval(50, 100)]
     ([0.0, 0.278], [0.404, 0.596])
     """
     square = SURE**2
@@ -225,7 +225,7 @@ def wilson(found: int, n: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / (n + square)), min(1.0, (middle + half) / (n + square))
 
 
-def difference(one: Recall, other: Recall) -> tuple[float, float, float]:
+def recall_difference(one: Recall, other: Recall) -> tuple[float, float, float]:
     """`one`'s recall less the `other`'s, with the 95 % interval, (value, low, high); both have objects.
 
     Newcombe's hybrid of two Wilson intervals.
@@ -237,7 +237,7 @@ def difference(one: Recall, other: Recall) -> tuple[float, float, float]:
 # In words
 
 
-def verdict(small: Small) -> str:
+def verdict(small: RecallBySize) -> str:
     """From which size objects are found, and whether small ones are found less often than large ones."""
     if small.total.n < FEW:
         n = small.total.n
@@ -246,7 +246,7 @@ def verdict(small: Small) -> str:
     return f"{_half_in_words(small)} {_compared(small)}".strip()
 
 
-def _half_in_words(small: Small) -> str:
+def _half_in_words(small: RecallBySize) -> str:
     curve = small.pixels
     if curve.half is None:
         if curve.all_above:
@@ -264,7 +264,7 @@ def _pixels(size: float) -> str:
     return f"{size:.0f}" if size >= 10 else f"{size:.1f}"
 
 
-def _compared(small: Small) -> str:
+def _compared(small: RecallBySize) -> str:
     """Small objects beside large ones, or beside medium ones where large ones are few."""
     one = small.by_size["small"]
     name, other = next(
@@ -272,7 +272,7 @@ def _compared(small: Small) -> str:
     )
     if one.n < FEW or other is None:
         return ""
-    value, low, high = difference(one, other)
+    value, low, high = recall_difference(one, other)
     beginning = f"Of {one.n:,} small objects {_percent(one.recall)} are found, of {other.n:,} {name} ones "
     beginning += _percent(other.recall)
     if low <= 0 <= high:

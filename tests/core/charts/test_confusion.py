@@ -5,13 +5,13 @@ import pytest
 
 from core.charts.confusion import MOST_WITH_TEXT, NO_OBJECT, NOT_FOUND, confusion_heat
 from core.datasets.split import FEW
-from core.evaluation.findings.confusion import Confusion, confusion
+from core.evaluation.findings.confusion import ConfusionMatrix, confusion_matrix
 from core.evaluation.selection import BACKGROUND, Selection, selected_rows
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 
 COUNTS = np.array([[40, 5, 2], [0, 3, 9], [80, 20, 0]])
-PLAIN = Confusion(("car", "dog"), 0.3, COUNTS)
+PLAIN = ConfusionMatrix(("car", "dog"), 0.3, COUNTS)
 
 
 @pytest.mark.parametrize("normalized", [False, True])
@@ -21,7 +21,7 @@ def test_each_cell_opens_its_boxes_and_an_empty_one_nothing(normalized):
     table = detection_table(
         gt_of(*objects), [*results, result(1, 2, (0, 80, 9, 9), 0.7), result(1, 1, (0, 0, 9, 9), 0.1)]
     )
-    found = confusion(table, 0.5)
+    found = confusion_matrix(table, 0.5)
     (trace,) = confusion_heat(found, normalized).traces
     for i, row in enumerate(trace["customdata"]):
         for j, query in enumerate(row):
@@ -57,7 +57,7 @@ def test_right_and_wrong_have_two_colours_and_a_row_of_few_boxes_none(normalized
 
 
 def test_a_confusion_is_seen_beside_any_amount_of_background():
-    z = np.array(confusion_heat(Confusion(("car", "dog"), 0.1, COUNTS * [[1], [1], [10_000]])).traces[0]["z"])
+    z = np.array(confusion_heat(ConfusionMatrix(("car", "dog"), 0.1, COUNTS * [[1], [1], [10_000]])).traces[0]["z"])
     assert z[0, 1] < -0.2
 
 
@@ -83,11 +83,11 @@ def test_a_cell_says_in_words_what_it_counts():
 
 @pytest.mark.parametrize("k, has_text", [(1, True), (MOST_WITH_TEXT, True), (MOST_WITH_TEXT + 1, False)])
 def test_numbers_stand_in_the_cells_while_they_have_room(k, has_text):
-    found = Confusion(tuple(f"class {i}" for i in range(k)), 0.5, np.eye(k + 1, dtype=int))
+    found = ConfusionMatrix(tuple(f"class {i}" for i in range(k)), 0.5, np.eye(k + 1, dtype=int))
     assert ("text" in confusion_heat(found).traces[0]) == has_text
 
 
 @pytest.mark.parametrize("normalized", [False, True])
 def test_without_boxes_there_is_an_empty_matrix(normalized):
-    chart = confusion_heat(confusion(detection_table(gt_of(), [])), normalized)
+    chart = confusion_heat(confusion_matrix(detection_table(gt_of(), [])), normalized)
     assert chart.n == 0 and not np.any(chart.traces[0]["z"])

@@ -9,7 +9,7 @@ from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import bit, precision_recall, threshold_curve
 from core.evaluation.selection import Selection, selected_rows
-from core.evaluation.table import about, integers
+from core.evaluation.table import integers, table_metadata
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result
 
@@ -131,7 +131,7 @@ def test_more_classes_than_colours_are_told_apart_by_dashes():
 @given(case=cases())
 def test_the_last_curve_is_pycocotools_mean_over_the_classes(case):
     table = detection_table(*case)
-    chart = precision_recall_chart([precision_recall(table, name) for name in about(table).classes], 0.5)
+    chart = precision_recall_chart([precision_recall(table, name) for name in table_metadata(table).classes], 0.5)
     judged = judge(*case).eval["precision"][0, :, :, 0, -1]  # at IoU 0.5: recalls by classes
     judged = judged[:, judged[0] >= 0]
     assert np.allclose(chart.traces[-1]["y"] if chart.traces else [], judged.mean(axis=1) if judged.size else [])

@@ -4,7 +4,7 @@ import pytest
 
 from core.charts.images import ALL, MOST_BARS, MOST_OPENED, duplicates, hardness, per_image
 from core.datasets.split import FEW
-from core.evaluation.findings.images import Duplicates, Images, images
+from core.evaluation.findings.images import Duplicates, PerImageFigures, per_image_figures
 from core.evaluation.selection import Selection, select_images, selected_rows
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
@@ -24,14 +24,14 @@ def opened(query: dict) -> Selection:
     return Selection.from_query(as_lists, ("car", "dog"))
 
 
-def of_counts(*parts: Duplicates) -> Images:
+def of_counts(*parts: Duplicates) -> PerImageFigures:
     counts = [part.counts for part in parts]
     together = tuple(sum(c[i] for c in counts if i < len(c)) for i in range(max(map(len, counts))))
-    return Images(0.5, [], (), (), Duplicates(None, together), parts)
+    return PerImageFigures(0.5, [], (), (), Duplicates(None, together), parts)
 
 
 def test_images_are_counted_by_their_predictions_and_objects():
-    chart = per_image(images(TABLE))
+    chart = per_image(per_image_figures(TABLE))
     predictions, objects = chart.traces
     assert predictions["x"] == ["0", "1", "2", "3"]
     assert predictions["y"] == [2, 0, 1, 1] and objects["y"] == [1, 2, 1, 0]
@@ -41,20 +41,20 @@ def test_images_are_counted_by_their_predictions_and_objects():
 
 
 def test_each_bar_of_images_opens_exactly_these_images_and_an_empty_one_nothing():
-    for chart in (per_image(images(TABLE)), hardness(images(TABLE))):
+    for chart in (per_image(per_image_figures(TABLE)), hardness(per_image_figures(TABLE))):
         for trace in chart.traces:
             for n, query in zip(trace["y"], trace["customdata"], strict=True):
                 assert (query is None) == (n == 0)
                 if query:
                     assert sorted(opened(query).images) == sorted(select_images(TABLE, opened(query)))
                     assert len(opened(query).images) == n
-    assert opened(per_image(images(TABLE)).traces[1]["customdata"][1]).images == (2, 3)
+    assert opened(per_image(per_image_figures(TABLE)).traces[1]["customdata"][1]).images == (2, 3)
 
 
 @pytest.mark.parametrize("most, step", [(MOST_BARS - 1, 1), (MOST_BARS, 2), (2 * MOST_BARS + 3, 3)])
 def test_full_images_share_bars_so_that_all_have_room(most, step):
     gt = gt_of(*((1, 1, (i, 0, 1, 1)) for i in range(most)), images=2)
-    chart = per_image(images(detection_table(gt, [])))
+    chart = per_image(per_image_figures(detection_table(gt, [])))
     assert len(chart.traces[1]["y"]) <= MOST_BARS and sum(chart.traces[1]["y"]) == 2
     last = chart.rows[-1]
     assert last[2] - last[1] + 1 == step and last[1] <= most <= last[2] and last[3] == 1
@@ -63,14 +63,14 @@ def test_full_images_share_bars_so_that_all_have_room(most, step):
 def test_a_bar_of_many_images_opens_the_hardest_of_them_and_says_so():
     n = MOST_OPENED + 3
     objects = [(i, 1, (20 * k, 0, 9, 9)) for i in range(1, n + 1) for k in range(2 if i == n else 1)]
-    trace = hardness(images(detection_table(gt_of(*objects, images=n), []))).traces[0]
+    trace = hardness(per_image_figures(detection_table(gt_of(*objects, images=n), []))).traces[0]
     assert trace["y"][0] == n
     assert opened(trace["customdata"][0]).images == (n, *range(1, MOST_OPENED))
     assert trace["hovertext"][0].endswith(f"A click opens the {MOST_OPENED} hardest")
 
 
 def test_images_are_counted_by_f1_nothing_right_and_all_right_apart():
-    chart = hardness(images(TABLE))
+    chart = hardness(per_image_figures(TABLE))
     n = dict(zip(chart.traces[0]["x"], chart.traces[0]["y"], strict=True))
     assert {label: count for label, count in n.items() if count} == {"0": 1, "0.6–0.7": 1, "0.8–0.9": 1}
     assert chart.rows[0] == (0.0, 0.0, 1) and chart.rows[7] == (0.6, 0.7, 1)
@@ -82,14 +82,14 @@ def test_images_are_counted_by_f1_nothing_right_and_all_right_apart():
 def test_an_f1_on_a_border_lies_in_the_upper_bar(right):
     boxes = [(1, 1, (15 * i, 0, 10, 10)) for i in range(10)]
     shown = [result(1, 1, box if i < right else (15 * i, 60, 5, 5)) for i, (_, _, box) in enumerate(boxes)]
-    n = hardness(images(detection_table(gt_of(*boxes), shown))).traces[0]["y"]
+    n = hardness(per_image_figures(detection_table(gt_of(*boxes), shown))).traces[0]["y"]
     assert n.index(1) == (0 if right == 0 else right + 1)
 
 
 def test_bars_are_grey_where_all_rests_on_few_images():
-    few = hardness(images(TABLE)).traces[0]["marker"]["color"]
+    few = hardness(per_image_figures(TABLE)).traces[0]["marker"]["color"]
     many = gt_of(*((i, 1, CAR[2]) for i in range(1, FEW + 1)), images=FEW)
-    enough = hardness(images(detection_table(many, []))).traces[0]["marker"]["color"]
+    enough = hardness(per_image_figures(detection_table(many, []))).traces[0]["marker"]["color"]
     assert set(few) == {"@grey"} and (enough[0], enough[1], enough[-1]) == ("@bad", "@1", "@good")
 
 
@@ -103,7 +103,7 @@ def test_duplicates_are_shares_of_the_found_objects_most_first():
 
 
 def test_a_class_opens_exactly_its_duplicates_and_one_without_nothing():
-    found = images(TABLE)
+    found = per_image_figures(TABLE)
     chart = duplicates(found)
     for trace in chart.traces:
         for row, query in zip(chart.rows, trace["customdata"], strict=True):
@@ -115,19 +115,22 @@ def test_a_class_opens_exactly_its_duplicates_and_one_without_nothing():
 
 def test_of_one_found_class_there_is_one_bar():
     part = TABLE.filter([row["class_name"] == "car" for row in TABLE.to_pylist()])
-    chart = duplicates(images(part))
+    chart = duplicates(per_image_figures(part))
     assert chart.traces[0]["y"] == ["car (2)"]
     assert opened(chart.traces[0]["customdata"][0]).classes == ("car",)
 
 
 def test_the_note_says_how_many_duplicates_there_are_or_that_there_is_none():
-    assert "1 duplicate in all, from score 0.5." in duplicates(images(TABLE)).note
-    assert duplicates(images(TABLE, 0.85)).note == "No found object is predicted again; predictions from score 0.85."
+    assert "1 duplicate in all, from score 0.5." in duplicates(per_image_figures(TABLE)).note
+    assert (
+        duplicates(per_image_figures(TABLE, 0.85)).note
+        == "No found object is predicted again; predictions from score 0.85."
+    )
 
 
 @pytest.mark.parametrize("gt", [gt_of(), gt_of(images=0)])
 def test_without_boxes_there_is_no_bar_and_a_sentence(gt):
-    found = images(detection_table(gt, []))
+    found = per_image_figures(detection_table(gt, []))
     assert duplicates(found).rows == [] and duplicates(found).note.startswith("No object is found")
     assert not any(hardness(found).traces[0]["y"])
     assert hardness(found).note.startswith("No image has objects, or predictions from score 0.5.")
@@ -136,6 +139,6 @@ def test_without_boxes_there_is_no_bar_and_a_sentence(gt):
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_a_chart_is_plain_data_with_a_cell_for_each_column(chart):
-    made = chart(images(TABLE))
+    made = chart(per_image_figures(TABLE))
     json.dumps([made.traces, made.layout, made.rows], allow_nan=False)
     assert {len(row) for row in made.rows} == {len(made.columns)}

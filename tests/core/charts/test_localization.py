@@ -6,7 +6,7 @@ import pytest
 
 from core.charts.localization import CROWDED, LONGEST, NARROWEST, iou_histogram, scale_chart, shift_chart
 from core.charts.to_json import to_json
-from core.evaluation.findings.localization import CLEAR, factor, localization
+from core.evaluation.findings.localization import CLEAR, localization, scale_ratio
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
@@ -134,10 +134,10 @@ def test_marks_lie_at_the_mean_scale(table):
     i = names(chart).index("car")
     for trace, scale in zip(chart.traces, (cars.width, cars.height), strict=True):
         x, bars = trace["x"][i], trace["error_x"]
-        assert x == pytest.approx(100 * (factor(scale) - 1))
-        assert x + bars["array"][i] == pytest.approx(100 * (factor(scale, CLEAR) - 1))
-        assert x - bars["arrayminus"][i] == pytest.approx(100 * (factor(scale, -CLEAR) - 1))
-    assert chart.rows[i][3] == factor(cars.width) and chart.rows[i][-2:] == (cars.too_small, cars.too_large)
+        assert x == pytest.approx(100 * (scale_ratio(scale) - 1))
+        assert x + bars["array"][i] == pytest.approx(100 * (scale_ratio(scale, CLEAR) - 1))
+        assert x - bars["arrayminus"][i] == pytest.approx(100 * (scale_ratio(scale, -CLEAR) - 1))
+    assert chart.rows[i][3] == scale_ratio(cars.width) and chart.rows[i][-2:] == (cars.too_small, cars.too_large)
 
 
 def test_the_two_directions_are_told_apart_by_symbol_and_colour(table):

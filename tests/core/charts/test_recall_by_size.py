@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from core.charts.recall_by_size import recall_by_class_and_size, recall_by_size
+from core.charts.recall_by_size import recall_bars, recall_heat
 from core.charts.to_json import to_json
 from core.datasets.split import FEW
-from core.evaluation.findings.recall_by_size import small
+from core.evaluation.findings.recall_by_size import recall_by_size
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import ModelInput
 from core.evaluation.tide import detection_table
@@ -36,11 +36,11 @@ def opened(table, query: dict) -> int:
     return int(selected_rows(table, Selection.from_query(lists, CLASSES)).sum())
 
 
-@pytest.mark.parametrize("draw", [*(lambda s, u=u: recall_by_size(s, u) for u in UNITS), recall_by_class_and_size])
+@pytest.mark.parametrize("draw", [*(lambda s, u=u: recall_bars(s, u) for u in UNITS), recall_heat])
 @pytest.mark.parametrize("gt", [gt_of(), gt_of(images=0), gt_of((1, 1, (0, 0, 9, 9), {"iscrowd": 1}))])
 @pytest.mark.parametrize("seen", [None, SEEN])
 def test_without_objects_there_is_an_empty_chart(draw, gt, seen):
-    chart = draw(small(detection_table(gt, [], model_input=seen)))
+    chart = draw(recall_by_size(detection_table(gt, [], model_input=seen)))
     assert (chart.n, chart.rows) == (0, [])
     json.loads(to_json(chart))
 
@@ -50,8 +50,8 @@ def test_without_objects_there_is_an_empty_chart(draw, gt, seen):
 
 @pytest.mark.parametrize("which", UNITS)
 def test_bars_are_the_findings_numbers(table, which):
-    found = small(table)
-    curve, chart = getattr(found, which), recall_by_size(found, which)
+    found = recall_by_size(table)
+    curve, chart = getattr(found, which), recall_bars(found, which)
     bars, at_any = chart.traces
     assert bars["y"] == [part.recall.recall for part in curve.bins]
     assert at_any["y"] == [part.recall.recall_at_any for part in curve.bins]
@@ -63,16 +63,16 @@ def test_bars_are_the_findings_numbers(table, which):
 
 
 def test_error_bars_are_wilsons_interval(table):
-    found = small(table)
-    (bars, _), parts = recall_by_size(found).traces, found.pixels.bins
+    found = recall_by_size(table)
+    (bars, _), parts = recall_bars(found).traces, found.pixels.bins
     for i, part in enumerate(parts):
         reach = part.recall.recall - bars["error_y"]["arrayminus"][i], part.recall.recall + bars["error_y"]["array"][i]
         assert reach == pytest.approx(part.recall.interval)
 
 
 def test_bars_of_few_objects_are_grey_and_each_says_on_how_many_it_rests(table):
-    found = small(table)
-    bars, _ = recall_by_size(found).traces
+    found = recall_by_size(table)
+    bars, _ = recall_bars(found).traces
     numbers = [part.recall.n for part in found.pixels.bins]
     assert [color == "@grey" for color in bars["marker"]["color"]] == [n < FEW for n in numbers]
     assert [label.split("\n")[1] for label in bars["x"]] == [f"({n})" for n in numbers]
@@ -80,8 +80,8 @@ def test_bars_of_few_objects_are_grey_and_each_says_on_how_many_it_rests(table):
 
 
 def test_a_click_opens_the_missed_objects_of_that_size(table):
-    found = small(table)
-    bars, _ = recall_by_size(found).traces
+    found = recall_by_size(table)
+    bars, _ = recall_bars(found).traces
     links = bars["customdata"]
     assert [link is None for link in links] == [part.recall.missed == 0 for part in found.pixels.bins]
     for link, part in zip(links, found.pixels.bins, strict=True):
@@ -93,7 +93,7 @@ def test_a_click_opens_the_missed_objects_of_that_size(table):
 
 @pytest.mark.parametrize("which", ["input", "cells"])
 def test_other_units_cross_coco_sizes_and_open_nothing(table, which):
-    assert not any(recall_by_size(small(table), which).traces[0]["customdata"])
+    assert not any(recall_bars(recall_by_size(table), which).traces[0]["customdata"])
 
 
 def place(chart, text: str) -> float:
@@ -103,19 +103,19 @@ def place(chart, text: str) -> float:
 
 
 def test_borders_lie_between_their_bins(table):
-    found = small(table)
+    found = recall_by_size(table)
     lowers = [part.lower for part in found.pixels.bins]
-    assert place(recall_by_size(found), "32 px") == lowers.index(32) - 0.5
-    assert place(recall_by_size(found), "96 px") == lowers.index(96) - 0.5
+    assert place(recall_bars(found), "32 px") == lowers.index(32) - 0.5
+    assert place(recall_bars(found), "96 px") == lowers.index(96) - 0.5
     for which, cell in (("input", 32), ("cells", 1)):
         lowers = [part.lower for part in getattr(found, which).bins]
-        assert place(recall_by_size(found, which), "one cell") == lowers.index(cell) - 0.5
+        assert place(recall_bars(found, which), "one cell") == lowers.index(cell) - 0.5
 
 
 @pytest.mark.parametrize("which", UNITS)
 def test_the_size_from_which_half_are_found_is_marked_and_said(table, which):
-    found = small(table)
-    curve, chart = getattr(found, which), recall_by_size(found, which)
+    found = recall_by_size(table)
+    curve, chart = getattr(found, which), recall_bars(found, which)
     at = place(chart, "half found")
     part = curve.bins[round(at)]
     assert part.lower <= curve.half <= part.upper
@@ -124,12 +124,12 @@ def test_the_size_from_which_half_are_found_is_marked_and_said(table, which):
 
 def test_borders_beyond_the_bins_are_not_drawn():
     table = detection_table(gt_of((1, 1, (0, 0, 60, 60))), [])
-    assert recall_by_size(small(table)).layout["shapes"] == []
+    assert recall_bars(recall_by_size(table)).layout["shapes"] == []
 
 
 def test_what_the_model_saw_of_another_tool_is_not_known():
     table = detection_table(gt_of((1, 1, (0, 0, 40, 40))), [])
-    chart = recall_by_size(small(table), "cells")
+    chart = recall_bars(recall_by_size(table), "cells")
     assert (chart.n, chart.rows) == (0, [])
     assert chart.note == "How large the model saw the objects is not known."
 
@@ -137,7 +137,7 @@ def test_what_the_model_saw_of_another_tool_is_not_known():
 def test_objects_on_images_of_unknown_size_are_said_to_be_left_out():
     gt = gt_of((1, 1, (0, 0, 40, 40)), (2, 1, (0, 0, 40, 40)), images=2)
     del gt["images"][0]["width"]
-    chart = recall_by_size(small(detection_table(gt, [], model_input=SEEN)), "input")
+    chart = recall_bars(recall_by_size(detection_table(gt, [], model_input=SEEN)), "input")
     assert "1 object on images of unknown size is left out." in chart.note
 
 
@@ -151,36 +151,39 @@ def cells(chart) -> list[tuple]:
 
 
 def test_each_cell_opens_its_missed_objects(table):
-    chart = recall_by_class_and_size(small(table))
+    chart = recall_heat(recall_by_size(table))
     for link, (name, size, _, _, missed, *_), _ in cells(chart):
         assert (opened(table, link) if link else 0) == missed
         assert not link or (link["class"], link["size"]) == ([name], [size])
 
 
 def test_cells_are_the_findings_numbers_and_colourless_on_few(table):
-    found = small(table)
-    for _, (name, size, n, n_found, _, recall, *_), z in cells(recall_by_class_and_size(found)):
+    found = recall_by_size(table)
+    for _, (name, size, n, n_found, _, recall, *_), z in cells(recall_heat(found)):
         own = found.by_class[name, size]
         assert (n, n_found, recall) == (own.n, own.found, own.recall)
         assert z == (own.recall if n >= FEW else 0.5)
 
 
 def test_the_class_of_lowest_recall_is_on_top_and_one_without_objects_is_not_there(table):
-    (trace,) = recall_by_class_and_size(small(table)).traces
-    recalls = {"car": small(table).total, "dog": 4 / 6}
+    (trace,) = recall_heat(recall_by_size(table)).traces
+    recalls = {"car": recall_by_size(table).total, "dog": 4 / 6}
     assert trace["y"] == ["car (150)", "dog (6)"] and recalls["car"].recall < recalls["dog"]
 
 
 def test_a_hover_tells_found_missed_and_badly_seen_objects(table):
-    found = small(table).by_class["car", "small"]
-    said = recall_by_class_and_size(small(table)).traces[0]["hovertext"][0][0]
+    found = recall_by_size(table).by_class["car", "small"]
+    said = recall_heat(recall_by_size(table)).traces[0]["hovertext"][0][0]
     assert said.startswith(f"car · small\n{found.found} of {found.n} found")
-    assert f"{found.missed} missed, {found.n - found.found - found.missed} seen with a localization or classification error" in said
+    assert (
+        f"{found.missed} missed, {found.n - found.found - found.missed} seen with a localization or classification"
+        in said
+    )
     assert found.n - found.found - found.missed > 0
 
 
 def test_of_one_class_links_stay_in_it(table):
-    found = small(table.filter(pc.field("class_name") == "car"))
-    links = recall_by_size(found).traces[0]["customdata"]
+    found = recall_by_size(table.filter(pc.field("class_name") == "car"))
+    links = recall_bars(found).traces[0]["customdata"]
     assert any(links) and all(link["class"] == ["car"] for link in links if link)
-    assert [row[0] for row in recall_by_class_and_size(found).rows] == ["car"] * 3
+    assert [row[0] for row in recall_heat(found).rows] == ["car"] * 3

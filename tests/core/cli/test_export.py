@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.cli.main import main
 from core.datasets.split import read_split
-from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table
 from core.export.bundle import Bundle, bundle_title
@@ -74,7 +74,10 @@ def test_options_choose_images_as_the_filters_of_the_page_do(export, arguments, 
 )
 def test_only_marked_images_go_out(export, imported, arguments, ids):
     store, made = imported
-    Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 4), Mark(Doubt.IMAGE, 2), Mark(Doubt.WRONG, 1, "dog", CAR, 1)])
+    Marks(store).add_all(
+        made.id,
+        [Mark(LabelErrorKind.IMAGE, 4), Mark(LabelErrorKind.IMAGE, 2), Mark(LabelErrorKind.WRONG, 1, "dog", CAR, 1)],
+    )
     assert export("--marked", *arguments)[1] == ids
 
 
@@ -95,7 +98,9 @@ def test_a_json_has_its_predictions_beside_it(export, tmp_path):
 
 @pytest.mark.parametrize("kind", list(ExportFormat))
 def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp_path, capsys, kind):
-    Marks(store).add(finished.id, Mark(Doubt.IMAGE, read_split(finished.config["data"], "val").images[0]["id"]))
+    Marks(store).add(
+        finished.id, Mark(LabelErrorKind.IMAGE, read_split(finished.config["data"], "val").images[0]["id"])
+    )
     status, _, errors = run(capsys, "export", "last", "--as", kind, "--class", "car", "--out", tmp_path / "out.zip")
     assert status == 0, errors
     best = store.evaluations(finished.id)[-1]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core.evaluation.coco_eval import evaluate
-from core.evaluation.table import about, read_table
+from core.evaluation.table import read_table, table_metadata
 from core.evaluation.tide import detection_table
 from core.export.text import evaluation_text, percent
 from core.runs.schema import Status
@@ -149,7 +149,7 @@ def test_the_detection_table_is_written_whole_as_parquet_and_its_rows_as_csv(roo
     status, out, _ = run(capsys, "table", imported, "--out", tmp_path / "new/table.parquet")
     assert status == 0 and "4 rows: 1 image, 2 objects, 2 predictions" in out
     copy = read_table(tmp_path / "new/table.parquet")
-    assert copy.equals(kept) and about(copy) == about(kept)
+    assert copy.equals(kept) and table_metadata(copy) == table_metadata(kept)
     assert run(capsys, "table", "last", "--epoch", 0, "--out", tmp_path / "table.CSV")[0] == 0
     rows = list(csv.DictReader((tmp_path / "table.CSV").read_text().splitlines()))
     assert [(row["kind"], row["class_name"], row["error"]) for row in rows] == [

@@ -12,8 +12,8 @@ from core.datasets import sound_boxes as module
 from core.datasets.coco_json import EXACT_LIMIT
 from core.datasets.problems import MOST_EXAMPLES, ProblemKind
 from core.datasets.sound_boxes import (
-    SAME_IOU,
     ROUNDING,
+    SAME_IOU,
     image_rows,
     image_sizes,
     noted_boxes,

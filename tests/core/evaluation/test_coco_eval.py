@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core import DataError
 from core.boxes import Detections
 from core.datasets.coco_json import read_ground_truth, read_results
-from core.evaluation.coco_eval import CocoFigures, evaluate, places, to_results
+from core.evaluation.coco_eval import CocoFigures, evaluate, rank_within_group, to_results
 from core.labels import LabelMap
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
 
@@ -256,7 +256,9 @@ def test_a_label_map_of_another_data_set_is_refused(label_map, says):
 
 @given(st.lists(st.integers(-3, 3)))
 def test_places_count_from_0_within_each_group(groups):
-    assert places(np.array(groups, dtype=int)).tolist() == [groups[:i].count(g) for i, g in enumerate(groups)]
+    assert rank_within_group(np.array(groups, dtype=int)).tolist() == [
+        groups[:i].count(g) for i, g in enumerate(groups)
+    ]
 
 
 def test_the_coco_apis_fixture_gives_its_published_figures():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 
 from core.evaluation import matching
-from core.evaluation.coco_eval import places
+from core.evaluation.coco_eval import rank_within_group
 from core.evaluation.matching import AREA_RANGES, THRESHOLDS
 from core.evaluation.table import RANGES
 from core.evaluation.tide import detection_table
@@ -34,7 +34,7 @@ def test_thresholds_and_ranges_are_pycocotools_own():
 def test_hits_and_ignored_equal_pycocotools_at_every_iou_and_size(case):
     gt, results = case
     expected = verdicts(gt, results)
-    query = places(np.array([row["image_id"] for row in results], dtype=int))
+    query = rank_within_group(np.array([row["image_id"] for row in results], dtype=int))
     number = {(row["image_id"], q): i for i, (row, q) in enumerate(zip(results, query, strict=True))}
     for row in rows(detection_table(gt, results)):
         for name in RANGES:

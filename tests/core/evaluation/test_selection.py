@@ -12,6 +12,7 @@ from core.datasets.split import SIZES
 from core.evaluation.selection import (
     BACKGROUND,
     Selection,
+    associated_ground_truths,
     best_iou,
     cell_boxes,
     count_errors,
@@ -19,7 +20,6 @@ from core.evaluation.selection import (
     image_rows,
     select_images,
     selected_rows,
-    truth_of,
     visible,
     worst_images,
 )
@@ -72,7 +72,7 @@ def selections(draw, gt: dict):
 
 
 def pointed(row: dict) -> int | None:
-    """The annotation that a prediction found or points to, as `truth_of` describes it."""
+    """The annotation that a prediction found or points to, as `associated_ground_truths` describes it."""
     if row["gt_id"] is not None or row["error"] == "background":
         return row["gt_id"]
     return row["best_other_gt" if row["error"] in ("classification", "both") else "best_same_gt"]
@@ -220,7 +220,7 @@ def test_chosen_images_are_those_with_such_boxes(case, data):
     table, selection = detection_table(*case), data.draw(selections(case[0]))
     there = selected_rows(table, selection).tolist()
     images = {row["image_id"] for row, here in zip(table.to_pylist(), there, strict=True) if here}
-    if not selection.is_about_boxes:
+    if not selection.selects_boxes:
         images = {i["id"] for i in case[0]["images"]} & set(selection.images or (i["id"] for i in case[0]["images"]))
     assert select_images(table, selection) == sorted(images)
 
@@ -245,17 +245,17 @@ def test_a_chosen_image_is_there_even_if_nothing_is_on_it(table):
 )
 def test_every_filter_on_boxes_says_that_it_is_one(restriction):
     chosen = Selection(0.3, **restriction)
-    assert chosen.is_about_boxes and chosen.restricts
-    assert not Selection(0.3).is_about_boxes and not Selection(0.3).restricts
+    assert chosen.selects_boxes and chosen.restricts
+    assert not Selection(0.3).selects_boxes and not Selection(0.3).restricts
 
 
 def test_marked_images_are_whole_images(table):
     chosen = Selection(0.3, marked=True)
-    assert chosen.restricts and not chosen.is_about_boxes
-    assert select_images(table, chosen.among([4, 2])) == [2, 4]
-    assert select_images(table, chosen.among([])) == []
-    assert select_images(table, replace(chosen, images=(1, 2)).among([2, 3])) == [2]
-    assert select_images(table, replace(chosen, images=(1,)).among([2])) == []
+    assert chosen.restricts and not chosen.selects_boxes
+    assert select_images(table, chosen.on_images([4, 2])) == [2, 4]
+    assert select_images(table, chosen.on_images([])) == []
+    assert select_images(table, replace(chosen, images=(1, 2)).on_images([2, 3])) == [2]
+    assert select_images(table, replace(chosen, images=(1,)).on_images([2])) == []
 
 
 def test_a_prediction_of_a_truncated_object_is_found_by_it(table):
@@ -284,7 +284,7 @@ def test_crowds_are_the_annotations_and_the_predictions_that_found_only_one():
 
 def test_a_prediction_on_an_empty_image_overlaps_nothing_at_all():
     table = detection_table(gt_of(images=1), [result(1, 1, (0, 0, 9, 9))])
-    assert np.isnan(best_iou(table)).all() and not truth_of(table)[1].any()
+    assert np.isnan(best_iou(table)).all() and not associated_ground_truths(table)[1].any()
     assert select_images(table, Selection(iou=(0.0, 0.1))) == [1]
     assert select_images(table, Selection(iou=(0.1, 1.0))) == []
 

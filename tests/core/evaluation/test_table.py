@@ -10,11 +10,11 @@ from core.evaluation.table import (
     COLUMNS,
     ERROR_TYPES,
     SCHEMA,
-    About,
     ErrorType,
     ModelInput,
-    about,
+    TableMetadata,
     read_table,
+    table_metadata,
     write_table,
 )
 from core.evaluation.tide import detection_table
@@ -86,14 +86,14 @@ def test_only_the_rows_that_are_asked_for_are_read_and_still_tell_of_the_whole(t
     write_table(table, tmp_path / "t.parquet")
     part = read_table(tmp_path / "t.parquet", ["image_id", "class_name"], pc.field("image_id") == 2)
     assert part["class_name"].to_pylist() == ["car", "dog", "car"]
-    assert about(part) == about(table)
+    assert table_metadata(part) == table_metadata(table)
 
 
 def test_a_table_tells_of_every_image_and_class_and_of_what_the_model_saw(tmp_path):
     gt = gt_of(images=3) | {"images": [{"id": 7, "width": 200, "height": 100}, {"id": 3, "file_name": "unknown size"}]}
     write_table(detection_table(gt, [], model_input=ModelInput(50, 80, 32)), tmp_path / "t.parquet")
-    told = about(read_table(tmp_path / "t.parquet"))
-    assert told == About((3, 7), (None, (200, 100)), ("car", "dog"), (1, 2), ModelInput(50, 80, 32))
+    told = table_metadata(read_table(tmp_path / "t.parquet"))
+    assert told == TableMetadata((3, 7), (None, (200, 100)), ("car", "dog"), (1, 2), ModelInput(50, 80, 32))
     assert told.input_scales().tolist() == [pytest.approx(np.nan, nan_ok=True), 80 / 200]
     assert told.label_map.names == ("car", "dog")
 

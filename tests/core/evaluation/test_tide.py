@@ -11,7 +11,7 @@ from pycocotools import mask
 from core import DataError
 from core.boxes import Detections
 from core.datasets.split import read_split
-from core.evaluation.coco_eval import places, to_results
+from core.evaluation.coco_eval import rank_within_group, to_results
 from core.evaluation.selection import count_errors
 from core.evaluation.table import SCHEMA, ErrorType
 from core.evaluation.tide import detection_table
@@ -72,7 +72,7 @@ def test_matches_equal_pycocotools_pair_for_pair(case):
         if cell and cell["aRng"] == [0, 1e10]:
             for detection, match, ignored in zip(cell["dtIds"], cell["dtMatches"][0], cell["dtIgnore"][0], strict=True):
                 expected[detection] = (None if ignored or not match else int(match), bool(ignored))
-    query = places(np.array([row["image_id"] for row in results], dtype=int))
+    query = rank_within_group(np.array([row["image_id"] for row in results], dtype=int))
     number = {(row["image_id"], q): i for i, (row, q) in enumerate(zip(results, query, strict=True), start=1)}
     table = detection_table(gt, results)
     assert {number[r["image_id"], r["query"]]: (r["gt_id"], r["crowd_only"]) for r in rows(table)} == expected

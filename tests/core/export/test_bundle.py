@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 
 from core.boxes import Detections, xywh_to_xyxy
 from core.datasets.split import CocoSplit
-from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import LONGEST_NAME, Bundle, bundle_title, coco_ground_truth, coco_results, safe_names
@@ -82,7 +82,7 @@ def test_images_that_left_the_data_set_are_gone_and_no_image_goes_twice():
 
 
 def test_only_marks_on_these_images_go_along():
-    marks = [Mark(Doubt.IMAGE, 1), Mark(Doubt.IMAGE, 2), Mark(Doubt.WRONG, 3, "car", DOG, 3)]
+    marks = [Mark(LabelErrorKind.IMAGE, 1), Mark(LabelErrorKind.IMAGE, 2), Mark(LabelErrorKind.WRONG, 3, "car", DOG, 3)]
     assert bundle_of(3, 2, marks=tuple(marks)).image_marks == marks[1:]
 
 

@@ -15,7 +15,7 @@ from core import DataError, RunError
 from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit, read_split
 from core.evaluation.draw import draw_analysis
-from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle
@@ -27,7 +27,7 @@ from tests.core.coco_cases import gt_of, result
 CAR, DOG = (40, 20, 50, 40), (150, 5, 9, 9)
 GT = gt_of((1, 1, CAR), (1, 1, (0, 60, 90, 40), {"iscrowd": 1}), (2, 2, DOG), images=3)
 FOUND = [result(1, 1, CAR, 0.95), result(1, 2, CAR, 0.6), result(2, 1, (0, 0, 9, 9), 0.2)]
-MARK = Mark(Doubt.IMAGE, 2)
+MARK = Mark(LabelErrorKind.IMAGE, 2)
 KINDS = list(ExportFormat)
 
 
@@ -130,7 +130,7 @@ def test_the_ending_json_gives_the_same_as_files_side_by_side(bundle_of, tmp_pat
 
 @pytest.mark.parametrize("kind", [ExportFormat.COCO, ExportFormat.FIFTYONE])
 def test_marks_on_the_images_go_along(bundle_of, tmp_path, kind):
-    bundle = bundle_of(marks=(MARK, Mark(Doubt.IMAGE, 3), Mark(Doubt.WRONG, 1, "dog", CAR, 1, 0.6)))
+    bundle = bundle_of(marks=(MARK, Mark(LabelErrorKind.IMAGE, 3), Mark(LabelErrorKind.WRONG, 1, "dog", CAR, 1, 0.6)))
     files = files_of(replace(bundle, image_ids=(1, 2)), kind, tmp_path / "out.zip")
     marks = json.loads(files["marks.json"])
     assert {image["id"]: image.get("mark") for image in marks["images"]} == {1: None, 2: "image"}

@@ -14,7 +14,7 @@ from core.datasets.coco_json import read_results
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.draw import RED
 from core.evaluation.selection import image_rows
-from core.evaluation.table import about
+from core.evaluation.table import table_metadata
 from core.inference.own_pictures import OwnPicture
 from core.inference.predictions import (
     Prediction,
@@ -85,10 +85,10 @@ def test_only_pictures_that_the_model_has_seen_are_in_the_json():
 
 def test_the_table_has_every_picture_and_no_truths():
     table = prediction_table(PICTURES, {4: prediction(4, [0.9, 0.1]), 5: prediction(5, [0.9])}, CLASSES)
-    assert about(table).image_ids == (4, 7) and about(table).classes == CLASSES.names
+    assert table_metadata(table).image_ids == (4, 7) and table_metadata(table).classes == CLASSES.names
     assert [row["score"] for row in image_rows(table, 4, 0.5)] == pytest.approx([0.9])
     assert set(table["kind"].to_pylist()) == {"detection"} and not image_rows(table, 7)
-    assert about(prediction_table(PICTURES, {}, CLASSES)).sizes == ((100, 50), (200, 80))
+    assert table_metadata(prediction_table(PICTURES, {}, CLASSES)).sizes == ((100, 50), (200, 80))
 
 
 def test_the_drawing_has_the_boxes_from_the_score_on_and_no_word_of_errors():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from core import DataError, RunError
 from core.datasets.coco_json import read_ground_truth, read_results
-from core.evaluation.table import about, read_table
+from core.evaluation.table import read_table, table_metadata
 from core.evaluation.tide import detection_table
 from core.runs.imports import evaluated_images, import_results
 from core.runs.queue import RunQueue
@@ -62,7 +62,7 @@ def test_the_run_is_evaluated_and_finished_and_was_never_trained(store, write):
     assert (evaluation.epoch, evaluation.step, evaluation.is_best) == (0, 0, True)
     assert run.ap == run.best_ap == evaluation.figures["AP"] and run.best_epoch == 0
     assert run.label_map == {"names": ["car", "dog"], "category_ids": [1, 2]}
-    assert table.num_rows == 4 and about(table).image_ids == (1, 2, 3) and about(table).input is None
+    assert table.num_rows == 4 and table_metadata(table).image_ids == (1, 2, 3) and table_metadata(table).input is None
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,19 +10,19 @@ from pycocotools.coco import COCO
 from core import RunError
 from core.datasets.coco_json import read_ground_truth
 from core.datasets.split import CocoSplit, read_split
-from core.evaluation.findings.label_errors import Doubt, suspects
-from core.evaluation.table import about
+from core.evaluation.findings.label_errors import LabelErrorKind, label_errors
+from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import UPGRADES
 from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 
-MISSING = Mark(Doubt.MISSING, 1, "car", (10.25, 20.5, 30.25, 60.0), score=0.875)
-WRONG = Mark(Doubt.WRONG, 1, "car", (50.0, 0.0, 60.0, 10.0), gt_id=1, score=0.75)
-IMAGE = Mark(Doubt.IMAGE, 2)
+MISSING = Mark(LabelErrorKind.MISSING, 1, "car", (10.25, 20.5, 30.25, 60.0), score=0.875)
+WRONG = Mark(LabelErrorKind.WRONG, 1, "car", (50.0, 0.0, 60.0, 10.0), gt_id=1, score=0.75)
+IMAGE = Mark(LabelErrorKind.IMAGE, 2)
 GT = gt_of((1, 2, (50, 0, 10, 10), {"area": 55}), (3, 1, (0, 0, 9, 9)), images=3)
-ABOUT = about(detection_table(GT, []))
+ABOUT = table_metadata(detection_table(GT, []))
 
 
 @pytest.fixture
@@ -92,8 +92,11 @@ def test_marks_of_different_things_have_different_keys():
 
 def test_a_suspect_becomes_a_mark_with_the_same_key_whenever_it_is_found_again():
     results = [result(1, 1, (50, 0, 10, 10)), result(2, 1, (0, 0, 9, 9), 0.8)]
-    first, again = ([Mark.of(s) for s in suspects(detection_table(GT, results))] for _ in range(2))
-    assert [(m.kind, m.class_name, m.gt_id) for m in first] == [(Doubt.WRONG, "car", 1), (Doubt.MISSING, "car", None)]
+    first, again = ([Mark.of(s) for s in label_errors(detection_table(GT, results))] for _ in range(2))
+    assert [(m.kind, m.class_name, m.gt_id) for m in first] == [
+        (LabelErrorKind.WRONG, "car", 1),
+        (LabelErrorKind.MISSING, "car", None),
+    ]
     assert [m.key for m in first] == [m.key for m in again]
 
 
@@ -128,7 +131,7 @@ def test_a_deleted_run_takes_its_marks_along_and_gets_no_more(store, run_id):
 
 
 def test_many_are_marked_and_unmarked_at_once(store, run_id):
-    marks, many = Marks(store), [Mark(Doubt.IMAGE, i) for i in range(5000)]
+    marks, many = Marks(store), [Mark(LabelErrorKind.IMAGE, i) for i in range(5000)]
     marks.add(run_id, WRONG)
     marks.add_all(run_id, many)
     assert undated(marks.all(run_id)) == [WRONG, *many]
@@ -194,7 +197,12 @@ def test_no_marks_are_an_empty_file_with_all_classes(tmp_path):
 
 
 def test_what_left_the_data_set_since_is_left_out():
-    gone = [replace(WRONG, gt_id=99), replace(WRONG, image_id=3), replace(MISSING, image_id=7), Mark(Doubt.IMAGE, 7)]
+    gone = [
+        replace(WRONG, gt_id=99),
+        replace(WRONG, image_id=3),
+        replace(MISSING, image_id=7),
+        Mark(LabelErrorKind.IMAGE, 7),
+    ]
     coco = marks_to_coco([*gone, replace(MISSING, class_name="bus")], split_of(GT), ABOUT)
     assert coco["images"] == coco["annotations"] == []
 

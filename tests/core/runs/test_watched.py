@@ -13,7 +13,7 @@ from core import RunError
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.evaluation.selection import Selection, count_errors, image_rows, select_images
-from core.evaluation.table import about, read_table, write_table
+from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.recorder import Recorder
 from core.runs.store import RunStore
@@ -128,16 +128,16 @@ def test_without_images_or_without_objects_there_is_nothing_to_prefer():
 def test_a_part_is_the_tables_rows_of_its_images_and_a_table_of_its_own(case, data):
     gt, results = case
     table = detection_table(gt, results)
-    ids = data.draw(st.lists(st.sampled_from(about(table).image_ids), unique=True))
+    ids = data.draw(st.lists(st.sampled_from(table_metadata(table).image_ids), unique=True))
     part = part_of(table, ids)
     assert part.schema.equals(table.schema)
     assert part.to_pylist() == [row for row in table.to_pylist() if row["image_id"] in ids]
-    assert about(part).image_ids == tuple(sorted(ids)) and len(about(part).sizes) == len(ids)
-    assert about(part).classes == about(table).classes
+    assert table_metadata(part).image_ids == tuple(sorted(ids)) and len(table_metadata(part).sizes) == len(ids)
+    assert table_metadata(part).classes == table_metadata(table).classes
     assert sorted(select_images(part, Selection(0.25))) == sorted(ids)
     assert all(image_rows(part, i, 0.25) == image_rows(table, i, 0.25) for i in ids)
     assert (
-        sum(count_errors(part_of(table, [i]), 0.25)["missed"] for i in about(table).image_ids)
+        sum(count_errors(part_of(table, [i]), 0.25)["missed"] for i in table_metadata(table).image_ids)
         == (count_errors(table, 0.25)["missed"])
     )
 
@@ -146,7 +146,7 @@ def test_a_written_part_is_read_again_whole(tmp_path):
     part = part_of(detection_table(gt_of((1, 1, (0, 0, 10, 10)), (2, 1, (0, 0, 9, 9)), images=3), []), (2, 3))
     write_table(part, tmp_path / "part.parquet")
     assert read_table(tmp_path / "part.parquet").equals(part)
-    assert about(read_table(tmp_path / "part.parquet")).image_ids == (2, 3)
+    assert table_metadata(read_table(tmp_path / "part.parquet")).image_ids == (2, 3)
 
 
 # A recorded run
@@ -214,7 +214,7 @@ def test_one_image_has_its_boxes_at_every_epoch_if_it_is_watched_else_at_those_k
         for frame, part in found:
             whole = detection_table(split.to_dict(), found_at(split, split.label_map(), frame.epoch), split.label_map())
             assert part.equals(whole.filter(pc.field("image_id") == image["id"]))
-            assert about(part).image_ids == (image["id"],)
+            assert table_metadata(part).image_ids == (image["id"],)
     assert boxes_at(store, run.id, 10**9) == []
 
 
@@ -305,7 +305,11 @@ def test_a_training_leaves_one_part_of_each_evaluated_epoch_also_if_it_was_kille
     assert [f.epoch for f in found] == [*before] == [0, 1, 2]
     assert [p.name for p in sorted(store.watched_path(run.id, 0).parent.iterdir())] == [f.path.name for f in found]
     assert (
-        len({about(read_table(f.path)).image_ids for f in found} | {about(t).image_ids for t in before.values()}) == 1
+        len(
+            {table_metadata(read_table(f.path)).image_ids for f in found}
+            | {table_metadata(t).image_ids for t in before.values()}
+        )
+        == 1
     )
     for frame in found:  # the same training again gives the same boxes
         assert read_table(frame.path).equals(before[frame.epoch])
@@ -316,8 +320,8 @@ def test_a_trainings_parts_are_rows_of_its_whole_tables_and_its_losses_are_there
     for evaluation in store.evaluations(run.id):
         if evaluation.table:
             part = read_table(store.watched_path(run.id, evaluation.epoch))
-            assert part.equals(part_of(read_table(evaluation.table), about(part).image_ids))
-            assert part.num_rows > len(about(part).image_ids)
+            assert part.equals(part_of(read_table(evaluation.table), table_metadata(part).image_ids))
+            assert part.num_rows > len(table_metadata(part).image_ids)
     for frame in frames(store, run.id):
         assert None not in asdict(frame.val).values()
         assert (None in asdict(frame.train).values()) == (frame.epoch == 0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.charts.chart import Chart, faint
+from core.charts.chart import Chart, grey_if_few
 from tests.serving import served_page
 from ui.charts import component
 from ui.server.scripts import address as script
@@ -93,7 +93,7 @@ def bars(names=NAMES, n=4210, **other) -> Chart:
     """AP by class, each bar opening its class."""
     ap = np.linspace(10, 30, len(names))
     trace = {
-        "type": "bar", "x": names, "y": ap, "marker": {"color": [faint(n)] * len(names)}, "text": names,
+        "type": "bar", "x": names, "y": ap, "marker": {"color": [grey_if_few(n)] * len(names)}, "text": names,
         "customdata": [{"score": "0.5", "class": [name]} for name in names],
         "hovertemplate": "<b>%{x}</b><br>AP %{y:.1f}<extra></extra>",
     }  # fmt: skip

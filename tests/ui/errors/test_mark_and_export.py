@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.evaluation.findings.label_errors import Doubt
+from core.evaluation.findings.label_errors import LabelErrorKind
 from core.export.writers import ExportFormat
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
@@ -102,8 +102,8 @@ def test_all_that_are_found_can_be_marked_and_unmarked(made, store):
 
 
 def test_of_the_page_only_those_on_it_are_marked_and_older_marks_stay(made, store):
-    suspect = Mark(Doubt.WRONG, 2, "dog", CAR, 2)
-    Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 2), suspect])
+    suspect = Mark(LabelErrorKind.WRONG, 2, "dog", CAR, 2)
+    Marks(store).add_all(made.id, [Mark(LabelErrorKind.IMAGE, 2), suspect])
     app = choose(shown(made), mark_and_export.PAGE)
     assert app.caption[0].value == "2 images, 1 marked"
     click(app, "mark all")
@@ -168,7 +168,7 @@ def test_predictions_of_every_score_go_out_where_they_are_asked_for(made, store)
 
 
 def test_marked_images_go_out_with_their_marks(made, store):
-    Marks(store).add_all(made.id, [Mark(Doubt.IMAGE, 1), Mark(Doubt.WRONG, 2, "dog", CAR, 2)])
+    Marks(store).add_all(made.id, [Mark(LabelErrorKind.IMAGE, 1), Mark(LabelErrorKind.WRONG, 2, "dog", CAR, 2)])
     export(choose(shown(made, found=[2]), mark_and_export.MARKED), ExportFormat.COCO, made)
     files = contents(store, made, ExportFormat.COCO)
     for name in ("labels.json", "marks.json"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.datasets.split import SIZES
 from core.evaluation.selection import LOWEST_SCORE, Selection, count_errors
-from core.evaluation.table import ERROR_TYPES, ErrorType, about
+from core.evaluation.table import ERROR_TYPES, ErrorType, table_metadata
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result
 from tests.core.evaluation.test_selection import is_selected, pointed, selections, shown_iou
@@ -38,11 +38,11 @@ def tables(draw) -> tuple[dict, pa.Table]:
 def askings(draw) -> tuple[dict, pa.Table, list[int]]:
     """A table and some of its images, in any order, perhaps twice, perhaps ones that it does not have."""
     gt, table = draw(tables())
-    return gt, table, draw(st.lists(st.sampled_from([*about(table).image_ids, 999]), max_size=5))
+    return gt, table, draw(st.lists(st.sampled_from([*table_metadata(table).image_ids, 999]), max_size=5))
 
 
 def names_of(table: pa.Table) -> list[str]:
-    return sorted(about(table).classes)
+    return sorted(table_metadata(table).classes)
 
 
 def rows_of(rows: list[dict], image_id: int, kind: str) -> list[dict]:
@@ -104,7 +104,7 @@ def test_columns_are_the_tables_rows_image_by_image(asking):
 @given(tables())
 def test_scores_are_exactly_the_tables_once_they_are_float32_again(case):
     _, table = case
-    ids, rows = list(about(table).image_ids), table.to_pylist()
+    ids, rows = list(table_metadata(table).image_ids), table.to_pylist()
     columns = in_browser(table, ids, names_of(table))
     told = [box["score"] for boxes in by_image(columns["predictions"]) for box in boxes]
     own = [np.float32(row["score"]) for image_id in ids for row in rows_of(rows, image_id, "detection")]
@@ -119,7 +119,7 @@ def test_scores_are_exactly_the_tables_once_they_are_float32_again(case):
 def test_the_errors_that_the_browser_counts_are_the_tables_at_every_score(case, data):
     """As boxes.js judges; a threshold is often exactly a score."""
     _, table = case
-    columns = in_browser(table, list(about(table).image_ids), names_of(table))
+    columns = in_browser(table, list(table_metadata(table).image_ids), names_of(table))
     own = [score for score in table["score"].to_pylist() if reaches(score, LOWEST_SCORE)]
     threshold = data.draw(st.sampled_from([0.05, 0.3, 0.5, 0.7, 0.95, *own]))
     counted = dict.fromkeys(count_errors(table), 0)
@@ -138,7 +138,7 @@ def test_of_what_the_browser_cannot_tell_the_columns_say_which_boxes_are_asked_f
     """`chosen` times what the browser knows (class, size, error type, at its score) is what the selection asks for."""
     gt, table = case
     selection = data.draw(selections(gt))
-    ids, classes = list(about(table).image_ids), names_of(table)
+    ids, classes = list(table_metadata(table).image_ids), names_of(table)
     columns = in_browser(table, ids, classes, selection)
     beyond = selection.score_to < 1 or selection.iou != (0, 1) or selection.truncated or selection.crowd
     for name in ("truths", "predictions"):

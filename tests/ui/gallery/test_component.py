@@ -10,9 +10,9 @@ import pytest
 
 from core.boxes import Detections
 from core.datasets.split import SIZES
-from core.evaluation.ordering import Order, found_objects
+from core.evaluation.ordering import SortOrder, sorted_objects
 from core.evaluation.selection import Selection, count_errors
-from core.evaluation.table import ErrorType, about, read_table
+from core.evaluation.table import ErrorType, read_table, table_metadata
 from core.evaluation.tide import detection_table
 from core.labels import LabelMap
 from tests.core.coco_cases import gt_of, result
@@ -93,7 +93,7 @@ def test_a_part_of_an_image_keeps_what_it_shows_and_what_it_is_about(page):
 def test_the_boxes_that_core_lists_are_items_and_what_each_is_about_is_among_its_images_boxes(page):
     """Items may be any sequence with these three fields."""
     names = {image_id: image["file_name"] for image_id, image in page.images.image_by_id.items()}
-    found = found_objects(page.table, PLAIN, Order.WORST, False, names)
+    found = sorted_objects(page.table, PLAIN, SortOrder.WORST, False, names)
     assert len(found) > paging.PER_PAGE
     data = json.loads(sent(page(items=found))["page"])
     boxes = {kind: by_image(data["models"][0][kind]) for kind in ("truths", "predictions")}
@@ -117,7 +117,7 @@ def test_ahead_are_the_pictures_of_the_next_page(page, per):
 
 
 def test_classes_are_all_that_were_evaluated_whether_they_occur_or_not(page):
-    assert gallery.class_names(page.table) == sorted(about(page.table).classes)
+    assert gallery.class_names(page.table) == sorted(table_metadata(page.table).classes)
     assert page(items=page.items[:1])["classes"] == gallery.class_names(page.table)
     assert len({box["class"] for box in boxes_of(page(items=page.items[:1])["models"][0])}) < len(page()["classes"])
 

@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
-from core.evaluation.table import about, read_table
+from core.evaluation.table import read_table, table_metadata
 from core.runs.imports import import_results
 from core.runs.schema import Status
 from core.runs.watched import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
@@ -213,7 +213,7 @@ def client(store):
 
 def test_one_images_boxes_come_at_every_kept_epoch_in_the_gallerys_form(client, run, store):
     watched = watched_of(frames(store, run.id))
-    for image_id in about(read_table(store.table_path(run.id, 0))).image_ids:
+    for image_id in table_metadata(read_table(store.table_path(run.id, 0))).image_ids:
         answer = client.get(f"/api/boxes/{run.id}/{image_id}").json()
         epochs = [0, 1, 2, 3] if image_id in watched else [0, 3]
         assert [frame["epoch"] for frame in answer["frames"]] == epochs

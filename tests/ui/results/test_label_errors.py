@@ -8,7 +8,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation.draw import GREEN, RED
-from core.evaluation.findings.label_errors import suspects
+from core.evaluation.findings import label_errors as findings
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
@@ -160,7 +160,7 @@ def test_a_mark_that_another_tab_made_or_removed_shows_with_the_next_run(run_of,
     run = run_of(WRONG, MISSING)
     app = shown(run)
     (evaluation,) = store.evaluations(run.id)
-    mark = Mark.of(suspects(label_errors.cache.table_of(evaluation), 0.5)[1])
+    mark = Mark.of(findings.label_errors(label_errors.cache.table_of(evaluation), 0.5)[1])
     Marks(store).add(run.id, mark)
     assert [box.value for box in checked(app.run()).checkbox] == [False, True]
     Marks(store).remove(run.id, mark.key)

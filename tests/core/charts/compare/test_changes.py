@@ -6,7 +6,7 @@ from core.charts.compare.changes import alarm_bars, ap_heat, change_bars
 from core.charts.to_json import to_json
 from core.datasets.split import SIZES
 from core.evaluation.findings.bootstrap import Interval
-from core.evaluation.findings.changes import AP_OF, OF_OBJECTS, Change, changed_objects, changes
+from core.evaluation.findings.changes import AP_OF, OBJECT_CHANGES, Change, changed_objects, changes
 from core.evaluation.findings.curves import class_figures
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
@@ -39,7 +39,7 @@ def points(chart) -> list[tuple]:
 @pytest.mark.parametrize("by", ["class", "size"])
 def test_a_click_on_a_bar_shows_as_many_as_the_row_says(found, by):
     chart = change_bars(found, by)
-    assert {row[0] for row in chart.rows} == {change.value for change in OF_OBJECTS}
+    assert {row[0] for row in chart.rows} == {change.value for change in OBJECT_CHANGES}
     for target, (change, word, n) in points(chart):
         if not target:
             assert n == 0
@@ -138,5 +138,5 @@ def test_without_objects_all_charts_are_empty(gt):
 
 def test_sizes_keep_their_order(found):
     assert list(dict.fromkeys(row[1] for row in change_bars(found, "size").rows)) == [
-        s for s in SIZES if any(found.number(change, (), [s]) for change in OF_OBJECTS)
+        s for s in SIZES if any(found.number(change, (), [s]) for change in OBJECT_CHANGES)
     ]

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError, RunError
-from core.evaluation.findings.bootstrap import FIGURES, bootstrap, drawn_weights, weighted_figures
+from core.evaluation.findings.bootstrap import FIGURES, bootstrap, resample_weights, weighted_figures
 from core.evaluation.findings.curves import coco_figures
-from core.evaluation.table import about
+from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.labels import LabelMap
 from tests.core.coco_cases import cases, gt_of, judge, result
@@ -37,8 +37,8 @@ def test_a_weighted_image_counts_as_if_it_were_there_so_often(case, data):
         row["score"] = row["score"] / 2 + i / 256
     table = detection_table(gt, results)
     times = {image["id"]: data.draw(st.integers(0, 3)) for image in gt["images"]}
-    weights = np.array([[times[i] for i in about(table).image_ids]])
-    names = about(table).classes
+    weights = np.array([[times[i] for i in table_metadata(table).image_ids]])
+    names = table_metadata(table).classes
     by_class = weighted_figures(table, names, weights)  # (K, 12, 1)
     many, found = repeated(gt, results, times)
     if not many["images"]:
@@ -141,7 +141,7 @@ def test_the_interval_is_about_as_wide_as_repeating_the_experiment_says():
 
 def test_the_figure_is_in_the_middle_although_copies_raise_ap():
     table = detection_table(*crowded(20))
-    drawn = weighted_figures(table, ["car"], drawn_weights(20, 300, seed=0))[0, 0]
+    drawn = weighted_figures(table, ["car"], resample_weights(20, 300, seed=0))[0, 0]
     found = bootstrap(table, resamples=300).per_class["car"]
     assert drawn.mean() - found.value > 0.1 * (found.high - found.low)
     assert (found.low + found.high) / 2 == pytest.approx(found.value, abs=0.05 * (found.high - found.low))
@@ -160,7 +160,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_another():
 
 
 def test_images_are_drawn_with_replacement_as_many_as_there_are():
-    weights = drawn_weights(7, 50, seed=0)
+    weights = resample_weights(7, 50, seed=0)
     assert weights.shape == (50, 7)
     assert set(weights.sum(axis=1).tolist()) == {7}
 

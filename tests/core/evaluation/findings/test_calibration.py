@@ -98,7 +98,7 @@ def test_without_predictions_nothing_is_defined(gt):
     found = calibration_of(gt)
     assert found.total == Reliability(None, 0, None, None, ())
     assert found.by_class == tuple(Reliability(name, 0, None, None, ()) for name in ("car", "dog"))
-    assert found.total.since(0.5) == Bin(0.5, 1.0, 0, None, None)
+    assert found.total.from_score(0.5) == Bin(0.5, 1.0, 0, None, None)
 
 
 def test_predictions_of_a_crowd_only_are_left_out():
@@ -132,7 +132,7 @@ def test_total_pools_the_predictions_and_is_no_mean_of_the_classes():
 
 def test_bins_from_a_score_are_taken_together():
     results = [result(1, 1, CAR[2], 0.75), result(1, 1, NOWHERE, 0.5), result(1, 1, NOWHERE, 0.25)]
-    assert calibration_of(gt_of(CAR), *results).total.since(0.5) == Bin(0.5, 1.0, 2, 0.625, 0.5)
+    assert calibration_of(gt_of(CAR), *results).total.from_score(0.5) == Bin(0.5, 1.0, 2, 0.625, 0.5)
 
 
 def test_scores_that_are_no_probabilities_are_told_in_a_sentence():

@@ -9,15 +9,15 @@ from core import RunError
 from core.datasets.split import SIZES
 from core.evaluation.findings.bootstrap import bootstrap
 from core.evaluation.findings.changes import (
-    MOVED,
-    OF_OBJECTS,
+    FIXED_OR_BROKEN,
+    OBJECT_CHANGES,
     Change,
     ap_changes,
     changed_images,
     changed_objects,
     changes,
-    ground_truth,
-    refuse_others,
+    ground_truth_digest,
+    require_same_ground_truth,
     verdict,
 )
 from core.evaluation.findings.curves import class_figures
@@ -65,7 +65,7 @@ def test_every_object_is_what_the_detections_of_both_tables_say(case, score):
         (False, True): Change.FIXED, (True, False): Change.BROKEN, (True, True): Change.STILL_RIGHT,
         (False, False): Change.STILL_WRONG,
     }  # fmt: skip
-    expected = {change: [] for change in OF_OBJECTS}
+    expected = {change: [] for change in OBJECT_CHANGES}
     for a in case[0]["annotations"]:
         if not a["iscrowd"]:
             expected[kinds[a["id"] in was, a["id"] in is_now]].append(a["id"])
@@ -129,9 +129,9 @@ def test_the_other_way_round_what_was_fixed_is_broken(case, score):
 @given(cases(), thresholds)
 def test_between_a_model_and_itself_nothing_has_changed(case, score):
     same = found((case[0], case[1], case[1]), score)
-    assert all(len(same.rows[change]) == 0 for change in (*MOVED, Change.NEW, Change.GONE))
+    assert all(len(same.rows[change]) == 0 for change in (*FIXED_OR_BROKEN, Change.NEW, Change.GONE))
     assert not same.rises.any()
-    assert changed_images(same, MOVED) == []
+    assert changed_images(same, FIXED_OR_BROKEN) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -144,7 +144,7 @@ def test_the_numbers_are_those_of_recall_and_add_up_to_all_objects(case, score):
     ):
         assert [f.found for f in class_figures(table, score)] == sum(gone.counts[k] for k in kinds).sum(axis=1).tolist()
     objects = [f.objects for f in class_figures(gone.after, score)]
-    assert sum(gone.counts[change] for change in OF_OBJECTS).sum(axis=1).tolist() == objects
+    assert sum(gone.counts[change] for change in OBJECT_CHANGES).sum(axis=1).tolist() == objects
 
 
 # Edges
@@ -153,7 +153,7 @@ def test_the_numbers_are_those_of_recall_and_add_up_to_all_objects(case, score):
 def test_a_perfect_model_breaks_nothing_and_fixes_all_that_was_wrong():
     gt = gt_of(CAR, DOG, images=2)
     gone = found((gt, [result(*CAR)], [result(*CAR), result(*DOG)]))
-    assert {change: gone.number(change) for change in OF_OBJECTS} == {
+    assert {change: gone.number(change) for change in OBJECT_CHANGES} == {
         Change.FIXED: 1, Change.BROKEN: 0, Change.STILL_RIGHT: 1, Change.STILL_WRONG: 0,
     }  # fmt: skip
     assert verdict(gone) == (
@@ -170,7 +170,7 @@ def test_without_detections_every_object_stays_wrong():
 @pytest.mark.parametrize("gt", [gt_of(), gt_of(images=0), gt_of(CROWD)])
 def test_without_objects_there_is_nothing_to_find(gt):
     gone = found((gt, [], [result(*CAR[:3])] if gt["images"] else []))
-    assert all(gone.number(change) == 0 for change in OF_OBJECTS)
+    assert all(gone.number(change) == 0 for change in OBJECT_CHANGES)
     assert verdict(gone) == "There is no object to find."
 
 
@@ -204,7 +204,7 @@ def test_a_false_alarm_of_another_class_or_image_is_another():
 def test_the_order_of_annotations_and_classes_does_not_matter():
     gt = gt_of(CAR, DOG, images=2)
     other = gt | {part: gt[part][::-1] for part in ("annotations", "categories")}
-    assert ground_truth(detection_table(gt, [])) == ground_truth(detection_table(other, []))
+    assert ground_truth_digest(detection_table(gt, [])) == ground_truth_digest(detection_table(other, []))
     gone = changes(detection_table(gt, [result(*CAR)]), detection_table(other, [result(*CAR), result(*DOG)]))
     assert (gone.number(Change.FIXED), gone.number(Change.STILL_RIGHT)) == (1, 1)
 
@@ -222,10 +222,10 @@ def test_the_order_of_annotations_and_classes_does_not_matter():
 def test_other_data_is_refused_in_a_sentence(other, said):
     tables = detection_table(gt_of(CAR, images=2), []), detection_table(other, [])
     with pytest.raises(RunError, match=said):
-        refuse_others(*tables)
+        require_same_ground_truth(*tables)
     with pytest.raises(RunError, match=said):
         changes(*tables)
-    assert ground_truth(tables[0]) != ground_truth(tables[1])
+    assert ground_truth_digest(tables[0]) != ground_truth_digest(tables[1])
 
 
 # What to look at
@@ -237,7 +237,7 @@ def test_the_gallery_lists_what_was_counted(case, score, data):
     gone = found(case, score)
     classes = data.draw(st.lists(st.sampled_from(gone.classes), unique=True))
     sizes = data.draw(st.lists(st.sampled_from(SIZES), unique=True))
-    asked = data.draw(st.sampled_from([MOVED, *((change,) for change in Change)]))
+    asked = data.draw(st.sampled_from([FIXED_OR_BROKEN, *((change,) for change in Change)]))
     table = gone.table_of(asked[0])
     objects = changed_objects(gone, asked, classes, sizes)
     assert len(objects) == sum(gone.number(change, classes, sizes) for change in asked)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.evaluation.findings.curves import class_figures
-from core.evaluation.findings.images import Duplicates, ImageFigures, images
+from core.evaluation.findings.images import Duplicates, ImageFigures, per_image_figures
 from core.evaluation.selection import count_errors, worst_images
 from core.evaluation.table import ERROR_TYPES, ErrorType
 from core.evaluation.tide import detection_table
@@ -17,7 +17,7 @@ thresholds = st.sampled_from([0.0, 0.25, 0.3, 0.75, 1.0, 1.1])
 
 
 def images_of(gt: dict, *results: dict, score=0.5):
-    return images(detection_table(gt, list(results)), score)
+    return per_image_figures(detection_table(gt, list(results)), score)
 
 
 # Against independent judges, and the other counts
@@ -42,7 +42,7 @@ def test_each_image_equals_pycocotools_on_the_predictions_from_the_threshold(cas
 @given(cases(), thresholds)
 def test_images_add_up_to_the_figures_of_the_whole(case, threshold):
     table = detection_table(*case)
-    found = images(table, threshold)
+    found = per_image_figures(table, threshold)
     for kind, n in count_errors(table, threshold).items():
         assert sum(image.errors[kind] for image in found.figures) == n
     worst = dict(worst_images(table, threshold))
@@ -80,7 +80,7 @@ def test_duplicates_equal_a_plain_count_of_the_boxes_that_point_to_each_found_ob
     table = detection_table(*case)
     shown = [row for row in rows(table) if row["score"] >= threshold]
     again = [row["best_same_gt"] for row in shown if row["error"] == "duplicate"]
-    for part in images(table, threshold).by_class:
+    for part in per_image_figures(table, threshold).by_class:
         found = [row["gt_id"] for row in shown if row["gt_id"] is not None and row["class_name"] == part.name]
         numbers = [again.count(gt_id) for gt_id in found]
         assert part.counts == (tuple(numbers.count(n) for n in range(max(numbers) + 1)) if numbers else ())
@@ -91,12 +91,12 @@ def test_duplicates_equal_a_plain_count_of_the_boxes_that_point_to_each_found_ob
 def test_a_table_of_one_class_counts_that_class_on_all_images(case, threshold):
     table = detection_table(*case)
     of_classes = {}
-    for whole in images(table, threshold).by_class:
-        part = images(table.filter(pc.equal(table["class_name"], whole.name)), threshold)
+    for whole in per_image_figures(table, threshold).by_class:
+        part = per_image_figures(table.filter(pc.equal(table["class_name"], whole.name)), threshold)
         assert whole in part.by_class and part.duplicates.counts == whole.counts
         for image in part.figures:
             of_classes.setdefault(image.image_id, []).append(image)
-    for image in images(table, threshold).figures:
+    for image in per_image_figures(table, threshold).figures:
         own = of_classes[image.image_id]
         for name in ("objects", "predictions", "correct", "ignored"):
             assert getattr(image, name) == sum(getattr(part, name) for part in own)

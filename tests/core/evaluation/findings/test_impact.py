@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from core import DataError
 from core.datasets.split import SIZES
-from core.evaluation.coco_eval import evaluate, places
-from core.evaluation.findings.impact import Cost, impact
+from core.evaluation.coco_eval import evaluate, rank_within_group
+from core.evaluation.findings.impact import GroupImpact, impact
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import ERROR_TYPES, ErrorType
 from core.evaluation.tide import detection_table
@@ -36,7 +36,7 @@ def mended(gt: dict, results: list[dict], kind: ErrorType, name: str | None, siz
         if gt_id not in found and not annotations[gt_id]["iscrowd"]:
             first.setdefault(gt_id, row)
     pointed = {row[POINTERS[row["error"]]] for row in table if row["error"] in POINTERS}
-    query = places(np.array([row["image_id"] for row in results], dtype=int)).tolist()
+    query = rank_within_group(np.array([row["image_id"] for row in results], dtype=int)).tolist()
     mended_results, gone = {(row["image_id"], q): dict(row) for row, q in zip(results, query, strict=True)}, set()
     for row in table:
         if name not in (None, row["class_name"]) or size not in (None, row["size"]):
@@ -84,7 +84,7 @@ def test_what_errors_cost_is_what_pycocotools_says_of_files_put_right_by_hand(ca
     entries = {(None, None): {}, (name, None): found.by_class, (None, size): found.by_size}.get(
         (name, size), found.cells
     )
-    delta = found.total[kind] if key == (kind,) else entries.get(key, Cost(0, 0)).delta
+    delta = found.total[kind] if key == (kind,) else entries.get(key, GroupImpact(0, 0)).delta
     assert found.ap50 == pytest.approx(mean_ap50(gt, results, list(objects)), abs=1e-12)
     assert delta == pytest.approx(by_hand, abs=1e-12)
     assert -1e-12 < delta <= 1 - found.ap50 + 1e-12
@@ -154,7 +154,7 @@ def test_without_predictions_everything_is_missed():
     found = impact_of(gt_of(CAR, DOG))
     assert found.ap50 == 0
     assert found.total == dict.fromkeys(ERROR_TYPES, 0) | {ErrorType.MISSED: 1}
-    assert found.by_class == {(ErrorType.MISSED, name): Cost(0.5, 1) for name in ("car", "dog")}
+    assert found.by_class == {(ErrorType.MISSED, name): GroupImpact(0.5, 1) for name in ("car", "dog")}
 
 
 def test_a_class_of_which_all_is_missed_stays_at_zero_while_something_else_is_taken_for_it():
@@ -166,7 +166,7 @@ def test_a_class_without_objects_is_not_in_the_mean():
     found = impact_of(gt_of(CAR, images=2), result(1, 1, CAR[2], 0.5), *[result(2, c, CAR[2]) for c in (1, 2)])
     assert found.ap50 == pytest.approx(0.5)
     assert found.total[ErrorType.BACKGROUND] == pytest.approx(0.5)
-    assert found.by_class[ErrorType.BACKGROUND, "dog"] == Cost(0, 1)
+    assert found.by_class[ErrorType.BACKGROUND, "dog"] == GroupImpact(0, 1)
 
 
 def test_of_two_poor_boxes_of_one_object_the_more_confident_becomes_right_and_the_other_goes():
@@ -205,8 +205,8 @@ def test_with_one_class_only_a_box_of_another_class_on_it_counts():
     gt = gt_of(CAR, DOG)
     found = impact_of(gt, result(1, 1, DOG[2]), classes=["dog"])
     assert (found.ap50, found.total[ErrorType.CLASSIFICATION]) == (0, pytest.approx(1))
-    assert found.by_class == {(ErrorType.CLASSIFICATION, "car"): Cost(pytest.approx(1), 1)}
-    assert found.by_size == {(ErrorType.CLASSIFICATION, "small"): Cost(pytest.approx(1), 0)}
+    assert found.by_class == {(ErrorType.CLASSIFICATION, "car"): GroupImpact(pytest.approx(1), 1)}
+    assert found.by_size == {(ErrorType.CLASSIFICATION, "small"): GroupImpact(pytest.approx(1), 0)}
     assert found.boxes == dict.fromkeys(ERROR_TYPES, 0)
 
 

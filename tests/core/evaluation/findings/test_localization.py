@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import class_figures
-from core.evaluation.findings.localization import EDGES, Placement, factor, localization, verdict
+from core.evaluation.findings.localization import EDGES, Placement, localization, scale_ratio, verdict
 from core.evaluation.selection import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
@@ -137,14 +137,14 @@ def test_without_found_objects_nothing_is_defined(gt):
     found = localization(detection_table(gt, []))
     assert found.total.found.n == found.total.poor.n == found.crowds == 0
     assert (found.total.found.mean_iou, found.total.found.dx.mean, found.total.found.too_small) == (None, None, None)
-    assert factor(found.total.found.width) is None
+    assert scale_ratio(found.total.found.width) is None
     assert verdict(found) == "From score 0.5, no object is found: too few to say how boxes lie."
 
 
 def test_perfect_boxes_are_neither_shifted_nor_scaled():
     objects = spread(FEW)
     found = found_in(objects, moved(objects)).total.found
-    assert (found.dx.mean, found.dy.mean, factor(found.width), factor(found.height)) == (0, 0, 1, 1)
+    assert (found.dx.mean, found.dy.mean, scale_ratio(found.width), scale_ratio(found.height)) == (0, 0, 1, 1)
     assert (found.mean_iou, found.ious[-1], found.too_small, found.too_large) == (1, FEW, 0, 0)
 
 
