@@ -1,4 +1,4 @@
-"""The parent's side of `worker.py`: starts the child, asks it, and ends it when it is silent for too long.
+"""The child process of a download (`worker.py`), as its parent sees it: started, asked, and ended when it stalls.
 
 In: requests as `worker.py` describes them. Out: its answers one by one, with a tick between them a few times a
 second, so that whoever asks can tell how far it is, and can stop. Apart from `download.py` because it knows nothing of
@@ -8,24 +8,20 @@ data sets, and FiftyOne is never imported here.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import queue
-import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 from core import PROJECT, DataError
+from core.child import Child, ChildEnded
 
 STALL_SECONDS = 30  # without a word from the child or a byte of a file
 START_SECONDS = 180  # the same while it imports FiftyOne, from a slow disk
 TICK_SECONDS = 0.25
-SECONDS_TO_END = 1
+SECONDS_TO_END = 1.0
 MODULE = "core.datasets.coco2017.worker"
 QUIET = {"FIFTYONE_DO_NOT_TRACK": "true", "FIFTYONE_SHOW_PROGRESS_BARS": "false"}
 
@@ -35,53 +31,48 @@ class Stalled(Exception):
 
 
 class Fetcher:
-    """A child process that fetches, started with the first request; to be closed, as by `with`."""
+    """A child process that downloads, started with the first request; to be closed, as by `with`."""
 
-    def __init__(self):
-        self._process: subprocess.Popen | None = None
-        self._answers: queue.Queue[str | None] = queue.Queue()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
+    def __init__(self) -> None:
+        self._child: Child | None = None
         self._is_ready = False
 
     def __enter__(self) -> Fetcher:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def pid(self) -> int | None:
-        """The child's; None while there is none."""
-        return self._process and self._process.pid
+        """The child's process; None while there is none."""
+        return self._child.pid if self._child else None
 
-    def ask(self, request: dict, watched: Path) -> Iterator[dict]:
-        """Sends the request and yields its answers up to the one with "done"; {} stands for a moment without any.
+    def ask(self, request: dict[str, Any], watched: Path) -> Iterator[dict[str, Any]]:
+        """Send the request and yield its answers up to the one with "done"; {} stands for a moment without any.
 
         Growth of the files in the folder `watched` is a sign of life. Raises Stalled, and DataError if no child can
         be started.
         """
-        if self._process is None:
-            self._start()
+        child = self._child or self._start()
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+            child.send(request)
         except OSError:  # it has died between two requests
-            self._give_up(self._death())
-        seen, size = time.monotonic(), None
+            self._give_up(_death(child.how_ended()))
+        last_sign, size = time.monotonic(), None
         while True:
             try:
-                line = self._answers.get(timeout=TICK_SECONDS)
-            except queue.Empty:
+                answer = child.receive(TICK_SECONDS)
+            except ChildEnded as end:
+                self._give_up(_death(end))
+            if answer is None:
                 if (now := bytes_in(watched)) != size:
-                    seen, size = time.monotonic(), now
-                elif time.monotonic() - seen > (STALL_SECONDS if self._is_ready else START_SECONDS):
+                    last_sign, size = time.monotonic(), now
+                elif time.monotonic() - last_sign > (STALL_SECONDS if self._is_ready else START_SECONDS):
                     self._give_up("no answer")
                 yield {}
                 continue
-            if line is None:
-                self._give_up(self._death())
-            seen = time.monotonic()
-            answer = json.loads(line)
+            last_sign = time.monotonic()
             if "ready" in answer:
                 self._is_ready = True
                 continue
@@ -90,67 +81,35 @@ class Fetcher:
                 return
 
     def close(self) -> None:
-        """Ends the child: asked first, by force after a second."""
+        """End the child: ask it first, by force after a second."""
         self._end(SECONDS_TO_END)
-        self._errors.close()
 
-    def _death(self) -> str:
-        """That the child has ended by itself, with the last line that it has written on stderr."""
-        self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(self._errors.tell() - 4000, 0))
-        lines = [line.strip() for line in self._errors.read().decode(errors="replace").splitlines() if line.strip()]
-        return "the fetching process ended" + (f": {lines[-1][:200]}" if lines else "")
-
-    def _start(self) -> None:
+    def _start(self) -> Child:
         paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, **QUIET, "PYTHONPATH": os.pathsep.join(paths)}
-        command = [sys.executable, "-m", MODULE]
-        pipe = subprocess.PIPE
         try:
-            self._process = subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                env=environment,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=self._errors,
-                start_new_session=True,
-            )
+            child = self._child = Child([sys.executable, "-m", MODULE], environment)
         except OSError as error:
             raise DataError(f"The download cannot be started: {error.strerror}.") from None
-        self._answers, self._is_ready = queue.Queue(), False
-        threading.Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True).start()
+        self._is_ready = False
+        return child
 
-    def _give_up(self, reason: str):
+    def _give_up(self, reason: str) -> NoReturn:
         self._end(0)
         raise Stalled(reason)
 
     def _end(self, seconds: float) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(OSError):
-            process.stdin.close()  # which ends it, unless it hangs in code that lets no thread run
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)  # a session of its own, so that nothing it started is left
-            else:
-                process.kill()
-        process.wait()
+        child, self._child = self._child, None
+        if child is not None:
+            child.end(seconds)
 
 
-def _read(stream, answers: queue.Queue) -> None:
-    """Puts every line into the queue, and None at the end."""
-    with stream:
-        for line in stream:
-            answers.put(line)
-    answers.put(None)
+def _death(end: ChildEnded) -> str:
+    return "the fetching process ended" + (f": {end.last_line}" if end.last_line else "")
 
 
-def bytes_in(folder: Path) -> int:
-    """The bytes of all files in a folder and those below it; files that vanish meanwhile do not count."""
+def bytes_in(folder: str | Path) -> int:
+    """Return the bytes of all files in a folder and those below it; files that vanish meanwhile do not count."""
     total = 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
