@@ -1,7 +1,10 @@
-"""The built-in data set: drawn street scenes in COCO layout, the same files for the same settings, without a network.
+"""The built-in data sets: drawn street scenes in COCO layout, the same files for the same settings, without a network.
 
     out/annotations/instances_train.json, instances_val.json
-    out/train/000000000001.jpg …          out/val/000000000401.jpg …
+    out/train/000000000001.jpg …          out/val/000000000601.jpg …
+
+In: a folder and the settings. Out: progress, and at the end the folder. Apart from `street/`, which draws one scene and
+knows nothing of COCO.
 
 The folder appears under its name only when it is whole: it is drawn under another name beside it and renamed.
 """
@@ -15,17 +18,20 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from core import DataError
+from core.datasets.coco_json import Entry
+from core.datasets.layouts import SPLITS
 from core.datasets.street.classes import check_extra
+from core.datasets.street.masks import polygons, uncompressed_rle
 from core.datasets.street.scenery import LOOKS, Scene, SceneObject, draw_scene
 from core.disk import atomic_folder
 from core.labels import COCO_TEN
 
 DEMO_CLASSES = tuple(COCO_TEN)
-SPLITS = ("train", "val")
 DESCRIPTION = "DETR Lab demo: drawn street scenes"
 SUPERCATEGORIES = {
     "person": "person", "bicycle": "vehicle", "car": "vehicle", "bus": "vehicle", "truck": "vehicle",
@@ -42,7 +48,13 @@ DRAWING = 1  # raise it whenever the pictures change: data sets drawn before are
 
 @dataclass(frozen=True)
 class BuiltInDataset:
-    """A data set that comes with the project: its folder under data/, what a user reads of it, and what is drawn."""
+    """A data set that comes with the project.
+
+    folder            its name under data/
+    title, sentence   for the user
+    look, extra       what is drawn, see `draw_dataset`
+    train, val        number of images
+    """
 
     folder: str
     title: str
@@ -65,9 +77,9 @@ BUILT_IN = (
 )
 
 
-def draw_built_in(one: BuiltInDataset, data_dir: Path) -> Iterator[tuple[int, int]]:
-    """Draws a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
-    return draw_dataset(data_dir / one.folder, one.look, one.train, one.val, extra=one.extra)
+def draw_built_in(dataset: BuiltInDataset, data_dir: Path) -> Iterator[tuple[int, int]]:
+    """Draw a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
+    return draw_dataset(data_dir / dataset.folder, dataset.look, dataset.train, dataset.val, extra=dataset.extra)
 
 
 def draw_dataset(
@@ -80,40 +92,47 @@ def draw_dataset(
     processes: int = 1,
     extra: tuple[str, ...] = (),
 ) -> Iterator[tuple[int, int]]:
-    """Draws the data set into the folder `out`, yielding (images done, images in all) after every image.
+    """Draw a demo data set into the folder `out`, yielding (images done, images in all) after every image.
 
     `size` is the longest side in pixels; pictures are 4:3; `extra` are classes of `street.classes.EXTRAS` beside the
     ten. A scene depends on seed, look, extra, split, its number and size alone, so a larger data set begins with the
-    pictures of the smaller one, however many `processes` draw. A demo data set that is already there is kept if it is
-    whole and has the same settings, and replaced otherwise.
+    pictures of the smaller one, however many `processes` draw. An existing demo data set is kept if it is whole and
+    has the same settings, and replaced otherwise.
 
     Raises DataError if a setting is out of range, if `out` holds anything but a demo data set, or if it cannot be
     written; the last one while drawing.
     """
-    settings = {"look": look, "train": train, "val": val, "seed": seed, "size": size, "drawing": DRAWING}
+    settings: dict[str, Any] = {
+        "look": look,
+        "train": train,
+        "val": val,
+        "seed": seed,
+        "size": size,
+        "drawing": DRAWING,
+    }
     if extra:  # only then, so that data sets drawn by earlier versions count as the same
         settings["extra"] = list(extra)
     _check({**settings, "processes": processes})
     out = Path(out).resolve()
-    if out.exists() and not _is_ours(out):
+    if out.exists() and not _may_be_replaced(out):
         raise DataError(f"{out} holds something else than a demo data set: choose another folder.")
     return _draw(out, settings, processes)
 
 
 def is_complete(folder: str | Path) -> bool:
-    """Whether the folder holds a whole demo data set: both annotation files and every picture they name."""
+    """Check whether the folder holds a whole demo data set: both annotation files and every picture they name."""
     folder = Path(folder)
     for split in SPLITS:
         data = _read(folder, split)
         if data is None:
             return False
-        there = {path.name for path in (folder / split).glob("*.jpg")}
-        if not all(image["file_name"] in there for image in data["images"]):
+        drawn = {path.name for path in (folder / split).glob("*.jpg")}
+        if not all(image["file_name"] in drawn for image in data["images"]):
             return False
     return True
 
 
-def _check(settings: dict):
+def _check(settings: dict[str, Any]) -> None:
     if settings["look"] not in LOOKS:
         raise DataError(f"There is no look {settings['look']!r}: choose one of {', '.join(LOOKS)}.")
     check_extra(settings.get("extra", ()))
@@ -122,9 +141,9 @@ def _check(settings: dict):
             raise DataError(f"The demo's {name} is {settings[name]}: give a number from {low} to {high}.")
 
 
-def _draw(out: Path, settings: dict, processes: int) -> Iterator[tuple[int, int]]:
+def _draw(out: Path, settings: dict[str, Any], processes: int) -> Iterator[tuple[int, int]]:
     done, total = 0, settings["train"] + settings["val"]
-    if is_complete(out) and all(_read(out, split)["info"].get("settings") == settings for split in SPLITS):
+    if is_complete(out) and all(_settings_of(_read(out, split)) == settings for split in SPLITS):
         yield total, total
         return
     try:
@@ -150,8 +169,10 @@ def _draw(out: Path, settings: dict, processes: int) -> Iterator[tuple[int, int]
     yield total, total
 
 
-def _scenes(folder: Path, settings: dict, split: str, first_image: int, processes: int) -> Iterator[tuple]:
-    """A split's (image, annotations without ids) one after another; the pictures are written into `folder`."""
+def _scenes(
+    folder: Path, settings: dict[str, Any], split: str, first_image: int, processes: int
+) -> Iterator[tuple[Entry, list[Entry]]]:
+    """Yield (image, annotations without ids) of each scene of a split, after writing its picture into `folder`."""
     draw = partial(_draw_one, folder / split, settings, split, first_image)
     if processes == 1:
         yield from map(draw, range(settings[split]))
@@ -167,30 +188,33 @@ def _scenes(folder: Path, settings: dict, split: str, first_image: int, processe
         pool.shutdown(cancel_futures=True)  # without it, whoever stops would wait for the scenes that are left
 
 
-def _draw_one(folder: Path, settings: dict, split: str, first_image: int, index: int) -> tuple[dict, list[dict]]:
-    """Draws a split's scene `index` into `folder`; returns its image and its annotations without their ids."""
+def _draw_one(
+    folder: Path, settings: dict[str, Any], split: str, first_image: int, index: int
+) -> tuple[Entry, list[Entry]]:
+    """Draw a split's scene `index` into `folder`; return its image and its annotations without their ids."""
     # every part of the key makes another stream, so no scene of one split can be one of the other
     key = [settings["seed"], LOOKS.index(settings["look"]), SPLITS.index(split), index]
     size = (settings["size"], round(settings["size"] * 0.75))
     scene = draw_scene(np.random.default_rng(key), size, settings["look"], tuple(settings.get("extra", ())))
     width, height = scene.image.size
     image_id = first_image + index
-    image = {"id": image_id, "file_name": f"{image_id:012d}.jpg", "width": width, "height": height, "license": 1}
-    scene.image.save(folder / image["file_name"], quality=JPEG_QUALITY)
-    return image, [_annotation(scene, one, image_id) for one in scene.objects]
+    file_name = f"{image_id:012d}.jpg"
+    scene.image.save(folder / file_name, quality=JPEG_QUALITY)
+    image = {"id": image_id, "file_name": file_name, "width": width, "height": height, "license": 1}
+    return image, [_annotation(scene, scene_object, image_id) for scene_object in scene.objects]
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether the folder is empty or holds a demo data set and nothing else, so that it may be replaced."""
+def _may_be_replaced(folder: Path) -> bool:
+    """Check whether the folder is empty, or holds a demo data set and nothing else."""
     if not folder.is_dir():
         return False
     names = {path.name for path in folder.iterdir()}
-    drawn = any(_read(folder, split) is not None for split in SPLITS)
-    return not names or (drawn and names <= {"annotations", *SPLITS})
+    is_demo = any(_read(folder, split) is not None for split in SPLITS)
+    return not names or (is_demo and names <= {"annotations", *SPLITS})
 
 
-def _read(folder: Path, split: str) -> dict | None:
-    """A demo data set's annotations; None if they are missing, broken or of another data set."""
+def _read(folder: Path, split: str) -> dict[str, Any] | None:
+    """Return a demo data set's annotations; None if they are missing, broken or of another data set."""
     try:
         data = json.loads((folder / "annotations" / f"instances_{split}.json").read_text(encoding="utf-8"))
         return data if data["info"]["description"] == DESCRIPTION else None
@@ -198,7 +222,13 @@ def _read(folder: Path, split: str) -> dict | None:
         return None
 
 
-def _empty_coco(settings: dict) -> dict:
+def _settings_of(data: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the settings with which a demo data set was drawn, if it states them."""
+    return data["info"].get("settings") if data else None
+
+
+def _empty_coco(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of an annotation file without images."""
     return {
         # No time of writing: the same settings give the same bytes.
         "info": {"description": DESCRIPTION, "version": "1", "year": 2026, "contributor": "DETR Lab", "url": "",
@@ -213,61 +243,20 @@ def _empty_coco(settings: dict) -> dict:
     }  # fmt: skip
 
 
-def _annotation(scene: Scene, one: SceneObject, image_id: int) -> dict:
+def _annotation(scene: Scene, scene_object: SceneObject, image_id: int) -> Entry:
     return {
         "image_id": image_id,
-        "category_id": CATEGORY_IDS[one.name],
-        "bbox": list(one.box),
-        "area": one.area,
-        "iscrowd": int(one.iscrowd),
-        "segmentation": _segmentation(scene, one),
+        "category_id": CATEGORY_IDS[scene_object.name],
+        "bbox": list(scene_object.box),
+        "area": scene_object.area,
+        "iscrowd": int(scene_object.iscrowd),
+        "segmentation": _segmentation(scene, scene_object),
     }
 
 
-def _segmentation(scene: Scene, one: SceneObject) -> dict | list[list[int]]:
-    """Polygons of the visible pixels; for a crowd their run lengths, as COCO has it."""
-    if one.iscrowd:
-        return run_lengths(scene.instances == one.number)
-    x, y, w, h = (int(v) for v in one.box)
-    return outlines(scene.instances[y : y + h, x : x + w] == one.number, x, y)
-
-
-def run_lengths(mask: np.ndarray) -> dict:
-    """A mask (height, width) as COCO's uncompressed RLE: lengths of runs down the columns, beginning with zeros."""
-    flat = mask.ravel(order="F")
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *edges, flat.size]).tolist()
-    return {"counts": [0, *counts] if flat[0] else counts, "size": list(mask.shape)}
-
-
-def outlines(mask: np.ndarray, left: int = 0, top: int = 0) -> list[list[int]]:
-    """The outer borders of a mask's parts as polygons [x1, y1, x2, y2, …] along the pixels' edges.
-
-    Holes are filled, since COCO's polygons know none; `left` and `top` move the polygons.
-    """
-    padded = np.pad(mask, 1)
-    ends: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    # Each border edge runs clockwise around its pixel: (neighbour's shift, start, end) relative to the pixel's corner.
-    sides = (((-1, 0), (0, 0), (1, 0)), ((0, 1), (1, 0), (1, 1)), ((1, 0), (1, 1), (0, 1)), ((0, -1), (0, 1), (0, 0)))
-    for (dy, dx), (x1, y1), (x2, y2) in sides:
-        border = mask & ~padded[1 + dy : padded.shape[0] - 1 + dy, 1 + dx : padded.shape[1] - 1 + dx]
-        for y, x in np.argwhere(border).tolist():
-            ends.setdefault((x + x1, y + y1), []).append((x + x2, y + y2))
-    polygons = []
-    while ends:
-        start = point = next(iter(ends))
-        corners, last, twice_area = [], None, 0
-        while True:
-            step = ends[point].pop()
-            if not ends[point]:
-                del ends[point]
-            direction = (step[0] - point[0], step[1] - point[1])
-            if direction != last:
-                corners += [point[0] + left, point[1] + top]
-            twice_area += point[0] * step[1] - step[0] * point[1]
-            point, last = step, direction
-            if point == start:
-                break
-        if twice_area > 0:  # a hole's border runs the other way
-            polygons.append(corners)
-    return polygons
+def _segmentation(scene: Scene, scene_object: SceneObject) -> dict[str, Any] | list[list[int]]:
+    """Return the polygons of an object's visible pixels; for a crowd their run lengths, as in COCO."""
+    if scene_object.iscrowd:
+        return uncompressed_rle(scene.instances == scene_object.number)
+    x, y, w, h = (int(side) for side in scene_object.box)
+    return polygons(scene.instances[y : y + h, x : x + w] == scene_object.number, x, y)

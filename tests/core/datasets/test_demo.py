@@ -8,18 +8,14 @@ import os
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageDraw
+from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from core import DataError
 from core.datasets import demo
-from core.datasets.demo import BUILT_IN, DEMO_CLASSES, draw_built_in, draw_dataset, is_complete, outlines, run_lengths
+from core.datasets.demo import BUILT_IN, DEMO_CLASSES, draw_built_in, draw_dataset, is_complete
 from core.labels import COCO_TEN
 
 # pycocotools 2.0.11 has not caught up with NumPy 2 when it decodes a mask.
@@ -55,19 +51,10 @@ def drawn(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"look": "noon"},
-        {"train": 0},
-        {"val": 0},
-        {"seed": -1},
-        {"size": 63},
-        {"size": 4000},
-        {"processes": 0},
-        {"extra": ["moped"]},
-    ],
-)
+@pytest.mark.parametrize("wrong", [
+    {"look": "noon"}, {"train": 0}, {"val": 0}, {"seed": -1}, {"size": 63}, {"size": 4000}, {"processes": 0},
+    {"extra": ["moped"]},
+])  # fmt: skip
 def test_a_wrong_setting_is_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(DataError, match=str(next(iter(wrong.values()))).strip("[]")):
         draw_dataset(tmp_path / "demo", **{**SMALL, **wrong})
@@ -264,15 +251,12 @@ def test_a_failed_exchange_keeps_the_old_data_set(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda out: (out / "val" / "000000000008.jpg").unlink(),
-        lambda out: shutil.rmtree(out / "train"),
-        lambda out: (out / "annotations" / "instances_val.json").unlink(),
-        lambda out: (out / "annotations" / "instances_train.json").write_text('{"info": {"descr'),
-    ],
-)
+@pytest.mark.parametrize("damage", [
+    lambda out: (out / "val" / "000000000008.jpg").unlink(),
+    lambda out: shutil.rmtree(out / "train"),
+    lambda out: (out / "annotations" / "instances_val.json").unlink(),
+    lambda out: (out / "annotations" / "instances_train.json").write_text('{"info": {"descr'),
+])  # fmt: skip
 def test_a_damaged_data_set_is_not_complete_and_is_drawn_anew(tmp_path, damage):
     out = tmp_path / "demo"
     draw(out)
@@ -312,35 +296,3 @@ def test_an_empty_folder_is_used(tmp_path):
     (tmp_path / "demo").mkdir()
     draw(tmp_path / "demo")
     assert is_complete(tmp_path / "demo")
-
-
-MASKS = arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
-
-
-@given(MASKS)
-def test_run_lengths_are_what_pycocotools_reads(mask):
-    height, width = mask.shape
-    read = coco_mask.decode(coco_mask.frPyObjects(run_lengths(mask), height, width))
-    assert np.array_equal(read.astype(bool), mask)
-
-
-@given(MASKS)
-def test_outlines_cover_the_mask_and_fill_nothing_but_its_holes(mask):
-    height, width = mask.shape
-    polygons = outlines(mask)
-    assert all(len(polygon) >= 8 and len(polygon) % 2 == 0 for polygon in polygons)
-    assert bool(polygons) == mask.any()
-    read = np.zeros(mask.shape, dtype=bool)
-    if polygons:
-        rles = coco_mask.frPyObjects(polygons, height, width)
-        read = coco_mask.decode(coco_mask.merge(rles)).astype(bool)
-    # The outside, found by another way: what a flood from beyond the border reaches.
-    flood = Image.fromarray(np.pad(mask, 1).astype(np.uint8) * 255)
-    ImageDraw.floodfill(flood, (0, 0), 128)
-    filled = np.asarray(flood)[1:-1, 1:-1] != 128
-    assert (read >= mask).all()
-    assert (read <= filled).all()
-
-
-def test_outlines_are_moved_with_the_box():
-    assert outlines(np.ones((2, 3), dtype=bool), left=10, top=20) == [[10, 20, 13, 20, 13, 22, 10, 22]]
