@@ -13,7 +13,7 @@ WRONG_CLASS = ("classification", "both")
 
 def frame_of(table, names: dict[int, str]) -> pd.DataFrame:
     """The table's rows with `is_truth`, `name` (of the file), `error` and `cost` at score 0.5, `best` IoU, `points`."""
-    frame = table.to_pandas().astype({name: object for name in ("kind", "class_name", "size", "error")})
+    frame = table.to_pandas().astype(dict.fromkeys(("kind", "class_name", "size", "error"), object))
     frame["is_truth"] = frame.kind == "ground_truth"
     frame["name"] = frame.image_id.map(names)
     frame["is_crowd"] = frame.iscrowd.eq(True)

@@ -9,9 +9,13 @@ import shutil
 
 from PIL import Image
 
+from core.datasets.check import sound_splits
 from core.datasets.problems import ProblemKind
+from core.datasets.split import read_split
+from core.keep_result import KeepResult
 from tests.core.coco_cases import gt_of
 
+FEW_KINDS = {ProblemKind.FEW_OBJECTS, ProblemKind.ONE_SPLIT}
 SIZE = (64, 48)
 BOX = (4, 4, 20, 20)
 
@@ -176,3 +180,15 @@ def fatal_half(folder):
 CASES = [
     in_the_labels, in_the_pictures, fatal_in_a_file, fatal_paths, fatal_between_splits, fatal_emptiness, fatal_half,
 ]  # fmt: skip
+
+
+def finish(check):
+    """What a generator of progress returns, and its progress."""
+    work = KeepResult(check)
+    steps = list(work)
+    return work.result, steps
+
+
+def sound(folder):
+    """The splits that a training gets, and the problems that it is told of."""
+    return finish(sound_splits(*(read_split(folder, name) for name in ("train", "val"))))[0]

@@ -60,8 +60,7 @@ def test_single_broken_annotations_are_left_out_and_counted(tmp_path):
     assert split.dropped == len(annotations)
     assert counts(split) == {
         ProblemKind.NO_AREA: 12, ProblemKind.UNKNOWN_IMAGE: 1, ProblemKind.UNKNOWN_CATEGORY: 1,
-        ProblemKind.NO_EXTENT: 2, ProblemKind.NO_NUMBERS: 8,
-        ProblemKind.OUTSIDE: 1, ProblemKind.SAME_ANNOTATION: 1,
+        ProblemKind.NO_EXTENT: 2, ProblemKind.NO_NUMBERS: 8, ProblemKind.OUTSIDE: 1, ProblemKind.SAME_ANNOTATION: 1,
     }  # fmt: skip
     assert all(image["id"] in split.annotations_by_image for image in split.images)
 
