@@ -31,6 +31,11 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{points:+.1f}" if sign else f"{points:.1f}"
 
 
+def in_percent(value: float | None) -> float | None:
+    """Return a metric of [0, 1] in percent, in full precision, for JSON."""
+    return None if value is None else 100 * value
+
+
 def describe_table(table: pa.Table) -> str:
     """Return how many images, objects and predictions a detection table has, as text."""
     from core.evaluation.table import flags, has_value, table_metadata
@@ -52,6 +57,21 @@ def errors_and_impact(table: pa.Table, score: float) -> tuple[dict[str, int], di
 
     total = impact(table).total
     return count_errors(table, score), {kind.value: total[kind] for kind in ErrorType}
+
+
+def evaluation_json(metrics: dict[str, Any], table: pa.Table, score: float) -> dict[str, Any]:
+    """Return for JSON a model's COCO metrics, "per_class" (AP), "errors" (counts) and "impact" (ΔAP50), by error type.
+
+    metrics  `CocoFigures.to_dict()` of the model of the `table`
+    score    errors are counted from this score
+
+    Metrics, AP of classes and impact are in percent, None where they are undefined.
+    """
+    counts, impacts = errors_and_impact(table, score)
+    percents = {name: in_percent(value) for name, value in metrics.items() if name != "per_class"}
+    per_class = {name: in_percent(value) for name, value in metrics["per_class"].items()}
+    impact = {kind: in_percent(value) for kind, value in impacts.items()}
+    return {**percents, "per_class": per_class, "errors": counts, "impact": impact}
 
 
 def evaluation_text(models: dict[str, dict[str, Any]], table: pa.Table, score: float) -> str:

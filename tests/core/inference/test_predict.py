@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset, loader
 from core.detr.detect import detect
+from core.detr.model import read_label_map
 from core.evaluation.tide import detection_table
 from core.inference.model_cache import Models
 from core.inference.own_pictures import prepare_picture
@@ -164,6 +166,16 @@ def test_a_runs_models_go_by_their_names(root, day, capsys):
     boxes = [json.loads(one)["annotations"] for one in printed]
     assert boxes[0] == boxes[1] == boxes[2] and boxes[0]
     assert json.loads(printed[0])["info"]["model"] == f"best of {made.id}"
+
+
+def test_the_baseline_goes_by_both_its_names(root, day, capsys):
+    config = TrainConfig(data="x", model=STARTER, shortest_edge=192, longest_edge=256)
+    made = RunStore(root).create(config.to_dict())
+    RunStore(root).update(made.id, label_map=read_label_map(Path(STARTER)).to_dict())
+    path = day.image_path(day.images[0])
+    answers = {name: json.loads(run(capsys, name, path, "--json")[1]) for name in ("baseline", "untouched", STARTER)}
+    assert answers["baseline"]["annotations"] == answers["untouched"]["annotations"] == answers[STARTER]["annotations"]
+    assert answers["baseline"]["annotations"] and answers["baseline"]["info"]["model"] == f"baseline of {made.id}"
 
 
 @pytest.mark.parametrize(

@@ -1,80 +1,18 @@
-"""What the command line tells of a model: its figures, and everything about runs that are imported."""
+"""The commands import, evaluate, analyze and table, of runs and of any results."""
 
 import csv
 import json
+import shutil
 
 import pytest
 from PIL import Image
 
-from core.evaluation.coco_eval import evaluate
-from core.evaluation.table import read_table, table_metadata
-from core.evaluation.tide import detection_table
-from core.export.text import evaluation_text, percent
+from core.evaluation.table import ErrorType, read_table, table_metadata
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from tests.core.cli.test_main import TWELVE, run
+from tests.core.cli.running import TINY, TWELVE, run
 from tests.core.coco_cases import from_env, gt_of, result
 from tests.core.evaluation.test_coco_eval import FIXTURE
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("value", "sign", "said"),
-    [
-        (None, False, "–"), (None, True, "–"), (0.0, False, "0.0"), (1.0, False, "100.0"), (0.39949, False, "39.9"),
-        (0.001, True, "+0.1"), (-0.25, True, "-25.0"), (-0.0004, True, "+0.0"), (0.0, True, "+0.0"),
-    ],
-)  # fmt: skip
-def test_a_figure_is_percent_with_one_decimal(value, sign, said):
-    assert percent(value, sign) == said
-
-
-GT = gt_of((1, 1, (0, 0, 40, 40)), (1, 1, (60, 0, 40, 40)), (1, 2, (0, 50, 20, 20), {"iscrowd": 1}))
-
-
-def told(*models, score=0.0):
-    """`evaluation_text` of results lists, the last being the model's, as lines of words."""
-    figures = {f"model {i}": evaluate(GT, model).to_dict() for i, model in enumerate(models)}
-    lines = evaluation_text(figures, detection_table(GT, models[-1]), score).splitlines()
-    return {line.split("  ")[0]: line.split() for line in lines if line}
-
-
-def test_the_summary_of_one_model_has_its_figures_classes_and_errors():
-    lines = told([result(1, 1, (0, 0, 40, 40)), result(1, 2, (150, 50, 9, 9), 0.3)])
-    assert lines["AP50"] == ["AP50", "50.5"] and lines["APl"] == ["APl", "–"]
-    assert lines["class"] == ["class", "objects", "AP50", "AP"]
-    assert lines["car"] == ["car", "2", "50.5", "50.5"] and lines["dog"] == ["dog", "0", "–", "–"]
-    assert lines["Missed"] == ["Missed", "1", "+49.5"] and lines["Background"] == ["Background", "1", "+0.0"]
-
-
-def test_the_summary_of_a_trained_model_says_how_it_differs_from_the_baseline():
-    found = result(1, 1, (0, 0, 40, 40))
-    lines = told([found, result(1, 1, (60, 0, 40, 40))], [found])
-    assert lines["percent"] == ["percent", "model", "0", "model", "1", "change"]
-    assert lines["AP50"] == ["AP50", "100.0", "50.5", "-49.5"] and lines["APl"] == ["APl", "–", "–", "–"]
-    assert lines["class"] == ["class", "objects", "AP50", "baseline", "AP", "change"]
-    assert lines["car"] == ["car", "2", "50.5", "100.0", "50.5", "-49.5"]
-
-
-def test_errors_are_counted_from_the_score_and_their_cost_at_any():
-    model = [result(1, 1, (0, 0, 40, 40)), result(1, 1, (150, 50, 9, 9), 0.95)]
-    low, high = told(model), told(model, score=0.96)
-    assert (low["Background"][1], high["Background"][1]) == ("1", "0")
-    assert low["Background"][2] == high["Background"][2] and low["Background"][2] > "+0.0"
-
-
-def test_no_detections_give_zeros_and_no_objects_give_dashes():
-    lines = told([])
-    assert lines["AP"] == ["AP", "0.0"] and lines["Missed"] == ["Missed", "2", "+100.0"]
-    gt = gt_of(images=1)
-    text = evaluation_text({"results": evaluate(gt, []).to_dict()}, detection_table(gt, []), 0.5)
-    assert text.startswith("1 image, 0 objects, 0 predictions\n")
-    assert {line.split()[1] for line in text.splitlines() if line.startswith("A")} == {"–"}
 
 
 @pytest.fixture
@@ -100,12 +38,26 @@ def test_import_says_the_run_first_then_what_is_in_it_and_what_to_do_next(root, 
 
 def test_an_imported_run_is_evaluated_like_a_model_without_a_baseline(capsys, imported):
     answer = json.loads(run(capsys, "evaluate", imported, "--json")[1])
-    assert set(answer) == {*TWELVE, "per_class", "errors", "impact"} and answer["AP50"] == pytest.approx(51 / 101)
+    assert set(answer) == {*TWELVE, "per_class", "errors", "impact"} and answer["AP50"] == pytest.approx(100 * 51 / 101)
     assert answer["errors"] == dict.fromkeys(answer["errors"], 0) | {"missed": 1, "background": 1}
     out = run(capsys, "evaluate", imported, "--score", 0.5)[1]
     assert "results" in out and "baseline" not in out and "change" not in out
     status, _, err = run(capsys, "evaluate", imported, "--epoch", 3)
     assert status == 1 and "was not evaluated; there are: 0." in err
+
+
+def test_json_has_the_percents_that_are_printed(capsys, imported):
+    answer = json.loads(run(capsys, "evaluate", imported, "--json")[1])
+    printed = [line.rsplit(maxsplit=2) for line in run(capsys, "evaluate", imported)[1].splitlines() if line]
+    values = {words[0].strip(): words[1:] for words in printed}
+    labels = {kind.value: kind.label for kind in ErrorType}
+    assert {labels[kind]: [str(answer["errors"][kind]), f"{answer['impact'][kind]:+.1f}"] for kind in labels} == {
+        label: values[label] for label in labels.values()
+    }
+    for line in run(capsys, "evaluate", imported)[1].splitlines():
+        name, _, value = line.partition(" ")
+        if name in TWELVE:
+            assert value.strip() == ("–" if answer[name] is None else f"{answer[name]:.1f}")
 
 
 def test_analyze_of_an_imported_run_draws_its_pictures_or_says_why_not(root, tmp_path, capsys, imported):
@@ -170,4 +122,32 @@ def test_the_coco_apis_fixture_keeps_its_published_figures_through_import_and_ev
     results = folder / "instances_val2014_fakebbox100_results.json"
     assert run(capsys, "import", "--gt", folder / "instances_val2014_100.json", "--dt", results)[0] == 0
     answer = json.loads(run(capsys, "evaluate", "last", "--json")[1])
-    assert {name: answer[name] for name in TWELVE} == pytest.approx(FIXTURE, abs=1e-10, rel=0)
+    published = {name: 100 * value for name, value in FIXTURE.items()}
+    assert {name: answer[name] for name in TWELVE} == pytest.approx(published, abs=1e-8, rel=0)
+
+
+def test_a_run_whose_folder_was_deleted_is_told_and_its_figures_stay(root, street, capsys):
+    out = run(capsys, "train", "--data", street, *TINY)[1]
+    run_id = out.splitlines()[0]
+    shutil.rmtree(root / "runs" / run_id)
+    for command in ("evaluate", "analyze"):
+        status, _, err = run(capsys, command, run_id)
+        assert status == 1 and "There is no detection table" in err and run_id in err
+    assert run(capsys, "metrics", run_id)[0] == run(capsys, "runs")[0] == 0
+
+
+def test_results_of_any_tool_are_evaluated(tmp_path, capsys):
+    truths = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100}],
+        "categories": [{"id": 7, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40], "area": 1600}],
+    }
+    results = [{"image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40], "score": 0.9}]
+    (tmp_path / "gt.json").write_text(json.dumps(truths))
+    (tmp_path / "dt.json").write_text(json.dumps(results))
+    _, out, _ = run(capsys, "evaluate", "--gt", tmp_path / "gt.json", "--dt", tmp_path / "dt.json", "--json")
+    answer = json.loads(out)
+    assert (
+        answer["AP"] == pytest.approx(100.0) and answer["APs"] is None and answer["per_class"] == {"cat": answer["AP"]}
+    )
+    assert set(answer["errors"].values()) == {0} and set(answer["impact"].values()) == {0.0}

@@ -17,7 +17,7 @@ from core.export.writers import ExportFormat, write_export
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.store import RunStore
-from tests.core.cli.test_main import run
+from tests.core.cli.running import run
 from tests.core.coco_cases import gt_of, result
 
 CAR, DOG, SMALL = (40, 20, 50, 40), (100, 20, 60, 60), (150, 5, 9, 9)

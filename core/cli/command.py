@@ -1,0 +1,61 @@
+"""A command of the command line: its name, its options and what it does, in one object.
+
+Each module `*_commands.py` has a tuple COMMANDS of them, from which `main.py` makes the parser; here is also what the
+options of several commands have in common. Everything that takes time to import, as torch and pyarrow, is imported
+inside the functions that need it: `--help` and short commands must start at once.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from core import LabError
+
+RUN_HELP = "a run's id, its beginning, or: last"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of `python -m core`.
+
+    help         its line in the list of commands
+    add_options  adds its options to its parser
+    run          does what it says, with the parsed options; returns the exit status, None for 0
+    """
+
+    name: str
+    help: str
+    add_options: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int | None]
+
+
+def add_run(parser: ArgumentParser) -> None:
+    """Add the argument RUN, read as `options.run_id`."""
+    parser.add_argument("run_id", metavar="RUN", help=RUN_HELP)
+
+
+def add_epoch(parser: ArgumentParser) -> None:
+    """Add the option --epoch, which `chosen_evaluation` reads."""
+    parser.add_argument(
+        "--epoch", type=int, help="evaluated epoch; 0 = the baseline, before the first step (default: the best)"
+    )
+
+
+def check_score(score: float) -> None:
+    """Raise LabError for a --score that is not in [0, 1]."""
+    if not 0 <= score <= 1:  # written so that NaN fails too
+        raise LabError(f"--score is {score:g}: give a number from 0 to 1.")
+
+
+def show_progress(steps: Iterable[tuple[int, int]], unit: str, title: str) -> int:
+    """Iterate over (done, total) to the end with a bar on stderr; return the last total, 0 without any step."""
+    total = 0
+    with tqdm(unit=unit, desc=title) as bar:
+        for done, total in steps:
+            bar.total = total
+            bar.update(done - bar.n)
+    return total

@@ -1,0 +1,160 @@
+"""The commands about data sets: demo, download, convert and check."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from core import DataError
+from core.cli.command import Command, show_progress
+from core.keep_result import KeepResult
+from core.labels import COCO_TEN
+
+if TYPE_CHECKING:
+    from core.datasets.check import CheckReport
+
+EXAMPLES = 3  # of a problem, in print
+
+
+def add_demo_options(parser: ArgumentParser) -> None:
+    """Add the options of `demo`."""
+    parser.add_argument("--out", default="data/street", help="folder to make (default: %(default)s)")
+    parser.add_argument("--look", default="dusk", help="day or dusk (default: %(default)s)")
+    parser.add_argument("--train", type=int, default=600, help="training images (default: %(default)s)")
+    parser.add_argument("--val", type=int, default=100, help="validation images (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=256, help="longest side in pixels (default: %(default)s)")
+    parser.add_argument("--extra", nargs="+", default=[], metavar="CLASS", help="a class more: scooter")
+    parser.add_argument("--processes", type=int, default=1, help="that draw at the same time (default: %(default)s)")
+
+
+def demo(options: Namespace) -> None:
+    """Draw the street scenes."""
+    from core.datasets.demo import draw_dataset
+
+    steps = draw_dataset(
+        options.out, options.look, options.train, options.val, options.seed, options.size, options.processes,
+        tuple(options.extra),
+    )  # fmt: skip
+    show_progress(steps, "image", f"Drawing {options.out}")
+    kinds = ", ".join([options.look, *options.extra])
+    print(f"{options.out}: {options.train} training and {options.val} validation images, {kinds}")
+
+
+def add_download_options(parser: ArgumentParser) -> None:
+    """Add the options of `download`."""
+    parser.add_argument("--out", default="data/coco10", help="folder to make (default: %(default)s)")
+    parser.add_argument(
+        "--classes", nargs="+", default=list(COCO_TEN), metavar="NAME",
+        help="images with any of them, and their annotations (default: the experiment's ten)",
+    )  # fmt: skip
+    parser.add_argument("--max-train", type=int, default=4000, help="training images; 0: all (default: %(default)s)")
+    parser.add_argument("--max-val", type=int, default=1000, help="validation images; 0: all (default: %(default)s)")
+    parser.add_argument(
+        "--empty-share", type=float, default=0.0, help="share of the images without any of them (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same images (default: %(default)s)")
+
+
+def download(options: Namespace) -> None:
+    """Download a subset of COCO 2017, with a bar."""
+    from core.datasets.coco2017.download import download
+    from core.datasets.subset import Subset, find_category_ids
+    from core.detr.pretrained import COCO_CLASSES
+
+    subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
+    find_category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
+    with (
+        tqdm(total=1000, bar_format="{l_bar}{bar}| {desc}") as bar,
+        closing(download(options.out, subset)) as steps,
+    ):
+        for progress in steps:
+            bar.n = round(1000 * progress.share)
+            bar.set_description_str(progress.sentence)
+    print(f"{options.out}: {progress.total:,} pictures of {len(subset.classes)} classes of COCO 2017")
+    print(f"next: python -m core check {options.out}, or train --data {options.out}")
+
+
+def add_convert_options(parser: ArgumentParser) -> None:
+    """Add the options of `convert`."""
+    parser.add_argument("folder", metavar="FOLDER", help="with data.yaml and labels/, or Annotations/ and JPEGImages/")
+    parser.add_argument("--out", required=True, help="folder to make")
+
+
+def convert(options: Namespace) -> None:
+    """Convert a YOLO or Pascal VOC folder."""
+    from core.datasets.convert.to_coco import convert
+
+    print(show_conversion(options.folder, options.out, convert(options.folder, options.out)))
+
+
+def show_conversion(folder: str, out: str | Path, steps: Iterable[tuple[int, int]]) -> str:
+    """Iterate over the (done, total) of a conversion with a bar; return a sentence on it."""
+    total = show_progress(steps, "image", f"Converting {folder}")
+    return f"{out}: {total:,} images in COCO layout; the pictures stay in {folder}"
+
+
+def add_check_options(parser: ArgumentParser) -> None:
+    """Add the options of `check`."""
+    parser.add_argument(
+        "data", metavar="DATA", help="its folder: COCO's or Roboflow's layout, or one JSON beside pictures"
+    )
+    parser.add_argument("--whole", action="store_true", help="decode every picture: finds more damage, takes longer")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with examples of each problem")
+
+
+def check(options: Namespace) -> int:
+    """Print every problem with examples; return 1 if the data cannot be trained on."""
+    from core.datasets.check import check_dataset
+    from core.datasets.convert.to_coco import kind_of
+    from core.datasets.layouts import is_dataset
+
+    if not is_dataset(options.data) and (kind := kind_of(options.data)):
+        raise DataError(
+            f"{options.data} is a {kind.upper()} folder: convert it first, with "
+            f"python -m core convert {options.data} --out FOLDER, which says what is wrong with it."
+        )
+    work = KeepResult(check_dataset(options.data, options.whole))
+    show_progress(work, "picture", f"Looking at {options.data}")
+    report = work.result
+    print(json.dumps(report.to_dict()) if options.json else "\n".join(_report_lines(report)))
+    return int(not report.is_fit)
+
+
+def _report_lines(report: CheckReport) -> Iterator[str]:
+    """Yield a report in lines, the most urgent problems first."""
+    for name, images in report.images.items():
+        yield f"{name}: {images:,} images, {report.annotations[name]:,} annotations"
+    for problem in report.problems:
+        yield f"{problem.kind.severity.label}: {problem.sentence}"
+        yield from (f"    {_printable(example.detail)}" for example in problem.examples[:EXAMPLES])
+    verdict = "it can be trained on" if report.problems else "nothing is wrong"
+    yield verdict if report.is_fit else "it cannot be trained on"
+
+
+def _printable(text: str) -> str:
+    """Return the text on one line and without control characters, which names in a file may have."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+COMMANDS = (
+    Command("demo", "draw the built-in street scenes, in COCO layout", add_demo_options, demo),
+    Command(
+        "download", "fetch a subset of COCO 2017; the same call goes on where it stopped", add_download_options,
+        download,
+    ),
+    Command(
+        "convert", "make a COCO data set of a YOLO or Pascal VOC folder; the pictures stay there", add_convert_options,
+        convert,
+    ),
+    Command(
+        "check", "what is wrong with a data set: pictures, boxes, classes; its files are not changed",
+        add_check_options, check,
+    ),
+)  # fmt: skip

@@ -1,0 +1,168 @@
+"""The commands about a model's evaluation: import, evaluate, analyze and table.
+
+AP, AR and impact (ΔAP50) are in percent in whatever these commands print, in --json too.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from core import DataError, LabError
+from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score
+from core.cli.evaluations import chosen_evaluation, detection_table_of
+from core.export.text import describe_table, evaluation_json, evaluation_text, percent
+from core.runs.models import baseline_of
+from core.runs.schema import Evaluation
+from core.runs.store import RunStore
+
+TABLE_ENDINGS = (".parquet", ".csv")
+
+
+def add_import_options(parser: ArgumentParser) -> None:
+    """Add the options of `import`."""
+    parser.add_argument("--gt", required=True, metavar="FILE", help="COCO ground truth (JSON)")
+    parser.add_argument(
+        "--dt", required=True, metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations"
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="folder of the pictures (default: looked for beside the ground truth)"
+    )
+    parser.add_argument("--name", help="a name for the run")
+
+
+def import_results(options: Namespace) -> None:
+    """Make a run from results of any detector."""
+    from core.runs.imports import import_results
+
+    store = RunStore.default()
+    run = import_results(store, options.gt, options.dt, options.images, options.name)
+    (evaluation,) = store.evaluations(run.id)
+    print(run.id)
+    metrics = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
+    print(f"imported: {describe_table(detection_table_of(evaluation))}: {metrics}")
+    if run.config["imported"]["images"] is None:
+        print("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
+    print("next: open the app, or")
+    for command in ("evaluate {}", "analyze {}", "table {} --out table.csv"):
+        print(f"  python -m core {command.format(run.id)}")
+
+
+def add_evaluate_options(parser: ArgumentParser) -> None:
+    """Add the options of `evaluate`."""
+    parser.add_argument("run_id", nargs="?", metavar="RUN", help=RUN_HELP)
+    parser.add_argument("--gt", metavar="FILE", help="COCO ground truth (JSON), instead of a run")
+    parser.add_argument("--dt", metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations")
+    add_epoch(parser)
+    parser.add_argument("--score", type=float, default=0.0, help="count errors from this score (default: all)")
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print one JSON object: COCO's twelve metrics, per_class (AP) and impact (ΔAP50 by error type), all in "
+        "percent, and errors (their number by type)",
+    )  # fmt: skip
+
+
+def evaluate(options: Namespace) -> None:
+    """Print the COCO metrics, classes and errors of a run's model, or of results in files."""
+    from core.datasets.coco_json import read_ground_truth, read_results
+    from core.evaluation.coco_eval import evaluate
+    from core.evaluation.tide import detection_table
+
+    check_score(options.score)
+    if options.run_id and not (options.gt or options.dt):
+        store = RunStore.default()
+        evaluation = chosen_evaluation(store, options)
+        models, table = _models(store, evaluation), detection_table_of(evaluation)
+    elif options.gt and options.dt and not options.run_id:
+        ground_truth, results = read_ground_truth(options.gt), read_results(options.dt)
+        models = {"results": evaluate(ground_truth, results).to_dict()}
+        table = detection_table(ground_truth, results)
+    else:
+        raise LabError("Name either a RUN, or both --gt and --dt.")
+    if options.json:
+        *_, metrics = models.values()
+        print(json.dumps(evaluation_json(metrics, table, options.score)))
+    else:
+        print(evaluation_text(models, table, options.score))
+
+
+def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """Return the metrics of the evaluation by the model's name, after the baseline's if that is another one."""
+    run = store.get(evaluation.run_id)
+    if evaluation.epoch == 0:
+        return {"results" if run.is_imported else "baseline": evaluation.figures}
+    baseline = baseline_of(store.evaluations(run.id))
+    before = {"baseline": baseline.figures} if baseline else {}
+    return {**before, f"epoch {evaluation.epoch}": evaluation.figures}
+
+
+def add_analyze_options(parser: ArgumentParser) -> None:
+    """Add the options of `analyze`."""
+    add_run(parser)
+    parser.add_argument("--images", type=int, default=10, help="how many, worst first (default: %(default)s)")
+    add_epoch(parser)
+    parser.add_argument("--score", type=float, default=0.5, help="predictions from this score (default: %(default)s)")
+
+
+def analyze(options: Namespace) -> None:
+    """Draw the worst images of a run's model, write its report, and print what `evaluate` prints."""
+    from core.export.analysis import draw_worst_images, write_report
+
+    check_score(options.score)
+    if options.images < 1:
+        raise LabError(f"--images is {options.images}: give 1 or more.")
+    store = RunStore.default()
+    evaluation = chosen_evaluation(store, options)
+    table, run = detection_table_of(evaluation), store.get(evaluation.run_id)
+    pictures = []
+    try:
+        pictures = draw_worst_images(store, run, table, options.score, options.images)
+    except DataError as error:
+        if not run.is_imported:  # whose pictures may be missing
+            raise
+        print(f"No pictures: {error}")
+    if pictures:
+        first = store.analysis_path(run.id, 1)
+        print(f"{first} … {len(pictures)} pictures, worst first: red predictions, green ground truth")
+    print(write_report(store, run, evaluation, table, options.score, pictures))
+    print(evaluation_text(_models(store, evaluation), table, options.score))
+
+
+def add_table_options(parser: ArgumentParser) -> None:
+    """Add the options of `table`."""
+    add_run(parser)
+    parser.add_argument("--out", required=True, metavar="FILE", help="FILE.parquet or FILE.csv")
+    add_epoch(parser)
+
+
+def table(options: Namespace) -> None:
+    """Write a copy of the detection table, as Parquet or CSV."""
+    from core.evaluation.table import write_table
+
+    out = Path(options.out)
+    if out.suffix.lower() not in TABLE_ENDINGS:
+        raise LabError(f"--out is {out}: give it the ending {' or '.join(TABLE_ENDINGS)}, which says what it becomes.")
+    rows = detection_table_of(chosen_evaluation(RunStore.default(), options))
+    write_table(rows, out)
+    print(f"{out}: {rows.num_rows:,} rows: {describe_table(rows)}")
+
+
+COMMANDS = (
+    Command(
+        "import", "make an evaluated run out of any detector's results, to look at them here", add_import_options,
+        import_results,
+    ),
+    Command(
+        "evaluate", "COCO metrics, classes and error types of a run, or of any results file, in percent",
+        add_evaluate_options, evaluate,
+    ),
+    Command(
+        "analyze", "the same metrics, and the worst images with their boxes as analysis_N.png", add_analyze_options,
+        analyze,
+    ),
+    Command(
+        "table", "write the detection table: a row for every object and every prediction", add_table_options, table
+    ),
+)  # fmt: skip

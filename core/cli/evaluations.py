@@ -1,0 +1,39 @@
+"""The evaluation of a run that a command is about, by its options RUN and --epoch, and its detection table."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from core import LabError
+from core.runs.schema import Evaluation
+from core.runs.store import RunStore
+
+if TYPE_CHECKING:  # some commands start without pyarrow
+    import pyarrow as pa
+
+
+def chosen_evaluation(store: RunStore, options: Namespace) -> Evaluation:
+    """Return the run's evaluation of --epoch, else its best one, else (nothing trained yet) its first."""
+    run = store.get(options.run_id)
+    evaluations = {e.epoch: e for e in store.evaluations(run.id)}
+    if not evaluations:
+        raise LabError(
+            f"The run {run.id} has no evaluation: it is {run.label.lower()} ({run.message or 'no message'})."
+        )
+    epoch = options.epoch if options.epoch is not None else run.best_epoch or 0
+    if epoch not in evaluations:
+        raise LabError(f"Epoch {epoch} of {run.id} was not evaluated; there are: {', '.join(map(str, evaluations))}.")
+    return evaluations[epoch]
+
+
+def detection_table_of(evaluation: Evaluation) -> pa.Table:
+    """Return the evaluation's detection table; raise LabError if it is not kept any more."""
+    from core.evaluation.table import read_table
+
+    if evaluation.table is None:
+        raise LabError(
+            f"Epoch {evaluation.epoch} of {evaluation.run_id} has no detection table any more: tables are kept of the "
+            "baseline, the best and the last model."
+        )
+    return read_table(evaluation.table)

@@ -1,0 +1,61 @@
+"""The command that predicts on the user's own pictures: predict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from core.cli.command import RUN_HELP, Command, check_score
+from core.keep_result import KeepResult
+from core.runs.models import RunModel
+from core.runs.store import RunStore
+
+
+def add_predict_options(parser: ArgumentParser) -> None:
+    """Add the options of `predict`."""
+    parser.add_argument(
+        "model", metavar="MODEL",
+        help="best, last or baseline (the untouched model, before the first step) of a run; or a checkpoint's folder, "
+        "or a name on the hub",
+    )  # fmt: skip
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file, or a folder of pictures")
+    parser.add_argument("--run", metavar="RUN", help=f"{RUN_HELP} (default: last)")
+    parser.add_argument("--score", type=float, default=0.5, help="boxes from this score (default: %(default)s)")
+    parser.add_argument("--out", metavar="FOLDER", help="folder to write to (default: predictions; none with --json)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object: a COCO file with scores (0 to 1)")
+
+
+def predict(options: Namespace) -> int:
+    """Draw and write the predictions on pictures, or with --json print them; return 1 if a picture cannot be used."""
+    from transformers.utils import logging
+
+    from core.inference.model_cache import Models
+    from core.inference.own_pictures import picture_files
+    from core.inference.predict import open_model, predict_files
+
+    check_score(options.score)
+    logging.disable_progress_bar()
+    paths, store, are_usable = picture_files(options.pictures), RunStore.default(), []
+    is_named = options.model in RunModel.names()
+    run_id = store.get(options.run or "last").id if options.run or is_named else None
+    model = open_model(Models(store), RunModel.from_name(options.model).value if is_named else options.model, run_id)
+    title = f"{options.model} of {run_id}" if run_id else options.model
+    out = None if options.json and not options.out else Path(options.out or "predictions")
+    work = KeepResult(predict_files(model, paths, options.score, title, out))
+    for message, is_usable in work:
+        are_usable.append(is_usable)
+        if not is_usable:
+            print(f"error: {message}", file=sys.stderr)
+        elif not options.json:
+            print(message, flush=True)
+    coco = work.result
+    count = f"{len(coco['annotations']):,} boxes on {len(coco['images']):,} pictures"
+    print(json.dumps(coco) if options.json else f"{out}: {count}, from score {options.score:g}")
+    return int(not all(are_usable))
+
+
+COMMANDS = (
+    Command("predict", "what a model predicts on any pictures, drawn and as COCO JSON", add_predict_options, predict),
+)

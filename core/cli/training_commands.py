@@ -1,0 +1,247 @@
+"""The commands that train: train, resume and stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from dataclasses import Field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from core import LabError
+from core.cli.command import Command, add_run
+from core.cli.data_commands import show_conversion
+from core.config import PRESETS, TrainConfig
+from core.export.text import loss_text, percent
+from core.metrics import LOSS_PARTS
+from core.runs.schema import Run, Status
+from core.runs.store import RunStore
+
+POLL_SECONDS = 0.2  # between two looks at a run that shall stop, or at a folder that another process converts
+
+
+def add_train_options(parser: ArgumentParser) -> None:
+    """Add the options of `train`: every field of TrainConfig, among others."""
+    parser.add_argument(
+        "--run", dest="run_id", metavar="ID", help="drive a run that is already in the store (used by the app)"
+    )
+    parser.add_argument("--name", help="a name for the run")
+    parser.add_argument("--preset", choices=list(PRESETS), help="start from a preset instead of the defaults")
+    for field in fields(TrainConfig):
+        _add_setting(parser, field)
+
+
+def _add_setting(parser: ArgumentParser, field: Field[Any]) -> None:
+    """Add a TrainConfig field as an option; without a default, so that a preset can fill it."""
+    option, text = "--" + field.name.replace("_", "-"), field.metadata["help"].replace("%", "%%")
+    if isinstance(field.default, bool):
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif isinstance(field.default, tuple):
+        parser.add_argument(option, nargs="+", default=None, metavar="NAME", help=text)
+    else:
+        text += f" (default: {field.default})"
+        kind = type(field.default)
+        parser.add_argument(option, type=kind, default=None, choices=field.metadata.get("choices"), help=text)
+
+
+def train(options: Namespace) -> int:
+    """Create a run and train it, or drive the run of the app that --run names; return the exit status."""
+    from core.datasets.layouts import find_splits
+    from core.runs.drive import accompany
+    from core.runs.process import this_process
+
+    store = RunStore.default()
+    if options.run_id:
+        return _train_silently(store, options.run_id)
+    config = _with_processes(config_of(options))
+    _prepare_torch(config)
+    config = replace(config, data=_in_coco_layout(store, config.data))
+    find_splits(config.data)  # a mistyped folder shall not leave a run behind
+    if not _is_main_process():
+        accompany(config, store.checkpoints_dir, resume=False)
+        return 0
+    run = store.create(config.to_dict(), options.name, process=this_process())
+    return _train_with_bar(store, run.id)
+
+
+def resume(options: Namespace) -> int:
+    """Continue a run from its last checkpoint; return the exit status."""
+    from core.runs.drive import accompany
+    from core.runs.manager import close_dead_runs
+    from core.runs.process import this_process
+    from core.runs.queue import RunQueue, resumes_from_checkpoint
+
+    store = RunStore.default()
+    close_dead_runs(store)  # it may have died a moment ago
+    run = _trained(store.get(options.run_id))
+    config = _with_processes(TrainConfig.from_dict(run.config))
+    _prepare_torch(config)
+    if not _is_main_process():
+        accompany(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
+        return 0
+    RunQueue(store).requeue(run.id, this_process())
+    return _train_with_bar(store, run.id)
+
+
+def add_stop_options(parser: ArgumentParser) -> None:
+    """Add the options of `stop`."""
+    add_run(parser)
+    parser.add_argument("--no-wait", action="store_true", help="ask, and do not wait until it has stopped")
+    parser.add_argument("--force", action="store_true", help="end its process now; what it saved last is kept")
+
+
+def stop(options: Namespace) -> None:
+    """Stop a run, and wait until it has stopped."""
+    from core.runs.manager import close_dead_runs, stop_run
+
+    store = RunStore.default()
+    close_dead_runs(store)
+    run = _trained(store.get(options.run_id))
+    if not run.is_live:
+        raise LabError(f"The run {run.id} is {run.status}: there is nothing to stop.")
+    run = stop_run(store, run.id, options.force)
+    while run.is_live and not options.no_wait:
+        time.sleep(POLL_SECONDS)
+        close_dead_runs(store)
+        run = store.get(run.id)
+        if options.force and run.is_live:  # it may have begun, or gone over to another process, only now
+            stop_run(store, run.id, force=True)
+    if run.status is Status.FAILED:
+        raise LabError(run.message)
+    print(f"{run.id} {run.label.lower()}" + (f": {run.message}" if run.message and not run.is_live else ""))
+
+
+def config_of(options: Namespace) -> TrainConfig:
+    """Return the preset's settings, or the defaults, changed by the given options; folders become absolute."""
+    given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
+    changes = PRESETS[options.preset].changes if options.preset else {}
+    for name in ("data", "model"):
+        path = Path(given.get(name, getattr(TrainConfig, name)))
+        if path.exists():
+            given[name] = str(path.resolve())
+    return TrainConfig(**{**changes, **given})
+
+
+def _in_coco_layout(store: RunStore, folder: str) -> str:
+    """Return the folder, or the one under data/ into which a YOLO or Pascal VOC folder is converted, once."""
+    from core.datasets.convert.to_coco import convert, home, is_current, kind_of
+    from core.datasets.layouts import is_dataset
+
+    if is_dataset(folder) or not kind_of(folder):
+        return folder
+    out = home(folder, store.data_dir)
+    if _is_main_process():
+        print(show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
+    else:
+        while not is_current(folder, out):  # the main process converts it
+            time.sleep(POLL_SECONDS)
+    return str(out)
+
+
+def _train_silently(store: RunStore, run_id: str) -> int:
+    """Drive a run of the queue, as the app's child; return the exit status.
+
+    Prints nothing, because its record says everything: its output goes to the run's log, and a log that cannot be
+    written must not end it.
+    """
+    from core.runs.drive import accompany, drive
+    from core.runs.queue import resumes_from_checkpoint
+
+    run = _trained(store.get(run_id))
+    config = TrainConfig.from_dict(run.config)
+    _prepare_torch(config)
+    if not _is_main_process():
+        accompany(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
+        return 0
+    run = drive(store, run.id)
+    if run.status is Status.FAILED:
+        raise LabError(run.message)
+    return _exit_status(run)
+
+
+def _train_with_bar(store: RunStore, run_id: str) -> int:
+    """Train with a bar and each evaluation's metrics; print the result and the remarks; return the exit status."""
+    from core.runs.drive import follow
+    from core.training.events import Evaluated, PreflightDone
+
+    print(run_id, flush=True)
+    with tqdm(unit="step") as bar:
+        for progress in follow(store, run_id):
+            bar.total = progress.steps or None
+            bar.update(progress.step - bar.n)
+            epoch = min(progress.epoch + 1, progress.epochs)
+            bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
+            if isinstance(progress, PreflightDone):
+                (data,) = (check for check in progress.checks if check.name == "Data")
+                bar.write(f"data: {data.evidence}")
+            if isinstance(progress, Evaluated):
+                model = "baseline" if progress.is_baseline else f"epoch {progress.epoch}"
+                values = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
+                values += [f"{loss.name} {loss_text(progress.metrics.get(loss.val.tag))}" for loss in LOSS_PARTS]
+                bar.write(f"{model}: {', '.join(values)}")
+    run = store.get(run_id)
+    if run.status is not Status.FAILED:
+        print(f"{run.label.lower()}: best AP {percent(run.best_ap)}, baseline {percent(run.baseline_ap)}")
+    for remark in run.remarks:
+        print("{level}: {title}. {evidence} {advice}".format_map(remark))
+    if run.status is Status.FAILED:
+        raise LabError(run.message)
+    return _exit_status(run)
+
+
+def _trained(run: Run) -> Run:
+    """Return the run, if it is a training; raise LabError if it is imported."""
+    if run.is_imported:
+        raise LabError(f"The run {run.id} is imported: it has no training to begin, resume or stop.")
+    return run
+
+
+def _exit_status(run: Run) -> int:
+    """Return 130 for a stopped training, as after Ctrl-C, else 0; `accelerate launch` would take 130 for a failure."""
+    return 130 if run.status is Status.STOPPED and "WORLD_SIZE" not in os.environ else 0
+
+
+def _with_processes(config: TrainConfig) -> TrainConfig:
+    """Return the settings with the number of processes that `accelerate launch` has started, 1 without it.
+
+    Raises LabError if the settings ask for another number.
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if config.processes not in (1, world_size):
+        raise LabError(
+            f"The settings ask for {config.processes} processes, but {world_size} run: begin with "
+            f"accelerate launch --multi_gpu --num_processes {config.processes} -m core …"
+        )
+    return replace(config, processes=world_size)
+
+
+def _is_main_process() -> bool:
+    """Check whether this process keeps the run's record: the only one, or the first that `accelerate` has started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _prepare_torch(config: TrainConfig) -> None:
+    """Set what only a process that does nothing but train may set: torch's threads, and no progress bars of others."""
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when a GPU is used first
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+
+
+COMMANDS = (
+    Command("train", "fine-tune; prints the run's id first", add_train_options, train),
+    Command("resume", "go on with a stopped, failed or interrupted run, from its last checkpoint", add_run, resume),
+    Command(
+        "stop", "end a run after its current step, with a checkpoint; or take it out of the queue", add_stop_options,
+        stop,
+    ),
+)  # fmt: skip

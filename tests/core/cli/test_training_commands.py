@@ -1,0 +1,179 @@
+"""The commands train, resume and stop: trained for real, killed, resumed; or the tests' stand-in for a training."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from core import PROJECT
+from core.runs.drive import follow
+from core.runs.queue import RunQueue
+from core.runs.schema import Status
+from core.runs.store import RunStore
+from core.training.remark import Level, Remark
+from tests.core.cli.running import TINY, run
+from tests.core.runs.fake_training import child_command, train
+from tests.core.runs.waiting import create, steps, training, until
+
+
+def test_the_run_id_comes_first_also_from_another_process(root, street):
+    command = [sys.executable, "-m", "core", "train", "--data", street, *TINY]
+    done = subprocess.run(
+        [str(c) for c in command], cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (root / "checkpoints" / done.stdout.splitlines()[0] / "best" / "model.safetensors").is_file()
+
+
+def test_several_processes_train_one_run(root, street):
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m"]
+    command = [sys.executable, *launch, "core", "train", "--data", street, *TINY, "--device", "cpu", "--threads", 1]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(c) for c in command],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (made,) = RunStore(root).runs()
+    assert done.stdout.splitlines()[0] == made.id and made.status is Status.FINISHED and made.step == 2
+
+
+def csv_of(store, run_id, capsys):
+    """What `metrics --csv` prints, without what the clock has a part in."""
+    out = run(capsys, "metrics", run_id, "--csv")[1]
+    return [line for line in out.splitlines() if "images_per_second" not in line and "train/wait" not in line]
+
+
+def test_a_training_that_is_killed_and_resumed_has_the_metrics_of_one_that_was_not_to_the_last_digit(
+    root, street, capsys
+):
+    settings = [*TINY, "--epochs", "6", "--threads", "1", "--device", "cpu"]
+    status, out, _ = run(capsys, "train", "--data", street, *settings)
+    whole = out.splitlines()[0]
+    command = [sys.executable, "-m", "core", "train", "--data", street, *settings]
+    process = subprocess.Popen([str(c) for c in command], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    killed = process.stdout.readline().decode().strip()
+    store = RunStore(root)
+    until(lambda: (store.get(killed).step or 0) >= 4)  # after the checkpoint of the first epoch
+    process.kill()
+    process.communicate()
+    assert [r["status"] for r in json.loads(run(capsys, "runs", "--json")[1])] == ["interrupted", "finished"]
+    status, out, _ = run(capsys, "resume", killed)
+    assert status == 0 and out.splitlines()[0] == killed
+    assert csv_of(store, killed, capsys) == csv_of(store, whole, capsys)
+
+
+@pytest.fixture
+def store(fake_store):
+    return fake_store
+
+
+def test_resume_goes_on_from_the_checkpoint_and_says_the_run_first(store, capsys):
+    made = create(store, "short")
+    for progress in follow(store, made.id):
+        if progress.step == 4:
+            RunQueue(store).request_stop(made.id)
+    status, out, _ = run(capsys, "resume", "last")
+    assert status == 0 and out.splitlines()[0] == made.id and "finished: best AP 50.0, baseline" in out
+    assert steps(store, made.id) == [1, 2, 3, 4, 5, 6]
+    status, _, err = run(capsys, "resume", made.id)
+    assert status == 1 and "is finished: only a stopped, failed or interrupted run can be resumed" in err
+
+
+def test_resume_of_a_run_whose_checkpoints_were_deleted_is_refused(store, capsys):
+    made = create(store, "endless")
+    for progress in follow(store, made.id):
+        if progress.step == 4:
+            RunQueue(store).request_stop(made.id)
+    shutil.rmtree(store.checkpoints(made.id))
+    status, _, err = run(capsys, "resume", made.id)
+    assert status == 1 and "is gone, so it cannot be resumed" in err
+    assert store.get(made.id).status is Status.STOPPED and steps(store, made.id) == [1, 2, 3, 4]
+
+
+def test_a_queued_run_that_has_a_checkpoint_goes_on_from_it(store, capsys):
+    made = create(store, "short")
+    for progress in follow(store, made.id):
+        if progress.step == 4:
+            RunQueue(store).request_stop(made.id)
+    RunQueue(store).requeue(made.id)
+    assert run(capsys, "train", "--run", made.id)[:2] == (0, "")
+    assert steps(store, made.id) == [1, 2, 3, 4, 5, 6]
+    assert "True" in (store.checkpoints(made.id) / "began.txt").read_text()
+
+
+def at_work(store, kind="endless"):
+    """A run and the process that trains it."""
+    made = create(store, kind)
+    return made, subprocess.Popen(child_command(made.id), env={**os.environ, "DETR_LAB_ROOT": str(store.root)})
+
+
+def test_stop_waits_until_the_run_has_stopped(store, capsys):
+    made, process = at_work(store)
+    training(store, made.id)
+    status, out, _ = run(capsys, "stop", made.id)
+    assert status == 0 and out.startswith(f"{made.id} stopped: Stopped at step ")
+    assert store.get(made.id).status is Status.STOPPED and process.wait(60) == 0
+
+
+def test_stop_without_waiting_asks_only(store, capsys):
+    made, process = at_work(store, "hang")
+    until(lambda: store.get(made.id).message == "Loading model and data")
+    assert run(capsys, "stop", made.id, "--no-wait")[:2] == (0, f"{made.id} stopping\n")
+    status, out, _ = run(capsys, "stop", made.id, "--force")
+    assert status == 0 and "The process was ended before it obeyed" in out
+    assert process.wait(60) == -signal.SIGKILL
+
+
+def test_stop_takes_a_run_out_of_the_queue(store, capsys):
+    made = create(store, "short")
+    assert run(capsys, "stop", "last")[:2] == (0, f"{made.id} stopped: Taken out of the queue.\n")
+    status, _, err = run(capsys, "stop", "last")
+    assert status == 1 and f"The run {made.id} is stopped: there is nothing to stop." in err
+
+
+def test_stop_of_a_run_whose_process_has_died_says_that_there_is_nothing_to_stop(store, capsys):
+    store.create({}, process=(os.getpid(), 1.0))
+    status, _, err = run(capsys, "stop", "last")
+    assert status == 1 and "is interrupted: there is nothing to stop" in err
+
+
+def test_what_is_to_be_said_of_a_run_stands_below_its_result_and_in_json(store, capsys, monkeypatch):
+    remark = Remark(
+        rule="halved", level=Level.WARNING, title="A batch was halved", cause="Memory.", evidence="At step 3.",
+        advice="Take 2.", step=3,
+    )  # fmt: skip
+
+    def remarking(*arguments):
+        for progress in train(*arguments):
+            yield replace(progress, remarks=(replace(remark, rule="batch_halved"),)) if progress.step == 3 else progress
+
+    monkeypatch.setattr("core.training.train.train", remarking)
+    made = create(store, "short")
+    RunQueue(store).request_stop(made.id)
+    out = run(capsys, "resume", made.id)[1]
+    assert "\nwarning: A batch was halved. At step 3. Take 2.\n" in out.partition("finished: ")[2]
+    (said,) = json.loads(run(capsys, "runs", "--json")[1])
+    assert remark.title in [r["title"] for r in said["remarks"]]
+
+
+def test_a_mistyped_folder_leaves_no_run(root, capsys):
+    assert run(capsys, "train", "--data", root / "none", *TINY)[0] == 1
+    assert json.loads(run(capsys, "runs", "--json")[1]) == []
+
+
+def test_a_failed_training_is_a_failed_command_and_a_failed_run(root, street, capsys):
+    status, _, err = run(capsys, "train", "--data", street, "--classes", "unicorn", *TINY)
+    assert status == 1 and "no class 'unicorn'" in err
+    assert json.loads(run(capsys, "runs", "--json")[1])[0]["status"] == "failed"
