@@ -14,7 +14,6 @@ from tqdm import tqdm
 from core import DataError
 from core.cli.command import Command, show_progress
 from core.keep_result import KeepResult
-from core.labels import COCO_TEN
 
 if TYPE_CHECKING:
     from core.datasets.check import CheckReport
@@ -51,7 +50,7 @@ def add_download_options(parser: ArgumentParser) -> None:
     """Add the options of `download`."""
     parser.add_argument("--out", default="data/coco10", help="folder to make (default: %(default)s)")
     parser.add_argument(
-        "--classes", nargs="+", default=list(COCO_TEN), metavar="NAME",
+        "--classes", nargs="+", metavar="NAME",
         help="images with any of them, and their annotations (default: the experiment's ten)",
     )  # fmt: skip
     parser.add_argument("--max-train", type=int, default=4000, help="training images; 0: all (default: %(default)s)")
@@ -67,8 +66,10 @@ def download(options: Namespace) -> None:
     from core.datasets.coco2017.download import download
     from core.datasets.subset import Subset, find_category_ids
     from core.detr.pretrained import COCO_CLASSES
+    from core.labels import COCO_TEN
 
-    subset = Subset(tuple(options.classes), options.max_train, options.max_val, options.empty_share, options.seed)
+    classes = COCO_TEN if options.classes is None else options.classes
+    subset = Subset(tuple(classes), options.max_train, options.max_val, options.empty_share, options.seed)
     find_category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
     with (
         tqdm(total=1000, bar_format="{l_bar}{bar}| {desc}") as bar,
