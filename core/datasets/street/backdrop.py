@@ -6,12 +6,27 @@ drawn at (y - horizon) / camera pixels a metre, so what is far away stands near 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from core.datasets.street.pen import DARK, GLASS, WINDOW_LIGHT, Color, Pen, Sprite, View, draw_figure, pick, shade
+from core.datasets.street.pen import (
+    DARK,
+    GLASS,
+    WINDOW_LIGHT,
+    Color,
+    Lamp,
+    Pen,
+    Point,
+    Sprite,
+    View,
+    draw_figure,
+    pick,
+    shade,
+)
 
 WALLS = (
     (198, 150, 120), (222, 206, 178), (170, 100, 84), (186, 190, 196), (232, 222, 200), (140, 152, 168),
@@ -23,8 +38,8 @@ ROADS = ((98, 98, 102), (116, 112, 110), (84, 86, 92), (128, 122, 116))
 PAVEMENTS = ((176, 172, 166), (188, 176, 158), (160, 158, 156), (150, 160, 136), (120, 150, 90), (184, 160, 140))
 
 
-def _double(points) -> list[tuple[float, float]]:
-    """The backdrop is drawn at twice its size and reduced, which smooths its edges."""
+def _double(points: Iterable[Point]) -> list[Point]:
+    """Return points at twice the size: the backdrop is drawn so and reduced, which smooths its edges."""
     return [(2 * x, 2 * y) for x, y in points]
 
 
@@ -41,27 +56,34 @@ class Ground:
     road: tuple[float, float]  # across: the rows between which the road lies; along: its edges in metres
 
     def scale(self, row: float) -> float:
-        """Pixels a metre for what stands on the street at an image row."""
+        """Return the pixels a metre for what stands on the street at an image row."""
         return max(row - self.horizon, 0.5) / self.camera
 
     def row(self, scale: float) -> float:
-        """The image row where something stands that is drawn at `scale` pixels a metre."""
+        """Return the image row where something stands that is drawn at `scale` pixels a metre."""
         return self.horizon + scale * self.camera
 
     def point(self, x: float, up: float, scale: float) -> tuple[float, float]:
-        """Metres beside the vanishing point and above the street, at a scale, to pixels."""
+        """Return in pixels what lies so many metres beside the vanishing point and above the street, at a scale."""
         return self.vanish + x * scale, self.row(scale) - up * scale
 
     def strip(self, low: float, high: float, near: float, far: float) -> list[tuple[float, float]]:
-        """A strip of the street from metre `low` to `high` beside the vanishing point, at twice the picture's size."""
+        """Return the corners of a strip of the street, from metre `low` to `high` beside the vanishing point.
+
+        At twice the picture's size.
+        """
         return _double([self.point(x, 0, s) for x, s in ((low, near), (low, far), (high, far), (high, near))])
 
     def wall(self, x: float, low: float, high: float, far: float, near: float) -> list[tuple[float, float]]:
-        """A part of a wall along the street from `low` to `high` metres up, at twice the picture's size."""
+        """Return the corners of a part of a wall along the street, from `low` to `high` metres up.
+
+        At twice the picture's size.
+        """
         return _double([self.point(x, up, s) for up, s in ((low, far), (low, near), (high, near), (high, far))])
 
 
-def tree(pen: Pen, rng: np.random.Generator):
+def tree(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a tree."""
     leaf, bark = pick(rng, LEAVES), (96, 70, 50)
     pen.limb([(1.2, 0.05), (1.2, 1.8)], 0.26, bark)
     if rng.random() < 0.3:
@@ -73,7 +95,8 @@ def tree(pen: Pen, rng: np.random.Generator):
         pen.disc(x, y, r, shade(leaf, rng.uniform(0.78, 1.2)))
 
 
-def lamp_post(pen: Pen, rng: np.random.Generator):
+def lamp_post(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a lamp post."""
     iron = pick(rng, (DARK, (90, 96, 100), (60, 84, 70)))
     pen.box(0.12, 0.0, 0.32, 0.3, iron)
     pen.limb([(0.22, 0.0), (0.22, 3.7), (0.5, 3.95), (0.85, 3.95)], 0.09, iron)
@@ -81,19 +104,22 @@ def lamp_post(pen: Pen, rng: np.random.Generator):
     pen.lamp(0.9, 3.8, 0.1, (255, 226, 150))
 
 
-def bollard(pen: Pen, rng: np.random.Generator):
+def bollard(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a bollard."""
     paint = pick(rng, ((190, 50, 44), (220, 180, 50), DARK, (200, 200, 200)))
     pen.box(0.04, 0.0, 0.28, 0.8, paint, 0.08)
     pen.box(0.04, 0.55, 0.28, 0.66, (236, 236, 230))
 
 
-def bin_(pen: Pen, rng: np.random.Generator):
+def bin_(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a litter bin."""
     paint = pick(rng, ((50, 90, 60), (80, 84, 90), (40, 70, 120), (120, 110, 60)))
     pen.poly([(0.08, 0.0), (0.52, 0.0), (0.58, 0.85), (0.02, 0.85)], paint)
     pen.box(0.0, 0.82, 0.6, 0.95, shade(paint, 0.7), 0.04)
 
 
-def bush(pen: Pen, rng: np.random.Generator):
+def bush(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a bush."""
     leaf = pick(rng, LEAVES)
     for _ in range(6):
         pen.disc(
@@ -104,7 +130,8 @@ def bush(pen: Pen, rng: np.random.Generator):
         )
 
 
-def round_sign(pen: Pen, rng: np.random.Generator):
+def round_sign(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a round traffic sign."""
     paint = pick(rng, ((30, 90, 180), (220, 180, 50), (250, 250, 246)))
     pen.limb([(0.36, 0.0), (0.36, 2.1)], 0.07, (130, 134, 138))
     if rng.random() < 0.5:
@@ -127,13 +154,13 @@ DISTRACTORS = (
 
 
 def draw_distractor(rng: np.random.Generator, scale: float) -> Sprite:
-    """One thing that is not among the ten classes, at `scale` pixels a metre."""
+    """Draw one thing that is not among the ten classes, at `scale` pixels a metre."""
     views, weights = zip(*DISTRACTORS, strict=True)
     return draw_figure(views[int(rng.choice(len(views), p=weights))], rng, scale)
 
 
 def random_ground(rng: np.random.Generator, size: tuple[int, int], camera: float, horizon: float) -> Ground:
-    """A street with a road somewhere on it, seen along or across."""
+    """Return a street with a road somewhere on it, seen along or across."""
     width, height = size
     along = rng.random() < 0.45
     vanish = width * rng.uniform(0.25, 0.75)
@@ -147,8 +174,8 @@ def random_ground(rng: np.random.Generator, size: tuple[int, int], camera: float
     return Ground(width, height, horizon, camera, vanish, along, road)
 
 
-def draw_backdrop(rng: np.random.Generator, ground: Ground, sky: tuple[Color, Color]) -> tuple[Image.Image, list]:
-    """The empty street (RGB, the ground's size) and its lit windows as lamps (x, y, radius, colour)."""
+def draw_backdrop(rng: np.random.Generator, ground: Ground, sky: tuple[Color, Color]) -> tuple[Image.Image, list[Lamp]]:
+    """Draw the empty street (RGB, the ground's size); return it and its lit windows as lamps."""
     size = (ground.width * 2, ground.height * 2)
     image = Image.linear_gradient("L").resize(size)
     image = Image.composite(Image.new("RGB", size, sky[1]), Image.new("RGB", size, sky[0]), image)
@@ -170,8 +197,8 @@ def draw_backdrop(rng: np.random.Generator, ground: Ground, sky: tuple[Color, Co
     return image.reduce(2), lamps
 
 
-def _along(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, road: Color) -> list:
-    """A road that runs away from the viewer, houses on both sides."""
+def _along(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, road: Color) -> list[Lamp]:
+    """Draw a road that runs away from the viewer, houses on both sides; return their lit windows."""
     low, high = ground.road
     near, far = ground.scale(ground.height * 1.1), ground.scale(ground.horizon + 0.02 * ground.height)
     draw.polygon(ground.strip(low, high, near, far), fill=road)
@@ -186,7 +213,7 @@ def _along(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, 
     lamps = []
     for edge in (low - rng.uniform(2.0, 4.0), high + rng.uniform(2.0, 4.0)):
         cuts = np.geomspace(far, ground.scale(ground.height * rng.uniform(0.5, 0.9)), int(rng.integers(5, 9)))
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts):
             up, wall = rng.uniform(0.3, 0.9) * ground.horizon / b + ground.camera, pick(rng, WALLS)
             if rng.random() < 0.12:
                 continue
@@ -195,7 +222,9 @@ def _along(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, 
     return lamps
 
 
-def _wall_windows(draw, rng: np.random.Generator, ground: Ground, edge: float, up: float, cuts: np.ndarray) -> list:
+def _wall_windows(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, edge: float, up: float, cuts: np.ndarray
+) -> list[Lamp]:
     lamps = []
     for floor in (0.15, 0.45, 0.75):
         for a, b in zip(cuts[1::2], cuts[2::2], strict=False):
@@ -211,8 +240,10 @@ def _wall_windows(draw, rng: np.random.Generator, ground: Ground, edge: float, u
     return lamps
 
 
-def _across(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, pavement: Color, road: Color) -> list:
-    """A row of houses at the far side, a road that runs from left to right."""
+def _across(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground, pavement: Color, road: Color
+) -> list[Lamp]:
+    """Draw a row of houses at the far side, and a road that runs from left to right; return their lit windows."""
     lamps, base = [], ground.horizon + (ground.road[0] - ground.horizon) * rng.uniform(0.3, 0.8)
     x = -rng.uniform(0, 0.2) * ground.width
     while x < ground.width:
@@ -234,8 +265,13 @@ def _across(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ground: Ground,
     return lamps
 
 
-def _house(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box, unit: float) -> list:
-    """A house front with windows and a door in `box` (x1, y1, x2, y2); its lit windows as lamps; `unit` is 1 at 256."""
+def _house(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: tuple[float, float, float, float], unit: float
+) -> list[Lamp]:
+    """Draw a house front with windows and a door in `box` (x1, y1, x2, y2); return its lit windows.
+
+    `unit` is 1 in a picture that is 256 pixels wide.
+    """
     x1, y1, x2, y2 = box
     wall = pick(rng, WALLS)
     draw.rectangle((2 * x1, 2 * y1, 2 * x2, 2 * y2), fill=wall)

@@ -19,7 +19,7 @@ EXTRAS = tuple(name for name in VIEWS if name not in WEIGHTS)
 
 
 def check_extra(extra: Iterable[str]) -> None:
-    """Raises DataError for a further class that the scenes do not have, or that is named twice."""
+    """Raise DataError for a further class that the scenes do not have, or that is named twice."""
     names = list(extra)
     for name in names:
         if name not in EXTRAS:
@@ -29,11 +29,12 @@ def check_extra(extra: Iterable[str]) -> None:
 
 
 def class_weights(extra: Iterable[str] = ()) -> dict[str, float]:
-    """How often each class is drawn, with these further ones among them; in all 1."""
+    """Return how often each class is drawn, these further ones among them; the shares add up to 1."""
     further = dict.fromkeys(extra, EXTRA_WEIGHT)
     rest = 1 - EXTRA_WEIGHT * len(further)
     return {name: weight * rest for name, weight in WEIGHTS.items()} | further
 
 
 def draw_class(rng: np.random.Generator, weights: dict[str, float]) -> str:
+    """Return a class, drawn by these weights."""
     return list(weights)[int(rng.choice(len(weights), p=list(weights.values())))]

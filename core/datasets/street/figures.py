@@ -19,7 +19,8 @@ DOG_FURS = ((146, 92, 48), (214, 168, 96), (50, 42, 40), (232, 222, 206), (110, 
 WOODS = ((150, 96, 52), (196, 146, 88), (92, 58, 40), (210, 60, 50), (240, 238, 230), (60, 120, 150), (46, 46, 50))
 
 
-def person(pen: Pen, rng: np.random.Generator):
+def person(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a person, standing or walking."""
     skin, hair, shirt, trousers = pick(rng, SKINS), pick(rng, HAIRS), pick(rng, CLOTHES), pick(rng, CLOTHES)
     stride, side, skirt = rng.uniform(0.02, 0.24), rng.random() < 0.45, rng.random() < 0.22
     swing, raised = rng.uniform(-0.05, 0.25), rng.random() < 0.18
@@ -64,7 +65,8 @@ def person(pen: Pen, rng: np.random.Generator):
         pen.disc(x + 0.05, 1.61, 0.018, BLACK)
 
 
-def traffic_light(pen: Pen, rng: np.random.Generator):
+def traffic_light(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a traffic light."""
     body = pick(rng, (BLACK, BLACK, (40, 60, 48), (214, 170, 40)))
     lit = int(rng.integers(3))
     pen.box(0.03, 0.02, 0.47, 1.28, body, 0.08)
@@ -87,7 +89,8 @@ LETTERS = (
 )
 
 
-def stop_sign(pen: Pen, rng: np.random.Generator):
+def stop_sign(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a stop sign."""
     red = pick(rng, ((200, 24, 30), (184, 30, 34), (214, 44, 40)))
     for radius, color in ((0.46, WHITE), (0.415, red)):
         pen.poly(
@@ -101,7 +104,8 @@ def stop_sign(pen: Pen, rng: np.random.Generator):
         pen.limb([(0.135 + k * 0.168 + 0.13 * x, 0.32 + 0.28 * y) for x, y in letter], 0.038, WHITE)
 
 
-def cat_walking(pen: Pen, rng: np.random.Generator):
+def cat_walking(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a walking cat."""
     fur = pick(rng, CAT_FURS)
     light, dark = shade(fur, 1.25), shade(fur, 0.68)
     tail = [(0.13 - 0.09 * math.sin(t * 3.4), 0.32 + 0.36 * t) for t in np.linspace(0, 1, 9)]
@@ -116,7 +120,8 @@ def cat_walking(pen: Pen, rng: np.random.Generator):
     _cat_head(pen, 0.72, 0.47, 0.145, fur, light)
 
 
-def _cat_head(pen: Pen, x: float, y: float, r: float, fur: Color, light: Color):
+def _cat_head(pen: Pen, x: float, y: float, r: float, fur: Color, light: Color) -> None:
+    """Draw a cat's head."""
     for sign in (-1, 1):
         pen.poly(
             [(x + sign * r * 1.0, y + r * 0.2), (x + sign * r * 0.95, y + r * 1.75), (x + sign * r * 0.1, y + r * 0.8)],
@@ -138,7 +143,8 @@ def _cat_head(pen: Pen, x: float, y: float, r: float, fur: Color, light: Color):
     pen.poly([(x - r * 0.16, y - r * 0.15), (x + r * 0.16, y - r * 0.15), (x, y - r * 0.35)], (214, 110, 120))
 
 
-def cat_sitting(pen: Pen, rng: np.random.Generator):
+def cat_sitting(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a sitting cat."""
     fur = pick(rng, CAT_FURS)
     light, dark = shade(fur, 1.25), shade(fur, 0.68)
     tail = [(0.4 + 0.2 * math.cos(t), 0.14 + 0.14 * math.sin(t)) for t in np.linspace(-1.4, 1.9, 9)]
@@ -155,7 +161,8 @@ def cat_sitting(pen: Pen, rng: np.random.Generator):
     _cat_head(pen, 0.27, 0.6, 0.16, fur, light)
 
 
-def _dog_head(pen: Pen, x: float, y: float, fur: Color, ear: Color):
+def _dog_head(pen: Pen, x: float, y: float, fur: Color, ear: Color) -> None:
+    """Draw a dog's head."""
     pen.disc(x, y, 0.13, fur)
     pen.box(x + 0.02, y - 0.11, x + 0.28, y + 0.03, shade(fur, 1.08), 0.055)
     pen.oval(x + 0.23, y - 0.04, x + 0.31, y + 0.04, BLACK)
@@ -166,7 +173,8 @@ def _dog_head(pen: Pen, x: float, y: float, fur: Color, ear: Color):
     )
 
 
-def dog_standing(pen: Pen, rng: np.random.Generator):
+def dog_standing(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a standing dog."""
     fur = pick(rng, DOG_FURS)
     dark, ear = shade(fur, 0.7), shade(fur, 0.55)
     wag = rng.uniform(-0.08, 0.08)
@@ -184,7 +192,8 @@ def dog_standing(pen: Pen, rng: np.random.Generator):
     _dog_head(pen, 0.85, 0.8, fur, ear)
 
 
-def dog_sitting(pen: Pen, rng: np.random.Generator):
+def dog_sitting(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a sitting dog."""
     fur = pick(rng, DOG_FURS)
     dark, ear = shade(fur, 0.7), shade(fur, 0.55)
     pen.limb([(0.2, 0.08), (0.08, 0.1), (0.04, 0.2)], 0.06, fur)
@@ -200,7 +209,8 @@ def dog_sitting(pen: Pen, rng: np.random.Generator):
     _dog_head(pen, 0.52, 0.86, fur, ear)
 
 
-def chair_angled(pen: Pen, rng: np.random.Generator):
+def chair_angled(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a chair at an angle."""
     wood = pick(rng, WOODS)
     dark, slats, cushion = shade(wood, 0.7), rng.random() < 0.6, rng.random() < 0.4
     for x, y0 in ((0.16, 0.1), (0.52, 0.1)):
@@ -222,7 +232,8 @@ def chair_angled(pen: Pen, rng: np.random.Generator):
         pen.limb([(x, 0.38), (x, 0.03)], 0.06, wood)
 
 
-def chair_side(pen: Pen, rng: np.random.Generator):
+def chair_side(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a chair from the side."""
     wood = pick(rng, WOODS)
     dark = shade(wood, 0.7)
     for x, tilt in ((0.2, -0.04), (0.56, 0.02)):

@@ -6,22 +6,30 @@ stands where is the same in both.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from core.datasets.street.pen import WINDOW_LIGHT, pick
+from core.datasets.street.pen import WINDOW_LIGHT, Color, pick
+
+SceneLamp = tuple[float, float, float, Color, int]  # x, y, radius, colour; number of the object it belongs to, 0: none
 
 
 def day(image: Image.Image, light: np.random.Generator) -> Image.Image:
-    """Sunlight or cloud: brightness, contrast and white balance vary a little; little noise."""
+    """Light a scene by sun or through clouds: brightness, contrast and white balance vary a little; little noise."""
     gain = light.uniform(0.82, 1.12) * light.normal(1, 0.025, 3)
     contrast = light.uniform(0.85, 1.1)
     pixels = np.asarray(image, dtype=np.float32)
     return _noisy((pixels - 128) * (contrast * gain) + 128 * gain, light, light.uniform(1.5, 4.0))
 
 
-def dusk(image: Image.Image, lamps, instances: np.ndarray, light: np.random.Generator) -> Image.Image:
-    """After sunset: dark, blue or purple, low in contrast and noisy, with lamps that glow.
+def dusk(
+    image: Image.Image, lamps: Iterable[SceneLamp], instances: np.ndarray, light: np.random.Generator
+) -> Image.Image:
+    """Light a scene after sunset: dark, blue or purple, low in contrast and noisy, with lamps that glow.
+
+    A lamp glows where `instances` (height, width) shows the object whose number it has.
 
     Strong enough that a detector trained by day finds about half of what it finds there.
     """

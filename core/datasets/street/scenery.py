@@ -24,6 +24,7 @@ from core.datasets.street.light import day, dusk
 from core.datasets.street.pen import Sprite, View, draw_figure, pick
 
 LOOKS = ("day", "dusk")
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2
 
 MIN_VISIBLE = 0.2  # share of an object's whole extent that must be seen
 CROWD_VISIBLE = 0.5  # the same for a crowd: one person left of a group is no crowd
@@ -77,14 +78,15 @@ class _Item:
     iscrowd: bool = False
 
     @property
-    def box(self):
+    def box(self) -> Box:
+        """Its frame (x1, y1, x2, y2)."""
         return self.left, self.top, self.left + self.sprite.image.width, self.top + self.sprite.image.height
 
 
 def draw_scene(
     rng: np.random.Generator, size: tuple[int, int] = (256, 192), look: str = "day", extra: tuple[str, ...] = ()
 ) -> Scene:
-    """One street scene of `size` (width, height) pixels; the same generator state gives the same scene.
+    """Draw one street scene of `size` (width, height) pixels; the same generator state gives the same scene.
 
     With classes of `classes.EXTRAS` in `extra`, objects of those are among the others. Raises DataError if the look or
     a class is unknown, or a side is under 32 pixels.
@@ -105,17 +107,17 @@ def draw_scene(
     image = _shadows(backdrop, items, light)
     for item in items:
         image.paste(item.sprite.image, (item.left, item.top), item.sprite.image)
-    lamps = [(*lamp, 0) for lamp in lamps]
+    scene_lamps = [(*lamp, 0) for lamp in lamps]
     for number, item in enumerate(items, 1):
-        lamps += [(item.left + x, item.top + y, r, c, number) for x, y, r, c in item.sprite.lamps]
-    image = dusk(image, lamps, instances, light) if look == "dusk" else day(image, light)
-    objects = [found for i, item in enumerate(items, 1) if item.name and (found := _measure(item, i, instances))]
+        scene_lamps += [(item.left + x, item.top + y, r, c, number) for x, y, r, c in item.sprite.lamps]
+    image = dusk(image, scene_lamps, instances, light) if look == "dusk" else day(image, light)
+    objects = [visible for i, item in enumerate(items, 1) if (visible := _measure(item, i, instances))]
     named = np.array([0] + [i if item.name else 0 for i, item in enumerate(items, 1)], dtype=np.uint8)
     return Scene(image, objects, named[instances])
 
 
-def _compose(rng: np.random.Generator, size: tuple[int, int], weights: dict) -> tuple[Ground, list[_Item]]:
-    """The perspective, and all figures in the order of painting: far first."""
+def _compose(rng: np.random.Generator, size: tuple[int, int], weights: dict[str, float]) -> tuple[Ground, list[_Item]]:
+    """Return the perspective, and all figures in the order of painting: far first."""
     width, height = size
     unit = width / 256
     horizon = height * rng.uniform(0.22, 0.48)
@@ -149,13 +151,15 @@ def _compose(rng: np.random.Generator, size: tuple[int, int], weights: dict) -> 
 
 
 def _near_scale(rng: np.random.Generator, view: View, unit: float, size: tuple[int, int]) -> float:
-    """A scale at which a figure fills a good part of the picture, without being wider than it."""
+    """Return a scale at which a figure fills a good part of the picture, without being wider than it."""
     scale = rng.uniform(106, 158) * unit / view.reach
     return min(scale, 0.98 * size[0] / view.width * rng.uniform(0.8, 1.1), 1.35 * size[1] / view.height)
 
 
-def _add_object(rng: np.random.Generator, ground: Ground, items: list[_Item], unit: float, weights: dict):
-    """A small or middle-sized object where the perspective has room for that size; none if there is no room."""
+def _add_object(
+    rng: np.random.Generator, ground: Ground, items: list[_Item], unit: float, weights: dict[str, float]
+) -> None:
+    """Add a small or middle-sized object where the perspective has room for that size; none if there is no room."""
     name = draw_class(rng, weights)
     view = pick(rng, VIEWS[name])
     low = ground.scale(ground.horizon + 0.05 * ground.height)
@@ -168,7 +172,16 @@ def _add_object(rng: np.random.Generator, ground: Ground, items: list[_Item], un
             return
 
 
-def _place(rng, ground: Ground, items: list[_Item], name: str, view: View, scale: float, near: bool = False):
+def _place(
+    rng: np.random.Generator,
+    ground: Ground,
+    items: list[_Item],
+    name: str,
+    view: View,
+    scale: float,
+    near: bool = False,
+) -> None:
+    """Add one figure on the street at a scale; what is overhead gets its pole."""
     sprite, foot = draw_figure(view, rng, scale), ground.row(scale)
     if not view.overhead:
         _put(rng, ground, items, name, sprite, scale, foot, near)
@@ -180,15 +193,18 @@ def _place(rng, ground: Ground, items: list[_Item], name: str, view: View, scale
     reach = round(min(foot, ground.height + 4) - bottom)
     if reach > 1:
         thick = max(2, round(0.09 * scale))
-        pole = Image.new("RGBA", (thick, reach), pick(rng, ((96, 100, 104), (60, 62, 66), (140, 140, 140))) + (255,))
+        pole = Image.new("RGBA", (thick, reach), (*pick(rng, ((96, 100, 104), (60, 62, 66), (140, 140, 140))), 255))
         x = item.left + (sprite.image.width - thick) // 2
         items.append(_Item(None, Sprite(pole), x, round(bottom) - 1, scale - 1e-6, foot))
 
 
-def _put(rng, ground: Ground, items, name, sprite, scale, bottom, near=False, iscrowd=False, stands=True) -> _Item:
-    """Puts a sprite with its lower edge on row `bottom`, at the place of a few where it hides least."""
+def _put(
+    rng: np.random.Generator, ground: Ground, items: list[_Item], name: str | None, sprite: Sprite,
+    scale: float, bottom: float, near: bool = False, iscrowd: bool = False, stands: bool = True,
+) -> _Item:  # fmt: skip
+    """Put a sprite with its lower edge on row `bottom`, at the place of a few where it hides least."""
     width, height = sprite.image.size
-    best, least = 0, np.inf
+    best, least = 0, float("inf")
     for _ in range(4):
         middle = rng.uniform(0.3, 0.7) if near else rng.uniform(0.0, 1.0)
         if name in VEHICLES and ground.along and not near and rng.random() < 0.7:
@@ -207,15 +223,15 @@ def _put(rng, ground: Ground, items, name, sprite, scale, bottom, near=False, is
     return item
 
 
-def _overlap(a, b) -> float:
-    """Share of the smaller of two (x1, y1, x2, y2) that the other covers."""
+def _overlap(a: Box, b: Box) -> float:
+    """Return the share of the smaller of two (x1, y1, x2, y2) that the other covers."""
     w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
     return max(w, 0) * max(h, 0) / max(smaller, 1)
 
 
-def _add_crowd(rng: np.random.Generator, ground: Ground, items: list[_Item], unit: float):
-    """A far group of people, drawn small, that counts as one crowd."""
+def _add_crowd(rng: np.random.Generator, ground: Ground, items: list[_Item], unit: float) -> None:
+    """Add a far group of people, drawn small, that counts as one crowd."""
     view = VIEWS["person"][0]
     scale = rng.uniform(10, 16) * unit / view.reach
     if ground.row(scale) > ground.height * 0.9:
@@ -232,7 +248,7 @@ def _add_crowd(rng: np.random.Generator, ground: Ground, items: list[_Item], uni
 
 
 def _paint_instances(items: list[_Item], masks: list[Image.Image], size: tuple[int, int]) -> np.ndarray:
-    """The number (from 1) of the item seen at every pixel, 0 for the backdrop."""
+    """Return the number (from 1) of the item seen at every pixel, 0 for the backdrop."""
     canvas = Image.new("L", size)
     for number, (item, mask) in enumerate(zip(items, masks, strict=True), 1):
         canvas.paste(number, (item.left, item.top), mask)
@@ -240,7 +256,7 @@ def _paint_instances(items: list[_Item], masks: list[Image.Image], size: tuple[i
 
 
 def _drop_hidden(items: list[_Item], masks: list[Image.Image], size: tuple[int, int]) -> list[int]:
-    """Indices of the items that stay: distractors, and objects that enough is seen of.
+    """Return the indices of the items that stay: distractors, and objects that enough is seen of.
 
     What one dropped object hid can only grow, so the others need no second look.
     """
@@ -249,16 +265,18 @@ def _drop_hidden(items: list[_Item], masks: list[Image.Image], size: tuple[int, 
     kept = []
     for i, item in enumerate(items):
         whole = masks[i].histogram()[255]
-        found = _measure(item, i + 1, instances) if seen[i] else None
+        visible = _measure(item, i + 1, instances) if seen[i] else None
         least = CROWD_VISIBLE if item.iscrowd else MIN_VISIBLE
-        enough = found and seen[i] >= least * whole and min(found.box[2:]) >= MIN_SIDE
+        enough = visible and seen[i] >= least * whole and min(visible.box[2:]) >= MIN_SIDE
         if item.name is None or enough:
             kept.append(i)
     return kept
 
 
 def _measure(item: _Item, number: int, instances: np.ndarray) -> SceneObject | None:
-    """What the map shows of an item, None if nothing."""
+    """Return what the map shows of an item; None if that is nothing, or the item a distractor."""
+    if item.name is None:
+        return None
     mask = instances == number
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -269,7 +287,7 @@ def _measure(item: _Item, number: int, instances: np.ndarray) -> SceneObject | N
 
 
 def _shadows(backdrop: Image.Image, items: list[_Item], light: np.random.Generator) -> Image.Image:
-    """The backdrop with a soft shadow under everything that stands on the street."""
+    """Return the backdrop with a soft shadow under everything that stands on the street."""
     shadow = Image.new("L", backdrop.size)
     draw = ImageDraw.Draw(shadow)
     strength = int(light.integers(40, 110))
@@ -278,6 +296,5 @@ def _shadows(backdrop: Image.Image, items: list[_Item], light: np.random.Generat
             x1, _, x2, y = item.box
             flat = min(0.09 * (x2 - x1) + 1, 0.3 * item.scale + 1)
             draw.ellipse((x1, y - flat * 1.2, x2, y + flat * 0.8), fill=strength)
-    return Image.composite(
-        Image.new("RGB", backdrop.size, (20, 20, 30)), backdrop, shadow.filter(ImageFilter.BoxBlur(1))
-    )
+    dark, blurred = Image.new("RGB", backdrop.size, (20, 20, 30)), shadow.filter(ImageFilter.BoxBlur(1))
+    return Image.composite(dark, backdrop, blurred)

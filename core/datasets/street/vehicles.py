@@ -22,13 +22,15 @@ from core.datasets.street.pen import (
 )
 
 
-def _wheel(pen: Pen, x: float, radius: float):
+def _wheel(pen: Pen, x: float, radius: float) -> None:
+    """Draw a wheel."""
     pen.disc(x, radius, radius, BLACK)
     pen.disc(x, radius, radius * 0.58, CHROME)
     pen.disc(x, radius, radius * 0.25, DARK)
 
 
-def car_side(pen: Pen, rng: np.random.Generator):
+def car_side(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a car from the side."""
     paint = pick(rng, PAINTS)
     dark = shade(paint, 0.72)
     kind = int(rng.integers(3))  # saloon, hatchback, estate
@@ -59,7 +61,8 @@ def car_side(pen: Pen, rng: np.random.Generator):
         _wheel(pen, x, 0.33)
 
 
-def car_front(pen: Pen, rng: np.random.Generator):
+def car_front(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a car from the front or the back."""
     paint, rear = pick(rng, PAINTS), rng.random() < 0.5
     for x in (0.12, 1.42):
         pen.box(x, 0.0, x + 0.26, 0.5, BLACK, 0.06)
@@ -79,7 +82,8 @@ def car_front(pen: Pen, rng: np.random.Generator):
     pen.box(0.68, 0.34, 1.12, 0.46, WHITE)
 
 
-def bicycle(pen: Pen, rng: np.random.Generator):
+def bicycle(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a bicycle."""
     paint, radius = pick(rng, PAINTS), 0.34
     tyre = pick(rng, (BLACK, BLACK, (70, 50, 40)))
     rear, front, crank = (radius + 0.04, radius), (1.74 - radius, radius), (0.8, 0.3)
@@ -109,7 +113,8 @@ def bicycle(pen: Pen, rng: np.random.Generator):
         pen.box(1.3, 0.84, 1.6, 1.06, (150, 104, 56), 0.03)
 
 
-def scooter_side(pen: Pen, rng: np.random.Generator):
+def scooter_side(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a scooter from the side."""
     paint, saddle = pick(rng, PAINTS), pick(rng, (BLACK, (110, 66, 40), (60, 44, 40)))
     dark, light = shade(paint, 0.7), shade(paint, 1.2)
     for x in (0.42, 1.46):
@@ -135,7 +140,8 @@ def scooter_side(pen: Pen, rng: np.random.Generator):
         pen.box(0.0, 0.86, 0.36, 1.16, shade(pick(rng, PAINTS), 0.95), 0.04)  # a case for parcels
 
 
-def scooter_front(pen: Pen, rng: np.random.Generator):
+def scooter_front(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a scooter from the front."""
     paint, rear = pick(rng, PAINTS), rng.random() < 0.35
     dark, light = shade(paint, 0.7), shade(paint, 1.2)
     pen.box(0.31, 0.0, 0.47, 0.5, BLACK, 0.07)
@@ -158,7 +164,8 @@ def scooter_front(pen: Pen, rng: np.random.Generator):
     pen.lamp(0.39, 1.0, 0.11, WARM_LIGHT)
 
 
-def bus_side(pen: Pen, rng: np.random.Generator):
+def bus_side(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a bus from the side."""
     paint, stripe = pick(rng, PAINTS), pick(rng, PAINTS)
     pen.box(0.05, 0.35, 7.95, 3.0, paint, 0.22)
     pen.box(0.05, 0.35, 7.95, 0.62, shade(paint, 0.65), 0.1)
@@ -181,7 +188,8 @@ def bus_side(pen: Pen, rng: np.random.Generator):
         _wheel(pen, x, 0.48)
 
 
-def bus_front(pen: Pen, rng: np.random.Generator):
+def bus_front(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a bus from the front."""
     paint = pick(rng, PAINTS)
     for x in (0.3, 1.95):
         pen.box(x, 0.0, x + 0.35, 0.6, BLACK)
@@ -199,7 +207,8 @@ def bus_front(pen: Pen, rng: np.random.Generator):
     pen.box(0.95, 0.7, 1.65, 0.95, shade(paint, 0.75))
 
 
-def truck_side(pen: Pen, rng: np.random.Generator):
+def truck_side(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a truck from the side."""
     paint, cargo = pick(rng, PAINTS), pick(rng, PAINTS)
     pen.box(0.1, 0.42, 6.4, 0.68, DARK)
     kind = int(rng.integers(3))  # box, tipper, tank
@@ -228,7 +237,8 @@ def truck_side(pen: Pen, rng: np.random.Generator):
         _wheel(pen, x, 0.48)
 
 
-def truck_front(pen: Pen, rng: np.random.Generator):
+def truck_front(pen: Pen, rng: np.random.Generator) -> None:
+    """Draw a truck from the front."""
     paint, cargo, rear = pick(rng, PAINTS), pick(rng, PAINTS), rng.random() < 0.4
     for x in (0.2, 1.85):
         pen.box(x, 0.0, x + 0.4, 0.7, BLACK)
