@@ -70,8 +70,8 @@ def tags_of(run: Run, group: str) -> list[str]:
 
 def in_order(remarks: list[dict]) -> list[dict]:
     """The most urgent first, and of one level those seen first."""
-    urgency = {level: i for i, level in enumerate(Level)}
-    return sorted(remarks, key=lambda r: (urgency.get(r.get("level"), len(urgency)), r.get("step") or 0))
+    urgency = {level.value: i for i, level in enumerate(Level)}
+    return sorted(remarks, key=lambda r: (urgency.get(str(r.get("level")), len(urgency)), r.get("step") or 0))
 
 
 def _short(value: float | None) -> float | None:

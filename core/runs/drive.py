@@ -87,14 +87,19 @@ def _follow(
 
 
 def _recorded(store: RunStore, run: Run, train: TrainFunction | None) -> Generator[Progress, None, None]:
-    if train is None:
-        from core.training.train import train  # here: the page process imports this file, and never torch
+    train = train or _training_of_detr()
     config = TrainConfig.from_dict(run.config)
     resume = resumes_from_checkpoint(store, run)
     with Recorder(store, run.id) as recorder, closing(train(config, store.checkpoints(run.id), resume)) as training:
         for progress in training:
             recorder.write(progress)
             yield progress
+
+
+def _training_of_detr() -> TrainFunction:
+    from core.training.train import train  # here: the page process imports this file, and never torch
+
+    return train
 
 
 def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
@@ -138,7 +143,7 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def handle(number: int, _frame: FrameType | None) -> None:
         stop.set()

@@ -37,7 +37,7 @@ class Recorder:
     Raises RunError if the store cannot be written.
     """
 
-    def __init__(self, store: RunStore, run_id: str):
+    def __init__(self, store: RunStore, run_id: str) -> None:
         self.store, self.run = store, store.get(run_id)
         self._events: _EventFile | None = None
         self._has_label_map = self.run.label_map is not None
@@ -163,7 +163,7 @@ class _EventFile:
     in a thread of its own, and fails for good if this fails once.
     """
 
-    def __init__(self, folder: Path, purge_from: int):
+    def __init__(self, folder: Path, purge_from: int) -> None:
         # here, not above: 0.8 s that the page process, which imports manager.py, need not spend
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.compat.proto.summary_pb2 import Summary

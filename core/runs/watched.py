@@ -45,7 +45,7 @@ def watched_images(table: pa.Table, seed: int = 0, most: int = MOST) -> tuple[in
     ids = np.array(sorted(metadata.image_ids, key=lambda image_id: _lot(seed, image_id)), dtype=np.int64)
     objects = table.filter(pa.array(is_object(table)))
     order = np.argsort(ids)
-    position = order[np.searchsorted(ids, objects["image_id"].to_numpy(), sorter=order)] if len(ids) else []
+    position = order[np.searchsorted(ids, objects["image_id"].to_numpy(), sorter=order)] if len(ids) else order
     classes = len(metadata.classes)
     shows = np.zeros((len(ids), classes + len(SIZES)), dtype=bool)  # whether an image shows a class, or a size
     shows[position, indices(objects, "class_name", metadata.classes)] = True
@@ -57,7 +57,9 @@ def watched_images(table: pa.Table, seed: int = 0, most: int = MOST) -> tuple[in
     while missing.any() and len(chosen) < most:
         chosen.append(int(np.argmax((shows & missing) @ weights)))  # of equals the first
         missing &= ~shows[chosen[-1]]
-    rest = [i for wanted in (True, False) for i in np.flatnonzero(shows.any(axis=1) == wanted) if i not in chosen]
+    has_objects = shows.any(axis=1)
+    others = [*np.flatnonzero(has_objects).tolist(), *np.flatnonzero(~has_objects).tolist()]
+    rest = [i for i in others if i not in chosen]
     return tuple(sorted(ids[[*chosen, *rest][:most]].tolist()))
 
 
@@ -149,7 +151,7 @@ def frames(store: RunStore, run_id: str) -> list[Frame]:
 
 
 def _means(store: RunStore, run_id: str, steps: Sequence[int]) -> dict[tuple[int, str], float]:
-    """Return the losses' means over the steps after one of `steps` (ascending) up to the next, by (that one, tag)."""
+    """Return the losses' means up to each of `steps` (ascending), from the one before, by (step, tag)."""
     tags = [metric.tag for loss in LOSSES for metric in (loss.val, loss.train)]
     rows, _ = store.metrics_after(run_id, tags=tags)
     values: dict[tuple[int, str], list[float]] = defaultdict(list)
@@ -161,7 +163,7 @@ def _means(store: RunStore, run_id: str, steps: Sequence[int]) -> dict[tuple[int
 
 
 def spread(frames: Sequence[Frame], most: int = MOST_FRAMES) -> list[Frame]:
-    """Return at most `most` of the frames, at equal distances; the first, the last and the best by AP are among them."""
+    """Return at most `most` frames, at equal distances; the first, the last and the best by AP are among them."""
     if len(frames) <= most:
         return list(frames)
     aps = [-1.0 if frame.AP is None else frame.AP for frame in frames]

@@ -1,10 +1,12 @@
 """The picture of a training's batch: what the model is shown, and the boxes that it is to learn.
 
-In: a batch of `data.Collator`. Out: one picture. Apart from `draw.py`, whose boxes and labels it uses, because a batch
-has no detection table: its pixels are normalised, its boxes DETR's.
+In: a batch of the `Collator`. Out: one picture. Apart from `core.evaluation.draw`, whose boxes and labels it uses,
+because a batch has no detection table: its pixels are normalised, its boxes DETR's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,10 +22,15 @@ GAP = 10  # pixels between images
 NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose longer side has so many are named
 
 
-def draw_batch(batch: dict, names) -> Image.Image:
-    """The first MOST_SHOWN images of a batch as the model gets them, with the boxes that it is to learn.
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-    batch: of `data.Collator`; its tensors may also be arrays. names: of the classes, by model index.
+
+def draw_batch(batch: dict, names: Sequence[str]) -> Image.Image:
+    """Draw the first MOST_SHOWN images of a batch as the model gets them, with the boxes that it is to learn.
+
+    batch  of the `Collator`; its tensors may also be arrays
+    names  of the classes, by model index
+
     The colours are as they were before they were normalised; what is padding is hatched.
     """
     pixels, masks = np.asarray(batch["pixel_values"])[:MOST_SHOWN], np.asarray(batch["pixel_mask"])[:MOST_SHOWN]
@@ -38,8 +45,8 @@ def draw_batch(batch: dict, names) -> Image.Image:
     for i in range(count):
         x, y = GAP + i % across * (wide + GAP), i // across * (high + line)
         labels = {key: np.asarray(value) for key, value in batch["labels"][i].items()}
-        shown = f"image {batch['image_id'][i]} · {_objects(len(labels['boxes']))}"
-        draw.text((x, y + 5), _fitting(shown, wide, font), fill=DARK, font=font)
+        title = f"image {batch['image_id'][i]} · {_objects(len(labels['boxes']))}"
+        draw.text((x, y + 5), _shortened(title, wide, font), fill=DARK, font=font)
         sheet.paste(_draw_sample(pixels[i], masks[i], labels, names, scale, font), (x, y + line))
     others = len(batch["image_id"]) - count
     words = "As the model sees it" + "; hatched: padding" * bool(batch["padded"]) + f"; {others} more" * bool(others)
@@ -48,7 +55,7 @@ def draw_batch(batch: dict, names) -> Image.Image:
 
 
 def _grid(count: int, width: int, height: int, line: int) -> tuple[int, float]:
-    """How many images of a batch go beside each other, and by what they are enlarged, to be as large as possible."""
+    """Choose how many images of a batch stand beside each other, and by what they are enlarged, to be largest."""
 
     def scale(across: int) -> float:
         down = -(-count // across)
@@ -63,35 +70,42 @@ def _objects(count: int) -> str:
     return "no objects" if not count else f"{count} object{'s' * (count > 1)}"
 
 
-def _fitting(text: str, width: float, font) -> str:
-    """As much of the beginning of a text as goes into `width` pixels."""
+def _shortened(text: str, width: float, font: Font) -> str:
+    """Return as much of the beginning of a text as fits into `width` pixels."""
     while text and font.getlength(text) > width:
         text = text[:-2].rstrip(" ·…") + "…" if len(text) > 2 else ""
     return text
 
 
-def _draw_sample(pixels: np.ndarray, mask: np.ndarray, labels: dict, names, scale: float, font) -> Image.Image:
-    """One image of a batch, (3, H, W), with its boxes; `mask` (H, W) is 1 on the image and 0 on the padding."""
+def _draw_sample(
+    pixels: np.ndarray, mask: np.ndarray, labels: dict, names: Sequence[str], scale: float, font: Font
+) -> Image.Image:
+    """Draw one image of a batch, (3, H, W), with its boxes; `mask` (H, W) is 1 on the image and 0 on the padding."""
     inner = int(mask[0].sum()), int(mask[:, 0].sum())  # width and height of what is no padding
-    colours = pixels[:, : inner[1], : inner[0]].transpose(1, 2, 0) * np.float32(STD) + np.float32(MEAN)
+    height, width = mask.shape
+    colours = pixels[:, : inner[1], : inner[0]].transpose(1, 2, 0) * np.array(STD, np.float32)
+    colours += np.array(MEAN, np.float32)
     image = Image.fromarray((np.nan_to_num(colours).clip(0, 1) * 255).round().astype(np.uint8))
-    size = tuple(max(1, round(side * scale)) for side in inner)
-    tile = _hatched(tuple(round(side * scale) for side in mask.shape[::-1]))
+    size = max(1, round(inner[0] * scale)), max(1, round(inner[1] * scale))
+    tile = _hatched((round(width * scale), round(height * scale)))
     tile.paste(image.resize(size, Image.Resampling.LANCZOS), (0, 0))
     draw = ImageDraw.Draw(tile)
     boxes = cxcywh_normalized_to_xyxy(labels["boxes"], size).tolist()
-    row = {"kind": "ground_truth", "iscrowd": False, "crowd_only": False, "error": None}
+    ground_truth = {"kind": "ground_truth", "iscrowd": False, "crowd_only": False, "error": None}
     rows = [
-        (row | {"class_name": names[label] if 0 <= label < len(names) else f"class {label}"}, inside(box, size))
+        (
+            ground_truth | {"class_name": names[label] if 0 <= label < len(names) else f"class {label}"},
+            inside(box, size),
+        )
         for label, box in zip(labels["class_labels"].tolist(), boxes, strict=True)
     ]
     rows.sort(key=lambda pair: (pair[1][0] - pair[1][2]) * (pair[1][3] - pair[1][1]))  # the largest at the back
-    for one, box in rows:
-        draw_box(draw, box, one)
+    for row, box in rows:
+        draw_box(draw, box, row)
     taken: list[tuple] = []
-    for one, box in rows:
+    for row, box in rows:
         if len(rows) <= CROWDED or max(box[2] - box[0], box[3] - box[1]) >= NAMED:
-            draw_label(draw, font, box, one, tile.size, taken)
+            draw_label(draw, font, box, row, tile.size, taken)
     return tile
 
 

@@ -25,14 +25,15 @@ class Stopped(Exception):
 
 
 class ProcessGroup:
-    """This process among `world_size`; the main process, of `rank` 0, alone writes checkpoints and is recorded.
+    """The processes of a training, as one of them sees them: it has `rank` among `world_size`.
 
+    The main process, of rank 0, alone writes checkpoints and is recorded.
     Every method is called by all processes, in the same order, but `broadcast_stop`.
     """
 
-    def __init__(self, use_cpu: bool = True):
-        self.world_size = int(os.environ.get("WORLD_SIZE", 1))
-        self.rank, self.local_rank = int(os.environ.get("RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
+    def __init__(self, use_cpu: bool = True) -> None:
+        self.world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank, self.local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
         self._others_wait_for_broadcast = True  # inside `collective` they wait for sums
         self._gloo = None  # for control messages and small sums, which need no GPU
         if self.world_size > 1:

@@ -11,6 +11,7 @@ from `train.py` so that recording or faking a training needs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from PIL import Image
 
@@ -85,17 +86,26 @@ class Measured(Progress):
     remarks: tuple[Remark, ...] = ()
 
 
+class Operator(TypedDict):
+    """A torch operator's calls in the profiled steps, and the milliseconds that it took itself, summed over them."""
+
+    name: str
+    calls: int
+    cpu_ms: float
+    gpu_ms: float
+
+
 @dataclass(frozen=True)
 class Profile:
     """Where the time of some steps went.
 
     steps      how many were recorded
-    operators  the costliest first: {"name", "calls", "cpu_ms", "gpu_ms"}, self times summed over the steps
+    operators  the costliest first
     trace      a Chrome trace of them as gzipped JSON, for Perfetto
     """
 
     steps: int
-    operators: list[dict]
+    operators: list[Operator]
     trace: bytes
 
 

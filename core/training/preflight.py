@@ -1,7 +1,7 @@
 """Before the first step: is what the model will see what the files say, and can it learn from it?
 
-Each check takes seconds, and one that fails stops the training with what it found. The untouched model's evaluation,
-which every training begins with, comes after them.
+In: the parts of a training that has not begun. Out: a `Check` of each, with its evidence; one that fails stops the
+training. Each takes seconds. The evaluation of the baseline, with which every training begins, comes after them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -29,13 +30,14 @@ SPARE_BYTES = 200_000_000  # for events, tables and pictures
 
 
 def check_data(problems: list[Problem]) -> Check:
-    """What of annotations and pictures was left out or repaired; with a fatal problem no training comes this far."""
-    said = summarize_problems(problems)
-    return Check("Data", True, f"{said[0].upper()}{said[1:]}." if said else "Every box and picture can be used.")
+    """Tell which annotations and pictures are left out or repaired; with a fatal problem no training comes this far."""
+    summary = summarize_problems(problems)
+    evidence = f"{summary[0].upper()}{summary[1:]}." if summary else "Every box and picture can be used."
+    return Check("Data", True, evidence)
 
 
 def check_disk(folder: Path, model: PreTrainedModel, averaged: bool) -> Check:
-    """Room for the checkpoints best and last, and for the one that is being written."""
+    """Check that there is room for the checkpoints best and last, and for the one that is being written."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     needed = 3 * weights * (3 + averaged) + SPARE_BYTES  # weights and AdamW's two moments
@@ -44,15 +46,17 @@ def check_disk(folder: Path, model: PreTrainedModel, averaged: bool) -> Check:
 
 
 def check_mapping(data: DetectionDataset, label_map: LabelMap) -> Check:
-    """The ground truth, through all conversions on the way to the model and back, evaluated as if it were found."""
-    found = Detections.concat(_as_found(data, image) for image in data.split.images)
-    if not len(found):
+    """Evaluate the ground truth as if it were detections, after all conversions on the way to the model and back."""
+    detections = Detections.concat(_as_detections(data, image) for image in data.split.images)
+    if not len(detections):
         return Check("Mapping", True, "The validation images hold no object that could be found.")
-    figures = evaluate(data.split.to_dict(), found, label_map)
+    figures = evaluate(data.split.to_dict(), detections, label_map)
     if figures.AP is None:
         return Check("Mapping", True, "The validation images hold crowds only.")
     wrong = [f"{name} {100 * ap:.1f}" for name, ap in figures.per_class.items() if ap is not None and ap < ENOUGH_AP]
-    evidence = f"The ground truth, taken as the prediction, has AP {100 * figures.AP:.1f} on {len(found):,} objects"
+    evidence = (
+        f"The ground truth, taken as the prediction, has AP {100 * figures.AP:.1f} on {len(detections):,} objects"
+    )
     ok = figures.AP >= ENOUGH_AP and (figures.AP50 or 0.0) > 0.99
     if ok:
         return Check("Mapping", True, f"{evidence}, so classes and boxes arrive where they belong.")
@@ -60,15 +64,17 @@ def check_mapping(data: DetectionDataset, label_map: LabelMap) -> Check:
     return Check("Mapping", False, f"{evidence}, but should have 100; lowest: {', '.join(wrong[:5])}; {advice}")
 
 
-def _as_found(data: DetectionDataset, image: dict) -> Detections:
+def _as_detections(data: DetectionDataset, image: dict) -> Detections:
     size, targets = (image["width"], image["height"]), data.targets(image)
     boxes = cxcywh_normalized_to_xyxy(xyxy_to_cxcywh_normalized(targets["boxes"], size), size)
     count = len(boxes)
-    return Detections([image["id"]] * count, range(count), targets["labels"], [1.0] * count, boxes)
+    return Detections(
+        np.full(count, image["id"]), np.arange(count), targets["labels"], np.ones(count, np.float32), boxes
+    )
 
 
 def check_queries(splits: list[CocoSplit], label_map: LabelMap, queries: int) -> Check:
-    """No image should hold more objects than the model has queries; those beyond can neither be taught nor found."""
+    """Count images with more objects than the model has queries: those beyond can neither be taught nor found."""
     chosen = set(label_map.category_ids)
     counts = [
         sum(a["category_id"] in chosen and not a["iscrowd"] for a in split.annotations_by_image[image["id"]])
@@ -81,18 +87,18 @@ def check_queries(splits: list[CocoSplit], label_map: LabelMap, queries: int) ->
 
 
 def check_first_batch(stepper: Stepper, batches: list[dict]) -> Check:
-    """Forward and backward on the first training batch, without an update, have finite losses and a finite gradient."""
+    """Check that a forward and a backward pass of the first training batch give finite losses and a finite gradient."""
     model, was_training = stepper.model, stepper.model.training
     model.train()
     losses, gradient = stepper.try_out(batches)
     model.train(was_training)
-    worst = [name for name, values in zip(PARTS, losses, strict=True) if not torch.isfinite(values).all()]
-    said = ", ".join(f"{name} {float(values[-1]):.3f}" for name, values in zip(PARTS, losses, strict=True))
+    broken = [name for name, values in zip(PARTS, losses, strict=True) if not torch.isfinite(values).all()]
+    text = ", ".join(f"{name} {float(values[-1]):.3f}" for name, values in zip(PARTS, losses, strict=True))
     images = [image for batch in batches for image in batch["image_id"]]
-    if worst or not math.isfinite(gradient):
-        what = " and ".join(worst) or "the gradient"
-        return Check("First batch", False, f"On the images {images}, {what} is not a finite number ({said}).")
-    return Check("First batch", True, f"{len(images)} images forward and backward: {said}, gradient {gradient:.2f}.")
+    if broken or not math.isfinite(gradient):
+        names = " and ".join(broken) or "the gradient"
+        return Check("First batch", False, f"On the images {images}, {names} is not a finite number ({text}).")
+    return Check("First batch", True, f"{len(images)} images forward and backward: {text}, gradient {gradient:.2f}.")
 
 
 def _gigabytes(count: float) -> str:

@@ -12,7 +12,7 @@ Processes that train together (`distributed.py`) all run it; the main one's even
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from core.config import TrainConfig
@@ -24,7 +24,7 @@ from core.training.events import Loading, Progress
 from core.training.training import Splits, Training
 
 
-def train(config: TrainConfig, folder: Path, resume: bool = False) -> Iterator[Progress]:
+def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[Progress, None, None]:
     """Fine-tune as `config` says; checkpoints go to `folder`. With `resume`, go on from `folder`/last.
 
     Every training checks itself (`preflight.py`) and evaluates the untouched model before its first step. Raises

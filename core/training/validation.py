@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from core import metrics as tags
@@ -65,7 +66,8 @@ def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Sha
         losses.take(sums, normalizers)
     detections = Detections.concat(share[0] for share in shares)
     position = {image["id"]: i for i, image in enumerate(data.split.images)}
-    detections = detections[sorted(range(len(detections)), key=lambda row: position[int(detections.image_id[row])])]
+    order = np.argsort([position[image_id] for image_id in detections.image_id.tolist()], kind="stable")
+    detections = detections[order]
     ground_truth = data.split.to_dict()
     figures = evaluate(ground_truth, detections, data.label_map)
     values = losses.values()

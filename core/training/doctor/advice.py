@@ -10,18 +10,18 @@ LABELS = {f.name: f.metadata["label"] for f in fields(TrainConfig)}
 
 
 def named(name: str) -> str:
-    """A setting's name: “Learning rate” (lr)."""
+    """Return a setting's name: “Learning rate” (lr)."""
     return f"“{LABELS[name]}” ({name})"
 
 
-def change(config: TrainConfig, name: str, value) -> str:
-    """What to set a setting to: “Learning rate” (lr) from 0.001 to 0.0001."""
+def change(config: TrainConfig, name: str, value: str | float) -> str:
+    """Return how to change a setting, after “set”: “Learning rate” (lr) from 0.001 to 0.0001."""
     old, new = (f"{v:g}" if isinstance(v, float) else str(v) for v in (getattr(config, name), value))
     return f"{named(name)} from {old} to {new}"
 
 
 def slower(config: TrainConfig) -> str:
-    """To set all learning rates that are not 0 to a fifth or less: the transformer's to 1e-4, DETR's own, at most."""
+    """Return how to lower all learning rates to a fifth or less: the transformer's to 1e-4, DETR's own, at most."""
     factor = min(0.2, 1e-4 / config.lr) if config.lr else 0.2
     rates = [name for name in ("lr", "lr_backbone", "lr_head") if getattr(config, name)]
     changes = [change(config, name, float(f"{getattr(config, name) * factor:.1g}")) for name in rates]
@@ -29,7 +29,7 @@ def slower(config: TrainConfig) -> str:
 
 
 def best_checkpoint(config: TrainConfig) -> str:
-    """Where the model with the highest AP is, or how not to lose it."""
+    """Return where the model with the highest AP is, or how not to lose it."""
     if config.keep == "last":
         return f"Set {change(config, 'keep', 'best and last')}, or the model with the highest AP is lost"
     return "Take the checkpoint “best”, the one with the highest AP"

@@ -33,7 +33,7 @@ class Doctor:
     skipped_images  what a part of the run before this one knew of `update`'s
     """
 
-    def __init__(self, config: TrainConfig, skipped_images: Sequence[int] = ()):
+    def __init__(self, config: TrainConfig, skipped_images: Sequence[int] = ()) -> None:
         self.history = History(config, skipped_images)
         self._remarks: dict[str, Remark] = {}  # by rule
         self._first: dict[str, int] = {}  # the step at which a rule held first, even if it did not in between

@@ -65,9 +65,10 @@ def below_baseline(history: History) -> Finding | None:
     hundred images it wavers by one. From 2 points on, twice, it is a warning; after the first evaluation only from 5
     on, because a model may dip before it gains.
     """
-    last, baseline, best = (history.trained or [None])[-1], history.baseline, best_of(history.trained)
-    if not (last and baseline and best):
+    baseline, best = history.baseline, best_of(history.trained)
+    if baseline is None or best is None:
         return None
+    last = history.trained[-1]
     lost = baseline.AP - last.AP
     twice = min(baseline.AP - e.AP for e in history.trained[-2:])
     if not (lost >= 0.05 or lost >= twice >= 0.01):

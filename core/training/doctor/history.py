@@ -111,7 +111,7 @@ class History:
     unpredicted     class to how many of the last evaluations in a row did not predict it; class_ap has its last AP
     """
 
-    def __init__(self, config: TrainConfig, skipped_images: Sequence[int] = ()):
+    def __init__(self, config: TrainConfig, skipped_images: Sequence[int] = ()) -> None:
         self.config = config
         self.step, self.steps = 0, 0
         windows: tuple[deque[float], ...] = tuple(deque(maxlen=WINDOW) for _ in range(4))

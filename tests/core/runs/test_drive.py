@@ -129,7 +129,7 @@ def test_a_disk_so_full_that_not_even_the_end_can_be_written_raises_that_sentenc
         raise RunError("The run database cannot be used.") from error
 
     monkeypatch.setattr(RunQueue, "end", fail)
-    with pytest.raises(RunError, match="The disk is full .*: free some space, then resume") as raised:
+    with pytest.raises(RunError, match=r"The disk is full .*: free some space, then resume") as raised:
         drive(store, create(store, "short").id, train)
     assert is_disk_full(raised.value)
 

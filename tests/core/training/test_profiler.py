@@ -14,9 +14,9 @@ CPU = torch.device("cpu")
 def run(profiler, steps):
     found = []
     for _ in range(steps):
-        profiler.before()
+        profiler.before_step()
         torch.rand(32, 32) @ torch.rand(32, 32)
-        found.append(profiler.after())
+        found.append(profiler.after_step())
     return found
 
 

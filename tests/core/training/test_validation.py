@@ -1,0 +1,45 @@
+"""core/training/validation.py, and the metrics of steps and evaluations in a whole training."""
+
+import math
+
+from core.metrics import FAMILIES, LOSSES, METRICS
+from core.training.events import (
+    Measured,
+    StepDone,
+)
+from tests.core.training.chosen_events import evaluations
+
+
+def test_every_tag_has_its_words(whole):
+    tags = {tag for p in whole[0] if isinstance(p, Measured) for tag in p.metrics}
+    known = {metric.tag for metric in METRICS}
+    unknown = {tag for tag in tags - known if not any(family.name(tag) for family in FAMILIES)}
+    assert not unknown
+    assert {metric.tag for loss in LOSSES for metric in (loss.train, loss.val)} <= tags
+
+
+def test_an_evaluation_has_every_query_of_every_image(whole, street):
+    measured = evaluations(whole[0])
+    assert len(measured) == 3
+    for progress in measured:
+        assert len(progress.detections) == 6 * 30 and len(set(progress.detections.image_id)) == 6
+        assert {f"val/{name}" for name in ("loss", "loss_ce", "loss_bbox", "loss_giou", "AP")} <= set(progress.metrics)
+        assert progress.metrics["val/AP"] == progress.figures.AP
+
+
+def test_every_figure_of_a_step_is_a_number(whole):
+    for progress in (p for p in whole[0] if isinstance(p, Measured)):
+        assert all(math.isfinite(value) for value in progress.metrics.values())
+        if isinstance(progress, StepDone):
+            assert {"train/loss", "train/grad_norm", "train/lr_backbone", "train/wait"} <= set(progress.metrics)
+            assert 0 <= progress.metrics["train/wait"] <= 1
+
+
+def test_an_evaluation_says_how_much_is_predicted(whole):
+    for progress in evaluations(whole[0]):
+        scores, labels = progress.detections.score, progress.detections.label
+        assert progress.metrics["val/predicted"] == (scores >= 0.3).sum() / 6
+        by_class = [progress.metrics[f"val/predicted/{name}"] for name in progress.label_map.names]
+        assert by_class == [((labels == i) & (scores >= 0.3)).sum() for i in range(10)]
+        objects = [a for a in progress.ground_truth["annotations"] if not a["iscrowd"]]
+        assert progress.metrics["val/truths"] == len(objects) / 6
