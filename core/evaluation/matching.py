@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluation.coco_eval import DetectionColumns, GroundTruths, rank_within_group
+from core.evaluation.columns import DetectionColumns, GroundTruths, rank_within_group
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # COCO's ten IoUs, as pycocotools computes them
 # px², both ends included, so that an area on a border counts in two; as pycocotools has them

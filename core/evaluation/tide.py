@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from core.boxes import Detections
 from core.datasets.split import SIZES, size_indices
-from core.evaluation.coco_eval import DetectionColumns, GroundTruths, checked_columns, rank_within_group
+from core.evaluation.columns import DetectionColumns, GroundTruths, checked_columns, rank_within_group
 from core.evaluation.matching import THRESHOLDS, Overlaps, in_range, match_any_class, match_same_class, overlaps
 from core.evaluation.table import ERROR_TYPES, KINDS, METADATA_KEY, RANGES, SCHEMA, ErrorType, ModelInput, TableMetadata
 from core.labels import LabelMap

@@ -23,7 +23,8 @@ from core import DataError, LabError
 from core.datasets.coco_json import read_ground_truth, read_results
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
-from core.evaluation.coco_eval import CocoFigures, checked_columns, evaluate
+from core.evaluation.coco_eval import CocoFigures, evaluate
+from core.evaluation.columns import checked_columns
 from core.evaluation.table import table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.process import this_process

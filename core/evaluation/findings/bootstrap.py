@@ -24,7 +24,8 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from core import RunError
-from core.evaluation.coco_eval import CocoFigures, rank_within_group
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.columns import rank_within_group
 from core.evaluation.findings.curves import RECALLS, bit, chosen_classes, coco_figures, objects_in_ranges, ranked_rows
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.table import RANGES, indices, integers, table_metadata

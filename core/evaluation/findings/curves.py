@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from core import DataError
 from core.datasets.split import SIZES
-from core.evaluation.coco_eval import CocoFigures, rank_within_group
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.columns import rank_within_group
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.table import RANGES, floats, indices, integers, isin, table_metadata
 

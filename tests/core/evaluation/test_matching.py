@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 
 from core.evaluation import matching
-from core.evaluation.coco_eval import rank_within_group
+from core.evaluation.columns import rank_within_group
 from core.evaluation.matching import AREA_RANGES, THRESHOLDS
 from core.evaluation.table import RANGES
 from core.evaluation.tide import detection_table

@@ -190,9 +190,7 @@ def test_without_a_filter_on_boxes_the_objects_are_the_errors():
     cars = sorted_objects(table, Selection(classes=("car",)), SortOrder.WORST, False, {1: "a"})
     assert [entry.lit for entry in cars] == [("truth", 2), ("query", 0)]  # the object that it found is in it
     cell = Selection(pair=(BACKGROUND, "dog"))
-    assert [entry.lit for entry in sorted_objects(table, cell, SortOrder.WORST, False, {1: "a"})] == [
-        ("query", 1)
-    ]
+    assert [entry.lit for entry in sorted_objects(table, cell, SortOrder.WORST, False, {1: "a"})] == [("query", 1)]
 
 
 @settings(max_examples=100, deadline=None)

@@ -11,7 +11,8 @@ from pycocotools import mask
 from core import DataError
 from core.boxes import Detections
 from core.datasets.split import read_split
-from core.evaluation.coco_eval import rank_within_group, to_results
+from core.evaluation.coco_eval import to_results
+from core.evaluation.columns import rank_within_group
 from core.evaluation.selection import count_errors
 from core.evaluation.table import SCHEMA, ErrorType
 from core.evaluation.tide import detection_table

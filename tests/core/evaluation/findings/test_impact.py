@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from core import DataError
 from core.datasets.split import SIZES
-from core.evaluation.coco_eval import evaluate, rank_within_group
+from core.evaluation.coco_eval import evaluate
+from core.evaluation.columns import rank_within_group
 from core.evaluation.findings.impact import GroupImpact, impact
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import ERROR_TYPES, ErrorType
