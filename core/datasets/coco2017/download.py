@@ -28,11 +28,6 @@ from core.datasets.json_reader import decode
 from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
 from core.disk import PARTIAL, flush, is_disk_full, partial_path
 
-try:
-    import fcntl
-except ImportError:  # Windows: two downloads at once into one folder are not kept apart
-    fcntl = None
-
 SPLITS = ("train", "val")
 SETTINGS = "subset.json"  # in the unfinished folder: what it is to become
 ANNOTATION_BYTES = 1_100_000_000  # the zip file and what is in it, together for a while
@@ -95,10 +90,12 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterato
             _check_space(out.parent, ANNOTATION_BYTES + (subset.max_train + subset.max_val) * PICTURE_BYTES)
         for folder in (partial, cache):
             folder.mkdir(parents=True, exist_ok=True)
-        with _alone(partial), Fetcher() as fetcher:
+        # the lock stands beside the folder, which is renamed while it is locked
+        with _alone(partial, partial.with_name(f"{partial.name}.lock")), Fetcher() as fetcher:
             (partial / SETTINGS).write_text(json.dumps(subset.to_dict()), encoding="utf-8")
-            with _alone(cache):
-                yield from _fetch_annotations(cache, fetcher)
+            if not _has_annotations(cache):  # else the cache need not be one that can be written
+                with _alone(cache, cache / ".lock"):
+                    yield from _fetch_annotations(cache, fetcher)
             yield DownloadProgress("choosing", 0, 0)
             sources = {split: _annotation_file(cache, split) for split in SPLITS}
             chosen = {split: choose_images(sources[split], subset, split) for split in SPLITS}
@@ -195,20 +192,21 @@ def _check_space(folder: Path, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path):
-    """Keeps a second download out of the folder; the lock goes with the process, however it ends."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def _alone(folder: Path, lock_file: Path) -> Iterator[None]:
+    """Keep a second download out of the folder; the lock goes with the process, however it ends."""
+    from filelock import FileLock, Timeout  # here: only a download needs it, and every page would wait for it
+
+    lock = FileLock(lock_file, blocking=False, thread_local=False)  # a generator may be closed by another thread
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"Another download works in {folder}: wait until it has ended.") from None
+        lock.acquire()
+    except Timeout:
+        raise DataError(f"Another download works in {folder}: wait until it has ended.") from None
+    try:
         yield
     finally:
-        os.close(handle)
+        with contextlib.suppress(OSError):  # Windows deletes no open file
+            lock_file.unlink()  # while it is locked: whoever has opened it meanwhile sees that it is gone
+        lock.release()
 
 
 def _remove_others(folder: Path, chosen: dict[str, list[ImageEntry]]) -> None:

@@ -12,8 +12,10 @@ entities, and neither says what is wrong.
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.ElementTree import fromstring
 
 from core import DataError
 from core.datasets.convert.source import (
@@ -88,7 +90,7 @@ def first_pixel(objects: list[Labelled]) -> int:
     return int(all(min(one.corners[:2]) >= 1 for one in objects))
 
 
-def _object(element: ET.Element) -> Labelled:
+def _object(element: Element) -> Labelled:
     """Raises ValueError saying what is wrong with it."""
     name = class_name(element.findtext("name", ""))
     if name is None:
@@ -101,7 +103,7 @@ def _object(element: ET.Element) -> Labelled:
     return Labelled(name, corners, element.findtext("difficult", "").strip() in ("1", "true", "True"))
 
 
-def _number(element: ET.Element, path: str) -> float | None:
+def _number(element: Element, path: str) -> float | None:
     """The number in an element; None if there is none that can be one of pixels."""
     try:
         value = float(element.findtext(path, ""))
@@ -110,23 +112,16 @@ def _number(element: ET.Element, path: str) -> float | None:
     return value if abs(value) <= MOST_PIXELS else None  # also of NaN
 
 
-class _WithoutDoctype(ET.TreeBuilder):
-    """Builds the tree of a document without DOCTYPE: with one, few bytes may mean gigabytes or other files."""
-
-    def doctype(self, name, public_id, system):
-        raise ValueError("DOCTYPE")
-
-
-def _root(path: Path, damage: list[str]) -> ET.Element | None:
+def _root(path: Path, damage: list[str]) -> Element | None:
     """The annotation in an XML file; None, and a word in `damage`, if there is none."""
     data = bytes_of(path, damage)
     if data is None:
         return None
     try:
-        root = ET.fromstring(data, ET.XMLParser(target=_WithoutDoctype()))
-    except ET.ParseError as error:
+        root = fromstring(data, forbid_dtd=True)  # with a DOCTYPE, few bytes may mean gigabytes or other files
+    except ParseError as error:
         damage.append(f"{path} is not valid XML (line {error.position[0]}): export it again or delete it")
-    except (ValueError, LookupError):  # also an encoding that is not known
+    except (ValueError, LookupError):  # DTDForbidden, or an encoding that is not known
         damage.append(f"{path} has a DOCTYPE or an unknown encoding, which a label file may not have: export it again")
     else:
         if root.tag == "annotation":

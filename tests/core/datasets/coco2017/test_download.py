@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -508,6 +509,26 @@ def test_two_downloads_into_one_folder_are_kept_apart(server, cache, tmp_path):
     for _ in first:
         pass
     assert is_whole(tmp_path / "out", FEW)
+
+
+def test_two_downloads_fetch_the_annotations_once(server, tmp_path):
+    first = download(tmp_path / "one", FEW, tmp_path / "cache")
+    next(first)
+    with pytest.raises(DataError, match="Another download works in .*cache: wait until it has ended"):
+        run(tmp_path / "two", FEW, tmp_path / "cache")
+    first.close()
+    run(tmp_path / "two", FEW, tmp_path / "cache")
+    assert is_whole(tmp_path / "two", FEW)
+
+
+def test_a_download_that_another_thread_stops_lets_the_next_one_in_and_leaves_no_lock(server, cache, tmp_path):
+    first = download(tmp_path / "out", FEW, cache)
+    next(first)
+    stopping = threading.Thread(target=first.close)
+    stopping.start()
+    stopping.join()
+    run(tmp_path / "out", FEW, cache)
+    assert is_whole(tmp_path / "out", FEW) and not list(tmp_path.rglob("*.lock"))
 
 
 # The child by itself.
