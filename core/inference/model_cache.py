@@ -27,7 +27,7 @@ from core.labels import LabelMap
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.step import seeded
-from core.training.train import FRESH_WEIGHTS
+from core.training.training import FRESH_WEIGHTS
 
 WEIGHTS = "model.safetensors"
 PROCESSOR = "preprocessor_config.json"  # of a published model: the edges that it was trained with

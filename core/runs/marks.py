@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core import RunError
 from core.boxes import xyxy_to_xywh
 from core.datasets.coco_json import examine_ground_truth
@@ -125,7 +127,7 @@ def _from_row(row: sqlite3.Row) -> Mark:
     )  # fmt: skip
 
 
-def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: TableMetadata) -> dict[str, Any]:
+def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, metadata: TableMetadata) -> dict[str, Any]:
     """Return the marks as a COCO ground truth of the images that they are on; `split` is what was evaluated.
 
     A missing label is a new annotation with the predicted box and class, its id above all of the data set's; a wrong
@@ -133,7 +135,7 @@ def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: TableMetadata)
     of label error under "mark" and the prediction's "score"; an image that is marked as a whole has a "mark" too. Marks
     on images, annotations and classes that the evaluated data does not have any more are left out.
     """
-    category_ids = dict(zip(about.classes, about.category_ids, strict=True))
+    category_ids = dict(zip(metadata.classes, metadata.category_ids, strict=True))
     names = {category["id"]: category["name"] for category in split.categories}
     originals = {(annotation["image_id"], annotation["id"]): annotation for annotation in split.annotations}
     everything = examine_ground_truth(split.json_path)[0]["annotations"] if split.dropped else split.annotations
@@ -152,7 +154,7 @@ def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, about: TableMetadata)
             annotation["annotated"] = names[original["category_id"]]
         elif mark.kind is LabelErrorKind.MISSING:
             new_id += 1
-            bbox = xyxy_to_xywh([mark.box])[0].astype(float).round(2).tolist()
+            bbox = xyxy_to_xywh(np.array([mark.box]))[0].astype(float).round(2).tolist()
             annotation = {"id": new_id, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
         entry = images.setdefault(mark.image_id, {name: image[name] for name in ("id", "file_name", "width", "height")})
         if mark.kind is LabelErrorKind.IMAGE:

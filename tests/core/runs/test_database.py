@@ -70,12 +70,17 @@ def test_one_database_serves_many_threads_without_losing_a_write(database):
 
 
 def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(database):
-    with pytest.raises(KeyError), database.write() as db:
-        db.execute("insert into t values (1)")
-        raise KeyError
-    with pytest.raises(RunError, match="UNIQUE"), database.write() as db:
-        db.execute("insert into t values (2)")
-        db.execute("insert into t values (2)")
+    def insert_twice(number, error=None):
+        with database.write() as db:
+            db.execute("insert into t values (?)", (number,))
+            if error:
+                raise error
+            db.execute("insert into t values (?)", (number,))
+
+    with pytest.raises(KeyError):
+        insert_twice(1, KeyError())
+    with pytest.raises(RunError, match="UNIQUE"):
+        insert_twice(2)
     with database.write() as db:
         db.execute("insert into t values (3)")
     assert rows(database) == [3]

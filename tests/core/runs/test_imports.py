@@ -285,10 +285,10 @@ def test_a_ground_truth_that_is_gone_or_broken_since_is_a_sentence(store, write)
     gt, dt = write()
     run = import_results(store, gt, dt)
     gt.write_text("{")
-    with pytest.raises(DataError, match="gt.json is not valid JSON"):
+    with pytest.raises(DataError, match=r"gt\.json is not valid JSON"):
         evaluated_images(run)
     gt.unlink()
-    with pytest.raises(DataError, match="There is no file .*gt.json"):
+    with pytest.raises(DataError, match=r"There is no file .*gt\.json"):
         evaluated_images(run)
 
 

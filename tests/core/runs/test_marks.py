@@ -26,13 +26,6 @@ ABOUT = table_metadata(detection_table(GT, []))
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def run_id(store) -> str:
     return store.create({}).id
 
@@ -126,7 +119,7 @@ def test_a_deleted_run_takes_its_marks_along_and_gets_no_more(store, run_id):
         assert db.execute("select count(*) from marks").fetchone()[0] == 0
     assert marks.all(run_id) == []
     marks.remove(run_id, WRONG.key)
-    with pytest.raises(RunError, match="There is no run .* any more"):
+    with pytest.raises(RunError, match=r"There is no run .* any more"):
         marks.add(run_id, WRONG)
 
 

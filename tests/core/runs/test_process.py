@@ -8,15 +8,7 @@ import psutil
 import pytest
 
 from core.runs.process import has_process, process_of, this_process
-from core.runs.store import RunStore
 from tests.core.runs.waiting import until
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    store.close()
 
 
 def test_a_process_is_known_by_pid_and_start_time(store):
