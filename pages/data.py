@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import DataError
 from core.charts.chart import Chart
-from core.charts.datasets.objects import counted as number_of
+from core.charts.datasets.bars_and_labels import counted as number_of
 from core.charts.datasets.statistics import dataset_charts
 from core.datasets.check import summarize_problems
 from core.datasets.layouts import find_splits

@@ -17,7 +17,7 @@ NOTHING = "There is no prediction that counts."
 
 
 def reliability(calibration: Calibration) -> Chart:
-    """The share right in each bin of the score against the diagonal, and below how many predictions that is."""
+    """Draw the share right in each bin of the score against the diagonal, and below how many predictions that is."""
     part, classes = calibration.total, _classes(calibration)
     middle, width = [(b.lower + b.upper) / 2 for b in part.bins], [0.094 for _ in part.bins]
     common = {
@@ -71,7 +71,7 @@ def reliability(calibration: Calibration) -> Chart:
 
 
 def ece_by_class(calibration: Calibration) -> Chart:
-    """The expected calibration error of each class that is predicted, the worst first."""
+    """Draw the expected calibration error of each class that is predicted, the worst first."""
     defined = [part for part in calibration.by_class if part.ece is not None]
     parts = sorted(defined, key=lambda part: -part.ece)
     trace = {
@@ -113,7 +113,7 @@ def ece_by_class(calibration: Calibration) -> Chart:
 
 
 def _classes(calibration: Calibration) -> tuple[str, ...]:
-    """The classes to restrict a link to: those chosen, or the only one that is predicted; none if all count."""
+    """Return the classes to restrict a link to: those chosen, or the only one that is predicted; none if all count."""
     predicted = tuple(part.name for part in calibration.by_class if part.n)
     return calibration.classes or (predicted if len(predicted) == 1 else ())
 
@@ -136,7 +136,7 @@ def _note(calibration: Calibration) -> str:
 
 
 def _decades(part: Reliability) -> list[float]:
-    """The range of a logarithmic axis on which a bar of 1 is seen, and at least one number stands."""
+    """Return the range of a logarithmic axis on which a bar of 1 is seen, and at least one number stands."""
     return [-0.3, math.log10(max((b.n for b in part.bins), default=1)) + 0.2]
 
 
@@ -150,11 +150,11 @@ def _said(part: Bin) -> str:
 
 
 def _said_of_class(part: Reliability) -> str:
-    said = f"{part.name}: ECE {part.ece:.4f}, largest gap of a bin {part.mce:.3f}\n{_predictions(part.n)}"
+    text = f"{part.name}: ECE {part.ece:.4f}, largest gap of a bin {part.mce:.3f}\n{_predictions(part.n)}"
     sure = part.from_score(CONFIDENT)
     if sure.n:
-        said += f"; from score {CONFIDENT:g} {sure.n:,}: {100 * sure.right:.1f} % right, mean score {sure.score:.3f}"
-    return said
+        text += f"; from score {CONFIDENT:g} {sure.n:,}: {100 * sure.right:.1f} % right, mean score {sure.score:.3f}"
+    return text
 
 
 def _predictions(n: int) -> str:

@@ -45,5 +45,5 @@ class Chart:
 
 
 def grey_if_few(n: int, color: str = "@1") -> str:
-    """The colour of a bar or point that rests on `n` objects."""
+    """Return the colour of a bar or point that rests on `n` objects."""
     return color if n >= FEW else "@grey"

@@ -1,10 +1,11 @@
-"""The confusion matrix as a heat map: what is right in one colour, what is confused in another."""
+"""The confusion matrix as a heat map: unit is right in one colour, unit is confused in another."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from core.charts.chart import Chart
+from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW
 from core.evaluation.findings.confusion import ConfusionMatrix
 from core.evaluation.selection import BACKGROUND, Selection
@@ -14,37 +15,34 @@ NOT_FOUND, NO_OBJECT = "(not found)", "(no object)"  # background as a column, a
 
 
 def confusion_heat(confusion: ConfusionMatrix, normalized: bool = False) -> Chart:
-    """The matrix in counts, or as shares of each row; a click opens a cell's boxes.
+    """Draw the matrix in counts, or as shares of each row; a click opens a cell's boxes.
 
     Colours are for the eye: counts by their logarithm, shares by their root, so that rare confusions are seen.
     """
     n, k = confusion.counts.sum(axis=1), len(confusion.classes)
-    shares, cells = confusion.normalized, [(i, j) for i in range(k + 1) for j in range(k + 1)]
-    small = k <= MOST_WITH_TEXT
-    trace = {
-        "type": "heatmap",
-        "x": [*confusion.classes, NOT_FOUND],
-        "y": [f"{name or NO_OBJECT} ({count:,})" for name, count in zip(confusion.names, n.tolist(), strict=True)],
-        "z": _colours(confusion, normalized).tolist(),
-        "hovertext": [[_said(confusion, shares, i, j) for j in range(k + 1)] for i in range(k + 1)],
-        "hoverinfo": "text",
-        "customdata": [[_query(confusion, i, j) for j in range(k + 1)] for i in range(k + 1)],
-        "colorscale": "@diverging",
-        "zmin": -1,
-        "zmax": 1,
-        "showscale": False,
-    }
-    if small:
-        trace["text"] = [
-            [_text(confusion.counts[i, j], shares[i, j], normalized) for j in range(k + 1)] for i in range(k + 1)
+    shares, places = confusion.normalized, range(k + 1)
+    is_small = k <= MOST_WITH_TEXT
+    colours = _colours(confusion, normalized).tolist()
+    cells = [
+        [
+            Cell(
+                colours[i][j],
+                _said(confusion, shares, i, j),
+                _text(confusion.counts[i, j], shares[i, j], normalized) if is_small else "",
+                _query(confusion, i, j),
+            )
+            for j in places
         ]
-        trace["texttemplate"] = "%{text}"
-    what = "in percent of each row" if normalized else "in numbers of boxes"
-    labels = {"tickfont": {"size": 11 if small else 8}, "dtick": 1}
+        for i in places
+    ]
+    rows = [f"{name or NO_OBJECT} ({count:,})" for name, count in zip(confusion.names, n.tolist(), strict=True)]
+    trace = heatmap(rows, [*confusion.classes, NOT_FOUND], cells, -1, 1, scale="@diverging", has_text=is_small)
+    unit = "in percent of each row" if normalized else "in numbers of boxes"
+    labels = {"tickfont": {"size": 11 if is_small else 8}, "dtick": 1}
     return Chart(
         "confusion-shares" if normalized else "confusion",
         "Confusion matrix",
-        f"What is taken for what, {what}: predictions from score {confusion.score:g}, each with the object that it "
+        f"What is taken for what, {unit}: predictions from score {confusion.score:g}, each with the object that it "
         f"fits (IoU 0.5), of whatever class. In brackets a row's boxes; with fewer than {FEW} it stays without colour.",
         confusion.objects,
         "objects",
@@ -54,8 +52,12 @@ def confusion_heat(confusion: ConfusionMatrix, normalized: bool = False) -> Char
             "yaxis": {"autorange": "reversed", "title": "Annotated", **labels},
         },
         ("annotated", "predicted", "boxes", "share"),
-        [(confusion.names[i], confusion.names[j], int(confusion.counts[i, j]), float(shares[i, j])) for i, j in cells],
-        height=160 + (k + 1) * (30 if small else 12),
+        [
+            (confusion.names[i], confusion.names[j], int(confusion.counts[i, j]), float(shares[i, j]))
+            for i in places
+            for j in places
+        ],
+        height=160 + (k + 1) * (30 if is_small else 12),
         wide=True,
     )
 
@@ -77,7 +79,7 @@ def _colours(confusion: ConfusionMatrix, normalized: bool) -> np.ndarray:
 
 
 def _text(count: int, share: float, normalized: bool) -> str:
-    """Nothing in an empty cell, so that what there is meets the eye."""
+    """Nothing in an empty cell, so that unit there is meets the eye."""
     if not count:
         return ""
     return f"{100 * share:.0f}" if normalized else f"{count:,}"
@@ -95,7 +97,7 @@ def _said(confusion: ConfusionMatrix, shares: np.ndarray, i: int, j: int) -> str
 
 
 def _query(confusion: ConfusionMatrix, i: int, j: int) -> dict | None:
-    """What a click opens; None for an empty cell."""
+    """Return unit a click opens; None for an empty cell."""
     if not confusion.counts[i, j]:
         return None
     return Selection(confusion.score, pair=(confusion.names[i], confusion.names[j])).to_query()

@@ -19,7 +19,7 @@ HOVER = "%{fullData.name}<br>recall %{x:.0%}, precision %{y:.1%}<br>%{text}<extr
 
 
 def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Chart:
-    """COCO's curve of each class at one IoU, and their mean; those on fewer than FEW objects are grey.
+    """Draw COCO's curve of each class at one IoU, and their mean; those on fewer than FEW objects are grey.
 
     A click on a point opens the class's boxes from the score that reaches that recall.
     """

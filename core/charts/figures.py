@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.charts.chart import Chart, grey_if_few
+from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.curves import ClassFigures, SizeFigures
 from core.evaluation.selection import Selection
@@ -51,7 +52,7 @@ def class_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
 
 
 def _with_swatch(trace: dict, names: str, color: str) -> list[dict]:
-    """The trace, and a point without a value that shows its colour in the legend: its own first may be grey."""
+    """Return the trace, and a point without a value that shows its colour in the legend: its own first may be grey."""
     values = "x" if names == "y" else "y"
     swatch = {part: value for part, value in trace.items() if part not in ("customdata", "hovertemplate")}
     swatch |= {names: trace[names][:1], values: [None], "marker": trace["marker"] | {"color": color}}
@@ -62,7 +63,7 @@ def _with_swatch(trace: dict, names: str, color: str) -> list[dict]:
 def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     """AP (mean over the classes) and recall from `score` (of all objects) in each of COCO's sizes."""
     parts = {size: [f.sizes[size] for f in figures if f.sizes[size].objects] for size in SIZES}
-    objects = {size: sum(part.objects for part in found) for size, found in parts.items()}
+    objects = {size: sum(part.objects for part in of_size) for size, of_size in parts.items()}
     sizes = [size for size in SIZES if objects[size]]
     ap = {size: sum(part.AP for part in parts[size]) / len(parts[size]) for size in sizes}
     recall = {size: sum(part.found for part in parts[size]) / objects[size] for size in sizes}
@@ -94,25 +95,20 @@ def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
 def size_heat(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     """AP of each class and size as a heat map; cells on fewer than FEW objects stay without colour."""
     shown = sorted((f for f in figures if f.objects), key=lambda f: -f.AP)
-    cells = [[f.sizes[size] for size in SIZES] for f in shown]
-    trace = {
-        "type": "heatmap",
-        "x": list(SIZES),
-        "y": [f.name for f in shown],
-        "z": [[_percent(part) for part in row] for row in cells],
-        "text": [[f"{100 * c.AP:.1f}  ({c.objects:,})" if c.objects else "" for c in row] for row in cells],
-        "texttemplate": "%{text}",
-        "hovertext": [[f"{f.name} · {size}\n{_said(f.sizes[size])}" for size in SIZES] for f in shown],
-        "hoverinfo": "text",
-        "customdata": [
-            [Selection(score, (f.name,), sizes=(size,)).to_query() if f.sizes[size].objects else None for size in SIZES]
-            for f in shown
-        ],
-        "colorscale": "@scale",
-        "zmin": 0,
-        "zmax": 100,
-        "showscale": False,
-    }  # fmt: skip
+    cells = [
+        [
+            Cell(
+                _percent(part),
+                f"{f.name} · {size}\n{_said(part)}",
+                f"{100 * part.AP:.1f}  ({part.objects:,})" if part.objects else "",
+                Selection(score, (f.name,), sizes=(size,)).to_query() if part.objects else None,
+            )
+            for size in SIZES
+            for part in [f.sizes[size]]
+        ]
+        for f in shown
+    ]
+    trace = heatmap([f.name for f in shown], SIZES, cells, 0, 100)
     return Chart(
         "ap-by-class-and-size",
         "AP by class and size",

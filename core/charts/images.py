@@ -22,7 +22,7 @@ ALL = "All classes"
 
 
 def per_image(images: PerImageFigures) -> Chart:
-    """How many images have how many predictions and objects."""
+    """Draw how many images have how many predictions and objects."""
     highest = max(len(images.predictions), len(images.objects)) - 1  # -1 without images
     step = 1 + max(highest, 0) // MOST_BARS
     starts = list(range(0, highest + 1, step))
@@ -67,7 +67,7 @@ def per_image(images: PerImageFigures) -> Chart:
 
 
 def hardness(images: PerImageFigures) -> Chart:
-    """How many images have which F1, from nothing right to all right."""
+    """Draw how many images have which F1, from nothing right to all right."""
     labels = ["0", *(f"{i / 10:g}–{(i + 1) / 10:g}" for i in range(10)), "1"]
     defined = [image for image in images.figures if image.f1 is not None]
     ids = _by_bar(images, _f1_bar, len(labels))
@@ -103,9 +103,9 @@ def hardness(images: PerImageFigures) -> Chart:
 
 
 def duplicates(images: PerImageFigures) -> Chart:
-    """Which share of the found objects of each class is predicted again, and how often."""
-    found = sorted((part for part in images.by_class if part.found), key=lambda part: -part.share)
-    parts = [images.duplicates, *found] if len(found) > 1 else found
+    """Draw which share of the found objects of each class is predicted again, and how often."""
+    by_class = sorted((part for part in images.by_class if part.found), key=lambda part: -part.share)
+    parts = [images.duplicates, *by_class] if len(by_class) > 1 else by_class
     names = [f"{ALL if part.name is None else part.name} ({part.found:,})" for part in parts]
     queries = [_duplicates_query(images, part) if part.boxes else None for part in parts]
     traces = [
@@ -142,7 +142,10 @@ def duplicates(images: PerImageFigures) -> Chart:
 
 
 def _f1_bar(image: ImageFigures) -> int | None:
-    """0: nothing right; 1 to 10: a tenth of F1; 11: all right; None: undefined. In whole numbers, so exact."""
+    """Return the bar of an image: 0 nothing right, 1 to 10 a tenth of F1, 11 all right, None undefined.
+
+    In whole numbers, so exact.
+    """
     both = image.objects + image.predictions - image.ignored
     if not both:
         return None
@@ -152,7 +155,7 @@ def _f1_bar(image: ImageFigures) -> int | None:
 
 
 def _by_bar(images: PerImageFigures, bar: Callable[[ImageFigures], int | None], n: int) -> list[list[int]]:
-    """The ids of each bar's images, hardest first."""
+    """Return the ids of each bar's images, hardest first."""
     ids = [[] for _ in range(n)]
     for image in images.figures:
         if (place := bar(image)) is not None:
@@ -161,7 +164,7 @@ def _by_bar(images: PerImageFigures, bar: Callable[[ImageFigures], int | None], 
 
 
 def _query(images: PerImageFigures, ids: list[int]) -> dict | None:
-    """What a click opens; None for a bar without images."""
+    """Return what a click opens; None for a bar without images."""
     return Selection(images.score, images=tuple(ids[:MOST_OPENED])).to_query() if ids else None
 
 
@@ -171,7 +174,7 @@ def _duplicates_query(images: PerImageFigures, part: Duplicates) -> dict:
 
 
 def _again(part: Duplicates) -> tuple[int, int, int]:
-    """How many found objects have one, two, and three or more duplicates."""
+    """Return how many found objects have one, two, and three or more duplicates."""
     one, two, *more = (*part.counts[1:], 0, 0)
     return one, two, sum(more)
 
@@ -207,9 +210,9 @@ def _duplicates_in_words(n: int) -> str:
 
 def _said(part: Duplicates) -> str:
     again = ", ".join(f"{n:,} {words}" for n, words in zip(_again(part), AGAIN, strict=True))
-    what = "objects" if part.found != 1 else "object"
+    noun = "objects" if part.found != 1 else "object"
     name = ALL if part.name is None else part.name
-    return f"{name}: {part.found:,} found {what}\n{again}: {_duplicates_in_words(part.boxes)}"
+    return f"{name}: {part.found:,} found {noun}\n{again}: {_duplicates_in_words(part.boxes)}"
 
 
 def _mean(counts: tuple[int, ...]) -> str:

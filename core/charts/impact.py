@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 
 from core.charts.chart import Chart, grey_if_few
+from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.impact import GroupImpact, Impact
 from core.evaluation.selection import LOWEST_SCORE, Selection
@@ -21,7 +22,7 @@ _NOTHING = GroupImpact(0.0, 0)
 
 
 def impact_bars(impact: Impact) -> Chart:
-    """How far AP50 would rise without the errors of each type, the costliest first."""
+    """Draw how far AP50 would rise without the errors of each type, the costliest first."""
     costs = {kind: GroupImpact(delta, impact.boxes[kind]) for kind, delta in impact.total.items() if delta is not None}
     kinds = sorted(costs, key=lambda kind: -costs[kind].delta)
     trace = _bars(
@@ -58,32 +59,30 @@ def impact_heat(impact: Impact, by: str = "class") -> Chart:
         shown = {name for _, name in entries} | {name for name in impact.classes if impact.objects[name]}
         costs = {name: sum(entries.get((kind, name), _NOTHING).delta for kind in ERROR_TYPES) for name in shown}
         words = sorted((name for name in impact.objects if name in shown), key=lambda name: -costs[name])
-    cells = [[(kind, word, entries.get((kind, word), _NOTHING)) for kind in ERROR_TYPES] for word in words]
+    keys = [[(kind, word, entries.get((kind, word), _NOTHING)) for kind in ERROR_TYPES] for word in words]
     if impact.ap50 is None:
-        words, cells = [], []
+        words, keys = [], []
     few = {word for word in words if by == "class" and impact.objects[word] < FEW}
-    digits = _digits([cost for row in cells for *_, cost in row])
-    trace = {
-        "type": "heatmap",
-        "x": [textwrap.fill(kind.label, COLUMN) for kind in ERROR_TYPES],
-        "y": [f"{word} ({impact.objects[word]:,})" if by == "class" else word for word in words],
-        "z": [[0 if word in few else 100 * cost.delta for _, word, cost in row] for row in cells],
-        "text": [[_points(cost.delta, digits) if cost.delta > 0.0001 else "" for *_, cost in row] for row in cells],
-        "texttemplate": "%{text}",
-        "hovertext": [
-            [f"{kind.label} · {word}\n{_said(impact, cost, digits)}" for kind, word, cost in row] for row in cells
-        ],
-        "hoverinfo": "text",
-        "customdata": [
-            [_query(kind, *(((word,),) if by == "class" else (_chosen(impact), (word,)))) if cost.boxes else None
-             for kind, word, cost in row]
-            for row in cells
-        ],
-        "colorscale": "@scale",
-        "zmin": 0,
-        "zmax": max((100 * cost.delta for row in cells for _, word, cost in row if word not in few), default=0) or 1,
-        "showscale": False,
-    }  # fmt: skip
+    digits = _digits([cost for row in keys for *_, cost in row])
+
+    def query(kind: ErrorType, word: str) -> dict:
+        return _query(kind, (word,)) if by == "class" else _query(kind, _chosen(impact), (word,))
+
+    cells = [
+        [
+            Cell(
+                0 if word in few else 100 * cost.delta,
+                f"{kind.label} · {word}\n{_said(impact, cost, digits)}",
+                _points(cost.delta, digits) if cost.delta > 0.0001 else "",
+                query(kind, word) if cost.boxes else None,
+            )
+            for kind, word, cost in row
+        ]
+        for row in keys
+    ]
+    highest = max((100 * cost.delta for row in keys for _, word, cost in row if word not in few), default=0) or 1
+    labels = [f"{word} ({impact.objects[word]:,})" if by == "class" else word for word in words]
+    trace = heatmap(labels, [textwrap.fill(kind.label, COLUMN) for kind in ERROR_TYPES], cells, 0, highest)
     colourless = f" In brackets the class's objects; with fewer than {FEW} it stays without colour." * (by == "class")
     return Chart(
         f"impact-by-{by}",
@@ -94,7 +93,7 @@ def impact_heat(impact: Impact, by: str = "class") -> Chart:
         [trace],
         {"xaxis": {"side": "top", "labelalias": {}}, "yaxis": {"autorange": "reversed", "dtick": 1}},
         ("error", by, "delta_AP50", "boxes"),
-        [(kind.value, word, cost.delta, cost.boxes) for row in cells for kind, word, cost in row],
+        [(kind.value, word, cost.delta, cost.boxes) for row in keys for kind, word, cost in row],
         height=110 + max(len(words), 3) * (26 if len(words) <= 25 else 18),
         wide=True,
         click=CLICK,
@@ -102,7 +101,7 @@ def impact_heat(impact: Impact, by: str = "class") -> Chart:
 
 
 def impact_cells(impact: Impact, most: int = 15) -> Chart:
-    """The costliest groups of one error type, class and size, at most `most`, those without a cost left out."""
+    """Draw the costliest groups of one error type, class and size, at most `most`, those without a cost left out."""
     costly = [key for key, cost in impact.cells.items() if cost.delta > 1e-9]  # less is rounding
     keys = sorted(costly, key=lambda key: -impact.cells[key].delta)[:most]
     costs = [impact.cells[key] for key in keys]
@@ -165,7 +164,7 @@ def _query(kind: ErrorType, classes: tuple[str, ...] = (), sizes: tuple[str, ...
 
 
 def _chosen(impact: Impact) -> tuple[str, ...]:
-    """The classes to restrict a link to; none if all are chosen."""
+    """Return the classes to restrict a link to; none if all are chosen."""
     return () if set(impact.classes) == set(impact.objects) else impact.classes
 
 
@@ -183,7 +182,7 @@ def _said(impact: Impact, cost: GroupImpact, digits: int) -> str:
 
 
 def _digits(costs: list[GroupImpact]) -> int:
-    """Decimals that tell the costs apart: of 80 classes, none may cost a whole point."""
+    """Return how many decimals tell the costs apart: of 80 classes, none may cost a whole point."""
     return 1 if max((cost.delta for cost in costs), default=0) >= 0.01 else 2
 
 

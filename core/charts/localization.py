@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
@@ -24,7 +25,7 @@ OF_MARKS = f"Bars: {CLEAR} standard errors. Hollow: may be noise; grey: fewer th
 
 
 def iou_histogram(localization: Localization) -> Chart:
-    """How many boxes have which IoU: those that found their object, and poor ones, which a click opens."""
+    """Draw how many boxes have which IoU: those that found their object, and poor ones, which a click opens."""
     parts = (("found", localization.total.found, "@good"), ("localization error", localization.total.poor, "@bad"))
     n = sum(placement.n for _, placement, _ in parts)
     poor = Selection(localization.score, _chosen(localization), ErrorType.LOCALIZATION.value).to_query()
@@ -32,11 +33,11 @@ def iou_histogram(localization: Localization) -> Chart:
         {
             "type": "bar",
             "name": f"{name}: {placement.n:,}",
-            "x": [float(lower + upper) / 2 for lower, upper in zip(EDGES[:-1], EDGES[1:], strict=True)],
+            "x": [float(lower + upper) / 2 for lower, upper in pairwise(EDGES)],
             "y": list(placement.ious),
             "hovertext": [
                 f"IoU {lower:.2f} to {upper:.2f}: {count:,} {'boxes' if count != 1 else 'box'}, {name}"
-                for lower, upper, count in zip(EDGES[:-1], EDGES[1:], placement.ious, strict=True)
+                for (lower, upper), count in zip(pairwise(EDGES), placement.ious, strict=True)
             ],
             "hoverinfo": "text",
             "customdata": [poor if count and name != "found" else None for count in placement.ious],
@@ -67,17 +68,19 @@ def iou_histogram(localization: Localization) -> Chart:
 
 
 def _iou_note(localization: Localization) -> str:
-    found, crowds = localization.total.found, localization.crowds
-    said = f"How well boxes fit: predictions from score {localization.score:g} on objects of their class"
-    said += f"; IoU of found ones: mean {found.mean_iou:.2f}, median {found.median_iou:.2f}." if found.n else "."
+    matched, crowds = localization.total.found, localization.crowds
+    sentence = f"How well boxes fit: predictions from score {localization.score:g} on objects of their class"
+    sentence += (
+        f"; IoU of found ones: mean {matched.mean_iou:.2f}, median {matched.median_iou:.2f}." if matched.n else "."
+    )
     if crowds:
-        said += f" {crowds:,} localization {'errors point' if crowds != 1 else 'error points'} to a crowd and "
-        said += f"{'are' if crowds != 1 else 'is'} left out."
-    return said
+        sentence += f" {crowds:,} localization {'errors point' if crowds != 1 else 'error points'} to a crowd and "
+        sentence += f"{'are' if crowds != 1 else 'is'} left out."
+    return sentence
 
 
 def shift_chart(localization: Localization) -> Chart:
-    """How far the centres of the boxes that found an object lie from it, in percent of its size."""
+    """Draw how far the centres of the boxes that found an object lie from it, in percent of its size."""
 
     def at(placement: Placement, measure: str) -> tuple[float, float, float]:
         estimate = getattr(placement, measure)
@@ -99,7 +102,7 @@ def shift_chart(localization: Localization) -> Chart:
 
 
 def scale_chart(localization: Localization) -> Chart:
-    """How much too wide and too tall the boxes that found an object are, in percent."""
+    """Draw how much too wide and too tall the boxes that found an object are, in percent."""
 
     def at(placement: Placement, measure: str) -> tuple[float, float, float]:
         value, high, low = (scale_ratio(getattr(placement, measure), errors) for errors in (0, CLEAR, -CLEAR))
@@ -174,7 +177,7 @@ def _rows(
 
 
 def _groups(localization: Localization) -> Iterator[_Row]:
-    """All together, each class, each size, and whole and cut-off objects; those with boxes only."""
+    """Return the groups that have boxes: all together, each class, each size, whole and cut-off objects."""
     score, chosen = localization.score, _chosen(localization)
     everything = [localization.total] if len(localization.by_class) > 1 else []
     for by, groups, select in (
@@ -217,5 +220,5 @@ def _said(placement: Placement, measure: str) -> str:
 
 
 def _chosen(localization: Localization) -> tuple[str, ...]:
-    """The classes to restrict a link to; none if all are there."""
+    """Return the classes to restrict a link to; none if all are there."""
     return localization.classes if localization.is_part else ()

@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import log
 
 from core.charts.chart import Chart, grey_if_few
+from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.evaluation.findings.recall_by_size import Curve, Recall, RecallBySize, SizeBin
 from core.evaluation.selection import Selection
@@ -81,24 +82,21 @@ def recall_heat(small: RecallBySize) -> Chart:
         for name in small.classes
     }
     names = sorted((name for name, (n, _) in totals.items() if n), key=lambda name: totals[name][1] / totals[name][0])
-    cells = [[(name, size, small.by_class[name, size]) for size in SIZES] for name in names]
-    trace = {
-        "type": "heatmap",
-        "x": list(SIZES),
-        "y": [f"{name} ({totals[name][0]:,})" for name in names],
-        "z": [[recall.recall if recall.n >= FEW else 0.5 for *_, recall in row] for row in cells],
-        "text": [
-            [f"{100 * recall.recall:.0f} % of {recall.n:,}" if recall.n else "" for *_, recall in row] for row in cells
-        ],
-        "texttemplate": "%{text}",
-        "hovertext": [[f"{name} · {size}\n{_said(recall)}" for name, size, recall in row] for row in cells],
-        "hoverinfo": "text",
-        "customdata": [[_missed(small, (name,), size, recall) for name, size, recall in row] for row in cells],
-        "colorscale": "@diverging",
-        "zmin": 0,
-        "zmax": 1,
-        "showscale": False,
-    }
+    keys = [[(name, size, small.by_class[name, size]) for size in SIZES] for name in names]
+    cells = [
+        [
+            Cell(
+                recall.recall if recall.n >= FEW else 0.5,
+                f"{name} · {size}\n{_said(recall)}",
+                f"{100 * recall.recall:.0f} % of {recall.n:,}" if recall.n else "",
+                _missed(small, (name,), size, recall),
+            )
+            for name, size, recall in row
+        ]
+        for row in keys
+    ]
+    labels = [f"{name} ({totals[name][0]:,})" for name in names]
+    trace = heatmap(labels, SIZES, cells, 0, 1, scale="@diverging")
     return Chart(
         "recall-by-class-and-size",
         "Recall by class and size",
@@ -109,7 +107,7 @@ def recall_heat(small: RecallBySize) -> Chart:
         [trace],
         {"xaxis": {"side": "top"}, "yaxis": {"autorange": "reversed", "dtick": 1}},
         ("class", "size", "objects", "found", "missed", "recall", "low", "high", "recall_at_any_score"),
-        [(name, size, *_figures(recall)) for row in cells for name, size, recall in row],
+        [(name, size, *_figures(recall)) for row in keys for name, size, recall in row],
         height=110 + max(len(names), 3) * (26 if len(names) <= 25 else 18),
         click="Click to see the missed ones",
     )
@@ -132,12 +130,12 @@ def _intervals(recalls: list[Recall]) -> dict:
 
 
 def _missed(small: RecallBySize, classes: tuple[str, ...], size: str, recall: Recall) -> dict | None:
-    """The missed objects of classes and a size; None if there are none."""
+    """Return the missed objects of classes and a size; None if there are none."""
     return Selection(small.score, classes, ErrorType.MISSED.value, (size,)).to_query() if recall.missed else None
 
 
 def _missed_around(small: RecallBySize, part: SizeBin) -> dict | None:
-    """Those of the bin's COCO size, if the bin has some: a bin never lies in two sizes."""
+    """Return the missed objects of the bin's COCO size, if the bin has some: a bin never lies in two sizes."""
     size = SIZES[sum(part.lower**2 >= limit for limit in SIZE_LIMITS)]
     return _missed(small, small.classes if small.is_part else (), size, part.recall)
 
@@ -148,17 +146,17 @@ def _missed_around(small: RecallBySize, part: SizeBin) -> dict | None:
 def _note(small: RecallBySize, which: str, curve: Curve) -> str:
     if not curve.n:
         return "How large the model saw the objects is not known." if small.total.n and which != "pixels" else ""
-    said = f"Share of the objects found at IoU 0.5, with its 95 % interval; grey on fewer than {FEW} objects."
+    sentence = f"Share of the objects found at IoU 0.5, with its 95 % interval; grey on fewer than {FEW} objects."
     if curve.half is not None:
-        said += f" Half are found from {_number(curve.half)} {_unit(which)} on."
+        sentence += f" Half are found from {_number(curve.half)} {_unit(which)} on."
     if which == "pixels":
-        return said
+        return sentence
     if unknown := small.total.n - curve.n:
-        said += f" {unknown:,} {'objects' if unknown != 1 else 'object'} on images of unknown size "
-        said += f"{'are' if unknown != 1 else 'is'} left out."
+        sentence += f" {unknown:,} {'objects' if unknown != 1 else 'object'} on images of unknown size "
+        sentence += f"{'are' if unknown != 1 else 'is'} left out."
     if which == "cells":
-        said += " What is smaller than a cell shares it with its surroundings."
-    return said + f" A cell is {small.stride} pixels of the model's input."
+        sentence += " What is smaller than a cell shares it with its surroundings."
+    return sentence + f" A cell is {small.stride} pixels of the model's input."
 
 
 def _said(recall: Recall) -> str:
@@ -198,7 +196,7 @@ def _marks(small: RecallBySize, which: str, curve: Curve) -> tuple[list[dict], l
 
 
 def _place(curve: Curve, size: float) -> float:
-    """Where a size lies on the axis, whose bins are 0, 1, 2, … in their middle; outside it, beyond their borders."""
+    """Return where a size lies on the axis, whose bins have their middles at 0, 1, 2, …"""
     edges = [*(part.lower for part in curve.bins), curve.bins[-1].upper]
     for i, (lower, upper) in enumerate(pairwise(edges)):
         if lower <= size <= upper:

@@ -44,6 +44,7 @@ class View:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The classes looked at."""
         return table_metadata(self.table).classes if self.classes is None else self.classes
 
     @cached_property
@@ -55,18 +56,22 @@ class View:
 
     @cached_property
     def impact(self) -> Impact:
+        """What each error type costs, at all scores."""
         return impact(self.table, self.classes)
 
     @cached_property
     def figures(self) -> list[ClassFigures]:
+        """AP, recall and counts of each class."""
         return [figures for figures in class_figures(self.table, self.score) if figures.name in self.names]
 
 
-def figures(view: View) -> list[Chart]:
+def metric_charts(view: View) -> list[Chart]:
+    """Draw AP and recall of the classes and sizes."""
     return [chart(view.figures, view.score) for chart in (class_bars, size_heat, size_bars)]
 
 
-def curves(view: View) -> list[Chart]:
+def curve_charts(view: View) -> list[Chart]:
+    """Draw precision against recall at two IoUs, and precision, recall and F1 against the score."""
     by_iou = [
         precision_recall_chart([precision_recall(view.table, name, iou) for name in view.names], iou) for iou in IOUS
     ]
@@ -74,56 +79,70 @@ def curves(view: View) -> list[Chart]:
     return [*by_iou, threshold_chart(threshold_curve(view.table, view.names), name, view.score)]
 
 
-def costs(view: View) -> list[Chart]:
-    found = view.impact
-    return [impact_cells(found), impact_bars(found), impact_heat(found, "size"), impact_heat(found, "class")]
+def impact_charts(view: View) -> list[Chart]:
+    """Draw what the errors of each type cost in AP50: the costliest groups, in all, by size and by class."""
+    return [
+        impact_cells(view.impact),
+        impact_bars(view.impact),
+        impact_heat(view.impact, "size"),
+        impact_heat(view.impact, "class"),
+    ]
 
 
-def mistaken(view: View) -> list[Chart]:
-    found = confusion_matrix(view.table, view.score)
-    return [confusion_heat(found), confusion_heat(found, normalized=True)]
+def confusion_charts(view: View) -> list[Chart]:
+    """Draw the confusion matrix, in counts and in shares of its rows."""
+    matrix = confusion_matrix(view.table, view.score)
+    return [confusion_heat(matrix), confusion_heat(matrix, normalized=True)]
 
 
-def boxes(view: View) -> list[Chart]:
-    found = placement.localization(view.part, view.score)
-    return [iou_histogram(found), shift_chart(found), scale_chart(found)]
+def localization_charts(view: View) -> list[Chart]:
+    """Draw the IoU of the boxes, and how far they are shifted or scaled."""
+    localization = placement.localization(view.part, view.score)
+    return [iou_histogram(localization), shift_chart(localization), scale_chart(localization)]
 
 
-def small(view: View) -> list[Chart]:
-    found = size_matters.recall_by_size(view.part, view.score)
-    by_size = [recall_bars(found, "pixels")]
+def recall_charts(view: View) -> list[Chart]:
+    """Draw recall against the size of objects: in the original's pixels, in the model's and in cells of its map."""
+    recalls = size_matters.recall_by_size(view.part, view.score)
+    by_size = [recall_bars(recalls, "pixels")]
     if table_metadata(view.table).input:
-        by_size += [recall_bars(found, "input"), recall_bars(found, "cells")]
-    return [*by_size, recall_heat(found)]
+        by_size += [recall_bars(recalls, "input"), recall_bars(recalls, "cells")]
+    return [*by_size, recall_heat(recalls)]
 
 
-def confidence(view: View) -> list[Chart]:
-    found = calibration(view.table, view.classes)
-    return [reliability(found), ece_by_class(found)]
+def calibration_charts(view: View) -> list[Chart]:
+    """Draw the reliability diagram, and ECE by class."""
+    calibrations = calibration(view.table, view.classes)
+    return [reliability(calibrations), ece_by_class(calibrations)]
 
 
-def crowding(view: View) -> list[Chart]:
-    found = per_image_figures(view.part, view.score)
-    return [per_image(found), duplicates(found), hardness(found)]
+def image_charts(view: View) -> list[Chart]:
+    """Draw boxes per image, duplicates, and how hard the images are."""
+    per_image_counts = per_image_figures(view.part, view.score)
+    return [per_image(per_image_counts), duplicates(per_image_counts), hardness(per_image_counts)]
 
 
-def costliest(view: View) -> str:
-    """Which type of error costs the most, in a sentence; empty if none costs anything."""
+def impact_verdict(view: View) -> str:
+    """Return a sentence on the error type with the largest impact; empty if none has any."""
     costly = [(delta, kind) for kind, delta in view.impact.total.items() if delta]
     if not costly:
         return ""
     delta, kind = max(costly)
-    what = f"“{kind.label}” has the largest impact: without these errors AP50 would be {100 * delta:.1f} points higher."
+    costliest = (
+        f"“{kind.label}” has the largest impact: without these errors AP50 would be {100 * delta:.1f} points higher."
+    )
     worst = max(view.impact.cells.items(), key=lambda item: item[1].delta)
     (kind, name, size), cost = worst
-    return f"{what} The costliest group is “{kind.label}”, {name}, {size}: {100 * cost.delta:.1f} points."
+    return f"{costliest} The costliest group is “{kind.label}”, {name}, {size}: {100 * cost.delta:.1f} points."
 
 
-def placed(view: View) -> str:
+def localization_verdict(view: View) -> str:
+    """Return a sentence on how well boxes fit."""
     return placement.verdict(placement.localization(view.part, view.score))
 
 
-def missed_small(view: View) -> str:
+def recall_verdict(view: View) -> str:
+    """Return a sentence on the size from which objects are found."""
     return size_matters.verdict(size_matters.recall_by_size(view.part, view.score))
 
 
@@ -138,22 +157,22 @@ class Section:
 
 
 SECTIONS = {
-    "figures": Section("Metrics", "How good is it, by class and by size?", figures),
-    "curves": Section("PR curves", "Which precision is to be had at which recall, and from which score?", curves),
-    "costs": Section("Error impact", "What does each error type cost?", costs, costliest),
-    "confusion": Section("Confusion matrix", "What is taken for what?", mistaken),
-    "boxes": Section("Localization", "How well do the boxes fit?", boxes, placed),
-    "small": Section("Recall by size", "From which size are objects found?", small, missed_small),
-    "confidence": Section("Calibration", "Are the scores to be believed?", confidence),
-    "images": Section("Images", "Which images are hard?", crowding),
+    "figures": Section("Metrics", "How good is it, by class and by size?", metric_charts),
+    "curves": Section("PR curves", "Which precision is to be had at which recall, and from which score?", curve_charts),
+    "costs": Section("Error impact", "What does each error type cost?", impact_charts, impact_verdict),
+    "confusion": Section("Confusion matrix", "What is taken for what?", confusion_charts),
+    "boxes": Section("Localization", "How well do the boxes fit?", localization_charts, localization_verdict),
+    "small": Section("Recall by size", "From which size are objects found?", recall_charts, recall_verdict),
+    "confidence": Section("Calibration", "Are the scores to be believed?", calibration_charts),
+    "images": Section("Images", "Which images are hard?", image_charts),
 }
 
 
 def verdicts(view: View) -> list[str]:
-    """What to know first: every section's sentence."""
+    """Return the sentences of all sections: what to know first."""
     return [sentence for section in SECTIONS.values() if (sentence := section.verdict(view))]
 
 
 def charts_of(view: View) -> list[tuple[str, list[Chart]]]:
-    """Every section's title and charts."""
+    """Return every section's title and charts."""
     return [(section.title, section.charts(view)) for section in SECTIONS.values()]

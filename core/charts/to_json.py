@@ -17,7 +17,7 @@ SCRIPT = (Path(__file__).parent / "draw.js").read_text(encoding="utf-8")
 
 
 def to_json(chart: Chart) -> str:
-    """What draw.js takes; arrays may be numpy's, and what is not finite becomes null.
+    """Return a chart as the JSON that draw.js takes; arrays may be numpy's, and what is not finite becomes null.
 
     Only ASCII: half a surrogate pair, which a name in a JSON file may have, could not be sent as UTF-8.
     """
@@ -27,15 +27,15 @@ def to_json(chart: Chart) -> str:
 
 
 def caption(chart: Chart) -> str:
-    """On how much the chart rests, in words: "4,210 objects"."""
+    """Say on how much the chart rests, in words: "4,210 objects"."""
     unit = chart.unit if chart.n != 1 else chart.unit.removesuffix("es" if chart.unit.endswith("xes") else "s")
     if chart.n >= FEW:
         return f"{chart.n:,} {unit}"
     return f"only {chart.n} {unit}: too few to say much" if chart.n else f"no {unit}: nothing to say"
 
 
-def _plain(value):
-    """Only what JSON has."""
+def _plain(value: object) -> object:
+    """Return a value as JSON has it."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, dict):

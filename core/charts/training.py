@@ -15,7 +15,10 @@ NOTHING: Curve = ([], [])
 
 
 def training_charts(curves: dict[str, Curve]) -> list[Chart]:
-    """A chart of AP and of each loss that was recorded; `curves` by tag, as `RunStore.curves_after` has them."""
+    """Draw a chart of AP, and one of each loss that was recorded.
+
+    curves  by tag, as `RunStore.curves_after` has them
+    """
     steps = max((x[-1] for x, _ in curves.values() if x), default=0)
     charts = []
     if curves.get(AP.tag, NOTHING)[0]:
@@ -74,19 +77,19 @@ def _rows(x: np.ndarray, y: np.ndarray) -> list[tuple]:
 
 
 def smooth(values: list) -> list:
-    """The exponential mean over about a fortieth of the run, unbiased at its start; None where there is no value."""
+    """Return the exponential mean over about a fortieth of the run, unbiased at its start; None for None."""
     keep = 1 - 1 / max(8, len(values) / 40)
-    there = [i for i, value in enumerate(values) if value is not None]
-    sums = accumulate((values[i] for i in there), lambda total, value: keep * total + value)
-    weights = accumulate((1 for _ in there), lambda total, one: keep * total + one)
+    places = [i for i, value in enumerate(values) if value is not None]
+    sums = accumulate((values[i] for i in places), lambda total, value: keep * total + value)
+    weights = accumulate((1 for _ in places), lambda total, one: keep * total + one)
     out = [None] * len(values)
-    for i, total, weight in zip(there, sums, weights, strict=True):
+    for i, total, weight in zip(places, sums, weights, strict=True):
         out[i] = total / weight
     return out
 
 
 def decimate(steps: list, values: list, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` of the points, (N,) each: of every stretch its lowest and its highest; NaN for None."""
+    """Return at most `most` of the points, (N,) each: of every stretch its lowest and its highest; NaN for None."""
     x, y = np.asarray(steps), np.array(values, float)
     if len(x) <= most:
         return x, y

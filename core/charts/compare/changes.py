@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from core.charts.chart import Chart
+from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.bootstrap import Interval
 from core.evaluation.findings.changes import AP_OF, OBJECT_CHANGES, Change, Changes
 from core.evaluation.findings.curves import ClassFigures
 
+Judged = Mapping[str, Mapping[str, Interval]]  # by class: the interval of each of its cells
 CLICK = "Click to see these below"
 LOOKS = {  # of the stacked bars, so that right lies to the left of wrong, before and after
     Change.STILL_RIGHT: {"marker": {"color": "@good"}, "opacity": 0.3},
@@ -25,7 +27,7 @@ LOOKS = {  # of the stacked bars, so that right lies to the left of wrong, befor
 
 
 def change_query(change: Change, name: str | None = None, size: str | None = None) -> dict:
-    """What a click asks for."""
+    """Return the query of a click: which change, of which class and size."""
     return {"change": change.value} | ({"class": name} if name else {}) | ({"size": size} if size in SIZES else {})
 
 
@@ -35,9 +37,9 @@ def change_query(change: Change, name: str | None = None, size: str | None = Non
 def ap_heat(
     before: Sequence[ClassFigures],
     after: Sequence[ClassFigures],
-    judged: Mapping[str, Mapping[str, Interval]],
+    judged: Judged,
 ) -> Chart:
-    """How far AP of each class has risen, in all and by size, the largest fall on top.
+    """Draw how far AP of each class has risen, in all and by size, the largest fall on top.
 
     judged  by class: the intervals of its cells (`changes.ap_changes`) as far as they are known; the chart has another
             key until all are, so that a page that draws it anew takes it for another
@@ -46,29 +48,25 @@ def ap_heat(
     pairs = [(b, a) for b, a in zip(_by_name(before, after), after, strict=True) if a.objects]
     pairs.sort(key=lambda pair: pair[1].AP - pair[0].AP)
     names = [a.name for _, a in pairs]
-    cells = [[_change_of(b, a, size) for size in AP_OF] for b, a in pairs]
+    changes = [[_change_of(b, a, size) for size in AP_OF] for b, a in pairs]
     objects = [[a.objects if size == "all" else a.sizes[size].objects for size in AP_OF] for _, a in pairs]
-    rests = [[n >= FEW for n in row] for row in objects]
-    clear = [[many and _is_clear(judged, name, size) for size, many in zip(AP_OF, row, strict=True)]
-             for name, row in zip(names, rests, strict=True)]  # fmt: skip
-    points = [[None if cell is None else 100 * cell for cell in row] for row in cells]
-    most = max([1.0, *(abs(p) for row, has in zip(points, rests, strict=True)
-                       for p, many in zip(row, has, strict=True) if many and p is not None)])  # fmt: skip
-    trace = {
-        "type": "heatmap",
-        "x": list(AP_OF),
-        "y": names,
-        "z": _table(lambda i, j: None if cells[i][j] is None else points[i][j] if rests[i][j] else 0, names),
-        "text": _table(lambda i, j: _text(points[i][j], clear[i][j]), names),
-        "texttemplate": "%{text}",
-        "hovertext": _table(lambda i, j: _said(pairs[i], tuple(AP_OF)[j], objects[i][j], judged), names),
-        "hoverinfo": "text",
-        "customdata": _table(lambda i, j: _cell_query(cells[i][j], names[i], tuple(AP_OF)[j]), names),
-        "colorscale": "@diverging",
-        "zmin": -most,
-        "zmax": most,
-        "showscale": False,
-    }
+    points = [abs(100 * change) for row, counts in zip(changes, objects, strict=True)
+              for change, n in zip(row, counts, strict=True) if n >= FEW and change is not None]  # fmt: skip
+    most = max([1.0, *points])
+
+    def cell(i: int, j: int, size: str) -> Cell:
+        change, n, name = changes[i][j], objects[i][j], names[i]
+        is_clear = n >= FEW and _is_clear(judged, name, size)
+        in_points = None if change is None else 100 * change
+        return Cell(
+            0 if n < FEW and change is not None else in_points,
+            _said(pairs[i], size, n, judged),
+            _text(in_points, is_clear),
+            _cell_query(change, name, size),
+        )
+
+    cells = [[cell(i, j, size) for j, size in enumerate(AP_OF)] for i in range(len(names))]
+    trace = heatmap(names, tuple(AP_OF), cells, -most, most, scale="@diverging")
     waiting = "" if all(name in judged for name in names) else "-yet-unjudged"
     return Chart(
         f"ap-changes{waiting}",
@@ -79,7 +77,7 @@ def ap_heat(
         [trace],
         {"xaxis": {"side": "top"}, "yaxis": {"autorange": "reversed", "dtick": 1}},
         ("class", "size", "objects", "AP_change", "low", "high"),
-        [(name, size, objects[i][j], cells[i][j], *_ends(judged, name, size))
+        [(name, size, objects[i][j], changes[i][j], *_ends(judged, name, size))
          for i, name in enumerate(names) for j, size in enumerate(AP_OF)],
         height=110 + max(len(names), 3) * (26 if len(names) <= 25 else 18),
         click=CLICK,
@@ -91,11 +89,6 @@ def _by_name(before: Sequence[ClassFigures], after: Sequence[ClassFigures]) -> l
     return [named[figures.name] for figures in after]
 
 
-def _table(cell, names: list[str]) -> list[list]:
-    """A value for each class and each column of AP_OF."""
-    return [[cell(i, j) for j in range(len(AP_OF))] for i in range(len(names))]
-
-
 def _ap(figures: ClassFigures, size: str) -> float | None:
     return figures.AP if size == "all" else figures.sizes[size].AP
 
@@ -105,16 +98,16 @@ def _change_of(before: ClassFigures, after: ClassFigures, size: str) -> float | 
     return None if None in pair else pair[1] - pair[0]
 
 
-def _is_clear(judged, name: str, size: str) -> bool:
+def _is_clear(judged: Judged, name: str, size: str) -> bool:
     return name in judged and judged[name][size].is_clear
 
 
-def _ends(judged, name: str, size: str) -> tuple[float | None, float | None]:
+def _ends(judged: Judged, name: str, size: str) -> tuple[float | None, float | None]:
     return (judged[name][size].low, judged[name][size].high) if name in judged else (None, None)
 
 
 def _text(points: float | None, clear: bool) -> str:
-    """In points; a triangle where it is clear."""
+    """Return a change in points, with a triangle where it is clear."""
     if points is None:
         return ""
     return f"{points:+.1f}" + ((" ▲" if points > 0 else " ▼") if clear else "")
@@ -126,7 +119,7 @@ def _cell_query(change: float | None, name: str, size: str) -> dict | None:
     return change_query(Change.BROKEN if change < 0 else Change.FIXED, name, size)
 
 
-def _said(pair: tuple[ClassFigures, ClassFigures], size: str, objects: int, judged) -> str:
+def _said(pair: tuple[ClassFigures, ClassFigures], size: str, objects: int, judged: Judged) -> str:
     before, after = (_ap(figures, size) for figures in pair)
     name = pair[1].name
     if after is None:
@@ -146,9 +139,9 @@ def _heat_note(waits: bool) -> str:
 # Objects and false alarms
 
 
-def change_bars(found: Changes, by: str = "class") -> Chart:
-    """How many objects of each "class" or "size" are still right, fixed, broken and still wrong."""
-    words, counts = _sums(found, by)
+def change_bars(changes: Changes, by: str = "class") -> Chart:
+    """Draw how many objects of each "class" or "size" are still right, fixed, broken and still wrong."""
+    words, counts = _sums(changes, by)
     total = sum(counts[change] for change in OBJECT_CHANGES)
     order = [i for i in _order(by, counts, words) if total[i]]
     labels = [f"{words[i]} ({total[i]:,})" for i in order]
@@ -168,7 +161,8 @@ def change_bars(found: Changes, by: str = "class") -> Chart:
     return Chart(
         f"changes-by-{by}",
         f"Objects fixed and broken, by {by}",
-        f"Predictions from score {found.score:g}. An object is right if a prediction of its class found it at IoU 0.5.",
+        f"Predictions from score {changes.score:g}. "
+        "An object is right if a prediction of its class found it at IoU 0.5.",
         int(total.sum()),
         "objects",
         traces,
@@ -183,9 +177,9 @@ def change_bars(found: Changes, by: str = "class") -> Chart:
     )  # fmt: skip
 
 
-def alarm_bars(found: Changes) -> Chart:
-    """How many false alarms of each class are new, to the right, and gone, to the left."""
-    words, counts = _sums(found, "class")
+def alarm_bars(changes: Changes) -> Chart:
+    """Draw how many false alarms of each class are new, to the right, and gone, to the left."""
+    words, counts = _sums(changes, "class")
     net = counts[Change.NEW] - counts[Change.GONE]
     order = [i for i in np.argsort(-net, kind="stable") if counts[Change.NEW][i] or counts[Change.GONE][i]]
     traces = [
@@ -203,7 +197,7 @@ def alarm_bars(found: Changes) -> Chart:
     return Chart(
         "alarm-changes",
         "False alarms, new and gone",
-        f"Wrong predictions from score {found.score:g}, by predicted class; {found.stayed:,} are in both models.",
+        f"Wrong predictions from score {changes.score:g}, by predicted class; {changes.stayed:,} are in both models.",
         new + gone,
         "false alarms",
         traces,
@@ -219,13 +213,13 @@ def alarm_bars(found: Changes) -> Chart:
     )  # fmt: skip
 
 
-def _sums(found: Changes, by: str) -> tuple[Sequence[str], dict[Change, np.ndarray]]:
-    axis, words = (1, found.classes) if by == "class" else (0, SIZES)
-    return words, {change: counts.sum(axis=axis) for change, counts in found.counts.items()}
+def _sums(changes: Changes, by: str) -> tuple[Sequence[str], dict[Change, np.ndarray]]:
+    axis, words = (1, changes.classes) if by == "class" else (0, SIZES)
+    return words, {change: counts.sum(axis=axis) for change, counts in changes.counts.items()}
 
 
 def _order(by: str, counts: dict[Change, np.ndarray], words: Sequence[str]) -> list[int]:
-    """Classes by what is lost, the most on top; sizes as they are."""
+    """Return the order of the rows: classes by what is lost, the most on top; sizes as they are."""
     if by == "size":
         return list(range(len(words)))
     return np.argsort(counts[Change.FIXED] - counts[Change.BROKEN], kind="stable").tolist()

@@ -7,11 +7,11 @@ from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, in_
 
 
 def differences(intervals: Intervals) -> Chart:
-    """How far each figure has risen or fallen, in points, with its interval; without a baseline the figures alone."""
+    """Draw how far each metric has risen or fallen, in points, with its interval; or the metrics alone."""
     has_baseline = intervals.differences is not None
     shown = intervals.differences if has_baseline else intervals.figures
     names = [name for name in FIGURES if None not in (shown[name].value, shown[name].low)]
-    what = "difference" if has_baseline else "value"
+    value_name = "difference" if has_baseline else "value"
     return Chart(
         key="differences" if has_baseline else "intervals",
         title="Change from the baseline" if has_baseline else "Intervals of the metrics",
@@ -23,18 +23,18 @@ def differences(intervals: Intervals) -> Chart:
             "yaxis": {"autorange": "reversed", "type": "category"},
             "xaxis": {"title": {"text": "points" if has_baseline else "percent"}, "zeroline": has_baseline},
         },
-        columns=("metric", what, "low", "high"),
+        columns=("metric", value_name, "low", "high"),
         rows=[(name, shown[name].value, shown[name].low, shown[name].high) for name in names],
         height=380,
     )
 
 
-def _points(found: list[Interval], names: list[str], has_baseline: bool) -> dict:
-    values, lows, highs = ([100 * getattr(i, part) for i in found] for part in ("value", "low", "high"))
+def _points(shown: list[Interval], names: list[str], has_baseline: bool) -> dict:
+    values, lows, highs = ([100 * getattr(i, part) for i in shown] for part in ("value", "low", "high"))
     number = "%{x:+.1f}" if has_baseline else "%{x:.1f}"
     return {
         "type": "scatter", "mode": "markers", "x": values, "y": names,
-        "marker": {"size": 9, "color": [_color(i) if has_baseline else "@1" for i in found]},
+        "marker": {"size": 9, "color": [_color(i) if has_baseline else "@1" for i in shown]},
         "error_x": {
             "type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": "@grey",
             "array": [high - value for value, high in zip(values, highs, strict=True)],

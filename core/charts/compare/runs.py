@@ -29,7 +29,7 @@ class RunCurves:
     color: str = "@1"
 
     def points(self, tag: str, unit: str, smoothed: bool = False) -> tuple[list[float], list[float | None]]:
-        """A curve by "epoch" or "step", as few points as can be told apart."""
+        """Return a curve by "epoch" or "step", as few points as can be told apart."""
         steps, values = self.curves.get(tag, NOTHING)
         if smoothed:
             values = smooth(values)
@@ -39,7 +39,7 @@ class RunCurves:
 
 
 def curves_together(runs: Sequence[RunCurves], unit: str = "epoch") -> list[Chart]:
-    """A chart of AP and of each loss that one of the runs has: training smoothed as a line, validation with marks."""
+    """Draw a chart of AP, and one of each loss that a run has: training as a smooth line, validation with marks."""
     note = "After each epoch; at 0 the baseline."
     charts = [_together(runs, unit, "AP", "AP on the validation images", note, {"val": AP})]
     for loss in LOSSES:
@@ -81,7 +81,7 @@ def _line(run: RunCurves, part: str, x: list, y: list, unit: str, both: bool) ->
 def settings_against_ap(
     names: Sequence[str], axes: Sequence[tuple[str, Sequence]], aps: Sequence[float | None], steps: int
 ) -> Chart:
-    """One line a run through the values of its settings to its AP, which colours it (parallel coordinates).
+    """Draw one line a run through the values of its settings to its AP, which colours it (parallel coordinates).
 
     names  (R,) of the runs
     axes   a setting's label, and its values (R,); numbers that span much stand on a logarithmic axis
@@ -119,7 +119,10 @@ def settings_against_ap(
 
 
 def _axis(label: str, values: list) -> dict:
-    """A dimension: numbers as they are or by their logarithm, everything else by its place among what there is."""
+    """Return a dimension of the parallel coordinates.
+
+    Numbers stand as they are or by their logarithm, everything else by its place among the values that there are.
+    """
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         ticks = sorted(set(values))
         if ticks and ticks[0] > 0 and ticks[-1] / ticks[0] >= MOST_RATIO:
@@ -132,7 +135,7 @@ def _axis(label: str, values: list) -> dict:
 
 
 def _ticked(label: str, values: list, at: list, texts: list) -> dict:
-    """An axis with a mark at each value that there is, but for those that would overlap the one below."""
+    """Return an axis with a mark at each value that there is, but for those that would overlap the one below."""
     low, high = min(at, default=0), max(at, default=0)
     gap, shown = (high - low) / 12, []
     for place, text in zip(at, texts, strict=True):
@@ -145,6 +148,6 @@ def _ticked(label: str, values: list, at: list, texts: list) -> dict:
     }  # fmt: skip
 
 
-def _plain(value) -> str:
+def _plain(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= LONGEST else "…" + text[1 - LONGEST :]

@@ -1,40 +1,48 @@
 """A data set's objects as charts: how large they are, all and by class, and of which shape.
 
-In: `DatasetStatistics`. A click opens images of the data set: its dict says which, by "class", "size"
-and "split"; without "split" they may be of any. Bars are shares of their own split, so that a small one can be
-compared.
-
-Apart from `contents`, which asks how many there are; the pieces that both are made of are here too.
+In: `DatasetStatistics`. A click opens images of the data set: its dict says which, by "class", "size" and "split";
+without "split" they may be of any. Bars are shares of their own split, so that a small one can be compared. Apart from
+`statistics.py`, which asks how many objects there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log
 
 import numpy as np
 
 from core.charts.chart import Chart, grey_if_few
+from core.charts.datasets.bars_and_labels import (
+    CLICK,
+    CROWDED,
+    NOTHING,
+    above,
+    border,
+    class_rows,
+    height_of,
+    label,
+    of_all,
+    percent,
+    share,
+    split_bars,
+    word,
+)
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.datasets.statistics import AREA_EDGES, RATIO_STEPS, RATIOS, SIZE_OF_BIN, DatasetStatistics, SplitStatistics
 
-CLICK = "Click to see these images"
-COLORS = {"train": "@1", "val": "@2"}
-WORDS = {"train": "training", "val": "validation"}
-LONGEST = 24  # letters of a class's name beside its row
-CROWDED = 25  # rows; more get less room each
-NOTHING = "There is no object of a chosen class."
 OPACITY = (1.0, 0.6, 0.25)  # of small, medium and large
 LABELLED = (2, 4, 8, 16, 32, 64, 96, 192, 384, 768, 1536, 3072, 6144)  # pixels, on the axis of sizes
 LEAST_SIZES = (9, 20)  # bins of areas that are always shown: about 12 to 290 pixels
 
 
-def box_sizes(found: DatasetStatistics) -> Chart:
-    """Which share of each split's objects is how large, between COCO's borders of small, medium and large."""
-    totals = found.total.areas.sum(axis=0)
+def box_sizes(statistics: DatasetStatistics) -> Chart:
+    """Draw which share of each split's objects is how large, between COCO's borders of small, medium and large."""
+    totals = statistics.total.areas.sum(axis=0)
     first, last = _span(totals, LEAST_SIZES)
     edges = [0.0, *np.sqrt(AREA_EDGES).tolist(), None]
     traces, rows = [], []
-    for name, part in found.splits.items():
+    for name, part in statistics.splits.items():
         counts = part.areas.sum(axis=0)[first : last + 1].tolist()
         bins = list(zip(range(first, last + 1), counts, strict=True))
         texts = [f"{_pixels(edges[i], edges[i + 1])}: {of_all(n, part.n)}" for i, n in bins]
@@ -47,8 +55,8 @@ def box_sizes(found: DatasetStatistics) -> Chart:
     return Chart(
         "box-sizes",
         "Sizes",
-        _sizes_note(found),
-        found.total.n,
+        _sizes_note(statistics),
+        statistics.total.n,
         "objects",
         traces,
         {
@@ -65,7 +73,7 @@ def box_sizes(found: DatasetStatistics) -> Chart:
             "shapes": [border(place) for place in (small, large)],
             "annotations": [
                 above(place, f"{size} {percent(part)}")
-                for place, size, part in zip(middles, SIZES, _size_shares(found.total), strict=True)
+                for place, size, part in zip(middles, SIZES, _size_shares(statistics.total), strict=True)
             ],
             "legend": {"y": 1.1},
         },
@@ -75,10 +83,10 @@ def box_sizes(found: DatasetStatistics) -> Chart:
     )
 
 
-def size_by_class(found: DatasetStatistics) -> Chart:
-    """Which share of each class is small, medium and large, all splits together; most small ones on top."""
-    sizes, objects = found.total.sizes, found.total.objects
-    shown = [k for k in range(len(found.classes)) if objects[k]]
+def size_by_class(statistics: DatasetStatistics) -> Chart:
+    """Draw which share of each class is small, medium and large, all splits together; most small ones on top."""
+    sizes, objects = statistics.total.sizes, statistics.total.objects
+    shown = [k for k in range(len(statistics.classes)) if objects[k]]
     shown.sort(key=lambda k: (objects[k] < FEW, -sizes[k, 0] / objects[k], sizes[k, 2] / objects[k]))
     traces, rows = [], []
     for i, size in enumerate(SIZES):
@@ -86,23 +94,23 @@ def size_by_class(found: DatasetStatistics) -> Chart:
         traces.append({
             "type": "bar", "orientation": "h", "name": size,
             "x": [100 * n / of for _, n, of in counts], "y": list(range(len(shown))),
-            "hovertext": [f"{found.classes[k]}: {of_all(n, of)} {size}" for k, n, of in counts],
+            "hovertext": [f"{statistics.classes[k]}: {of_all(n, of)} {size}" for k, n, of in counts],
             "hoverinfo": "text",
-            "customdata": [{"class": found.classes[k], "size": size} if n else None for k, n, _ in counts],
+            "customdata": [{"class": statistics.classes[k], "size": size} if n else None for k, n, _ in counts],
             "marker": {"color": [grey_if_few(of, "@3") for *_, of in counts]},
             "opacity": OPACITY[i],  # of the whole trace, so that the legend has it, too
         })  # fmt: skip
-        rows += [(found.classes[k], size, n, n / of) for k, n, of in counts]
+        rows += [(statistics.classes[k], size, n, n / of) for k, n, of in counts]
     return Chart(
         "size-by-class",
         "Sizes of each class",
-        _class_sizes_note(found, shown),
-        found.total.n,
+        _class_sizes_note(statistics, shown),
+        statistics.total.n,
         "objects",
         traces,
         {
             "xaxis": {"title": "Of the class's objects, %", "range": [0, 100]},
-            "yaxis": class_rows([label(found.classes[k], f"{objects[k]:,}") for k in shown]) | {"showgrid": False},
+            "yaxis": class_rows([label(statistics.classes[k], f"{objects[k]:,}") for k in shown]) | {"showgrid": False},
             "barmode": "stack",
             "bargap": 0.2,
             "legend": {"traceorder": "normal"},
@@ -115,14 +123,14 @@ def size_by_class(found: DatasetStatistics) -> Chart:
     )
 
 
-def aspect_ratios(found: DatasetStatistics) -> Chart:
-    """Which share of each split's objects has which width / height."""
+def aspect_ratios(statistics: DatasetStatistics) -> Chart:
+    """Draw which share of each split's objects has which width / height."""
     middle = len(RATIOS) // 2
-    first, last = _span(found.total.aspect_ratios, at_least=(middle - 2 * RATIO_STEPS, middle + 2 * RATIO_STEPS))
+    first, last = _span(statistics.total.aspect_ratios, at_least=(middle - 2 * RATIO_STEPS, middle + 2 * RATIO_STEPS))
     reach = max(middle - first, last - middle)  # as far to the left as to the right
     bins = range(middle - reach, middle + reach + 1)
     traces, rows = [], []
-    for name, part in found.splits.items():
+    for name, part in statistics.splits.items():
         counts = part.aspect_ratios[bins.start : bins.stop].tolist()
         texts = [f"about {_ratio(RATIOS[i])}: {of_all(n, part.n)}" for i, n in zip(bins, counts, strict=True)]
         traces.append(split_bars(name, [i - middle for i in bins], counts, part.n, texts))
@@ -131,8 +139,8 @@ def aspect_ratios(found: DatasetStatistics) -> Chart:
     return Chart(
         "aspect-ratios",
         "Shapes",
-        _ratios_note(found),
-        found.total.n,
+        _ratios_note(statistics),
+        statistics.total.n,
         "objects",
         traces,
         {
@@ -152,93 +160,21 @@ def aspect_ratios(found: DatasetStatistics) -> Chart:
     )
 
 
-def split_bars(name: str, x: list, counts: list[int], n: int, texts: list[str], opens: list | None = None) -> dict:
-    """A split's bars: which share of its `n` each of the `counts` is, in percent."""
-    return {
-        "type": "bar",
-        "name": word(name),
-        "x": x,
-        "y": [100 * share(count, n) for count in counts],
-        "hovertext": [f"{word(name)}, {text}" for text in texts],
-        "hoverinfo": "text",
-        **({"customdata": opens} if opens else {}),
-        "marker": {"color": grey_if_few(n, color_of(name))},
-    }
-
-
-def class_rows(labels: list[str]) -> dict:
-    """An axis of classes, the first on top; numbers with a text each, so that two long names may begin alike."""
-    return {"tickvals": list(range(len(labels))), "ticktext": labels, "range": [max(len(labels), 1) - 0.4, -0.6]}
-
-
-def height_of(rows: int) -> int:
-    """Pixels of a chart with so many rows."""
-    return 140 + max(rows, 3) * (24 if rows <= CROWDED else 17)
-
-
-def label(name: str, number: str) -> str:
-    """A class with its number, which a long name does not push out."""
-    return f"{name if len(name) <= LONGEST else name[: LONGEST - 1] + '…'} ({number})"
-
-
-def border(x: float) -> dict:
-    """A dashed line from bottom to top."""
-    line = {"color": "@text", "width": 1, "dash": "dot"}
-    return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
-
-
-def above(x: float, text: str) -> dict:
-    """A text above the plot."""
-    place = {"x": x, "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
-    return place | {"text": text, "font": {"size": 11}}
-
-
-def color_of(split: str) -> str:
-    return COLORS.get(split, "@3")
-
-
-def word(split: str) -> str:
-    return WORDS.get(split, split)
-
-
-def share(n: int, of: int) -> float:
-    """0 of nothing."""
-    return n / of if of else 0.0
-
-
-def percent(value: float) -> str:
-    """
-    >>> percent(0.123), percent(0.0123), percent(0.0001), percent(0.0)
-    ('12 %', '1.2 %', 'below 0.1 %', '0 %')
-    """
-    if 0 < value < 0.001:
-        return "below 0.1 %"
-    return f"{100 * value:.1f} %" if 0 < value < 0.0995 else f"{100 * value:.0f} %"
-
-
-def counted(n: int, what: str) -> str:
-    return f"{n:,} {what if n == 1 else what + 's'}"
-
-
-def of_all(n: int, of: int, what: str = "object") -> str:
-    return f"{counted(n, what)} ({percent(share(n, of))})"
-
-
 def _span(counts: np.ndarray, at_least: tuple[int, int]) -> tuple[int, int]:
-    """The first and the last bin to show: all that hold something, and those in `at_least`."""
-    there = np.flatnonzero(counts)
+    """Return the first and the last bin to show: all that hold something, and those in `at_least`."""
+    filled = np.flatnonzero(counts)
     first, last = at_least
-    return (min(first, int(there[0])), max(last, int(there[-1]))) if len(there) else at_least
+    return (min(first, int(filled[0])), max(last, int(filled[-1]))) if len(filled) else at_least
 
 
 def _place_of(pixels: float) -> float:
-    """Where a size lies on an axis on which bin i reaches from i to i + 1."""
+    """Return where a size lies on an axis on which bin i reaches from i to i + 1."""
     low, step = np.sqrt(AREA_EDGES[0]), np.sqrt(AREA_EDGES[1] / AREA_EDGES[0])
     return 1 + log(pixels / low) / log(step)
 
 
 def _pixels(low: float, high: float | None) -> str:
-    """A bin of sizes in words."""
+    """Return a bin of sizes in words, in pixels."""
     if high is None:
         return f"from {low:,.0f} pixels"
     digits = 0 if low >= 20 else 1
@@ -246,7 +182,8 @@ def _pixels(low: float, high: float | None) -> str:
 
 
 def _ratio(value: float) -> str:
-    """
+    """Return width : height in words.
+
     >>> _ratio(0.5), _ratio(1), _ratio(2 ** (1 / 3))
     ('1:2', '1:1', '1.3:1')
     """
@@ -258,43 +195,43 @@ def _size_shares(part: SplitStatistics) -> list[float]:
     return [share(int(n), part.n) for n in part.sizes.sum(axis=0)]
 
 
-def _by_split(found: DatasetStatistics, say) -> str:
-    """What `say` says of each split with objects, as one sentence."""
-    return "; ".join(f"{word(name)}: {say(part)}" for name, part in found.splits.items() if part.n) + "."
+def _by_split(statistics: DatasetStatistics, say: Callable[[SplitStatistics], str]) -> str:
+    """Return what `say` says of each split with objects, as one sentence."""
+    return "; ".join(f"{word(name)}: {say(part)}" for name, part in statistics.splits.items() if part.n) + "."
 
 
-def _sizes_note(found: DatasetStatistics) -> str:
-    if not found.total.n:
+def _sizes_note(statistics: DatasetStatistics) -> str:
+    if not statistics.total.n:
         return NOTHING
-    said = _by_split(
-        found,
+    sentence = _by_split(
+        statistics,
         lambda part: ", ".join(f"{size} {percent(s)}" for size, s in zip(SIZES, _size_shares(part), strict=True)),
     )
-    return f"Small below 32² pixels of area, large from 96² on. {said[0].upper()}{said[1:]}"
+    return f"Small below 32² pixels of area, large from 96² on. {sentence[0].upper()}{sentence[1:]}"
 
 
-def _class_sizes_note(found: DatasetStatistics, shown: list[int]) -> str:
+def _class_sizes_note(statistics: DatasetStatistics, shown: list[int]) -> str:
     if not shown:
         return NOTHING
-    few = sum(int(found.total.objects[k]) < FEW for k in shown)
-    small = found.classes[shown[0]]
+    few = sum(int(statistics.total.objects[k]) < FEW for k in shown)
+    small = statistics.classes[shown[0]]
     grey = f" Grey, at the bottom: fewer than {FEW} objects ({few} of {len(shown)} classes)." if few else ""
-    first = of_all(int(found.total.sizes[shown[0], 0]), int(found.total.objects[shown[0]]))
+    first = of_all(int(statistics.total.sizes[shown[0], 0]), int(statistics.total.objects[shown[0]]))
     lead = f" Most often small: {small}, {first}." if few < len(shown) and len(shown) > 1 else ""
     return f"All splits together, in brackets the class's objects.{lead}{grey}"
 
 
-def _ratios_note(found: DatasetStatistics) -> str:
-    if not found.total.n:
+def _ratios_note(statistics: DatasetStatistics) -> str:
+    if not statistics.total.n:
         return NOTHING
     middle = len(RATIOS) // 2
 
     def say(part: SplitStatistics) -> str:
         tall, square, wide = (int(n) for n in np.add.reduceat(part.aspect_ratios, [0, middle, middle + 1]))
         return ", ".join(
-            f"{percent(share(n, part.n))} {what}"
-            for n, what in ((tall, "taller than wide"), (square, "about square"), (wide, "wider than tall"))
+            f"{percent(share(n, part.n))} {shape}"
+            for n, shape in ((tall, "taller than wide"), (square, "about square"), (wide, "wider than tall"))
         )
 
-    said = _by_split(found, say)
-    return f"{said[0].upper()}{said[1:]}"
+    sentence = _by_split(statistics, say)
+    return f"{sentence[0].upper()}{sentence[1:]}"

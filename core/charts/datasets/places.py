@@ -9,38 +9,32 @@ from __future__ import annotations
 import numpy as np
 
 from core.charts.chart import Chart
-from core.charts.datasets.objects import CLICK, NOTHING, counted, of_all, percent, share, word
+from core.charts.datasets.bars_and_labels import CLICK, NOTHING, counted, of_all, percent, share, word
+from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW
 from core.datasets.statistics import GRID, DatasetStatistics
 
 MOST_CLASSES = 30  # in the chart of classes that share images
 
 
-def places(found: DatasetStatistics) -> Chart:
-    """How many boxes reach into each cell of the picture, all splits together."""
-    total, n = found.total.coverage, found.total.n
-    parts = [(word(name), part.coverage, part.n) for name, part in found.splits.items()]
+def places(statistics: DatasetStatistics) -> Chart:
+    """Draw how many boxes reach into each cell of the picture, all splits together."""
+    total, n = statistics.total.coverage, statistics.total.n
+    parts = [(word(name), part.coverage, part.n) for name, part in statistics.splits.items()]
     middles = [100 * (i + 0.5) / GRID for i in range(GRID)]
-    trace = {
-        "type": "heatmap",
-        "x": middles,
-        "y": middles,
-        "z": [[100 * share(count, n) for count in row] for row in total.tolist()],
-        "hovertext": [[_said_of_cell(parts, row, column) for column in range(GRID)] for row in range(GRID)],
-        "hoverinfo": "text",
-        "colorscale": "@scale",
-        "zmin": 0,
-        "zmax": 100 * share(int(total.max()), n) or 1,
-        "colorbar": {"ticksuffix": " %"},
-        "xgap": 0,
-        "ygap": 0,
-    }
-    cells = [(row, column) for row in range(GRID) for column in range(GRID)]
+    cells = [
+        [Cell(100 * share(total[row, column], n), _said_of_cell(parts, row, column)) for column in range(GRID)]
+        for row in range(GRID)
+    ]
+    trace = heatmap(
+        middles, middles, cells, 0, 100 * share(int(total.max()), n) or 1, has_text=False, is_clickable=False,
+        showscale=True, colorbar={"ticksuffix": " %"}, xgap=0, ygap=0,
+    )  # fmt: skip
     axis = {"ticksuffix": " %", "dtick": 25, "constrain": "domain"}
     return Chart(
         "places",
         "Where objects lie",
-        _places_note(found),
+        _places_note(statistics),
         n,
         "objects",
         [trace],
@@ -48,56 +42,49 @@ def places(found: DatasetStatistics) -> Chart:
             "xaxis": {"title": "From the left, of the picture's width", "range": [0, 100], **axis},
             "yaxis": {
                 "title": "From the top", "range": [100, 0], "scaleanchor": "x",
-                "scaleratio": 1 / found.aspect_ratio, **axis
+                "scaleratio": 1 / statistics.aspect_ratio, **axis
             },
         },
         ("left", "top", "right", "bottom", "objects", "share"),
         [
             (column / GRID, row / GRID, (column + 1) / GRID, (row + 1) / GRID, int(total[row, column]),
              share(int(total[row, column]), n))
-            for row, column in cells
+            for row in range(GRID)
+            for column in range(GRID)
         ],
         height=380,
     )  # fmt: skip
 
 
-def shared_images(found: DatasetStatistics) -> Chart:
-    """Which share of the images of a row's class also holds the column's class, all splits together.
+def shared_images(statistics: DatasetStatistics) -> Chart:
+    """Draw which share of the images of a row's class also holds the column's class, all splits together.
 
     Colours follow the share's root, so that rare pairs are seen too.
     """
-    images = found.total.class_images
+    images = statistics.total.class_images
     shown = [k for k in np.argsort(-images, kind="stable").tolist() if images[k]][:MOST_CLASSES]
-    names = [found.classes[k] for k in shown]
-    counts, own = found.total.cooccurrence[np.ix_(shown, shown)].tolist(), images[shown].tolist()
-    cells = [(i, j) for i in range(len(shown)) for j in range(len(shown))]
-    trace = {
-        "type": "heatmap",
-        "x": names,
-        "y": [f"{name} ({n:,})" for name, n in zip(names, own, strict=True)],
-        "z": [
-            [(n / own[i]) ** 0.5 if i != j and own[i] >= FEW else 0 for j, n in enumerate(row)]
-            for i, row in enumerate(counts)
-        ],
-        "text": [
-            [f"{100 * n / own[i]:.0f}" if n and i != j else "" for j, n in enumerate(row)]
-            for i, row in enumerate(counts)
-        ],
-        "texttemplate": "%{text}",
-        "hovertext": [[_said_of_pair(names, own, i, j, n) for j, n in enumerate(row)] for i, row in enumerate(counts)],
-        "hoverinfo": "text",
-        "customdata": [[_pair(names, i, j) if n else None for j, n in enumerate(row)] for i, row in enumerate(counts)],
-        "colorscale": "@scale",
-        "zmin": 0,
-        "zmax": 1,
-        "showscale": False,
-    }
+    names = [statistics.classes[k] for k in shown]
+    counts, images_with = statistics.total.cooccurrence[np.ix_(shown, shown)].tolist(), images[shown].tolist()
+    cells = [
+        [
+            Cell(
+                (n / images_with[i]) ** 0.5 if i != j and images_with[i] >= FEW else 0,
+                _said_of_pair(names, images_with, i, j, n),
+                f"{100 * n / images_with[i]:.0f}" if n and i != j else "",
+                _pair(names, i, j) if n else None,
+            )
+            for j, n in enumerate(row)
+        ]
+        for i, row in enumerate(counts)
+    ]
+    rows = [f"{name} ({n:,})" for name, n in zip(names, images_with, strict=True)]
+    trace = heatmap(rows, names, cells, 0, 1)
     labels = {"tickfont": {"size": 11 if len(shown) <= 20 else 9}, "dtick": 1}
     return Chart(
         "shared-images",
         "Which classes share images",
-        _shared_note(found, names, counts),
-        found.total.with_objects,
+        _shared_note(statistics, names, counts),
+        statistics.total.with_objects,
         "images",
         [trace],
         {
@@ -105,7 +92,7 @@ def shared_images(found: DatasetStatistics) -> Chart:
             "yaxis": {"autorange": "reversed", "title": "Of the images with …", **labels},
         },
         ("class", "with", "images", "share"),
-        [(names[i], names[j], counts[i][j], counts[i][j] / own[i]) for i, j in cells],
+        [(names[i], names[j], n, n / images_with[i]) for i, row in enumerate(counts) for j, n in enumerate(row)],
         height=170 + max(len(shown), 3) * (26 if len(shown) <= 20 else 20),
         wide=True,
         click=CLICK,
@@ -116,8 +103,8 @@ def _said_of_cell(parts: list[tuple[str, np.ndarray, int]], row: int, column: in
     return "\n".join(f"{name}: {of_all(int(cover[row, column]), n)}" for name, cover, n in parts)
 
 
-def _places_note(found: DatasetStatistics) -> str:
-    total, n = found.total.coverage, found.total.n
+def _places_note(statistics: DatasetStatistics) -> str:
+    total, n = statistics.total.coverage, statistics.total.n
     if not n:
         return NOTHING
     row, column = np.unravel_index(int(total.argmax()), total.shape)
@@ -129,23 +116,27 @@ def _places_note(found: DatasetStatistics) -> str:
     )
 
 
-def _said_of_pair(names: list[str], own: list[int], i: int, j: int, n: int) -> str:
+def _said_of_pair(names: list[str], images_with: list[int], i: int, j: int, n: int) -> str:
     if i == j:
         return f"{names[i]}: {counted(n, 'image')}"
-    return f"{names[j]} is in {n:,} of {counted(own[i], 'image')} with {names[i]} ({percent(n / own[i])})"
+    return (
+        f"{names[j]} is in {n:,} of {counted(images_with[i], 'image')} with {names[i]} ({percent(n / images_with[i])})"
+    )
 
 
 def _pair(names: list[str], i: int, j: int) -> dict:
     return {"class": names[i]} | ({"with": names[j]} if i != j else {})
 
 
-def _shared_note(found: DatasetStatistics, names: list[str], counts: list[list[int]]) -> str:
+def _shared_note(statistics: DatasetStatistics, names: list[str], counts: list[list[int]]) -> str:
     if not names:
         return NOTHING
-    there = int((found.total.class_images > 0).sum())
-    said = f"All splits together, in percent; in brackets the images with the class; below {FEW} without colour."
-    if there > len(names):
-        said += f" The {len(names)} most frequent of {there} classes."
+    present = int((statistics.total.class_images > 0).sum())
+    sentence = f"All splits together, in percent; in brackets the images with the class; below {FEW} without colour."
+    if present > len(names):
+        sentence += f" The {len(names)} most frequent of {present} classes."
     pairs = [(n, names[i], names[j]) for i, row in enumerate(counts) for j, n in enumerate(row) if i < j]
     most = max(pairs, default=(0,), key=lambda pair: pair[0])
-    return said + (f" Most often together: {most[1]} and {most[2]}, in {counted(most[0], 'image')}." if most[0] else "")
+    return sentence + (
+        f" Most often together: {most[1]} and {most[2]}, in {counted(most[0], 'image')}." if most[0] else ""
+    )

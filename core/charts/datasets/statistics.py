@@ -10,14 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from core.charts.chart import Chart, grey_if_few
-from core.charts.datasets.objects import (
+from core.charts.datasets.bars_and_labels import (
     CLICK,
     CROWDED,
     NOTHING,
     above,
-    aspect_ratios,
     border,
-    box_sizes,
     class_rows,
     color_of,
     counted,
@@ -25,10 +23,10 @@ from core.charts.datasets.objects import (
     label,
     percent,
     share,
-    size_by_class,
     split_bars,
     word,
-)  # fmt: skip
+)
+from core.charts.datasets.objects import aspect_ratios, box_sizes, size_by_class  # fmt: skip
 from core.charts.datasets.places import places, shared_images
 from core.datasets.split import FEW, SIZES
 from core.datasets.statistics import MOST_PER_IMAGE, DatasetStatistics
@@ -40,52 +38,55 @@ MARKS = (  # of the splits, so that grey ones can be told apart
 ZERO = 0.5  # where 0 stands on a logarithmic axis
 
 
-def dataset_charts(found: DatasetStatistics) -> list[Chart]:
-    """All charts, in the order in which they answer: how many, how large, of which shape, where, with what."""
+def dataset_charts(statistics: DatasetStatistics) -> list[Chart]:
+    """Draw all charts, in the order in which they answer: how many, how large, of which shape, where, with what."""
     return [
-        objects_by_class(found),
-        objects_per_image(found),
-        box_sizes(found),
-        size_by_class(found),
-        aspect_ratios(found),
-        places(found),
-        shared_images(found),
+        objects_by_class(statistics),
+        objects_per_image(statistics),
+        box_sizes(statistics),
+        size_by_class(statistics),
+        aspect_ratios(statistics),
+        places(statistics),
+        shared_images(statistics),
     ]
 
 
-def objects_by_class(found: DatasetStatistics) -> Chart:
-    """A mark for each class and split on a logarithmic scale: bars would have no honest length there."""
-    order = np.argsort(-found.total.objects, kind="stable").tolist()
+def objects_by_class(statistics: DatasetStatistics) -> Chart:
+    """Draw a mark for each class and split on a logarithmic scale: bars would have no honest length there."""
+    order = np.argsort(-statistics.total.objects, kind="stable").tolist()
     traces, rows = [], []
-    for number, (name, part) in enumerate(found.splits.items()):
+    for number, (name, part) in enumerate(statistics.splits.items()):
         objects, images, crowds = (values.tolist() for values in (part.objects, part.class_images, part.crowds))
         color = color_of(name)
         traces += _with_swatch({
             "type": "scatter", "mode": "markers", "name": word(name),
             "x": [objects[k] or ZERO for k in order], "y": list(range(len(order))),
             "hovertext": [
-                f"{found.classes[k]}, {word(name)}\n{counted(objects[k], 'object')} in {counted(images[k], 'image')}"
+                f"{statistics.classes[k]}, {word(name)}\n"
+                f"{counted(objects[k], 'object')} in {counted(images[k], 'image')}"
                 f"{_and_crowds(crowds[k])}"
                 for k in order
             ],
             "hoverinfo": "text",
-            "customdata": [{"split": name, "class": found.classes[k]} if objects[k] else None for k in order],
+            "customdata": [{"split": name, "class": statistics.classes[k]} if objects[k] else None for k in order],
             "marker": MARKS[number % len(MARKS)] | {"color": [grey_if_few(objects[k], color) for k in order]},
         }, color)  # fmt: skip
-        rows += [(found.classes[k], name, objects[k], images[k], crowds[k], *part.sizes[k].tolist()) for k in order]
+        rows += [
+            (statistics.classes[k], name, objects[k], images[k], crowds[k], *part.sizes[k].tolist()) for k in order
+        ]
     return Chart(
         "objects-by-class",
         "Objects of each class",
-        _classes_note(found),
-        found.total.n,
+        _classes_note(statistics),
+        statistics.total.n,
         "objects",
         traces,
         {
             "xaxis": {
                 "title": "Objects, on a logarithmic scale",
-                **_decades([part.objects for part in found.splits.values()]),
+                **_decades([part.objects for part in statistics.splits.values()]),
             },
-            "yaxis": class_rows([_row_label(found, k) for k in order]),
+            "yaxis": class_rows([_row_label(statistics, k) for k in order]),
             "shapes": [border(FEW)],
             "annotations": [above(float(np.log10(FEW)), str(FEW)) | {"y": 0, "xanchor": "left"}],
         },
@@ -97,13 +98,13 @@ def objects_by_class(found: DatasetStatistics) -> Chart:
     )
 
 
-def objects_per_image(found: DatasetStatistics) -> Chart:
-    """Which share of each split's images holds how many objects."""
-    highest = int(np.flatnonzero(found.total.per_image).max(initial=0))
+def objects_per_image(statistics: DatasetStatistics) -> Chart:
+    """Draw which share of each split's images holds how many objects."""
+    highest = int(np.flatnonzero(statistics.total.per_image).max(initial=0))
     bars = range(highest + 1)
     ticks = list(range(0, highest + 1, 1 if highest <= 15 else 5))
     traces, rows = [], []
-    for name, part in found.splits.items():
+    for name, part in statistics.splits.items():
         counts = part.per_image[: highest + 1].tolist()
         texts = [
             f"{counted(n, 'image')} of {part.images:,} with {counted(i, 'object')}{' or more' * (i == MOST_PER_IMAGE)}"
@@ -114,8 +115,8 @@ def objects_per_image(found: DatasetStatistics) -> Chart:
     return Chart(
         "objects-per-image",
         "Objects per image",
-        _per_image_note(found),
-        found.total.images,
+        _per_image_note(statistics),
+        statistics.total.images,
         "images",
         traces,
         {
@@ -134,7 +135,7 @@ def objects_per_image(found: DatasetStatistics) -> Chart:
 
 
 def _with_swatch(trace: dict, color: str) -> list[dict]:
-    """The trace, and a point without a value that shows its colour in the legend: its own first may be grey."""
+    """Return the trace, and a point without a value that shows its colour in the legend: its own first may be grey."""
     group = {"legendgroup": trace["name"], "name": trace["name"]}
     marker = trace["marker"] | {"color": color}
     swatch = {"type": "scatter", "mode": "markers", "x": [None], "y": [None], "marker": marker}
@@ -142,7 +143,7 @@ def _with_swatch(trace: dict, color: str) -> list[dict]:
 
 
 def _decades(objects: list[np.ndarray]) -> dict:
-    """A logarithmic axis over these numbers; with a place for 0 if it occurs."""
+    """Return a logarithmic axis over these numbers; with a place for 0 if it occurs."""
     highest = max((int(n.max(initial=1)) for n in objects), default=1)
     has_zero = any((n == 0).any() for n in objects)
     powers = range(len(str(max(highest, FEW))) + 1)
@@ -156,46 +157,48 @@ def _decades(objects: list[np.ndarray]) -> dict:
     }
 
 
-def _row_label(found: DatasetStatistics, k: int) -> str:
-    return label(found.classes[k], " + ".join(f"{part.objects[k]:,}" for part in found.splits.values()))
+def _row_label(statistics: DatasetStatistics, k: int) -> str:
+    return label(statistics.classes[k], " + ".join(f"{part.objects[k]:,}" for part in statistics.splits.values()))
 
 
 def _and_crowds(n: int) -> str:
     return f", and {counted(n, 'crowd')}" if n else ""
 
 
-def _classes_note(found: DatasetStatistics) -> str:
-    total = found.total
+def _classes_note(statistics: DatasetStatistics) -> str:
+    total = statistics.total
     if not total.n:
-        return NOTHING + _crowds_note(found)
+        return NOTHING + _crowds_note(statistics)
     most = int(total.objects.argmax())
-    said = f"In brackets {' + '.join(word(name) for name in found.splits)}. "
-    if len(found.classes) > 1:
-        said += f"{percent(share(int(total.objects[most]), total.n))} of all objects are {found.classes[most]}. "
-    few = [(word(name), int((part.objects < FEW).sum())) for name, part in found.splits.items()]
+    sentence = f"In brackets {' + '.join(word(name) for name in statistics.splits)}. "
+    if len(statistics.classes) > 1:
+        sentence += (
+            f"{percent(share(int(total.objects[most]), total.n))} of all objects are {statistics.classes[most]}. "
+        )
+    few = [(word(name), int((part.objects < FEW).sum())) for name, part in statistics.splits.items()]
     if any(n for _, n in few):
-        said += f"Grey, left of the line: fewer than {FEW} objects, too few to "
-        said += "learn or to judge ("
-        said += ", ".join(f"{n} of {len(found.classes)} classes in {name}" for name, n in few if n) + "). "
-    return said.strip() + _crowds_note(found)
+        sentence += f"Grey, left of the line: fewer than {FEW} objects, too few to "
+        sentence += "learn or to judge ("
+        sentence += ", ".join(f"{n} of {len(statistics.classes)} classes in {name}" for name, n in few if n) + "). "
+    return sentence.strip() + _crowds_note(statistics)
 
 
-def _crowds_note(found: DatasetStatistics) -> str:
-    n = int(found.total.crowds.sum())
+def _crowds_note(statistics: DatasetStatistics) -> str:
+    n = int(statistics.total.crowds.sum())
     return f" {counted(n, 'crowd')} {'are' if n != 1 else 'is'} not counted." if n else ""
 
 
-def _per_image_note(found: DatasetStatistics) -> str:
-    if not found.total.images:
+def _per_image_note(statistics: DatasetStatistics) -> str:
+    if not statistics.total.images:
         return "There is no image."
-    said = "; ".join(
+    sentence = "; ".join(
         f"{word(name)}: {share(part.n, part.images):.1f} per image, "
         f"{percent(share(part.images - part.with_objects, part.images))} of {counted(part.images, 'image')} without any"
-        for name, part in found.splits.items()
+        for name, part in statistics.splits.items()
         if part.images
     )
-    only = found.total.crowd_only
+    only = statistics.total.crowd_only
     crowds = (
         f" {counted(only, 'image')} of those without any {'hold' if only != 1 else 'holds'} a crowd." if only else ""
     )
-    return f"{said[0].upper()}{said[1:]}.{crowds}"
+    return f"{sentence[0].upper()}{sentence[1:]}.{crowds}"
