@@ -23,6 +23,7 @@ class Metric:
     help   how it is measured, as a sentence
     unit   in which it is shown, "" for a plain number
     scale  by which a recorded value is multiplied to be in that unit
+    short  what it is, for a legend that tells it from others of its group
     """
 
     tag: str
@@ -30,6 +31,7 @@ class Metric:
     help: str
     unit: str = ""
     scale: float = 1.0
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,12 @@ class Loss:
     @property
     def train(self) -> Metric:
         """The metric of a training step."""
-        return Metric(f"train/{self.name}", self.label, self.help)
+        return Metric(f"train/{self.name}", self.label, self.help, short="training")
 
     @property
     def val(self) -> Metric:
         """The metric of the validation images."""
-        return Metric(f"val/{self.name}", self.label, self.help)
+        return Metric(f"val/{self.name}", self.label, self.help, short="validation")
 
     @property
     def layers(self) -> MetricFamily:
@@ -104,9 +106,11 @@ LOSS_GIOU = Loss(
 LOSS_PARTS = (LOSS_CE, LOSS_BBOX, LOSS_GIOU)  # of which the total is the weighted sum
 LOSSES = (LOSS, *LOSS_PARTS)
 
-LR = Metric("train/lr", "Learning rate", "Of the transformer, at this step.")
-LR_BACKBONE = Metric("train/lr_backbone", "Learning rate of the backbone", "0 where it does not learn.")
-LR_HEAD = Metric("train/lr_head", "Learning rate of the heads", "0 where they do not learn.")
+LR = Metric("train/lr", "Learning rate", "Of the transformer, at this step.", short="transformer")
+LR_BACKBONE = Metric(
+    "train/lr_backbone", "Learning rate of the backbone", "0 where it does not learn.", short="backbone"
+)
+LR_HEAD = Metric("train/lr_head", "Learning rate of the heads", "0 where they do not learn.", short="heads")
 LEARNING_RATES = (LR, LR_BACKBONE, LR_HEAD)
 GRAD_NORM = Metric("train/grad_norm", "Gradient norm", "Of all weights together, before clipping.")
 SKIPPED = Metric("train/skipped", "Step left out", "1 for a step whose loss or gradient was not a finite number.")

@@ -14,7 +14,7 @@
  * @template View, Data
  * @param {object} parts
  * @param {string} parts.root selector of the component's root, an element of its HTML
- * @param {(root: HTMLElement) => View} parts.make builds a view in its root
+ * @param {(root: HTMLElement, data: Data) => View} parts.make builds a view in its root
  * @param {(data: Data) => string} parts.signature of the data that `take` reads
  * @param {(view: View, data: Data, tell: Call<Data>["setTriggerValue"]) => void} [parts.connect] at each call, first
  * @param {(view: View, data: Data) => void} parts.take builds the view anew; called only if the signature has changed
@@ -30,7 +30,7 @@ export function makeComponent({ root, make, signature, connect, take, show, leav
     if (!kept) {
       const place = /** @type {HTMLElement} */ (parentElement.querySelector(root))
       place.replaceChildren() // a view of an older version of the scripts
-      kept = { view: make(place), signature: null }
+      kept = { view: make(place, data), signature: null }
       mounted.set(parentElement, kept)
     }
     const { view } = kept

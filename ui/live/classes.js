@@ -5,36 +5,43 @@ import { asAP, gain } from "./format.js"
 import { CSS_DASHES, drawOne } from "./plots.js"
 import { byEpoch } from "./traces.js"
 /** @import { Json } from "../../core/charts/draw.js" */
-/** @import { ClassList, LiveTheme, Rows, Tab, TabSpec, View } from "./types" */
+/** @import { ClassList, LiveTheme, MetricGroup, Rows, Tab, TabSpec, View } from "./types" */
 
 const DASHES = ["solid", "dash", "dot"]
 const SYMBOLS = ["circle", "diamond", "square"]
-const AP_OF = "val/AP/"
 const FEW = 18 // classes; the lines of more are thin
 
-/** @type {TabSpec} */
-export const CLASSES = { key: "classes", label: "Classes", make, clear,
-  plots: [{ key: "classes", title: "AP by class", words: "on the validation images, by epoch", byEpoch: true,
-    fromZero: true, closest: true, after: showList, traces, tags: tagsOf }],
-  legend: () => [{ kind: "none", words: "Point at a class in the list to see its curve, click to mark it." }] }
+/**
+ * Return the tab.
+ * @param {MetricGroup} group
+ * @returns {TabSpec}
+ */
+export function makeClassesTab({ key, label, families: [aps] }) {
+  return { key, label, clear, make: (view, tab) => make(view, tab, aps.prefix),
+    plots: [{ key, title: aps.label, words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
+      closest: true, after: showList, traces, tags: (rows) => tagsOf(rows, aps.prefix) }],
+    legend: () => [{ kind: "none", words: "Point at a class in the list to see its curve, click to mark it." }] }
+}
 
 /**
  * Return the tags of all classes.
  * @param {Rows} rows
+ * @param {string} prefix
  */
-function tagsOf(rows) {
-  return Object.keys(rows).filter((tag) => tag.startsWith(AP_OF))
+function tagsOf(rows, prefix) {
+  return Object.keys(rows).filter((tag) => tag.startsWith(prefix))
 }
 
 /**
  * Make the list, without classes.
  * @param {View} view
  * @param {Tab} tab
+ * @param {string} prefix of their tags
  */
-function make(view, tab) {
+function make(view, tab, prefix) {
   const list = element("div", "dl-classes-list", "", tab.panel)
   /** @type {ClassList} */
-  const classes = { list, marked: new Set(), hovered: null,
+  const classes = { prefix, list, marked: new Set(), hovered: null,
     redraw: () => { if (view.tab === tab && tab.plots[0].isMade) drawOne(view, tab.plots[0]) } }
   list.onmouseleave = () => { classes.hovered = null; classes.redraw() }
   tab.classes = classes
@@ -80,9 +87,10 @@ function isHighlighted(classes, name) {
  */
 function traces(view, rows) {
   const { classes } = view.tab
-  const tags = tagsOf(rows), isAnyChosen = Boolean(classes?.hovered || classes?.marked.size)
+  if (!classes) return []
+  const tags = tagsOf(rows, classes.prefix), isAnyChosen = Boolean(classes.hovered || classes.marked.size)
   return tags.map((tag, i) => {
-    const name = tag.slice(AP_OF.length), { color, dash, symbol } = lookOf(view.theme, i)
+    const name = tag.slice(classes.prefix.length), { color, dash, symbol } = lookOf(view.theme, i)
     const isBold = tags.length <= FEW || (isAnyChosen && isHighlighted(classes, name))
     return { ...byEpoch(view, rows[tag]), mode: isBold || rows[tag].x.length < 2 ? "lines+markers" : "lines",
       name: escapeMarkup(name), cliponaxis: false, hovertemplate: "%{y:.1f}", opacity: isHighlighted(classes, name) ? 1 : 0.12,
@@ -97,9 +105,9 @@ function traces(view, rows) {
  */
 function showList(view, { rows, classes }) {
   if (!classes) return
-  const aps = tagsOf(rows).map((tag, i) => {
+  const aps = tagsOf(rows, classes.prefix).map((tag, i) => {
     const { x, y } = rows[tag]
-    return { i, name: tag.slice(AP_OF.length), now: y[y.length - 1], base: x[0] === 0 ? y[0] : null, n: x.length }
+    return { i, name: tag.slice(classes.prefix.length), now: y[y.length - 1], base: x[0] === 0 ? y[0] : null, n: x.length }
   })
   aps.sort((a, b) => (b.now ?? -1) - (a.now ?? -1))
   const entries = aps.map(({ i, name, now, base, n }) => {

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import streamlit as st
 
+from core.metrics import AP, GRAD_NORM, GROUPS, LOSSES
 from core.runs.schema import Run
 from ui.server import scripts, services
 
 HERE = Path(__file__).parent
+METRICS = {  # their words, for the curves; types.d.ts describes it
+    "losses": [
+        {**asdict(loss), "train": asdict(loss.train), "val": asdict(loss.val), "layers": asdict(loss.layers)}
+        for loss in LOSSES
+    ],
+    "groups": {key: asdict(group) for key, group in GROUPS.items()},
+    "ap": asdict(AP),
+    "gradNorm": asdict(GRAD_NORM),
+}
 
 _component = st.components.v2.component(
     "live_run",
@@ -25,6 +36,5 @@ def show_live_run(run: Run) -> None:
 
     The page is run again only when what it shows beside the component has changed: the run's status, its files.
     """
-    _component(
-        key="live run", data={"run": run.id, "version": services.page_version(run)}, on_version_change=lambda: None
-    )
+    data = {"run": run.id, "version": services.page_version(run), "metrics": METRICS}
+    _component(key="live run", data=data, on_version_change=lambda: None)

@@ -8,7 +8,7 @@ import { makeDoctor } from "./doctor.js"
 import { poll, reset } from "./feed.js"
 import { makeHead } from "./head.js"
 import { draw, makePlot, resize, showLegend } from "./plots.js"
-import { TABS } from "./tabs.js"
+import { makeTabs } from "./tabs.js"
 /** @import { Data, Tab, TabSpec, View } from "./types" */
 
 export default makeComponent({
@@ -38,8 +38,9 @@ export default makeComponent({
 /**
  * Make a view without a run.
  * @param {HTMLElement} root
+ * @param {Data} data
  */
-function makeView(root) {
+function makeView(root, { metrics }) {
   /** @type {Partial<View>} */
   const state = { root, isGone: false, tabs: [], turn: 0, run: "" }
   const view = /** @type {View} */ (state) // the elements follow, and the run with `reset`
@@ -50,7 +51,7 @@ function makeView(root) {
   const body = element("div", "dl-body", "", root)
   const left = element("div", "dl-left", "", body)
   view.resizer = new ResizeObserver(() => resize(view))
-  for (const spec of TABS) view.tabs.push(makeTab(view, spec, left))
+  for (const spec of makeTabs(metrics)) view.tabs.push(makeTab(view, spec, left))
   view.legend = element("div", "dl-legend", "", left)
   view.doctor = makeDoctor(body, view.head.alert)
   view.wake = () => poll(view)

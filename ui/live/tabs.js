@@ -1,53 +1,64 @@
 // What each tab of curves shows.
 import { mix, parseHex } from "../../core/charts/draw.js"
-import { CLASSES } from "./classes.js"
+import { makeClassesTab } from "./classes.js"
 import { NOTHING, byEpoch, decimate, level, positive, scaled, smooth, trainTraces } from "./traces.js"
 /** @import { Json } from "../../core/charts/draw.js" */
-/** @import { LegendItem, LiveTheme, PlotSpec, Range, Rows, TabSpec, View } from "./types" */
+/** @import { Curve, LegendItem, LiveTheme, Loss, Metric, MetricGroup, Metrics } from "./types" */
+/** @import { PlotSpec, Range, Rows, TabSpec, View } from "./types" */
 
-const LOSSES = [["loss", "total loss"], ["loss_ce", "class"], ["loss_bbox", "box, L1"], ["loss_giou", "box, GIoU"]]
-const RATES = [["train/lr", "transformer", "solid"], ["train/lr_backbone", "backbone", "dash"],
-  ["train/lr_head", "heads", "dot"]]
+const RATE_DASHES = ["solid", "dash", "dot"]
 /** @type {LegendItem[]} */
 const ONE_OF_EACH = [{ kind: "raw", words: "training, each step" }, { words: "training, smoothed" }]
 
-/** @type {TabSpec[]} */
-export const TABS = [
-  { key: "losses", label: "Losses",
-    plots: [{ key: "ap", title: "AP", words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
-      tags: () => ["val/AP"], traces: apTraces }, ...LOSSES.map(([tag, words]) => lossPlot(tag, words))],
-    legend: ({ theme }) => [...ONE_OF_EACH, { kind: "diamond", color: theme.val, words: "validation" },
-      { dash: "dash", color: theme.gray, words: "baseline" }] },
-  { key: "layers", label: "Layers", plots: LOSSES.slice(1).map(([tag, words]) => layerPlot(tag, words)),
-    legend: (view, tab) => layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
-      words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })) },
-  { key: "rates", label: "Rates",
-    plots: [{ key: "lr", title: "Learning rates", words: "by step", log: true, tags: () => RATES.map(([tag]) => tag),
-      traces: rateTraces },
-    { key: "grad_norm", title: "Gradient norm", words: "before clipping, by step", log: true,
-      tags: () => ["train/grad_norm"], traces: normTraces }],
-    legend: ({ theme, info }) => [...RATES.map(([, words, dash], i) => ({ words, dash, color: theme.colors[i] })),
-      { kind: "raw", words: "norm, each step" }, { words: "norm, smoothed" },
-      ...(info?.clip ? [{ dash: "dash", color: theme.gray, words: `clipped to ${info.clip}` }] : [])] },
-  { key: "machine", label: "Machine",
-    plots: [machinePlot("images_per_second", "Images per second", 1), machinePlot("wait", "Waiting for data, %", 100),
-      machinePlot("gpu_memory", "GPU memory, GiB", 2 ** -30), machinePlot("gpu_busy", "GPU busy, %", 100)],
-    legend: () => ONE_OF_EACH },
-  CLASSES,
-]
+/**
+ * Return the tabs, one for each group of metrics.
+ * @param {Metrics} metrics
+ * @returns {TabSpec[]}
+ */
+export function makeTabs({ losses, ap, gradNorm, groups }) {
+  const rates = groups.rates.metrics.filter(({ tag }) => tag !== gradNorm.tag)
+  return [
+    { ...named(groups.losses),
+      plots: [{ key: "ap", title: ap.label, words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
+        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot)],
+      legend: ({ theme }) => [...ONE_OF_EACH, { kind: "diamond", color: theme.val, words: losses[0].val.short },
+        { dash: "dash", color: theme.gray, words: "baseline" }] },
+    { ...named(groups.layers), plots: losses.slice(1).map(layerPlot),
+      legend: (view, tab) => layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
+        words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })) },
+    { ...named(groups.rates),
+      plots: [{ key: "lr", title: "Learning rates", words: "by step", log: true, tags: () => rates.map(({ tag }) => tag),
+        traces: (view, rows, range) => rateTraces(view, rates, rows, range) },
+      { key: "grad_norm", title: gradNorm.label, words: "before clipping, by step", log: true,
+        tags: () => [gradNorm.tag], traces: (view, rows, range) => normTraces(view, rows[gradNorm.tag] ?? NOTHING, range) }],
+      legend: ({ theme, info }) => [
+        ...rates.map(({ short }, i) => ({ words: short, dash: RATE_DASHES[i], color: theme.colors[i] })),
+        { kind: "raw", words: "norm, each step" }, { words: "norm, smoothed" },
+        ...(info?.clip ? [{ dash: "dash", color: theme.gray, words: `clipped to ${info.clip}` }] : [])] },
+    { ...named(groups.machine), plots: groups.machine.metrics.map(machinePlot), legend: () => ONE_OF_EACH },
+    makeClassesTab(groups.classes),
+  ]
+}
+
+/**
+ * Return a group's key and label, which its tab has.
+ * @param {MetricGroup} group
+ */
+function named({ key, label }) {
+  return { key, label }
+}
 
 // --- losses and AP ---------------------------------------------------------------------------------------------
 
 /**
  * Return the plot of a loss in training and validation.
- * @param {string} tag
- * @param {string} words
+ * @param {Loss} loss
  * @returns {PlotSpec}
  */
-function lossPlot(tag, words) {
-  return { key: tag, title: tag, words: words + ", by step", tags: () => ["train/" + tag, "val/" + tag],
-    traces: (view, rows, range) => [...trainTraces(view, rows["train/" + tag] ?? NOTHING, range),
-      { ...(rows["val/" + tag] ?? NOTHING), mode: "lines+markers", name: "validation", hovertemplate: "%{y:.4g}",
+function lossPlot({ name, short, train, val }) {
+  return { key: name, title: name, words: short + ", by step", tags: () => [train.tag, val.tag],
+    traces: (view, rows, range) => [...trainTraces(view, rows[train.tag] ?? NOTHING, range),
+      { ...(rows[val.tag] ?? NOTHING), mode: "lines+markers", name: val.short, hovertemplate: "%{y:.4g}",
         line: { color: view.theme.val, width: 1.5 }, marker: { color: view.theme.val, size: 7, symbol: "diamond" },
         cliponaxis: false }] }
 }
@@ -55,14 +66,14 @@ function lossPlot(tag, words) {
 /**
  * Return the traces of AP and of the baseline.
  * @param {View} view
- * @param {Rows} rows
+ * @param {Curve} aps
  * @returns {Json[]}
  */
-function apTraces(view, rows) {
+function apTraces(view, aps) {
   const { theme: { val }, info } = view, baseline = info?.baseline_ap ?? null
   return [
     level(view, info?.epochs || 1, baseline === null ? null : 100 * baseline, "baseline", "%{y:.1f}"),
-    { ...byEpoch(view, rows["val/AP"] ?? NOTHING), mode: "lines+markers", name: "AP", hovertemplate: "%{y:.1f}",
+    { ...byEpoch(view, aps), mode: "lines+markers", name: "AP", hovertemplate: "%{y:.1f}",
       line: { color: val, width: 2 }, marker: { color: val, size: 8, symbol: "diamond" }, cliponaxis: false },
   ]
 }
@@ -71,13 +82,12 @@ function apTraces(view, rows) {
 
 /**
  * Return the plot of a loss by decoder layer.
- * @param {string} loss
- * @param {string} words
+ * @param {Loss} loss
  * @returns {PlotSpec}
  */
-function layerPlot(loss, words) {
-  const tags = (/** @type {Rows} */ rows) => layers(rows).map((n) => `train/${loss}/layer${n}`)
-  return { key: loss + "-layers", title: loss, words: words + ", smoothed, by step", tags,
+function layerPlot({ name, short, layers: { prefix } }) {
+  const tags = (/** @type {Rows} */ rows) => layers(rows).map((n) => prefix + n)
+  return { key: name + "-layers", title: name, words: short + ", smoothed, by step", tags,
     traces: (view, rows, range) => tags(rows).map((tag, i, { length }) => ({
       ...decimate(smooth(rows[tag] ?? NOTHING), range), mode: "lines", name: `layer ${layers(rows)[i]}`,
       hovertemplate: "%{y:.4g}", line: { color: shade(view.theme, i, length), width: i === length - 1 ? 2.5 : 1.5 } })) }
@@ -108,36 +118,35 @@ function shade({ colors }, i, n) {
 /**
  * Return a trace for each learning rate.
  * @param {View} view
+ * @param {Metric[]} rates
  * @param {Rows} rows
  * @param {Range} range
  * @returns {Json[]}
  */
-function rateTraces(view, rows, range) {
-  return RATES.map(([tag, name, dash], i) => ({ ...decimate(positive(rows[tag] ?? NOTHING), range), mode: "lines", name,
-    hovertemplate: "%{y:.3g}", line: { color: view.theme.colors[i], width: 2, dash } }))
+function rateTraces(view, rates, rows, range) {
+  return rates.map(({ tag, short }, i) => ({ ...decimate(positive(rows[tag] ?? NOTHING), range), mode: "lines",
+    name: short, hovertemplate: "%{y:.3g}", line: { color: view.theme.colors[i], width: 2, dash: RATE_DASHES[i] } }))
 }
 
 /**
  * Return the traces of the gradient's norm and of the level to which it is clipped.
  * @param {View} view
- * @param {Rows} rows
+ * @param {Curve} norms
  * @param {Range} range
  * @returns {Json[]}
  */
-function normTraces(view, rows, range) {
+function normTraces(view, norms, range) {
   const clip = level(view, view.info?.steps || 1, view.info?.clip || null, "clipped to", "%{y}")
-  return [...trainTraces(view, positive(rows["train/grad_norm"] ?? NOTHING), range), clip]
+  return [...trainTraces(view, positive(norms), range), clip]
 }
 
 /**
  * Return the plot of how the machine is used.
- * @param {string} name
- * @param {string} title
- * @param {number} times by which it is shown in another unit
+ * @param {Metric} metric
  * @returns {PlotSpec}
  */
-function machinePlot(name, title, times) {
-  const tag = "train/" + name
-  return { key: name, title, words: "by step", fromZero: true, optional: true, tags: () => [tag],
-    traces: (view, rows, range) => trainTraces(view, scaled(rows[tag] ?? NOTHING, times), range) }
+function machinePlot({ tag, label, unit, scale }) {
+  return { key: tag.split("/")[1], title: label + (unit && `, ${unit}`), words: "by step", fromZero: true,
+    optional: true, tags: () => [tag],
+    traces: (view, rows, range) => trainTraces(view, scaled(rows[tag] ?? NOTHING, scale), range) }
 }

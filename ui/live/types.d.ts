@@ -49,9 +49,47 @@ export interface News {
   remarks?: { mark: string, list: Remark[] }
 }
 
+/** A metric, or a family of which every class or decoder layer has one: see core/metrics.py. */
+export interface Metric {
+  tag: string
+  label: string
+  short: string
+  unit: string
+  scale: number
+}
+
+export interface MetricFamily {
+  prefix: string
+  label: string
+}
+
+export interface MetricGroup {
+  key: string
+  label: string
+  metrics: Metric[]
+  families: MetricFamily[]
+}
+
+export interface Loss {
+  name: string
+  short: string
+  train: Metric
+  val: Metric
+  layers: MetricFamily
+}
+
+/** What is recorded, and which of it is drawn together; the first loss is the sum of the others. */
+export interface Metrics {
+  losses: Loss[]
+  groups: Record<"losses" | "layers" | "rates" | "machine" | "classes", MetricGroup>
+  ap: Metric
+  gradNorm: Metric
+}
+
 export interface Data {
   run: string
   version: string
+  metrics: Metrics
 }
 
 export type LiveTheme = Theme & { train: string, val: string }
@@ -100,8 +138,9 @@ export interface Plot {
   isZoomed: boolean
 }
 
-/** The list of classes, of which some are marked and one is under the pointer. */
+/** The list of classes, of which some are marked and one is under the pointer; their tags begin with `prefix`. */
 export interface ClassList {
+  prefix: string
   list: HTMLElement
   marked: Set<string>
   hovered: string | null

@@ -50,7 +50,8 @@ def page(browser, address):
 
 
 def show(page, run, version=None):
-    page.evaluate("data => { show(data) }", {"run": run.id, "version": version or services.page_version(run)})
+    data = {"run": run.id, "version": version or services.page_version(run), "metrics": live_component.METRICS}
+    page.evaluate("data => { show(data) }", data)
 
 
 def wait_for_points(page, plot, at_least, trace=0):
