@@ -61,7 +61,7 @@ class ProblemKind(Enum):
     ZERO_ID = Severity.NOTED, "annotation", "with the id 0", "pycocotools takes its object for missed; not so here"
     TWICE = Severity.NOTED, "object", "labelled twice (same class, IoU above 0.9)", "delete one of the two boxes"
     TINY = Severity.NOTED, "box", "narrower or lower than 2 pixels", "is there an object?"
-    FEW_OBJECTS = Severity.NOTED, "class", "with fewer than 20 objects", "figures on so few are chance"
+    FEW_OBJECTS = Severity.NOTED, "class", "with fewer than 20 objects", "metrics on so few are chance"
     ONE_SPLIT = Severity.NOTED, "class", "in one split only", "either not learned or not judged"
     LEAK = Severity.NOTED, "picture", "in training and validation alike", "AP is too good there"
 
