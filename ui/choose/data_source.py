@@ -77,8 +77,8 @@ def _pick_own() -> Path | None:
     names = {path: name for path, name in names.items() if not built_in.built_in_at(path)}
     if names:
         st.session_state[KEPT] = typed if typed in names else None
-        st.selectbox("Under data/", list(names), index=None, format_func=names.__getitem__, key=KEPT, on_change=_take_kept,
-                     placeholder="Those that are there")  # fmt: skip
+        st.selectbox("Under data/", list(names), index=None, format_func=names.__getitem__, key=KEPT,
+                     on_change=_take_kept, placeholder="Those that are there")  # fmt: skip
     return PROJECT / os.path.expanduser(typed) if typed else None
 
 

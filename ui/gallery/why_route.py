@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
@@ -137,6 +136,3 @@ def _keep(file: Path, text: str) -> None:
             partial.write_text(text)
         for path in sorted(file.parent.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
             path.unlink(missing_ok=True)
-
-
-ROUTES = [Route("/api/why/warm", warm), Route("/api/why/{run}/{model}/{image_id:int}", why)]

@@ -1,4 +1,4 @@
-// What the live run's scripts hand to each other, and what /api/metrics answers (ui/routes.py).
+// What the live run's scripts hand to each other, and what /api/metrics answers (metrics_route.py).
 import type { Json, Theme } from "../../core/charts/draw.js"
 
 /** A curve as it is recorded: steps and values; NaN is null. `changes` tells whether it must be drawn anew. */

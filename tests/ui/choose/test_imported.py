@@ -1,23 +1,17 @@
 """Runs of other tools' results, where pages and components ask for their images and their names."""
 
 import json
-import warnings
 
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from core import PROJECT, DataError
 from core.runs.imports import import_results
 from tests.core.coco_cases import gt_of, result
-from ui import routes
+from tests.ui.http_client import routes_client
 from ui.choose import pickers
 from ui.server import cache, services
-
-with warnings.catch_warnings():  # starlette's own use of an old name in anyio
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from starlette.testclient import TestClient
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ def files(tmp_path):
 
 
 def statuses(run, *image_ids):
-    with TestClient(Starlette(routes=routes.ROUTES), base_url="http://localhost") as client:
+    with routes_client() as client:
         return [client.get(f"/api/image/{run.id}/{image_id}").status_code for image_id in image_ids]
 
 

@@ -2,12 +2,10 @@
 
 import json
 import shutil
-import warnings
 
 import numpy as np
 import orjson
 import pytest
-from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation.table import read_table, table_metadata
@@ -16,15 +14,10 @@ from core.runs.schema import Status
 from core.runs.watched import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
 from tests.core.coco_cases import gt_of, result
 from tests.core.runs.watching import record_epochs, record_run
-from ui import routes
 from ui.gallery import component as gallery
 from ui.gallery import watch
 from ui.gallery.columns import columns_of
 from ui.server import services
-
-with warnings.catch_warnings():  # starlette's own use of an old name in anyio
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from starlette.testclient import TestClient
 
 
 @pytest.fixture
@@ -38,7 +31,7 @@ def script():
 
     from core.evaluation.selection import Selection
     from ui.gallery.watch import show_watch
-    from ui.server import cache, services
+    from ui.server import cache
 
     run = services.store().runs()[0]
     table = cache.table_of([e for e in services.store().evaluations(run.id) if e.table][-1])
@@ -201,14 +194,6 @@ def test_a_long_run_shows_epochs_spread_over_it(store):
 
 
 # The route
-
-
-@pytest.fixture
-def client(store):
-    with TestClient(
-        Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url="http://localhost"
-    ) as client:
-        yield client
 
 
 def test_one_images_boxes_come_at_every_kept_epoch_in_the_gallerys_form(client, run, store):

@@ -2,27 +2,21 @@
 
 import json
 import os
-import warnings
 from base64 import b64decode
 
 import psutil
 import pyarrow as pa
 import pytest
-from starlette.applications import Starlette
 
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
 from core.runs.imports import import_results
 from tests.core.inference.asked import trained
 from tests.core.runs.waiting import until
-from ui import routes
+from tests.ui.http_client import routes_client
 from ui.gallery import why_route
 from ui.server import cache, services
 from ui.server.model_worker import models
-
-with warnings.catch_warnings():  # starlette's own use of an old name in anyio
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from starlette.testclient import TestClient
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +39,7 @@ def run(root):
 
 @pytest.fixture
 def client(root):
-    app = Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE)
-    with TestClient(app, base_url="http://localhost") as client:
+    with routes_client() as client:
         yield client
 
 

@@ -6,19 +6,17 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 
 from tests.own_folders import HEIGHT, WIDTH, labels, mine, write, write_json, write_single
-from tests.ui.test_routes import HOST, TestClient
-from ui import routes
-from ui.server import cache, services
+from tests.ui.http_client import routes_client
+from ui.server import cache
 from ui.server.thumbnails import WIDTHS
 
 
 @pytest.fixture
 def client(store):
     cache._shown_folders.clear()
-    with TestClient(Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url=HOST) as client:
+    with routes_client() as client:
         yield client
 
 

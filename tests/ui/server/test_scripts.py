@@ -7,7 +7,7 @@ import pytest
 from starlette.applications import Starlette
 
 from core import PROJECT
-from tests.ui.test_routes import HOST, TestClient
+from tests.ui.http_client import HOST, TestClient
 from ui.charts import component as charts
 from ui.gallery import component as gallery
 from ui.live import component as live

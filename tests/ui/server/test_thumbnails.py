@@ -14,7 +14,7 @@ from starlette.routing import Route
 from core.datasets.pictures import TURNS, read_picture
 from core.evaluation.draw import thumbnail
 from tests.core.datasets.test_pictures import exif
-from tests.ui.test_routes import HOST, TestClient
+from tests.ui.http_client import HOST, TestClient
 from ui.server import thumbnails
 from ui.server.thumbnails import picture_response
 

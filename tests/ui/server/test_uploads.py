@@ -2,23 +2,17 @@
 
 import io
 import os
-import warnings
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 
 from core import DataError
 from core.runs.process import start_time
-from ui import routes
+from tests.ui.http_client import routes_client
 from ui.server import services, uploads
 from ui.server.uploads import Uploads
-
-with warnings.catch_warnings():  # starlette's own use of an old name in anyio
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from starlette.testclient import TestClient
 
 KEY, OTHER = "a" * 32, "b" * 32
 
@@ -131,8 +125,8 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path):
 
 @pytest.fixture
 def client(store):
-    with TestClient(Starlette(routes=routes.ROUTES, middleware=services.MIDDLEWARE), base_url="http://localhost") as it:
-        yield it
+    with routes_client() as client:
+        yield client
     services.uploads().clear()
 
 
