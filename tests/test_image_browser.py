@@ -69,7 +69,7 @@ def test_the_scrubber_shows_the_boxes_of_each_epoch(page, address, root, runs):
     drawn = []
     for epoch in (3, 0, 1, 2):
         slider.fill(str(epoch))
-        expect(page.locator(".scrub output").first).to_have_text(f"epoch {epoch}" if epoch else "untouched")
+        expect(page.locator(".scrub output").first).to_have_text(f"epoch {epoch}" if epoch else "baseline")
         table = read_table(next(root.glob(f"runs/{runs.grown}/**/*watched*/epoch_{epoch:04}.parquet")))
         with all_drawn(page):
             assert page.locator(CELLS).count() == len(table_metadata(table).image_ids) == 24
@@ -83,7 +83,7 @@ def test_play_goes_through_the_epochs_to_the_last(page, address, runs):
     names = page.locator(".scrub output").first
     expect(names).to_have_text("epoch 3")
     page.get_by_role("button", name="Play").first.click()
-    for said in ("untouched", "epoch 1", "epoch 2", "epoch 3"):
+    for said in ("baseline", "epoch 1", "epoch 2", "epoch 3"):
         expect(names).to_have_text(said)
     expect(page.get_by_role("button", name="Play").first).to_be_visible()
 
@@ -101,7 +101,7 @@ def test_in_large_an_image_shows_its_boxes_at_every_epoch(page, address, runs):
     boxes = large.locator("path.box")
     corners = boxes.evaluate_all("all => all.map((one) => one.getAttribute('d'))")
     slider.fill("0")
-    expect(large.locator(".scrub output")).to_have_text("untouched")
+    expect(large.locator(".scrub output")).to_have_text("baseline")
     settled(page)
     assert boxes.evaluate_all("all => all.map((one) => one.getAttribute('d'))") != corners
     slider.fill("3")

@@ -17,7 +17,6 @@ from tests.core.runs.watching import record_epochs, record_run
 from ui.gallery import component as gallery
 from ui.gallery import watch
 from ui.gallery.columns import columns_of
-from ui.server import services
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def script():
 
     from core.evaluation.selection import Selection
     from ui.gallery.watch import show_watch
-    from ui.server import cache
+    from ui.server import cache, services
 
     run = services.store().runs()[0]
     table = cache.table_of([e for e in services.store().evaluations(run.id) if e.table][-1])
@@ -67,7 +66,7 @@ def test_all_epochs_come_on_one_page_each_with_its_boxes_and_figures(run, store)
     watched = watched_of(found)
     assert (data["layout"], data["page"], data["pages"], data["total"], data["score"]) == ("frames", 1, 1, MOST, 0.4)
     assert tuple(image["id"] for image in data["images"]) == watched
-    assert [model["label"] for model in data["models"]] == ["untouched", "epoch 1", "epoch 2", "epoch 3"]
+    assert [model["label"] for model in data["models"]] == ["baseline", "epoch 1", "epoch 2", "epoch 3"]
     assert data["frames"] == [frame.to_dict() for frame in found]
     assert [frame["loss_ce"] for frame in data["frames"]] == [5.0, 4.0, 3.0, 2.0]
     for frame, model in zip(found, data["models"], strict=True):
@@ -84,7 +83,7 @@ def test_only_models_that_are_kept_can_be_asked_why(run):
 
 def test_the_explanation_says_what_is_seen(run):
     (text,) = (caption.value for caption in opened().caption)
-    assert text.startswith("The same 24 validation images after each of 4 evaluations, from untouched to")
+    assert text.startswith("The same 24 validation images after each of 4 evaluations, from baseline to")
     assert "kept" not in text and "spread" not in text
 
 
@@ -101,7 +100,7 @@ def test_a_run_from_before_shows_the_models_whose_tables_are_kept(run, store):
     shutil.rmtree(store.watched_path(run.id, 0).parent)
     app = opened()
     data = shown(app)
-    assert [model["label"] for model in data["models"]] == ["untouched", "epoch 3"]
+    assert [model["label"] for model in data["models"]] == ["baseline", "epoch 3"]
     whole = read_table(store.table_path(run.id, 3))
     ids = watched_images(whole)
     assert tuple(image["id"] for image in data["images"]) == ids
@@ -114,7 +113,7 @@ def test_a_run_from_before_shows_the_models_whose_tables_are_kept(run, store):
 def test_a_damaged_epoch_is_left_out_with_a_sentence(run, store):
     store.watched_path(run.id, 1).write_bytes(b"no table")
     app = opened()
-    assert [model["label"] for model in shown(app)["models"]] == ["untouched", "epoch 2", "epoch 3"]
+    assert [model["label"] for model in shown(app)["models"]] == ["baseline", "epoch 2", "epoch 3"]
     assert app.warning[0].value == "Left out, since their boxes are damaged or gone: epoch 1."
 
 
@@ -122,7 +121,7 @@ def test_when_no_epoch_can_be_read_there_is_the_sentence_alone(run, store):
     for path in store.watched_path(run.id, 0).parent.iterdir():
         path.write_bytes(b"no table")
     app = opened()
-    assert "untouched, epoch 1, epoch 2, epoch 3" in app.warning[0].value
+    assert "baseline, epoch 1, epoch 2, epoch 3" in app.warning[0].value
     assert not app.get("bidi_component") and not app.caption
 
 
@@ -202,7 +201,7 @@ def test_one_images_boxes_come_at_every_kept_epoch_in_the_gallerys_form(client, 
         answer = client.get(f"/api/boxes/{run.id}/{image_id}").json()
         epochs = [0, 1, 2, 3] if image_id in watched else [0, 3]
         assert [frame["epoch"] for frame in answer["frames"]] == epochs
-        assert [m["label"] for m in answer["models"]] == [f"epoch {e}" if e else "untouched" for e in epochs]
+        assert [m["label"] for m in answer["models"]] == [f"epoch {e}" if e else "baseline" for e in epochs]
         whole = read_table(store.table_path(run.id, 3))
         columns = columns_of(whole, [image_id], gallery.class_names(whole))
         last = answer["models"][-1]
