@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -34,7 +34,9 @@ ANNOTATION_BYTES = 1_100_000_000  # the zip file and what is in it, together for
 PICTURE_BYTES = 165_000  # on average
 
 
-def download(out: str | Path, subset: Subset, cache: str | Path | None = None) -> Iterator[DownloadProgress]:
+def download(
+    out: str | Path, subset: Subset, cache: str | Path | None = None
+) -> Generator[DownloadProgress, None, None]:
     """Downloads the subset into the folder `out`; to stop is to stop iterating, and a later call goes on from there.
 
     The annotation files stay in `cache`, for other subsets; by default in .coco2017 beside `out`. A subset that is
@@ -79,7 +81,7 @@ class _Written(msgspec.Struct):
     images: list[ImageEntry]
 
 
-def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Iterator[DownloadProgress]:
+def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Generator[DownloadProgress, None, None]:
     partial = partial_path(out)
     try:
         if is_there:
