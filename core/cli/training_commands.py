@@ -52,7 +52,7 @@ def _add_setting(parser: ArgumentParser, field: Field[Any]) -> None:
 def train(options: Namespace) -> int:
     """Create a run and train it, or drive the run of the app that --run names; return the exit status."""
     from core.datasets.layouts import find_splits
-    from core.runs.drive import accompany
+    from core.runs.drive import train_beside_main_process
     from core.runs.process import this_process
 
     store = RunStore.default()
@@ -63,7 +63,7 @@ def train(options: Namespace) -> int:
     config = replace(config, data=_in_coco_layout(store, config.data))
     find_splits(config.data)  # a mistyped folder shall not leave a run behind
     if not _is_main_process():
-        accompany(config, store.checkpoints_dir, resume=False)
+        train_beside_main_process(config, store.checkpoints_dir, resume=False)
         return 0
     run = store.create(config.to_dict(), options.name, process=this_process())
     return _train_with_bar(store, run.id)
@@ -71,7 +71,7 @@ def train(options: Namespace) -> int:
 
 def resume(options: Namespace) -> int:
     """Continue a run from its last checkpoint; return the exit status."""
-    from core.runs.drive import accompany
+    from core.runs.drive import train_beside_main_process
     from core.runs.manager import close_dead_runs
     from core.runs.process import this_process
     from core.runs.queue import RunQueue, resumes_from_checkpoint
@@ -82,7 +82,7 @@ def resume(options: Namespace) -> int:
     config = _with_processes(TrainConfig.from_dict(run.config))
     _prepare_torch(config)
     if not _is_main_process():
-        accompany(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
+        train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
     RunQueue(store).requeue(run.id, this_process())
     return _train_with_bar(store, run.id)
@@ -149,14 +149,14 @@ def _train_silently(store: RunStore, run_id: str) -> int:
     Prints nothing, because its record says everything: its output goes to the run's log, and a log that cannot be
     written must not end it.
     """
-    from core.runs.drive import accompany, drive
+    from core.runs.drive import drive, train_beside_main_process
     from core.runs.queue import resumes_from_checkpoint
 
     run = _trained(store.get(run_id))
     config = TrainConfig.from_dict(run.config)
     _prepare_torch(config)
     if not _is_main_process():
-        accompany(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
+        train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
     run = drive(store, run.id)
     if run.status is Status.FAILED:

@@ -75,14 +75,14 @@ def _follow(
             else:
                 status = Status.FINISHED
     except (Exception, SystemExit) as error:
-        status, message = Status.FAILED, _sentence(error, store, run_id)
+        status, message = Status.FAILED, _message(error, store, run_id)
         _log(store, run_id)
     finally:  # also when the caller stops iterating, or a second Ctrl-C comes
         try:
             queue.end(run_id, status, message)
         except RunError as error:
             if is_disk_full(error):
-                raise RunError(disk_full(store)) from error
+                raise RunError(disk_full_message(store)) from error
             raise
 
 
@@ -102,8 +102,8 @@ def _training_of_detr() -> TrainFunction:
     return train
 
 
-def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
-    """Take part, to its end, in a training whose main process is another; that one records and stops it, no signal."""
+def train_beside_main_process(config: TrainConfig, folder: Path, resume: bool) -> None:
+    """Train, to its end, beside a main process: that one records, and alone stops it, so no signal does."""
     from core.training.train import train
 
     with _signals_set(threading.Event()):
@@ -111,14 +111,14 @@ def accompany(config: TrainConfig, folder: Path, resume: bool) -> None:
             pass
 
 
-def disk_full(store: RunStore) -> str:
+def disk_full_message(store: RunStore) -> str:
     """Return the message of a run that a full disk has ended."""
     return f"The disk is full ({store.root}): free some space, then resume; the run goes on from its last checkpoint."
 
 
-def _sentence(error: BaseException, store: RunStore, run_id: str) -> str:
+def _message(error: BaseException, store: RunStore, run_id: str) -> str:
     if is_disk_full(error):
-        return disk_full(store)
+        return disk_full_message(store)
     if isinstance(error, LabError):
         return str(error)
     first_line = str(error).strip().split("\n")[0]

@@ -23,7 +23,7 @@ import psutil
 from core import PROJECT, RunError
 from core.config import TrainConfig
 from core.disk import is_disk_full
-from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full, drive
+from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
@@ -57,7 +57,7 @@ def _status_and_message(run: Run, code: int | None, store: RunStore) -> tuple[St
         hint = ", which often means that memory ran out" if name == "SIGKILL" else ""
         return Status.INTERRUPTED, f"The process was ended by {name}{hint}: resume the run, or {log}."
     if code == DISK_FULL_STATUS:
-        return Status.FAILED, disk_full(store)
+        return Status.FAILED, disk_full_message(store)
     if code is not None:
         return Status.FAILED, f"The process ended with exit code {code} before it could say why: {log}."
     return Status.INTERRUPTED, f"The process ended without a word, as in a restart: resume the run, or {log}."
@@ -206,7 +206,10 @@ class JobManager:
             drive(self.store, run.id, self._train, self._closing)
         except Exception as error:  # the store could not be written, not even with how the run ended
             full = is_disk_full(error)
-            self._unwritten = run.id, disk_full(self.store) if full else f"Its record could not be written: {error}"
+            self._unwritten = (
+                run.id,
+                disk_full_message(self.store) if full else f"Its record could not be written: {error}",
+            )
             raise
 
     def _close(self, run_id: str, message: str) -> None:
@@ -238,5 +241,7 @@ class JobManager:
             self._queue.set_process(run.id, process_of(self._child.pid))
         except (OSError, psutil.Error) as error:
             full = is_disk_full(error)
-            message = disk_full(self.store) if full else f"The training's process could not be started: {error}."
+            message = (
+                disk_full_message(self.store) if full else f"The training's process could not be started: {error}."
+            )
             self._close(run.id, message)

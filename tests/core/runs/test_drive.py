@@ -12,7 +12,7 @@ import pytest
 
 from core import RunError
 from core.disk import is_disk_full
-from core.runs.drive import disk_full, drive, follow
+from core.runs.drive import disk_full_message, drive, follow
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -78,7 +78,7 @@ def test_whoever_follows_a_training_sees_what_is_already_recorded_and_stops_it_b
     assert (store.checkpoint(run.id, "last") / "step.txt").read_text() == "4"
 
 
-def test_an_error_for_the_user_is_the_runs_message(store):
+def test_an_error_for_the_user_is_the_runs_sentence(store):
     run = drive(store, create(store, "wrong").id, train)
     assert run.status is Status.FAILED
     assert run.message == "classes is ('cow',), but the data set has no cow: choose others."
@@ -101,7 +101,7 @@ def test_a_full_disk_while_it_saves_after_a_stop_is_not_lost(store):
         if progress.step == 1:
             stop.set()
     run = store.get(run.id)
-    assert run.status is Status.FAILED and run.message == disk_full(store)
+    assert run.status is Status.FAILED and run.message == disk_full_message(store)
     assert run.message.startswith(f"The disk is full ({store.root}): free some space, then resume")
     assert "No space left" in store.log_path(run.id).read_text()
 
@@ -112,7 +112,7 @@ def test_a_full_disk_while_it_records_is_said_in_the_same_sentence(store):
         pages = db.execute("pragma page_count").fetchone()[0]
         db.execute(f"pragma max_page_count = {pages + 1}")
     run = drive(store, run.id, train)
-    assert run.status is Status.FAILED and run.message == disk_full(store) and run.step > 0
+    assert run.status is Status.FAILED and run.message == disk_full_message(store) and run.step > 0
     with store.database.read() as db:
         db.execute("pragma max_page_count = 1000000")
     step = int((store.checkpoint(run.id, "last") / "step.txt").read_text())
