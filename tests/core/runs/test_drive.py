@@ -78,7 +78,7 @@ def test_whoever_follows_a_training_sees_what_is_already_recorded_and_stops_it_b
     assert (store.checkpoint(run.id, "last") / "step.txt").read_text() == "4"
 
 
-def test_an_error_for_the_user_is_the_runs_sentence(store):
+def test_an_error_for_the_user_is_the_runs_message(store):
     run = drive(store, create(store, "wrong").id, train)
     assert run.status is Status.FAILED
     assert run.message == "classes is ('cow',), but the data set has no cow: choose others."
