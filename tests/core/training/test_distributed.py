@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,3 +82,16 @@ def test_a_process_alone_has_nobody_to_wait_for():
     with group.collective():
         pass
     group.broadcast_stop(), group.close()
+
+
+@pytest.mark.parametrize("error, sent", [(None, [True, False]), (ValueError, [True])])
+def test_the_others_hear_of_a_stop_but_not_while_they_wait_for_a_sum(monkeypatch, error, sent):
+    group, heard = ProcessGroup(), []
+    monkeypatch.setattr(group, "world_size", 2)
+    monkeypatch.setattr(group, "_broadcast", lambda goes_on: heard.append(goes_on) or True)
+    with suppress(ValueError), group.collective():
+        if error:
+            raise error
+    group.broadcast_stop()
+    group.broadcast_stop()
+    assert heard == sent
