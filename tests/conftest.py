@@ -108,7 +108,7 @@ def make_run(store, status=Status.FINISHED, evaluated=True, message=None, data="
     label_map = split.label_map()
     for step in range(1, 21):
         tags = ("train/loss", "train/loss_ce", "train/loss_bbox", "train/loss_giou")
-        store.record(run.id, step, {tag: 4.0 - 0.1 * step for tag in tags})
+        store.record(run.id, step, dict.fromkeys(tags, 4.0 - 0.1 * step))
     for epoch in (0, 1, 2) if evaluated else ():
         found = half_right(split, label_map, shift=6 - 3 * epoch)
         figures = evaluate(split.to_dict(), found, label_map)

@@ -1,91 +1,10 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core.boxes import Detections
-from core.datasets.split import read_split
 from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change, changed_images, changes
 from core.evaluation.findings.curves import coco_figures
-from core.evaluation.table import read_table, write_table
-from core.evaluation.tide import detection_table
-from core.runs.imports import import_results
-from tests.conftest import half_right
+from tests.pages.compare_page import charts, checked, frame, imported, kinds, open_page, shown, tables
 from ui.gallery import paging
-
-SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
-PAGE = "../pages/compare.py"
-
-
-def open_page(**query):
-    app = AppTest.from_file(SHELL, default_timeout=60).run()
-    app.switch_page(PAGE)
-    app.query_params.update(query)
-    return checked(app.run())
-
-
-def checked(app):
-    assert not app.exception, app.exception
-    return app
-
-
-def components(app) -> list[dict]:
-    return [json.loads(one.proto.json) for one in app.get("bidi_component")]
-
-
-def charts(app) -> dict[str, dict]:
-    found = [json.loads(data["chart"]) for data in components(app) if "chart" in data]
-    return {chart["key"]: chart for chart in found}
-
-
-def shown(app) -> dict:
-    """The gallery's page, once it is there."""
-    pages = [data["page"] for data in components(app) if "page" in data]
-    return json.loads(pages[0]) if pages else {}
-
-
-def frame(app, column: str):
-    return next(frame.value for frame in app.dataframe if column in frame.value)
-
-
-def kinds(app) -> dict[str, int]:
-    """The number on each button of a change."""
-    buttons = [b for b in app.button if (b.key or "").startswith("change ")]
-    return {b.key.removeprefix("change "): int(b.label.split(" · ")[1].replace(",", "")) for b in buttons}
-
-
-@pytest.fixture
-def two(store, run_maker):
-    """Two finished runs, the newer with other objects found and other settings."""
-    older, newer = run_maker(), run_maker()
-    split = read_split(newer.config["data"], "val")
-    label_map = split.label_map()
-    found, n = half_right(split, label_map, shift=1), len(split.images)
-    kept = found[np.random.default_rng(0).random(len(found)) < 0.7]
-    stray = Detections(list(split.image_by_id), range(90, 90 + n), [0] * n, [0.8] * n, [[0, 0, 5, 5]] * n)
-    table = detection_table(split.to_dict(), Detections.concat([kept, stray]), label_map)
-    write_table(table, store.table_path(newer.id, 2))
-    store.update(newer.id, config=newer.config | {"lr": 2e-4, "seed": 7}, name="newer")
-    return store.get(older.id), store.get(newer.id)
-
-
-def tables(store, *runs_and_epochs):
-    return [read_table(store.table_path(run.id, epoch)) for run, epoch in runs_and_epochs]
-
-
-def imported(store, drawn, tmp_path, name, keep=None):
-    """An imported run of the tiny data set, or of its first `keep` images."""
-    gt = json.loads((drawn / "annotations/instances_val.json").read_text())
-    gt["images"] = gt["images"][:keep]
-    ids = {image["id"] for image in gt["images"]}
-    gt["annotations"] = [a for a in gt["annotations"] if a["image_id"] in ids]
-    rows = [{n: a[n] for n in ("image_id", "category_id", "bbox")} | {"score": 0.9} for a in gt["annotations"][::3]]
-    for file, data in (("gt.json", gt), ("dt.json", rows)):
-        (tmp_path / f"{keep} {file}").write_text(json.dumps(data))
-    return import_results(store, tmp_path / f"{keep} gt.json", tmp_path / f"{keep} dt.json", drawn / "val", name)
-
 
 # Empty states
 
@@ -108,59 +27,6 @@ def test_a_missing_table_gives_one_sentence(two, store):
     store.table_path(two[0].id, 2).unlink()
     app = open_page(run=two[1].id, model="best", before=two[0].id, before_model="best")
     assert "There is no detection table" in app.error[0].value
-
-
-# Which two
-
-
-def test_the_newest_run_is_compared_with_the_one_before(two, store):
-    app = open_page()
-    assert app.query_params["run"] == two[1].id and app.query_params["before"] == two[0].id
-    assert app.query_params["model"] == app.query_params["before_model"] == "best"
-
-
-def test_a_single_run_is_compared_with_its_untouched_model(finished):
-    app = open_page()
-    assert app.query_params["before"] == app.query_params["run"] == finished.id
-    assert (app.query_params["model"], app.query_params["before_model"]) == ("best", "untouched")
-
-
-def test_a_run_on_other_images_is_passed_over(two, store, drawn, tmp_path):
-    imported(store, drawn, tmp_path, "fewer", keep=10)
-    app = open_page(run=two[1].id)
-    assert app.query_params["before"] == two[0].id
-    newest = imported(store, drawn, tmp_path, "all")
-    app = open_page()
-    assert (app.query_params["run"], app.query_params["before"]) == (newest.id, two[1].id)
-
-
-def test_swapping_turns_fixed_into_broken(two, store):
-    app = open_page()
-    before = kinds(app)
-    checked(app.button(key="swap").click().run())
-    assert (app.query_params["run"], app.query_params["before"]) == (two[0].id, two[1].id)
-    after = kinds(app)
-    assert (after["fixed"], after["broken"]) == (before["broken"], before["fixed"])
-    assert (after["new"], after["gone"]) == (before["gone"], before["new"])
-
-
-def test_the_same_model_is_never_on_both_sides(two, store):
-    app = open_page()
-    checked(app.selectbox(key="compare after").select((two[0].id, "best")).run())
-    address = app.query_params
-    assert (address["run"], address["before"]) == (two[0].id, two[0].id)
-    assert address["model"] != address["before_model"]
-
-
-def test_models_on_other_images_are_refused_and_the_fitting_ones_offered(two, store, drawn, tmp_path):
-    fewer = imported(store, drawn, tmp_path, "*fewer* <b>", keep=10)
-    app = open_page(run=two[1].id, model="best", before=fewer.id, before_model="untouched")
-    assert app.warning[0].value.startswith("The two models were evaluated on different images")
-    assert not app.get("bidi_component")
-    offered = [b for b in app.button if (b.key or "").startswith("fits ")]
-    assert {b.key.split()[1] for b in offered} == {two[0].id, two[1].id}
-    checked(offered[0].click().run())
-    assert not app.warning and shown(app)
 
 
 # What changed

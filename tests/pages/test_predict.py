@@ -135,8 +135,10 @@ def test_a_broken_file_never_hides_the_good_ones(models, store):
     app = settled(drop(app, *files))
     assert [image["name"] for image in shown(app)["images"]] == [files[0][0], files[3][0]]
     assert [error.value for error in app.error] == [
-        r"\<b\>\*broken\*\.jpg cannot be read \(not a JPEG\, PNG\, WebP\, BMP\, GIF\, TIFF or PPM picture\)\: "
-        r"save it again as JPEG or PNG\.",
+        (
+            r"\<b\>\*broken\*\.jpg cannot be read \(not a JPEG\, PNG\, WebP\, BMP\, GIF\, TIFF or PPM picture\)\: "
+            r"save it again as JPEG or PNG\."
+        ),
         r"iphone\.heic is a HEIC picture\, which cannot be read here\: save it as JPEG first\.",
     ]
     assert models.pictures == 2
@@ -269,7 +271,7 @@ def test_a_picture_that_the_model_refuses_is_told_beside_the_others(models, stor
     app.button(key="predict now").click()
     app = settled(checked(app.run()))
     assert len(app.warning) == 1 and "is missing" in app.warning[0].value
-    assert len([n for n in boxes(app)]) == 13 and isinstance(boxes(app)[0], int)
+    assert len(list(boxes(app))) == 13 and isinstance(boxes(app)[0], int)
 
 
 def test_a_prediction_has_the_pictures_number(models, store):

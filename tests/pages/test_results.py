@@ -116,10 +116,10 @@ def test_a_click_on_a_chart_opens_its_boxes_on_errors(finished, store):
 
 def test_images_are_listed_hardest_or_easiest_first(finished, store):
     app = open_page(view="images")
-    shares = [frame.value for frame in app.dataframe if "F1" in frame.value][0]["F1"].dropna().tolist()
+    shares = next(frame.value for frame in app.dataframe if "F1" in frame.value)["F1"].dropna().tolist()
     assert shares == sorted(shares)
     app.session_state["which images"] = "Easiest images"
-    shares = [frame.value for frame in checked(app.run()).dataframe if "F1" in frame.value][0]["F1"].dropna().tolist()
+    shares = next(frame.value for frame in checked(app.run()).dataframe if "F1" in frame.value)["F1"].dropna().tolist()
     assert shares == sorted(shares, reverse=True)
 
 

@@ -68,7 +68,7 @@ def test_the_worst_comes_first_also_when_the_pictures_bring_it(tmp_path):
     folder = mine(tmp_path / "mine")
     shutil.rmtree(folder / "val")
     (folder / "val").mkdir()
-    assert [p.kind.severity for p in settled(folder)][0] is Severity.FATAL
+    assert next(p.kind.severity for p in settled(folder)) is Severity.FATAL
 
 
 def test_two_tabs_share_one_look_and_later_ones_its_result(folder):

@@ -182,7 +182,7 @@ def test_what_it_cannot_is(page, restricts):
 def test_of_a_cell_the_boxes_say_whether_they_belong_to_it(page, missed):
     rows = page.table.to_pylist()
     names = {row["class_name"] for row in rows if row["any_score"] is not None}
-    pair = (sorted(names)[0], "" if missed else sorted(names)[0])
+    pair = (min(names), "" if missed else min(names))
     took = {row["gt_id"]: row["class_name"] for row in rows if row["kind"] == "ground_truth"}
     models = [page(replace(PLAIN, score=0.3, pair=pair), number)["models"][0] for number in (1, 2)]
     truths, predictions = (

@@ -89,7 +89,7 @@ def test_the_explanation_says_what_is_seen(run):
 
 def test_the_pages_filter_dims_what_it_does_not_ask_for(run, store):
     app = AppTest.from_function(script, default_timeout=30)
-    name = sorted(store.get(run.id).label_map["names"])[0]
+    name = min(store.get(run.id).label_map["names"])
     app.session_state["chosen"] = (name,)
     data = shown(checked(app.run()))
     assert [data["classes"][i] for i in data["filter"]["classes"]] == [name]

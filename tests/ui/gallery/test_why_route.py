@@ -235,7 +235,7 @@ def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path)
     store = services.store()
     other = store.create(run.config)
     store.update(other.id, status="finished", label_map=run.label_map)
-    _, rows = rows_of(run, "untouched")
+    _, _rows = rows_of(run, "untouched")
     write_table(read_table(rows_of(run, "untouched")[0].table), store.table_path(other.id, 0))
     store.add_evaluation(other.id, 0, 0, {"AP": 0.0}, has_table=True)
     assert client.get(f"/api/why/{other.id}/untouched/{val.images[0]['id']}?query=1").status_code == 200

@@ -1,0 +1,149 @@
+"""Train: the form is what is trained; its widgets, presets and sentences."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import PRESETS, TrainConfig
+from core.detr.pretrained import KNOWN_MODELS
+from tests.pages.train_page import SHELL, checked, click_train, open_page, setting
+from ui.train import form
+
+
+def test_the_form_has_a_widget_with_a_line_of_help_for_every_setting(store):
+    app = open_page()
+    for name, default in TrainConfig().to_dict().items():
+        assert setting(app, name).help, name
+        assert default is not None
+
+
+def test_what_the_form_says_is_what_is_trained(store):
+    app = open_page()
+    setting(app, "epochs").set_value(3)
+    setting(app, "lr").set_value(2e-4)
+    setting(app, "schedule").set_value("cosine")
+    setting(app, "augment").set_value("none")
+    setting(app, "classes").set_value(["car", "dog"])
+    checked(app.run())
+    click_train(app)
+    config = TrainConfig.from_dict(store.get("last").config)
+    assert (config.epochs, config.lr, config.schedule, config.augment) == (3, 2e-4, "cosine", "none")
+    assert config.classes == ("car", "dog")
+
+
+def test_a_preset_fills_the_form_and_keeps_data_and_model(store):
+    app = open_page()
+    setting(app, "model").set_value("random")
+    setting(app, "epochs").set_value(77)
+    app.get_by_key("preset").set_value("Experiment")
+    checked(app.run())
+    click_train(app)
+    config = TrainConfig.from_dict(store.get("last").config)
+    assert config == PRESETS["Experiment"].apply(TrainConfig(data=config.data, model="random"))
+
+
+def test_a_changed_setting_names_the_presets_value_and_can_go_back(store):
+    app = open_page()
+    assert setting(app, "epochs").label == "Epochs"
+    checked(setting(app, "epochs").set_value(3).run())
+    own = PRESETS["Built-in demo"].changes["epochs"]
+    assert f"preset {own}" in setting(app, "epochs").label
+    checked(app.button(key="back to preset").click().run())
+    assert (setting(app, "epochs").label, setting(app, "epochs").value) == ("Epochs", own)
+
+
+def test_a_number_beyond_its_limits_gives_one_sentence_and_no_training(store):
+    app = open_page()
+    checked(setting(app, "epochs").set_value(0).run())
+    assert [e.value for e in app.error] == ["epochs is 0, but must lie between 1 and 1000."]
+    assert app.button(key="train").disabled
+
+
+def test_settings_that_do_not_go_together_give_one_sentence_and_no_training(store):
+    app = open_page()
+    checked(setting(app, "shortest_edge").set_value(500).run())
+    assert len(app.error) == 1
+    assert "shortest_edge 500 is larger than longest_edge 256" in app.error[0].value
+    assert app.button(key="train").disabled
+
+
+@pytest.mark.parametrize("folder", ["/nowhere/at/all", "tests"])
+def test_a_folder_without_a_data_set_gives_one_sentence(store, folder):
+    app = AppTest.from_file(SHELL, default_timeout=30)
+    app.session_state[form.FIELD + "data"] = folder  # typed
+    checked(app.run())
+    assert len(app.error) == 1
+    assert app.button(key="train").disabled
+
+
+def captions(app) -> list[str]:
+    return [caption.value for caption in app.caption]
+
+
+def open_with(**settings):
+    """The page with settings that its pickers do not offer, as if they were typed."""
+    app = AppTest.from_file(SHELL, default_timeout=30)
+    for name, value in settings.items():
+        app.session_state[form.FIELD + name] = value
+    return checked(app.run())
+
+
+def test_the_form_says_which_classes_the_model_brings_along_and_which_start_fresh(store, tmp_path):
+    (tmp_path / "model").mkdir()
+    config = {"id2label": {"0": "N/A", "1": "person", "2": "car"}}
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    assert "Copied from the model: all 10 classes." in captions(open_page())
+    app = open_with(model=str(tmp_path / "model"), classes=["car", "dog", "cat"])
+    assert "Copied from the model: car; fresh: dog, cat." in captions(app)
+    checked(setting(app, "classes").set_value(["dog"]).run())
+    assert "Fresh: dog." in captions(app)
+    checked(setting(app, "model").set_value("random").run())
+    assert "Fresh: dog." in captions(app)
+
+
+def test_a_published_model_is_offered_and_its_download_announced(store, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    app = open_page()
+    assert set(KNOWN_MODELS) <= set(setting(app, "model").options)
+    checked(setting(app, "model").set_value(KNOWN_MODELS[1]).run())
+    later = "It is downloaded when the training begins. "
+    assert later + "Copied from the model: all 10 classes." in captions(app)
+    app = open_with(model="someone/else")
+    assert later + "The classes that it knows by name are copied from it." in captions(app)
+    assert not app.button(key="train").disabled
+
+
+def test_a_folder_without_a_model_gives_one_sentence_and_no_training(store):
+    app = open_with(model="/nowhere/at/all")
+    assert len(app.error) == 1 and "no model in the folder /nowhere/at/all" in app.error[0].value
+    assert app.button(key="train").disabled
+
+
+def test_a_class_name_is_shown_word_for_word(store):
+    annotations = store.data_dir / "street/annotations/instances_train.json"
+    annotations.write_text(annotations.read_text().replace('"car"', '"*car* :red[x] <b>"'))
+    app = open_page()
+    assert any("fresh: \\*car\\* \\:red\\[x\\] \\<b\\>." in text for text in captions(app)), captions(app)
+
+
+def test_how_many_images_a_step_sees_is_said_where_it_is_not_the_batch(store):
+    app = open_page()
+    assert not any("images a step" in text for text in captions(app))
+    setting(app, "batch_size").set_value(4)
+    setting(app, "accumulate").set_value(4)
+    checked(app.run())
+    assert "16 images a step (4 × 4 × 1)" in captions(app)
+    checked(setting(app, "processes").set_value(2).run())
+    assert "32 images a step (4 × 4 × 2)" in captions(app)
+
+
+def test_settings_of_an_older_version_fill_the_form(store, run_maker):
+    run = run_maker(evaluated=False)
+    old = {name: value for name, value in run.config.items() if name not in ("augment", "ema")}
+    store.update(run.id, config={**old, "flip": False, "epochs": 7})
+    app = open_page()
+    setting(app, "ema").set_value(0.9)
+    checked(app.button(key="use").click().run())
+    assert (setting(app, "epochs").value, setting(app, "augment").value) == (7, "none")
+    assert setting(app, "ema").value == 0.0
