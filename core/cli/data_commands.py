@@ -113,10 +113,10 @@ def add_check_options(parser: ArgumentParser) -> None:
 def check(options: Namespace) -> int:
     """Print every problem with examples; return 1 if the data cannot be trained on."""
     from core.datasets.check import check_dataset
-    from core.datasets.convert.to_coco import kind_of
+    from core.datasets.convert.to_coco import detect_format
     from core.datasets.layouts import is_dataset
 
-    if not is_dataset(options.data) and (kind := kind_of(options.data)):
+    if not is_dataset(options.data) and (kind := detect_format(options.data)):
         raise DataError(
             f"{options.data} is a {kind.upper()} folder: convert it first, with "
             f"python -m core convert {options.data} --out FOLDER, which says what is wrong with it."

@@ -129,12 +129,12 @@ def config_of(options: Namespace) -> TrainConfig:
 
 def _in_coco_layout(store: RunStore, folder: str) -> str:
     """Return the folder, or the one under data/ into which a YOLO or Pascal VOC folder is converted, once."""
-    from core.datasets.convert.to_coco import convert, home, is_current, kind_of
+    from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
     from core.datasets.layouts import is_dataset
 
-    if is_dataset(folder) or not kind_of(folder):
+    if is_dataset(folder) or not detect_format(folder):
         return folder
-    out = home(folder, store.data_dir)
+    out = default_target(folder, store.data_dir)
     if _is_main_process():
         print(show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
     else:

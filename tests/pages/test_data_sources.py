@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from core import PROJECT
-from core.datasets.convert.to_coco import home
+from core.datasets.convert.to_coco import default_target
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.layouts import list_datasets
 from core.labels import COCO_TEN
@@ -91,7 +91,7 @@ def test_a_yolo_or_voc_folder_is_converted_once_into_the_data_folder(store, tmp_
     folder = make(tmp_path / "mine", *(("a", "b", "c") if make is voc else ()))
     before = sorted(path for path in folder.rglob("*"))
     app = open_page(folder)
-    target = home(folder, store.data_dir)
+    target = default_target(folder, store.data_dir)
     assert sum(images for images, *_ in cards(app).values()) == sum(1 for p in before if p.suffix == ".png")
     assert target in list_datasets(store.data_dir) and sorted(folder.rglob("*")) == before
     monkeypatch.setattr(data_source, "convert", lambda *_: 1 / 0)
@@ -276,7 +276,7 @@ def test_of_a_converted_folder_the_conversion_is_trained_on(store, tmp_path):
     app = settled(open_page(folder))
     app.button(key="train on this").click().run()
     app.switch_page("../pages/train.py")
-    assert checked(app.run()).selectbox(key=form.FIELD + "data").value == str(home(folder, store.data_dir))
+    assert checked(app.run()).selectbox(key=form.FIELD + "data").value == str(default_target(folder, store.data_dir))
 
 
 def test_the_built_in_scenes_are_trained_on_with_all_classes(store):

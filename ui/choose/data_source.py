@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import PROJECT, DataError
-from core.datasets.convert.to_coco import convert, home, is_current, kind_of
+from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltInDataset
 from core.datasets.layouts import is_dataset, list_datasets
@@ -96,7 +96,7 @@ def coco_folder(folder: Path) -> Path | None:
             raise DataError(f"{folder} is a file: choose the folder that holds it and its pictures.")
         if not folder.is_dir():
             raise DataError(f"There is no folder {folder}.")
-        kind = None if is_dataset(folder) else kind_of(folder)
+        kind = None if is_dataset(folder) else detect_format(folder)
     except DataError as error:
         st.error(plain(error))
         return None
@@ -109,14 +109,14 @@ def coco_folder(folder: Path) -> Path | None:
 def in_coco_layout(data: str) -> str:
     """Return a data set as settings have it; a YOLO or VOC folder is converted first, and replaced by the result."""
     folder = PROJECT / Path(data).expanduser()
-    if not folder.is_dir() or is_dataset(folder) or not kind_of(folder):
+    if not folder.is_dir() or is_dataset(folder) or not detect_format(folder):
         return data
     target = coco_folder(folder)
     return relative_to_project(target) if target else data
 
 
 def _converted(folder: Path, kind: str) -> Path | None:
-    target, known = home(folder, services.store().data_dir), st.session_state.setdefault(CONVERTED, set())
+    target, known = default_target(folder, services.store().data_dir), st.session_state.setdefault(CONVERTED, set())
     name = f"convert {folder}"
     task = background_tasks().find(name)
     if task is None and (folder in known or is_current(folder, target)):

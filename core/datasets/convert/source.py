@@ -1,9 +1,9 @@
-"""What is known of a user's YOLO or VOC folder before a picture is opened: `Listing`, and how its files are read.
+"""What is known of a user's YOLO or VOC folder before a picture is opened: `Listing`; and how its files are read.
 
-In: the folder. Out: which picture belongs to which part and has which label file. Apart because both kinds need it.
+In: the folder. Out: which picture belongs to which split and has which label file. Apart because both formats need it.
 
-Damage to single files and lines is collected as texts without a full stop, so that the user hears of all of it at once;
-what makes the folder useless as a whole is a DataError. No name leads out of the folder.
+Damage to single files and lines is collected as sentences without a full stop, so that the user hears of all of it at
+once; what makes the folder useless as a whole is a DataError. No name leads out of the folder.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ORIENTATION = 0x0112
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One picture, "train" or "val", and its label file, None without one; paths relative to the folder, with "/"."""
+    """One picture, its split ("train" or "val") and its label file; paths are relative to the folder, with "/"."""
 
     picture: str
-    part: str
+    split: str
     label: str | None = field(default=None, compare=False)
 
 
@@ -37,16 +37,16 @@ class Listing:
     """What a folder holds, by the names of its files.
 
     folder    resolved
-    kind      "yolo" or "voc"
+    format    "yolo" or "voc"
     items     in the order of their paths; at least one
-    names     the classes in their order; None if the label files alone name them
-    lists     files besides labels that decide what is read: class names, parts
-    left_out  how many of what are not converted
-    points    of YOLO poses: how many numbers follow a box
+    names     the classes by their number in the label files; None if the label files alone name them
+    lists     files besides labels that decide what is read: class names, splits
+    left_out  what is not converted: a description and how many
+    points    how many numbers of keypoints follow a box (YOLO poses)
     """
 
     folder: Path
-    kind: str
+    format: str
     items: list[Item]
     names: dict[int, str] | None
     lists: list[Path]
@@ -55,8 +55,8 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One object as its label file has it: class name, corners (x1, y1, x2, y2) in pixels of the upright picture."""
+class LabelledObject:
+    """One object as its label file has it; corners (x1, y1, x2, y2) in pixels of the upright picture."""
 
     name: str
     corners: tuple[float, float, float, float]
@@ -64,71 +64,73 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Size:
+class PictureSize:
     """(width, height) in pixels, as stored in the file and as shown: an EXIF orientation may turn a picture."""
 
     stored: tuple[int, int]
     upright: tuple[int, int]
 
 
-def parts_or_one(items: list[Item]) -> list[Item]:
-    """The items with their parts if these are two different sets of pictures, else every picture once, as "train"."""
-    by_part = {part: {item.picture for item in items if item.part == part} for part in ("train", "val")}
-    if by_part["train"] and by_part["val"] and by_part["train"] != by_part["val"]:
+def normalize_splits(items: list[Item]) -> list[Item]:
+    """Return each picture of each split once, by path; all are "train" unless both splits hold pictures and differ."""
+    train, val = ({item.picture for item in items if item.split == split} for split in ("train", "val"))
+    if train and val and train != val:
         return sorted(set(items))
     return sorted({Item(item.picture, "train", item.label) for item in items})
 
 
-def pictures_in(place: Path, root: Path, deep: bool = True) -> Iterator[str]:
-    """Paths relative to `root` of the pictures in a folder, and in the folders in it; hidden ones are left out.
+def pictures_in(directory: Path, root: Path, deep: bool = True) -> Iterator[str]:
+    """Yield the paths, relative to `root`, of the pictures in a folder and in the folders in it; no hidden ones.
 
     Raises DataError if a link leads out of `root`.
     """
-    check_inside(place, root)
-    for folder, folders, names in os.walk(place, onerror=_not_read):
+    require_inside(directory, root)
+    for folder, folders, names in os.walk(directory, onerror=_raise):
         folders[:] = sorted(name for name in folders if deep and not name.startswith("."))
         inner = Path(folder).relative_to(root).as_posix()
         for name in names:
             if is_picture(name):
                 path = os.path.join(folder, name)  # as text: objects would double the time of a large folder
                 if os.path.islink(path):
-                    check_inside(Path(path), root)
+                    require_inside(Path(path), root)
                 yield name if inner == "." else f"{inner}/{name}"
 
 
-def _not_read(error: OSError):
+def _raise(error: OSError) -> None:
     raise error
 
 
 def is_picture(name: str) -> bool:
+    """Check whether a file name is that of a picture, and not hidden."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def is_inside(path: Path, root: Path) -> bool:
-    """Whether a path, links followed, is `root` or lies in it; `root` is resolved."""
+    """Check whether a path, links followed, is `root` or lies in it; `root` is resolved."""
     try:
         return path.resolve().is_relative_to(root)
     except (OSError, RuntimeError, ValueError):  # a ring of links, a NUL byte
         return False
 
 
-def check_inside(path: Path, root: Path):
+def require_inside(path: Path, root: Path) -> None:
+    """Raise DataError unless the path, links followed, is `root` or lies in it."""
     if not is_inside(path, root):
         raise DataError(f"{path} leads out of {root}: put the files themselves into the folder.")
 
 
-def files_in(place: Path, suffix: str) -> list[Path]:
-    """The files with a suffix directly in a folder, by name, hidden ones left out; none if there is no such folder."""
+def files_in(directory: Path, suffix: str) -> list[Path]:
+    """Return the files with a suffix directly in a folder, by name; no hidden ones, none if there is no such folder."""
     try:
-        names = sorted(os.listdir(place))
+        names = sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [place / name for name in names if name.lower().endswith(suffix) and not name.startswith(".")]
+    return [directory / name for name in names if name.lower().endswith(suffix) and not name.startswith(".")]
 
 
-def text_of(path: Path, damage: list[str]) -> str | None:
-    """A label file's text; None, and a word in `damage`, if it is no text."""
-    data = bytes_of(path, damage)
+def read_text(path: Path, damage: list[str]) -> str | None:
+    """Return a label file's text; None, and a sentence in `damage`, if it is no text."""
+    data = read_bytes(path, damage)
     try:
         return None if data is None else data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -136,8 +138,8 @@ def text_of(path: Path, damage: list[str]) -> str | None:
         return None
 
 
-def bytes_of(path: Path, damage: list[str]) -> bytes | None:
-    """A label file's bytes; None, and a word in `damage`, if it cannot be read or is far too large."""
+def read_bytes(path: Path, damage: list[str]) -> bytes | None:
+    """Return a label file's bytes; None, and a sentence in `damage`, if it cannot be read or is far too large."""
     try:
         if not path.is_file():
             damage.append(f"{path} is not a file: delete it or put a label file in its place")
@@ -151,17 +153,17 @@ def bytes_of(path: Path, damage: list[str]) -> bytes | None:
         return None
 
 
-def list_text(path: Path) -> str:
-    """The text of a list or of class names, without which nothing can be read; raises DataError."""
+def read_list(path: Path) -> str:
+    """Return the text of a list of pictures or class names; raises DataError, as nothing can be read without it."""
     damage: list[str] = []
-    text = text_of(path, damage)
+    text = read_text(path, damage)
     if text is None:
         raise DataError(f"{damage[0]}.")
     return text
 
 
-def class_name(value) -> str | None:
-    """A class's name as text; None for what is none: empty, a truth value, a list, half a character."""
+def to_class_name(value: object) -> str | None:
+    """Return a class's name as text; None for what is none: empty, a truth value, a list, half a character."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     name = str(value).strip()
@@ -169,7 +171,7 @@ def class_name(value) -> str | None:
 
 
 def is_unicode(name: str) -> bool:
-    """Whether a name can be written into a JSON file: file names may hold bytes that are no characters."""
+    """Check whether a name can be written into a JSON file: file names may hold bytes that are no characters."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -177,8 +179,8 @@ def is_unicode(name: str) -> bool:
     return True
 
 
-def picture_size(path: Path, damage: list[str]) -> Size | None:
-    """A picture's size from its header; None, and a word in `damage`, if it is not a picture or far too large."""
+def read_picture_size(path: Path, damage: list[str]) -> PictureSize | None:
+    """Return a picture's size from its header; None, and a sentence in `damage`, if it is no picture or too large."""
     try:
         if not path.is_file():  # a pipe would be waited for
             raise OSError
@@ -190,11 +192,11 @@ def picture_size(path: Path, damage: list[str]) -> Size | None:
     if stored[0] * stored[1] > MOST_PIXELS:
         damage.append(f"{path} has {stored[0]} × {stored[1]} pixels, too many to be read safely: replace or delete it")
         return None
-    return Size(stored, stored[::-1] if turned else stored)
+    return PictureSize(stored, stored[::-1] if turned else stored)
 
 
 def _is_turned(image: Image.Image) -> bool:
-    """Whether an EXIF orientation swaps width and height; damaged EXIF data say nothing."""
+    """Check whether an EXIF orientation swaps width and height; damaged EXIF data say nothing."""
     if image.format == "TIFF":  # Pillow turns it itself
         return False
     try:

@@ -6,8 +6,6 @@
 
 Pictures are named by their path in the user's folder, never copied, and no file in that folder is written. The
 converted folder appears under its name only when it is whole.
-
-Each file imports only those above it in this order: source, yolo, voc.
 """
 
 from __future__ import annotations
@@ -20,40 +18,40 @@ from pathlib import Path
 
 from core import DataError
 from core.datasets.convert import voc, yolo
-from core.datasets.convert.source import Item, Labelled, Listing, is_unicode, picture_size
+from core.datasets.convert.source import Item, LabelledObject, Listing, is_unicode, read_picture_size
 from core.disk import atomic_folder
 
-KINDS = {"yolo": yolo, "voc": voc}
+FORMATS = {"yolo": yolo, "voc": voc}
 MADE_BY = "DETR Lab: converted"
 CONVERTING = 1  # raise it whenever the result changes: folders converted before are then converted anew
 SOURCE = "source.json"
 OWN_NAMES = {"annotations", "images", "train", "val", SOURCE}
 
 
-def kind_of(folder: str | Path) -> str | None:
-    """Which of KINDS the folder is, by the names of its files; None for anything else."""
+def detect_format(folder: str | Path) -> str | None:
+    """Return which of FORMATS the folder has, by the names of its files; None for anything else."""
     folder = Path(folder)
     try:
-        return next((kind for kind, room in KINDS.items() if folder.is_dir() and room.looks_like(folder)), None)
+        return next((name for name, reader in FORMATS.items() if folder.is_dir() and reader.looks_like(folder)), None)
     except OSError:  # no access
         return None
 
 
-def home(folder: str | Path, data_dir: str | Path) -> Path:
-    """Where a folder is converted to if nobody says: under `data_dir`, with a name of its own."""
+def default_target(folder: str | Path, data_dir: str | Path) -> Path:
+    """Return where a folder is converted to if nobody says: under `data_dir`, with a name of its own."""
     folder = Path(folder).resolve()
     return Path(data_dir) / f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}"
 
 
 def convert(folder: str | Path, out: str | Path) -> Iterator[tuple[int, int]]:
-    """Converts the folder into `out`, yielding (images done, images in all) after every image.
+    """Convert the folder into `out`, yielding (images done, images in all) after every image.
 
     Images are numbered by their path, categories in the order of the names (YOLO) or by name (VOC). A picture without
     a YOLO label file is kept as one without objects; of VOC it is left out. An `out` that is current is kept; one that
     was converted from something else is replaced.
 
-    Raises DataError if the folder is of no kind, holds no pictures, names something outside or has damaged files (the
-    first is told, and how many there are), and if `out` holds anything else or cannot be written.
+    Raises DataError if the folder has none of the formats, holds no pictures, names something outside or has damaged
+    files (the first is told, and how many there are), and if `out` holds anything else or cannot be written.
     """
     folder, out = Path(folder).resolve(), Path(out).resolve()
     listing = _list(folder)
@@ -65,7 +63,7 @@ def convert(folder: str | Path, out: str | Path) -> Iterator[tuple[int, int]]:
 
 
 def is_current(folder: str | Path, out: str | Path) -> bool:
-    """Whether `out` was converted from this folder, whose labels, lists and picture names are still the same."""
+    """Check whether `out` was converted from this folder, whose labels, lists and picture names are still the same."""
     folder, out = Path(folder).resolve(), Path(out).resolve()
     try:
         return _is_current(_list(folder), out)
@@ -76,11 +74,11 @@ def is_current(folder: str | Path, out: str | Path) -> bool:
 def _list(folder: Path) -> Listing:
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.")
-    kind = kind_of(folder)
-    if kind is None:
+    format_ = detect_format(folder)
+    if format_ is None:
         raise DataError(f"{folder} has neither YOLO's data.yaml or labels nor Pascal VOC's XML files: choose another.")
     try:
-        return KINDS[kind].list_folder(folder)
+        return FORMATS[format_].list_folder(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error}): give access to it.") from None
 
@@ -91,11 +89,13 @@ def _convert(listing: Listing, out: Path) -> Iterator[tuple[int, int]]:
         yield total, total
         return
     state = _state(listing)  # before the labels are read: a change while converting is found next time
-    images, objects, damage = [], [], []
+    images: list[dict] = []
+    objects: list[tuple[int, LabelledObject]] = []  # each with its image's id
+    damage: list[str] = []
     for number, item in enumerate(listing.items, start=1):
-        size, found = _read(listing, item, damage)
-        images.append({"id": number, "file_name": item.picture, "width": size[0], "height": size[1]})
-        objects += [(number, one) for one in found]
+        (width, height), objects_in_image = _read(listing, item, damage)
+        images.append({"id": number, "file_name": item.picture, "width": width, "height": height})
+        objects += [(number, one) for one in objects_in_image]
         if number < total:
             yield number, total
     if damage:
@@ -104,48 +104,53 @@ def _convert(listing: Listing, out: Path) -> Iterator[tuple[int, int]]:
     try:
         with atomic_folder(out, replace=True) as partial:
             (partial / "annotations").mkdir()
-            _write_parts(partial, listing, images, objects)
+            _write_splits(partial, listing, images, objects)
             (partial / SOURCE).write_text(json.dumps(state, indent=1), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{listing.folder} cannot be converted into {out}: {error.strerror or error}.") from error
     yield total, total
 
 
-def _read(listing: Listing, item: Item, damage: list[str]) -> tuple[tuple[int, int], list[Labelled]]:
-    """A picture's (width, height) and objects; anything wrong goes into `damage`."""
+def _read(listing: Listing, item: Item, damage: list[str]) -> tuple[tuple[int, int], list[LabelledObject]]:
+    """Return a picture's (width, height) and objects; anything wrong goes into `damage`."""
     if not is_unicode(item.picture):
-        damage.append(f"A picture's name in {listing.folder}, {ascii(item.picture)}, is not UTF-8: rename the file")
+        damage.append(f"A picture's name in {listing.folder}, {item.picture!a}, is not UTF-8: rename the file")
         return (0, 0), []
-    size = picture_size(listing.folder / item.picture, damage)
-    return ((0, 0), []) if size is None else KINDS[listing.kind].read(item, listing, size, damage)
+    size = read_picture_size(listing.folder / item.picture, damage)
+    return ((0, 0), []) if size is None else FORMATS[listing.format].read(item, listing, size, damage)
 
 
-def _write_parts(partial: Path, listing: Listing, images: list[dict], objects: list):
-    """Writes each part's JSON and its link to the user's folder; a single part has a neutral name."""
+def _write_splits(
+    partial: Path, listing: Listing, images: list[dict], objects: list[tuple[int, LabelledObject]]
+) -> None:
+    """Write each split's JSON and its link to the user's folder; a single split has a neutral name."""
     names = sorted({one.name for _, one in objects}) if listing.names is None else listing.names.values()
     ids = {name: number for number, name in enumerate(names, start=1)}
-    first = KINDS[listing.kind].first_pixel([one for _, one in objects])
+    first = FORMATS[listing.format].first_pixel([one for _, one in objects])
     annotations = [
         _annotation(number, image_id, ids[one.name], one, first)
         for number, (image_id, one) in enumerate(objects, start=1)
     ]
-    part_of = {image["id"]: item.part for image, item in zip(images, listing.items, strict=True)}
-    parts = sorted(set(part_of.values()))
-    for part in parts:
+    split_of = {image["id"]: item.split for image, item in zip(images, listing.items, strict=True)}
+    splits = sorted(set(split_of.values()))
+    for split in splits:
         data = {
-            "info": {"description": f"{MADE_BY} from {listing.kind.upper()}"},
-            "images": [image for image in images if part_of[image["id"]] == part],
-            "annotations": [one for one in annotations if part_of[one["image_id"]] == part],
+            "info": {"description": f"{MADE_BY} from {listing.format.upper()}"},
+            "images": [image for image in images if split_of[image["id"]] == split],
+            "annotations": [one for one in annotations if split_of[one["image_id"]] == split],
             "categories": [{"id": number, "name": name} for name, number in ids.items()],
         }
-        stem, link = (f"instances_{part}", part) if len(parts) > 1 else ("instances", "images")
+        stem, link = (f"instances_{split}", split) if len(splits) > 1 else ("instances", "images")
         text = json.dumps(data, separators=(",", ":"))
         (partial / "annotations" / f"{stem}.json").write_text(text, encoding="utf-8")
         (partial / link).symlink_to(listing.folder, target_is_directory=True)
 
 
-def _annotation(number: int, image_id: int, category_id: int, one: Labelled, first: int) -> dict:
-    """The COCO dict; corners to a hundredth of a pixel, as COCO has them."""
+def _annotation(number: int, image_id: int, category_id: int, one: LabelledObject, first: int) -> dict:
+    """Return COCO's annotation of an object; corners to a hundredth of a pixel, as COCO has them.
+
+    first: the number that the label file gives to the first pixel.
+    """
     x1, y1, x2, y2 = (round(value - shift, 2) for value, shift in zip(one.corners, (first, first, 0, 0), strict=True))
     width, height = round(x2 - x1, 2), round(y2 - y1, 2)
     return {
@@ -160,20 +165,20 @@ def _annotation(number: int, image_id: int, category_id: int, one: Labelled, fir
 
 
 def _state(listing: Listing) -> dict:
-    """What source.json says."""
+    """Return the content of source.json, which changes with every label file, list and picture name."""
     digest = hashlib.sha256()
     for item in listing.items:
-        digest.update(f"{item.part}\0{item.picture}\0{item.label}\n".encode(errors="surrogateescape"))
+        digest.update(f"{item.split}\0{item.picture}\0{item.label}\n".encode(errors="surrogateescape"))
     lists = {path.relative_to(listing.folder).as_posix() for path in listing.lists}
     for name in sorted(lists | {item.label for item in listing.items if item.label}):
-        about = os.stat(f"{listing.folder}/{name}")
-        line = f"{name}\0{about.st_size}\0{about.st_mtime_ns}\n"
+        status = os.stat(f"{listing.folder}/{name}")
+        line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return {
         "made_by": MADE_BY,
         "converting": CONVERTING,
         "source": os.fsencode(listing.folder).decode(errors="backslashreplace"),
-        "kind": listing.kind,
+        "kind": listing.format,
         "fingerprint": digest.hexdigest(),
         "left_out": listing.left_out,
     }
@@ -181,13 +186,13 @@ def _state(listing: Listing) -> dict:
 
 def _is_current(listing: Listing, out: Path) -> bool:
     try:
-        return _source(out) == _state(listing) and any((out / "annotations").glob("*.json"))
+        return _read_source(out) == _state(listing) and any((out / "annotations").glob("*.json"))
     except OSError:  # a label file has just gone
         return False
 
 
-def _source(out: Path) -> dict | None:
-    """What source.json says; None if it is missing, broken or another program's."""
+def _read_source(out: Path) -> dict | None:
+    """Return the content of source.json; None if it is missing, broken or another program's."""
     try:
         data = json.loads((out / SOURCE).read_text(encoding="utf-8"))
         return data if data["made_by"] == MADE_BY else None
@@ -196,8 +201,8 @@ def _source(out: Path) -> dict | None:
 
 
 def _is_ours(out: Path) -> bool:
-    """Whether the folder is empty or holds a converted data set and nothing else, so that it may be replaced."""
+    """Check whether the folder is empty or holds a converted data set and nothing else, so that it may be replaced."""
     if not out.is_dir():
         return False
     names = {path.name for path in out.iterdir()}
-    return not names or (_source(out) is not None and names <= OWN_NAMES)
+    return not names or (_read_source(out) is not None and names <= OWN_NAMES)

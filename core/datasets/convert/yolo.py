@@ -19,28 +19,29 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
 from core import DataError
 from core.datasets.convert.source import (
     Item,
-    Labelled,
+    LabelledObject,
     Listing,
-    Size,
-    class_name,
+    PictureSize,
     files_in,
     is_inside,
     is_picture,
-    list_text,
-    parts_or_one,
+    normalize_splits,
     pictures_in,
-    text_of,
+    read_list,
+    read_text,
+    to_class_name,
 )
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 CLASS_FILES = ("classes.txt", "obj.names")
-PARTS = {
+SPLIT_NAMES = {  # patterns of folder names
     "train": r"train(ing)?[-_]?\d*",
     "val": r"val(id|idation)?[-_]?\d*",
     "test": r"test(ing)?[-_]?\d*",
@@ -50,46 +51,48 @@ OVER = 0.01  # how far a rounded share may be beyond 0 and 1
 
 
 def looks_like(folder: Path) -> bool:
-    """Whether the folder has YOLO's files."""
+    """Check whether the folder has YOLO's files."""
     if any((folder / name).is_file() for name in YAML_NAMES):
         return True
     labels = [folder / "labels", *folder.glob("*/labels"), *folder.glob("labels/*/")]
-    if any(files_in(place, ".txt") for place in labels):
+    if any(files_in(directory, ".txt") for directory in labels):
         return True
     named = any((folder / name).is_file() for name in CLASS_FILES)
-    return named and any(_has_labels_beside(place) for place in (folder, *folder.glob("*/")))
+    return named and any(_has_labels_beside(directory) for directory in (folder, *folder.glob("*/")))
 
 
-def _has_labels_beside(place: Path) -> bool:
-    names = {path.stem for path in files_in(place, ".txt")}
-    return bool(names) and any(is_picture(path.name) and path.stem in names for path in place.iterdir())
+def _has_labels_beside(directory: Path) -> bool:
+    names = {path.stem for path in files_in(directory, ".txt")}
+    return bool(names) and any(is_picture(path.name) and path.stem in names for path in directory.iterdir())
 
 
 def list_folder(folder: Path) -> Listing:
-    """The pictures, parts and class names of a resolved folder; raises DataError if there are none."""
-    yaml_path, settings = _settings(folder)
+    """Return the pictures, splits and class names of a resolved folder; raises DataError if there are none."""
+    yaml_path, settings = _read_settings(folder)
     lists = [yaml_path] if yaml_path else []
-    found, left_out = _pictures(folder, yaml_path, settings, lists)
-    items = parts_or_one(
-        [Item(p, part, _label(os.fspath(folder), p)) for part in ("train", "val") for p in found[part]]
+    pictures, left_out = _pictures_by_split(folder, yaml_path, settings, lists)
+    items = normalize_splits(
+        [Item(path, split, _label(os.fspath(folder), path)) for split in ("train", "val") for path in pictures[split]]
     )
     if not items:
         raise DataError(f"{folder} holds no pictures where a YOLO folder has them, such as images/train: add them.")
-    places = sorted({folder / _label_name(item.picture).rpartition("/")[0] for item in items})
-    names = _names(folder, yaml_path, settings, places, lists)
+    directories = sorted({folder / _label_name(item.picture).rpartition("/")[0] for item in items})
+    names = _read_names(folder, yaml_path, settings, directories, lists)
     used = {folder / item.label for item in items if item.label} | set(lists)
-    spare = [path for place in places for path in files_in(place, ".txt") if path not in used]
+    spare = [path for directory in directories for path in files_in(directory, ".txt") if path not in used]
     spare = [path for path in spare if not path.name.lower().startswith(("classes.", "readme"))]
     if spare:
         left_out["labels without a picture"] = len(spare)
-    return Listing(folder, "yolo", items, names, lists, left_out, _points(settings))
+    return Listing(folder, "yolo", items, names, lists, left_out, _keypoint_numbers(settings))
 
 
-def read(item: Item, listing: Listing, size: Size, damage: list[str]) -> tuple[tuple[int, int], list[Labelled]]:
-    """A picture's (width, height), upright as YOLO's trainers take it, and its objects."""
+def read(
+    item: Item, listing: Listing, size: PictureSize, damage: list[str]
+) -> tuple[tuple[int, int], list[LabelledObject]]:
+    """Return a picture's (width, height), upright as YOLO's trainers take it, and its objects."""
     path = None if item.label is None else listing.folder / item.label
-    text = "" if path is None else text_of(path, damage)
-    objects = []
+    text = "" if path is None else read_text(path, damage)
+    objects: list[LabelledObject] = []
     for number, line in enumerate((text or "").splitlines(), start=1):
         if line.strip():
             try:
@@ -99,13 +102,14 @@ def read(item: Item, listing: Listing, size: Size, damage: list[str]) -> tuple[t
     return size.upright, objects
 
 
-def first_pixel(objects: list[Labelled]) -> int:
-    """The number of the first pixel: shares begin at 0."""
+def first_pixel(objects: list[LabelledObject]) -> int:
+    """Return the number of the first pixel, always 0: coordinates are shares of the picture."""
     return 0
 
 
-def _object(words: list[str], listing: Listing, size: tuple[int, int]) -> Labelled:
-    """Raises ValueError saying what is wrong with the line."""
+def _object(words: list[str], listing: Listing, size: tuple[int, int]) -> LabelledObject:
+    """Return the object of a line; raises ValueError with what is wrong with it."""
+    names = listing.names or {}
     try:
         label, *values = (float(word) for word in words)
     except ValueError:
@@ -116,31 +120,31 @@ def _object(words: list[str], listing: Listing, size: tuple[int, int]) -> Labell
         values = values[:4]
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise ValueError(f"has {len(words)} numbers, but a box has 5 and a polygon 7, 9, 11 and so on")
-    if label not in listing.names:
-        raise ValueError(f"has the class {label:g}, but the names are those of {min(listing.names)} to "
-                         f"{max(listing.names)}")  # fmt: skip
+    if label not in names:
+        raise ValueError(f"has the class {label:g}, but the names are those of {min(names)} to {max(names)}")
     if min(values) < -OVER or max(values) > 1 + OVER:
         raise ValueError("has a number beyond 0 to 1, but they are shares of the picture's width and height")
     if len(values) == 4:
         x, y, w, h = values
-        corners = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        x1, y1, x2, y2 = x - w / 2, y - h / 2, x + w / 2, y + h / 2
     else:
         xs, ys = values[::2], values[1::2]
-        corners = (min(xs), min(ys), max(xs), max(ys))
-    return Labelled(listing.names[int(label)], tuple(share * size[i % 2] for i, share in enumerate(corners)))
+        x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
+    width, height = size
+    return LabelledObject(names[int(label)], (x1 * width, y1 * height, x2 * width, y2 * height))
 
 
-def _settings(folder: Path) -> tuple[Path | None, dict]:
-    """The yaml file and what it says; of one with another name only if no other has class names."""
+def _read_settings(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Return the yaml file and its content; a file with another name counts if it alone has class names."""
     paths = [folder / name for name in YAML_NAMES if (folder / name).is_file()][:1]
     if not paths:
-        paths = [p for p in (*files_in(folder, ".yaml"), *files_in(folder, ".yml")) if "names:" in list_text(p)]
+        paths = [p for p in (*files_in(folder, ".yaml"), *files_in(folder, ".yml")) if "names:" in read_list(p)]
     if not paths:
         return None, {}
     if len(paths) > 1:
         raise DataError(f"{folder} holds {paths[0].name} and {paths[1].name}, both with class names: keep one.")
     try:
-        settings = yaml.safe_load(list_text(paths[0]))
+        settings = yaml.safe_load(read_list(paths[0]))
     except (yaml.YAMLError, ValueError, RecursionError, TypeError):  # ValueError: the 31st of February
         settings = None
     if not isinstance(settings, dict):
@@ -148,114 +152,124 @@ def _settings(folder: Path) -> tuple[Path | None, dict]:
     return paths[0], settings
 
 
-def _names(folder: Path, yaml_path: Path | None, settings: dict, places: list[Path], lists: list[Path]):
-    """Class number to name, in the order of the list."""
+def _read_names(
+    folder: Path, yaml_path: Path | None, settings: dict[str, Any], directories: list[Path], lists: list[Path]
+) -> dict[int, str]:
+    """Return class number to name, in the order of the numbers; raises DataError if a class has no name of its own."""
     names, source = settings.get("names"), yaml_path
     if not names:
-        where = [place / name for place in (folder, folder / "labels", *places) for name in CLASS_FILES]
-        source = next((path for path in where if path.is_file()), None)
+        places = [place / name for place in (folder, folder / "labels", *directories) for name in CLASS_FILES]
+        source = next((path for path in places if path.is_file()), None)
         if source is None:
             missing = f"{yaml_path} has no names" if yaml_path else f"{folder} has neither data.yaml nor classes.txt"
             raise DataError(f"{missing}, so its classes are only numbers: add the list of class names.")
         lists.append(source)
-        names = list_text(source).rstrip().splitlines()
+        names = read_list(source).rstrip().splitlines()
     if isinstance(names, list):
         names = dict(enumerate(names))
     try:
-        result = {int(number): class_name(name) for number, name in names.items()}
+        numbered = {int(number): to_class_name(name) for number, name in names.items()}
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise DataError(f"The names in {source} are not a list of class names: correct them.") from None
-    for number, name in result.items():
+    result: dict[int, str] = {}
+    for number, name in numbered.items():
         if name is None:
             raise DataError(f"The name of class {number} in {source} is empty or no text: write it in quotes.")
+        result[number] = name
     if not result or len(set(result.values())) < len(result):
         raise DataError(f"The names in {source} are none, or one occurs twice: give every class a name of its own.")
     return dict(sorted(result.items()))
 
 
-def _points(settings: dict) -> int:
+def _keypoint_numbers(settings: dict[str, Any]) -> int:
     shape = settings.get("kpt_shape")
     whole = isinstance(shape, list) and all(isinstance(n, int) and 0 < n < 10**4 for n in shape)
     return math.prod(shape) if whole and shape else 0
 
 
-def _pictures(folder: Path, yaml_path: Path | None, settings: dict, lists: list[Path]):
-    """The pictures of each part, and what is left out."""
-    found: dict[str, set[str]] = {part: set() for part in PARTS}
+def _pictures_by_split(
+    folder: Path, yaml_path: Path | None, settings: dict[str, Any], lists: list[Path]
+) -> tuple[dict[str, set[str]], dict[str, int]]:
+    """Return the pictures of each split, and what is left out."""
+    pictures: dict[str, set[str]] = {split: set() for split in SPLIT_NAMES}
     left_out: dict[str, int] = {}
-    for part, keys in YAML_KEYS.items():
-        entries = next((settings[key] for key in keys if settings.get(key)), [])
+    for split, keys in YAML_KEYS.items():
+        entries: Any = next((settings[key] for key in keys if settings.get(key)), [])
         for entry in entries if isinstance(entries, list) else [entries]:
-            place = _place(folder, yaml_path, settings, entry)
-            if place is None and part == "train":
+            path = _resolve_entry(folder, yaml_path, settings, entry)
+            if path is None and split == "train":
                 raise DataError(f"{yaml_path} names {str(entry)[:100]!r} for training, which is not there: correct it.")
-            if place is None:  # Roboflow names every part, also those without a picture
-                left_out[f"{part} folders that are not there"] = 1
-            elif place.suffix == ".txt" and place.is_file():
-                found[part].update(_listed(folder, place, left_out))
-                lists.append(place)
+            if path is None:  # Roboflow names every split, also those without a picture
+                left_out[f"{split} folders that are not there"] = 1
+            elif path.suffix == ".txt" and path.is_file():
+                pictures[split].update(_listed_pictures(folder, path, left_out))
+                lists.append(path)
             else:
-                found[part].update(pictures_in(place, folder))
-    if not found["train"] and not found["val"]:
-        for part, place in _usual_places(folder):
-            found[part].update(pictures_in(place, folder, deep=place != folder))
-    if found["test"]:
-        left_out["pictures of a test part"] = len(found["test"])
-    return found, left_out
+                pictures[split].update(pictures_in(path, folder))
+    if not pictures["train"] and not pictures["val"]:
+        for split, path in _usual_folders(folder):
+            pictures[split].update(pictures_in(path, folder, deep=path != folder))
+    if pictures["test"]:
+        left_out["pictures of a test part"] = len(pictures["test"])
+    return pictures, left_out
 
 
-def _usual_places(folder: Path) -> list[tuple[str, Path]]:
-    """Each part's picture folder by its name; the one picture folder as "train" if there are no parts."""
-    places = []
-    for path in sorted((*folder.glob("images/*/"), *folder.glob("*/"))):
-        if part := _part(path.name):
-            places.append((part, path / "images" if (path / "images").is_dir() else path))
-    return places or [("train", folder / "images" if (folder / "images").is_dir() else folder)]
+def _usual_folders(folder: Path) -> list[tuple[str, Path]]:
+    """Return each split's picture folder by its name; the one picture folder as "train" if there are no splits."""
+    paths = sorted((*folder.glob("images/*/"), *folder.glob("*/")))
+    by_split = [(split, _with_images(path)) for path in paths if (split := _split_of(path.name))]
+    return by_split or [("train", _with_images(folder))]
 
 
-def _part(name: str) -> str | None:
-    """The part that a folder's name means."""
-    return next((part for part, pattern in PARTS.items() if re.fullmatch(pattern, name.lower())), None)
+def _with_images(path: Path) -> Path:
+    return path / "images" if (path / "images").is_dir() else path
 
 
-def _place(folder: Path, yaml_path: Path, settings: dict, entry) -> Path | None:
-    """The folder or list that an entry means; None if there is none. Raises DataError if it is outside the folder.
+def _split_of(name: str) -> str | None:
+    """Return the split that a folder's name means."""
+    return next((split for split, pattern in SPLIT_NAMES.items() if re.fullmatch(pattern, name.lower())), None)
 
-    A yaml file is often moved without its paths: what the folder holds under the last parts of an entry is meant then.
+
+def _resolve_entry(folder: Path, yaml_path: Path | None, settings: dict[str, Any], entry: object) -> Path | None:
+    """Return the folder or list that an entry of the yaml file means; None if there is none.
+
+    Raises DataError if it is outside the folder. A yaml file is often moved without its paths: what the folder holds
+    under the last parts of an entry is meant then.
     """
     if not isinstance(entry, str) or "\0" in entry:
         raise DataError(f"{yaml_path} names something else than a folder for its pictures: correct it.")
-    above = settings.get("path") if isinstance(settings.get("path"), str) else ""
+    above = settings.get("path")
+    above = above.replace("\0", "") if isinstance(above, str) else ""
     parts = [part for part in PurePosixPath(entry.replace("\\", "/")).parts if part not in ("..", "/")]
-    named = [number for number, part in enumerate(parts) if _part(part)]  # an end keeps the name of its part
+    named = [number for number, part in enumerate(parts) if _split_of(part)]  # an end keeps the name of its split
     ends = [folder.joinpath(*parts[start:]) for start in range(named[-1] + 1 if named else len(parts))]
-    tries = [folder / above.replace("\0", "") / entry, folder / entry, *ends]
-    there = [path for path in tries if path.exists()]
-    inside = [path.resolve() for path in there if is_inside(path, folder)]
-    if there and not inside:
+    candidates = [folder / above / entry, folder / entry, *ends]
+    existing = [path for path in candidates if path.exists()]
+    inside = [path.resolve() for path in existing if is_inside(path, folder)]
+    if existing and not inside:
         raise DataError(f"{yaml_path} names {entry[:100]!r}, which leads out of the folder: put the pictures into it.")
     return inside[0] if inside else None
 
 
-def _listed(folder: Path, path: Path, left_out: dict[str, int]) -> Iterator[str]:
-    """The pictures that a list names, relative to itself or to the folder."""
-    for number, line in enumerate(list_text(path).splitlines(), start=1):
+def _listed_pictures(folder: Path, path: Path, left_out: dict[str, int]) -> Iterator[str]:
+    """Yield the pictures that a list names, relative to itself or to the folder."""
+    for number, line in enumerate(read_list(path).splitlines(), start=1):
         name = line.strip()
         if not name:
             continue
-        tries = [] if "\0" in name else [path.parent / name, folder / name]
-        there = [one for one in tries if one.is_file()]
-        inside = [one.resolve() for one in there if is_inside(one, folder)]
+        candidates = [] if "\0" in name else [path.parent / name, folder / name]
+        existing = [one for one in candidates if one.is_file()]
+        inside = [one.resolve() for one in existing if is_inside(one, folder)]
         if inside:
             yield inside[0].relative_to(folder).as_posix()
-        elif there or not all(is_inside(one, folder) for one in tries):
+        elif existing or not all(is_inside(one, folder) for one in candidates):
             raise DataError(f"Line {number} of {path} leads out of the folder: name pictures inside {folder}.")
         else:
             left_out["listed pictures that are missing"] = left_out.get("listed pictures that are missing", 0) + 1
 
 
 def _label_name(picture: str) -> str:
-    """Where a picture's label file is: under labels/ instead of the last images/, or beside it."""
+    """Return where a picture's label file is: under labels/ instead of the last images/, or beside it."""
     *parts, name = picture.split("/")
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"

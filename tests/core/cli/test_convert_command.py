@@ -10,7 +10,7 @@ import pytest
 
 from core import DataError
 from core.cli.main import main
-from core.datasets.convert.to_coco import home
+from core.datasets.convert.to_coco import default_target
 from core.runs.store import RunStore
 from tests.core.cli.running import TINY, dataset, last_line, run
 from tests.core.datasets.convert.folders import refused, text, voc, yolo
@@ -65,7 +65,7 @@ def trained(root, monkeypatch):
 
 def test_a_training_on_a_yolo_folder_converts_it_once_and_only_again_after_a_change(root, trained, tmp_path, capsys):
     folder = yolo(tmp_path / "theirs")
-    out = home(folder, root / "data")
+    out = default_target(folder, root / "data")
     times = []
     for _ in range(2):
         _, told, err = run(capsys, "train", "--data", folder, *TINY)
@@ -98,12 +98,14 @@ def test_of_several_processes_only_the_first_converts_and_the_others_wait_for_it
     root, trained, tmp_path, capsys, monkeypatch
 ):
     folder = yolo(tmp_path / "theirs")
-    first = threading.Timer(0.5, lambda: main(["convert", str(folder), "--out", str(home(folder, root / "data"))]))
+    first = threading.Timer(
+        0.5, lambda: main(["convert", str(folder), "--out", str(default_target(folder, root / "data"))])
+    )
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "1")):
         monkeypatch.setenv(name, value)
     first.start()
     status, _, err = run(capsys, "train", "--data", folder, *TINY)
     first.join()
     assert status == 1 and last_line(err) == "error: No training in this test."
-    assert [config.data for config in trained] == [str(home(folder, root / "data"))]
+    assert [config.data for config in trained] == [str(default_target(folder, root / "data"))]
     assert RunStore(root).runs() == []

@@ -25,10 +25,10 @@ def assert_same(data: dict, expected: list, within: float):
     ids = {c["name"]: c["id"] for c in data["categories"]}
     assert len(data["images"]) == len(expected)
     for image, (size, objects) in zip(data["images"], expected, strict=True):
-        found = [a for a in data["annotations"] if a["image_id"] == image["id"]]
+        annotations = [a for a in data["annotations"] if a["image_id"] == image["id"]]
         assert (image["width"], image["height"]) == size
-        assert [a["category_id"] for a in found] == [ids[NAMES[k]] for k, _ in objects]
-        for annotation, (_, (x1, y1, x2, y2)) in zip(found, objects, strict=True):
+        assert [a["category_id"] for a in annotations] == [ids[NAMES[k]] for k, _ in objects]
+        for annotation, (_, (x1, y1, x2, y2)) in zip(annotations, objects, strict=True):
             assert annotation["bbox"] == pytest.approx([x1, y1, x2 - x1, y2 - y1], abs=within)
             assert all(round(value, 2) == value for value in annotation["bbox"])
 

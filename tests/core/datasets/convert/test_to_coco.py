@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from core import DataError
-from core.datasets.convert.to_coco import convert, is_current, kind_of
+from core.datasets.convert.to_coco import convert, detect_format, is_current
 from tests.core.datasets.convert.folders import BOX, YAML, boxes, converted, picture, refused, text, voc, xml, yolo
 
 
 def hashes(folder: Path) -> dict[str, tuple]:
-    found = {}
+    states = {}
     for path in sorted(folder.rglob("*")):
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-        found[str(path)] = (content, path.lstat().st_mtime_ns, path.lstat().st_mode)
-    return found
+        states[str(path)] = (content, path.lstat().st_mtime_ns, path.lstat().st_mode)
+    return states
 
 
 # Once, whole, and the user's files untouched
@@ -53,8 +53,8 @@ def test_a_change_in_the_folder_is_noticed_and_converted_anew(tmp_path):
         lambda: text(folder / "data.yaml", YAML + "# \n"),
         lambda: picture(folder / "images/val/new.png"),
         lambda: text(folder / "labels/val/new.txt", BOX),
-        lambda: (folder / "images/val/new.png").unlink(),
-        lambda: (folder / "labels/train/train.txt").unlink(),
+        (folder / "images/val/new.png").unlink,
+        (folder / "labels/train/train.txt").unlink,
     ):
         change()
         assert not is_current(folder, out)
@@ -83,7 +83,7 @@ def test_what_is_not_its_own_is_never_replaced(tmp_path):
         convert(folder, out)
     with pytest.raises(DataError, match="holds something else"):
         convert(folder, text(tmp_path / "file", ""))
-    with pytest.raises(DataError, match="is inside .* not to be changed"):
+    with pytest.raises(DataError, match=r"is inside .* not to be changed"):
         convert(folder, folder / "out")
 
 
@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_nothing_and_the_old_one_stays(tmp_path, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "symlink_to", full)
-    with pytest.raises(DataError, match="cannot be converted into .*out: No space left on device"):
+    with pytest.raises(DataError, match=r"cannot be converted into .*out: No space left on device"):
         list(convert(folder, out))
     assert hashes(out) == before and sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out"]
 
@@ -130,19 +130,19 @@ def test_a_half_written_folder_is_not_taken_for_good(tmp_path):
     assert len(converted(folder, out)) == 2
 
 
-# Which kind
+# Which format
 
 
-def test_other_folders_are_of_no_kind(tmp_path):
-    assert kind_of(tmp_path / "nowhere") is None and kind_of(tmp_path) is None
+def test_other_folders_have_no_format(tmp_path):
+    assert detect_format(tmp_path / "nowhere") is None and detect_format(tmp_path) is None
     text(tmp_path / "annotations/instances_train.json", "{}")
     picture(tmp_path / "train/a.jpg")
     text(tmp_path / "notes.txt", "")
-    assert kind_of(tmp_path) is None and kind_of(tmp_path / "notes.txt") is None
+    assert detect_format(tmp_path) is None and detect_format(tmp_path / "notes.txt") is None
     refused(tmp_path, "neither YOLO's data.yaml or labels nor Pascal VOC's XML files")
     refused(tmp_path / "nowhere", "There is no folder")
-    assert kind_of(yolo(tmp_path / "y")) == "yolo" and kind_of(yolo(tmp_path / "z", yaml=None)) == "yolo"
-    assert kind_of(voc(tmp_path / "v")) == "voc"
+    assert detect_format(yolo(tmp_path / "y")) == "yolo" and detect_format(yolo(tmp_path / "z", yaml=None)) == "yolo"
+    assert detect_format(voc(tmp_path / "v")) == "voc"
 
 
 # Bad input

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from core.datasets.convert.to_coco import kind_of
+from core.datasets.convert.to_coco import detect_format
 from tests.core.datasets.convert.folders import (
     NAMES,
     boxes,
@@ -38,8 +38,8 @@ def test_voc_with_fewer_lists(tmp_path, lists, parts):
     folder = voc(tmp_path / "mine", "a", "b", "c")
     for name in lists:
         text(folder / f"ImageSets/Main/{name}.txt", "b")
-    found = converted(folder, tmp_path / "out")
-    assert {name: len(data["images"]) for name, data in found.items()} == parts
+    by_name = converted(folder, tmp_path / "out")
+    assert {name: len(data["images"]) for name, data in by_name.items()} == parts
 
 
 def test_roboflows_voc_layout_counts_from_zero_if_a_corner_shows_it(tmp_path):
@@ -59,7 +59,7 @@ def test_other_voc_layouts(tmp_path, labels, pictures):
     picture(folder / pictures / "without.jpg")
     text(folder / labels / "a.xml", xml())
     text(folder / labels / "spare.xml", xml(filename="spare.jpg"))
-    assert kind_of(folder) == "voc"
+    assert detect_format(folder) == "voc"
     assert boxes(only(folder, tmp_path / "out")) == [[10, 20, 20, 20]]
     assert left_out(tmp_path / "out") == {"labels without a picture": 1, "pictures without a label file": 1}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from core.datasets.convert.to_coco import kind_of
+from core.datasets.convert.to_coco import detect_format
 from tests.core.datasets.convert.folders import (
     BOX,
     NAMES,
@@ -81,7 +81,7 @@ def test_one_folder_is_one_part(tmp_path):
         picture(folder / f"{where}a.png")
         text(folder / f"{labels}a.txt", BOX)
         text(folder / f"{classes}classes.txt", "car\n")
-        assert kind_of(folder) == "yolo"
+        assert detect_format(folder) == "yolo"
         data = only(folder, tmp_path / f"out{folder.name}")
         assert names(data) == [f"{where}a.png"] and boxes(data) == [[40, 15, 20, 20]]
         assert (tmp_path / f"out{folder.name}" / "images").resolve() == folder
@@ -198,10 +198,10 @@ def test_fiftyone_reads_the_same_from_a_yolo_folder(tmp_path):
         read = {Path(path).name: label.detections if label else [] for path, _, label in importer}
     assert len(read) == 20
     for image in data["images"]:
-        found = [a for a in data["annotations"] if a["image_id"] == image["id"]]
+        annotations = [a for a in data["annotations"] if a["image_id"] == image["id"]]
         theirs = read[Path(image["file_name"]).name]
-        assert [by_id[a["category_id"]] for a in found] == [one.label for one in theirs]
-        for annotation, one in zip(found, theirs, strict=True):
+        assert [by_id[a["category_id"]] for a in annotations] == [one.label for one in theirs]
+        for annotation, one in zip(annotations, theirs, strict=True):
             scale = [image["width"], image["height"]] * 2
             expected = [v * s for v, s in zip(one.bounding_box, scale, strict=True)]
             assert annotation["bbox"] == pytest.approx(expected, abs=0.0101)
