@@ -55,7 +55,7 @@ class Reliability:
     bins: tuple[Bin, ...]
 
     def from_score(self, lower: float) -> Bin:
-        """The bins from the score `lower` on, a border between two, taken together."""
+        """Return the bins from the score `lower` on, a border between two, taken together."""
         bins = [part for part in self.bins if part.lower >= lower and part.n]
         n = sum(part.n for part in bins)
         score, right = (sum(getattr(part, name) * part.n for part in bins) for name in ("score", "right"))
@@ -109,7 +109,7 @@ def calibration(table: pa.Table, classes: Sequence[str] | None = None) -> Calibr
 
 
 def _reliability(name: str | None, n: np.ndarray, score: np.ndarray, hit: np.ndarray) -> Reliability:
-    """From each bin's number of predictions, sum of scores and number of right ones, (BINS,) each."""
+    """Return from each bin's number of predictions, sum of scores and number of right ones, (BINS,) each."""
     total = int(n.sum())
     if not total:
         return Reliability(name, 0, None, None, ())

@@ -66,10 +66,11 @@ class Changes:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The classes that both were evaluated on."""
         return table_metadata(self.after).classes
 
     def table_of(self, change: Change) -> pa.Table:
-        """The table that the rows of this change are of."""
+        """Return the table that the rows of this change are of."""
         return self.before if change is Change.GONE else self.after
 
     @cached_property
@@ -83,7 +84,7 @@ class Changes:
         return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
 
     def number(self, change: Change, classes: Collection[str] = (), sizes: Collection[str] = ()) -> int:
-        """How many there are of these classes and sizes; of all if none is named."""
+        """Return the number of changes of these classes and sizes; of all if none is named."""
         kept = [
             [not chosen or word in chosen for word in words]
             for words, chosen in ((self.classes, classes), (SIZES, sizes))
@@ -91,7 +92,7 @@ class Changes:
         return int(self.counts[change][np.ix_(*kept)].sum())
 
     def chosen(self, change: Change, classes: Collection[str] = (), sizes: Collection[str] = ()) -> np.ndarray:
-        """The rows of `table_of(change)` of these classes and sizes; of all if none is named."""
+        """Return the rows of `table_of(change)` of these classes and sizes; of all if none is named."""
         table, rows = self.table_of(change), self.rows[change]
         for column, words in (("class_name", classes), ("size", sizes)):
             if words:
@@ -100,13 +101,13 @@ class Changes:
 
 
 def ground_truth_digest(table: pa.Table) -> str:
-    """Names the images, classes and annotations of an evaluation: two tables with the same name can be compared."""
-    said, truths = table_metadata(table), table.filter(pa.array(isin(table, "kind", {"ground_truth"})))
+    """Name the images, classes and annotations of an evaluation: two tables with the same name can be compared."""
+    metadata, truths = table_metadata(table), table.filter(pa.array(isin(table, "kind", {"ground_truth"})))
     order = np.lexsort((integers(truths, "gt_id"), truths["image_id"].to_numpy()))
-    digest = hashlib.sha256(repr((said.image_ids, sorted(said.classes))).encode())
+    digest = hashlib.sha256(repr((metadata.image_ids, sorted(metadata.classes))).encode())
     columns = (
         truths["image_id"].to_numpy(), integers(truths, "gt_id"), flags(truths, "iscrowd"),
-        indices(truths, "class_name", sorted(said.classes)), *(floats(truths, name) for name in (*CORNERS, "area")),
+        indices(truths, "class_name", sorted(metadata.classes)), *(floats(truths, name) for name in (*CORNERS, "area")),
     )  # fmt: skip
     for column in columns:
         digest.update(np.ascontiguousarray(column[order]).tobytes())
@@ -114,27 +115,30 @@ def ground_truth_digest(table: pa.Table) -> str:
 
 
 def require_same_ground_truth(before: pa.Table, after: pa.Table) -> None:
-    """Raises RunError saying what differs, if the two were not evaluated on the same images, classes, annotations."""
+    """Raise RunError saying what differs, if the two were not evaluated on the same images, classes, annotations."""
     if table_metadata(before).image_ids != table_metadata(after).image_ids:
-        what = "on different images"
+        difference = "on different images"
     elif set(table_metadata(before).classes) != set(table_metadata(after).classes):
-        what = "for different classes"
+        difference = "for different classes"
     elif ground_truth_digest(before) != ground_truth_digest(after):
-        what = "against different annotations"
+        difference = "against different annotations"
     else:
         return
-    raise RunError(f"The two models were evaluated {what}: what has changed between them would say nothing.")
+    raise RunError(f"The two models were evaluated {difference}: what has changed between them would say nothing.")
 
 
 def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
-    """What has become of every object and false alarm; raises RunError as `require_same_ground_truth`."""
+    """Return what has become of every object and false alarm.
+
+    Raises RunError as `require_same_ground_truth`.
+    """
     require_same_ground_truth(before, after)
     threshold = np.float32(score)  # scores are float32, see `selection.error_codes`
     of_before, of_after = _objects(before), _objects(after)
     scores = [
         np.nan_to_num(floats(t, "match_score")[rows], nan=-1) for t, rows in ((before, of_before), (after, of_after))
     ]
-    was, is_now = (found >= threshold for found in scores)
+    was, is_now = (match_scores >= threshold for match_scores in scores)
     rows = {
         Change.FIXED: of_after[~was & is_now],
         Change.BROKEN: of_after[was & ~is_now],
@@ -146,18 +150,18 @@ def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
     rows |= {Change.NEW: alarms[1][~is_still_there], Change.GONE: alarms[0][~was_there]}
     rises = np.zeros(after.num_rows)
     rises[of_after] = np.maximum(scores[1], 0) - np.maximum(scores[0], 0)
-    rows = {change: np.sort(found) for change, found in rows.items()}
+    rows = {change: np.sort(of_change) for change, of_change in rows.items()}
     return Changes(before, after, score, rows, rises, int(is_still_there.sum()))
 
 
 def _objects(table: pa.Table) -> np.ndarray:
-    """The rows of the objects by image and annotation id: the same order in every table of a ground truth."""
+    """Return the rows of the objects by image and annotation id: the same order in every table of a ground truth."""
     rows = np.flatnonzero(is_object(table))
     return rows[np.lexsort((integers(table, "gt_id")[rows], table["image_id"].to_numpy()[rows]))]
 
 
 def _paired(before: tuple[pa.Table, np.ndarray], after: tuple[pa.Table, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the detections, rows (B,) and (A,) of their tables, are the same in both, as bool (B,) and (A,).
+    """Return which of the detections, rows (B,) and (A,) of their tables, are the same in both, as bool (B,) and (A,).
 
     One takes one, by falling IoU: in each round those pairs that are the best left for both sides.
     """
@@ -178,8 +182,10 @@ def _paired(before: tuple[pa.Table, np.ndarray], after: tuple[pa.Table, np.ndarr
     return taken_before, taken_after
 
 
-def _overlapping(before, after) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs of one image and class with an IoU of at least 0.5, as places in either's rows (P,), and that IoU."""
+def _overlapping(
+    before: tuple[pa.Table, np.ndarray], after: tuple[pa.Table, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pairs of one image and class with an IoU of at least 0.5: places in either's rows, and IoU, (P,)."""
     classes = table_metadata(after[0]).classes
     keys = [
         np.searchsorted(table_metadata(t).image_ids, t["image_id"].to_numpy()[rows]) * len(classes)
@@ -210,47 +216,47 @@ def _boxes(table: pa.Table, rows: np.ndarray) -> np.ndarray:
 
 
 def changed_images(
-    found: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
+    comparison: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
 ) -> list[int]:
-    """Ids of the images with such changes, those with the most first, of equals the lower id."""
-    parts = [found.table_of(c)["image_id"].to_numpy()[found.chosen(c, classes, sizes)] for c in asked]
+    """Return the ids of the images with such changes, those with the most first, of equals the lower id."""
+    parts = [comparison.table_of(c)["image_id"].to_numpy()[comparison.chosen(c, classes, sizes)] for c in asked]
     ids, n = np.unique(np.concatenate([np.zeros(0, np.int64), *parts]), return_counts=True)
     return ids[np.lexsort((ids, -n))].tolist()
 
 
 def changed_objects(
-    found: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
+    comparison: Changes, asked: Sequence[Change], classes: Collection[str] = (), sizes: Collection[str] = ()
 ) -> ObjectCrops:
-    """Each such object or false alarm by itself: what has changed most in score, or has the highest, comes first.
+    """Return each such object or false alarm by itself, by falling change of score, or by falling score.
 
     GONE can only be asked for alone: it is of the table before.
     """
-    table = found.table_of(asked[0])
-    rows = np.sort(np.concatenate([found.chosen(change, classes, sizes) for change in asked]))
-    weight = np.abs(found.rises) if set(asked) <= set(OBJECT_CHANGES) else floats(table, "score")
+    table = comparison.table_of(asked[0])
+    rows = np.sort(np.concatenate([comparison.chosen(change, classes, sizes) for change in asked]))
+    weight = np.abs(comparison.rises) if set(asked) <= set(OBJECT_CHANGES) else floats(table, "score")
     return ObjectCrops(table, rows[np.argsort(-weight[rows], kind="stable")])
 
 
 def ap_changes(before: pa.Table, after: pa.Table, name: str) -> dict[str, Interval]:
-    """How far AP of a class has risen, over "all" sizes and in each, with its interval; all None where undefined.
+    """Return how far AP of a class has risen, over "all" sizes and in each, with its interval; None where undefined.
 
     Raises RunError if the two cannot be compared.
     """
     parts = (t.filter(pa.array(isin(t, "class_name", {name}))) for t in (after, before))
-    found = bootstrap(*parts, [name])
-    return {size: found.differences[figure] for size, figure in AP_OF.items()}
+    intervals = bootstrap(*parts, [name])
+    return {size: intervals.differences[figure] for size, figure in AP_OF.items()}
 
 
-def verdict(found: Changes) -> str:
-    """The numbers in a sentence."""
-    total = {change: found.number(change) for change in Change}
+def verdict(comparison: Changes) -> str:
+    """Return the numbers of changes in a sentence."""
+    total = {change: comparison.number(change) for change in Change}
     objects = sum(total[change] for change in OBJECT_CHANGES)
     if not objects:
         return "There is no object to find."
     was, now = (total[Change.STILL_RIGHT] + total[change] for change in (Change.BROKEN, Change.FIXED))
-    alarms, new = total[Change.NEW] + found.stayed, total[Change.NEW]
+    alarms, new = total[Change.NEW] + comparison.stayed, total[Change.NEW]
     return (
-        f"From score {found.score:g} on it finds {now:,} of {objects:,} objects, before {was:,}: "
+        f"From score {comparison.score:g} on it finds {now:,} of {objects:,} objects, before {was:,}: "
         f"{total[Change.FIXED]:,} fixed, {total[Change.BROKEN]:,} broken. Of its {alarms:,} false alarms {new:,} "
         f"{'is' if new == 1 else 'are'} new; {total[Change.GONE]:,} of before are gone."
     )

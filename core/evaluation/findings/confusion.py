@@ -57,7 +57,7 @@ class ConfusionMatrix:
         return np.divide(self.counts, rows, out=np.zeros(self.counts.shape), where=rows > 0)
 
     def worst(self, n: int = 10) -> list[ClassConfusion]:
-        """The `n` most frequent confusions of two classes, most objects first, then by class; without background."""
+        """Return the `n` most frequent confusions of two classes, by falling number, then by class; no background."""
         between = self.counts[:-1, :-1].copy()
         np.fill_diagonal(between, 0)
         order = np.argsort(-between, axis=None, kind="stable")[:n]
@@ -69,19 +69,19 @@ class ConfusionMatrix:
 
 
 def confusion_matrix(table: pa.Table, score: float = 0.5) -> ConfusionMatrix:
-    """The confusion matrix of the predictions from `score`."""
+    """Return the confusion matrix of the predictions from `score`."""
     classes = table_metadata(table).classes
     threshold, k = np.float32(score), len(classes)  # scores are float32, see `selection.error_codes`
     label = indices(table, "class_name", classes)
     objects = is_object(table)
     missed = objects & ~(floats(table, "any_score") >= threshold)
-    there = floats(table, "score") >= threshold
-    found = there & has_value(table, "any_gt")
+    predicted = floats(table, "score") >= threshold
+    matched = predicted & has_value(table, "any_gt")
     ids = integers(table, "gt_id")[objects]
     by_id = np.argsort(ids)
-    of_object = label[objects][by_id[np.searchsorted(ids[by_id], integers(table, "any_gt")[found])]]
+    of_object = label[objects][by_id[np.searchsorted(ids[by_id], integers(table, "any_gt")[matched])]]
     counts = np.zeros((k + 1, k + 1), dtype=np.int64)
-    np.add.at(counts, (of_object, label[found]), 1)
-    counts[k] = np.bincount(label[there & ~found], minlength=k + 1)
+    np.add.at(counts, (of_object, label[matched]), 1)
+    counts[k] = np.bincount(label[predicted & ~matched], minlength=k + 1)
     counts[:, k] += np.bincount(label[missed], minlength=k + 1)
     return ConfusionMatrix(classes, score, counts)

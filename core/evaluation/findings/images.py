@@ -103,19 +103,24 @@ class PerImageFigures:
     by_class: tuple[Duplicates, ...]
 
     def easiest(self, n: int = 10) -> list[ImageFigures]:
-        """The `n` images of lowest hardness, most right predictions first, then by id."""
+        """Return the `n` images of lowest hardness, most right predictions first, then by id."""
         return sorted(self.figures, key=lambda image: (image.hardness, -image.correct, image.image_id))[:n]
 
 
 def per_image_figures(table: pa.Table, score: float = 0.5) -> PerImageFigures:
-    """The figures of every image with the predictions from `score`."""
+    """Return the figures of every image with the predictions from `score`."""
     ids = np.array(table_metadata(table).image_ids, dtype=np.int64)
     place = np.searchsorted(ids, table["image_id"].to_numpy())
     codes = error_codes(table, score)
-    of_objects, there = is_object(table), floats(table, "score") >= np.float32(score)  # see `selection.error_codes`
+    of_objects, predicted = is_object(table), floats(table, "score") >= np.float32(score)  # see `selection.error_codes`
     objects, predictions, correct, ignored = (
         np.bincount(place[rows], minlength=len(ids))
-        for rows in (of_objects, there, there & has_value(table, "gt_id"), there & flags(table, "crowd_only"))
+        for rows in (
+            of_objects,
+            predicted,
+            predicted & has_value(table, "gt_id"),
+            predicted & flags(table, "crowd_only"),
+        )
     )
     kinds, wrong = len(ERROR_TYPES), codes >= 0
     errors = np.bincount(place[wrong] * kinds + codes[wrong], minlength=len(ids) * kinds).reshape(-1, kinds)
@@ -134,18 +139,23 @@ def per_image_figures(table: pa.Table, score: float = 0.5) -> PerImageFigures:
     return PerImageFigures(score, figures, _how_many(objects), _how_many(predictions), together, by_class)
 
 
-def _duplicates(table, codes: np.ndarray, of_objects: np.ndarray, score: float):
-    """Together, and of each class. A duplicate fits no object of its class better than one that was found before."""
+def _duplicates(
+    table: pa.Table, codes: np.ndarray, of_objects: np.ndarray, score: float
+) -> tuple[Duplicates, tuple[Duplicates, ...]]:
+    """Return the duplicates of all classes together, and of each class.
+
+    A duplicate fits no object of its class better than one that was found before.
+    """
     names = table_metadata(table).classes
-    found = np.flatnonzero(of_objects & (floats(table, "match_score") >= np.float32(score)))
-    found = found[np.argsort(integers(table, "gt_id")[found])]
+    matched = np.flatnonzero(of_objects & (floats(table, "match_score") >= np.float32(score)))
+    matched = matched[np.argsort(integers(table, "gt_id")[matched])]
     again = integers(table, "best_same_gt")[codes == ERROR_TYPES.index(ErrorType.DUPLICATE)]
-    number = np.bincount(np.searchsorted(integers(table, "gt_id")[found], again), minlength=len(found))
-    label = indices(table, "class_name", names)[found]
+    number = np.bincount(np.searchsorted(integers(table, "gt_id")[matched], again), minlength=len(matched))
+    label = indices(table, "class_name", names)[matched]
     by_class = tuple(Duplicates(name, _how_many(number[label == k])) for k, name in enumerate(names))
     return Duplicates(None, _how_many(number)), by_class
 
 
 def _how_many(values: np.ndarray) -> tuple[int, ...]:
-    """How many of the values are 0, 1, 2, …, up to the highest."""
+    """Count how many of the values are 0, 1, 2, …, up to the highest."""
     return tuple(np.bincount(values).tolist())

@@ -71,7 +71,7 @@ class Impact:
 
 
 def impact(table: pa.Table, classes: Sequence[str] | None = None) -> Impact:
-    """What each type of error costs, in all and by class and size, in the mean over `classes` (default: all).
+    """Return what each error type costs, in all and by class and size, in the mean over `classes` (default: all).
 
     Raises DataError for a class that the table does not have.
     """
@@ -124,7 +124,7 @@ class _Errors:
         return _Errors(*(values[rows] for values in vars(self).values()))
 
     def split(self, column: str, words: Sequence[str]) -> Iterator[tuple[str, _Errors]]:
-        """The errors of each class ("label") or size, with its name, where there are any."""
+        """Return the errors of each class ("label") or size, with its name, where there are any."""
         values = getattr(self, column)
         for i in np.flatnonzero(np.bincount(values)):
             yield words[i], self[values == i]
@@ -140,7 +140,7 @@ class _Ranking:
     objects: int
 
     def without(self, kind: ErrorType, errors: _Errors, label: int) -> float:
-        """The class's AP50 with these errors, all of one kind, put right; `label` is the class."""
+        """Return the class's AP50 with these errors, all of one kind, put right; `label` is the class."""
         gained = errors.target == label
         if kind == ErrorType.MISSED:
             objects = self.objects - int(gained.sum())
@@ -155,7 +155,7 @@ class _Ranking:
 class _Mean:
     """AP50 as the mean over classes, `rankings` by label, and how far it rises."""
 
-    def __init__(self, rankings: dict[int, _Ranking]):
+    def __init__(self, rankings: dict[int, _Ranking]) -> None:
         self.rankings = rankings
         self._before = {k: average_precision(r.hit, r.ignored, r.objects) for k, r in rankings.items()}
 
@@ -164,18 +164,18 @@ class _Mean:
         return sum(self._before.values()) / len(self._before) if self._before else None
 
     def touches(self, errors: _Errors) -> list[int]:
-        """The classes whose AP50 these errors have to do with."""
+        """Return the classes whose AP50 these errors have to do with."""
         n = np.bincount(np.append(errors.label, errors.target) + 1, minlength=max(self.rankings, default=0) + 2)
         return [k for k in self.rankings if n[k + 1]]
 
     def rise(self, kind: ErrorType, errors: _Errors) -> float:
-        """ΔAP50 of errors that are all of one kind."""
+        """Return ΔAP50 of errors that are all of one kind."""
         rises = [self.rankings[k].without(kind, errors, k) - self._before[k] for k in self.touches(errors)]
         return sum(rises) / len(self.rankings)
 
 
 def _errors(table: pa.Table, names: Sequence[str]) -> _Errors:
-    """Every error at any score."""
+    """Return the errors of all scores, by rank."""
     code = error_codes(table, -np.inf).astype(np.int64)
     label, size = indices(table, "class_name", names), indices(table, "size", SIZES)
     rank = integers(table, "rank")
@@ -184,7 +184,7 @@ def _errors(table: pa.Table, names: Sequence[str]) -> _Errors:
 
 
 def _targets(table: pa.Table, code: np.ndarray, label: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """`_Errors.target` of each row, (N,) int64."""
+    """Return `_Errors.target` of each row, (N,) int64."""
     truths = np.flatnonzero(isin(table, "kind", {"ground_truth"}))
     ids = integers(table, "gt_id")[truths]
     by_id = truths[np.argsort(ids)]
@@ -203,12 +203,12 @@ def _targets(table: pa.Table, code: np.ndarray, label: np.ndarray, rank: np.ndar
 
 
 def _counts(table: pa.Table) -> np.ndarray:
-    """Which rows are objects that COCO's AP50 counts, (N,) bool."""
+    """Return which rows are objects that COCO's AP50 counts, (N,) bool."""
     return bit(integers(table, "ranges", null=0), 0)
 
 
 def _rankings(table: pa.Table, names: Sequence[str]) -> list[_Ranking]:
-    """Of every class."""
+    """Return the predictions of every class by rank, in the order of `names`."""
     rank = integers(table, "rank")
     hit, ignored = (bit(integers(table, f"{column}_all", null=0), 0) for column in ("hits", "ignored"))
     objects = objects_in_ranges(table, names)[:, 0].tolist()

@@ -56,7 +56,7 @@ class LabelError:
 
 
 def label_errors(table: pa.Table, score: float = 0.7, most: int = 200) -> list[LabelError]:
-    """The likeliest label errors from a score, by score times IoU (1 for a missing label), at most `most`.
+    """Return the likeliest label errors from a score, by score times IoU (1 for a missing label), at most `most`.
 
     Missing: the prediction's error is "background", or it is "both" and lies beside an object of another class with an
     IoU up to BESIDE, as neighbours do in a crowded scene; of several in one place the highest score. Wrong: its error
@@ -83,7 +83,7 @@ _COLUMNS = [
 
 
 def _objects_of(table: pa.Table, part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """The object of another class that each detection of `part` (N) overlaps most: its class and match score.
+    """Return the object of another class that each detection of `part` (N) overlaps most: its class and match score.
 
     (N,) str and float32; what they are where there is none means nothing.
     """
@@ -98,36 +98,38 @@ def _objects_of(table: pa.Table, part: pa.Table) -> tuple[np.ndarray, np.ndarray
 
 
 def _listed(part: pa.Table, annotated: np.ndarray, order: np.ndarray) -> Iterator[tuple[dict, str]]:
-    """Each row of `order` with the class of the object it overlaps most; a few at a time, since most are not needed."""
+    """Yield each row of `order` with the class of the object it overlaps most, reading a few at a time."""
     for first in range(0, len(order), BATCH):
         rows = order[first : first + BATCH]
         yield from zip(part.take(rows).to_pylist(), annotated[rows].tolist(), strict=True)
 
 
 def _distinct(listed: Iterable[tuple[dict, str]], most: int) -> list[LabelError]:
-    """The first `most` of (row, class of the object below it), one of each object and each place."""
-    found: list[LabelError] = []
-    objects: set[int] = set()  # that are suspects already
+    """Return the first `most` of (row, class of the object below it), one of each object and each place."""
+    distinct: list[LabelError] = []
+    objects: set[int] = set()  # that have one already
     places: dict[int, list[tuple]] = {}  # image id to boxes where a label may be missing
     for row, annotated in listed:
-        if len(found) == most:
+        if len(distinct) == most:
             break
         box = tuple(row[side] for side in ("x1", "y1", "x2", "y2"))
-        what = row["image_id"], row["query"]
+        detection = row["image_id"], row["query"]
         if row["error"] == ErrorType.CLASSIFICATION:
             gt_id, overlap = row["best_other_gt"], row["best_other_iou"]
             if gt_id in objects:
                 continue
             objects.add(gt_id)
-            found.append(
-                LabelError(LabelErrorKind.WRONG, *what, gt_id, row["class_name"], annotated, row["score"], overlap, box)
+            distinct.append(
+                LabelError(
+                    LabelErrorKind.WRONG, *detection, gt_id, row["class_name"], annotated, row["score"], overlap, box
+                )
             )
         else:
             others = places.setdefault(row["image_id"], [])
             if others and iou([box], others).max() >= SAME_PLACE:
                 continue
             others.append(box)
-            found.append(
-                LabelError(LabelErrorKind.MISSING, *what, None, row["class_name"], None, row["score"], None, box)
+            distinct.append(
+                LabelError(LabelErrorKind.MISSING, *detection, None, row["class_name"], None, row["score"], None, box)
             )
-    return found
+    return distinct

@@ -45,7 +45,7 @@ class Estimate:
     error: float | None
 
     def is_clear(self, errors: float = CLEAR, than: float = 0.0) -> bool:
-        """Whether the mean lies more than so many standard errors away from `than`, and rests on enough."""
+        """Return whether the mean lies more than so many standard errors away from `than`, and rests on enough."""
         return self.n >= FEW and abs(self.mean - than) > errors * self.error
 
 
@@ -77,7 +77,7 @@ class Placement:
 
 
 def scale_ratio(scale: Estimate, errors: float = 0) -> float | None:
-    """The ratio that a mean logarithm stands for (0.9 is 10 % too narrow), moved by so many standard errors."""
+    """Return the ratio that a mean logarithm stands for (0.9 is 10 % too narrow), moved by so many standard errors."""
     return None if scale.mean is None else float(np.exp(scale.mean + errors * (scale.error or 0)))
 
 
@@ -115,7 +115,7 @@ class Localization:
 
 
 def localization(table: pa.Table, score: float = 0.5) -> Localization:
-    """How the predictions from `score` lie on the objects that they found, or are poor boxes of."""
+    """Return the placement of the predictions from `score` on the objects that they found, or are poor boxes of."""
     classes = classes_with_rows(table)
     pairs, crowds = _pairs(table, score, classes)
     return Localization(
@@ -130,7 +130,7 @@ def localization(table: pa.Table, score: float = 0.5) -> Localization:
 
 
 def classes_with_rows(table: pa.Table) -> tuple[str, ...]:
-    """The classes that have a row in the table, in its order: if it was filtered, what it was filtered to."""
+    """Return the classes that have a row in the table, in its order: if it was filtered, what it was filtered to."""
     known = table_metadata(table).classes
     n = np.bincount(indices(table, "class_name", known) + 1, minlength=len(known) + 1)[1:]
     return tuple(name for name, count in zip(known, n, strict=True) if count)
@@ -158,7 +158,7 @@ class _Pairs:
         return _Pairs(*(values[..., rows] for values in vars(self).values()))
 
     def split(self, column: str, words: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
-        """Each word with the rows that have it."""
+        """Return each word with the rows that have it."""
         values = getattr(self, column)
         order = np.argsort(values, kind="stable")
         rows = np.split(order, np.searchsorted(values[order], np.arange(1, len(words))))
@@ -166,35 +166,41 @@ class _Pairs:
 
 
 def _pairs(table: pa.Table, score: float, classes: tuple[str, ...]) -> tuple[_Pairs, int]:
-    """All pairs at a threshold, and how many poor boxes point to a crowd."""
-    found = (floats(table, "score") >= np.float32(score)) & has_value(
+    """Return the pairs at a threshold, and how many poor boxes point to a crowd."""
+    is_found = (floats(table, "score") >= np.float32(score)) & has_value(
         table, "gt_id"
     )  # float32: see `selection.error_codes`
     poor = error_codes(table, score) == ERROR_TYPES.index(ErrorType.LOCALIZATION)
-    rows = np.flatnonzero(found | poor)
-    found = found[rows]
-    ids = np.where(found, *(integers(table, column)[rows] for column in ("gt_id", "best_same_gt")))
+    rows = np.flatnonzero(is_found | poor)
+    is_found = is_found[rows]
+    ids = np.where(is_found, *(integers(table, column)[rows] for column in ("gt_id", "best_same_gt")))
     truths = np.flatnonzero(isin(table, "kind", {"ground_truth"}))
     truth_ids = integers(table, "gt_id")[truths]
     order = np.argsort(truth_ids)
     truth = truths[order][np.searchsorted(truth_ids[order], ids)] if len(rows) else rows
     crowd = flags(table, "iscrowd")[truth]
-    box, own = (_centres(table, of) for of in (rows, truth))
+    box, truth_box = (_centres(table, of) for of in (rows, truth))
     # A box of no extent overlaps nothing; one thinner than float32 tells apart has a scale that means nothing.
-    usable = ~crowd & (box[2:] > 0).all(axis=0) & (own[2:] > 0).all(axis=0)
-    rows, found, truth, box, own = rows[usable], found[usable], truth[usable], box[:, usable], own[:, usable]
-    shift = box[:2] - own[:2]
+    usable = ~crowd & (box[2:] > 0).all(axis=0) & (truth_box[2:] > 0).all(axis=0)
+    rows, is_found, truth, box, truth_box = (
+        rows[usable],
+        is_found[usable],
+        truth[usable],
+        box[:, usable],
+        truth_box[:, usable],
+    )
+    shift = box[:2] - truth_box[:2]
     truncated = np.where(has_value(table, "truncated"), flags(table, "truncated"), -1)
-    iou = np.where(found, *(floats(table, column)[rows] for column in ("iou", "best_same_iou")))
+    iou = np.where(is_found, *(floats(table, column)[rows] for column in ("iou", "best_same_iou")))
     pairs = _Pairs(
-        found, *(indices(table, *column)[truth] for column in (("class_name", classes), ("size", SIZES))),
-        truncated[truth], iou, np.concatenate([shift / own[2:], shift, np.log(box[2:] / own[2:])]),
+        is_found, *(indices(table, *column)[truth] for column in (("class_name", classes), ("size", SIZES))),
+        truncated[truth], iou, np.concatenate([shift / truth_box[2:], shift, np.log(box[2:] / truth_box[2:])]),
     )  # fmt: skip
     return pairs, int(crowd.sum())
 
 
 def _centres(table: pa.Table, rows: np.ndarray) -> np.ndarray:
-    """Boxes as centre x, centre y, width, height, (4, M) float64."""
+    """Return boxes as centre x, centre y, width, height, (4, M) float64."""
     x1, y1, x2, y2 = (floats(table, column)[rows].astype(np.float64) for column in ("x1", "y1", "x2", "y2"))
     return np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1])
 
@@ -224,24 +230,24 @@ def _placement(pairs: _Pairs) -> Placement:
 
 
 def verdict(localization: Localization) -> str:
-    """Whether boxes are shifted, too large or too small, in sentences; only what is more than noise."""
-    found, poor = localization.total.found, localization.total.poor
-    if found.n < FEW:
-        return f"From score {localization.score:g}, {_objects(found.n)} found: too few to say how boxes lie."
-    how = _how(found)
-    said = [
-        f"Boxes of {found.n:,} found objects {how}."
+    """Say in sentences whether boxes are shifted, too large or too small; only what is more than noise."""
+    matched, poor = localization.total.found, localization.total.poor
+    if matched.n < FEW:
+        return f"From score {localization.score:g}, {_objects(matched.n)} found: too few to say how boxes lie."
+    how = _how(matched)
+    sentences = [
+        f"Boxes of {matched.n:,} found objects {how}."
         if how
-        else f"Boxes of {found.n:,} found objects lie where the objects are and have their size, on average."
+        else f"Boxes of {matched.n:,} found objects lie where the objects are and have their size, on average."
     ]
     if special := _special(localization):
-        said.append(special)
+        sentences.append(special)
     if poor.n:
         how = _how(poor)
         boxes = "1 more box of the right class fits" if poor.n == 1 else f"{poor.n:,} more boxes of the right class fit"
         errors = "a localization error" if poor.n == 1 else "localization errors"
-        said.append(f"{boxes} badly ({errors}, IoU 0.1 to 0.5){f': on average they {how}' if how else ''}.")
-    return " ".join(said)
+        sentences.append(f"{boxes} badly ({errors}, IoU 0.1 to 0.5){f': on average they {how}' if how else ''}.")
+    return " ".join(sentences)
 
 
 _WORDS = {  # of each measure: what it is said of, below 0, above 0
@@ -253,35 +259,37 @@ _WORDS = {  # of each measure: what it is said of, below 0, above 0
 
 
 def _how(placement: Placement) -> str:
-    """Every clear deviation: "lie 1.9 % of the object's width too far left and are 4.0 % too narrow"."""
+    """Return the clear deviations in words: "lie 1.9 % of the object's width too far left and are 4.0 % too narrow"."""
     parts = {"lie": [], "are": []}
     for measure in _WORDS:
         if getattr(placement, measure).is_clear() and abs(mean_deviation(placement, measure)) >= SLIGHT:
             parts[_WORDS[measure][0]].append(deviation(placement, measure))
-    return " and ".join(f"{verb} {' and '.join(said)}" for verb, said in parts.items() if said)
+    return " and ".join(f"{verb} {' and '.join(deviations)}" for verb, deviations in parts.items() if deviations)
 
 
 def _special(localization: Localization) -> str:
-    """The class that deviates most from all classes together, if that is clear."""
-    total, most, said = localization.total.found, SLIGHT, ""
+    """Return a sentence on the class that deviates most from all classes together, if that is clear."""
+    total, most, sentence = localization.total.found, SLIGHT, ""
     for group in localization.by_class if len(localization.by_class) > 1 else ():
         for measure, (verb, *_) in _WORDS.items():
-            own, share = getattr(group.found, measure), mean_deviation(group.found, measure)
-            stands_out = own.is_clear(CLEAR_OF_MANY) and own.is_clear(CLEAR_OF_MANY, getattr(total, measure).mean)
+            estimate, share = getattr(group.found, measure), mean_deviation(group.found, measure)
+            stands_out = estimate.is_clear(CLEAR_OF_MANY) and estimate.is_clear(
+                CLEAR_OF_MANY, getattr(total, measure).mean
+            )
             if stands_out and abs(share) > max(most, abs(mean_deviation(total, measure))):
                 most = abs(share)
-                said = f"Those of {group.name} stand out: they {verb} {deviation(group.found, measure)}."
-    return said
+                sentence = f"Those of {group.name} stand out: they {verb} {deviation(group.found, measure)}."
+    return sentence
 
 
 def mean_deviation(placement: Placement, measure: str) -> float | None:
-    """The mean of dx, dy, width or height as a deviation, a share of the object's; None without boxes."""
+    """Return the mean of dx, dy, width or height as a deviation, a share of the object's; None without boxes."""
     mean = getattr(placement, measure).mean
     return mean if measure in ("dx", "dy") or mean is None else float(np.expm1(mean))
 
 
 def deviation(placement: Placement, measure: str) -> str:
-    """The same in words: "4.0 % too narrow"; there must be boxes."""
+    """Return the mean deviation in words: "4.0 % too narrow"; there must be boxes."""
     share = mean_deviation(placement, measure)
     return f"{100 * abs(share):.1f} % {_WORDS[measure][1 + (share > 0)]}"
 

@@ -48,6 +48,7 @@ class Recall:
 
     @property
     def recall_at_any(self) -> float | None:
+        """Recall of the predictions of every score; None without objects."""
         return self.at_any / self.n if self.n else None
 
     @property
@@ -112,7 +113,7 @@ class RecallBySize:
 
 
 def recall_by_size(table: pa.Table, score: float = 0.5) -> RecallBySize:
-    """The recall of the predictions from `score`, and of all, by the objects' size."""
+    """Return the recall of the predictions from `score`, and of all, by the objects' size."""
     classes, seen = classes_with_rows(table), table_metadata(table).input
     rows = np.flatnonzero(is_object(table))
     objects = _objects(table, rows, score)
@@ -133,14 +134,14 @@ def recall_by_size(table: pa.Table, score: float = 0.5) -> RecallBySize:
 
 
 def _objects(table: pa.Table, rows: np.ndarray, score: float) -> np.ndarray:
-    """Of the objects in `rows` whether each was found, was found at any score, is missed; (3, M) bool."""
-    found = floats(table, "match_score") >= np.float32(score)  # scores are float32, see `selection.error_codes`
+    """Return of the objects in `rows` whether each was is_found, was is_found at any score, is missed; (3, M) bool."""
+    is_found = floats(table, "match_score") >= np.float32(score)  # scores are float32, see `selection.error_codes`
     missed = error_codes(table, score) == ERROR_TYPES.index(ErrorType.MISSED)
-    return np.stack([found, has_value(table, "match_score"), missed])[:, rows]
+    return np.stack([is_found, has_value(table, "match_score"), missed])[:, rows]
 
 
 def _recalls(group: np.ndarray, objects: np.ndarray, groups: int) -> list[Recall]:
-    """The recall of each of so many groups; `group` (M,) says in which each object is."""
+    """Return the recall of each of so many groups; `group` (M,) says in which each object is."""
     columns = [np.bincount(group, minlength=groups), *(np.bincount(group[part], minlength=groups) for part in objects)]
     return [Recall(*counts) for counts in np.column_stack(columns).tolist()]
 
@@ -149,7 +150,7 @@ def _recalls(group: np.ndarray, objects: np.ndarray, groups: int) -> list[Recall
 
 
 def _curve(size: np.ndarray, objects: np.ndarray, unit: float) -> Curve:
-    """The curve of objects of a `size` (M,), those of unknown size (NaN) left out, with `unit` as an edge."""
+    """Return the curve of objects of a `size` (M,), those of unknown size (NaN) left out, with `unit` as an edge."""
     known = ~np.isnan(size)
     size, objects = size[known], objects[:, known]
     # 3 ** (k // 3) is exact, so that 32 and 96 are edges to the last digit
@@ -162,18 +163,18 @@ def _curve(size: np.ndarray, objects: np.ndarray, unit: float) -> Curve:
 
 
 def _half(bins: Sequence[SizeBin]) -> tuple[float | None, bool, bool]:
-    """`Curve.half`, `Curve.all_above` and `Curve.falls`: recall, made to rise with the size, read off between two bins.
+    """Return `Curve.half`, `Curve.all_above` and `Curve.falls`, read off between two bins.
 
-    Bins are first taken together until each rests on FEW. What then falls is levelled (isotonic regression by
-    pooling neighbours), so that one unlucky bin does not decide.
+    Recall is made to rise with the size. Bins are first taken together until each rests on FEW. What then falls is
+    levelled (isotonic regression by pooling neighbours), so that one unlucky bin does not decide.
     """
     groups = _grouped(bins)
     if not groups:
         return None, False, False
-    levels = isotonic([(n, found) for n, found, _ in groups])
+    levels = isotonic([(n, hits) for n, hits, _ in groups])
     log_size = [log / n for n, _, log in groups]
     above = next((i for i, level in enumerate(levels) if level >= 0.5), None)
-    if above is not None and any(wilson_interval(found, n)[1] < 0.5 for n, found, _ in groups[above:]):
+    if above is not None and any(wilson_interval(hits, n)[1] < 0.5 for n, hits, _ in groups[above:]):
         return None, False, True
     if not above:
         return None, above == 0, False
@@ -182,12 +183,15 @@ def _half(bins: Sequence[SizeBin]) -> tuple[float | None, bool, bool]:
 
 
 def _grouped(bins: Sequence[SizeBin]) -> list[tuple[int, int, float]]:
-    """(n, found, sum of the logarithm of the sizes, by each bin's middle); each with n >= FEW, or none at all."""
+    """Return neighbouring bins taken together until each group has n >= FEW, or none at all.
+
+    Each as (n, hits, sum of the logarithms of the sizes, by each bin's middle).
+    """
     groups, open_group = [], (0, 0, 0.0)
     for part in bins:
         recall, middle = part.recall, np.log(part.lower * part.upper) / 2
-        n, found, log = open_group
-        open_group = (n + recall.n, found + recall.found, log + recall.n * middle)
+        n, hits, log = open_group
+        open_group = (n + recall.n, hits + recall.found, log + recall.n * middle)
         if open_group[0] >= FEW:
             groups.append(open_group)
             open_group = (0, 0, 0.0)
@@ -197,36 +201,36 @@ def _grouped(bins: Sequence[SizeBin]) -> list[tuple[int, int, float]]:
 
 
 def isotonic(counts: Sequence[tuple[int, int]]) -> list[float]:
-    """Of each (n, found) the share found, neighbours pooled wherever it would fall.
+    """Return the share of hits of each (n, hits), neighbours pooled wherever it would fall.
 
     >>> isotonic([(10, 1), (10, 8), (10, 6), (10, 9)])
     [0.1, 0.7, 0.7, 0.9]
     """
-    pools: list[tuple[int, int, int]] = []  # n, found, how many groups
-    for n, found in counts:
-        pools.append((n, found, 1))
+    pools: list[tuple[int, int, int]] = []  # n, hits, how many groups
+    for n, hits in counts:
+        pools.append((n, hits, 1))
         while len(pools) > 1 and pools[-2][1] * pools[-1][0] >= pools[-1][1] * pools[-2][0]:
             last = pools.pop()
             pools[-1] = tuple(a + b for a, b in zip(pools[-1], last, strict=True))
-    return [found / n for n, found, groups in pools for _ in range(groups)]
+    return [hits / n for n, hits, groups in pools for _ in range(groups)]
 
 
 # Sure or noise?
 
 
-def wilson_interval(found: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share, found / n, after Wilson; n > 0.
+def wilson_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, hits / n, after Wilson; n > 0.
 
     >>> [round(edge, 3) for edge in wilson_interval(0, 10)], [round(edge, 3) for edge in wilson_interval(50, 100)]
     ([0.0, 0.278], [0.404, 0.596])
     """
     square = SURE**2
-    middle, half = found + square / 2, SURE * sqrt(found * (n - found) / n + square / 4)
+    middle, half = hits + square / 2, SURE * sqrt(hits * (n - hits) / n + square / 4)
     return max(0.0, (middle - half) / (n + square)), min(1.0, (middle + half) / (n + square))
 
 
 def recall_difference(one: Recall, other: Recall) -> tuple[float, float, float]:
-    """`one`'s recall less the `other`'s, with the 95 % interval, (value, low, high); both have objects.
+    """Return `one`'s recall less the `other`'s, with the 95 % interval, (value, low, high); both have objects.
 
     Newcombe's hybrid of two Wilson intervals.
     """
@@ -238,7 +242,7 @@ def recall_difference(one: Recall, other: Recall) -> tuple[float, float, float]:
 
 
 def verdict(small: RecallBySize) -> str:
-    """From which size objects are found, and whether small ones are found less often than large ones."""
+    """Say from which size objects are found, and whether small ones are found less often than large ones."""
     if small.total.n < FEW:
         n = small.total.n
         objects = {0: "There is no object", 1: "There is only 1 object"}.get(n, f"There are only {n} objects")
@@ -254,10 +258,10 @@ def _half_in_words(small: RecallBySize) -> str:
         if curve.falls:
             return "Recall does not rise with the size: of some larger objects fewer than half are found."
         return f"At no size are half of the objects found from score {small.score:g}."
-    said = f"Half of the objects are found from {_pixels(curve.half)} pixels on (√area in the original)"
+    sentence = f"Half of the objects are found from {_pixels(curve.half)} pixels on (√area in the original)"
     if small.input and small.input.half is not None and small.cells.half is not None:
-        said += f": {_pixels(small.input.half)} pixels as the model sees them, {small.cells.half:.1f} of its cells"
-    return said + "."
+        sentence += f": {_pixels(small.input.half)} pixels as the model sees them, {small.cells.half:.1f} of its cells"
+    return sentence + "."
 
 
 def _pixels(size: float) -> str:
@@ -265,7 +269,7 @@ def _pixels(size: float) -> str:
 
 
 def _compared(small: RecallBySize) -> str:
-    """Small objects beside large ones, or beside medium ones where large ones are few."""
+    """Compare small objects with large ones, or with medium ones where large ones are few."""
     one = small.by_size["small"]
     name, other = next(
         ((name, small.by_size[name]) for name in ("large", "medium") if small.by_size[name].n >= FEW), ("", None)
@@ -279,9 +283,9 @@ def _compared(small: RecallBySize) -> str:
         return f"{beginning}: a difference that may be noise."
     how = "fewer" if value < 0 else "more"
     edges = sorted(100 * abs(edge) for edge in (low, high))
-    said = f"{beginning}: {100 * abs(value):.0f} points {how} ({edges[0]:.0f} to {edges[1]:.0f})"
+    sentence = f"{beginning}: {100 * abs(value):.0f} points {how} ({edges[0]:.0f} to {edges[1]:.0f})"
     reached = f"; counting predictions of every score, {_percent(one.recall_at_any)} of the small ones are"
-    return f"{said}{reached if value < 0 and one.at_any > one.found else ''}."
+    return f"{sentence}{reached if value < 0 and one.at_any > one.found else ''}."
 
 
 def _percent(share: float) -> str:
