@@ -167,7 +167,7 @@ def test_from_a_change_of_small_objects_to_why_in_three_clicks(page, address, ro
     clicked(lambda: click_point(chart_named(page, MATRIX), point["at"]))
     wait_for_query(page, size="small")
     expect(page.locator(f"{CELLS} .name").first).to_contain_text(point["y"])
-    clicked(lambda: page.locator(CELLS).first.click())
+    clicked(page.locator(CELLS).first.click)
     large = page.get_by_role("dialog")
     expect(large.locator("p.chosen")).to_contain_text(point["y"])
     clicked(lambda: large.get_by_role("button", name=re.compile("^Why ")).click())
