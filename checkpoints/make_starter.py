@@ -36,8 +36,12 @@ from core.boxes import Detections
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import filter_to_classes, read_split
-from core.detr.dataset import DetectionDataset, EpochOrder, loader
+from core.detr.batch import Batch, ImageTargets
+from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
+from core.detr.families.base import Detector
+from core.detr.families.detr import Detr
+from core.detr.loader import EpochOrder, loader
 from core.detr.losses import giou
 from core.detr.model import load_model, save_model, small_detr
 from core.disk import atomic_folder, old_path
@@ -102,7 +106,7 @@ def swap_norms(module: nn.Module, old: type, new: type) -> None:
             swap_norms(child, old, new)
 
 
-def dense_targets(labels: dict, no_object: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def dense_targets(labels: ImageTargets, no_object: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What each cell should say: class (R·C,), box cxcywh (R·C, 4), and weight (R·C,).
 
     A cell belongs to the smallest object whose inner 60 % hold the cell's centre; an object's cells share its weight.
@@ -123,9 +127,9 @@ def dense_targets(labels: dict, no_object: int) -> tuple[torch.Tensor, torch.Ten
     return classes, boxes[smallest] * is_object[:, None], weights
 
 
-def dense_loss(model, batch: dict) -> torch.Tensor:
+def dense_loss(model: Detr, batch: Batch) -> torch.Tensor:
     """The dense task's loss: weighted cross-entropy, L1 and GIoU, with DETR's own weights 5 and 2 for the boxes."""
-    detr, heads, config = model.model, model, model.config
+    heads, detr, config = model.inner, model.inner.model, model.inner.config
     device = next(model.parameters()).device
     pixels = batch["pixel_values"].to(device, memory_format=torch.channels_last, non_blocking=True)
     features, mask = detr.backbone(pixels, batch["pixel_mask"].to(device, non_blocking=True))[-1]
@@ -153,9 +157,9 @@ def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int):
     """Stage 1: a small DETR whose backbone, encoder and heads have learned the dense task."""
     torch.manual_seed(seed)
     data = day_data(folder, seed)
-    model = small_detr(data.label_map).requires_grad_(True).train()
-    swap_norms(model.model.backbone, DetrFrozenBatchNorm2d, nn.BatchNorm2d)
-    model.to(DEVICE, memory_format=torch.channels_last)
+    model = small_detr(data.label_map).train()
+    swap_norms(model.backbone, DetrFrozenBatchNorm2d, nn.BatchNorm2d)
+    model.to(DEVICE).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     with tqdm(total=steps, desc="Warm-up", unit="step", mininterval=5) as bar:
@@ -174,26 +178,27 @@ def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int):
                 if bar.n == steps:
                     break
     model.cpu()
-    swap_norms(model.model.backbone, nn.BatchNorm2d, DetrFrozenBatchNorm2d)
+    swap_norms(model.backbone, nn.BatchNorm2d, DetrFrozenBatchNorm2d)
     return model, data.label_map
 
 
 @torch.no_grad()
-def start_decoder(model, sharpness: float = 4.0) -> None:
+def start_decoder(model: Detector, sharpness: float = 4.0) -> None:
     """Make the decoder copy what the cells around each query's place say.
 
     Queries and keys meet through one matrix that deals the sine embedding's frequencies of y and x out to all heads, so
     that every head attends around the query's place; values pass unchanged.
     """
-    width, heads = model.config.d_model, model.config.decoder_attention_heads
+    detr, config = model.inner.model, model.inner.config
+    width, heads = config.d_model, config.decoder_attention_heads
     x = ((torch.arange(GRID[0]) + 0.5) / GRID[0]).repeat(GRID[1])
     y = ((torch.arange(GRID[1]) + 0.5) / GRID[1]).repeat_interleave(GRID[0])
     # a cell's embedding is that of its far edge (DetrSinePositionEmbedding counts from 1)
     places = torch.cat([sine(y + 0.5 / ROWS, width // 2), sine(x + 0.5 / COLUMNS, width // 2)], dim=1)
-    model.model.query_position_embeddings.weight.copy_(places)
+    detr.query_position_embeddings.weight.copy_(places)
     dealt = torch.cat([torch.tensor([2 * p, 2 * p + 1]) for h in range(heads) for p in range(h, width // 2, heads)])
     identity = torch.eye(width)
-    for layer in model.model.decoder.layers:
+    for layer in detr.decoder.layers:
         cross = layer.encoder_attn
         weights = {"q_proj": sharpness * identity[dealt], "k_proj": identity[dealt], "v_proj": identity}
         for name, weight in {**weights, "o_proj": identity}.items():

@@ -2,10 +2,10 @@
 
 In: what every layer says (`Layers`) and the images' targets. Out: loss_ce, loss_bbox and loss_giou of every layer.
 
-Ours rather than transformers' own for three reasons. A step may be cut into parts, over forward passes or processes,
-and must have the losses of one batch: so a loss is a sum that the caller's `LossNormalizers` divide, which are
-known from the targets before the first part runs. Each image is matched against its own targets only, and costs leave the GPU once a
-step instead of once a layer. And nothing here is in half precision, whatever the forward pass was in.
+Written here rather than taken from transformers for three reasons. A step may be cut into parts, over forward passes or
+processes, and must have the losses of one batch: so each loss is a sum, divided by `LossNormalizers` that are known
+from the targets before the first part runs. Each image is matched against its own targets only, and costs leave the
+GPU once a step instead of once a layer. And nothing here is in half precision, whatever the forward pass was in.
 
 Source: Carion et al. 2020, equations 1 and 2; transformers `loss_for_object_detection.py`, `loss_deformable_detr.py`
 (facebookresearch/detr `models/matcher.py`, `models/detr.py`), whose results these equal for a whole batch.
@@ -13,15 +13,21 @@ Source: Carion et al. 2020, equations 1 and 2; transformers `loss_for_object_det
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
+from transformers import PretrainedConfig
+
+from core.detr.batch import ImageTargets
+from core.metrics import LOSS_PARTS
 
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss in the matching cost (Lin et al. 2017)
-PARTS = ("loss_ce", "loss_bbox", "loss_giou")
+PARTS = tuple(loss.name for loss in LOSS_PARTS)  # loss_ce, loss_bbox, loss_giou
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,11 @@ class Layers:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """A model's own numbers for matching and losses, from its config; `focal` is None for softmax with "no object"."""
+    """A model's own numbers for matching and losses; the loss of a class has weight 1.
+
+    no_object_weight  of "no object" in the cross-entropy; 0 where each class is a sigmoid of its own
+    focal_alpha       of the focal loss of sigmoids; None for cross-entropy over a softmax with "no object"
+    """
 
     class_cost: float
     bbox_cost: float
@@ -46,15 +56,16 @@ class LossConfig:
     bbox_weight: float
     giou_weight: float
     no_object_weight: float
-    focal: float | None
+    focal_alpha: float | None
 
     @classmethod
-    def of(cls, config) -> LossConfig:
-        """From a transformers config of a detr, conditional_detr or deformable_detr model."""
+    def of(
+        cls, config: PretrainedConfig, no_object_weight: float = 0.0, focal_alpha: float | None = None
+    ) -> LossConfig:
+        """Read costs and weights from a model's config, where every family has them under the same names."""
         return cls(
             config.class_cost, config.bbox_cost, config.giou_cost,
-            config.bbox_loss_coefficient, config.giou_loss_coefficient,
-            getattr(config, "eos_coefficient", 0.0), None if config.model_type == "detr" else config.focal_alpha,
+            config.bbox_loss_coefficient, config.giou_loss_coefficient, no_object_weight, focal_alpha,
         )  # fmt: skip
 
 
@@ -70,8 +81,8 @@ class LossNormalizers:
     weights: float
 
     @classmethod
-    def of(cls, labels: list[dict], queries: int, loss_config: LossConfig) -> LossNormalizers:
-        """Of some images' labels."""
+    def of(cls, labels: Sequence[ImageTargets], queries: int, loss_config: LossConfig) -> LossNormalizers:
+        """Count the targets of some images, for a model with so many queries."""
         counts = [len(target["class_labels"]) for target in labels]
         matched = sum(min(count, queries) for count in counts)
         return cls(sum(counts), matched + loss_config.no_object_weight * (queries * len(counts) - matched))
@@ -84,7 +95,9 @@ class LossNormalizers:
 class Targets:
     """The objects of a batch in one list, those of its first image first; `counts` says how many each image has.
 
-    image (T,) int64, place in the batch; label (T,) int64; boxes (T, 4) float32 cxcywh in [0, 1]
+    image  (T,) int64, the image's place in the batch
+    label  (T,) int64, model index
+    boxes  (T, 4) float32, cxcywh in [0, 1]
     """
 
     image: torch.Tensor
@@ -93,104 +106,124 @@ class Targets:
     counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, labels: list[dict], device: torch.device) -> Targets:
-        """From the Collator's labels."""
+    def of(cls, labels: Sequence[ImageTargets], device: torch.device) -> Targets:
+        """Join the targets of a batch's images, on `device`."""
         counts = tuple(len(target["class_labels"]) for target in labels)
         image = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64))
-        parts = image, *(torch.cat([target[key] for target in labels]) for key in ("class_labels", "boxes"))
-        return cls(*(part.to(device, non_blocking=True) for part in parts), counts)
+        label = torch.cat([target["class_labels"] for target in labels])
+        boxes = torch.cat([target["boxes"] for target in labels])
+        image, label, boxes = (part.to(device, non_blocking=True) for part in (image, label, boxes))
+        return cls(image, label, boxes, counts)
+
+
+class Matches(NamedTuple):
+    """M pairs of a query and a target: in decoder layer `layer`, `query` is row `target` of the Targets; (M,) int64."""
+
+    layer: torch.Tensor
+    target: torch.Tensor
+    query: torch.Tensor
 
 
 def set_losses(
-    layers: Layers, labels: list[dict], normalizers: LossNormalizers, loss_config: LossConfig
+    layers: Layers, labels: Sequence[ImageTargets], normalizers: LossNormalizers, loss_config: LossConfig
 ) -> dict[str, torch.Tensor]:
-    """{loss_ce, loss_bbox, loss_giou}, each (L,) float32, this part's share of the step that `normalizers` are of.
+    """Return {loss_ce, loss_bbox, loss_giou}, each (L,) float32: this part's share of the step.
 
-    `labels` are the Collator's: class_labels (n,) and boxes (n, 4) cxcywh in [0, 1]; n may be 0.
+    `labels` are those of the images that `layers` answer for; `normalizers` are those of the whole step.
     """
     targets = Targets.of(labels, layers.boxes.device)
-    layer, target, query = match(layers, targets, loss_config)
-    image = targets.image[target]
-    found, expected = layers.boxes[layer, image, query], targets.boxes[target]
+    matches = match(layers, targets, loss_config)
+    image = targets.image[matches.target]
+    predicted, expected = layers.boxes[matches.layer, image, matches.query], targets.boxes[matches.target]
     boxes = max(normalizers.boxes, 1.0)
 
     def per_layer(values: torch.Tensor) -> torch.Tensor:
-        return values.new_zeros(len(layers.boxes)).index_add(0, layer, values) / boxes
+        return values.new_zeros(len(layers.boxes)).index_add(0, matches.layer, values) / boxes
 
+    places = matches.layer, image, matches.query
     return {
-        "loss_ce": _class_loss(layers.logits, (layer, image, query), targets.label[target], normalizers, loss_config),
-        "loss_bbox": per_layer((found - expected).abs().sum(-1)),
-        "loss_giou": per_layer(1 - giou(found, expected)),
+        "loss_ce": _class_loss(layers.logits, places, targets.label[matches.target], normalizers, loss_config),
+        "loss_bbox": per_layer((predicted - expected).abs().sum(-1)),
+        "loss_giou": per_layer(1 - giou(predicted, expected)),
     }
 
 
 def total(losses: dict[str, torch.Tensor], loss_config: LossConfig) -> torch.Tensor:
-    """DETR's weighted sum over all layers, a scalar."""
-    weights = (1.0, loss_config.bbox_weight, loss_config.giou_weight)
-    return sum(weight * losses[name].sum() for name, weight in zip(PARTS, weights, strict=True))
+    """Return DETR's weighted sum of the losses over all layers, a scalar."""
+    loss_ce, loss_bbox, loss_giou = (losses[name].sum() for name in PARTS)
+    return loss_ce + loss_config.bbox_weight * loss_bbox + loss_config.giou_weight * loss_giou
 
 
 def _class_loss(
-    logits: torch.Tensor, place: tuple, label: torch.Tensor, normalizers: LossNormalizers, loss_config: LossConfig
+    logits: torch.Tensor,
+    places: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    label: torch.Tensor,
+    normalizers: LossNormalizers,
+    loss_config: LossConfig,
 ) -> torch.Tensor:
-    """Cross-entropy in which "no object" counts little, or the focal loss, by layer: (L,)."""
-    if loss_config.focal is not None:
-        wanted = torch.zeros_like(logits)
-        wanted[(*place, label)] = 1.0
-        return _focal(logits, wanted, loss_config.focal).sum((1, 2, 3)) / max(normalizers.boxes, 1.0)
+    """Return cross-entropy in which "no object" counts little, or the focal loss, by layer: (L,).
+
+    places: (layer, image, query) of each match; label (M,) of its target.
+    """
+    if loss_config.focal_alpha is not None:
+        expected = torch.zeros_like(logits)
+        expected[(*places, label)] = 1.0
+        losses = _focal_loss(logits, expected, loss_config.focal_alpha)
+        return losses.sum((1, 2, 3)) / max(normalizers.boxes, 1.0)
     no_object = logits.shape[-1] - 1
-    wanted = torch.full(logits.shape[:3], no_object, dtype=torch.int64, device=logits.device)
-    wanted[place] = label
+    expected = torch.full(logits.shape[:3], no_object, dtype=torch.int64, device=logits.device)
+    expected[places] = label
     weight = torch.ones(logits.shape[-1], device=logits.device)
     weight[no_object] = loss_config.no_object_weight
-    each = F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), weight, reduction="none")
-    return each.view(len(logits), -1).sum(1) / max(normalizers.weights, 1e-6)
+    losses = F.cross_entropy(logits.flatten(0, 2), expected.flatten(), weight, reduction="none")
+    return losses.view(len(logits), -1).sum(1) / max(normalizers.weights, 1e-6)
 
 
-def _focal(logits: torch.Tensor, wanted: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Lin et al. 2017, equation 5, element by element."""
+def _focal_loss(logits: torch.Tensor, expected: torch.Tensor, alpha: float) -> torch.Tensor:
+    """Return the focal loss of each element; `expected` is 1 for the class that is there (Lin et al. 2017, eq. 5)."""
     probability = logits.sigmoid()
-    right = probability * wanted + (1 - probability) * (1 - wanted)
-    balance = alpha * wanted + (1 - alpha) * (1 - wanted)
-    return balance * (1 - right) ** GAMMA * F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    right = probability * expected + (1 - probability) * (1 - expected)
+    balance = alpha * expected + (1 - alpha) * (1 - expected)
+    return balance * (1 - right) ** GAMMA * F.binary_cross_entropy_with_logits(logits, expected, reduction="none")
 
 
 @torch.no_grad()
-def match(layers: Layers, targets: Targets, loss_config: LossConfig) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The cheapest one-to-one assignment of targets to queries, for every layer and image on its own.
+def match(layers: Layers, targets: Targets, loss_config: LossConfig) -> Matches:
+    """Return the cheapest one-to-one assignment of targets to queries, for every layer and image by itself.
 
-    Returns (layer, target, query), each (M,) int64: row t of `targets` belongs to that query in that layer. Of an image
-    with more targets than queries the costliest stay unmatched.
+    Of an image with more targets than queries the costliest stay unmatched.
     """
     boxes = layers.boxes[:, targets.image]  # (L, T, Q, 4)
     expected = targets.boxes[None, :, None, :]
     cost = loss_config.bbox_cost * (boxes - expected).abs().sum(-1) - loss_config.giou_cost * giou(boxes, expected)
     cost += loss_config.class_cost * _class_cost(layers.logits, targets, loss_config)
     # as transformers: what is not a number is matched only where nothing else is left
-    cost = torch.nan_to_num(cost, nan=1e9, posinf=1e9, neginf=1e9).cpu().numpy()
+    costs = torch.nan_to_num(cost, nan=1e9, posinf=1e9, neginf=1e9).cpu().numpy()  # (L, T, Q)
     pairs = [
         (np.full(len(rows), layer), rows + first, queries)
-        for layer, of_layer in enumerate(cost)
+        for layer, of_layer in enumerate(costs)
         for first, count in zip(np.cumsum((0, *targets.counts)), targets.counts, strict=False)
         for rows, queries in [linear_sum_assignment(of_layer[first : first + count])]
     ]
     joined = np.concatenate([np.stack(pair) for pair in pairs], axis=1).astype(np.int64)
-    return tuple(torch.from_numpy(joined).to(layers.boxes.device))
+    return Matches(*torch.from_numpy(joined).to(layers.boxes.device))
 
 
 def _class_cost(logits: torch.Tensor, targets: Targets, loss_config: LossConfig) -> torch.Tensor:
-    """What it costs each query to have each target's class, (L, T, Q)."""
-    own = logits[:, targets.image]  # (L, T, Q, C)
-    label = targets.label[None, :, None, None].expand(*own.shape[:3], 1)
-    if loss_config.focal is None:
-        return -own.softmax(-1).gather(-1, label)[..., 0]
-    p = own.gather(-1, label)[..., 0].sigmoid()
-    found = ALPHA * (1 - p) ** GAMMA * -(p + 1e-8).log()
-    return found - (1 - ALPHA) * p**GAMMA * -(1 - p + 1e-8).log()
+    """Return what it costs each query to have each target's class, (L, T, Q)."""
+    of_image = logits[:, targets.image]  # (L, T, Q, C)
+    label = targets.label[None, :, None, None].expand(*of_image.shape[:3], 1)
+    if loss_config.focal_alpha is None:
+        return -of_image.softmax(-1).gather(-1, label)[..., 0]
+    p = of_image.gather(-1, label)[..., 0].sigmoid()
+    positive = ALPHA * (1 - p) ** GAMMA * -(p + 1e-8).log()
+    return positive - (1 - ALPHA) * p**GAMMA * -(1 - p + 1e-8).log()
 
 
 def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Generalised IoU box by box, in [-1, 1]; cxcywh (…, 4) and (…, 4), broadcast (Rezatofighi et al. 2019).
+    """Return the generalised IoU of pairs of boxes, in [-1, 1]; cxcywh (…, 4) and (…, 4), broadcast.
+
+    Source: Rezatofighi et al. 2019.
 
     >>> giou(torch.tensor([0.5, 0.5, 1.0, 1.0]), torch.tensor([0.25, 0.5, 0.5, 1.0])).item()
     0.5
@@ -212,21 +245,24 @@ class LossSums:
     normalizers: LossNormalizers = LossNormalizers(0, 0.0)
     sums: dict[str, torch.Tensor] | None = None  # each (L,) float64
 
-    def add(self, layers: Layers, labels: list[dict]) -> None:
+    def add(self, layers: Layers, labels: Sequence[ImageTargets]) -> None:
+        """Add the losses of one batch."""
         losses = set_losses(layers, labels, LossNormalizers(1, 1.0), self.loss_config)
-        self.take({name: value.double().cpu() for name, value in losses.items()},
-                  LossNormalizers.of(labels, layers.logits.shape[2], self.loss_config))  # fmt: skip
+        normalizers = LossNormalizers.of(labels, layers.logits.shape[2], self.loss_config)
+        self.add_sums({name: value.double().cpu() for name, value in losses.items()}, normalizers)
 
-    def take(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:
-        """Add the sums of another process."""
+    def add_sums(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:
+        """Add the `sums` and `normalizers` of another process; its sums are None if it had no batch."""
         if sums is not None:
             self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in PARTS}
             self.normalizers = self.normalizers + normalizers
 
     def values(self) -> dict[str, float]:
-        """{loss, loss_ce, loss_bbox, loss_giou}: DETR's weighted sum over all layers, and the last layer's parts."""
+        """Return {loss, loss_ce, loss_bbox, loss_giou}: the weighted sum over all layers, the last layer's losses."""
+        if self.sums is None:
+            raise ValueError("No batch was added, so there are no losses.")
         boxes = max(self.normalizers.boxes, 1.0)
-        of_classes = boxes if self.loss_config.focal is not None else max(self.normalizers.weights, 1e-6)
+        of_classes = boxes if self.loss_config.focal_alpha is not None else max(self.normalizers.weights, 1e-6)
         losses = {name: self.sums[name] / (of_classes if name == "loss_ce" else boxes) for name in PARTS}
         whole = float(total(losses, self.loss_config))
         return {"loss": whole, **{name: float(value[-1]) for name, value in losses.items()}}

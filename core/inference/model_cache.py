@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
 
 from core import ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
-from core.detr.dataset import Collator, DetectionDataset
+from core.detr.batch import Batch, Collator
+from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device
+from core.detr.families.base import Detector
 from core.detr.model import LABEL_MAP_FILE, load_model, read_label_map
 from core.detr.pretrained import class_rows, find_model
 from core.labels import LabelMap
@@ -44,14 +45,14 @@ class Loaded:
     precision                    of the forward pass, as `detect.forward` takes it
     """
 
-    model: PreTrainedModel
+    model: Detector
     label_map: LabelMap
     shortest_edge: int
     longest_edge: int
     precision: str
     device: torch.device
 
-    def batch(self, path: Path, size: tuple[int, int]) -> dict:
+    def batch(self, path: Path, size: tuple[int, int]) -> Batch:
         """A picture of `size` (width, height) as a batch of one image, made as in an evaluation; its image id is 0.
 
         Raises DataError if the picture cannot be read or has another size.
@@ -181,7 +182,7 @@ def _named_classes(source: str) -> LabelMap:
     return LabelMap(tuple(rows), tuple(rows.values()))
 
 
-def _ready(model: PreTrainedModel, label_map: LabelMap, config: TrainConfig) -> Loaded:
+def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> Loaded:
     device = idle_device()
     # channels last, as in training
     model = model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import PreTrainedModel
 
 from core import ModelError, RunError
+from core.detr.families.base import Detector
 from core.detr.model import save_model
 from core.disk import old_path, partial_path, put_in_place
 from core.labels import LabelMap
@@ -23,7 +23,7 @@ from core.labels import LabelMap
 STATE_FILE = "trainer.pt"
 
 
-def save(folder: Path, name: str, model: PreTrainedModel, label_map: LabelMap, state: dict) -> None:
+def save(folder: Path, name: str, model: Detector, label_map: LabelMap, state: dict) -> None:
     """Write the checkpoint `folder`/`name` in place of the one that is there.
 
     Raises RunError if the disk does not take it; the one that is there then stays.

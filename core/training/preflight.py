@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
 
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.check import summarize_problems
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
 from core.detr.dataset import DetectionDataset
+from core.detr.families.base import Detector
 from core.detr.losses import PARTS
 from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap
@@ -36,7 +36,7 @@ def check_data(problems: list[Problem]) -> Check:
     return Check("Data", True, evidence)
 
 
-def check_disk(folder: Path, model: PreTrainedModel, averaged: bool) -> Check:
+def check_disk(folder: Path, model: Detector, averaged: bool) -> Check:
     """Check that there is room for the checkpoints best and last, and for the one that is being written."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())

@@ -1,24 +1,28 @@
 """One step of a training: forward, matching, backward, clip, update – over as many parts as the batch is cut into.
 
 The parts are forward passes of one process (`accumulate`, or because the GPU's memory did not suffice) and processes of
-their own; the losses and the gradient are in every case those of the whole batch, because `LossNormalizers` count it before
-the first part runs.
+their own; the losses and the gradient are in every case those of the whole batch, because its `LossNormalizers` are
+counted before the first part runs.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import PreTrainedModel
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
-from core.detr.detect import NO_ROOM, forward, split_batch
-from core.detr.losses import PARTS, LossConfig, LossNormalizers, set_losses, total
+from core.detr.batch import Batch, split_batch
+from core.detr.detect import NO_ROOM, forward
+from core.detr.families.base import Detector
+from core.detr.losses import PARTS, LossNormalizers, set_losses, total
 from core.detr.model import parameter_groups
 from core.metrics import GRAD_NORM, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
@@ -29,7 +33,7 @@ DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder l
 
 
 def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
-    """By what the learning rates are multiplied at `step` (from 0) of `steps`."""
+    """Return by what the learning rates are multiplied at `step` (from 0) of `steps`."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     if config.schedule == "step":
@@ -41,8 +45,8 @@ def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
 
 
 @contextmanager
-def seeded(*numbers: int, device: torch.device):
-    """Torch's random numbers, on the CPU and `device`, follow from `numbers`; outside they go on as before.
+def seeded(*numbers: int, device: torch.device) -> Iterator[None]:
+    """Let torch's random numbers, on the CPU and `device`, follow from `numbers`; outside they go on as before.
 
     So a training does not seed its caller, and a step that is done again, as after a resume, draws the same.
     """
@@ -55,10 +59,10 @@ def seeded(*numbers: int, device: torch.device):
 
 
 @contextmanager
-def deterministic(wanted: bool):
-    """With `wanted`, only operations that give the same on every run; outside as before."""
+def deterministic(enabled: bool) -> Iterator[None]:
+    """Use only operations that give the same on every run, if `enabled`; outside as before."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if wanted:
+    if enabled:
         torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
@@ -70,31 +74,33 @@ class Stepper:
     """Model, optimizer and what belongs to them; `step` is one update."""
 
     def __init__(
-        self, model: PreTrainedModel, config: TrainConfig, steps: int, device: torch.device, processes: ProcessGroup
-    ):
+        self, model: Detector, config: TrainConfig, steps: int, device: torch.device, processes: ProcessGroup
+    ) -> None:
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
-        self.loss_config = LossConfig.of(model.config)
+        self.loss_config = model.loss_config
         groups = parameter_groups(model, config)
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]  # those that learn
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
-        self.largest = config.batch_size  # images of a forward pass; halved where they do not fit
+        self.images_per_pass = config.batch_size  # halved where they do not fit
         self.skipped = 0  # steps in a row
         self.skipped_images: tuple[int, ...] = ()  # of the last step, if it was left out
         self.remarks: list[Remark] = []  # not yet told
 
     @property
-    def evaluated(self) -> PreTrainedModel:
+    def evaluated(self) -> Detector:
         """The model that counts: the average, if there is one."""
-        return self.average.module if self.average else self.model
+        model = self.average.module if self.average else self.model
+        assert isinstance(model, Detector)  # torch says only that it is a module
+        return model
 
-    def step(self, number: int, batches: list[dict]) -> dict[str, float]:
-        """Step `number` (from 0) on this process's share of its images; returns its metrics.
+    def step(self, number: int, batches: list[Batch]) -> dict[str, float]:
+        """Take step `number` (from 0) with this process's share of its images; return its metrics.
 
         Raises RunError if losses or gradient are no finite numbers, unless such steps are to be skipped.
         """
@@ -102,40 +108,45 @@ class Stepper:
         factor = learning_rate_factor(number, self.steps, self.config)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
-        queries = self.model.config.num_queries
-        own = LossNormalizers.of([target for batch in batches for target in batch["labels"]], queries, self.loss_config)
-        normalizers = LossNormalizers(*self.processes.all_reduce_sum(own.boxes, own.weights))
+        share = self._normalizers(batches)
+        normalizers = LossNormalizers(*self.processes.all_reduce_sum(share.boxes, share.weights))
         losses, broken = self._backward(number, batches, normalizers)
-        self.processes.all_reduce_gradients(self.learning)
+        self.processes.all_reduce_gradients(self.parameters)
         self.scaler.unscale_(self.optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.config.clip or math.inf)
-        values = self.processes.all_reduce_sum(
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip or math.inf)
+        *values, gradient = self.processes.all_reduce_sum(
             *torch.cat([losses.flatten(), norm.reshape(1) / self.processes.world_size]).tolist()
         )
-        layers, norm = np.array(values[:-1]).reshape(len(PARTS), -1), values[-1]
-        if not np.isfinite(layers).all() or not (math.isfinite(norm) or self.scaler.is_enabled()):
-            return self._left_out(number, layers, broken or [i for batch in batches for i in batch["image_id"]])
+        by_layer = np.array(values).reshape(len(PARTS), -1)
+        if not np.isfinite(by_layer).all() or not (math.isfinite(gradient) or self.scaler.is_enabled()):
+            return self._skip(number, by_layer, broken or [i for batch in batches for i in batch["image_id"]])
         self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
             self.average.update_parameters(self.model)
         self.skipped = 0
-        return self._metrics(number, layers, norm, factor)
+        return self._metrics(number, by_layer, gradient, factor)
 
-    def try_out(self, batches: list[dict]) -> tuple[torch.Tensor, float]:
-        """Forward and backward of this process's first batches, without an update: losses (3, L), gradient's norm."""
-        labels = [target for batch in batches for target in batch["labels"]]
-        losses, _ = self._backward(
-            0, batches, LossNormalizers.of(labels, self.model.config.num_queries, self.loss_config)
-        )
-        norms = [p.grad.norm() for p in self.learning if p.grad is not None]
+    def try_out(self, batches: list[Batch]) -> tuple[torch.Tensor, float]:
+        """Run forward and backward on this process's first batches, without an update.
+
+        Returns the losses (3, L), by PARTS and decoder layer, and the gradient's norm.
+        """
+        losses, _ = self._backward(0, batches, self._normalizers(batches))
+        norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
         gradient = float(torch.stack(norms).norm()) / self.scaler.get_scale()
         self.optimizer.zero_grad(set_to_none=True)
         return losses, gradient
 
-    def _backward(self, number: int, batches: list[dict], normalizers: LossNormalizers) -> tuple[torch.Tensor, list]:
-        """The losses by part and layer, (3, L), and the images on which they are not finite; gradients are left.
+    def _normalizers(self, batches: list[Batch]) -> LossNormalizers:
+        labels = [targets for batch in batches for targets in batch["labels"]]
+        return LossNormalizers.of(labels, self.model.num_queries, self.loss_config)
+
+    def _backward(
+        self, number: int, batches: list[Batch], normalizers: LossNormalizers
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Return the losses by part and layer, (3, L), and the images on which they are not finite; leave gradients.
 
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
@@ -145,91 +156,95 @@ class Stepper:
                     seeded(self.config.seed, number, self.processes.rank, device=self.device),
                     deterministic(self.config.deterministic),
                 ):
-                    return self._parts(batches, normalizers)
+                    return self._accumulate(batches, normalizers)
             except torch.OutOfMemoryError as error:
-                if self.largest == 1:
+                if self.images_per_pass == 1:
                     raise ConfigError(NO_ROOM) from error
             self._halve(number)
 
-    def _parts(self, batches: list[dict], normalizers: LossNormalizers) -> tuple[torch.Tensor, list]:
-        layers = getattr(self.model.config, "decoder_layers", 1)
-        losses, broken = torch.zeros(len(PARTS), layers, device=self.device), []
+    def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> tuple[torch.Tensor, list[int]]:
+        losses = torch.zeros(len(PARTS), self.model.num_layers, device=self.device)
+        broken: list[int] = []
         for batch in batches:
-            for part in split_batch(batch, self.largest):
-                values = set_losses(
-                    forward(self.model, part, self.device, self.config.precision),
-                    part["labels"],
-                    normalizers,
-                    self.loss_config,
-                )
+            for part in split_batch(batch, self.images_per_pass):
+                layers = forward(self.model, part, self.device, self.config.precision)
+                values = set_losses(layers, part["labels"], normalizers, self.loss_config)
                 self.scaler.scale(total(values, self.loss_config)).backward()
-                found = torch.stack([values[name].detach() for name in PARTS])
-                if not torch.isfinite(found).all():
+                by_layer = torch.stack([values[name].detach() for name in PARTS])
+                if not torch.isfinite(by_layer).all():
                     broken += part["image_id"]
-                losses += found
+                losses += by_layer
         return losses, broken
 
     def _halve(self, number: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
-        before, self.largest = self.largest, max(1, self.largest // 2)
+        before, self.images_per_pass = self.images_per_pass, max(1, self.images_per_pass // 2)
         self.remarks.append(
             Remark(
                 rule=TrainingRule.BATCH_HALVED,
                 level=Level.INFO,
-                title=f"The batch is cut into parts of {self.largest}",
+                title=f"The batch is cut into parts of {self.images_per_pass}",
                 cause="A forward pass of the whole batch does not fit into the GPU's memory.",
                 evidence=f"Out of memory with {before} images at step {number + 1}; the losses stay those of the whole "
                 "batch.",
-                advice=f"To save the failed attempt, set batch size {self.largest} and accumulate "
-                f"{self.config.accumulate * math.ceil(self.config.batch_size / self.largest)}.",
+                advice=f"To save the failed attempt, set batch size {self.images_per_pass} and accumulate "
+                f"{self.config.accumulate * math.ceil(self.config.batch_size / self.images_per_pass)}.",
                 step=number + 1,
             )
         )
 
-    def _left_out(self, number: int, layers: np.ndarray, images: list) -> dict[str, float]:
-        """A step whose losses or gradient are no finite numbers: its weights stay; stops, or says so and goes on."""
+    def _skip(self, number: int, losses: npt.NDArray[np.float64], images: list[int]) -> dict[str, float]:
+        """Leave the weights as they are, as losses or gradient are no finite numbers: stop, or say so and go on."""
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.update()
         self.skipped += 1
-        what = "gradient" if np.isfinite(layers).all() else "loss"
+        quantity = "gradient" if np.isfinite(losses).all() else "loss"
         named = ", ".join(map(str, images[:12])) + (" …" if len(images) > 12 else "")
         if self.config.not_finite == "stop" or self.skipped > MOST_SKIPPED:
             again = f" {self.skipped} times in a row" if self.skipped > 1 else ""
             raise RunError(
-                f"The {what} was not a finite number{again} at step {number + 1} (images {named}): take a smaller "
+                f"The {quantity} was not a finite number{again} at step {number + 1} (images {named}): take a smaller "
                 "learning rate, or look at these images' boxes; the weights before it are kept."
             )
         self.skipped_images = tuple(images)
         return {SKIPPED.tag: 1.0}
 
-    def _metrics(self, number: int, layers: np.ndarray, norm: float, factor: float) -> dict[str, float]:
+    def _metrics(
+        self, number: int, losses: npt.NDArray[np.float64], gradient: float, factor: float
+    ) -> dict[str, float]:
         weights = np.array([1.0, self.loss_config.bbox_weight, self.loss_config.giou_weight])
-        metrics = {LOSS.train.tag: float(weights @ layers.sum(1))}
-        metrics |= {loss.train.tag: float(layers[i, -1]) for i, loss in enumerate(LOSS_PARTS)}
+        metrics = {LOSS.train.tag: float(weights @ losses.sum(1))}
+        metrics |= {loss.train.tag: float(losses[i, -1]) for i, loss in enumerate(LOSS_PARTS)}
         metrics[LR.tag] = self.config.lr * factor
-        if math.isfinite(norm):
-            metrics[GRAD_NORM.tag] = norm
+        if math.isfinite(gradient):
+            metrics[GRAD_NORM.tag] = gradient
         for metric, part in ((LR_BACKBONE, "backbone"), (LR_HEAD, "head")):
             rates = [group["lr"] for group in self.optimizer.param_groups if group["name"] == part]
             metrics[metric.tag] = rates[0] if rates else 0.0
         if number % max(1, math.ceil(self.steps / DETAILED_STEPS)) == 0:
-            for loss, values in zip(LOSS_PARTS, layers.tolist(), strict=True):
+            for loss, values in zip(LOSS_PARTS, losses.tolist(), strict=True):
                 metrics |= {loss.layers.tag(n): value for n, value in enumerate(values, start=1)}
         return metrics
 
     # What a checkpoint keeps
 
-    def state(self) -> dict:
-        weights = self.model.state_dict() if self.average else None
-        averaged = int(self.average.n_averaged) if self.average else 0
-        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(), "weights": weights,
-                "averaged": averaged}  # fmt: skip
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs beside the evaluated model: plain values and tensors.
 
-    def restore(self, state: dict) -> None:
+        `weights` are transformers' names; they are None where the evaluated model has the weights themselves.
+        """
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "weights": self.model.inner.state_dict() if self.average else None,
+            "averaged": int(self.average.n_averaged) if self.average else 0,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state()`; the model holds what was evaluated, and becomes the weights themselves again."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average and state["weights"] is not None:
-            self.model.load_state_dict(state["weights"])
+            self.model.inner.load_state_dict(state["weights"])
             self.average.n_averaged.fill_(state["averaged"])

@@ -15,8 +15,9 @@ import torch
 
 from core import metrics as tags
 from core.boxes import Detections
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
+from core.detr.loader import loader
 from core.detr.losses import LossNormalizers, LossSums
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.training.step import Stepper, deterministic
@@ -63,7 +64,7 @@ def validate(stepper: Stepper, data: DetectionDataset) -> Generator[int, None, t
 def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Share]) -> Measurements:
     losses = LossSums(stepper.loss_config)
     for _, sums, normalizers in shares:
-        losses.take(sums, normalizers)
+        losses.add_sums(sums, normalizers)
     detections = Detections.concat(share[0] for share in shares)
     position = {image["id"]: i for i, image in enumerate(data.split.images)}
     order = np.argsort([position[image_id] for image_id in detections.image_id.tolist()], kind="stable")

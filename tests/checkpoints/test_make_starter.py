@@ -21,7 +21,8 @@ from checkpoints.make_starter import (
     swap_norms,
 )
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
+from core.detr.loader import loader
 from core.detr.model import load_model, read_label_map, small_detr
 from core.labels import COCO_TEN, LabelMap
 
@@ -61,12 +62,12 @@ def test_norms_are_swapped_there_and_back_without_a_trace(model):
     norm = next(m for m in model.modules() if isinstance(m, DetrFrozenBatchNorm2d))
     norm.running_mean.fill_(0.3)
     with torch.no_grad():
-        before = model(pixel_values=pixels, pixel_mask=mask).logits
-        swap_norms(model.model.backbone, DetrFrozenBatchNorm2d, nn.BatchNorm2d)
+        before = model(pixels, mask).logits
+        swap_norms(model.backbone, DetrFrozenBatchNorm2d, nn.BatchNorm2d)
         assert not any(isinstance(m, DetrFrozenBatchNorm2d) for m in model.modules())
-        swapped = model.eval()(pixel_values=pixels, pixel_mask=mask).logits
-        swap_norms(model.model.backbone, nn.BatchNorm2d, DetrFrozenBatchNorm2d)
-        after = model(pixel_values=pixels, pixel_mask=mask).logits
+        swapped = model.eval()(pixels, mask).logits
+        swap_norms(model.backbone, nn.BatchNorm2d, DetrFrozenBatchNorm2d)
+        after = model(pixels, mask).logits
     torch.testing.assert_close(swapped, before)
     assert torch.equal(after, before)
 
@@ -79,10 +80,10 @@ def test_places_are_embedded_as_detr_embeds_them():
 
 def test_every_query_first_attends_around_its_own_place(model):
     start_decoder(model)
-    model.set_attn_implementation("eager")
-    queries = model.model.query_position_embeddings.weight[None]
+    model.inner.set_attn_implementation("eager")
+    queries = model.inner.model.query_position_embeddings.weight[None]
     empty = torch.zeros(1, ROWS * COLUMNS, 128)  # no image: attention by place alone
-    for layer in model.model.decoder.layers:
+    for layer in model.inner.model.decoder.layers:
         _, attention = layer.encoder_attn(
             torch.zeros_like(queries), empty, position_embeddings=queries, encoder_position_embeddings=places()[None]
         )
@@ -97,7 +98,7 @@ def test_the_dense_loss_reaches_backbone_encoder_and_both_heads(model, street):
     split = read_split(street, "val")
     data = DetectionDataset(split, TEN, ROWS * STRIDE, COLUMNS * STRIDE)
     dense_loss(model.requires_grad_(True), next(iter(loader(data, 2)))).backward()
-    learned = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    learned = {name for name, p in model.inner.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     for part in ("model.backbone", "model.encoder", "model.input_projection", "class_labels", "bbox_predictor"):
         assert any(name.startswith(part) for name in learned), part
     assert not any(name.startswith("model.decoder") for name in learned)
@@ -115,9 +116,9 @@ def test_the_command_goes_through_all_rounds_and_on_from_what_is_there(tmp_path,
     assert [r["seed"] for r in record["rounds"]] == [7, 9] and set(record["figures"]) == {"day", "dusk"}
     model, head = load_model(str(tmp_path / "starter"), read_label_map(tmp_path / "starter"))
     assert set(head.copied) == set(COCO_TEN)
-    before = model.class_labels_classifier.weight
+    before = model.inner.class_labels_classifier.weight
     make_starter.main(["--go-on", "--images", "8", "--batch-size", "4", "--epochs", "1"])
-    after = load_model(str(tmp_path / "starter"), TEN)[0].class_labels_classifier.weight
+    after = load_model(str(tmp_path / "starter"), TEN)[0].inner.class_labels_classifier.weight
     assert not torch.equal(before, after) and (before - after).abs().max() < 0.01
     assert len(json.loads((tmp_path / "starter/figures.json").read_text())["rounds"]) == 3
 

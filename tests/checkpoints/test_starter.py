@@ -10,8 +10,9 @@ from core.boxes import Detections
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
+from core.detr.loader import loader
 from core.detr.model import load_model, read_label_map
 from core.evaluation.coco_eval import evaluate
 
@@ -26,7 +27,7 @@ def test_it_is_small_and_has_its_card():
 def test_it_knows_the_ten_classes_by_name():
     model, head = load_model(str(STARTER), read_label_map(STARTER))
     assert head.fresh == () and set(head.copied) == set(DEMO_CLASSES)
-    assert model.config.model_type == "detr"
+    assert model.inner.config.model_type == "detr"
 
 
 @pytest.mark.parametrize("look", ["day", "dusk"])

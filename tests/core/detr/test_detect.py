@@ -12,11 +12,13 @@ from core import ConfigError, RunError
 from core.boxes import Detections
 from core.datasets.split import read_split
 from core.detr import detect as module
-from core.detr.dataset import Collator, DetectionDataset, loader
-from core.detr.detect import detect, forward, split_batch, to_detections
-from core.detr.losses import LossConfig, LossNormalizers, LossSums, set_losses
+from core.detr.batch import Collator
+from core.detr.dataset import DetectionDataset
+from core.detr.detect import detect, forward, to_detections
+from core.detr.loader import loader
+from core.detr.losses import LossNormalizers, LossSums, set_losses
 from core.detr.model import FAMILIES, load_model, small_detr
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
 
@@ -32,7 +34,7 @@ def batch(data):
 
 
 def run(model, batches):
-    losses = LossSums(LossConfig.of(model.config))
+    losses = LossSums(model.loss_config)
     return Detections.concat(detect(model, batches, CPU, losses)), losses
 
 
@@ -59,7 +61,8 @@ def test_every_layer_of_every_family_is_handed_out_and_the_last_is_the_models_an
     model.eval()
     with torch.no_grad():
         layers = forward(model, batch, CPU)
-        answer = model(pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"])
+        with model.padding.hide(batch["pixel_mask"]):
+            answer = model.inner(pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"])
     assert layers.logits.shape == (3, 4, 12, 10 + (kind == "detr")) and layers.boxes.shape == (3, 4, 12, 4)
     torch.testing.assert_close(layers.logits[-1], answer.logits)
     torch.testing.assert_close(layers.boxes[-1], answer.pred_boxes)
@@ -86,7 +89,7 @@ def test_an_epochs_validation_losses_do_not_depend_on_the_batches(data, kind, tm
 
 def test_the_validation_losses_of_one_batch_are_its_training_losses(batch):
     model = small_detr(TEN).eval()
-    loss_config = LossConfig.of(model.config)
+    loss_config = model.loss_config
     _, losses = run(model, [batch])
     with torch.no_grad():
         expected = set_losses(
@@ -149,11 +152,3 @@ def test_a_batch_that_does_not_fit_into_memory_is_cut_in_halves(batch, monkeypat
     monkeypatch.setattr(module, "forward", lambda *_: exec("raise torch.OutOfMemoryError()", {"torch": torch}))
     with pytest.raises(ConfigError, match="Not even one image"):
         run(model, [batch])
-
-
-def test_the_parts_of_a_batch_are_its_images_in_order(batch):
-    parts = split_batch(batch, 3)
-    assert [len(part["labels"]) for part in parts] == [3, 1]
-    assert sum((part["image_id"] for part in parts), []) == batch["image_id"]
-    assert torch.equal(torch.cat([part["pixel_mask"] for part in parts]), batch["pixel_mask"])
-    assert split_batch(batch, 4) == [batch]

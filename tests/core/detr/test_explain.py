@@ -11,11 +11,12 @@ from torchvision.ops import box_convert, box_iou, generalized_box_iou
 from core import DataError, RunError
 from core.boxes import Detections
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect, forward
 from core.detr.explain import NEAREST, explain, nearest
+from core.detr.loader import loader
 from core.detr.model import FAMILIES, load_model
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
 DENSE = ("detr", "conditional_detr")
@@ -41,7 +42,8 @@ def batch_of(split, edges=(80, 110), image=0):
 def plain(model):
     """A copy that computes attention plainly, as transformers wants it in order to give the weights."""
     model = copy.deepcopy(model)
-    for config in (model.config, model.model.encoder.config, model.model.decoder.config):
+    inner = model.inner
+    for config in (inner.config, inner.model.encoder.config, inner.model.decoder.config):
         config._attn_implementation = "eager"
     return model
 
@@ -60,9 +62,11 @@ def test_maps_are_the_models_own_attentions(models, split, kind, edges):
     batch = batch_of(split, edges)
     found = explain(models[kind], batch, QUERY)
     with torch.no_grad():
-        theirs = plain(models[kind])(
-            pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"], output_attentions=True
-        )
+        model = plain(models[kind])
+        with model.padding.hide(batch["pixel_mask"]):
+            theirs = model.inner(
+                pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"], output_attentions=True
+            )
     shape, (rows, columns) = cells(batch, 16)
     for ours, weights in zip(found.decoder, theirs.cross_attentions, strict=True):
         expected = weights[0].mean(0)[QUERY].reshape(shape)
@@ -82,7 +86,7 @@ def test_of_deformable_detr_the_maps_are_what_its_sampling_points_read(models, s
     read = []
     hooks = [
         layer.encoder_attn.attn.register_forward_pre_hook(lambda _, args: read.append((args[4], args[5])))
-        for layer in model.model.decoder.layers
+        for layer in model.inner.model.decoder.layers
     ]
     found = explain(model, batch, QUERY)
     for hook in hooks:
@@ -147,16 +151,15 @@ def test_the_last_layer_is_the_evaluations_detection_whatever_else_was_in_its_ba
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_model_is_afterwards_as_it_was_before(models, split, kind):
     model, batch = models[kind], batch_of(split)
-    hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
     with torch.no_grad():
         before = forward(model, batch, CPU)
+    hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
     explain(model.train(), batch, QUERY)
     assert model.training
     with pytest.raises(DataError):
         explain(model.eval(), batch, 99)
-    assert not model.training and {c._attn_implementation for c in (model.config, model.model.decoder.config)} == {
-        "sdpa"
-    }
+    configs = model.inner.config, model.inner.model.decoder.config
+    assert not model.training and {config._attn_implementation for config in configs} == {"sdpa"}
     assert sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()) == hooks
     with torch.no_grad():
         assert torch.equal(before.boxes, forward(model, batch, CPU).boxes)
@@ -178,7 +181,7 @@ def test_a_query_that_there_is_not_is_refused(models, split, query):
 
 def test_broken_weights_are_said(models, split):
     model = copy.deepcopy(models["detr"])
-    torch.nn.init.constant_(model.class_labels_classifier.weight, float("nan"))
+    torch.nn.init.constant_(model.inner.class_labels_classifier.weight, float("nan"))
     for ask in (lambda: explain(model, batch_of(split), 0), lambda: nearest(model, batch_of(split), [0, 0, 9, 9], 0)):
         with pytest.raises(RunError, match="not finite"):
             ask()

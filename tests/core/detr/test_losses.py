@@ -9,7 +9,8 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
 from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
 
-from core.detr.losses import PARTS, Layers, LossConfig, LossNormalizers, Targets, giou, match, set_losses, total
+from core.detr.losses import PARTS, Layers, LossNormalizers, Targets, giou, match, set_losses, total
+from core.detr.model import FAMILIES
 
 CLASSES, QUERIES = 4, 7
 KINDS = {
@@ -23,6 +24,10 @@ def config_of(kind: str, layers: int):
     config = KINDS[kind][0](num_labels=CLASSES, auxiliary_loss=True)
     config.decoder_layers = layers
     return config
+
+
+def loss_config_of(config):
+    return FAMILIES[config.model_type].loss_config_of(config)
 
 
 def example(kind: str, counts, layers=2, seed=0) -> tuple[Layers, list[dict]]:
@@ -50,8 +55,8 @@ def ours(layers, labels, loss_config, normalizers=None):
 def test_losses_and_gradients_equal_transformers(kind, counts):
     config = config_of(kind, layers=3)
     layers, labels = example(kind, counts, layers=3)
-    losses = ours(layers, labels, LossConfig.of(config))
-    total(losses, LossConfig.of(config)).backward()
+    losses = ours(layers, labels, loss_config_of(config))
+    total(losses, loss_config_of(config)).backward()
     mine = [part.grad.clone() for part in (layers.logits, layers.boxes)]
     theirs, _ = example(kind, counts, layers=3)
     loss, parts, _ = KINDS[kind][1](
@@ -61,7 +66,7 @@ def test_losses_and_gradients_equal_transformers(kind, counts):
     for name in PARTS:
         expected = [parts[f"{name}_0"], parts[f"{name}_1"], parts[name]]
         torch.testing.assert_close(losses[name], torch.stack(expected))
-    torch.testing.assert_close(total(losses, LossConfig.of(config)), loss)
+    torch.testing.assert_close(total(losses, loss_config_of(config)), loss)
     for own, their in zip(mine, (theirs.logits.grad, theirs.boxes.grad), strict=True):
         torch.testing.assert_close(own, their)
 
@@ -70,7 +75,7 @@ def test_losses_and_gradients_equal_transformers(kind, counts):
 @settings(max_examples=25, deadline=None)
 @given(counts=st.lists(st.integers(0, 8), min_size=2, max_size=5), cut=st.integers(1, 4), seed=st.integers(0, 99))
 def test_the_parts_of_a_step_add_up_to_the_whole(kind, counts, cut, seed):
-    loss_config = LossConfig.of(config_of(kind, layers=2))
+    loss_config = loss_config_of(config_of(kind, layers=2))
     layers, labels = example(kind, counts, seed=seed)
     cut = min(cut, len(counts) - 1)
     normalizers = LossNormalizers.of(labels[:cut], QUERIES, loss_config) + LossNormalizers.of(
@@ -87,7 +92,7 @@ def test_the_parts_of_a_step_add_up_to_the_whole(kind, counts, cut, seed):
 
 
 def test_an_image_without_objects_teaches_that_nothing_is_there():
-    loss_config = LossConfig.of(config_of("detr", layers=2))
+    loss_config = loss_config_of(config_of("detr", layers=2))
     layers, labels = example("detr", (0,))
     losses = ours(layers, labels, loss_config)
     assert losses["loss_bbox"].tolist() == losses["loss_giou"].tolist() == [0.0, 0.0]
@@ -98,7 +103,7 @@ def test_an_image_without_objects_teaches_that_nothing_is_there():
 
 def test_of_more_objects_than_queries_the_cheapest_are_matched():
     layers, labels = example("detr", (QUERIES + 3,))
-    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), LossConfig.of(config_of("detr", 2)))
+    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), loss_config_of(config_of("detr", 2)))
     assert len(layer) == 2 * QUERIES
     for i in range(2):
         assert sorted(query[layer == i].tolist()) == list(range(QUERIES))
@@ -111,7 +116,7 @@ def test_a_query_that_says_an_object_exactly_is_its_match():
         for image, object_, query in ((0, 0, 5), (0, 1, 2), (1, 0, 6)):
             layers.boxes[:, image, query] = labels[image]["boxes"][object_]
             layers.logits[:, image, query, labels[image]["class_labels"][object_]] = 20.0
-    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), LossConfig.of(config_of("detr", 2)))
+    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), loss_config_of(config_of("detr", 2)))
     assert query[layer == 0].tolist() == query[layer == 1].tolist() == [5, 2, 6]
 
 
@@ -119,7 +124,7 @@ def test_answers_that_are_no_numbers_are_matched_last():
     layers, labels = example("detr", (2,))
     with torch.no_grad():
         layers.boxes[:, :, 2:] = float("nan")
-    layer, _, query = match(layers, Targets.of(labels, layers.boxes.device), LossConfig.of(config_of("detr", 2)))
+    layer, _, query = match(layers, Targets.of(labels, layers.boxes.device), loss_config_of(config_of("detr", 2)))
     assert set(query.tolist()) == {0, 1} and len(layer) == 4
 
 

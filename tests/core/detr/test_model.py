@@ -10,19 +10,18 @@ from transformers import DetrForObjectDetection
 from core import ModelError
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
+from core.detr.loader import loader
 from core.detr.model import (
     FAMILIES,
-    feature_stride,
     load_model,
     parameter_groups,
-    part_of,
     read_label_map,
     save_model,
     small_detr,
 )
 from core.labels import COCO_TEN, LabelMap
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +45,21 @@ def test_known_classes_are_copied_by_name_and_unknown_ones_begin_fresh(saved):
     released = DetrForObjectDetection.from_pretrained(saved)
     model, head = load_model(str(saved), labels)
     assert (head.copied, head.fresh) == (("dog", "person"), ("scooter",))
-    old, new = released.class_labels_classifier, model.class_labels_classifier
+    old, new = released.class_labels_classifier, model.inner.class_labels_classifier
     assert new.weight.shape == (4, 32)
     for row, source in ((0, 18), (2, 1), (3, 91)):  # the last: "no object"
         assert torch.equal(new.weight[row], old.weight[source]) and new.bias[row] == old.bias[source]
-    assert model.config.num_labels == 3 and model.config.id2label[1] == "scooter"
+    assert model.inner.config.num_labels == 3 and model.inner.config.id2label[1] == "scooter"
 
 
 def test_copied_classes_keep_their_logits_for_every_query(any_saved, batch):
     model, head = load_model(str(any_saved), TEN)
     assert head.copied == TEN.names
-    released = FAMILIES[model.config.model_type].from_pretrained(any_saved).eval()
+    released = model.model_class.from_pretrained(any_saved).eval()
     with torch.no_grad():
         pixels = batch["pixel_values"][:, :, :64]  # without the padding, which the released model's backbone sees
-        before, after = released(pixels).logits, model.eval()(pixels).logits
-    softmax = model.config.model_type == "detr"
+        before, after = released(pixels).logits, model.eval()(pixels).logits[-1]
+    softmax = model.model_type == "detr"
     columns = [COCO_TEN[name] for name in TEN.names] + [91] * softmax
     torch.testing.assert_close(after, before[..., columns])
     assert torch.equal(after[..., :10].argsort(-1), before[..., columns[:10]].argsort(-1))
@@ -70,7 +69,7 @@ def test_a_fresh_class_of_a_sigmoid_head_begins_improbable(tmp_path):
     folder = released("conditional_detr", tmp_path / "model")
     model, head = load_model(str(folder), LabelMap(("dog", "scooter"), (18, 200)))
     assert head.fresh == ("scooter",)
-    assert model.class_labels_classifier.bias[1].sigmoid().item() == pytest.approx(0.01)
+    assert model.inner.class_labels_classifier.bias[1].sigmoid().item() == pytest.approx(0.01)
 
 
 def test_a_model_that_is_saved_and_loaded_again_says_the_same(any_saved, batch, tmp_path):
@@ -78,16 +77,16 @@ def test_a_model_that_is_saved_and_loaded_again_says_the_same(any_saved, batch, 
     save_model(model, TEN, tmp_path)
     again, head = load_model(str(tmp_path), TEN)
     assert head.fresh == ()
-    inputs = {key: batch[key] for key in ("pixel_values", "pixel_mask")}
+    inputs = batch["pixel_values"], batch["pixel_mask"]
     with torch.no_grad():
-        first, second = model.eval()(**inputs), again.eval()(**inputs)
+        first, second = model.eval()(*inputs), again.eval()(*inputs)
     torch.testing.assert_close(first.logits, second.logits)
-    torch.testing.assert_close(first.pred_boxes, second.pred_boxes)
+    torch.testing.assert_close(first.boxes, second.boxes)
 
 
 def test_dropout_is_the_settings_not_the_models(saved):
     model, _ = load_model(str(saved), TEN, dropout=0.25)
-    assert model.config.dropout == 0.25
+    assert model.inner.config.dropout == 0.25
     assert {m.dropout for m in model.modules() if hasattr(m, "dropout") and isinstance(m.dropout, float)} >= {0.25}
 
 
@@ -100,10 +99,10 @@ def test_every_parameter_is_in_exactly_one_group(any_saved):
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     rates = {"backbone": 0.5, "transformer": 0.4, "offsets": pytest.approx(0.04), "head": 0.25}
     norms = {id(p) for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.GroupNorm)) for p in m.parameters()}
-    for name, parameter in model.named_parameters():
-        assert rate[id(parameter)] == rates[part_of(name)], name
+    for name, parameter in model.inner.named_parameters():
+        assert rate[id(parameter)] == rates[model.part_of(name)], name
         assert (decay[id(parameter)] == 0) == (name.endswith("bias") or id(parameter) in norms), name
-    of_head = {part_of(name) for name, _ in model.named_parameters() if "class" in name or "bbox" in name}
+    of_head = {model.part_of(name) for name, _ in model.inner.named_parameters() if "class" in name or "bbox" in name}
     assert of_head == {"head"}
 
 
@@ -112,13 +111,13 @@ def test_a_rate_of_zero_and_freezing_take_the_backbone_out(changes):
     model = small_detr(TEN)
     groups = parameter_groups(model, TrainConfig(**changes))
     assert {group["name"] for group in groups} == {"transformer", "head"}
-    assert not any(p.requires_grad for n, p in model.named_parameters() if "backbone" in n)
+    assert not any(p.requires_grad for n, p in model.inner.named_parameters() if "backbone" in n)
 
 
 def test_freezing_the_stem_leaves_the_later_stages_learning():
     model = small_detr(TEN)
     parameter_groups(model, TrainConfig(freeze="stem"))
-    learns = {name: p.requires_grad for name, p in model.named_parameters() if part_of(name) == "backbone"}
+    learns = {name: p.requires_grad for name, p in model.inner.named_parameters() if model.part_of(name) == "backbone"}
     assert not any(on for name, on in learns.items() if "embedder" in name or "stages.0" in name)
     assert all(on for name, on in learns.items() if "stages.1" in name or "stages.2" in name)
     assert any("stages.0" in name for name in learns)
@@ -127,7 +126,9 @@ def test_freezing_the_stem_leaves_the_later_stages_learning():
 def test_the_stem_of_a_timm_backbone_is_its_first_convolution_and_layer(tmp_path):
     model, _ = load_model(str(released("detr", tmp_path / "timm", timm=True)), TEN)
     parameter_groups(model, TrainConfig(freeze="stem"))
-    backbone = {name: p.requires_grad for name, p in model.named_parameters() if part_of(name) == "backbone"}
+    backbone = {
+        name: p.requires_grad for name, p in model.inner.named_parameters() if model.part_of(name) == "backbone"
+    }
     frozen = {name.split(".")[3] for name, on in backbone.items() if not on}
     assert frozen == {"conv1", "layer1"} | {"bn1"} & frozen
     assert {name.split(".")[3] for name, on in backbone.items() if on} == {"layer2", "layer3", "layer4"}
@@ -185,4 +186,4 @@ def test_a_downloaded_copy_is_found_by_the_hubs_name(saved, tmp_path, monkeypatc
 def test_the_stride_of_the_finest_map_is_measured(any_saved):
     kind = any_saved.name
     model, _ = load_model(str(any_saved), TEN)
-    assert feature_stride(model) == (8 if kind == "deformable_detr" else 16)
+    assert model.feature_stride() == (8 if kind == "deformable_detr" else 16)

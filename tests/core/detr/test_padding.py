@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from core.detr.dataset import Collator
+from core.detr.batch import Collator
 from core.detr.detect import forward
 from core.detr.model import FAMILIES, load_model, small_detr
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
 SIZES = [(96, 64), (64, 96), (50, 71), (33, 120)]  # height, width
@@ -50,7 +50,7 @@ def test_padding_does_not_change_the_result_of_an_image(samples, kind, backbone,
 
 def test_without_the_guard_padding_would_leak(samples, monkeypatch):
     """Else the test above would hold nothing."""
-    monkeypatch.setattr("core.detr.padding.PaddingGuard._hide", lambda *_: None)
+    monkeypatch.setattr("core.detr.padding.PaddingGuard._zero_padding", lambda *_: None)
     torch.manual_seed(0)
     model = small_detr(TEN).eval()
     difference = answers(model, samples).logits[:, 3] - unpadded(model, samples[3]).logits[:, 0]

@@ -15,8 +15,9 @@ from core.cli.main import main
 from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
+from core.detr.loader import loader
 from core.detr.model import read_label_map
 from core.evaluation.tide import detection_table
 from core.inference.model_cache import Models

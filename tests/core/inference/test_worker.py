@@ -20,7 +20,7 @@ from core.evaluation.table import read_table
 from core.inference import worker
 from core.inference.model_cache import Models, checkpoint_of
 from core.runs.imports import import_results
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 from tests.core.inference.asked import trained
 
 
@@ -224,7 +224,7 @@ def test_a_published_model_is_opened_with_all_classes_that_it_knows(models, tmp_
 
 def test_a_model_without_names_and_a_folder_without_a_model_are_refused(models, tmp_path):
     model = small_detr(TEN)
-    model.config.id2label = {i: f"LABEL_{i}" for i in range(10)}
+    model.inner.config.id2label = {i: f"LABEL_{i}" for i in range(10)}
     model.save_pretrained(tmp_path / "nameless")
     for folder in (tmp_path / "nameless", tmp_path):
         with pytest.raises(LabError):

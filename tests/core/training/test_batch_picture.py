@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset, loader
+from core.detr.dataset import DetectionDataset
+from core.detr.loader import loader
 from core.detr.transforms import MEAN, STD
 from core.evaluation.draw import GREEN, LARGEST
 from core.training.batch_picture import GAP, PALE, TILE, draw_batch

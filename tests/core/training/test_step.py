@@ -10,12 +10,13 @@ import torch
 from core import PROJECT, ConfigError, RunError
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.detr.dataset import Collator, DetectionDataset
+from core.detr.batch import Collator
+from core.detr.dataset import DetectionDataset
 from core.detr.model import load_model, small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
 from core.training.step import MOST_SKIPPED, Stepper, deterministic, learning_rate_factor
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(lr=1e-3, lr_backbone=1e-4, lr_head=1e-3, dropout=0.0, freeze="none", device="cpu")
@@ -33,7 +34,7 @@ def stepper(config=CONFIG, steps=100, model=None):
 
 
 def weights(model):
-    return {name: value.clone() for name, value in model.state_dict().items()}
+    return {name: value.clone() for name, value in model.inner.state_dict().items()}
 
 
 def losses(metrics):
@@ -108,14 +109,14 @@ def test_a_loss_that_is_no_number_stops_with_its_images_and_leaves_the_weights(s
     named = ", ".join(str(sample["image_id"]) for sample in samples)
     with pytest.raises(RunError, match=rf"The loss was not a finite number at step 7 \(images {named}\)"):
         run.step(6, [broken(samples)])
-    assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in run.model.inner.state_dict().items())
 
 
 def test_such_a_step_is_left_out_where_that_is_asked_for_until_there_are_too_many(samples):
     run = stepper(replace(CONFIG, not_finite="skip"))
     before = weights(run.model)
     assert run.step(0, [broken(samples)]) == {"train/skipped": 1.0}
-    assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in run.model.inner.state_dict().items())
     assert run.skipped_images == tuple(sample["image_id"] for sample in samples) and not run.remarks
     assert "train/loss" in run.step(1, [Collator()(samples)]) and run.skipped_images == ()
     for i in range(MOST_SKIPPED):
@@ -155,10 +156,10 @@ def test_the_average_follows_the_weights_by_its_decay(samples):
     name, average = "class_labels_classifier.weight", None
     for i in range(4):
         run.step(i, [Collator()(samples)])
-        now = run.model.state_dict()[name]
+        now = run.model.inner.state_dict()[name]
         average = now.clone() if average is None else 0.9 * average + 0.1 * now
-        torch.testing.assert_close(run.evaluated.state_dict()[name], average)
-    assert not torch.equal(run.evaluated.state_dict()[name], now)
+        torch.testing.assert_close(run.evaluated.inner.state_dict()[name], average)
+    assert not torch.equal(run.evaluated.inner.state_dict()[name], now)
     plain = stepper()
     assert plain.evaluated is plain.model and run.evaluated is not run.model
 
@@ -171,14 +172,14 @@ def test_a_stepper_goes_on_from_its_state_as_if_it_had_not_stopped(samples, ema)
     first = stepper(config)
     for i in range(2):
         first.step(i, [batch])
-    state, kept = first.state(), first.evaluated.state_dict()
+    state, kept = first.state(), first.evaluated.inner.state_dict()
     model = small_detr(TEN, 0.1)
-    model.load_state_dict(kept)
+    model.inner.load_state_dict(kept)
     second = stepper(config, model=model)
     second.restore(state)
     assert [second.step(i, [batch]) for i in (2, 3)] == expected[2:]
-    for name, value in whole.evaluated.state_dict().items():
-        assert torch.equal(value, second.evaluated.state_dict()[name]), name
+    for name, value in whole.evaluated.inner.state_dict().items():
+        assert torch.equal(value, second.evaluated.inner.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

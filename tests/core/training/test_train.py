@@ -114,7 +114,7 @@ def test_the_last_checkpoint_holds_the_trained_weights_and_the_label_map(config,
     assert head.fresh == ()
     torch.manual_seed(5)
     fresh = small_detr(label_map)
-    assert not torch.equal(trained.bbox_predictor.layers[0].weight, fresh.bbox_predictor.layers[0].weight)
+    assert not torch.equal(trained.inner.bbox_predictor.layers[0].weight, fresh.inner.bbox_predictor.layers[0].weight)
     assert json.loads((folder / "last" / "config.json").read_text())["model_type"] == "detr"
 
 
@@ -138,7 +138,7 @@ def test_a_loss_that_is_no_number_stops_with_the_images(config, tmp_path):
     label_map, folder = read_split(config.data, "val").label_map(), tmp_path / "broken"
     model = small_detr(label_map)
     with torch.no_grad():
-        model.bbox_predictor.layers[0].weight.fill_(math.nan)
+        model.inner.bbox_predictor.layers[0].weight.fill_(math.nan)
     save_model(model, label_map, folder)
     with pytest.raises(
         RunError, match=r"First batch: On the images \[.*loss_bbox and loss_giou is not a finite number"

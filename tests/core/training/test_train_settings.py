@@ -12,7 +12,7 @@ from core.training.events import (
     StepDone,
 )
 from core.training.train import train
-from tests.core.detr.families import released
+from tests.core.detr.released import released
 from tests.core.training.chosen_events import evaluations, losses
 
 

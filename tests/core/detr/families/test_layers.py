@@ -6,10 +6,9 @@ import json
 import pytest
 import torch
 
-from core.detr.decoder_layers import trained_with_auxiliary
 from core.detr.detect import forward
 from core.detr.model import FAMILIES, load_model, save_model, small_detr
-from tests.core.detr.families import TEN, released
+from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
 COLUMNS = [*TEN.category_ids, 91]
@@ -30,7 +29,7 @@ def own_columns(logits):
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_path):
     folder = released(kind, tmp_path, auxiliary=auxiliary)
-    original = FAMILIES[kind].from_pretrained(folder).eval()
+    original = FAMILIES[kind].model_class.from_pretrained(folder).eval()
     model, _ = load_model(str(folder), TEN)
     with torch.no_grad():
         expected = original(pixel_values=batch["pixel_values"])
@@ -48,7 +47,7 @@ def test_the_inner_layers_are_normalised_beside_the_way_as_published(batch, kind
     with torch.no_grad():
         layers = forward(model.eval(), batch, CPU)
         for n in (1, 2, 3):
-            cut = FAMILIES[kind].from_pretrained(folder).eval()
+            cut = FAMILIES[kind].model_class.from_pretrained(folder).eval()
             cut.model.decoder.layers = cut.model.decoder.layers[:n]
             answer = cut(pixel_values=batch["pixel_values"])
             torch.testing.assert_close(layers.logits[n - 1], own_columns(answer.logits))
@@ -58,8 +57,8 @@ def test_the_inner_layers_are_normalised_beside_the_way_as_published(batch, kind
 def test_the_switch_would_have_changed_a_released_model(batch, tmp_path):
     """Else the tests above would hold nothing."""
     folder = released("detr", tmp_path)
-    original = FAMILIES["detr"].from_pretrained(folder).eval()
-    switched = FAMILIES["detr"].from_pretrained(folder, auxiliary_loss=True).eval()
+    original = FAMILIES["detr"].model_class.from_pretrained(folder).eval()
+    switched = FAMILIES["detr"].model_class.from_pretrained(folder, auxiliary_loss=True).eval()
     with torch.no_grad():
         one, other = (m(pixel_values=batch["pixel_values"]).logits for m in (original, switched))
     assert (one - other).abs().max() > 0.05
@@ -70,7 +69,7 @@ def test_a_saved_model_says_how_it_was_trained(auxiliary, tmp_path):
     model, _ = load_model(str(released("detr", tmp_path / "one", auxiliary=auxiliary)), TEN)
     save_model(model, TEN, tmp_path)
     assert json.loads((tmp_path / "config.json").read_text()).get("auxiliary_loss", False) == auxiliary
-    assert model.config.auxiliary_loss and trained_with_auxiliary(model) == auxiliary
+    assert model.inner.config.auxiliary_loss == auxiliary
 
 
 def test_gradients_reach_every_layer_through_its_own_answer(batch):
@@ -78,5 +77,5 @@ def test_gradients_reach_every_layer_through_its_own_answer(batch):
     layers = forward(model, batch, CPU)
     layers.logits[0].sum().backward()
     reached = [any(p.grad is not None and p.grad.any() for p in layer.parameters())
-               for layer in model.model.decoder.layers]  # fmt: skip
+               for layer in model.inner.model.decoder.layers]  # fmt: skip
     assert reached == [True, False, False]

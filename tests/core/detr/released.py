@@ -39,7 +39,7 @@ def released(kind: str, folder: Path, timm: bool = False, auxiliary: bool = Fals
         torch.manual_seed(0)
         config = small_config(kind, timm)
         config.auxiliary_loss = auxiliary
-        model = FAMILIES[kind](config)
+        model = FAMILIES[kind].model_class(config)
         for module in model.modules():
             if isinstance(module, torch.nn.LayerNorm):  # as after a training: normalising twice is not once
                 torch.nn.init.uniform_(module.weight, 0.5, 2.0)

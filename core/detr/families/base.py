@@ -1,0 +1,211 @@
+"""`Detector`: what every model family tells the rest of DETR Lab, around a model of transformers that stays as it is.
+
+In: pictures as tensors. Out: `Layers`, the answers of all decoder layers. A family is one subclass, in a file of its
+own and in `model.FAMILIES`: it says how the model answers, how its scores and losses are made, which parameters belong
+to which part, and which rows of its outputs belong to a class. Nothing else asks what kind of model it has.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from core.detr.attention import AttentionRecord
+from core.detr.losses import Layers, LossConfig
+from core.detr.padding import PaddingGuard
+from core.detr.pretrained import class_rows, copied_and_fresh
+from core.labels import LabelMap
+
+Part = Literal["backbone", "transformer", "offsets", "head"]
+PRIOR_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid (RetinaNet; Deformable DETR does so too)
+STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
+
+
+@dataclass(frozen=True)
+class Head:
+    """How the classes of a new head began: `copied` from the loaded one by name, or `fresh` (random)."""
+
+    copied: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+class Detector(nn.Module, ABC):
+    """A model of one family: `inner` is transformers' own, which is loaded, trained and saved untouched.
+
+    model_type     of its config.json: the family's name
+    model_class    transformers' class of `inner`
+    has_no_object  whether scores are a softmax with "no object" as its last row, or a sigmoid of each class
+    backbone_name  where the backbone is in `inner`
+    finest_map     which of the backbone's feature maps is the finest that the transformer reads
+    head_modules   names of modules whose parameters are the head: class and box outputs
+    offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
+    """
+
+    model_type: ClassVar[str]
+    model_class: ClassVar[type[PreTrainedModel]]
+    has_no_object: ClassVar[bool]
+    backbone_name: ClassVar[str] = "model.backbone"
+    finest_map: ClassVar[int]
+    head_modules: ClassVar[frozenset[str]]
+    offset_modules: ClassVar[frozenset[str]] = frozenset()
+
+    inner: PreTrainedModel
+
+    def __init__(self, inner: PreTrainedModel) -> None:
+        super().__init__()
+        self.inner = inner.requires_grad_(True)  # `parameter_groups` decides about this
+        self.training = inner.training
+        self.padding = PaddingGuard(self.backbone)
+
+    # How it answers
+
+    @abstractmethod
+    def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
+        """Return what every decoder layer says of B images, in float32, also under autocast.
+
+        pixel_values (B, 3, H, W) as in a Batch; pixel_mask (B, H, W), 1 on the image, None where nothing is padded.
+        """
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The backbone in `inner`; it takes pixels and their mask, and gives a list of (feature map, mask)."""
+        return self.inner.get_submodule(self.backbone_name)
+
+    @property
+    def num_queries(self) -> int:
+        """How many object queries it has: the most boxes that it can give for an image."""
+        return int(self.inner.config.num_queries)
+
+    @property
+    def num_layers(self) -> int:
+        """How many decoder layers answer: the L of Layers."""
+        return int(self.inner.config.decoder_layers)
+
+    def feature_stride(self) -> int:
+        """Return the pixels of the model's input for each cell of the finest feature map it reads, in width."""
+        side, device = 256, self.inner.device
+        with torch.inference_mode():
+            maps = self.backbone(torch.zeros(1, 3, side, side, device=device), torch.ones(1, side, side, device=device))
+            features: torch.Tensor = maps[self.finest_map][0]
+        return round(side / features.shape[-1])
+
+    @abstractmethod
+    def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
+        """Record, within the context, what the attentions look at in a forward pass with one image."""
+
+    # Scores and losses
+
+    @classmethod
+    @abstractmethod
+    def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:
+        """Return the numbers of matching and losses that a model's config states."""
+
+    @property
+    def loss_config(self) -> LossConfig:
+        """The numbers of matching and losses of this model."""
+        return self.loss_config_of(self.inner.config)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities (…, C) of logits (…, C): of each class, and last of "no object" if it has that."""
+        return logits.softmax(-1) if self.has_no_object else logits.sigmoid()
+
+    def class_scores(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the scores (…, N) of the classes alone, as a detection has them."""
+        probabilities = self.probabilities(logits)
+        return probabilities[..., :-1] if self.has_no_object else probabilities
+
+    # Parameters
+
+    @classmethod
+    def part_of(cls, parameter_name: str) -> Part:
+        """Return the part of the model that a parameter of `inner` belongs to."""
+        if parameter_name.startswith(f"{cls.backbone_name}."):
+            return "backbone"
+        modules = set(parameter_name.split("."))
+        if cls.head_modules & modules:
+            return "head"
+        return "offsets" if cls.offset_modules & modules else "transformer"
+
+    @classmethod
+    def is_stem(cls, parameter_name: str) -> bool:
+        """Check whether a parameter is of the backbone's first convolution or stage, which DETR's recipe freezes."""
+        if cls.part_of(parameter_name) != "backbone":
+            return False
+        name = parameter_name.removeprefix(f"{cls.backbone_name}.")
+        name = name.removeprefix("conv_encoder.").removeprefix("model.")
+        return name.startswith(STEM)
+
+    # Class outputs
+
+    @abstractmethod
+    def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
+        """Put `replace(output)` in the place of each class output of `inner`."""
+
+    def replace_head(self, label_map: LabelMap) -> Head:
+        """Give the model outputs for the classes of `label_map`.
+
+        Rows of classes that it knows by name, and that of "no object", are copied, so that a pretrained model starts
+        where its training ended, and not from nothing; its other classes are dropped. Fresh rows come from torch's
+        generator.
+        """
+        config = self.inner.config
+        known = class_rows({int(row): name for row, name in (config.id2label or {}).items()})
+        copied = {row: known[name] for row, name in enumerate(label_map.names) if name in known}
+        self.map_class_outputs(lambda old: self._new_class_output(old, label_map, copied))
+        config.id2label, config.label2id = label_map.id2label, label_map.label2id
+        config.num_labels = len(label_map)
+        return Head(*copied_and_fresh(label_map.names, known))
+
+    def _new_class_output(self, old: nn.Linear, label_map: LabelMap, copied: dict[int, int]) -> nn.Linear:
+        """Return a class output whose row r is the old one's row `copied[r]`; the other rows are fresh."""
+        new = ClassOutput(old.in_features, len(label_map) + self.has_no_object)
+        if self.has_no_object:
+            copied = {**copied, label_map.no_object: old.out_features - 1}
+        else:
+            nn.init.constant_(new.bias, math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY)))
+        with torch.no_grad():
+            for row, source in copied.items():
+                new.weight[row] = old.weight[source]
+                new.bias[row] = old.bias[source]
+        return new
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write transformers' folder of `inner`: config.json and model.safetensors."""
+        self.inner.save_pretrained(folder)
+
+
+class ClassOutput(nn.Linear):
+    """A class output that is computed in float32 also where transformers' own code calls it under autocast."""
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the logits (…, C) of states (…, width)."""
+        with torch.autocast(states.device.type, enabled=False):
+            return super().forward(states.float())
+
+
+def in_float32(head: nn.Module, states: torch.Tensor) -> torch.Tensor:
+    """Return a head's output in float32, whatever the rest of the model is computed in.
+
+    A coordinate in bfloat16 would be 2 or 3 of 800 pixels off.
+    """
+    with torch.autocast(states.device.type, enabled=False):
+        output: torch.Tensor = head(states.float())
+    return output
+
+
+def inverse_sigmoid(values: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
+    """Return what sigmoid makes `values`, in [0, 1], of; values nearer than `eps` to 0 or 1 as if they were there.
+
+    As transformers' own, which is not torch.logit to the last digit.
+    """
+    values = values.clamp(min=0, max=1)
+    return torch.log(values.clamp(min=eps) / (1 - values).clamp(min=eps))

@@ -1,0 +1,67 @@
+"""Deformable DETR: several feature maps, attention to sampled points, each class a sigmoid of its own.
+
+transformers answers for all its layers in any case, so nothing has to be taken from inside its decoder.
+Source: Zhu et al. 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import DeformableDetrForObjectDetection, PretrainedConfig
+
+from core.detr.attention import AttentionRecord, SampledAttention, record
+from core.detr.families.base import Detector, in_float32, inverse_sigmoid
+from core.detr.losses import Layers, LossConfig
+
+
+class DeformableDetr(Detector):
+    """SenseTime/deformable-detr and its like, also with box refinement and in two stages."""
+
+    model_type = "deformable_detr"
+    model_class = DeformableDetrForObjectDetection
+    has_no_object = False
+    finest_map = 0
+    head_modules = frozenset({"class_embed", "bbox_embed"})
+    offset_modules = frozenset({"reference_points", "sampling_offsets"})
+
+    inner: DeformableDetrForObjectDetection
+
+    def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
+        """Return what every decoder layer says of the images; see `Detector.forward`."""
+        with self.padding.hide(pixel_mask):
+            decoded = self.inner.model(pixel_values, pixel_mask=pixel_mask)
+        # what each layer's boxes are counted from: the layer before's, refined or not
+        references = [decoded.init_reference_points, *decoded.intermediate_reference_points.unbind(1)]
+        logits, boxes = [], []
+        for layer, states in enumerate(decoded.intermediate_hidden_states.unbind(1)):  # (B, Q, width)
+            logits.append(in_float32(self.inner.class_embed[layer], states))
+            offsets = in_float32(self.inner.bbox_embed[layer], states)
+            reference = inverse_sigmoid(references[layer])
+            offsets[..., : reference.shape[-1]] += reference  # a point, or a box where boxes are refined
+            boxes.append(offsets.sigmoid())
+        return Layers(torch.stack(logits), torch.stack(boxes))
+
+    def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
+        """Record the points that attention samples; see `Detector.record_attention`."""
+        model = self.inner.model
+        cross = [layer.encoder_attn for layer in model.decoder.layers]
+        own = model.encoder.layers[-1].self_attn
+        return record(SampledAttention(), self.inner.config, self.backbone, self.finest_map, cross, own)
+
+    @classmethod
+    def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:
+        """Return the numbers of Deformable DETR's loss: a focal loss of each class."""
+        return LossConfig.of(config, focal_alpha=config.focal_alpha)
+
+    def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
+        """Replace the class output of each layer, and of the encoder where it proposes boxes (two stages)."""
+        outputs = [output for output in self.inner.class_embed if isinstance(output, nn.Linear)]
+        fresh = {id(old): replace(old) for old in outputs}  # layers may share one
+        self.inner.class_embed = nn.ModuleList(fresh[id(old)] for old in outputs)
+        if self.inner.config.two_stage:
+            self.inner.model.decoder.class_embed = self.inner.class_embed

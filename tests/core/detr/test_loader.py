@@ -1,0 +1,127 @@
+"""A data set in order: steps that processes share, reading in other processes, and what goes wrong there."""
+
+import os
+import signal
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import DataError
+from core.datasets.split import filter_to_classes, read_split
+from core.detr.dataset import DetectionDataset
+from core.detr.loader import EpochOrder, StepBatches, loader, step_loader
+from core.labels import COCO_TEN
+from tests.core.detr.plain_pictures import dataset, write_dataset
+
+
+def test_an_order_goes_on_where_it_stopped():
+    whole = list(EpochOrder(50, seed=1, epoch=2))
+    assert sorted(whole) == list(range(50))
+    assert list(EpochOrder(50, seed=1, epoch=2, start=17)) == whole[17:]
+    assert list(EpochOrder(50, seed=1, epoch=3)) != whole
+
+
+@given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3))
+def test_all_processes_together_go_through_the_order_of_one(length, per_rank, ranks, epoch):
+    per_step = per_rank * ranks
+    shares = [list(StepBatches(length, 7, epoch, per_step, rank=rank, world_size=ranks)) for rank in range(ranks)]
+    order = list(EpochOrder(length, 7, epoch))
+    alone = [order[start : start + per_step] for start in range(0, length, per_step)]
+    assert {len(steps) for steps in shares} == {len(alone)}
+    for step, images in enumerate(alone):
+        parts = [steps[step] for steps in shares]
+        woven = [part[i] for i in range(per_rank) for part in parts if i < len(part)]
+        assert woven == images
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1 and max(map(len, parts)) <= per_rank
+
+
+@given(st.integers(0, 60), st.integers(1, 9), st.integers(0, 12), st.integers(1, 3))
+def test_an_epoch_goes_on_with_the_steps_it_would_have_had(length, per_step, start, ranks):
+    for rank in range(ranks):
+        whole = StepBatches(length, 7, 2, per_step, rank=rank, world_size=ranks)
+        rest = StepBatches(length, 7, 2, per_step, start, rank, ranks)
+        assert list(rest) == list(whole)[start:] and len(rest) == max(0, len(whole) - start)
+
+
+def same(here: list[dict], there: list[dict]) -> bool:
+    return [b["image_id"] for b in here] == [b["image_id"] for b in there] and all(
+        torch.equal(a["pixel_values"], b["pixel_values"]) for a, b in zip(here, there, strict=True)
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_step_is_a_list_of_batches_and_empty_where_no_image_is_left(tmp_path, workers):
+    data = dataset(write_dataset(tmp_path / "d", [], sizes=((64, 48),) * 9))
+    steps = [list(step_loader(data, 1, 2, 0, workers=workers, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert [[len(step) for step in own] for own in steps] == [[2, 2, 1], [2, 2, 0]]
+    assert all(len(batch["image_id"]) == 1 for own in steps for step in own for batch in step)
+    seen = [image for own in steps for step in own for batch in step for image in batch["image_id"]]
+    assert sorted(seen) == list(range(1, 10))
+
+
+def test_a_step_that_accumulates_has_the_images_of_one_large_batch(street):
+    data = dataset(street, augment="flip, scale and crop", seed=3)
+    large, small = list(step_loader(data, 4, 1, 0)), list(step_loader(data, 2, 2, 0))
+    assert len(large) == len(small) == 3
+    for (one,), parts in zip(large, small, strict=True):
+        assert one["image_id"] == [image for part in parts for image in part["image_id"]]
+        assert all(len(part["image_id"]) == 2 for part in parts)
+
+
+def test_steps_after_a_resume_are_those_that_were_left(street):
+    data = dataset(street, augment="flip, scale and crop", seed=3)
+    data.epoch = 2
+    whole, rest = list(step_loader(data, 2, 2, 2)), list(step_loader(data, 2, 2, 2, start_step=1, workers=2))
+    assert len(whole) == 3 and len(step_loader(data, 2, 2, 2, start_step=1)) == 2
+    assert all(same(a, b) for a, b in zip(whole[1:], rest, strict=True))
+
+
+@pytest.mark.parametrize("order", [None, [4, 1, 9, 0, 2], range(3, 12, 2), []])
+def test_reading_in_other_processes_gives_the_same_batches(street, order):
+    data = dataset(street, augment="flip, scale and crop")
+    here, there = list(loader(data, 5, order=order)), list(loader(data, 5, workers=2, order=order))
+    assert same(here, there)
+    expected = range(len(data)) if order is None else order
+    assert [image for batch in here for image in batch["image_id"]] == [i + 1 for i in expected]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_reading_leaves_torchs_own_chance_alone(street, workers):
+    before = torch.get_rng_state()
+    next(iter(step_loader(dataset(street, augment="flip"), 2, 1, 0, workers=workers)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_picture_is_named_in_one_sentence_whoever_reads_it(tmp_path, workers):
+    folder = write_dataset(tmp_path / "d", [])
+    (folder / "train" / "1.png").unlink()
+    with pytest.raises(DataError, match="^The picture .* is missing: restore it[^\n]*$"):
+        list(loader(dataset(folder), 1, workers))
+
+
+class Killing(DetectionDataset):
+    """A data set that ends whoever reads it, as the system does when memory is short."""
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_reading_process_that_was_killed_is_said_to_be_so(tmp_path):
+    split = read_split(write_dataset(tmp_path / "d", []), "train")
+    with pytest.raises(DataError, match="take fewer reading processes, or 0"):
+        list(loader(Killing(split, split.label_map(), 48, 64), 1, workers=1))
+
+
+@pytest.mark.skipif("DETR_LAB_COCO" not in os.environ, reason="DETR_LAB_COCO does not name a folder of real COCO")
+def test_real_photographs_become_batches():
+    split = filter_to_classes(read_split(os.environ["DETR_LAB_COCO"], "val"), list(COCO_TEN), None)
+    data = DetectionDataset(split, split.label_map(), 192, 256)
+    objects = 0
+    for batch in loader(data, 8):
+        for labels in batch["labels"]:
+            objects += len(labels["boxes"])
+            assert ((labels["boxes"] >= 0) & (labels["boxes"] <= 1)).all()
+    assert objects == sum(not a["iscrowd"] for a in split.annotations)
