@@ -2,9 +2,8 @@
 
 from dataclasses import fields
 
-from core.detr.losses import PARTS
 from core.evaluation.coco_eval import CocoFigures
-from core.metrics import COCO, FAMILIES, GROUPS, LOSS_PARTS, METRICS, MOST_LAYERS
+from core.metrics import COCO, FAMILIES, GROUPS, METRICS, MOST_LAYERS
 
 
 def test_each_tag_and_each_family_stands_there_once():
@@ -14,10 +13,6 @@ def test_each_tag_and_each_family_stands_there_once():
 
 def test_each_has_words():
     assert all(metric.label and metric.help.endswith(".") for metric in (*METRICS, *FAMILIES))
-
-
-def test_the_losses_are_those_of_the_model():
-    assert tuple(loss.name for loss in LOSS_PARTS) == PARTS
 
 
 def test_the_figures_are_cocos():
