@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.datasets.split import FEW
 from core.evaluation.findings.calibration import Bin, Calibration, Reliability
 from core.evaluation.selection import LOWEST_SCORE, Selection
@@ -72,8 +72,8 @@ def reliability(calibration: Calibration) -> Chart:
 
 def ece_by_class(calibration: Calibration) -> Chart:
     """Draw the expected calibration error of each class that is predicted, the worst first."""
-    defined = [part for part in calibration.by_class if part.ece is not None]
-    parts = sorted(defined, key=lambda part: -part.ece)
+    judged = [part for part in calibration.by_class if part.ece is not None]
+    parts = sorted(judged, key=lambda part: -defined(part.ece))
     trace = {
         "type": "bar",
         "orientation": "h",
@@ -84,7 +84,7 @@ def ece_by_class(calibration: Calibration) -> Chart:
         "cliponaxis": False,
         "hovertext": [_said_of_class(part) for part in parts],
         "hoverinfo": "text",
-        "customdata": [_query(LOWEST_SCORE, (part.name,)) for part in parts],
+        "customdata": [_query(LOWEST_SCORE, (defined(part.name),)) for part in parts],
         "marker": {"color": [grey_if_few(part.n) for part in parts]},
     }
     says = (
@@ -114,7 +114,7 @@ def ece_by_class(calibration: Calibration) -> Chart:
 
 def _classes(calibration: Calibration) -> tuple[str, ...]:
     """Return the classes to restrict a link to: those chosen, or the only one that is predicted; none if all count."""
-    predicted = tuple(part.name for part in calibration.by_class if part.n)
+    predicted = tuple(defined(part.name) for part in calibration.by_class if part.n)
     return calibration.classes or (predicted if len(predicted) == 1 else ())
 
 
@@ -128,7 +128,7 @@ def _note(calibration: Calibration) -> str:
     sure = total.from_score(CONFIDENT)
     if sure.n:
         says += (
-            f" From score {CONFIDENT:g} on, {100 * sure.right:.0f} % of {_predictions(sure.n)} "
+            f" From score {CONFIDENT:g} on, {100 * defined(sure.right):.0f} % of {_predictions(sure.n)} "
             f"{'is' if sure.n == 1 else 'are'} right, at a mean score of {sure.score:.2f}."
         )
     grey = f" Grey: fewer than {FEW}." * any(0 < b.n < FEW for b in total.bins)
@@ -145,7 +145,7 @@ def _said(part: Bin) -> str:
         return ""
     return (
         f"Score {part.lower:g} to {part.upper:g}: {_predictions(part.n)}\n"
-        f"{100 * part.right:.1f} % right, mean score {part.score:.3f}"
+        f"{100 * defined(part.right):.1f} % right, mean score {part.score:.3f}"
     )
 
 
@@ -153,7 +153,8 @@ def _said_of_class(part: Reliability) -> str:
     text = f"{part.name}: ECE {part.ece:.4f}, largest gap of a bin {part.mce:.3f}\n{_predictions(part.n)}"
     sure = part.from_score(CONFIDENT)
     if sure.n:
-        text += f"; from score {CONFIDENT:g} {sure.n:,}: {100 * sure.right:.1f} % right, mean score {sure.score:.3f}"
+        right = 100 * defined(sure.right)
+        text += f"; from score {CONFIDENT:g} {sure.n:,}: {right:.1f} % right, mean score {sure.score:.3f}"
     return text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import PrecisionRecall, ThresholdCurve
 from core.evaluation.selection import LOWEST_SCORE, Selection
@@ -23,7 +23,7 @@ def precision_recall_chart(curves: Sequence[PrecisionRecall], iou: float) -> Cha
 
     A click on a point opens the class's boxes from the score that reaches that recall.
     """
-    shown = sorted((curve for curve in curves if curve.n), key=lambda curve: -curve.AP)
+    shown = sorted((curve for curve in curves if curve.n), key=lambda curve: -defined(curve.AP))
     looks = iter(range(len(shown)))
     traces = [_line(curve, 0 if curve.n < FEW else next(looks), len(shown) <= MOST_NAMED) for curve in shown]
     if len(shown) > 1:
@@ -68,7 +68,7 @@ def _line(curve: PrecisionRecall, look: int, is_named: bool) -> dict:
     # Down to a whole hundredth, as the sliders have them
     scores = [None if score is None else max(math.floor(100 * score) / 100, LOWEST_SCORE) for score in curve.score]
     return {
-        "type": "scatter", "mode": "lines", "name": f"{curve.name} {100 * curve.AP:.1f}",
+        "type": "scatter", "mode": "lines", "name": f"{curve.name} {100 * defined(curve.AP):.1f}",
         "x": curve.recall.tolist(), "y": curve.precision.tolist(),
         "text": ["never reached" if score is None else f"from score {score:.3f}" for score in curve.score],
         "hovertemplate": HOVER, "showlegend": is_named, "opacity": 1 if is_named else 0.4,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.curves import ClassFigures, SizeFigures
@@ -17,18 +18,19 @@ STROKE = {"type": "scatter", "mode": "markers", "marker": {"symbol": "line-ns-op
 
 def class_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     """AP of each class as a bar, AP50 and recall (from `score`) as marks, the best class on top."""
-    shown = sorted((f for f in figures if f.objects), key=lambda f: -f.AP)
+    shown = sorted((f for f in figures if f.objects), key=lambda f: -defined(f.AP))
     common = {
         "y": [f"{f.name} ({f.objects:,})" for f in shown],
         "customdata": [Selection(score, classes=(f.name,)).to_query() for f in shown],
         "hovertemplate": "%{y}<br>%{fullData.name} %{x:.1f}<extra></extra>",
     }
     traces = []
-    for part, name, color, look in (
+    marks: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         ("AP", "AP", "@1", {"type": "bar", "orientation": "h", "marker": {}}),
         ("AP50", "AP50", "@2", DIAMOND),
         ("recall", f"recall from {score:g}", "@3", STROKE),
-    ):
+    )
+    for part, name, color, look in marks:
         marker = look["marker"] | {"color": [grey_if_few(f.objects, color) for f in shown]}
         percents = [100 * getattr(f, part) for f in shown]
         traces += _with_swatch(look | common | {"name": name, "x": percents, "marker": marker}, "y", color)
@@ -65,7 +67,7 @@ def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     parts = {size: [f.sizes[size] for f in figures if f.sizes[size].objects] for size in SIZES}
     objects = {size: sum(part.objects for part in of_size) for size, of_size in parts.items()}
     sizes = [size for size in SIZES if objects[size]]
-    ap = {size: sum(part.AP for part in parts[size]) / len(parts[size]) for size in sizes}
+    ap = {size: sum(defined(part.AP) for part in parts[size]) / len(parts[size]) for size in sizes}
     recall = {size: sum(part.found for part in parts[size]) / objects[size] for size in sizes}
     classes = tuple(f.name for f in figures) if len(figures) == 1 else ()
     traces = []
@@ -94,13 +96,13 @@ def size_bars(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
 
 def size_heat(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
     """AP of each class and size as a heat map; cells on fewer than FEW objects stay without colour."""
-    shown = sorted((f for f in figures if f.objects), key=lambda f: -f.AP)
+    shown = sorted((f for f in figures if f.objects), key=lambda f: -defined(f.AP))
     cells = [
         [
             Cell(
                 _percent(part),
                 f"{f.name} · {size}\n{_said(part)}",
-                f"{100 * part.AP:.1f}  ({part.objects:,})" if part.objects else "",
+                f"{100 * defined(part.AP):.1f}  ({part.objects:,})" if part.objects else "",
                 Selection(score, (f.name,), sizes=(size,)).to_query() if part.objects else None,
             )
             for size in SIZES
@@ -126,10 +128,10 @@ def size_heat(figures: Sequence[ClassFigures], score: float = 0.5) -> Chart:
 def _percent(part: SizeFigures) -> float | None:
     if not part.objects:
         return None
-    return 100 * part.AP if part.objects >= FEW else 0  # as the background
+    return 100 * defined(part.AP) if part.objects >= FEW else 0  # as the background
 
 
 def _said(part: SizeFigures) -> str:
     if not part.objects:
         return "no objects"
-    return f"AP {100 * part.AP:.1f}, {part.found:,} of {part.objects:,} found"
+    return f"AP {100 * defined(part.AP):.1f}, {part.found:,} of {part.objects:,} found"

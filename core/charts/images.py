@@ -6,10 +6,11 @@ A click opens the images or boxes of a bar; of images at most MOST_OPENED, harde
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.datasets.split import FEW
 from core.evaluation.findings.images import Duplicates, ImageFigures, PerImageFigures
 from core.evaluation.selection import Selection
@@ -31,7 +32,7 @@ def per_image(images: PerImageFigures) -> Chart:
     for kind, counts, color in kinds:
         padded = np.pad(counts, (0, len(starts) * step - len(counts))) if starts else np.zeros(0, dtype=np.int64)
         n = padded.reshape(-1, step).sum(axis=1).astype(int).tolist()
-        ids = _by_bar(images, lambda image, kind=kind: getattr(image, kind) // step, len(starts))
+        ids = _by_bar(images, partial(_count_bar, kind, step), len(starts))
         traces.append(
             {
                 "type": "bar",
@@ -104,7 +105,7 @@ def hardness(images: PerImageFigures) -> Chart:
 
 def duplicates(images: PerImageFigures) -> Chart:
     """Draw which share of the found objects of each class is predicted again, and how often."""
-    by_class = sorted((part for part in images.by_class if part.found), key=lambda part: -part.share)
+    by_class = sorted((part for part in images.by_class if part.found), key=lambda part: -defined(part.share))
     parts = [images.duplicates, *by_class] if len(by_class) > 1 else by_class
     names = [f"{ALL if part.name is None else part.name} ({part.found:,})" for part in parts]
     queries = [_duplicates_query(images, part) if part.boxes else None for part in parts]
@@ -154,9 +155,14 @@ def _f1_bar(image: ImageFigures) -> int | None:
     return 1 + 20 * image.correct // both
 
 
+def _count_bar(kind: str, step: int, image: ImageFigures) -> int:
+    """Return the bar of an image by its number of "predictions" or "objects"."""
+    return getattr(image, kind) // step
+
+
 def _by_bar(images: PerImageFigures, bar: Callable[[ImageFigures], int | None], n: int) -> list[list[int]]:
     """Return the ids of each bar's images, hardest first."""
-    ids = [[] for _ in range(n)]
+    ids: list[list[int]] = [[] for _ in range(n)]
     for image in images.figures:
         if (place := bar(image)) is not None:
             ids[place].append(image.image_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.impact import GroupImpact, Impact
@@ -177,7 +177,8 @@ def _note(impact: Impact, says: str) -> str:
 
 
 def _said(impact: Impact, cost: GroupImpact, digits: int) -> str:
-    rise, before, after = (_points(v, digits) for v in (cost.delta, impact.ap50, impact.ap50 + cost.delta))
+    ap50 = defined(impact.ap50)
+    rise, before, after = (_points(value, digits) for value in (cost.delta, ap50, ap50 + cost.delta))
     return f"{_boxes(cost.boxes)}. If right, AP50 would rise by {rise} points, from {before} to {after}."
 
 

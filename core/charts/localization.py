@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.datasets.split import FEW
 from core.evaluation.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, scale_ratio
 from core.evaluation.selection import Selection
@@ -105,7 +105,7 @@ def scale_chart(localization: Localization) -> Chart:
     """Draw how much too wide and too tall the boxes that found an object are, in percent."""
 
     def at(placement: Placement, measure: str) -> tuple[float, float, float]:
-        value, high, low = (scale_ratio(getattr(placement, measure), errors) for errors in (0, CLEAR, -CLEAR))
+        value, high, low = (defined(scale_ratio(getattr(placement, measure), errors)) for errors in (0, CLEAR, -CLEAR))
         return 100 * (value - 1), 100 * (high - value), 100 * (value - low)
 
     return _rows(

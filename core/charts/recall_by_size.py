@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 
-from core.charts.chart import Chart, grey_if_few
+from core.charts.chart import Chart, defined, grey_if_few
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
 from core.evaluation.findings.recall_by_size import Curve, Recall, RecallBySize, SizeBin
@@ -88,7 +88,7 @@ def recall_heat(small: RecallBySize) -> Chart:
             Cell(
                 recall.recall if recall.n >= FEW else 0.5,
                 f"{name} · {size}\n{_said(recall)}",
-                f"{100 * recall.recall:.0f} % of {recall.n:,}" if recall.n else "",
+                f"{100 * defined(recall.recall):.0f} % of {recall.n:,}" if recall.n else "",
                 _missed(small, (name,), size, recall),
             )
             for name, size, recall in row
@@ -119,7 +119,7 @@ def _figures(recall: Recall) -> tuple:
 
 
 def _intervals(recalls: list[Recall]) -> dict:
-    spans = [(recall.recall, *recall.interval) if recall.n else (0, 0, 0) for recall in recalls]
+    spans = [(defined(recall.recall), *defined(recall.interval)) if recall.n else (0, 0, 0) for recall in recalls]
     return {
         "type": "data", "symmetric": False, "thickness": 1.2, "width": 4, "color": "@text",
         "array": [high - value for value, _, high in spans], "arrayminus": [value - low for value, low, _ in spans],
@@ -162,12 +162,12 @@ def _note(small: RecallBySize, which: str, curve: Curve) -> str:
 def _said(recall: Recall) -> str:
     if not recall.n:
         return "no object"
-    low, high = (f"{100 * edge:.0f}" for edge in recall.interval)
+    low, high = (f"{100 * edge:.0f}" for edge in defined(recall.interval))
     seen = recall.n - recall.found - recall.missed
     return (
-        f"{recall.found:,} of {recall.n:,} found: {100 * recall.recall:.0f} % ({low} to {high})\n"
+        f"{recall.found:,} of {recall.n:,} found: {100 * defined(recall.recall):.0f} % ({low} to {high})\n"
         f"{recall.missed:,} missed, {seen:,} seen with a localization or classification error\n"
-        f"{100 * recall.recall_at_any:.0f} % at any score"
+        f"{100 * defined(recall.recall_at_any):.0f} % at any score"
     )
 
 

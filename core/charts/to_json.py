@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core.charts.chart import Chart
+from core.charts.chart import Chart, defined
 from core.datasets.split import FEW
 
-PLOTLY = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"  # found without importing it
+PLOTLY = (
+    Path(defined(defined(find_spec("plotly")).origin)).parent / "package_data" / "plotly.min.js"
+)  # found without importing it
 SCRIPT = (Path(__file__).parent / "draw.js").read_text(encoding="utf-8")
 
 

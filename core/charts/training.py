@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def _loss_chart(loss: Loss, train: Curve, val: Curve, steps: int) -> Chart:
     x, y = decimate(*train)
     smooth_x, smooth_y = decimate(train[0], smooth(train[1]))
     val_x, val_y = decimate(*val)
-    traces = [
+    traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines", "x": x, "y": y, "opacity": 0.35, "hoverinfo": "skip",
             "showlegend": False, "line": {"color": "@1", "width": 1},

@@ -6,10 +6,11 @@ A click asks for what lies behind a cell or a bar: its dict has "change", a `Cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from core.charts.chart import Chart
+from core.charts.chart import Chart, defined
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.bootstrap import Interval
@@ -18,7 +19,9 @@ from core.evaluation.findings.curves import ClassFigures
 
 Judged = Mapping[str, Mapping[str, Interval]]  # by class: the interval of each of its cells
 CLICK = "Click to see these below"
-LOOKS = {  # of the stacked bars, so that right lies to the left of wrong, before and after
+LOOKS: dict[
+    Change, dict[str, Any]
+] = {  # of the stacked bars, so that right lies to the left of wrong, before and after
     Change.STILL_RIGHT: {"marker": {"color": "@good"}, "opacity": 0.3},
     Change.FIXED: {"marker": {"color": "@good"}},
     Change.BROKEN: {"marker": {"color": "@bad"}},
@@ -46,7 +49,7 @@ def ap_heat(
     A fall opens what is broken there, a rise what is fixed.
     """
     pairs = [(b, a) for b, a in zip(_by_name(before, after), after, strict=True) if a.objects]
-    pairs.sort(key=lambda pair: pair[1].AP - pair[0].AP)
+    pairs.sort(key=lambda pair: defined(pair[1].AP) - defined(pair[0].AP))
     names = [a.name for _, a in pairs]
     changes = [[_change_of(b, a, size) for size in AP_OF] for b, a in pairs]
     objects = [[a.objects if size == "all" else a.sizes[size].objects for size in AP_OF] for _, a in pairs]
@@ -94,8 +97,8 @@ def _ap(figures: ClassFigures, size: str) -> float | None:
 
 
 def _change_of(before: ClassFigures, after: ClassFigures, size: str) -> float | None:
-    pair = _ap(before, size), _ap(after, size)
-    return None if None in pair else pair[1] - pair[0]
+    first, second = _ap(before, size), _ap(after, size)
+    return None if first is None or second is None else second - first
 
 
 def _is_clear(judged: Judged, name: str, size: str) -> bool:
@@ -125,9 +128,9 @@ def _said(pair: tuple[ClassFigures, ClassFigures], size: str, objects: int, judg
     if after is None:
         return f"{name} · {size}: no objects"
     low, high = _ends(judged, name, size)
-    between = "" if low is None else f"\nwith other images from {100 * low:+.1f} to {100 * high:+.1f}"
+    between = "" if low is None or high is None else f"\nwith other images from {100 * low:+.1f} to {100 * high:+.1f}"
     n = f"{objects:,} object{'' if objects == 1 else 's'}"
-    return f"{name} · {size}: AP from {100 * before:.1f} to {100 * after:.1f}, {n}{between}"
+    return f"{name} · {size}: AP from {100 * defined(before):.1f} to {100 * after:.1f}, {n}{between}"
 
 
 def _heat_note(waits: bool) -> str:
@@ -142,7 +145,7 @@ def _heat_note(waits: bool) -> str:
 def change_bars(changes: Changes, by: str = "class") -> Chart:
     """Draw how many objects of each "class" or "size" are still right, fixed, broken and still wrong."""
     words, counts = _sums(changes, by)
-    total = sum(counts[change] for change in OBJECT_CHANGES)
+    total = np.sum([counts[change] for change in OBJECT_CHANGES], axis=0)
     order = [i for i in _order(by, counts, words) if total[i]]
     labels = [f"{words[i]} ({total[i]:,})" for i in order]
     traces = [

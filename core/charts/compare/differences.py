@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.charts.chart import Chart
+from core.charts.chart import Chart, defined
 from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, in_words
 
 
 def differences(intervals: Intervals) -> Chart:
     """Draw how far each metric has risen or fallen, in points, with its interval; or the metrics alone."""
     has_baseline = intervals.differences is not None
-    shown = intervals.differences if has_baseline else intervals.figures
+    shown = intervals.figures if intervals.differences is None else intervals.differences
     names = [name for name in FIGURES if None not in (shown[name].value, shown[name].low)]
     value_name = "difference" if has_baseline else "value"
     return Chart(
@@ -46,8 +46,8 @@ def _points(shown: list[Interval], names: list[str], has_baseline: bool) -> dict
 
 
 def _color(difference: Interval) -> str:
-    """Grey as long as it may be noise."""
-    return "@grey" if not difference.is_clear else "@good" if difference.value > 0 else "@bad"
+    """Return the colour of a difference: grey as long as it may be noise."""
+    return "@grey" if not difference.is_clear else "@good" if defined(difference.value) > 0 else "@bad"
 
 
 def _note(intervals: Intervals, has_baseline: bool) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.charts.chart import Chart
+from core.charts.chart import Chart, defined
 from core.charts.training import NOTHING, Curve, decimate, smooth
 from core.metrics import AP, LOSSES, Metric
 
@@ -89,7 +89,7 @@ def settings_against_ap(
     steps  of all trainings together
     """
     kept = [i for i, ap in enumerate(aps) if ap is not None]
-    points = [100 * aps[i] for i in kept]
+    points = [100 * defined(aps[i]) for i in kept]
     dimensions = [_axis(label, [values[i] for i in kept]) for label, values in axes]
     low, high = (math.floor(min(points)), math.ceil(max(points) + 1e-9)) if points else (0, 1)
     dimensions.append({"label": "AP", "values": points, "range": [low, high]})
@@ -137,7 +137,8 @@ def _axis(label: str, values: list) -> dict:
 def _ticked(label: str, values: list, at: list, texts: list) -> dict:
     """Return an axis with a mark at each value that there is, but for those that would overlap the one below."""
     low, high = min(at, default=0), max(at, default=0)
-    gap, shown = (high - low) / 12, []
+    gap = (high - low) / 12
+    shown: list[tuple[float, str]] = []
     for place, text in zip(at, texts, strict=True):
         if not shown or place - shown[-1][0] >= gap:
             shown.append((place, _plain(text)))

@@ -136,7 +136,5 @@ def _shared_note(statistics: DatasetStatistics, names: list[str], counts: list[l
     if present > len(names):
         sentence += f" The {len(names)} most frequent of {present} classes."
     pairs = [(n, names[i], names[j]) for i, row in enumerate(counts) for j, n in enumerate(row) if i < j]
-    most = max(pairs, default=(0,), key=lambda pair: pair[0])
-    return sentence + (
-        f" Most often together: {most[1]} and {most[2]}, in {counted(most[0], 'image')}." if most[0] else ""
-    )
+    n, one, other = max(pairs, default=(0, "", ""), key=lambda pair: pair[0])
+    return sentence + (f" Most often together: {one} and {other}, in {counted(n, 'image')}." if n else "")
