@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
 from core.disk import atomic_file
-from core.runs.models import evaluated_models
+from core.runs.models import RunModel, evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
 from ui.server.model_worker import models
@@ -101,7 +101,7 @@ def _question(run: Run, model: str, image_id: int, query: dict[str, str]) -> dic
 
 def _name(run: Run, evaluation: Evaluation, question: dict[str, Any]) -> str:
     """Return the name of the answer's file: another one for another checkpoint, picture or annotation."""
-    if question["model"] == "untouched":
+    if question["model"] == RunModel.BASELINE:
         folders = [PROJECT / run.config["model"]]
     else:
         folders = [services.store().checkpoint(run.id, name) for name in ("best", "last")]

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.config import RANDOM_MODEL
 from core.detr.pretrained import KNOWN_MODELS
+from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.choose.pickers import STARTER, run_name
@@ -18,7 +19,6 @@ from ui.choose.run_picker import MODEL, RUN
 from ui.server import services
 
 PICKER, TYPED = "predict model", "predict typed"  # in the session
-TITLES = {"best": "Best", "last": "Last", "untouched": "Baseline"}
 
 
 @dataclass(frozen=True)
@@ -81,5 +81,7 @@ def _choices_of_run(store: RunStore, run: Run) -> list[ModelChoice]:
         stamps["last"] = ""
     kept = [name for name, stamp in stamps.items() if stamp]
     if kept and run.label_map:
-        kept.append("untouched")
-    return [ModelChoice(name, run.id, f"{TITLES[name]} of {run_name(run)}", stamps.get(name, "")) for name in kept]
+        kept.append(RunModel.BASELINE.value)
+    return [
+        ModelChoice(name, run.id, f"{RunModel(name).label} of {run_name(run)}", stamps.get(name, "")) for name in kept
+    ]
