@@ -12,7 +12,7 @@ The folder appears under its name only when it is whole: it is drawn under anoth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -77,7 +77,7 @@ BUILT_IN = (
 )
 
 
-def draw_built_in(dataset: BuiltInDataset, data_dir: Path) -> Iterator[tuple[int, int]]:
+def draw_built_in(dataset: BuiltInDataset, data_dir: Path) -> Generator[tuple[int, int], None, None]:
     """Draw a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
     return draw_dataset(data_dir / dataset.folder, dataset.look, dataset.train, dataset.val, extra=dataset.extra)
 
@@ -91,7 +91,7 @@ def draw_dataset(
     size: int = 256,
     processes: int = 1,
     extra: tuple[str, ...] = (),
-) -> Iterator[tuple[int, int]]:
+) -> Generator[tuple[int, int], None, None]:
     """Draw a demo data set into the folder `out`, yielding (images done, images in all) after every image.
 
     `size` is the longest side in pixels; pictures are 4:3; `extra` are classes of `street.classes.EXTRAS` beside the

@@ -18,6 +18,8 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import table_metadata
 from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import Run
+from ui.choose.address import Query
+from ui.choose.run_picker import TableKey
 from ui.gallery.paging import current_page, page_count
 from ui.server import cache, services
 from ui.text import plain
@@ -25,45 +27,53 @@ from ui.text import plain
 PER_PAGE = 12
 ACROSS = 4
 SIDE = 220  # pixels of a cut-out
-FLOOR = 0.5  # a less confident prediction says little about a label
+LOWEST = 0.5  # a less confident prediction says little about a label
 PAGE = "label errors page"
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _label_errors(mark: tuple, score: float, _table: pa.Table) -> list[LabelError]:
+def _label_errors(key: TableKey, score: float, _table: pa.Table) -> list[LabelError]:
     return label_errors(_table, score)
 
 
 def show_label_errors(
-    run: Run, table: pa.Table, mark: tuple, score: float, classes: Sequence[str] | None, show: Callable[[dict], None]
-) -> None:
-    """A page of the likeliest label errors from `score` on; `mark` names the table, `show` opens a query on Errors."""
-    score = max(score, FLOOR)
-    found = [
-        e for e in _label_errors(mark, score, table) if classes is None or {e.predicted, e.annotated} & set(classes)
+    run: Run, table: pa.Table, key: TableKey, score: float, classes: Sequence[str] | None,
+    go_to_errors: Callable[[Query], None],
+) -> None:  # fmt: skip
+    """Show a page of the likeliest label errors from `score` on.
+
+    key           names the table
+    classes       the chosen ones; None: all
+    go_to_errors  opens a query on Errors
+    """
+    score = max(score, LOWEST)
+    shown = [
+        e for e in _label_errors(key, score, table) if classes is None or {e.predicted, e.annotated} & set(classes)
     ]
     marks = Marks(services.store())
     marked = {m.key for m in marks.all(run.id)}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(
-            f"{len(found)} places where a prediction with score {score:.2f} or more contradicts the labels, "
+            f"{len(shown)} places where a prediction with score {score:.2f} or more contradicts the labels, "
             "the likeliest first. Mark those that are wrong, and correct them in your annotation tool."
         )
         offer_marks(run, marks.all(run.id), table)
-    if not found:
+    if not shown:
         st.info("No confident prediction contradicts the labels: lower the score to see less likely cases.")
         return
-    pages = page_count(found, PER_PAGE)
+    pages = page_count(shown, PER_PAGE)
     first = (current_page(PAGE, pages) - 1) * PER_PAGE
     columns = st.columns(ACROSS, gap="small")
-    for i, label_error in enumerate(found[first : first + PER_PAGE]):
+    for i, label_error in enumerate(shown[first : first + PER_PAGE]):
         with columns[i % ACROSS].container(border=True):
-            _card(run, label_error, marked, score, show)
+            _card(run, label_error, marked, score, go_to_errors)
     if pages > 1:
         st.pagination(pages, key=PAGE)
 
 
-def _card(run: Run, label_error: LabelError, marked: set[str], score: float, show: Callable[[dict], None]) -> None:
+def _card(
+    run: Run, label_error: LabelError, marked: set[str], score: float, go_to_errors: Callable[[Query], None]
+) -> None:
     mark = Mark.of(label_error)
     st.image(_cut_out(run, label_error))
     st.markdown(f"**{label_error.kind.label}** · {_in_words(label_error)}", help=label_error.kind.description)
@@ -73,7 +83,7 @@ def _card(run: Run, label_error: LabelError, marked: set[str], score: float, sho
         st.checkbox("Mark", key=key, on_change=partial(_toggle, run.id, mark, key))
         if st.button("Show", key=f"show {mark.key}", icon=":material/image_search:",
                      help="The whole picture, with all its boxes."):  # fmt: skip
-            show(Selection(score, images=(label_error.image_id,)).to_query())
+            go_to_errors(Selection(score, images=(label_error.image_id,)).to_query())
 
 
 def _toggle(run_id: str, mark: Mark, key: str) -> None:
@@ -91,7 +101,7 @@ def _in_words(label_error: LabelError) -> str:
 
 
 def _cut_out(run: Run, label_error: LabelError) -> Image.Image:
-    """The picture around the prediction in red, the suspected annotation in green; grey where the picture is gone."""
+    """Draw the picture around the prediction, red, and the annotation, green; grey where the picture is gone."""
     split = cache.validation_images(run)
     try:
         image = read_picture(*cache.validation_image(run, label_error.image_id))
@@ -104,13 +114,13 @@ def _cut_out(run: Run, label_error: LabelError) -> Image.Image:
     for annotation in split.annotations_by_image.get(label_error.image_id, []):
         if annotation["id"] == label_error.gt_id:
             x, y, w, h = annotation["bbox"]
-            truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}
-            rows.append(truth | {"x1": x, "y1": y, "x2": x + w, "y2": y + h})
+            ground_truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}
+            rows.append(ground_truth | {"x1": x, "y1": y, "x2": x + w, "y2": y + h})
     return draw_crop(image, rows, label_error.box, SIDE)
 
 
 def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
-    """The run's marks as a file for an annotation tool; nothing to offer without any."""
+    """Offer the run's marks as a file for an annotation tool, if there are any."""
     if not marks:
         st.caption("Nothing is marked yet.")
         return

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from core import DataError
@@ -43,7 +43,7 @@ def default_target(folder: str | Path, data_dir: str | Path) -> Path:
     return Path(data_dir) / f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}"
 
 
-def convert(folder: str | Path, out: str | Path) -> Iterator[tuple[int, int]]:
+def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], None, None]:
     """Convert the folder into `out`, yielding (images done, images in all) after every image.
 
     Images are numbered by their path, categories in the order of the names (YOLO) or by name (VOC). A picture without
@@ -83,7 +83,7 @@ def _list(folder: Path) -> Listing:
         raise DataError(f"{folder} cannot be read ({error.strerror or error}): give access to it.") from None
 
 
-def _convert(listing: Listing, out: Path) -> Iterator[tuple[int, int]]:
+def _convert(listing: Listing, out: Path) -> Generator[tuple[int, int], None, None]:
     total = len(listing.items)
     if _is_current(listing, out):
         yield total, total
