@@ -141,7 +141,7 @@ def _check(settings: dict[str, Any]) -> None:
             raise DataError(f"The demo's {name} is {settings[name]}: give a number from {low} to {high}.")
 
 
-def _draw(out: Path, settings: dict[str, Any], processes: int) -> Iterator[tuple[int, int]]:
+def _draw(out: Path, settings: dict[str, Any], processes: int) -> Generator[tuple[int, int], None, None]:
     done, total = 0, settings["train"] + settings["val"]
     if is_complete(out) and all(_settings_of(_read(out, split)) == settings for split in SPLITS):
         yield total, total
