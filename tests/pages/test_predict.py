@@ -15,7 +15,7 @@ from core.inference.predictions import Prediction
 from ui.predict import answers as room
 from ui.server import services
 from ui.server.background import background_tasks
-from ui.server.model_worker import Worker
+from ui.server.model_worker import ModelWorker
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/predict.py"
@@ -23,7 +23,7 @@ PAGE = "../pages/predict.py"
 
 @pytest.fixture(scope="module")
 def worker():
-    worker = Worker()
+    worker = ModelWorker()
     yield worker
     worker.stop()
 
@@ -49,7 +49,7 @@ class Counting:
 @pytest.fixture
 def models(worker, monkeypatch, store):
     counting = Counting(worker)
-    monkeypatch.setattr(room, "models", lambda: counting)
+    monkeypatch.setattr(room, "model_worker", lambda: counting)
     yield counting
     background_tasks().stop_all(30)
     services.uploads().clear()
@@ -190,7 +190,7 @@ def test_a_stopped_task_waits_for_a_click(models, store, monkeypatch):
             return super().ask(request, seconds)
 
     gate = Gate(models.worker)
-    monkeypatch.setattr(room, "models", lambda: gate)
+    monkeypatch.setattr(room, "model_worker", lambda: gate)
     app = drop(open_page(), *street(store, 3))
     app.button(key="predict stop").click()
     checked(app.run())

@@ -28,7 +28,7 @@ from core.disk import atomic_file
 from core.runs.models import RunModel, evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
-from ui.server.model_worker import models
+from ui.server.model_worker import model_worker
 from ui.server.thumbnails import NO_STORE
 
 SECONDS = 60  # at most for an answer; the first one waits for torch
@@ -48,7 +48,7 @@ def why(request: Request) -> Response:
         file = services.store().folder(run.id) / "why" / f"{_name(run, evaluation, question)}.json"
         if file.is_file():
             return Response(file.read_bytes(), media_type="application/json", headers=NO_STORE)
-        answer = models().ask({"ask": "why", **question}, SECONDS)
+        answer = model_worker().ask({"ask": "why", **question}, SECONDS)
         if "error" in answer:
             return JSONResponse(answer, 503, NO_STORE)
         if "query" in answer:
@@ -63,7 +63,7 @@ def warm(request: Request) -> Response:
     """Start the process that answers, without waiting for it."""
     query = request.query_params
     model = {name: query[name] for name in ("run", "model")} if {"run", "model"} <= set(query) else {}
-    models().warm(**model)
+    model_worker().warm(**model)
     return JSONResponse({}, headers=NO_STORE)
 
 

@@ -17,7 +17,7 @@ from core.inference.predictions import Prediction
 from core.labels import LabelMap
 from ui.predict.model_picker import ModelChoice
 from ui.server.background import Task, background_tasks
-from ui.server.model_worker import models
+from ui.server.model_worker import model_worker
 
 FIRST_SECONDS = 300.0  # that the first answer may take: a large model is loaded, or downloaded
 SECONDS = 120.0  # that any other answer may take
@@ -57,7 +57,7 @@ def preload(choice: ModelChoice) -> None:
     """Have a run's model loaded while the user looks for pictures, once for each choice."""
     if st.session_state.get(PRELOADED) != choice.key:
         st.session_state[PRELOADED] = choice.key
-        models().warm(**({"run": choice.run_id, "model": choice.model} if choice.run_id else {}))
+        model_worker().warm(**({"run": choice.run_id, "model": choice.model} if choice.run_id else {}))
 
 
 def start_predicting(name: str, choice: ModelChoice, pictures: dict[int, OwnPicture], answers: Answers) -> Task:
@@ -72,7 +72,7 @@ def _ask_all(
     for done, (number, picture) in enumerate(pictures.items(), start=1):
         file = {"path": str(picture.path), "width": picture.size[0], "height": picture.size[1]}
         request = {"ask": "predict", "model": choice.model, "run": choice.run_id, "picture": file}
-        answer = models().ask(request, SECONDS if answers.label_map else FIRST_SECONDS)
+        answer = model_worker().ask(request, SECONDS if answers.label_map else FIRST_SECONDS)
         if "error" in answer:
             raise LabError(answer["error"])
         answers.label_map, answers.device = LabelMap.from_dict(answer), answer["device"]

@@ -22,7 +22,7 @@ ENDING_SECONDS = 2.0  # that it has to end by itself
 COMMAND = (sys.executable, "-m", "core.inference.worker")
 
 
-class Worker:
+class ModelWorker:
     """Asks the process, one question at a time, whichever thread asks; starts it again if it has ended."""
 
     def __init__(self, root: str = "", command: Sequence[str] = COMMAND, idle: float = IDLE_SECONDS) -> None:
@@ -116,11 +116,11 @@ def _reason(end: ChildEnded) -> str:
     return end.last_line or f"with code {end.code}"
 
 
-def models() -> Worker:
+def model_worker() -> ModelWorker:
     """Return the one worker of this server."""
     return _worker(os.environ.get("DETR_LAB_ROOT", ""))
 
 
 @st.cache_resource(show_spinner=False)
-def _worker(root: str) -> Worker:
-    return Worker(root)
+def _worker(root: str) -> ModelWorker:
+    return ModelWorker(root)

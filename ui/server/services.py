@@ -21,7 +21,7 @@ from core.runs.manager import JobManager
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.server.background import background_tasks
-from ui.server.model_worker import models
+from ui.server.model_worker import model_worker
 from ui.server.uploads import Uploads
 
 DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
@@ -47,7 +47,7 @@ async def lifespan(app: object) -> AsyncGenerator[None]:
     jobs()
     uploads()
     yield
-    models().stop()
+    model_worker().stop()
     background_tasks().stop_all(SHUTDOWN_SECONDS)
     uploads().clear()
     jobs().shutdown()

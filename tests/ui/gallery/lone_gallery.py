@@ -154,7 +154,7 @@ def lone(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DETR_LAB_ROOT", str(root))
         # nobody asks it here; by itself it would start a process with torch
-        patch.setattr(why_route, "models", lambda: SimpleNamespace(warm=lambda **named: None))
+        patch.setattr(why_route, "model_worker", lambda: SimpleNamespace(warm=lambda **named: None))
         made = Lone(root)
         yield made
         made.store.close()

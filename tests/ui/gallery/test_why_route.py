@@ -16,7 +16,7 @@ from tests.core.runs.waiting import until
 from tests.ui.http_client import routes_client
 from ui.gallery import why_route
 from ui.server import cache, services
-from ui.server.model_worker import models
+from ui.server.model_worker import model_worker
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def root(tmp_path_factory, street):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DETR_LAB_ROOT", str(folder))
         yield folder
-        models().stop()
+        model_worker().stop()
         services.store().close()
 
 
@@ -95,7 +95,7 @@ def test_an_answer_is_kept_and_equals_a_fresh_one(client, run, val, fresh, monke
     address = f"/api/why/{run.id}/best/{image_id}"
     first = {query: client.get(f"{address}?{query}").json() for query in ("query=3", "query=4", f"gt={gt}")}
     assert len(first[f"gt={gt}"]["near"]) == 3
-    monkeypatch.setattr(models(), "ask", no_process)
+    monkeypatch.setattr(model_worker(), "ask", no_process)
     assert {query: client.get(f"{address}?{query}").json() for query in first} == first
     monkeypatch.undo()
     forget(run)
@@ -134,8 +134,8 @@ def test_a_checkpoint_of_another_step_than_the_evaluation_is_noted(client, run, 
 def test_a_process_that_was_killed_is_asked_again_with_the_next_question(client, run, val, fresh):
     address = f"/api/why/{run.id}/best/{val.images[2]['id']}?query="
     assert client.get(address + "1").status_code == 200
-    psutil.Process(models().pid).kill()
-    until(lambda: models().pid is None)
+    psutil.Process(model_worker().pid).kill()
+    until(lambda: model_worker().pid is None)
     assert client.get(address + "2").json()["query"] == 2
 
 
@@ -213,7 +213,7 @@ def test_only_the_newest_answers_are_kept(client, run, val, fresh, monkeypatch):
     for query in range(6):
         client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query={query}")
     assert len(list(folder_of(run).iterdir())) == 3
-    monkeypatch.setattr(models(), "ask", no_process)
+    monkeypatch.setattr(model_worker(), "ask", no_process)
     assert client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=5").json()["query"] == 5
 
 
@@ -245,7 +245,7 @@ def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path)
 
 
 def test_warming_up_answers_at_once_and_has_the_model_loaded(client, run):
-    models().stop()
+    model_worker().stop()
     assert client.get("/api/why/warm").json() == {}
-    assert until(lambda: models().pid)
+    assert until(lambda: model_worker().pid)
     assert client.get(f"/api/why/warm?run={run.id}&model=best").json() == {}

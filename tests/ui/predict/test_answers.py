@@ -15,14 +15,14 @@ from ui.predict import answers as room
 from ui.predict.answers import Answers, start_predicting
 from ui.predict.model_picker import ModelChoice, model_choices
 from ui.server.background import background_tasks
-from ui.server.model_worker import Worker
+from ui.server.model_worker import ModelWorker
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A store with a run whose best model is the starter, and the process that answers with it."""
     root = tmp_path_factory.mktemp("root")
-    store, worker = RunStore(root), Worker(str(root))
+    store, worker = RunStore(root), ModelWorker(str(root))
     run = store.create(TrainConfig(data="x", shortest_edge=192, longest_edge=256).to_dict())
     shutil.copytree(PROJECT / STARTER, store.checkpoint(run.id, "best"))
     yield store, worker
@@ -32,7 +32,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def asked(whole, monkeypatch):
-    monkeypatch.setattr(room, "models", lambda: whole[1])
+    monkeypatch.setattr(room, "model_worker", lambda: whole[1])
     return whole[0]
 
 
@@ -94,7 +94,7 @@ def test_it_is_stopped_between_two_pictures(store, monkeypatch):
             task.stop()
             return {"names": ["car"], "category_ids": [3], "device": "CPU", "refused": "no"}
 
-    monkeypatch.setattr(room, "models", Slow)
+    monkeypatch.setattr(room, "model_worker", Slow)
     answers = Answers()
     task = start_predicting("test stop", ModelChoice("m", None, "m"), pictures_of(store, 3), answers)
     begun.set()

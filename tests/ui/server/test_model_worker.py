@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.core.runs.waiting import until
-from ui.server.model_worker import Worker, models
+from ui.server.model_worker import ModelWorker, model_worker
 
 CHILD = """
 import json, os, sys, time
@@ -32,7 +32,7 @@ def make():
     made = []
 
     def worker(child=CHILD, **how):
-        made.append(Worker(command=[sys.executable, "-c", child], **how))
+        made.append(ModelWorker(command=[sys.executable, "-c", child], **how))
         return made[-1]
 
     yield worker
@@ -101,7 +101,7 @@ def test_an_answer_that_takes_too_long_is_given_up(make):
 
 
 def test_a_process_that_cannot_be_started_is_said():
-    worker = Worker(command=["/nowhere/python"])
+    worker = ModelWorker(command=["/nowhere/python"])
     assert "could not be started" in worker.ask({})["error"]
     worker.stop()
 
@@ -156,4 +156,4 @@ def test_a_process_that_does_not_listen_is_ended_all_the_same(make):
 
 def test_the_server_has_one_worker(monkeypatch, tmp_path):
     monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
-    assert models() is models()
+    assert model_worker() is model_worker()
