@@ -169,7 +169,7 @@ def rank_within_group(*groups: np.ndarray) -> Ids:
     return rank
 
 
-def checked_ids(items: list[dict[str, Any]], key: str, noun: str) -> Ids:
+def checked_ids(items: Sequence[Any], key: str, noun: str) -> Ids:
     """Return the id under `key` of every item as int64, also where a tool wrote 7.0; `noun` names an item in errors.
 
     Raises DataError where one is missing or not a whole number.
@@ -179,13 +179,12 @@ def checked_ids(items: list[dict[str, Any]], key: str, noun: str) -> Ids:
     except (KeyError, TypeError):
         place = next(i for i, item in enumerate(items) if not isinstance(item, dict) or key not in item)
         raise DataError(f"The {noun} at place {place} has no {key}.") from None
-    values: np.ndarray
     try:
         values = np.array(listed)
     except ValueError:  # some are lists
         values = np.array(None)
-    is_whole = values.dtype.kind == "i" or (values.dtype.kind == "f" and _are_whole(values))
-    if values.shape == (len(items),) and is_whole:
+    is_integer, is_float = (np.issubdtype(values.dtype, kind) for kind in (np.signedinteger, np.floating))
+    if values.shape == (len(items),) and (is_integer or (is_float and _are_whole(values))):
         return values.astype(np.int64)
     raise DataError(f"The {key} of {noun}s must be whole numbers, but not all are.")
 
