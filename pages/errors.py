@@ -13,7 +13,8 @@ import streamlit as st
 from core import LabError
 from core.datasets.split import CocoSplit
 from core.evaluation.ordering import ObjectCrops, SortOrder, sorted_images, sorted_objects
-from core.evaluation.selection import Selection, count_errors, selected_rows
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.threshold import count_errors
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
 from ui.choose.run_picker import TableKey, evaluated_runs, pick_evaluated_model, show_empty_page

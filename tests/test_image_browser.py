@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import expect
 
-from core.evaluation.selection import visible
 from core.evaluation.table import read_table, table_metadata
+from core.evaluation.threshold import visible
 from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium

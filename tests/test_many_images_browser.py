@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 from bench.gallery import IMAGES, make_store, server_process
 from core.datasets.split import read_split
-from core.evaluation.selection import visible
 from core.evaluation.table import read_table
+from core.evaluation.threshold import visible
 from tests import pages_in_browser, table_by_hand
 from tests.chromium import needs_chromium
 from tests.pages_in_browser import (

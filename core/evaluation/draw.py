@@ -1,6 +1,6 @@
 """Pictures of what a model found: green is what was expected, red what was predicted; cut-outs; and thumbnails.
 
-In: a picture and its rows of the detection table (`selection.image_rows`), whose boxes are `xyxy` in the picture's own
+In: a picture and its rows of the detection table (`threshold.image_rows`), whose boxes are `xyxy` in the picture's own
 pixels, or a training's batch. Out: a new picture. Apart because it is the only drawing on pixels besides the demo's
 scenes; the gallery in the browser draws its own boxes over thumbnails.
 """
@@ -34,7 +34,7 @@ MOST_LETTERS = 40
 def draw_analysis(image: Image.Image, rows: list[dict], title: str = "", legend: bool = True) -> Image.Image:
     """A copy of the picture, enlarged if it is small, with its boxes, labels and, if asked for, a legend below, as RGB.
 
-    rows: of `selection.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
+    rows: of `threshold.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
     score and crowd_only, for ground truths iscrowd.
     """
     smallest = ROOMY if len(rows) > CROWDED else SMALLEST

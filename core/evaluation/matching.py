@@ -161,9 +161,7 @@ def _turns(detection: Ids, *groups: np.ndarray) -> Ids:
     return rank_within_group(*(group[with_pairs] for group in groups))[pair]
 
 
-def _match_greedily(
-    detection: Ids, gt: Ids, iou: Floats, turn: Ids, thresholds: Floats, iscrowd: Mask, n: int
-) -> Ids:
+def _match_greedily(detection: Ids, gt: Ids, iou: Floats, turn: Ids, thresholds: Floats, iscrowd: Mask, n: int) -> Ids:
     """Return what each of `n` detections takes at each threshold, (thresholds, n) rows of ground truths, -1 without.
 
     The pairs (P,) are sorted by turn, detection and the detection's preference.

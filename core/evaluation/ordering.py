@@ -16,16 +16,17 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import context_box
-from core.evaluation.selection import (
-    Selection,
-    associated_ground_truths,
-    best_iou,
-    error_codes,
-    is_object,
-    select_images,
-    selected_rows,
+from core.evaluation.selection import Selection, associated_ground_truths, best_iou, select_images, selected_rows
+from core.evaluation.table import (
+    ERROR_TYPES,
+    ErrorType,
+    floats,
+    integers,
+    is_detection,
+    is_ground_truth,
+    table_metadata,
 )
-from core.evaluation.table import ERROR_TYPES, ErrorType, floats, integers, isin, table_metadata
+from core.evaluation.threshold import error_codes, is_object
 from core.labelled_enum import LabelledEnum
 
 CORNERS = ("x1", "y1", "x2", "y2")
@@ -102,7 +103,7 @@ class ObjectCrops(Sequence):
         theirs = _boxes(self.table.take(pa.array(truths[place])))
         boxes[there, :2] = np.minimum(boxes[there, :2], theirs[:, :2])
         boxes[there, 2:] = np.maximum(boxes[there, 2:], theirs[:, 2:])
-        is_truth = isin(part, "kind", {"ground_truth"})
+        is_truth = is_ground_truth(part)
         numbers = np.where(is_truth, integers(part, "gt_id"), integers(part, "query")).tolist()
         return [
             ObjectCrop(image_id, whole_pixels(context_box(box, size), size), ("truth" if truth else "query", number))
@@ -120,7 +121,7 @@ class ObjectCrops(Sequence):
     @cached_property
     def _truths(self) -> tuple[np.ndarray, np.ndarray]:
         """The annotations' ids, ascending, and their rows."""
-        rows = np.flatnonzero(isin(self.table, "kind", {"ground_truth"}))
+        rows = np.flatnonzero(is_ground_truth(self.table))
         ids = integers(self.table, "gt_id")[rows]
         order = np.argsort(ids)
         return ids[order], rows[order]
@@ -169,7 +170,7 @@ def sorted_objects(
     rows = selected_rows(table, selection)
     if selection.selects_boxes:
         ids, there = associated_ground_truths(table)
-        truths = np.flatnonzero(rows & isin(table, "kind", {"ground_truth"}))
+        truths = np.flatnonzero(rows & is_ground_truth(table))
         rows[truths[np.isin(integers(table, "gt_id")[truths], ids[rows & there])]] = False
     else:
         rows &= error_codes(table, selection.score) >= 0
@@ -204,7 +205,7 @@ def _values(table: pa.Table, selection: Selection, order: SortOrder) -> np.ndarr
         return floats(table, "score")
     if order is SortOrder.SIZE:
         return floats(table, "area")
-    return np.where(isin(table, "kind", {"detection"}), np.nan_to_num(best_iou(table)), np.nan)
+    return np.where(is_detection(table), np.nan_to_num(best_iou(table)), np.nan)
 
 
 def _of_images(table: pa.Table, ids: np.ndarray, order: SortOrder, names: Mapping[int, str]) -> np.ndarray:

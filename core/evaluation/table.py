@@ -1,8 +1,8 @@
 """The detection table: one row per detection and per ground truth of an evaluated checkpoint, as Parquet.
 
-`tide.py` computes it once, for all scores. Here is what its columns mean, what else it says (`TableMetadata`), and how
-it is written and read; `selection.py` counts and filters its rows. Apart from `tide.py` because pages only read, and
-reading needs no evaluator.
+In: a table that `tide.py` computed once, for all scores, or a path. Out: the table written or read, its columns as
+arrays, and what it says besides its rows (`TableMetadata`). Here is what each column means; `selection.py` counts and
+filters the rows at a score threshold. Apart from `tide.py` because pages only read, and reading needs no evaluator.
 
 Rows are sorted by image; within one the ground truths lead, then come the detections by falling score.
 """
@@ -10,11 +10,14 @@ Rows are sorted by image; within one the ground truths lead, then come the detec
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -25,13 +28,16 @@ from core.disk import atomic_file
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
 
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+
 KINDS = ("ground_truth", "detection")
 METADATA_KEY = b"detr_lab"  # the key of `TableMetadata` in the table's metadata
 ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 
 class ErrorType(LabelledEnum):
-    """TIDE's six error types: the value is the table's; `label`, `short` (on pictures) and `description` are read."""
+    """TIDE's six error types: the value is the table's; `label`, `short` and `description` are for the user."""
 
     CLASSIFICATION = "classification", "Classification error", "Wrong class: the box fits an object of another class."
     LOCALIZATION = (
@@ -50,6 +56,7 @@ class ErrorType(LabelledEnum):
 
     @property
     def short(self) -> str:
+        """The words on a picture, where there is little room: TIDE's own abbreviations of the first three."""
         return {"classification": "cls", "localization": "loc", "both": "cls+loc"}.get(self.value, self.value)
 
 
@@ -70,22 +77,17 @@ COLUMNS = (  # name, type, the kind of row that has it, meaning; null wherever a
     ("area", pa.float32(), _BOTH, "px²: the annotation's own area, or the predicted box's width times height"),
     ("size", _TEXT, _BOTH, "small, medium or large, by area"),
     ("gt_id", pa.int64(), _BOTH, "the annotation's id; of a detection, the one it found, null if it found none"),
-    ("query", pa.int32(), _DETECTION, "the object query, or the place among the image's detections in a results list"),
+    ("query", pa.int32(), _DETECTION, "the object query, or the rank among the image's detections in a results list"),
     ("score", pa.float32(), _DETECTION, "0 to 1"),
     ("rank", pa.int32(), _DETECTION, "place among all detections by falling score, equal scores in COCO's order"),
     ("error", _TEXT, _DETECTION, "error type; null if it found an object (gt_id) or only a crowd (crowd_only)"),
-    ("crowd_only", pa.bool_(), _DETECTION, "it fits a crowd and no free object: ignored, neither right nor wrong"),
+    ("crowd_only", pa.bool_(), _DETECTION, "it fits a crowd and no free object: neither right nor wrong"),
     ("iou", pa.float32(), _DETECTION, "IoU with the object that it found"),
-    (
-        "best_same_iou",
-        pa.float32(),
-        _DETECTION,
-        "highest IoU with any object or crowd of its class, found by it or not",
-    ),
+    ("best_same_iou", pa.float32(), _DETECTION, "highest IoU with any object or crowd of its class"),
     ("best_same_gt", pa.int64(), _DETECTION, "its annotation id; what a localization error points to"),
     ("best_other_iou", pa.float32(), _DETECTION, "highest IoU with any object of another class, no crowds"),
     ("best_other_gt", pa.int64(), _DETECTION, "its annotation id; what a classification error points to"),
-    ("any_gt", pa.int64(), _DETECTION, "annotation id of the object it finds where classes do not count; null if none"),
+    ("any_gt", pa.int64(), _DETECTION, "annotation id of the object it finds where classes do not count"),
     *((f"hits_{name}", pa.uint16(), _DETECTION, _HITS) for name in RANGES),
     *((f"ignored_{name}", pa.uint16(), _DETECTION, _IGNORED) for name in RANGES),
     ("iscrowd", pa.bool_(), _TRUTH, "the annotation marks a crowd: it cannot be found or missed"),
@@ -127,20 +129,23 @@ class TableMetadata:
 
     @property
     def label_map(self) -> LabelMap:
+        """The evaluated classes with their category ids."""
         return LabelMap(self.classes, self.category_ids)
 
-    def input_scales(self) -> np.ndarray:
-        """Pixels that the model saw per pixel of each image, (I,) float64; NaN where that is unknown."""
+    def input_scales(self) -> npt.NDArray[np.float64]:
+        """Return the pixels that the model saw per pixel of each image, (I,); NaN where that is unknown."""
         if self.input is None:
             return np.full(len(self.image_ids), np.nan)
         edges = self.input.shortest_edge, self.input.longest_edge
         return np.array([resized(size, *edges)[0] / size[0] if size else np.nan for size in self.sizes])
 
     def to_json(self) -> str:
+        """Return it as JSON; `from_json` reads it back."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TableMetadata:
+        """Make it from what `to_json` returned."""
         data = json.loads(text)
         data["sizes"] = tuple(size and tuple(size) for size in data["sizes"])
         for name in ("image_ids", "classes", "category_ids"):
@@ -150,16 +155,16 @@ class TableMetadata:
 
 
 def table_metadata(table: pa.Table) -> TableMetadata:
-    """What the table, or any part of it, says besides its rows."""
-    return _about(table.schema.metadata[METADATA_KEY])
+    """Return what the table, or any part of it, says besides its rows."""
+    return _parsed(table.schema.metadata[METADATA_KEY])
 
 
 @lru_cache(maxsize=8)
-def _about(text: bytes) -> TableMetadata:
+def _parsed(text: bytes) -> TableMetadata:
     return TableMetadata.from_json(text)
 
 
-def write_table(table: pa.Table, path) -> None:
+def write_table(table: pa.Table, path: str | Path) -> None:
     """Write the table whole or not at all: as CSV if that is the path's ending, else as Parquet.
 
     Raises RunError if that fails. A CSV has the rows only, not `TableMetadata`.
@@ -182,8 +187,8 @@ def _without_dictionaries(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(plain))
 
 
-def read_table(path, columns: list[str] | None = None, where=None) -> pa.Table:
-    """A written table, or only some of its columns, and only the rows that fulfil `where` (a pyarrow expression).
+def read_table(path: str | Path, columns: list[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
+    """Read a written table, or only some of its columns, and only the rows that fulfil `where`.
 
     Raises RunError if it is missing, damaged or another version's.
     """
@@ -206,41 +211,61 @@ def read_table(path, columns: list[str] | None = None, where=None) -> pa.Table:
 # Columns as arrays
 
 
-def floats(table: pa.Table, column: str) -> np.ndarray:
-    """A float column, (N,); NaN where it is null."""
-    return table[column].to_numpy()
+def floats(table: pa.Table, column: str) -> npt.NDArray[np.floating]:
+    """Return a float column, (N,); NaN where it is null."""
+    values: npt.NDArray[np.floating] = table[column].to_numpy()
+    return values
 
 
-def flags(table: pa.Table, column: str) -> np.ndarray:
-    """A boolean column, (N,); False where it is null."""
-    return table[column].fill_null(False).to_numpy()
+def flags(table: pa.Table, column: str) -> npt.NDArray[np.bool_]:
+    """Return a boolean column, (N,); False where it is null."""
+    values: npt.NDArray[np.bool_] = table[column].fill_null(False).to_numpy()
+    return values
 
 
-def integers(table: pa.Table, column: str, null: int = -1) -> np.ndarray:
-    """An integer column, (N,) of its own type; `null` where it is null. Ids may be negative: ask `has` which are."""
-    return table[column].fill_null(null).to_numpy()
+def integers(table: pa.Table, column: str, null: int = -1) -> npt.NDArray[np.integer]:
+    """Return an integer column, (N,) of its own type; `null` where it is null.
+
+    Ids may be negative: ask `has_value` which rows have one.
+    """
+    values: npt.NDArray[np.integer] = table[column].fill_null(null).to_numpy()
+    return values
 
 
-def has_value(table: pa.Table, column: str) -> np.ndarray:
-    """Which rows have a value in this column, (N,) bool."""
-    return table[column].is_valid().to_numpy()
+def has_value(table: pa.Table, column: str) -> npt.NDArray[np.bool_]:
+    """Check which rows have a value in this column, (N,)."""
+    values: npt.NDArray[np.bool_] = table[column].is_valid().to_numpy()
+    return values
 
 
-def indices(table: pa.Table, column: str, words) -> np.ndarray:
-    """A text column as indices into `words`, (N,) int32; -1 where it is null."""
-    here, own = _dictionary(table, column)
-    place = {word: i for i, word in enumerate(words)}
-    return np.array([place.get(word, -1) for word in own] + [-1], dtype=np.int32)[here]
+def indices(table: pa.Table, column: str, words: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Return a text column as indices into `words`, (N,); -1 where it is null or none of them."""
+    codes, dictionary = _dictionary(table, column)
+    index = {word: i for i, word in enumerate(words)}
+    return np.array([*(index.get(word, -1) for word in dictionary), -1], dtype=np.int32)[codes]
 
 
-def isin(table: pa.Table, column: str, words: set[str]) -> np.ndarray:
-    """Which rows have one of the words in a text column, (N,) bool."""
-    here, own = _dictionary(table, column)
-    return np.array([word in words for word in own] + [False])[here]
+def isin(table: pa.Table, column: str, words: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Check which rows have one of the words in a text column, (N,)."""
+    codes, dictionary = _dictionary(table, column)
+    return np.array([*(word in words for word in dictionary), False])[codes]
 
 
-def _dictionary(table: pa.Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """A text column as (indices (N,), words); -1 where it is null, so that a list with one item more serves all."""
+def is_ground_truth(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Check which rows are ground truths, crowds among them, (N,)."""
+    return isin(table, "kind", {"ground_truth"})
+
+
+def is_detection(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Check which rows are detections, of any score, (N,)."""
+    return isin(table, "kind", {"detection"})
+
+
+def _dictionary(table: pa.Table, column: str) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Return a text column as (index of each row's word (N,), words).
+
+    The index is -1 where it is null: a list with one item more than there are words serves all rows.
+    """
     array = table[column].combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # of a table without rows
         array = array.unify_dictionaries().combine_chunks() if array.num_chunks else pa.array([], _TEXT)

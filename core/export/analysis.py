@@ -22,8 +22,8 @@ from core.datasets.pictures import read_picture
 from core.evaluation.draw import draw_analysis
 from core.evaluation.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
 from core.evaluation.findings.curves import coco_figures
-from core.evaluation.selection import image_rows, worst_images
 from core.evaluation.table import read_table
+from core.evaluation.threshold import image_rows, worst_images
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
 from core.metrics import GROUPS

@@ -21,8 +21,18 @@ import pyarrow as pa
 from core.boxes import Detections
 from core.datasets.split import CocoSplit
 from core.evaluation.coco_eval import to_results
-from core.evaluation.selection import best_iou, error_codes
-from core.evaluation.table import ERROR_TYPES, ErrorType, floats, has_value, indices, integers, isin, table_metadata
+from core.evaluation.selection import best_iou
+from core.evaluation.table import (
+    ERROR_TYPES,
+    ErrorType,
+    floats,
+    has_value,
+    indices,
+    integers,
+    is_detection,
+    table_metadata,
+)
+from core.evaluation.threshold import error_codes
 from core.runs.marks import Mark
 from core.runs.schema import Evaluation, Run
 
@@ -112,7 +122,7 @@ def coco_results(bundle: Bundle) -> Iterator[list[dict[str, Any]]]:
     object that it found, or None) and query.
     """
     table, info = bundle.table, table_metadata(bundle.table)
-    chosen = isin(table, "kind", {"detection"}) & (floats(table, "score") >= np.float32(bundle.score))
+    chosen = is_detection(table) & (floats(table, "score") >= np.float32(bundle.score))
     table = table.filter(pa.array(chosen))
     boxes = np.stack([floats(table, corner) for corner in ("x1", "y1", "x2", "y2")], axis=1)
     detections = Detections(

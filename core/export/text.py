@@ -52,8 +52,8 @@ def errors_and_impact(table: pa.Table, score: float) -> tuple[dict[str, int], di
     An impact is in [0, 1], None where AP50 is undefined.
     """
     from core.evaluation.findings.impact import impact
-    from core.evaluation.selection import count_errors
     from core.evaluation.table import ErrorType
+    from core.evaluation.threshold import count_errors
 
     total = impact(table).total
     return count_errors(table, score), {kind.value: total[kind] for kind in ErrorType}

@@ -24,8 +24,8 @@ from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
 from core.disk import atomic_file
 from core.evaluation.draw import draw_analysis
-from core.evaluation.selection import image_rows
 from core.evaluation.table import table_metadata
+from core.evaluation.threshold import image_rows
 from core.export.bundle import Bundle, coco_ground_truth, coco_results, safe_names
 from core.labelled_enum import LabelledEnum
 from core.runs.marks import marks_to_coco

@@ -17,7 +17,7 @@ from PIL import Image
 
 from core.boxes import Detections, clip, xyxy_to_xywh
 from core.evaluation.draw import draw_analysis
-from core.evaluation.selection import image_rows
+from core.evaluation.threshold import image_rows
 from core.inference.own_pictures import OwnPicture
 from core.labels import LabelMap
 

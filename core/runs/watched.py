@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 
 from core import RunError
 from core.datasets.split import SIZES
-from core.evaluation.selection import is_object
 from core.evaluation.table import METADATA_KEY, indices, read_table, table_metadata
+from core.evaluation.threshold import is_object
 from core.metrics import LOSSES, Loss, Metric
 from core.runs.schema import Evaluation
 from core.runs.store import RunStore

@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from core.evaluation.ordering import SortOrder
-from core.evaluation.selection import count_errors
 from core.evaluation.table import ErrorType, read_table
+from core.evaluation.threshold import count_errors
 from core.runs.imports import import_results
 from core.runs.schema import Status
 from tests.core.coco_cases import gt_of, result

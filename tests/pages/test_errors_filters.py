@@ -7,8 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.ordering import SortOrder, sorted_images, sorted_objects
-from core.evaluation.selection import Selection, count_errors, selected_rows
+from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import read_table
+from core.evaluation.threshold import count_errors
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result

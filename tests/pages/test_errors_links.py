@@ -3,8 +3,9 @@
 import pytest
 
 from core.evaluation.ordering import SortOrder, sorted_images
-from core.evaluation.selection import Selection, count_errors, selected_rows
+from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import ErrorType
+from core.evaluation.threshold import count_errors
 from tests.pages.errors_page import WHOLE, button, checked, come_by, ids, listed, names_of, open_page, shown
 
 

@@ -30,9 +30,9 @@ from core.evaluation.selection import (
     best_iou,
     cell_boxes,
     selected_rows,
-    visible,
 )
-from core.evaluation.table import ERROR_TYPES, flags, floats, indices, integers, isin, table_metadata
+from core.evaluation.table import ERROR_TYPES, flags, floats, indices, integers, is_ground_truth, table_metadata
+from core.evaluation.threshold import visible
 
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = [
@@ -62,10 +62,10 @@ def columns_of(
     """
     part, image = rows_of(table, image_ids)
     chosen = _chosen(part, selection) if selection else None
-    is_ground_truth, is_shown = isin(part, "kind", {"ground_truth"}), visible(part, LOWEST_SCORE)
+    of_ground_truths, is_shown = is_ground_truth(part), visible(part, LOWEST_SCORE)
     kinds = (
-        ("truths", is_ground_truth, _ground_truths),
-        ("predictions", ~is_ground_truth & is_shown, _predictions),
+        ("truths", of_ground_truths, _ground_truths),
+        ("predictions", ~of_ground_truths & is_shown, _predictions),
     )
     boxes = {}
     for name, rows, columns in kinds:

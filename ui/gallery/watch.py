@@ -15,7 +15,8 @@ import streamlit as st
 
 from core import RunError
 from core.datasets.split import CocoSplit
-from core.evaluation.selection import LOWEST_SCORE, Selection, visible
+from core.evaluation.selection import LOWEST_SCORE, Selection
+from core.evaluation.threshold import visible
 from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from core.runs.watched import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of

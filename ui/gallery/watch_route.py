@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core import LabError
-from core.evaluation.selection import LOWEST_SCORE, visible
+from core.evaluation.selection import LOWEST_SCORE
+from core.evaluation.threshold import visible
 from core.runs.watched import boxes_at
 from ui.gallery.columns import class_names, columns_of, json_bytes
 from ui.server import services

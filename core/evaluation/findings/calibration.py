@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.evaluation.findings.curves import bit, chosen_classes
-from core.evaluation.table import floats, indices, integers, isin, table_metadata
+from core.evaluation.table import floats, indices, integers, is_detection, table_metadata
 
 BINS = 10
 
@@ -87,7 +87,7 @@ def calibration(table: pa.Table, classes: Sequence[str] | None = None) -> Calibr
     names = chosen_classes(table, classes)
     chosen = () if set(names) == set(table_metadata(table).classes) else names
     label, score = indices(table, "class_name", names), floats(table, "score")
-    rows = isin(table, "kind", {"detection"}) & (label >= 0) & ~bit(integers(table, "ignored_all", 0), 0)
+    rows = is_detection(table) & (label >= 0) & ~bit(integers(table, "ignored_all", 0), 0)
     label, score, hit = label[rows], score[rows], bit(integers(table, "hits_all", 0), 0)[rows]
     if outside := int(np.sum((score < 0) | (score > 1))):
         n = np.bincount(label, minlength=len(names)).tolist()

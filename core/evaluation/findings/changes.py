@@ -25,8 +25,8 @@ from core.datasets.split import SIZES
 from core.evaluation.findings.bootstrap import Interval, bootstrap
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.ordering import CORNERS, ObjectCrops
-from core.evaluation.selection import is_object
-from core.evaluation.table import flags, floats, has_value, indices, integers, isin, table_metadata
+from core.evaluation.table import flags, floats, has_value, indices, integers, is_ground_truth, isin, table_metadata
+from core.evaluation.threshold import is_object
 from core.labelled_enum import LabelledEnum
 
 GROUND_TRUTH_COLUMNS = ["kind", "image_id", "class_name", *CORNERS, "area", "gt_id", "iscrowd"]  # of `ground_truth`
@@ -102,7 +102,7 @@ class Changes:
 
 def ground_truth_digest(table: pa.Table) -> str:
     """Name the images, classes and annotations of an evaluation: two tables with the same name can be compared."""
-    metadata, truths = table_metadata(table), table.filter(pa.array(isin(table, "kind", {"ground_truth"})))
+    metadata, truths = table_metadata(table), table.filter(pa.array(is_ground_truth(table)))
     order = np.lexsort((integers(truths, "gt_id"), truths["image_id"].to_numpy()))
     digest = hashlib.sha256(repr((metadata.image_ids, sorted(metadata.classes))).encode())
     columns = (
@@ -133,7 +133,7 @@ def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
     Raises RunError as `require_same_ground_truth`.
     """
     require_same_ground_truth(before, after)
-    threshold = np.float32(score)  # scores are float32, see `selection.error_codes`
+    threshold = np.float32(score)  # scores are float32, see `threshold.reaches`
     of_before, of_after = _objects(before), _objects(after)
     scores = [
         np.nan_to_num(floats(t, "match_score")[rows], nan=-1) for t, rows in ((before, of_before), (after, of_after))

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.evaluation.selection import BACKGROUND, is_object
+from core.evaluation.selection import BACKGROUND
 from core.evaluation.table import floats, has_value, indices, integers, table_metadata
+from core.evaluation.threshold import is_object
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ConfusionMatrix:
 def confusion_matrix(table: pa.Table, score: float = 0.5) -> ConfusionMatrix:
     """Return the confusion matrix of the predictions from `score`."""
     classes = table_metadata(table).classes
-    threshold, k = np.float32(score), len(classes)  # scores are float32, see `selection.error_codes`
+    threshold, k = np.float32(score), len(classes)  # scores are float32, see `threshold.reaches`
     label = indices(table, "class_name", classes)
     objects = is_object(table)
     missed = objects & ~(floats(table, "any_score") >= threshold)

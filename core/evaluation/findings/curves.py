@@ -18,7 +18,7 @@ from core.datasets.split import SIZES
 from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.columns import rank_within_group
 from core.evaluation.matching import THRESHOLDS
-from core.evaluation.table import RANGES, floats, indices, integers, isin, table_metadata
+from core.evaluation.table import RANGES, floats, indices, integers, is_detection, isin, table_metadata
 
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision; some, 0.35 for one, lie a bit above k / 100
 SCORES = np.arange(101) / 100  # the score thresholds of `ThresholdCurve`
@@ -60,7 +60,7 @@ def chosen_classes(table: pa.Table, classes: Sequence[str] | None) -> tuple[str,
 def ranked_rows(table: pa.Table, classes: Sequence[str]) -> list[np.ndarray]:
     """For each class its detections by rank, as rows of the table."""
     label, rank = indices(table, "class_name", classes), integers(table, "rank")
-    rows = np.flatnonzero((label >= 0) & isin(table, "kind", {"detection"}))
+    rows = np.flatnonzero((label >= 0) & is_detection(table))
     rows = rows[np.lexsort((rank[rows], label[rows]))]
     return np.split(rows, np.searchsorted(label[rows], np.arange(1, len(classes))))[: len(classes)]
 
@@ -73,7 +73,7 @@ def objects_in_ranges(table: pa.Table, classes: Sequence[str], found_from: float
     label, ranges = indices(table, "class_name", classes), integers(table, "ranges", null=0)
     rows = label >= 0
     if found_from is not None:
-        rows &= floats(table, "match_score") >= np.float32(found_from)  # see `selection.error_codes`
+        rows &= floats(table, "match_score") >= np.float32(found_from)  # see `threshold.reaches`
     counts = [np.bincount(label[rows & bit(ranges, a)], minlength=len(classes)) for a in range(len(RANGES))]
     return np.column_stack(counts)
 
@@ -175,7 +175,7 @@ def class_figures(table: pa.Table, score: float = 0.5) -> list[ClassFigures]:
     names = table_metadata(table).classes
     precision, _ = _accumulated(table, names)
     n, n_found = objects_in_ranges(table, names), objects_in_ranges(table, names, score)
-    shown = floats(table, "score") >= np.float32(score)  # scores are float32, see `selection.error_codes`
+    shown = floats(table, "score") >= np.float32(score)  # scores are float32, see `threshold.reaches`
     predictions = np.bincount(indices(table, "class_name", names)[shown], minlength=len(names))
     return [
         ClassFigures(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.evaluation.selection import error_codes, is_object
 from core.evaluation.table import ERROR_TYPES, ErrorType, flags, floats, has_value, indices, integers, table_metadata
+from core.evaluation.threshold import error_codes, is_object
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def per_image_figures(table: pa.Table, score: float = 0.5) -> PerImageFigures:
     ids = np.array(table_metadata(table).image_ids, dtype=np.int64)
     place = np.searchsorted(ids, table["image_id"].to_numpy())
     codes = error_codes(table, score)
-    of_objects, predicted = is_object(table), floats(table, "score") >= np.float32(score)  # see `selection.error_codes`
+    of_objects, predicted = is_object(table), floats(table, "score") >= np.float32(score)  # see `threshold.reaches`
     objects, predictions, correct, ignored = (
         np.bincount(place[rows], minlength=len(ids))
         for rows in (

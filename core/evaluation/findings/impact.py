@@ -26,8 +26,8 @@ import pyarrow as pa
 
 from core.datasets.split import SIZES
 from core.evaluation.findings.curves import average_precision, bit, chosen_classes, objects_in_ranges, ranked_rows
-from core.evaluation.selection import error_codes
-from core.evaluation.table import ERROR_TYPES, ErrorType, has_value, indices, integers, isin, table_metadata
+from core.evaluation.table import ERROR_TYPES, ErrorType, has_value, indices, integers, is_ground_truth, table_metadata
+from core.evaluation.threshold import error_codes
 
 _POINTS_TO = {ErrorType.LOCALIZATION: "best_same_gt", ErrorType.CLASSIFICATION: "best_other_gt"}
 
@@ -185,7 +185,7 @@ def _errors(table: pa.Table, names: Sequence[str]) -> _Errors:
 
 def _targets(table: pa.Table, code: np.ndarray, label: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Return `_Errors.target` of each row, (N,) int64."""
-    truths = np.flatnonzero(isin(table, "kind", {"ground_truth"}))
+    truths = np.flatnonzero(is_ground_truth(table))
     ids = integers(table, "gt_id")[truths]
     by_id = truths[np.argsort(ids)]
     points_to = np.full(len(code), -1)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.boxes import iou
-from core.evaluation.table import ErrorType, floats, integers, isin
+from core.evaluation.table import ErrorType, floats, integers, is_ground_truth, isin
 from core.labelled_enum import LabelledEnum
 
 COVERED = 0.7  # IoU from which a prediction covers an object
@@ -88,7 +88,7 @@ def _objects_of(table: pa.Table, part: pa.Table) -> tuple[np.ndarray, np.ndarray
     (N,) str and float32; what they are where there is none means nothing.
     """
     columns = table.select(["gt_id", "class_name", "match_score"])
-    truths = columns.filter(pa.array(isin(table, "kind", {"ground_truth"})))
+    truths = columns.filter(pa.array(is_ground_truth(table)))
     if not len(truths):
         return np.full(len(part), ""), np.full(len(part), np.nan, np.float32)
     ids = integers(truths, "gt_id")

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from core.datasets.split import FEW, SIZES
-from core.evaluation.selection import error_codes
 from core.evaluation.table import (
     ERROR_TYPES,
     ErrorType,
@@ -25,9 +24,10 @@ from core.evaluation.table import (
     has_value,
     indices,
     integers,
-    isin,
+    is_ground_truth,
     table_metadata,
 )
+from core.evaluation.threshold import error_codes
 
 CLEAR = 2  # standard errors that a mean must be away from 0; about 95 % sure
 CLEAR_OF_MANY = 3  # the same for the class that stands out, which is picked from many
@@ -169,12 +169,12 @@ def _pairs(table: pa.Table, score: float, classes: tuple[str, ...]) -> tuple[_Pa
     """Return the pairs at a threshold, and how many poor boxes point to a crowd."""
     is_found = (floats(table, "score") >= np.float32(score)) & has_value(
         table, "gt_id"
-    )  # float32: see `selection.error_codes`
+    )  # float32: see `threshold.reaches`
     poor = error_codes(table, score) == ERROR_TYPES.index(ErrorType.LOCALIZATION)
     rows = np.flatnonzero(is_found | poor)
     is_found = is_found[rows]
     ids = np.where(is_found, *(integers(table, column)[rows] for column in ("gt_id", "best_same_gt")))
-    truths = np.flatnonzero(isin(table, "kind", {"ground_truth"}))
+    truths = np.flatnonzero(is_ground_truth(table))
     truth_ids = integers(table, "gt_id")[truths]
     order = np.argsort(truth_ids)
     truth = truths[order][np.searchsorted(truth_ids[order], ids)] if len(rows) else rows

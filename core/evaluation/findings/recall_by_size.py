@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from core.datasets.split import FEW, SIZES
 from core.evaluation.findings.localization import classes_with_rows
-from core.evaluation.selection import error_codes, is_object
 from core.evaluation.table import ERROR_TYPES, ErrorType, floats, has_value, indices, table_metadata
+from core.evaluation.threshold import error_codes, is_object
 
 SURE = 1.959964  # standard deviations that hold 95 % of a normal distribution
 BINS = range(-9, 25)  # a bin's lower edge is the unit times 3^(k / 3), so that 32 and 96 pixels are edges
@@ -135,7 +135,7 @@ def recall_by_size(table: pa.Table, score: float = 0.5) -> RecallBySize:
 
 def _objects(table: pa.Table, rows: np.ndarray, score: float) -> np.ndarray:
     """Return of the objects in `rows` whether each was is_found, was is_found at any score, is missed; (3, M) bool."""
-    is_found = floats(table, "match_score") >= np.float32(score)  # scores are float32, see `selection.error_codes`
+    is_found = floats(table, "match_score") >= np.float32(score)  # scores are float32, see `threshold.reaches`
     missed = error_codes(table, score) == ERROR_TYPES.index(ErrorType.MISSED)
     return np.stack([is_found, has_value(table, "match_score"), missed])[:, rows]
 

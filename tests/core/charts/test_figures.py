@@ -8,7 +8,7 @@ from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import class_figures, coco_figures
 from core.evaluation.selection import Selection, selected_rows
-from core.evaluation.table import flags, isin
+from core.evaluation.table import flags, is_ground_truth
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result
 
@@ -88,7 +88,7 @@ def test_recall_is_from_the_score_and_ap_from_all(table):
 
 
 def test_a_classes_bar_opens_as_many_boxes_as_its_row_says(table, figures):
-    truths = isin(table, "kind", {"ground_truth"})
+    truths = is_ground_truth(table)
     chart = class_bars(figures, 0.25)
     for (_, objects, predictions, *_), query in zip(chart.rows, named(chart)["AP"]["customdata"], strict=True):
         rows = selected_rows(table, opened(query))
@@ -159,7 +159,7 @@ def test_a_recall_is_pooled_where_ap_is_a_mean_over_classes():
 @pytest.mark.parametrize("classes", [slice(None), slice(1)])
 def test_a_sizes_bar_opens_all_its_objects(table, figures, classes):
     chart = size_bars(figures[classes], 0.25)
-    objects = isin(table, "kind", {"ground_truth"}) & ~flags(table, "iscrowd")
+    objects = is_ground_truth(table) & ~flags(table, "iscrowd")
     for row, query in zip(chart.rows, named(chart)["AP"]["customdata"], strict=True):
         assert (selected_rows(table, opened(query)) & objects).sum() == row[1]
 

@@ -13,8 +13,9 @@ from core.charts.chart import Chart
 from core.charts.sections import SECTIONS, View, charts_of, verdicts
 from core.charts.to_json import to_json
 from core.datasets.coco_json import read_ground_truth, read_results
-from core.evaluation.selection import Selection, count_errors, selected_rows
-from core.evaluation.table import ERROR_TYPES, has_value, isin
+from core.evaluation.selection import Selection, selected_rows
+from core.evaluation.table import ERROR_TYPES, has_value, is_detection
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
 from tests.core.evaluation.test_tide import HOTCOCO
@@ -199,4 +200,4 @@ def test_charts_have_keys_of_their_own():
 
 def test_every_row_is_a_ground_truth_or_a_detection():
     table = detection_table(gt_of(CAR), [result(*CAR)])
-    assert (isin(table, "kind", {"detection"}) == has_value(table, "query")).all()
+    assert (is_detection(table) == has_value(table, "query")).all()

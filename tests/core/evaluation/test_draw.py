@@ -18,7 +18,7 @@ from core.evaluation.draw import (
     draw_crop,
     thumbnail,
 )
-from core.evaluation.selection import image_rows, worst_images
+from core.evaluation.threshold import image_rows, worst_images
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import from_env, gt_of, result
 

@@ -15,15 +15,11 @@ from core.evaluation.selection import (
     associated_ground_truths,
     best_iou,
     cell_boxes,
-    count_errors,
-    error_codes,
-    image_rows,
     select_images,
     selected_rows,
-    visible,
-    worst_images,
 )
 from core.evaluation.table import COLUMNS, ERROR_TYPES, ErrorType
+from core.evaluation.threshold import count_errors, error_codes, image_rows, visible, worst_images
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result
 

@@ -13,8 +13,8 @@ from core.boxes import Detections
 from core.datasets.split import read_split
 from core.evaluation.coco_eval import to_results
 from core.evaluation.columns import rank_within_group
-from core.evaluation.selection import count_errors
 from core.evaluation.table import SCHEMA, ErrorType
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from core.labels import LabelMap
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows

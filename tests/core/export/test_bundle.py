@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from core.boxes import Detections, xywh_to_xyxy
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import LabelErrorKind
-from core.evaluation.selection import image_rows
+from core.evaluation.threshold import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import LONGEST_NAME, Bundle, bundle_title, coco_ground_truth, coco_results, safe_names
 from core.labels import LabelMap

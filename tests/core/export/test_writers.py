@@ -16,7 +16,7 @@ from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit, read_split
 from core.evaluation.draw import draw_analysis
 from core.evaluation.findings.label_errors import LabelErrorKind
-from core.evaluation.selection import image_rows
+from core.evaluation.threshold import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle
 from core.export.writers import ExportFormat, ExportResult, write_export

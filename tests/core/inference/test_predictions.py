@@ -13,8 +13,8 @@ from core.boxes import Detections
 from core.datasets.coco_json import read_results
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.draw import RED
-from core.evaluation.selection import image_rows
 from core.evaluation.table import table_metadata
+from core.evaluation.threshold import image_rows
 from core.inference.own_pictures import OwnPicture
 from core.inference.predictions import (
     Prediction,

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import TrainConfig
-from core.evaluation.selection import Selection, count_errors, image_rows, select_images
+from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table, table_metadata, write_table
+from core.evaluation.threshold import count_errors, image_rows
 from core.evaluation.tide import detection_table
 from core.runs.recorder import Recorder
 from core.runs.store import RunStore

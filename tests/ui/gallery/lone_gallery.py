@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 import pytest
 
 from core.config import TrainConfig
-from core.evaluation.selection import Selection, count_errors, visible
+from core.evaluation.selection import Selection
 from core.evaluation.table import write_table
+from core.evaluation.threshold import count_errors, visible
 from core.evaluation.tide import detection_table
 from core.runs.schema import Status
 from core.runs.store import RunStore

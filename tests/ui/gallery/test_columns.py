@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.datasets.split import SIZES
-from core.evaluation.selection import LOWEST_SCORE, Selection, count_errors
+from core.evaluation.selection import LOWEST_SCORE, Selection
 from core.evaluation.table import ERROR_TYPES, ErrorType, table_metadata
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result
 from tests.core.evaluation.test_selection import is_selected, pointed, selections, shown_iou

@@ -9,8 +9,9 @@ import pytest
 
 from core.datasets.split import SIZES
 from core.evaluation.ordering import SortOrder, sorted_objects
-from core.evaluation.selection import Selection, count_errors
+from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType, read_table, table_metadata
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 from tests.ui.gallery.columns import by_image, sent

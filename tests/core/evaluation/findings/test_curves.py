@@ -14,7 +14,7 @@ from core.evaluation.findings.curves import (
     precision_recall,
     threshold_curve,
 )
-from core.evaluation.selection import count_errors
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows
 from tests.core.evaluation.test_coco_eval import FIXTURE

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from core.evaluation.findings.curves import class_figures
 from core.evaluation.findings.images import Duplicates, ImageFigures, per_image_figures
-from core.evaluation.selection import count_errors, worst_images
 from core.evaluation.table import ERROR_TYPES, ErrorType
+from core.evaluation.threshold import count_errors, worst_images
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
 

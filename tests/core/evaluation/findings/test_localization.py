@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.datasets.split import FEW
 from core.evaluation.findings.curves import class_figures
 from core.evaluation.findings.localization import EDGES, Placement, localization, scale_ratio, verdict
-from core.evaluation.selection import count_errors
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
 

@@ -18,8 +18,8 @@ from core.evaluation.findings.recall_by_size import (
     verdict,
     wilson_interval,
 )
-from core.evaluation.selection import count_errors
 from core.evaluation.table import ModelInput
+from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
 
