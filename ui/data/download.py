@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import DataError
-from core.datasets.coco2017.download import download, unfinished
+from core.datasets.coco2017.download import download, unfinished_downloads
 from core.datasets.coco2017.pictures import DownloadProgress
 from core.datasets.subset import Subset
 from core.detr.pretrained import COCO_CLASSES
@@ -137,7 +137,7 @@ def finished_download() -> Path | None:
 
 def _offer_unfinished() -> None:
     """Show downloads that were stopped or broken off, each with a button that continues it."""
-    for name, subset in unfinished(services.store().data_dir).items():
+    for name, subset in unfinished_downloads(services.store().data_dir).items():
         with st.container(horizontal=True, vertical_alignment="center"):
             amount = f"{subset.max_train or 'all'} + {subset.max_val or 'all'} images of {len(subset.classes)} classes"
             st.caption(f"Unfinished: **{plain(name)}**, {amount}", width="content")

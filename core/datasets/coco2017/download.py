@@ -6,7 +6,7 @@ In: a `Subset`. Out: a folder in COCO layout that appears under its name only wh
     out/train2017/000000000009.jpg …          out/val2017/000000000139.jpg …
 
 Until then it grows in the hidden folder .out.partial beside it, where the next call finds what is there already.
-FiftyOne works in a child process (`fetch`); only files that were found whole there are moved on.
+FiftyOne works in a child process (`worker.py`); only files that were found whole there are moved on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 
 from core import DataError
 from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in
-from core.datasets.coco2017.pictures import HOPELESS, PAUSES, DownloadProgress, Transfer, refusal, wait
+from core.datasets.coco2017.pictures import PAUSES, PERMANENT, DownloadProgress, Transfer, download_error, wait
 from core.datasets.json_reader import decode
 from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
 from core.disk import PARTIAL, flush, is_disk_full, partial_path
@@ -37,7 +37,7 @@ PICTURE_BYTES = 165_000  # on average
 def download(
     out: str | Path, subset: Subset, cache: str | Path | None = None
 ) -> Generator[DownloadProgress, None, None]:
-    """Downloads the subset into the folder `out`; to stop is to stop iterating, and a later call goes on from there.
+    """Download the subset into the folder `out`; to stop is to stop iterating, and a later call goes on from there.
 
     The annotation files stay in `cache`, for other subsets; by default in .coco2017 beside `out`. A subset that is
     there already is kept as it is.
@@ -46,14 +46,14 @@ def download(
     """
     out = Path(out).absolute()
     cache = Path(cache).absolute() if cache else out.parent / ".coco2017"
-    is_there = is_whole(out, subset)
+    is_there = is_complete(out, subset)
     if not is_there and not _is_free(out):
         raise DataError(f"{out} holds something else than this subset, or not all of it: choose another folder.")
     return _download(out, subset, cache, is_there)
 
 
-def is_whole(folder: str | Path, subset: Subset) -> bool:
-    """Whether the folder holds this very subset with all its pictures."""
+def is_complete(folder: str | Path, subset: Subset) -> bool:
+    """Check whether the folder holds this very subset with all its pictures."""
     folder = Path(folder)
     for split in SPLITS:
         try:
@@ -69,7 +69,7 @@ def is_whole(folder: str | Path, subset: Subset) -> bool:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether there is nothing under that name, or an empty folder."""
+    """Check whether there is nothing under that name, or an empty folder."""
     try:
         return not os.path.lexists(folder) or (not folder.is_symlink() and next(folder.iterdir(), None) is None)
     except OSError:  # a file, or a folder that one may not look into
@@ -89,7 +89,7 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Generat
             yield DownloadProgress("done", total, total)
             return
         if not _has_annotations(cache):  # with them it is known how many pictures are missing
-            _check_space(out.parent, ANNOTATION_BYTES + (subset.max_train + subset.max_val) * PICTURE_BYTES)
+            _require_space(out.parent, ANNOTATION_BYTES + (subset.max_train + subset.max_val) * PICTURE_BYTES)
         for folder in (partial, cache):
             folder.mkdir(parents=True, exist_ok=True)
         # the lock stands beside the folder, which is renamed while it is locked
@@ -103,7 +103,7 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Generat
             chosen = {split: choose_images(sources[split], subset, split) for split in SPLITS}
             transfer = Transfer(partial, fetcher, chosen)
             yield from transfer.check()
-            _check_space(partial, transfer.missing() * PICTURE_BYTES)
+            _require_space(partial, transfer.missing * PICTURE_BYTES)
             yield from transfer.fetch()
             for split, pictures in chosen.items():
                 _annotation_file(partial, split).parent.mkdir(exist_ok=True)
@@ -117,15 +117,14 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Generat
     yield DownloadProgress("done", total, total)
 
 
-def unfinished(data_dir: str | Path) -> dict[str, Subset]:
-    """The downloads into folders of `data_dir` that were stopped or broken off: name and subset, to go on with."""
-    found = {}
+def unfinished_downloads(data_dir: str | Path) -> dict[str, Subset]:
+    """Return the downloads into folders of `data_dir` that were stopped or broken off: folder name and subset."""
+    subsets = {}
     for path in sorted(Path(data_dir).glob(f".*{PARTIAL}/{SETTINGS}")):
         with contextlib.suppress(OSError, ValueError, TypeError, DataError):
-            found[path.parent.name.removeprefix(".").removesuffix(PARTIAL)] = Subset(
-                **json.loads(path.read_text(encoding="utf-8"))
-            )
-    return found
+            name = path.parent.name.removeprefix(".").removesuffix(PARTIAL)
+            subsets[name] = Subset(**json.loads(path.read_text(encoding="utf-8")))
+    return subsets
 
 
 def _annotation_file(folder: Path, split: str) -> Path:
@@ -137,37 +136,43 @@ def _has_annotations(cache: Path) -> bool:
 
 
 def _fetch_annotations(cache: Path, fetcher: Fetcher) -> Iterator[DownloadProgress]:
-    """Brings both annotation files into the cache, unless they are there."""
+    """Download both annotation files into the cache, unless they are there."""
     if _has_annotations(cache):
         return
     work = cache / ".unfinished"
     for pause in (*PAUSES, None):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        reason = size = began = None
         try:
-            for answer in fetcher.ask({"do": "annotations", "folder": str(work)}, work):
-                size, reason = answer.get("size", size), answer.get("reason")
-                got = bytes_in(work / "scratch")
-                got = min(got, size) if size else got  # what is unpacked there does not count
-                began = began or (got and time.monotonic())  # not while FiftyOne is imported
-                left = (size - got) * (time.monotonic() - began) / got if got and size and got < size else None
-                yield DownloadProgress("annotations", 0, len(SPLITS), got, size, left)
-            if not reason:
-                reason = _take_annotations(work / "raw", cache)
-        except Stalled as silence:
-            reason = str(silence)
+            reason = yield from _try_annotations(work, cache, fetcher)
+        except Stalled as error:
+            reason = str(error)
         if not reason:
             shutil.rmtree(work, ignore_errors=True)
             return
-        if pause is None or reason.startswith(HOPELESS):
-            break
+        if pause is None or reason.startswith(PERMANENT):
+            raise download_error("COCO's annotations cannot be fetched", reason, cache)
         yield from wait(pause, DownloadProgress("annotations", 0, len(SPLITS)))
-    raise refusal("COCO's annotations cannot be fetched", reason, cache)
+
+
+def _try_annotations(work: Path, cache: Path, fetcher: Fetcher) -> Generator[DownloadProgress, None, str | None]:
+    """Download both annotation files once; returns why they did not come, or None."""
+    reason = size = began = None
+    for answer in fetcher.ask({"do": "annotations", "folder": str(work)}, work):
+        size, reason = answer.get("size", size), answer.get("reason")
+        fetched = bytes_in(work / "scratch")
+        fetched = min(fetched, size) if size else fetched  # what is unpacked there does not count
+        if fetched and began is None:  # not while FiftyOne is imported
+            began = time.monotonic()
+        seconds_left = None
+        if began is not None and size and 0 < fetched < size:
+            seconds_left = (size - fetched) * (time.monotonic() - began) / fetched
+        yield DownloadProgress("annotations", 0, len(SPLITS), fetched, size, seconds_left)
+    return reason or _take_annotations(work / "raw", cache)
 
 
 def _take_annotations(raw: Path, cache: Path) -> str | None:
-    """Moves the two files into the cache if both can be read; the reason if not."""
+    """Move the two files into the cache if both can be read; returns the reason if not."""
     for split in SPLITS:
         path = raw / f"instances_{split}2017.json"
         try:
@@ -183,8 +188,9 @@ def _take_annotations(raw: Path, cache: Path) -> str | None:
     return None
 
 
-def _check_space(folder: Path, needed: int) -> None:
-    folder = next(place for place in (folder, *folder.parents) if place.exists())
+def _require_space(folder: Path, needed: int) -> None:
+    """Raise DataError unless the folder's disk has so many bytes free."""
+    folder = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
@@ -212,15 +218,15 @@ def _alone(folder: Path, lock_file: Path) -> Iterator[None]:
 
 
 def _remove_others(folder: Path, chosen: dict[str, list[ImageEntry]]) -> None:
-    """Deletes what does not belong to the subset: traces of the work, and pictures of other settings."""
-    belong = {f"{split}2017": {picture.file_name for picture in pictures} for split, pictures in chosen.items()}
-    belong["annotations"] = {f"instances_{split}2017.json" for split in chosen}
+    """Delete what does not belong to the subset: traces of the work, and pictures of other settings."""
+    kept = {f"{split}2017": {picture.file_name for picture in pictures} for split, pictures in chosen.items()}
+    kept["annotations"] = {f"instances_{split}2017.json" for split in chosen}
     for entry in folder.iterdir():
-        if entry.name not in belong:
+        if entry.name not in kept:
             _remove(entry)
             continue
         for path in entry.iterdir():
-            if path.name not in belong[entry.name]:
+            if path.name not in kept[entry.name]:
                 _remove(path)
 
 
@@ -233,5 +239,5 @@ def _remove(path: Path) -> None:
 
 def _failure(error: OSError, folder: Path) -> DataError:
     if is_disk_full(error):
-        return refusal("", "disk full", folder)
+        return download_error("", "disk full", folder)
     return DataError(f"The subset cannot be written to {folder}: {error.strerror or error}.")

@@ -10,9 +10,10 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -23,7 +24,8 @@ from core.datasets.subset import ImageEntry
 BATCH = 64  # pictures that are asked for at once
 CHECKED_AT_ONCE = 512
 PAUSES = (1.0, 4.0)  # seconds before the second and the third try
-HOPELESS = ("disk full", "FiftyOne")  # what those reasons begin with that another try does not change
+PERMANENT = ("disk full", "FiftyOne")  # what those reasons begin with that another try does not change
+GO_ON = "start the download again, and it goes on where it stopped"
 WORK = ".work"  # the folder that FiftyOne fills
 
 
@@ -47,13 +49,14 @@ class DownloadProgress:
 
     @property
     def share(self) -> float:
-        """Of the stage, from 0 to 1."""
+        """The share of the stage that is done, from 0 to 1."""
         part, whole = (self.bytes, self.bytes_total) if self.bytes_total else (self.done, self.total)
         return min(part / whole, 1.0) if whole else 0.0
 
     @property
     def sentence(self) -> str:
-        """
+        """The progress as a sentence for the user.
+
         >>> DownloadProgress("images", 1200, 5000, 198_000_000, seconds_left=95).sentence
         'Pictures: 1,200 of 5,000, 198.0 MB, about 2 min left.'
         """
@@ -70,10 +73,13 @@ class DownloadProgress:
         }[self.stage]
 
 
-class Transfer:
-    """Brings the pictures of each split into `folder`/train2017 and /val2017."""
+Failures: TypeAlias = Generator[DownloadProgress, None, dict[ImageEntry, str]]
 
-    def __init__(self, folder: Path, fetcher: Fetcher, chosen: dict[str, list[ImageEntry]]):
+
+class Transfer:
+    """The pictures of each split on their way into `folder`/train2017 and /val2017."""
+
+    def __init__(self, folder: Path, fetcher: Fetcher, chosen: dict[str, list[ImageEntry]]) -> None:
         self._folder, self._fetcher, self._chosen = folder, fetcher, chosen
         self._total = sum(len(pictures) for pictures in chosen.values())
         self._done = self._bytes = 0
@@ -82,101 +88,109 @@ class Transfer:
         self._number = 0  # of the folder that FiftyOne fills: every time a new one, which no late transfer reaches
 
     def check(self) -> Iterator[DownloadProgress]:
-        """Counts the pictures that a former call has left, and deletes those that are not whole."""
+        """Count the pictures that a former call has left, and delete those that are not whole."""
         self._is_checking = True
         for split, pictures in self._chosen.items():
-            there = self._place(split)
-            there.mkdir(exist_ok=True)
-            names = set(os.listdir(there))
+            folder = self._picture_folder(split)
+            folder.mkdir(exist_ok=True)
+            names = set(os.listdir(folder))
             for batch in _batches([p for p in pictures if p.file_name in names], CHECKED_AT_ONCE):
-                request = {"do": "check", "folder": str(there), "pictures": msgspec.to_builtins(batch)}
+                request = {"do": "check", "folder": str(folder), "pictures": msgspec.to_builtins(batch)}
                 try:
-                    for answer in self._fetcher.ask(request, there):
+                    for answer in self._fetcher.ask(request, folder):
                         if "id" in answer and not answer["reason"]:
                             self._count(answer)
                         yield self._progress()
-                except Stalled as silence:
-                    raise DataError(f"The pictures in {there} cannot be checked: {silence}.") from None
+                except Stalled as error:
+                    raise DataError(f"The pictures in {folder} cannot be checked: {error}.") from None
         self._is_checking = False
 
+    @property
     def missing(self) -> int:
         """How many pictures are not there yet."""
         return self._total - self._done
 
     def fetch(self) -> Iterator[DownloadProgress]:
-        """Brings what is missing.
+        """Download the missing pictures.
 
-        Raises DataError that names the first picture that did not come in any of the tries; it comes early if the
-        server gives nothing at all.
+        Raises DataError that names the first picture that did not come in any of the tries; at once after a batch of
+        which nothing came.
         """
         shutil.rmtree(self._folder / WORK, ignore_errors=True)
         waiting = []
         for split, pictures in self._chosen.items():
-            names = set(os.listdir(self._place(split)))
+            names = set(os.listdir(self._picture_folder(split)))
             waiting += [(split, picture) for picture in pictures if picture.file_name not in names]
-        bad: dict[tuple[str, ImageEntry], str] = {}
         for pause in (*PAUSES, None):
-            bad = {}
+            failed: dict[tuple[str, ImageEntry], str] = {}  # with the reason
             for split in self._chosen:
-                for batch in _batches([picture for own, picture in waiting if own == split], BATCH):
-                    failed = yield from self._fetch_batch(split, batch)
-                    bad |= {(split, picture): reason for picture, reason in failed.items()}
-            waiting = list(bad)
+                for batch in _batches([picture for name, picture in waiting if name == split], BATCH):
+                    reasons = yield from self._fetch_batch(split, batch)
+                    failed |= {(split, picture): reason for picture, reason in reasons.items()}
+            waiting = list(failed)
             if not waiting:
                 shutil.rmtree(self._folder / WORK, ignore_errors=True)
                 return
-            if pause is not None:
-                yield from wait(pause, self._progress())
-        raise self._failed(bad)
+            if pause is None:
+                raise self._failure(failed)
+            yield from wait(pause, self._progress())
 
-    def _fetch_batch(self, split: str, batch: list[ImageEntry]):
-        """One try, or all of them if it brings nothing at all: then the others need not be tried. What failed."""
+    def _fetch_batch(self, split: str, batch: list[ImageEntry]) -> Failures:
+        """Try a batch once, or as often as pictures are tried if nothing comes: the next batches would not come either.
+
+        Yields progress; returns the pictures that did not come, each with the reason.
+        """
         for pause in (*PAUSES, None):
             failed = yield from self._try_batch(split, batch)
             nothing_came = len(failed) == len(batch) and (len(batch) == BATCH or self._began is None)
             if not nothing_came:
-                return failed
-            if pause is not None:
-                yield from wait(pause, self._progress())
-        raise self._failed({(split, picture): reason for picture, reason in failed.items()})
+                break
+            if pause is None:
+                raise self._failure({(split, picture): reason for picture, reason in failed.items()})
+            yield from wait(pause, self._progress())
+        return failed
 
-    def _try_batch(self, split: str, batch: list[ImageEntry]):
-        """Yields progress and returns the pictures that did not come, each with the reason."""
+    def _try_batch(self, split: str, batch: list[ImageEntry]) -> Failures:
+        """Yield progress and return the pictures that did not come, each with the reason."""
         work = self._folder / WORK / str(self._number)
         self._number += 1
         work.mkdir(parents=True)
         listed = msgspec.to_builtins(batch)
-        bad = {picture.id: "no answer" for picture in batch}
+        failed = {picture.id: "no answer" for picture in batch}
         request = {"do": "pictures", "folder": str(work), "split": split, "pictures": listed}
         try:
-            yield from self._take(request, work, batch, split, bad)
-        except Stalled as silence:
-            left = dict(bad)
+            yield from self._take(request, work, batch, split, failed)
+        except Stalled as error:
+            left = dict(failed)
             with contextlib.suppress(Stalled):  # most are there: a new child looks at them
                 request = {"do": "check", "folder": str(work / "pictures" / "data"), "pictures": listed}
                 yield from self._take(request, work, batch, split, left)
-            bad = {i: str(silence) if bad[i] == "no answer" else bad[i] for i in left}
+            failed = {i: str(error) if failed[i] == "no answer" else failed[i] for i in left}
         shutil.rmtree(work, ignore_errors=True)
-        return {picture: bad[picture.id] for picture in batch if picture.id in bad}
+        return {picture: failed[picture.id] for picture in batch if picture.id in failed}
 
-    def _take(self, request: dict, work: Path, batch: list[ImageEntry], split: str, bad: dict[int, str]):
-        """Yields progress, puts the pictures that come into their place, and notes in `bad` why others did not."""
+    def _take(
+        self, request: dict[str, Any], work: Path, batch: list[ImageEntry], split: str, failed: dict[int, str]
+    ) -> Iterator[DownloadProgress]:
+        """Move the pictures that come into their place, note in `failed` why others did not, and yield progress."""
         names = {picture.id: picture.file_name for picture in batch}
         for answer in self._fetcher.ask(request, work):
-            if "id" in answer and (own := answer["id"]) in bad:
-                bad[own] = reason = answer["reason"]
+            if "id" in answer and (image_id := answer["id"]) in failed:
+                reason = answer["reason"]
                 if reason is None:
-                    os.replace(answer["file"], self._place(split) / names[own])
-                    del bad[own]
+                    os.replace(answer["file"], self._picture_folder(split) / names[image_id])
+                    del failed[image_id]
                     self._count(answer)
-                elif reason.startswith(HOPELESS):
-                    raise refusal("The pictures cannot be fetched", reason, self._folder)
+                elif reason.startswith(PERMANENT):
+                    raise download_error("The pictures cannot be fetched", reason, self._folder)
+                else:
+                    failed[image_id] = reason
             yield self._progress()
 
-    def _place(self, split: str) -> Path:
+    def _picture_folder(self, split: str) -> Path:
         return self._folder / f"{split}2017"
 
-    def _count(self, answer: dict) -> None:
+    def _count(self, answer: dict[str, Any]) -> None:
         self._done += 1
         self._bytes += answer["bytes"]
         if self._began is None and not self._is_checking:
@@ -188,36 +202,33 @@ class Transfer:
         seconds_left = None
         if self._began and self._done > self._began[1]:
             seconds_each = (time.monotonic() - self._began[0]) / (self._done - self._began[1])
-            seconds_left = seconds_each * self.missing()
+            seconds_left = seconds_each * self.missing
         so_far = self._bytes + bytes_in(self._folder / WORK)
         return DownloadProgress("images", self._done, self._total, so_far, None, seconds_left)
 
-    def _failed(self, bad: dict[tuple[str, ImageEntry], str]) -> DataError:
-        (split, picture), reason = next(iter(bad.items()))
+    def _failure(self, failed: dict[tuple[str, ImageEntry], str]) -> DataError:
+        (split, picture), reason = next(iter(failed.items()))
         if reason == "no network":
-            return refusal("The pictures cannot be fetched", reason, self._folder)
+            return download_error("The pictures cannot be fetched", reason, self._folder)
         return DataError(
-            f"{self.missing():,} of {self._total:,} pictures could not be fetched, among them "
+            f"{self.missing:,} of {self._total:,} pictures could not be fetched, among them "
             f"{split}2017/{picture.file_name} ({reason}): {GO_ON}."
         )
 
 
-GO_ON = "start the download again, and it goes on where it stopped"
-
-
-def refusal(what: str, reason: str, folder: Path) -> DataError:
-    """The sentence for a reason that concerns no single picture."""
+def download_error(failure: str, reason: str, folder: Path) -> DataError:
+    """Return the error for a reason that concerns no single picture; `failure` is the beginning of its sentence."""
     if reason == "disk full":
         return DataError(f"The disk of {folder} is full: free some space, then {GO_ON}.")
     if reason == "no network":
-        return DataError(f"{what}: COCO's server cannot be reached; check the network, then {GO_ON}.")
+        return DataError(f"{failure}: COCO's server cannot be reached; check the network, then {GO_ON}.")
     if reason.startswith("FiftyOne"):
-        return DataError(f"{what}: {reason}; install the project's requirements.")
-    return DataError(f"{what} ({reason}): {GO_ON}.")
+        return DataError(f"{failure}: {reason}; install the project's requirements.")
+    return DataError(f"{failure} ({reason}): {GO_ON}.")
 
 
 def wait(seconds: float, progress: DownloadProgress) -> Iterator[DownloadProgress]:
-    """Yields the same progress until the time is over, so that one can stop meanwhile."""
+    """Yield the same progress until the time is over, so that one can stop meanwhile."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         yield progress

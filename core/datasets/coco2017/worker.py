@@ -23,13 +23,17 @@ import sys
 import threading
 import zipfile
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
 from core.disk import flush, is_disk_full
+
+Downloader: TypeAlias = Callable[..., object]  # fiftyone.utils.coco.download_coco_dataset_split
 
 SITE = "http://images.cocodataset.org"
 ANNOTATIONS = f"{SITE}/annotations/annotations_trainval2017.zip"
@@ -41,47 +45,48 @@ SECONDS_TO_FINISH = 3  # for the transfers that are still under way when one has
 
 
 class Answers:
-    """What is said to the parent; from several threads, whole lines."""
+    """The answers to the parent; several threads may send them, each is a line of its own."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO) -> None:
         self._stream, self._lock = stream, threading.Lock()
 
-    def say(self, **answer) -> None:
+    def send(self, **answer: object) -> None:
+        """Send an answer."""
         with self._lock:
             self._stream.write(json.dumps(answer) + "\n")
             self._stream.flush()
 
 
 def fetch_annotations(request: dict, answers: Answers) -> str | None:
-    """Brings all annotation files of COCO 2017; the reason if it fails."""
+    """Download all annotation files of COCO 2017; returns the reason if it fails."""
     folder = Path(request["folder"])
-    size, reason = _ask(ANNOTATIONS)
+    size, reason = _ask_size(ANNOTATIONS)
     if reason:
         return reason
-    answers.say(size=size)
+    answers.send(size=size)
     try:
-        download = _fiftyone(answers)
+        download = _import_fiftyone(answers)
         # The validation file is read at once and is the smaller one; the other lies beside it.
         download(
             str(folder / "dataset"), "validation", image_ids=[], raw_dir=str(folder / "raw"),
             scratch_dir=str(folder / "scratch"),
         )  # fmt: skip
     except Exception as error:
-        return reason_of(error, ANNOTATIONS)
+        return failure_reason(error, ANNOTATIONS)
     return None
 
 
 def fetch_pictures(request: dict, answers: Answers) -> None:
-    """Brings pictures, together; where that fails, each by itself, so that one cannot hold up the others."""
+    """Download pictures together; where that fails, each by itself, so that one cannot hold up the others."""
     folder, split, pictures = Path(request["folder"]), request["split"], request["pictures"]
     data = folder / "pictures" / "data"
     data.mkdir(parents=True, exist_ok=True)
     if "fiftyone" not in sys.modules and _is_offline(pictures, split, answers):  # before the seconds that it takes
         return
     try:
-        download = _fiftyone(answers)
+        download = _import_fiftyone(answers)
     except Exception as error:
-        _give_up(pictures, reason_of(error, ""), answers)
+        _give_up(pictures, failure_reason(error, ""), answers)
         return
     _write_list(folder / "raw", pictures, split)
     others = set(threading.enumerate())
@@ -92,15 +97,15 @@ def fetch_pictures(request: dict, answers: Answers) -> None:
         all_came = False
         for thread in set(threading.enumerate()) - others:  # the pool that FiftyOne leaves behind, still at work
             thread.join(SECONDS_TO_FINISH / WORKERS)
-    there = _check_all(data, pictures, answers, none_is_bad=all_came)
-    left = [picture for picture in pictures if picture["id"] not in there]
+    whole = _check_all(data, pictures, answers, none_is_bad=all_came)
+    left = [picture for picture in pictures if picture["id"] not in whole]
     if not all_came and not _is_offline(left, split, answers):
         _one_by_one(download, folder, split, left, answers)
 
 
 def _is_offline(pictures: list[dict], split: str, answers: Answers) -> bool:
-    """Whether the first of them cannot even be asked for; then all are answered, for it can take long for each."""
-    reason = _ask(_url(pictures[0], split))[1] if pictures else None
+    """Check whether the first of them cannot even be asked for; then all are answered, as each could take long."""
+    reason = _ask_size(_url(pictures[0], split))[1] if pictures else None
     if reason != "no network":
         return False
     _give_up(pictures, reason, answers)
@@ -109,33 +114,33 @@ def _is_offline(pictures: list[dict], split: str, answers: Answers) -> bool:
 
 def _give_up(pictures: list[dict], reason: str, answers: Answers) -> None:
     for picture in pictures:
-        answers.say(id=picture["id"], file="", bytes=0, reason=reason)
+        answers.send(id=picture["id"], file="", bytes=0, reason=reason)
 
 
 def check_pictures(request: dict, answers: Answers) -> None:
-    """Looks at pictures that are there already."""
+    """Check pictures that are there already."""
     _check_all(Path(request["folder"]), request["pictures"], answers, none_is_bad=True)
 
 
-def _one_by_one(download, folder: Path, split: str, pictures: list[dict], answers: Answers) -> None:
-    """Brings pictures each with a call, a reason and a folder of its own, away from the pool left behind."""
+def _one_by_one(download: Downloader, folder: Path, split: str, pictures: list[dict], answers: Answers) -> None:
+    """Download pictures each with a call, a reason and a folder of its own, away from the pool left behind."""
 
-    def bring(picture: dict):
-        own = f"single-{picture['id']}"
-        path = folder / own / "data" / picture["file_name"]
+    def fetch(picture: dict) -> None:
+        name = f"single-{picture['id']}"
+        path = folder / name / "data" / picture["file_name"]
         reason = None
         try:
-            _download(download, folder, own, split, [picture])
+            _download(download, folder, name, split, [picture])
         except Exception as error:
-            reason = reason_of(error, _url(picture, split))
+            reason = failure_reason(error, _url(picture, split))
         size, fault = check_picture(path, picture["width"], picture["height"])
-        answers.say(id=picture["id"], file=str(path), bytes=size, reason=fault and (reason or fault))
+        answers.send(id=picture["id"], file=str(path), bytes=size, reason=fault and (reason or fault))
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(bring, pictures))
+        list(pool.map(fetch, pictures))
 
 
-def _download(download, folder: Path, name: str, split: str, pictures: list[dict]) -> None:
+def _download(download: Downloader, folder: Path, name: str, split: str, pictures: list[dict]) -> None:
     download(
         str(folder / name), SPLITS[split], image_ids=[picture["id"] for picture in pictures], num_workers=WORKERS,
         raw_dir=str(folder / "raw"), scratch_dir=str(folder / "scratch"),
@@ -143,7 +148,7 @@ def _download(download, folder: Path, name: str, split: str, pictures: list[dict
 
 
 def _write_list(raw: Path, pictures: list[dict], split: str) -> None:
-    """The annotation file that FiftyOne looks for, with these pictures only: COCO's own takes it seconds to read."""
+    """Write the annotation file that FiftyOne looks for, with these pictures only: COCO's own takes seconds to read."""
     raw.mkdir(parents=True, exist_ok=True)
     images = [{**picture, "coco_url": _url(picture, split)} for picture in pictures]
     text = json.dumps({"images": images, "annotations": [], "categories": []})
@@ -151,26 +156,26 @@ def _write_list(raw: Path, pictures: list[dict], split: str) -> None:
 
 
 def _url(picture: dict, split: str) -> str:
-    """Made here, so that no annotation file decides what is connected to."""
+    """Return a picture's address, made here, so that no annotation file decides what is connected to."""
     return f"{SITE}/{split}2017/{picture['file_name']}"
 
 
-def _fiftyone(answers: Answers):
-    """FiftyOne's downloader."""
+def _import_fiftyone(answers: Answers) -> Downloader:
+    """Return FiftyOne's downloader."""
     from fiftyone.utils.coco import download_coco_dataset_split
 
-    answers.say(ready=True)
+    answers.send(ready=True)
     return download_coco_dataset_split
 
 
 def _check_all(folder: Path, pictures: list[dict], answers: Answers, none_is_bad: bool) -> set[int]:
-    """Tells of the whole pictures in the folder, and of the others only if asked; the ids of the whole ones."""
+    """Answer for the whole pictures in the folder, with `none_is_bad` for all; returns the ids of the whole ones."""
 
     def check(picture: dict) -> bool:
         path = folder / picture["file_name"]
         size, reason = check_picture(path, picture["width"], picture["height"])
         if none_is_bad or not reason:
-            answers.say(id=picture["id"], file=str(path), bytes=size, reason=reason)
+            answers.send(id=picture["id"], file=str(path), bytes=size, reason=reason)
         return not reason
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -178,7 +183,7 @@ def _check_all(folder: Path, pictures: list[dict], answers: Answers, none_is_bad
 
 
 def check_picture(path: Path, width: int, height: int) -> tuple[int, str | None]:
-    """The file's bytes and what is wrong with it; None if it is whole, and then on the disk. A bad one is deleted."""
+    """Return the file's bytes and what is wrong with it, None if it is whole and on the disk; a bad one is deleted."""
     reason = None
     try:
         size = path.stat().st_size
@@ -212,8 +217,8 @@ def _fault(path: Path, width: int, height: int) -> str | None:
     return None
 
 
-def _ask(url: str) -> tuple[int | None, str | None]:
-    """How many bytes there are to fetch, None if the server does not say; and the reason if it cannot be fetched."""
+def _ask_size(url: str) -> tuple[int | None, str | None]:
+    """Return how many bytes there are, None if the server does not say; and the reason if they cannot be fetched."""
     import requests
 
     try:
@@ -223,11 +228,11 @@ def _ask(url: str) -> tuple[int | None, str | None]:
             size = answer.headers.get("Content-Length", "")
             return int(size) if size.isdecimal() else None, None
     except requests.RequestException as error:
-        return None, reason_of(error, url)
+        return None, failure_reason(error, url)
 
 
-def reason_of(error: Exception, url: str) -> str:
-    """Why a download failed, in a few words."""
+def failure_reason(error: Exception, url: str) -> str:
+    """Return why a download failed, in a few words."""
     import requests
 
     if is_disk_full(error):
@@ -240,7 +245,7 @@ def reason_of(error: Exception, url: str) -> str:
         # Without a connection all tries are used up; a server that hangs up fails at the first.
         return "no network" if type(error.args[0] if error.args else None).__name__ == "MaxRetryError" else "no answer"
     if type(error).__name__ == "WebSessionError":  # FiftyOne does not say which status it was
-        return _ask(url)[1] or "an HTTP error"
+        return _ask_size(url)[1] or "an HTTP error"
     if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
         return "not a zip file"
     if isinstance(error, ImportError):
@@ -251,21 +256,26 @@ def reason_of(error: Exception, url: str) -> str:
 
 
 def main() -> None:
+    """Answer requests until standard input ends."""
     answers = Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what FiftyOne prints
     requests: queue.Queue[str] = queue.Queue()
 
-    def listen():
+    def listen() -> None:
         for line in sys.stdin:
             requests.put(line)
         os._exit(0)  # also in the middle of a transfer that would never end
 
     threading.Thread(target=listen, daemon=True).start()
-    does = {"annotations": fetch_annotations, "pictures": fetch_pictures, "check": check_pictures}
+    does: dict[str, Callable[[dict, Answers], str | None]] = {
+        "annotations": fetch_annotations,
+        "pictures": fetch_pictures,
+        "check": check_pictures,
+    }
     while True:
         request = json.loads(requests.get())
         reason = does[request["do"]](request, answers)
-        answers.say(done=True, reason=reason)
+        answers.send(done=True, reason=reason)
 
 
 if __name__ == "__main__":

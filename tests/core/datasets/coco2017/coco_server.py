@@ -177,12 +177,12 @@ def make_coco(folder: Path, train: int = 20, val: int = 10) -> Path:
     return folder
 
 
-def _annotation(rng, own: int, image_id: int, width: int, height: int) -> dict:
+def _annotation(rng, annotation_id: int, image_id: int, width: int, height: int) -> dict:
     x, y, w, h = 1.25, 2.5, float(rng.integers(3, 30)), float(rng.integers(3, 20))
     crowd = int(rng.integers(0, 4) == 0)
     mask = {"counts": [5, 20, width * height - 25], "size": [height, width]}
     return {
         "segmentation": mask if crowd else [[x, y, x + w, y, x + w, y + h, x, y + h]],
         "area": w * h, "iscrowd": crowd, "image_id": image_id, "bbox": [x, y, w, h],
-        "category_id": int(rng.choice(list(CLASSES.values()))), "id": own,
+        "category_id": int(rng.choice(list(CLASSES.values()))), "id": annotation_id,
     }  # fmt: skip
