@@ -48,9 +48,14 @@ def test_a_file_appears_at_the_end_of_the_block(tmp_path, durable):
 def test_a_block_that_fails_leaves_the_file_that_was_there(tmp_path, error):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(type(error)), atomic_file(target) as partial:
-        partial.write_text("half")
-        raise error
+
+    def write():
+        with atomic_file(target) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert target.read_text() == "old" and names(tmp_path) == ["file.txt"]
 
 
@@ -126,12 +131,15 @@ def test_everything_that_says_that_the_disk_is_full_is_understood():
     assert is_disk_full(OSError(errno.ENOSPC, "anything")) and is_disk_full(OSError(errno.EDQUOT, "anything"))
     assert is_disk_full(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
     assert is_disk_full(RuntimeError("PytorchStreamWriter failed writing file data/12: file write failed"))
-    try:
+
+    def fail():
         try:
             raise OSError(errno.ENOSPC, "anything")
         except OSError as error:
             raise ConfigError("a sentence") from error
-    except ConfigError as error:
-        assert is_disk_full(error)
+
+    with pytest.raises(ConfigError) as raised:
+        fail()
+    assert is_disk_full(raised.value)
     for other in (None, OSError(errno.EACCES, "denied"), RuntimeError("full"), sqlite3.OperationalError("locked")):
         assert not is_disk_full(other)

@@ -121,10 +121,10 @@ def _compose(rng: np.random.Generator, size: tuple[int, int], weights: dict[str,
     width, height = size
     unit = width / 256
     horizon = height * rng.uniform(0.22, 0.48)
-    empty, with_hero, with_crowd = rng.random() < 0.06, rng.random() < 0.86, rng.random() < 0.14
+    empty, with_near_object, with_crowd = rng.random() < 0.06, rng.random() < 0.86, rng.random() < 0.14
     camera = float(np.exp(rng.uniform(np.log(0.8), np.log(4.0))))
-    hero = None
-    if with_hero and not empty:
+    near_object = None
+    if with_near_object and not empty:
         name = draw_class(rng, weights)
         view = pick(rng, VIEWS[name])
         scale = _near_scale(rng, view, unit, size)
@@ -133,11 +133,11 @@ def _compose(rng: np.random.Generator, size: tuple[int, int], weights: dict[str,
             foot = view.height * scale + height * rng.uniform(0.0, 0.1)
         if not view.overhead:
             camera = max(0.35, (foot - horizon) / scale)
-        hero = (name, view, scale)
+        near_object = (name, view, scale)
     ground = random_ground(rng, size, camera, horizon)
     items: list[_Item] = []
-    if hero:
-        _place(rng, ground, items, *hero, near=True)
+    if near_object:
+        _place(rng, ground, items, *near_object, near=True)
     for _ in range(0 if empty else int(rng.choice(list(COUNTS), p=list(COUNTS.values())))):
         _add_object(rng, ground, items, unit, weights)
     if with_crowd and not empty:

@@ -51,7 +51,7 @@ def load(folder, split):
 
 
 def refused(out, cache, subset=FEW) -> str:
-    """Return the message when it fails; nothing lies under its name then, and what lies beside it is whole or not there."""
+    """Return the message when it fails; nothing lies under its name then, and all pictures beside it are whole."""
     with pytest.raises(DataError) as caught:
         run(out, subset, cache)
     assert not out.exists()

@@ -44,13 +44,13 @@ def compose(monkeypatch, items):
 
 
 def test_an_unknown_look_is_refused_by_name():
-    with pytest.raises(DataError, match="'noon'.*day, dusk"):
+    with pytest.raises(DataError, match=r"'noon'.*day, dusk"):
         draw_scene(np.random.default_rng(0), look="noon")
 
 
-@pytest.mark.parametrize(("extra", "said"), [(("moped",), "'moped'.*scooter"), (("scooter", "scooter"), "twice")])
-def test_a_further_class_is_refused_by_name_if_there_is_no_such_or_twice(extra, said):
-    with pytest.raises(DataError, match=said):
+@pytest.mark.parametrize(("extra", "message"), [(("moped",), "'moped'.*scooter"), (("scooter", "scooter"), "twice")])
+def test_a_further_class_is_refused_by_name_if_there_is_no_such_or_twice(extra, message):
+    with pytest.raises(DataError, match=message):
         draw_scene(np.random.default_rng(0), extra=extra)
 
 
@@ -242,6 +242,6 @@ def test_no_figure_paints_beyond_its_frame_where_it_would_be_cut_off(name):
         wider = replace(view, width=view.width + 1, height=view.height + 1, mirrors=False)
         for seed in range(15):
             sprite = draw_figure(wider, np.random.default_rng(seed), 60)
-            x1, y1, x2, y2 = sprite.image.getchannel("A").point(lambda a: 255 if a >= scenery.SOLID else 0).getbbox()
+            _, y1, x2, _ = sprite.image.getchannel("A").point(lambda a: 255 if a >= scenery.SOLID else 0).getbbox()
             assert x2 <= 1.09 * 60 * view.width + 2  # figures are stretched by up to 8 per cent
             assert sprite.image.height - y1 <= 60 * view.height + 2
