@@ -31,7 +31,7 @@ def predict(options: Namespace) -> int:
     """Draw and write the predictions on pictures, or with --json print them; return 1 if a picture cannot be used."""
     from transformers.utils import logging
 
-    from core.inference.model_cache import Models
+    from core.inference.model_cache import ModelCache
     from core.inference.own_pictures import picture_files
     from core.inference.predict import open_model, predict_files
 
@@ -40,7 +40,7 @@ def predict(options: Namespace) -> int:
     paths, store, are_usable = picture_files(options.pictures), RunStore.default(), []
     is_named = options.model in RunModel.names()
     run_id = store.get(options.run or "last").id if options.run or is_named else None
-    model = open_model(Models(store), RunModel.from_name(options.model).value if is_named else options.model, run_id)
+    model = open_model(ModelCache(store), RunModel.from_name(options.model).value if is_named else options.model, run_id)
     title = f"{options.model} of {run_id}" if run_id else options.model
     out = None if options.json and not options.out else Path(options.out or "predictions")
     work = KeepResult(predict_files(model, paths, options.score, title, out))

@@ -18,7 +18,7 @@ from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit
 from core.detr.batch import Sample
-from core.detr.transforms import AUGMENTS, MEAN, STD, choose_view, view_boxes, view_image
+from core.detr.transforms import AUGMENTS, MEAN, STD, choose_crop, crop_boxes, crop_image
 from core.labels import LabelMap
 
 
@@ -78,12 +78,12 @@ class DetectionDataset(Dataset[Sample]):
         size = (int(info["width"]), int(info["height"]))
         image = read_picture(self.split.image_path(info), size)
         random = np.random.default_rng((self.seed, self.epoch, index))
-        view = choose_view(self.augment, size, self.shortest_edge, self.longest_edge, random)
+        crop = choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random)
         targets = self.targets(info)
-        boxes, labels = view_boxes(targets["boxes"], targets["labels"], view)
-        boxes = xyxy_to_cxcywh_normalized(boxes, view.size)
+        boxes, labels = crop_boxes(targets["boxes"], targets["labels"], crop)
+        boxes = xyxy_to_cxcywh_normalized(boxes, crop.size)
         return {
-            "pixel_values": to_pixel_values(view_image(image, view)),
+            "pixel_values": to_pixel_values(crop_image(image, crop)),
             "labels": {"class_labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)},
             "image_id": info["id"],
             "size": size,

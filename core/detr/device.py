@@ -10,28 +10,29 @@ from core import ConfigError
 from core.metrics import GPU_BUSY, GPU_MEMORY
 
 
-def choose_device(name: str, place: int = 0) -> torch.device:
-    """The device that `auto` means here, or the named one; `place` says which of several GPUs.
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Return the device named "cpu", "cuda" or "mps", or the best one of this machine for "auto".
 
-    Raises ConfigError if it is not there.
+    local_rank  which of several GPUs, counted from 0, as `accelerate launch` gives one to each process
+    Raises ConfigError if this machine does not have it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[name]:
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available[name]:
         raise ConfigError(f"The device {name} is not available on this machine: choose auto or cpu.")
     if name != "cuda":
         return torch.device(name)
-    if place >= torch.cuda.device_count():
+    if local_rank >= torch.cuda.device_count():
         raise ConfigError(f"This machine has {torch.cuda.device_count()} GPUs, so no more processes can train on it.")
-    torch.cuda.set_device(place)
-    return torch.device("cuda", place)
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
 
 
 def gpu_metrics(device: torch.device, ask_driver: bool) -> dict[str, float]:
-    """Since the last call: train/gpu_memory, the peak in bytes; with `ask_driver` also train/gpu_busy, in [0, 1].
+    """Return what a GPU did since the last call, by tag; an empty dict for other devices.
 
-    Nothing for other devices.
+    The peak of its memory in bytes; with `ask_driver`, also the share of time in which it was busy, in [0, 1].
     """
     if device.type != "cuda":
         return {}

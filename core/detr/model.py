@@ -20,7 +20,7 @@ from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
-from core.detr.pretrained import find_model, where_a_copy_belongs
+from core.detr.pretrained import download_folder, find_model
 from core.labels import LabelMap
 
 LABEL_MAP_FILE = "label_map.json"
@@ -76,7 +76,7 @@ def _cannot_load(spec: str, source: str, error: Exception) -> str:
         return f"The model in {source} cannot be read ({reason}): copy its folder again."
     return (
         f"The model {spec} is not on this machine and the Hugging Face hub did not give it: check the name and the "
-        f"network, or put a downloaded copy into {where_a_copy_belongs(spec)}/."
+        f"network, or put a downloaded copy into {download_folder(spec)}/."
     )
 
 

@@ -1,6 +1,7 @@
-"""Where a model comes from, and which classes it knows, found out without torch so that a page can say so.
+"""Where a model comes from and which classes it knows, read without torch, so that a page can tell.
 
-In: a checkpoint folder, a name on the Hugging Face hub, or "random", as `TrainConfig.model` names it.
+In: a checkpoint folder, a name on the Hugging Face hub, or "random", as `TrainConfig.model` names it. Out: where its
+files are, and the names of its classes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from core.config import RANDOM_MODEL
 
 DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
 CONFIG = "config.json"
-FAMILY_NAMES = ("detr", "conditional_detr", "deformable_detr")  # transformers' model types that can be trained
+FAMILY_NAMES = (
+    "detr",
+    "conditional_detr",
+    "deformable_detr",
+)  # the keys of `model.FAMILIES`, which needs torch; a test compares them
 
 # Published checkpoints that can be trained further; all of them know COCO's 80 classes.
 KNOWN_MODELS = (
@@ -42,11 +47,11 @@ PLACEHOLDER = re.compile(r"\s*(n/a|label_\d+)?\s*", re.IGNORECASE)
 
 
 def find_model(spec: str, base: Path = Path()) -> str:
-    """The folder that `spec` names, else a downloaded copy under checkpoints/, else the name for the hub.
+    """Return the folder that `spec` names, else a downloaded copy under checkpoints/, else the name for the hub.
 
     Relative folders are looked for from `base`. Raises ModelError for a folder in which there is no model.
     """
-    for folder in (base / spec, base / where_a_copy_belongs(spec)):
+    for folder in (base / spec, base / download_folder(spec)):
         if (folder / CONFIG).is_file():
             return str(folder)
     is_folder = (base / spec).exists() or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
@@ -55,13 +60,13 @@ def find_model(spec: str, base: Path = Path()) -> str:
     return spec
 
 
-def where_a_copy_belongs(spec: str) -> Path:
-    """The folder in which a downloaded copy of a hub model is looked for, from where DETR Lab is run."""
+def download_folder(spec: str) -> Path:
+    """Return the folder in which a downloaded copy of a hub model is looked for, from where DETR Lab is run."""
     return DOWNLOADS / spec
 
 
 def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
-    """The names of the classes that the model knows, in its order; None if it is not on this machine yet.
+    """Return the names of the classes that the model knows, in its order; None if it is not on this machine yet.
 
     Read from its config.json: in its folder, or in the cache of the Hugging Face hub; the network is not touched.
     Raises ModelError if the folder holds no model, or its config.json cannot be read.
@@ -83,7 +88,9 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
 
 
 def class_rows(id2label: dict[int, str]) -> dict[str, int]:
-    """Name to row of a classification head, in the order of rows, without placeholders; the first of two rows counts.
+    """Return the row of a classification head for each class name, in the order of rows, without placeholders.
+
+    Of two rows with one name the first counts.
 
     >>> class_rows({0: "N/A", 1: "person", 2: "LABEL_2", 3: "car"})
     {'person': 1, 'car': 3}
@@ -96,21 +103,21 @@ def class_rows(id2label: dict[int, str]) -> dict[str, int]:
 
 
 def copied_and_fresh(names: Iterable[str], known: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of the classes `names`: those that a model which knows `known` keeps by name, and those that start fresh.
+    """Return the classes among `names` that a model which knows `known` keeps by name, and those that start fresh.
 
     >>> copied_and_fresh(["car", "scooter"], ["person", "car"])
     (('car',), ('scooter',))
     """
-    known, names = set(known), tuple(names)
-    return tuple(n for n in names if n in known), tuple(n for n in names if n not in known)
+    kept, names = set(known), tuple(names)
+    return tuple(n for n in names if n in kept), tuple(n for n in names if n not in kept)
 
 
 def _in_cache(name: str) -> Path | None:
-    """The config.json of a model that was downloaded from the hub before."""
+    """Return the config.json of a model that was downloaded from the hub before; None if it was not."""
     from huggingface_hub import try_to_load_from_cache  # half a second, for whoever asks about a hub's name only
 
     try:
-        found = try_to_load_from_cache(name, CONFIG)
+        path = try_to_load_from_cache(name, CONFIG)
     except ValueError:  # no name that the hub could have
         return None
-    return Path(found) if isinstance(found, str) else None  # else not there, or known not to exist
+    return Path(path) if isinstance(path, str) else None  # else not there, or known not to exist

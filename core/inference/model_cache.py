@@ -1,16 +1,16 @@
-"""Models that are kept loaded to be asked: `Models` finds, loads and keeps the last few, each as `Loaded`.
+"""Models that are kept loaded: `ModelCache` finds, loads and keeps the last few, each as a `LoadedModel`.
 
-In: a run and the name of one of its models (best, last, untouched), or a checkpoint's folder. Apart from `answers.py`,
-which serves them to the app, so that what answers with a model can name them.
+In: a run and one of its models (best, last, untouched), or a checkpoint's folder. Apart from `worker.py`, which answers
+the app with them, so that other modules which answer with a model need not import the worker.
 """
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from core.detr.families.base import Detector
 from core.detr.model import LABEL_MAP_FILE, load_model, read_label_map
 from core.detr.pretrained import class_rows, find_model
 from core.labels import LabelMap
+from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.step import seeded
@@ -32,14 +33,13 @@ from core.training.training import FRESH_WEIGHTS
 
 WEIGHTS = "model.safetensors"
 PROCESSOR = "preprocessor_config.json"  # of a published model: the edges that it was trained with
-MODELS = ("best", "last", "untouched")
-KEPT = 2  # models in memory: the two that Compare asks
+KEPT = 2  # models in memory: the two that Compare asks for
 FREE_SHARE = 0.5  # of a GPU's memory; a training that needs more of it is not to be disturbed
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A model ready to be asked, in evaluation mode on `device`, and how its images are to be made.
+class LoadedModel:
+    """A model in evaluation mode on `device`, and how pictures are made into its input.
 
     shortest_edge, longest_edge  pixels, as `DetectionDataset` takes them
     precision                    of the forward pass, as `detect.forward` takes it
@@ -53,7 +53,7 @@ class Loaded:
     device: torch.device
 
     def batch(self, path: Path, size: tuple[int, int]) -> Batch:
-        """A picture of `size` (width, height) as a batch of one image, made as in an evaluation; its image id is 0.
+        """Return a picture of `size` (width, height) as a batch of one image, made as in an evaluation; its id is 0.
 
         Raises DataError if the picture cannot be read or has another size.
         """
@@ -62,15 +62,15 @@ class Loaded:
         return Collator()([DetectionDataset(split, self.label_map, self.shortest_edge, self.longest_edge)[0]])
 
 
-class Models:
+class ModelCache:
     """The last KEPT models that were asked for; one that has changed on disk meanwhile is loaded again."""
 
     def __init__(self, store: RunStore, kept: int = KEPT) -> None:
         self.store, self.kept = store, kept
-        self._loaded: OrderedDict[tuple, Loaded] = OrderedDict()
+        self._loaded: OrderedDict[Hashable, LoadedModel] = OrderedDict()
 
-    def get(self, run_id: str, model: str = "best") -> Loaded:
-        """The model of a run as it was evaluated: its "best" or "last" checkpoint, or "untouched", as training began.
+    def get(self, run_id: str, model: str = "best") -> LoadedModel:
+        """Return a model of a run, a `RunModel`, as it was evaluated: a checkpoint, or the baseline made once more.
 
         Raises RunError for a run or a name that there is not, ModelError if the model is gone or cannot be read.
         """
@@ -78,13 +78,13 @@ class Models:
         if run.is_imported:
             raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be asked.")
         config = TrainConfig.from_dict(run.config)
-        if model == "untouched":
-            return self._kept((run.id, model), lambda: _untouched(run, config))
+        if model == RunModel.BASELINE:
+            return self._keep((run.id, model), lambda: _load_baseline(run, config))
         folder = checkpoint_of(self.store, run, model)
-        return self._kept((run.id, model, *_stamp(folder)), lambda: _from_folder(folder, config))
+        return self._keep((run.id, model, *_stamp(folder)), lambda: _load_checkpoint(folder, config))
 
-    def open(self, spec: str) -> Loaded:
-        """A checkpoint's folder, or a name on the hub; with its own classes, or all that it knows by name.
+    def open(self, spec: str) -> LoadedModel:
+        """Return the model in a checkpoint's folder or with a name on the hub, with all classes that it knows by name.
 
         The edges are those of its run, else those it was published with, else the defaults. Raises ModelError.
         """
@@ -94,8 +94,8 @@ class Models:
         with suppress(RunError):
             if folder.resolve().parent == self.store.checkpoints(run_id).resolve():
                 config = TrainConfig.from_dict(self.store.get(run_id).config)
-                return self._kept((run_id, folder.name, *_stamp(folder)), lambda: _from_folder(folder, config))
-        return self._kept((source, *_stamp(folder)), lambda: _from_anywhere(source))
+                return self._keep((run_id, folder.name, *_stamp(folder)), lambda: _load_checkpoint(folder, config))
+        return self._keep((source, *_stamp(folder)), lambda: _load_published(source))
 
     def forget(self) -> None:
         """Give all memory back."""
@@ -103,7 +103,7 @@ class Models:
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
-    def _kept(self, key: tuple, load: Callable[[], Loaded]) -> Loaded:
+    def _keep(self, key: Hashable, load: Callable[[], LoadedModel]) -> LoadedModel:
         if key not in self._loaded:
             while len(self._loaded) >= self.kept:
                 self._loaded.popitem(last=False)
@@ -113,13 +113,13 @@ class Models:
 
 
 def checkpoint_of(store: RunStore, run: Run, model: str) -> Path:
-    """The folder of a run's "best" or "last" checkpoint; the other one where both are the same and one is kept.
+    """Return the folder of a run's "best" or "last" checkpoint; the other's where both are the same and one is kept.
 
     Raises RunError for another name, ModelError if it is not there.
     """
-    if model not in MODELS[:2]:
-        raise RunError(f"A run has the models {', '.join(MODELS)}, not {model!r}.")
-    other = MODELS[1 - MODELS.index(model)]
+    if model not in (RunModel.BEST, RunModel.LAST):
+        raise RunError(f"A run has the models {', '.join(RunModel)}, not {model!r}.")
+    other = RunModel.LAST if model == RunModel.BEST else RunModel.BEST
     for name in (model, other) if run.best_epoch and run.best_epoch == run.epoch else (model,):
         if (folder := store.checkpoint(run.id, name)).is_dir():
             return folder
@@ -127,7 +127,7 @@ def checkpoint_of(store: RunStore, run: Run, model: str) -> Path:
 
 
 def idle_device() -> torch.device:
-    """Where a question is answered: on the GPU if there is one with enough free memory, else on the CPU."""
+    """Choose where a question is answered: on a GPU with enough free memory if there is one, else on the CPU."""
     device = choose_device("auto")
     if device.type != "cuda":
         return device
@@ -140,14 +140,14 @@ def idle_device() -> torch.device:
     return device if used <= (1 - FREE_SHARE) * total else torch.device("cpu")
 
 
-def _from_folder(folder: Path, config: TrainConfig) -> Loaded:
+def _load_checkpoint(folder: Path, config: TrainConfig) -> LoadedModel:
     label_map = read_label_map(folder)
     model, _ = load_model(str(folder), label_map)
     return _ready(model, label_map, config)
 
 
-def _untouched(run: Run, config: TrainConfig) -> Loaded:
-    """As `train` begins: the same head, its fresh rows from the same random numbers."""
+def _load_baseline(run: Run, config: TrainConfig) -> LoadedModel:
+    """Load the model that a training began with: the same head, its fresh rows from the same random numbers."""
     if run.label_map is None:
         raise RunError(f"The run {run.name} does not know its classes yet: wait until its training has begun.")
     label_map = LabelMap.from_dict(run.label_map)
@@ -156,21 +156,24 @@ def _untouched(run: Run, config: TrainConfig) -> Loaded:
     return _ready(model, label_map, config)
 
 
-def _from_anywhere(source: str) -> Loaded:
-    """A model that no run of this store has saved."""
-    folder = Path(source)
-    own = (folder / LABEL_MAP_FILE).is_file()
-    label_map = read_label_map(folder) if own else _named_classes(source)
-    edges = {}
+def _load_published(source: str) -> LoadedModel:
+    """Load a model that no run of this store has saved."""
+    folder, config = Path(source), TrainConfig()
+    has_label_map = (folder / LABEL_MAP_FILE).is_file()
+    label_map = read_label_map(folder) if has_label_map else _named_classes(source)
     with suppress(OSError, ValueError, AttributeError):
         size = json.loads((folder / PROCESSOR).read_text()).get("size")
-        edges = {name: int(size[name]) for name in ("shortest_edge", "longest_edge") if name in size}
+        config = replace(
+            config,
+            shortest_edge=int(size.get("shortest_edge", config.shortest_edge)),
+            longest_edge=int(size.get("longest_edge", config.longest_edge)),
+        )
     model, _ = load_model(source, label_map)
-    return _ready(model, label_map, TrainConfig(**edges))
+    return _ready(model, label_map, config)
 
 
 def _named_classes(source: str) -> LabelMap:
-    """The classes that a model of others knows by name, their rows as category ids, as in models of COCO."""
+    """Return the classes that a published model knows by name, with their rows as category ids, as in COCO's models."""
     from transformers import AutoConfig
 
     try:
@@ -182,17 +185,17 @@ def _named_classes(source: str) -> LabelMap:
     return LabelMap(tuple(rows), tuple(rows.values()))
 
 
-def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> Loaded:
+def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedModel:
     device = idle_device()
     # channels last, as in training
-    model = model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Loaded(model, label_map, config.shortest_edge, config.longest_edge, config.precision, device)
+    model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return LoadedModel(model, label_map, config.shortest_edge, config.longest_edge, config.precision, device)
 
 
 def _stamp(folder: Path) -> tuple[int, int]:
-    """Time and size of a checkpoint's weights, which change with them; zeros if there are none."""
+    """Return time and size of a checkpoint's weights, which change with them; zeros if there are none."""
     try:
-        found = (folder / WEIGHTS).stat()
+        stat = (folder / WEIGHTS).stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size

@@ -1,6 +1,6 @@
 """Run a model on the user's own pictures: `predict` on one, `predict_files` on many, `answer_request` for the app.
 
-In: a `Loaded` model and pictures. Out: `Prediction`s, made as in an evaluation: the same size, the same normalisation,
+In: a `LoadedModel` and pictures. Out: `Prediction`s, made as in an evaluation: the same size, the same normalisation,
 the same boxes.
 """
 
@@ -21,7 +21,7 @@ from core import DataError, LabError, RunError
 from core.boxes import Detections
 from core.datasets.pictures import read_picture
 from core.detr.detect import detect
-from core.inference.model_cache import Loaded, Models
+from core.inference.model_cache import LoadedModel, ModelCache
 from core.inference.own_pictures import OwnPicture, prepare_picture
 from core.inference.predictions import (
     Prediction,
@@ -35,7 +35,7 @@ from core.inference.predictions import (
 JSON_NAME = "predictions.json"
 
 
-def predict(loaded: Loaded, picture: OwnPicture, image_id: int = 1) -> Prediction:
+def predict(loaded: LoadedModel, picture: OwnPicture, image_id: int = 1) -> Prediction:
     """Return the model's detections on a picture.
 
     Raises DataError if the picture cannot be read any more, ConfigError if the GPU has no room even for one picture,
@@ -51,7 +51,7 @@ def predict(loaded: Loaded, picture: OwnPicture, image_id: int = 1) -> Predictio
 
 
 def predict_files(
-    loaded: Loaded, paths: Sequence[Path], score: float, model: str, out: Path | None = None
+    loaded: LoadedModel, paths: Sequence[Path], score: float, model: str, out: Path | None = None
 ) -> Generator[tuple[str, bool], None, dict[str, Any]]:
     """Predict on files one after the other; yield for each (a sentence on it, whether it could be used).
 
@@ -91,7 +91,7 @@ def _write(save: Callable[[Path], object], file: Path) -> None:
         raise RunError(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
-def open_model(models: Models, model: str, run_id: str | None = None) -> Loaded:
+def open_model(models: ModelCache, model: str, run_id: str | None = None) -> LoadedModel:
     """Return a run's model "best", "last" or "untouched"; without a run, that of a folder or of a name on the hub."""
     return models.open(model) if run_id is None else models.get(run_id, model)
 
@@ -107,7 +107,7 @@ def device_name(device: torch.device) -> str:
     return {"cpu": "CPU", "mps": "Apple GPU"}.get(device.type, device.type)
 
 
-def answer_request(request: dict[str, Any], models: Models) -> dict[str, Any]:
+def answer_request(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     """Answer a request to `core.inference.worker` to predict on one picture.
 
     request  {"model": …, "run": … or None, "picture": {"path", "width", "height"}}

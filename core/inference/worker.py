@@ -27,7 +27,7 @@ from transformers.utils import logging
 
 from core import LabError
 from core.detr.explain import Near, explain, nearest
-from core.inference.model_cache import Models
+from core.inference.model_cache import ModelCache
 from core.runs.store import RunStore
 
 THREADS = 2  # of torch: the pages, and perhaps a training, need the other cores
@@ -40,7 +40,7 @@ def main() -> None:
     out = _stdout_for_answers()
     logging.disable_progress_bar()
     torch.set_num_threads(min(THREADS, os.cpu_count() or 1))
-    models = Models(RunStore.default())
+    models = ModelCache(RunStore.default())
     try:
         for line in sys.stdin:
             print(json.dumps(answer_line(line, models)), file=out, flush=True)
@@ -56,7 +56,7 @@ def _stdout_for_answers() -> TextIO:
     return out
 
 
-def answer_line(line: str, models: Models) -> dict[str, Any]:
+def answer_line(line: str, models: ModelCache) -> dict[str, Any]:
     """Return the answer to one request, or {"error": a sentence} whatever goes wrong: the child must live on."""
     try:
         request = json.loads(line)
@@ -71,14 +71,14 @@ def answer_line(line: str, models: Models) -> dict[str, Any]:
         return {"error": f"The model could not answer: {type(error).__name__}: {error}."}
 
 
-def warm(request: dict[str, Any], models: Models) -> dict[str, Any]:
+def warm(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     """Load the model that the request names, if it names one, before anything is asked of it."""
     if "run" in request:
         models.get(request["run"], request["model"])
     return {}
 
 
-def why(request: dict[str, Any], models: Models) -> dict[str, Any]:
+def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     """Explain why a query of the model has its box on an image, or which queries came near an object that it missed.
 
     `image` is {"path", "width", "height"} as the data set states them; `query` a number, or instead `gt` an object,
@@ -134,7 +134,7 @@ def _packed(attention: np.ndarray) -> dict[str, Any]:
     return {"max": most, "data": b64encode(scaled.astype(np.uint8).tobytes()).decode()}
 
 
-def predict(request: dict[str, Any], models: Models) -> dict[str, Any]:
+def predict(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     """Predict on a picture, as `core.inference.predict.answer_request` says."""
     from core.inference.predict import answer_request
 

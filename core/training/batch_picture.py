@@ -7,6 +7,7 @@ because a batch has no detection table: its pixels are normalised, its boxes DET
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,6 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from core.boxes import cxcywh_normalized_to_xyxy
 from core.detr.transforms import MEAN, STD
 from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, draw_box, draw_label, inside
+
+if TYPE_CHECKING:
+    from core.detr.batch import Batch  # loads torch, which is not needed here
 
 MOST_SHOWN = 8  # images
 PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding
@@ -25,7 +29,7 @@ NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def draw_batch(batch: dict, names: Sequence[str]) -> Image.Image:
+def draw_batch(batch: Batch, names: Sequence[str]) -> Image.Image:
     """Draw the first MOST_SHOWN images of a batch as the model gets them, with the boxes that it is to learn.
 
     batch  of the `Collator`; its tensors may also be arrays

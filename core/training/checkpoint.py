@@ -1,4 +1,4 @@
-"""Checkpoints of a training: the model as a `save_pretrained` folder, and beside it what the training needs to go on.
+"""Checkpoints of a training: the model as a `save_pretrained` folder, with what the training needs to go on.
 
     <folder>/last, best      config.json, model.safetensors, label_map.json, trainer.pt
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,10 +24,11 @@ from core.labels import LabelMap
 STATE_FILE = "trainer.pt"
 
 
-def save(folder: Path, name: str, model: Detector, label_map: LabelMap, state: dict) -> None:
+def save_checkpoint(folder: Path, name: str, model: Detector, label_map: LabelMap, state: dict[str, Any]) -> None:
     """Write the checkpoint `folder`/`name` in place of the one that is there.
 
-    Raises RunError if the disk does not take it; the one that is there then stays.
+    `state` is what the training needs to go on: plain values and tensors. Raises RunError if the disk does not take it;
+    the one that is there then stays.
     """
     final = folder / name
     partial = partial_path(final)
@@ -50,8 +52,8 @@ def _reason(error: Exception) -> str:
     return text.splitlines()[0][:200]
 
 
-def latest(folder: Path) -> Path:
-    """The checkpoint `last`, or the one before it if the machine stopped between its two renames.
+def latest_checkpoint(folder: Path) -> Path:
+    """Return the checkpoint `last`, or the one before it if the machine stopped between its two renames.
 
     Raises ModelError if there is none.
     """
@@ -62,13 +64,14 @@ def latest(folder: Path) -> Path:
     raise ModelError(f"{folder} holds no checkpoint: there is nothing to resume or evaluate.")
 
 
-def read_state(checkpoint: Path) -> dict:
-    """What `save` was given as `state`; raises ModelError if it is missing or damaged."""
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` was given as `state`; raises ModelError if it is missing or damaged."""
     path = checkpoint / STATE_FILE
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # a cut file gives any of six exceptions
         raise ModelError(
             f"{path} cannot be read, so this training cannot be resumed: train again, starting from "
             f"{checkpoint.parent / 'best'} if that is there."
         ) from error
+    return state

@@ -17,6 +17,7 @@ from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_nor
 from core.datasets.check import summarize_problems
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
+from core.detr.batch import Batch
 from core.detr.dataset import DetectionDataset
 from core.detr.families.base import Detector
 from core.detr.losses import PARTS
@@ -86,7 +87,7 @@ def check_queries(splits: list[CocoSplit], label_map: LabelMap, queries: int) ->
     return Check("Queries", True, f"The fullest image has {most} objects, the model {queries} queries{rest}")
 
 
-def check_first_batch(stepper: Stepper, batches: list[dict]) -> Check:
+def check_first_batch(stepper: Stepper, batches: list[Batch]) -> Check:
     """Check that a forward and a backward pass of the first training batch give finite losses and a finite gradient."""
     model, was_training = stepper.model, stepper.model.training
     model.train()

@@ -29,7 +29,7 @@ from core.evaluation.table import ModelInput
 from core.keep_result import KeepResult
 from core.metrics import SPEED, WAIT
 from core.training.batch_picture import draw_batch
-from core.training.checkpoint import latest, read_state, save
+from core.training.checkpoint import latest_checkpoint, read_state, save_checkpoint
 from core.training.distributed import ProcessGroup
 from core.training.events import Evaluated, Evaluating, PreflightDone, PreflightRunning, Progress, StepDone
 from core.training.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
@@ -72,13 +72,15 @@ class Training:
         self.durations: deque[float] = deque(maxlen=RECENT)  # seconds of the last steps
         self.evaluation_seconds = 0.0  # of the last evaluation
         with seeded(config.seed, FRESH_WEIGHTS, device=self.device):
-            model, _ = load_model(str(latest(folder)) if resume else config.model, self.label_map, config.dropout)
+            model, _ = load_model(
+                str(latest_checkpoint(folder)) if resume else config.model, self.label_map, config.dropout
+            )
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device).to(memory_format=torch.channels_last)
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride())
         self.stepper = Stepper(model, config, self.steps, self.device, self.processes)
         if resume:
-            self._restore(latest(folder))
+            self._restore(latest_checkpoint(folder))
         wanted = config.profile and self.processes.is_main_process
         self.profiler = StepProfiler(wanted, self.device, self.steps - self.step)
 
@@ -208,7 +210,7 @@ class Training:
             "epoch": self.epoch, "step": self.step, "best_ap": self.best_ap, "evaluated": self.evaluated,
             "since_best": self.since_best, "config": self.config.to_dict(), **self.stepper.state(),
         }  # fmt: skip
-        save(self.folder, name, self.stepper.evaluated, self.label_map, state)
+        save_checkpoint(self.folder, name, self.stepper.evaluated, self.label_map, state)
 
     def _restore(self, checkpoint: Path) -> None:
         state = read_state(checkpoint)

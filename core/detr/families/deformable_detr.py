@@ -50,8 +50,14 @@ class DeformableDetr(Detector):
         """Record the points that attention samples; see `Detector.record_attention`."""
         model = self.inner.model
         cross = [layer.encoder_attn for layer in model.decoder.layers]
-        own = model.encoder.layers[-1].self_attn
-        return record(SampledAttention(), self.inner.config, self.backbone, self.finest_map, cross, own)
+        return record(
+            SampledAttention(),
+            self.inner.config,
+            self.backbone,
+            self.finest_map,
+            cross,
+            model.encoder.layers[-1].self_attn,
+        )
 
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:

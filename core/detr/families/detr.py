@@ -91,8 +91,14 @@ class Detr(Detector):
         """Record the weights of dense attention; see `Detector.record_attention`."""
         model = self.inner.model
         cross = [layer.encoder_attn for layer in model.decoder.layers]
-        own = model.encoder.layers[-1].self_attn
-        return record(DenseAttention(), self.inner.config, self.backbone, self.finest_map, cross, own)
+        return record(
+            DenseAttention(),
+            self.inner.config,
+            self.backbone,
+            self.finest_map,
+            cross,
+            model.encoder.layers[-1].self_attn,
+        )
 
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:

@@ -26,7 +26,7 @@ def small_config(kind: str, timm: bool = False, layers: int = 3):
         resnet = TimmBackboneConfig(backbone="resnet18", use_pretrained_backbone=False, out_indices=[4])
         backbone = {"backbone_config": resnet, "use_timm_backbone": False}
     more = {"num_feature_levels": 2} if kind == "deformable_detr" else {}
-    names = {i: "N/A" for i in range(91)} | {i: name for name, i in COCO_TEN.items()}
+    names = dict.fromkeys(range(91), "N/A") | {i: name for name, i in COCO_TEN.items()}
     return CONFIGS[kind](
         **backbone, **more, d_model=32, num_queries=12, encoder_layers=2, decoder_layers=layers, encoder_ffn_dim=64,
         decoder_ffn_dim=64, encoder_attention_heads=2, decoder_attention_heads=2, num_labels=91, id2label=names,

@@ -53,6 +53,6 @@ def test_the_parts_of_a_batch_are_its_images_in_order(street):
     batch = Collator()([data[i] for i in range(4)])
     parts = split_batch(batch, 3)
     assert [len(part["labels"]) for part in parts] == [3, 1]
-    assert sum((part["image_id"] for part in parts), []) == batch["image_id"]
+    assert [image for part in parts for image in part["image_id"]] == batch["image_id"]
     assert torch.equal(torch.cat([part["pixel_mask"] for part in parts]), batch["pixel_mask"])
     assert split_batch(batch, 4) == [batch]

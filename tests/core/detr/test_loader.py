@@ -98,7 +98,7 @@ def test_reading_leaves_torchs_own_chance_alone(street, workers):
 def test_a_broken_picture_is_named_in_one_sentence_whoever_reads_it(tmp_path, workers):
     folder = write_dataset(tmp_path / "d", [])
     (folder / "train" / "1.png").unlink()
-    with pytest.raises(DataError, match="^The picture .* is missing: restore it[^\n]*$"):
+    with pytest.raises(DataError, match=r"^The picture .* is missing: restore it[^\n]*$"):
         list(loader(dataset(folder), 1, workers))
 
 

@@ -116,7 +116,7 @@ def test_a_query_that_says_an_object_exactly_is_its_match():
         for image, object_, query in ((0, 0, 5), (0, 1, 2), (1, 0, 6)):
             layers.boxes[:, image, query] = labels[image]["boxes"][object_]
             layers.logits[:, image, query, labels[image]["class_labels"][object_]] = 20.0
-    layer, target, query = match(layers, Targets.of(labels, layers.boxes.device), loss_config_of(config_of("detr", 2)))
+    layer, _, query = match(layers, Targets.of(labels, layers.boxes.device), loss_config_of(config_of("detr", 2)))
     assert query[layer == 0].tolist() == query[layer == 1].tolist() == [5, 2, 6]
 
 

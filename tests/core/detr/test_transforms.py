@@ -8,15 +8,15 @@ from PIL import Image
 
 from core.config import TrainConfig
 from core.datasets.pictures import resized
-from core.detr.transforms import AUGMENTS, SLIVER, View, choose_view, view_boxes, view_image
+from core.detr.transforms import AUGMENTS, MIN_SIDE, ResizedCrop, choose_crop, crop_boxes, crop_image
 
 RECIPE = "flip, scale and crop"
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(40, 400)
 
 
-def views(size, edges, count=400, augment=RECIPE) -> list[View]:
-    return [choose_view(augment, size, *edges, np.random.default_rng(seed)) for seed in range(count)]
+def crops(size, edges, count=400, augment=RECIPE) -> list[ResizedCrop]:
+    return [choose_crop(augment, size, *edges, np.random.default_rng(seed)) for seed in range(count)]
 
 
 def boxes_in(size, random: np.random.Generator, count: int) -> np.ndarray:
@@ -45,17 +45,17 @@ def test_a_box_keeps_exactly_what_is_visible_of_it(width, height, seed, augment,
     """Oracle: a box painted into an empty picture; where its colour is afterwards, there the new box must be."""
     random = np.random.default_rng(seed)
     size = (width, height)
-    boxes, view = boxes_in(size, random, 3), choose_view(augment, size, *edges, random)
-    shown, left = view_boxes(boxes, np.arange(3), view)
+    boxes, crop = boxes_in(size, random, 3), choose_crop(augment, size, *edges, random)
+    shown, left = crop_boxes(boxes, np.arange(3), crop)
     for i, box in enumerate(boxes.astype(int).tolist()):
         picture = Image.new("RGB", size)
         picture.paste((255, 255, 255), tuple(box))
-        pixels = np.asarray(view_image(picture, view))[:, :, 0]
-        assert pixels.shape == view.size[::-1]
-        scale = view.size[0] / (view.region[2] - view.region[0])
+        pixels = np.asarray(crop_image(picture, crop))[:, :, 0]
+        assert pixels.shape == crop.size[::-1]
+        scale = crop.size[0] / (crop.region[2] - crop.region[0])
         if i in left:
             x1, y1, x2, y2 = shown[list(left).index(i)]
-            assert 0 <= x1 < x2 <= view.size[0] and 0 <= y1 < y2 <= view.size[1]
+            assert 0 <= x1 < x2 <= crop.size[0] and 0 <= y1 < y2 <= crop.size[1]
             # exact to the pixel, and for what bilinear sampling blurs
             near = 1 + max(1, scale)
             ys, xs = np.nonzero(pixels > 64)
@@ -66,68 +66,68 @@ def test_a_box_keeps_exactly_what_is_visible_of_it(width, height, seed, augment,
                 assert min(x2 - x1, y2 - y1) < 2
         else:  # nothing visible is without its box
             ys, xs = np.nonzero(pixels > 200)
-            assert not len(xs) or min(np.ptp(xs), np.ptp(ys)) + 1 <= SLIVER + max(1, scale)
+            assert not len(xs) or min(np.ptp(xs), np.ptp(ys)) + 1 <= MIN_SIDE + max(1, scale)
 
 
 def test_the_oracle_would_notice_a_box_that_stays_where_the_picture_is_mirrored():
     """Else the test above would hold nothing."""
-    view = View((0, 0, 100, 80), (100, 80), mirrored=True)
+    crop = ResizedCrop((0, 0, 100, 80), (100, 80), flipped=True)
     picture = Image.new("L", (100, 80))
     picture.paste(255, (10, 20, 30, 40))
-    shown, _ = view_boxes(np.array([[10, 20, 30, 40]]), np.array([0]), view)
+    shown, _ = crop_boxes(np.array([[10, 20, 30, 40]]), np.array([0]), crop)
     assert shown.tolist() == [[70, 20, 90, 40]]
-    assert view_image(picture, view).getbbox() == (70, 20, 90, 40)
+    assert crop_image(picture, crop).getbbox() == (70, 20, 90, 40)
 
 
 def test_a_cut_box_ends_where_the_picture_ends_and_a_hidden_one_leaves_with_its_label():
-    view = View((50, 0, 100, 80), (100, 160))
+    crop = ResizedCrop((50, 0, 100, 80), (100, 160))
     boxes = [[40, 10, 70, 20], [0, 0, 50, 80], [60, 30, 70, 40]]
-    shown, labels = view_boxes(np.array(boxes), np.array([7, 8, 9]), view)
+    shown, labels = crop_boxes(np.array(boxes), np.array([7, 8, 9]), crop)
     assert shown.tolist() == [[0, 20, 40, 40], [20, 60, 40, 80]] and labels.tolist() == [7, 9]
 
 
 def test_slivers_of_a_cut_box_leave_but_small_objects_stay():
-    view = View((50, 0, 100, 80), (50, 80))
+    crop = ResizedCrop((50, 0, 100, 80), (50, 80))
     boxes = [[0, 10, 50.9, 60], [0, 10, 51.1, 60], [60, 10, 60.5, 10.5], [70, 70, 70, 75]]
-    _, labels = view_boxes(np.array(boxes), np.arange(4), view)
+    _, labels = crop_boxes(np.array(boxes), np.arange(4), crop)
     assert labels.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("boxes", [np.zeros((0, 4), np.float32), np.array([[0, 0, 5, 5]], np.float32)])
 def test_a_view_without_objects_has_empty_boxes_and_labels(boxes):
-    shown, labels = view_boxes(boxes, np.zeros(len(boxes), np.int64), View((10, 10, 60, 60), (100, 100), True))
+    shown, labels = crop_boxes(boxes, np.zeros(len(boxes), np.int64), ResizedCrop((10, 10, 60, 60), (100, 100), True))
     assert shown.shape == (0, 4) and shown.dtype == np.float32
     assert labels.shape == (0,) and labels.dtype == np.int64
 
 
 def test_boxes_that_are_no_numbers_leave():
-    _, labels = view_boxes(np.array([[np.nan, 0, 5, 5], [1, 1, 3, 3]]), np.arange(2), View((0, 0, 9, 9), (9, 9)))
+    _, labels = crop_boxes(np.array([[np.nan, 0, 5, 5], [1, 1, 3, 3]]), np.arange(2), ResizedCrop((0, 0, 9, 9), (9, 9)))
     assert labels.tolist() == [1]
 
 
 def test_nothing_of_its_caller_is_changed():
     boxes, image = np.array([[1, 2, 30, 40]], np.float32), Image.new("RGB", (90, 60), (1, 2, 3))
     before = boxes.copy(), image.tobytes()
-    for view in views(image.size, (30, 60), 10):
-        view_boxes(boxes, np.array([0]), view)
-        view_image(image, view)
+    for crop in crops(image.size, (30, 60), 10):
+        crop_boxes(boxes, np.array([0]), crop)
+        crop_image(image, crop)
     assert (boxes == before[0]).all() and image.tobytes() == before[1] and image.size == (90, 60)
 
 
 def test_the_recipes_numbers_are_detrs_at_its_own_size():
     """480, 512 … 800 for the shortest edge; cut-outs of 384 … 600 pixels from a picture of 400, 500 or 600."""
-    found = views((1000, 1000), (800, 1333), 3000)
+    found = crops((1000, 1000), (800, 1333), 3000)
     whole = [v for v in found if v.region == (0, 0, 1000, 1000)]
     cut = [v for v in found if v not in whole]
     assert {min(v.size) for v in found} == set(range(480, 801, 32))
     shares = [(v.region[2] - v.region[0]) / 1000 for v in cut]
     assert min(shares) == pytest.approx(384 / 600, abs=0.01) and max(shares) == 1
-    for about, part in ((0.5, len(whole)), (0.5, sum(v.mirrored for v in found))):
+    for about, part in ((0.5, len(whole)), (0.5, sum(v.flipped for v in found))):
         assert abs(part / len(found) - about) < 0.05
 
 
 def test_the_recipe_fits_small_pictures():
-    found = views((256, 192), (192, 256))
+    found = crops((256, 192), (192, 256))
     assert {min(v.size) for v in found if v.region == (0, 0, 256, 192)} == {round(192 * n / 25) for n in range(15, 26)}
     assert max(max(v.size) for v in found) <= 256
     widths = [v.region[2] - v.region[0] for v in found]
@@ -137,41 +137,41 @@ def test_the_recipe_fits_small_pictures():
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(32, 800), st.integers(0, 600), seeds)
 def test_a_cut_out_lies_within_any_picture_and_keeps_the_limits(width, height, shortest, more, seed):
-    view = choose_view(RECIPE, (width, height), shortest, shortest + more, np.random.default_rng(seed))
-    x1, y1, x2, y2 = view.region
+    crop = choose_crop(RECIPE, (width, height), shortest, shortest + more, np.random.default_rng(seed))
+    x1, y1, x2, y2 = crop.region
     assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
-    assert 1 <= min(view.size) <= shortest and max(view.size) <= shortest + more
+    assert 1 <= min(crop.size) <= shortest and max(crop.size) <= shortest + more
 
 
 @pytest.mark.parametrize("size", [(3000, 4), (4, 3000), (1, 1)])
 def test_a_cut_out_of_a_sliver_of_a_picture_can_be_made(size):
-    for view in views(size, (64, 96), 20):
-        assert view_image(Image.new("RGB", size), view).size == view.size
+    for crop in crops(size, (64, 96), 20):
+        assert crop_image(Image.new("RGB", size), crop).size == crop.size
 
 
 def test_a_view_is_the_same_for_the_same_chance_alone():
-    assert views((256, 192), (192, 256), 50) == views((256, 192), (192, 256), 50)
-    assert len(set(views((256, 192), (192, 256), 50))) > 20
+    assert crops((256, 192), (192, 256), 50) == crops((256, 192), (192, 256), 50)
+    assert len(set(crops((256, 192), (192, 256), 50))) > 20
 
 
 def test_without_augmentation_all_of_the_picture_is_shown_and_no_chance_used():
     random = np.random.default_rng(1)
-    assert choose_view("none", (40, 30), 60, 90, random) == View((0, 0, 40, 30), (80, 60))
+    assert choose_crop("none", (40, 30), 60, 90, random) == ResizedCrop((0, 0, 40, 30), (80, 60))
     assert random.random() == np.random.default_rng(1).random()
 
 
 def test_an_unknown_augmentation_is_refused():
     with pytest.raises(ValueError, match="'mosaic', but must be one of: none, flip"):
-        choose_view("mosaic", (9, 9), 32, 32, np.random.default_rng())
+        choose_crop("mosaic", (9, 9), 32, 32, np.random.default_rng())
 
 
 def test_a_picture_cut_once_looks_as_if_it_was_resized_cut_and_resized():
     """DETR's three steps, up to the blur that its first resizing adds."""
     ramp = np.stack(np.meshgrid(np.linspace(0, 255, 320), np.linspace(0, 255, 240)), axis=2)
     picture = Image.fromarray(np.dstack([ramp, ramp[:, :, :1]]).astype(np.uint8))
-    for view in views(picture.size, (200, 320), 60):
-        corners = np.array(view.region) / 2  # its middle picture would be smaller than this
+    for crop in crops(picture.size, (200, 320), 60):
+        corners = np.array(crop.region) / 2  # its middle picture would be smaller than this
         three = picture.resize((160, 120), Image.Resampling.BILINEAR)
-        three = three.resize(view.size, Image.Resampling.BILINEAR, box=tuple(corners))
-        once = view_image(picture, View(view.region, view.size))
+        three = three.resize(crop.size, Image.Resampling.BILINEAR, box=tuple(corners))
+        once = crop_image(picture, ResizedCrop(crop.region, crop.size))
         assert np.abs(np.asarray(once, dtype=int) - np.asarray(three, dtype=int)).max() <= 5

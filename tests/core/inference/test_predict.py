@@ -20,7 +20,7 @@ from core.detr.detect import detect
 from core.detr.loader import loader
 from core.detr.model import read_label_map
 from core.evaluation.tide import detection_table
-from core.inference.model_cache import Models
+from core.inference.model_cache import ModelCache
 from core.inference.own_pictures import prepare_picture
 from core.inference.predict import answer_request, device_name, predict
 from core.runs.store import RunStore
@@ -31,7 +31,7 @@ CORNERS = ("x1", "y1", "x2", "y2")
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return Models(RunStore(tmp_path_factory.mktemp("store")))
+    return ModelCache(RunStore(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from core.detr.explain import explain
 from core.detr.model import small_detr
 from core.evaluation.table import read_table
 from core.inference import worker
-from core.inference.model_cache import Models, checkpoint_of
+from core.inference.model_cache import ModelCache, checkpoint_of
 from core.runs.imports import import_results
 from tests.core.detr.released import TEN, released
 from tests.core.inference.asked import trained
@@ -33,7 +33,7 @@ def asked(tmp_path_factory, street):
 
 @pytest.fixture(scope="module")
 def models(asked):
-    return Models(asked[0])
+    return ModelCache(asked[0])
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_of_a_missed_object_the_nearest_queries_can_be_asked_in_turn(asked, mode
 
 def test_families_whose_classes_are_sigmoids_have_no_no_object(asked, tmp_path, monkeypatch):
     store, run = asked
-    models = Models(store)
+    models = ModelCache(store)
     loaded = models.open(str(released("conditional_detr", tmp_path)))
     monkeypatch.setattr(models, "get", lambda *_: loaded)
     about = {"ask": "why", "run": run.id, "model": "best", "image": image_of(run)}
@@ -141,7 +141,7 @@ def test_no_line_is_left_without_an_answer(models):
 
 
 def test_without_room_on_the_gpu_the_models_are_let_go(asked, monkeypatch):
-    models = Models(asked[0])
+    models = ModelCache(asked[0])
     models.get(asked[1].id, "best")
 
     def fail(request, models):
@@ -153,7 +153,7 @@ def test_without_room_on_the_gpu_the_models_are_let_go(asked, monkeypatch):
 
 
 def test_the_last_two_models_stay_loaded(asked):
-    models = Models(asked[0])
+    models = ModelCache(asked[0])
     best, last = (models.get(asked[1].id, name) for name in ("best", "last"))
     assert models.get(asked[1].id, "best") is best
     models.get(asked[1].id, "untouched")
@@ -162,7 +162,7 @@ def test_the_last_two_models_stay_loaded(asked):
 
 
 def test_a_checkpoint_that_training_has_written_again_is_loaded_again(own, asked):
-    models = Models(own)
+    models = ModelCache(own)
     before = models.get(asked[1].id, "last")
     own_best, own_last = (own.checkpoint(asked[1].id, name) for name in ("best", "last"))
     shutil.rmtree(own_last)
@@ -174,7 +174,7 @@ def test_a_checkpoint_that_training_has_written_again_is_loaded_again(own, asked
 
 
 def test_a_checkpoint_that_is_gone_or_broken_is_said(own, asked):
-    models = Models(own)
+    models = ModelCache(own)
     weights = own.checkpoint(asked[1].id, "last") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ModelError, match="cannot be read"):
@@ -203,7 +203,7 @@ def test_an_imported_run_has_no_model(own, street, tmp_path):
     )
     run = import_results(own, split.json_path, tmp_path / "dt.json")
     with pytest.raises(RunError, match="was imported"):
-        Models(own).get(run.id, "best")
+        ModelCache(own).get(run.id, "best")
 
 
 def test_a_folder_of_a_run_is_opened_as_the_runs_own(asked, models):
@@ -218,7 +218,7 @@ def test_a_published_model_is_opened_with_all_classes_that_it_knows(models, tmp_
     opened = models.open(str(folder))
     assert opened.label_map == TEN and (opened.shortest_edge, opened.longest_edge) == (800, 1333)
     (folder / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 480, "longest_edge": 640}}')
-    opened = Models(models.store).open(str(folder))
+    opened = ModelCache(models.store).open(str(folder))
     assert (opened.shortest_edge, opened.longest_edge) == (480, 640)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_accumulated_parts_are_the_step_of_the_whole_batch(samples, kind, cut, t
         model, _ = load_model(str(released(kind, tmp_path / str(len(sizes)))), TEN, 0.0)
         whole = stepper(model=model)
         bounds = np.cumsum((0, *sizes))
-        batches = [Collator()(samples[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        batches = [Collator()(samples[a:b]) for a, b in pairwise(bounds)]
         results.append([whole.step(i, batches) for i in range(3)])
     for one, parts in zip(*results, strict=True):
         assert parts == pytest.approx(one, rel=1e-4)

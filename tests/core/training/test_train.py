@@ -13,7 +13,7 @@ import torch
 from core import DataError, ModelError, RunError
 from core.datasets.split import read_split
 from core.detr.model import load_model, read_label_map, save_model, small_detr
-from core.training.checkpoint import latest
+from core.training.checkpoint import latest_checkpoint
 from core.training.events import (
     Check,
     Evaluated,
@@ -99,7 +99,7 @@ def test_stopped_and_resumed_gives_the_losses_of_an_uninterrupted_training(confi
             before.append(progress)
             if (type(progress), progress.step) == stop_at:
                 break
-    assert latest(tmp_path) == tmp_path / "last"
+    assert latest_checkpoint(tmp_path) == tmp_path / "last"
     after = list(train(config, tmp_path, resume=True))
     assert losses([*before, *after]) == losses(whole[0])
     figures = {p.epoch: p.figures for p in evaluations([*before, *after])}
@@ -150,7 +150,7 @@ def test_a_gradient_that_is_no_number_does_not_reach_the_weights(config, tmp_pat
     settings = replace(config, lr=1.0, lr_head=1.0, lr_backbone=1.0, clip=0.0, epochs=30, eval_every=30)
     with pytest.raises(RunError, match="smaller learning rate"):
         list(train(settings, tmp_path))
-    saved, _ = load_model(str(latest(tmp_path)), read_label_map(latest(tmp_path)))
+    saved, _ = load_model(str(latest_checkpoint(tmp_path)), read_label_map(latest_checkpoint(tmp_path)))
     assert all(torch.isfinite(p).all() for p in saved.parameters())
 
 
@@ -175,4 +175,4 @@ def test_a_picture_that_is_gone_ends_the_training_and_keeps_what_it_learned(conf
         picture.unlink()
     with pytest.raises(DataError, match="is missing"):
         list(running)
-    assert torch.load(latest(tmp_path / "run") / "trainer.pt", weights_only=True)["step"] == 1
+    assert torch.load(latest_checkpoint(tmp_path / "run") / "trainer.pt", weights_only=True)["step"] == 1

@@ -1,0 +1,114 @@
+"""Each family says of itself what the rest asks, and leaves transformers' model as it was loaded."""
+
+import copy
+
+import pytest
+import torch
+from transformers import TimmBackboneConfig
+
+from core.detr.families.base import inverse_sigmoid
+from core.detr.families.detr import Detr
+from core.detr.model import FAMILIES, load_model
+from core.detr.pretrained import FAMILY_NAMES
+from core.labels import LabelMap
+from tests.core.detr.released import TEN, released, small_config
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(request, tmp_path_factory):
+    return load_model(str(released(request.param, tmp_path_factory.mktemp("released"))), TEN)[0]
+
+
+def test_the_page_knows_the_families_that_can_be_loaded():
+    assert tuple(FAMILIES) == FAMILY_NAMES
+    assert all(family.model_class.config_class.model_type == name for name, family in FAMILIES.items())
+
+
+@pytest.mark.parametrize("auxiliary", [False, True])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_model_inside_is_transformers_own_with_its_own_config(kind, auxiliary, tmp_path):
+    model, _ = load_model(str(released(kind, tmp_path, auxiliary=auxiliary)), TEN)
+    original = FAMILIES[kind].model_class.from_pretrained(tmp_path)
+    ours, theirs = model.inner.config.to_dict(), original.config.to_dict()
+    changed = {key for key in ours if ours[key] != theirs[key]}
+    assert type(model.inner) is FAMILIES[kind].model_class and changed <= {"id2label", "label2id", "num_labels"}
+    assert list(model.inner.state_dict()) == list(original.state_dict())
+    assert [type(m) for m in model.inner.model.modules()] == [type(m) for m in original.model.modules()]
+    assert model.inner.loss_function.__module__.startswith("transformers.")
+
+
+def test_a_model_begins_in_the_mode_in_which_transformers_gives_it(model):
+    assert not model.training  # as `from_pretrained`
+    assert Detr(Detr.model_class(small_config("detr"))).training
+
+
+def test_scores_are_a_softmax_with_no_object_or_a_sigmoid_of_each_class(model):
+    logits = torch.randn(2, 5, 10 + model.has_no_object)
+    probabilities, scores = model.probabilities(logits), model.class_scores(logits)
+    assert probabilities.shape == logits.shape and scores.shape == (2, 5, 10)
+    assert torch.equal(probabilities[..., :10], scores)
+    assert torch.allclose(probabilities.sum(-1), torch.ones(2, 5)) == model.has_no_object
+    assert (model.loss_config.focal_alpha is None) == model.has_no_object == (model.model_type == "detr")
+
+
+def test_it_knows_its_queries_and_layers(model):
+    with torch.no_grad():
+        layers = model(torch.randn(1, 3, 64, 64))
+    assert layers.boxes.shape == (model.num_layers, 1, model.num_queries, 4) == (3, 1, 12, 4)
+
+
+@pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_a_decoder_of_one_layer_answers(kind, auxiliary):
+    config = small_config(kind, layers=1)
+    config.auxiliary_loss = auxiliary
+    inner = FAMILIES[kind].model_class(config).eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        layers, answer = FAMILIES[kind](inner)(pixels), inner(pixels)
+    assert torch.equal(layers.logits, answer.logits[None]) and torch.equal(layers.boxes, answer.pred_boxes[None])
+
+
+def test_the_stride_is_that_of_the_map_that_the_transformer_reads():
+    """A released DETR's backbone gives the maps of all its stages; only the last goes to the encoder."""
+    config = small_config("detr")
+    config.backbone_config = TimmBackboneConfig(
+        backbone="resnet18", use_pretrained_backbone=False, out_indices=[1, 2, 3, 4]
+    )
+    assert Detr(Detr.model_class(config)).feature_stride() == 32
+
+
+def test_class_outputs_are_float32_wherever_they_are_called(model):
+    outputs = []
+    model.map_class_outputs(lambda old: outputs.append(old) or old)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert {output(torch.randn(3, 32)).dtype for output in outputs} == {torch.float32}
+        assert model.inner.model.encoder.layers[0].mlp.fc1(torch.randn(3, 32)).dtype == torch.bfloat16
+
+
+def test_in_two_stages_the_encoder_proposes_with_the_new_class_outputs():
+    config = small_config("deformable_detr")
+    config.two_stage = config.with_box_refine = True
+    config.two_stage_num_proposals = 12
+    model = FAMILIES["deformable_detr"](FAMILIES["deformable_detr"].model_class(config).eval())
+    model.replace_head(LabelMap(("dog", "scooter"), (18, 200)))
+    assert model.inner.model.decoder.class_embed is model.inner.class_embed and len(model.inner.class_embed) == 4
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 64, 64)).logits.shape == (3, 1, 12, 2)
+
+
+def test_a_copy_hides_padding_by_its_own_mask(model):
+    """As an average of weights is one, which is evaluated between the steps."""
+    other = copy.deepcopy(model)
+    pixels, mask = torch.randn(1, 3, 64, 64), torch.ones(1, 64, 64, dtype=torch.int64)
+    mask[:, 32:] = 0
+    with torch.no_grad():
+        masked, plain = other(pixels, mask), model(pixels)
+        assert torch.equal(model(pixels, mask).boxes, masked.boxes) and not torch.equal(plain.boxes, masked.boxes)
+        assert torch.equal(other(pixels).boxes, plain.boxes)  # the mask is forgotten
+
+
+def test_the_inverse_of_the_sigmoid_is_finite_at_its_ends():
+    values = torch.tensor([-1.0, 0.0, 0.25, 1.0, 2.0])
+    assert torch.isfinite(inverse_sigmoid(values)).all()
+    assert inverse_sigmoid(values)[2].sigmoid() == pytest.approx(0.25)
