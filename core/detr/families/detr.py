@@ -1,10 +1,11 @@
-"""DETR: one feature map, dense attention, softmax with "no object" (Carion et al. 2020).
+"""DETR: one feature map, dense attention, softmax with "no object".
 
 The decoder layers before the last answer as the published models do. transformers gives their states only with
 `config.auxiliary_loss`. But that switch also changes the model: each layer then reads the normalised output of the one
 before, where the published models normalise only what goes to the heads (facebookresearch/detr, transformer.py:
 TransformerDecoder). Switched on for a released checkpoint, it spoils what that has learned. So a model keeps the
 decoder that its own config asks for; without the switch, the states are normalised here, beside the way.
+Source: Carion et al. 2020.
 """
 
 from __future__ import annotations
