@@ -1,7 +1,7 @@
 """What the gallery lists, and in which order: images, or single boxes with what lies around them.
 
-In: the detection table and what a page asks for (`selection.py`). Out: image ids, or `Objects`, which makes its crops
-for the one page that is shown: half a million boxes are listed in some tens of milliseconds.
+In: the detection table, the filters (`selection.py`) and a `SortOrder`. Out: image ids, or `ObjectCrops`, which
+computes the crops only of the page that is shown: half a million boxes are sorted in some tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from functools import cached_property
 from typing import NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from core.boxes import context_box
+from core.evaluation.columns import Floats, Ids
 from core.evaluation.selection import Selection, associated_ground_truths, best_iou, select_images, selected_rows
 from core.evaluation.table import (
     ERROR_TYPES,
@@ -38,8 +40,10 @@ class SortOrder(LabelledEnum):
     WORST = (
         "worst",
         "Worst first",
-        "A missed object counts 1, a wrong prediction its score, a localization error score × (1 − IoU). "
-        "An image counts the sum of its errors.",
+        (
+            "A missed object counts 1, a wrong prediction its score, a localization error score × (1 − IoU). "
+            "An image counts the sum of its errors."
+        ),
     )
     SCORE = "score", "Highest score first", "By the score of the predictions; what has none comes last."
     IOU = (
@@ -60,8 +64,8 @@ class SortOrder(LabelledEnum):
 class ObjectCrop(NamedTuple):
     """One box of the object view.
 
-    crop       (x1, y1, x2, y2), pixels of the original image: the box and what it points to, with their surroundings
-    lit        what it is: ("truth", annotation id) or ("query", query)
+    crop  (x1, y1, x2, y2), pixels of the original image: the box and what it points to, with their surroundings
+    lit   the box that lights up: ("truth", annotation id) or ("query", query)
     """
 
     image_id: int
@@ -70,11 +74,11 @@ class ObjectCrop(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectCrops(Sequence):
-    """Rows (M,) of a detection table in their order, each as a `Found` once it is looked at."""
+class ObjectCrops(Sequence[ObjectCrop]):
+    """Rows (M,) of a detection table in their order, each as an `ObjectCrop`, which is computed when it is read."""
 
     table: pa.Table
-    rows: np.ndarray
+    rows: Ids
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -83,43 +87,44 @@ class ObjectCrops(Sequence):
     def __getitem__(self, place: int) -> ObjectCrop: ...
     @overload
     def __getitem__(self, place: slice) -> list[ObjectCrop]: ...
-    def __getitem__(self, place):
+    def __getitem__(self, place: int | slice) -> ObjectCrop | list[ObjectCrop]:
+        """Compute one crop, or those of a slice."""
         if isinstance(place, slice):
-            return self._made(self.rows[place])
-        return self._made(self.rows[[place]])[0]
+            return self._crops(self.rows[place])
+        return self._crops(self.rows[[place]])[0]
 
     @cached_property
     def image_ids(self) -> list[int]:
-        """The images that they are on, in the order in which they first come."""
+        """The images of the boxes, in the order in which they first come."""
         ids, first = np.unique(self.table["image_id"].to_numpy()[self.rows], return_index=True)
-        return ids[np.argsort(first)].tolist()
+        return [int(image_id) for image_id in ids[np.argsort(first)]]
 
-    def _made(self, rows: np.ndarray) -> list[ObjectCrop]:
+    def _crops(self, rows: Ids) -> list[ObjectCrop]:
         part = self.table.take(pa.array(rows))
         boxes, sizes = _boxes(part), self._sizes(part)
-        ids, there = associated_ground_truths(part)
-        own, truths = self._truths
-        place = np.searchsorted(own, ids[there])
-        theirs = _boxes(self.table.take(pa.array(truths[place])))
-        boxes[there, :2] = np.minimum(boxes[there, :2], theirs[:, :2])
-        boxes[there, 2:] = np.maximum(boxes[there, 2:], theirs[:, 2:])
-        is_truth = is_ground_truth(part)
-        numbers = np.where(is_truth, integers(part, "gt_id"), integers(part, "query")).tolist()
+        ids, has_one = associated_ground_truths(part)
+        known_ids, rows_by_id = self._ground_truths
+        gt_rows = rows_by_id[np.searchsorted(known_ids, ids[has_one])]
+        gt_boxes = _boxes(self.table.take(pa.array(gt_rows)))
+        boxes[has_one, :2] = np.minimum(boxes[has_one, :2], gt_boxes[:, :2])
+        boxes[has_one, 2:] = np.maximum(boxes[has_one, 2:], gt_boxes[:, 2:])
+        of_ground_truths = is_ground_truth(part)
+        kinds = np.where(of_ground_truths, "truth", "query").tolist()
+        numbers = np.where(of_ground_truths, integers(part, "gt_id"), integers(part, "query")).tolist()
+        image_ids = part["image_id"].to_pylist()
         return [
-            ObjectCrop(image_id, whole_pixels(context_box(box, size), size), ("truth" if truth else "query", number))
-            for image_id, box, size, truth, number in zip(
-                part["image_id"].to_pylist(), boxes.tolist(), sizes, is_truth, numbers, strict=True
-            )
+            ObjectCrop(image_id, whole_pixels(context_box(box, size), size), (kind, number))
+            for image_id, box, size, kind, number in zip(image_ids, boxes.tolist(), sizes, kinds, numbers, strict=True)
         ]
 
     def _sizes(self, part: pa.Table) -> list[tuple[float, float]]:
-        """(width, height) of each row's image; endless where that is unknown."""
-        evaluated = table_metadata(self.table)
-        places = np.searchsorted(evaluated.image_ids, part["image_id"].to_numpy())
-        return [evaluated.sizes[place] or (math.inf, math.inf) for place in places]
+        """Return the (width, height) of each row's image; infinite where it is unknown."""
+        metadata = table_metadata(self.table)
+        places = np.searchsorted(metadata.image_ids, part["image_id"].to_numpy())
+        return [metadata.sizes[place] or (math.inf, math.inf) for place in places]
 
     @cached_property
-    def _truths(self) -> tuple[np.ndarray, np.ndarray]:
+    def _ground_truths(self) -> tuple[npt.NDArray[np.integer], Ids]:
         """The annotations' ids, ascending, and their rows."""
         rows = np.flatnonzero(is_ground_truth(self.table))
         ids = integers(self.table, "gt_id")[rows]
@@ -130,75 +135,75 @@ class ObjectCrops(Sequence):
 def sorted_images(
     table: pa.Table, selection: Selection, order: SortOrder, reverse: bool, names: Mapping[int, str]
 ) -> list[int]:
-    """Ids of the images that the selection asks for (`select_images`), of those in `names` (id to file name).
+    """Return the ids of the selected images (`select_images`) among those in `names` (id to file name), sorted.
 
-    An image stands where the first of its boxes would that the selection asks for, in the order WORST by the sum of
-    what they cost, then by their number. What has no such value comes last, of equals the lower id first; `reverse`
-    turns the rest round. Raises DataError as `selected_rows`.
+    An image stands where the first of its selected boxes would; by WORST it stands by the sum of their weights, then by
+    their number. An image without such a value comes last, of equals the lower id first; `reverse` turns the others
+    round. Raises DataError as `selected_rows`.
     """
     rows = selected_rows(table, selection)
-    ids = np.array(select_images(table, selection, rows), dtype=np.int64)
-    ids = ids[[image_id in names for image_id in ids.tolist()]] if len(ids) else ids
-    is_falling = order.is_descending != reverse
-    if order in (SortOrder.OBJECTS, SortOrder.NAME):
-        keys = [_of_images(table, ids, order, names)]
-    else:
-        asked = np.flatnonzero(rows)
-        image_ids = table["image_id"].to_numpy()[asked]
-        place = np.searchsorted(ids, image_ids)
-        there = np.isin(image_ids, ids)
-        place, values = place[there], _values(table, selection, order)[asked[there]]
-        if order is SortOrder.WORST:
-            n = np.bincount(place, minlength=len(ids))
-            keys = [np.bincount(place, values, minlength=len(ids)).round(6), n]  # sums of equals may differ by a bit
-        else:
-            keys = [np.full(len(ids), np.nan)]
-            (np.fmax if is_falling else np.fmin).at(keys[0], place, values)
-    keys = [-key if is_falling else key for key in keys]
-    return ids[np.lexsort((ids, *reversed(keys)))].tolist()
+    ids = np.array([i for i in select_images(table, selection, rows) if i in names], dtype=np.int64)
+    descends = order.is_descending != reverse
+    keys = _image_keys(table, ids, order, names) or _keys_of_boxes(table, selection, order, descends, rows, ids)
+    keys = [-key if descends else key for key in keys]
+    return [int(image_id) for image_id in ids[np.lexsort((ids, *reversed(keys)))]]
+
+
+def _keys_of_boxes(
+    table: pa.Table, selection: Selection, order: SortOrder, descends: bool, rows: np.ndarray, ids: Ids
+) -> list[np.ndarray]:
+    """Return what each of the images `ids` (ascending) is sorted by, from its selected boxes; NaN without a value."""
+    image_ids, values = table["image_id"].to_numpy()[rows], _box_values(table, selection, order)[rows]
+    is_listed = np.isin(image_ids, ids)
+    image, values = np.searchsorted(ids, image_ids[is_listed]), values[is_listed]
+    if order is SortOrder.WORST:
+        # sums of equals may differ by a bit
+        return [np.bincount(image, values, len(ids)).round(6), np.bincount(image, minlength=len(ids))]
+    key = np.full(len(ids), np.nan)
+    (np.fmax if descends else np.fmin).at(key, image, values)
+    return [key]
 
 
 def sorted_objects(
     table: pa.Table, selection: Selection, order: SortOrder, reverse: bool, names: Mapping[int, str]
 ) -> ObjectCrops:
-    """The boxes that the selection asks for, on the images in `names` (id to file name); if it names none, all errors.
+    """Return the selected boxes on the images in `names` (id to file name), sorted; of a selection of no boxes, errors.
 
-    Each thing comes once: an object that one of these predictions found or points to has no entry of its own. What
-    has no value in this order comes last, equals as in the table; `reverse` turns the rest round. Raises DataError as
+    Each object comes once: one that a selected detection found or points to has no entry of its own. A box without a
+    value in this order comes last, equals as in the table; `reverse` turns the others round. Raises DataError as
     `selected_rows`.
     """
     rows = selected_rows(table, selection)
     if selection.selects_boxes:
-        ids, there = associated_ground_truths(table)
-        truths = np.flatnonzero(rows & is_ground_truth(table))
-        rows[truths[np.isin(integers(table, "gt_id")[truths], ids[rows & there])]] = False
+        ids, has_one = associated_ground_truths(table)
+        ground_truths = np.flatnonzero(rows & is_ground_truth(table))
+        rows[ground_truths[np.isin(integers(table, "gt_id")[ground_truths], ids[rows & has_one])]] = False
     else:
         rows &= error_codes(table, selection.score) >= 0
-    asked = np.flatnonzero(rows)
-    ids, image = np.unique(table["image_id"].to_numpy()[asked], return_inverse=True)
-    known = np.array([image_id in names for image_id in ids.tolist()], dtype=bool)[image]
-    asked, image = asked[known], image[known]
-    if order in (SortOrder.OBJECTS, SortOrder.NAME):
-        values = _of_images(table, ids, order, names)[image]
+    selected = np.flatnonzero(rows)
+    image_ids, image = np.unique(table["image_id"].to_numpy()[selected], return_inverse=True)
+    is_named = np.array([image_id in names for image_id in image_ids.tolist()], dtype=bool)[image]
+    selected, image = selected[is_named], image[is_named]
+    if keys := _image_keys(table, image_ids, order, names):
+        values = keys[0][image]
     else:
-        values = _values(table, selection, order)[asked]
-    is_falling = order.is_descending != reverse
-    return ObjectCrops(table, asked[np.argsort(-values if is_falling else values, kind="stable")])
+        values = _box_values(table, selection, order)[selected]
+    descends = order.is_descending != reverse
+    return ObjectCrops(table, selected[np.argsort(-values if descends else values, kind="stable")])
 
 
-def error_weights(table: pa.Table, score_threshold: float) -> np.ndarray:
-    """What each row costs at a threshold, (N,) float64, as `Order.WORST` describes it; 0 where nothing is wrong."""
+def error_weights(table: pa.Table, score_threshold: float) -> Floats:
+    """Return how bad each row is at a threshold, (N,), as `SortOrder.WORST` describes it; 0 where nothing is wrong."""
     codes, score = error_codes(table, score_threshold), floats(table, "score")
-    code = {kind: i for i, kind in enumerate(ERROR_TYPES)}
-    cost = np.where(codes >= 0, score, 0).astype(np.float64)
-    poor = codes == code[ErrorType.LOCALIZATION]
-    cost[poor] *= 1 - floats(table, "best_same_iou")[poor]
-    cost[codes == code[ErrorType.MISSED]] = 1
-    return cost
+    weight = np.where(codes >= 0, score, 0).astype(np.float64)
+    poor = codes == ERROR_TYPES.index(ErrorType.LOCALIZATION)
+    weight[poor] *= 1 - floats(table, "best_same_iou")[poor]
+    weight[codes == ERROR_TYPES.index(ErrorType.MISSED)] = 1
+    return weight
 
 
-def _values(table: pa.Table, selection: Selection, order: SortOrder) -> np.ndarray:
-    """What each row stands by in an order, (N,) float; NaN where it has no such value."""
+def _box_values(table: pa.Table, selection: Selection, order: SortOrder) -> npt.NDArray[np.floating]:
+    """Return what each row is sorted by, (N,); NaN where it has no such value."""
     if order is SortOrder.WORST:
         return error_weights(table, selection.score)
     if order is SortOrder.SCORE:
@@ -208,22 +213,28 @@ def _values(table: pa.Table, selection: Selection, order: SortOrder) -> np.ndarr
     return np.where(is_detection(table), np.nan_to_num(best_iou(table)), np.nan)
 
 
-def _of_images(table: pa.Table, ids: np.ndarray, order: SortOrder, names: Mapping[int, str]) -> np.ndarray:
-    """What each of the images `ids` (ascending) stands by: its number of objects, or its place by file name."""
+def _image_keys(table: pa.Table, ids: Ids, order: SortOrder, names: Mapping[int, str]) -> list[np.ndarray]:
+    """Return what each of the images `ids` (ascending) is sorted by: its number of objects, or its file name's place.
+
+    Nothing for the orders of boxes.
+    """
     if order is SortOrder.OBJECTS:
-        there, n = np.unique(table["image_id"].to_numpy()[is_object(table)], return_counts=True)
-        counts = dict(zip(there.tolist(), n.tolist(), strict=True))
-        return np.array([counts.get(image_id, 0) for image_id in ids.tolist()], dtype=np.int64)
-    places = {name: place for place, name in enumerate(sorted({names[i] for i in ids.tolist() if i in names}))}
-    return np.array([places.get(names.get(image_id), 0) for image_id in ids.tolist()], dtype=np.int64)
+        with_objects, n = np.unique(table["image_id"].to_numpy()[is_object(table)], return_counts=True)
+        counts = dict(zip(with_objects.tolist(), n.tolist(), strict=True))
+        return [np.array([counts.get(image_id, 0) for image_id in ids.tolist()], dtype=np.int64)]
+    if order is SortOrder.NAME:
+        image_names = [names.get(image_id) for image_id in ids.tolist()]
+        places = {name: place for place, name in enumerate(sorted({name for name in image_names if name is not None}))}
+        return [np.array([0 if name is None else places[name] for name in image_names], dtype=np.int64)]
+    return []
 
 
 def whole_pixels(box: Sequence[float], size: tuple[float, float]) -> tuple[int, int, int, int]:
-    """All pixels that a box `xyxy` touches, of an image of `size` (width, height)."""
+    """Return all pixels that a box `xyxy` touches, `xyxy`, of an image of `size` (width, height)."""
     x1, y1 = (max(math.floor(low), 0) for low in box[:2])
     x2, y2 = (int(min(math.ceil(high), limit)) for high, limit in zip(box[2:], size, strict=True))
     return x1, y1, x2, y2
 
 
-def _boxes(table: pa.Table) -> np.ndarray:
+def _boxes(table: pa.Table) -> npt.NDArray[np.floating]:
     return np.column_stack([floats(table, name) for name in CORNERS])  # (N, 4)
