@@ -10,6 +10,7 @@ hash of them all: a browser may keep what it has, and never mixes two versions. 
 from __future__ import annotations
 
 import hashlib
+from importlib import import_module
 from pathlib import Path
 
 from starlette.requests import Request
@@ -57,7 +58,8 @@ def loader(path: str) -> str:
 
 def script(request: Request) -> Response:
     """Answer with a script of this version."""
-    body = SCRIPTS.get(request.path_params["path"])
-    if body is None or request.path_params["version"] != VERSION:
+    newest = import_module(__name__)  # a hot reload makes the module anew, but not the routes
+    body = newest.SCRIPTS.get(request.path_params["path"])
+    if body is None or request.path_params["version"] != newest.VERSION:
         return JSONResponse({"error": "There is no such script."}, 404, NO_STORE)
     return Response(body, media_type="text/javascript", headers=IMMUTABLE)

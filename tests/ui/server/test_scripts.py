@@ -1,6 +1,8 @@
 """The components' scripts: what is served, under which address, and that nothing in them makes names markup."""
 
+import importlib
 import re
+import sys
 from posixpath import dirname, join, normpath
 
 import pytest
@@ -8,6 +10,7 @@ from starlette.applications import Starlette
 
 from core import PROJECT
 from tests.ui.http_client import HOST, TestClient
+from ui import server
 from ui.charts import component as charts
 from ui.gallery import component as gallery
 from ui.live import component as live
@@ -61,8 +64,8 @@ def test_a_script_is_served_under_its_place_in_the_project_for_good(client):
 
 @pytest.mark.parametrize(
     "path",
-    ["ui/none.js", "ui/gallery/component.py", "ui/gallery/gallery.css", "core/export/report.js", "ui/../app.py", "", ".",
-     "ui/../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "ui/gallery", "ui/js/%00", "app.py"],
+    ["ui/none.js", "ui/gallery/component.py", "ui/gallery/gallery.css", "core/export/report.js", "ui/../app.py", "",
+     ".", "ui/../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "ui/gallery", "ui/js/%00", "app.py"],
 )  # fmt: skip
 def test_nothing_else_is_served(client, path):
     assert client.get(f"/api/js/{VERSION}/{path}").status_code == 404
@@ -73,6 +76,18 @@ def test_another_version_is_not_served(client, version):
     """What a page of an older server has is kept by its browser; the rest of it is no more."""
     answer = client.get(f"/api/js/{version}/ui/gallery/gallery.js")
     assert answer.status_code == 404 and answer.headers["cache-control"] == "no-store"
+
+
+def test_after_a_hot_reload_the_routes_serve_what_was_read_then(client, tmp_path, monkeypatch):
+    for path in ("core/charts/draw.js", "ui/new.js"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("export default 1\n")
+    monkeypatch.setattr("core.PROJECT", tmp_path)
+    monkeypatch.setattr(server, "scripts", server.scripts)  # the import below sets it; so it is set back
+    monkeypatch.delitem(sys.modules, "ui.server.scripts")
+    reloaded = importlib.import_module("ui.server.scripts")
+    assert reloaded.VERSION != VERSION
+    assert client.get(reloaded.address("ui/new.js")).text == "export default 1\n"
 
 
 def test_the_text_that_streamlit_loads_names_the_module():
