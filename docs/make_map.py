@@ -1,7 +1,7 @@
 """The map of the house in architecture.md, made from the code: `python docs/make_map.py` writes it anew.
 
-Every package and file of `core/`, `ui/` and `pages/`, in the order in which the packages may import each other, with the
-first sentence of its docstring. A test holds that the map in the file is the one of the code.
+Every package and file of `core/`, `ui/` and `pages/`, in the order in which the packages may import each other, with
+the first sentence of its docstring. A test holds that the map in the file is the one of the code.
 """
 
 import ast
@@ -22,7 +22,7 @@ def first_sentence(path: Path) -> str:
     else:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     sentence = " ".join(text.split("\n\n")[0].split())
-    return re.split(r"(?<=[^.])\.(?:\s|$)", sentence)[0].rstrip(":")
+    return re.split(r"(?<!\bal)\.(?=\s+[^a-z]|$)", sentence)[0].rstrip(":")
 
 
 def core_order() -> list[str]:

@@ -1,1 +1,1 @@
-"""What the pages share and Streamlit needs: the server's parts, the two components, the pickers and the form."""
+"""What the pages need of Streamlit and the browser: what several share, by subject, and a folder for each page."""

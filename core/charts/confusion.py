@@ -1,4 +1,4 @@
-"""The confusion matrix as a heat map: unit is right in one colour, unit is confused in another."""
+"""The confusion matrix as a heat map: what is right in one colour, what is confused in another."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _colours(confusion: ConfusionMatrix, normalized: bool) -> np.ndarray:
 
 
 def _text(count: int, share: float, normalized: bool) -> str:
-    """Nothing in an empty cell, so that unit there is meets the eye."""
+    """Return the text of a cell: none where nothing is, so that the others meet the eye."""
     if not count:
         return ""
     return f"{100 * share:.0f}" if normalized else f"{count:,}"
@@ -97,7 +97,7 @@ def _said(confusion: ConfusionMatrix, shares: np.ndarray, i: int, j: int) -> str
 
 
 def _query(confusion: ConfusionMatrix, i: int, j: int) -> dict | None:
-    """Return unit a click opens; None for an empty cell."""
+    """Return what a click opens; None for an empty cell."""
     if not confusion.counts[i, j]:
         return None
     return Selection(confusion.score, pair=(confusion.names[i], confusion.names[j])).to_query()
