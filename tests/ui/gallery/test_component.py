@@ -1,4 +1,4 @@
-"""A page of the gallery as the browser gets it; its boxes are tried in test_boxes.py, its scripts in a browser."""
+"""A page of the gallery as the browser gets it; its boxes are tried in test_columns.py, its scripts in a browser."""
 
 import json
 from dataclasses import replace
