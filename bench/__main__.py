@@ -1,4 +1,4 @@
-"""`make bench`: the figures of the README, measured on this machine.
+"""`make bench`: the figures of docs/measurements.md, measured on this machine.
 
 Each line is the median of several rounds; where two are compared, they take turns in one process, and the ratio is the
 median of the rounds' ratios. Times depend on the machine and on what else runs on it; ratios less.
@@ -21,7 +21,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bench.detections import made_up
+from bench.detections import synthetic_detections
 from bench.gallery import measure_gallery
 from bench.large import TRAIN, measure_reading, write_annotations
 from bench.page import measure_page
@@ -55,10 +55,10 @@ def median(action: Callable[[], object], rounds: int = 5) -> float:
 
 def with_pycocotools(gt: dict, results: list[dict]) -> float:
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {**gt, "annotations": [dict(a) for a in gt["annotations"]]}
-        truth.createIndex()
-        run = COCOeval(truth, truth.loadRes([dict(r) for r in results]), "bbox")
+        ground_truth = COCO()
+        ground_truth.dataset = {**gt, "annotations": [dict(a) for a in gt["annotations"]]}
+        ground_truth.createIndex()
+        run = COCOeval(ground_truth, ground_truth.loadRes([dict(r) for r in results]), "bbox")
         run.evaluate()
         run.accumulate()
         run.summarize()
@@ -66,35 +66,33 @@ def with_pycocotools(gt: dict, results: list[dict]) -> float:
 
 
 def measure_evaluation() -> None:
-    gt, found, label_map = made_up(1000, 25)
-    results, ratios = to_results(found, label_map), []
+    gt, detections, label_map = synthetic_detections(1000, 25)
+    results, ratios = to_results(detections, label_map), []
     for _ in range(3):
         theirs = seconds(lambda: with_pycocotools(gt, results))
-        ratios.append(theirs / seconds(lambda: evaluate(gt, found, label_map)))
-    difference = abs(with_pycocotools(gt, results) - evaluate(gt, found, label_map).AP)
+        ratios.append(theirs / seconds(lambda: evaluate(gt, detections, label_map)))
+    difference = abs(with_pycocotools(gt, results) - evaluate(gt, detections, label_map).AP)
     print(f"evaluation, 1,000 images, 25,000 detections: {statistics.median(ratios):.0f} times as fast as pycocotools")
     print(f"    difference in AP: {difference:.1e}")
 
 
 def measure_table(folder: Path) -> None:
-    gt, found, label_map = made_up(5000, 100)
+    gt, detections, label_map = synthetic_detections(5000, 100)
 
     def everything() -> pa.Table:
-        table = detection_table(gt, found, label_map)
-        evaluate(gt, found, label_map)
+        table = detection_table(gt, detections, label_map)
+        evaluate(gt, detections, label_map)
         impact(table)
         return table
 
     print("5,000 images, 500,000 detections:")
     print(f"    detection table, COCO's figures and TIDE's impact: {median(everything, 3):.1f} s")
-    table, path = detection_table(gt, found, label_map), folder / "table.parquet"
+    table, path = detection_table(gt, detections, label_map), folder / "table.parquet"
     write_table(table, path)
     wanted = (pc.field("class_name") == "chair") & (pc.field("error") == "localization")
     print(f"    the table read with a filter: {median(lambda: read_table(path, where=wanted), 9) * 1000:.0f} ms")
-    chosen, names = (
-        Selection(0.5, classes=("chair",), error="localization"),
-        dict.fromkeys(table_metadata(table).image_ids, ""),
-    )
+    chosen = Selection(0.5, classes=("chair",), error="localization")
+    names = dict.fromkeys(table_metadata(table).image_ids, "")
     filtering = median(lambda: sorted_images(table, chosen, SortOrder.WORST, False, names), 9)
     print(f"    one filter of the gallery: {filtering * 1000:.0f} ms")
     print(f"    COCO's figures from the table: {median(lambda: coco_figures(table), 3):.2f} s")

@@ -1,4 +1,4 @@
-"""`python -m bench.demo`: the built-in demos for three seeds, and the figures about them in the README and the card.
+"""`python -m bench.demo`: the built-in demos for three seeds, for docs/measurements.md and the starter model's card.
 
 Each run is what one click on Train starts, in this process; `--data scooters` is the second demo, with settings as
 `--set lr=5e-5`. Half an hour on two cores for both.
@@ -29,14 +29,14 @@ from core.training.train import train
 
 
 def evaluations(config: TrainConfig, folder: Path) -> tuple[list[Evaluated], float, float]:
-    """Every evaluation of one training, its seconds, and the images a second of all of it, evaluations included."""
-    begin, found, images = time.perf_counter(), [], 0
+    """Return every evaluation of one training, its seconds, and its images a second, evaluations included."""
+    begin, evaluated, images = time.perf_counter(), [], 0
     for progress in train(config, folder):
         images += config.batch_size if isinstance(progress, StepDone) else 0
         if isinstance(progress, Evaluated):
-            found.append(progress)
+            evaluated.append(progress)
     seconds = time.perf_counter() - begin
-    return found, seconds, images / seconds
+    return evaluated, seconds, images / seconds
 
 
 def figures(before: Evaluated, after: Evaluated) -> str:
@@ -52,9 +52,9 @@ def table_of(progress: Evaluated) -> pa.Table:
     return detection_table(progress.ground_truth, progress.detections, progress.label_map, progress.model_input)
 
 
-def findings(table: pa.Table) -> None:
-    """The experiment's two findings, from score 0.5: how boxes lie, and which objects are found."""
-    placed, found, costs = localization(table), recall_by_size(table), impact(table)
+def print_findings(table: pa.Table) -> None:
+    """Print the experiment's two findings, from score 0.5: how well boxes fit, and which objects are found."""
+    placed, recalls, impacts = localization(table), recall_by_size(table), impact(table)
     for group in (placed.total, *placed.by_size):
         one = group.found
         print(
@@ -64,14 +64,15 @@ def findings(table: pa.Table) -> None:
             f"{100 * (scale_ratio(one.height) - 1):.1f} % ± {196 * one.height.error:.1f}; shifted "
             f"{100 * one.dx.mean:.1f} % right, {100 * one.dy.mean:.1f} % down"
         )
-    for name, recall in found.by_size.items():
+    for name, recall in recalls.by_size.items():
         print(f"    {name}: {recall.n} objects, {recall.recall:.0%} found, {recall.recall_at_any:.0%} at any score")
-    print(f"    half are found from {found.input.half} pixels, {found.cells.half} cells")
-    print("    costs:", {kind.value: round(100 * costs.total[kind], 1) for kind in ErrorType if kind in costs.total})
+    print(f"    half are found from {recalls.input.half} pixels, {recalls.cells.half} cells")
+    total = impacts.total
+    print("    error impact:", {error.value: round(100 * total[error], 1) for error in ErrorType if error in total})
 
 
 def by_class(progress: Evaluated) -> str:
-    """AP of the classes that the starter has never seen, and the mean of the others."""
+    """Return the AP of the classes that the starter has never seen, and the mean of the others."""
     known = {name: ap for name, ap in progress.figures.per_class.items() if name not in BUILT_IN[1].extra}
     new = [f"{name} {100 * progress.figures.per_class[name]:.1f}" for name in BUILT_IN[1].extra]
     return ", ".join([*new, f"the ten {100 * sum(known.values()) / len(known):.1f}"])
@@ -95,14 +96,17 @@ def main() -> None:
         config = replace(config, **changes)
         torch.set_num_threads(config.threads)
         for seed in options.seeds:
-            found, seconds, speed = evaluations(replace(config, seed=seed), root / f"run{seed}")
-            print(f"seed {seed} | {figures(found[0], found[-1])} | {seconds:.0f} s, {speed:.0f} images/s", flush=True)
-            print("    AP by epoch:", [round(100 * progress.figures.AP, 1) for progress in found])
-            for progress in (found[0], found[-1]) if seed == options.seeds[0] else found[-1:]:
+            evaluated, seconds, speed = evaluations(replace(config, seed=seed), root / f"run{seed}")
+            print(
+                f"seed {seed} | {figures(evaluated[0], evaluated[-1])} | {seconds:.0f} s, {speed:.0f} images/s",
+                flush=True,
+            )
+            print("    AP by epoch:", [round(100 * progress.figures.AP, 1) for progress in evaluated])
+            for progress in (evaluated[0], evaluated[-1]) if seed == options.seeds[0] else evaluated[-1:]:
                 if chosen.extra:
                     print(f"    {by_class(progress)}")
                 else:
-                    findings(table_of(progress))
+                    print_findings(table_of(progress))
 
 
 if __name__ == "__main__":

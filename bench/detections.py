@@ -8,11 +8,11 @@ from core.boxes import Detections, xywh_to_xyxy
 from core.labels import COCO_TEN, LabelMap
 
 
-def made_up(images: int, per_image: int) -> tuple[dict, Detections, LabelMap]:
-    """A ground truth of 7 objects an image, and detections of which a third lie near one, mostly with its class."""
+def synthetic_detections(images: int, per_image: int) -> tuple[dict, Detections, LabelMap]:
+    """Return a ground truth of 7 objects an image; and detections, a third near an object, mostly with its class."""
     rng, objects = np.random.default_rng(0), 7 * images
     label_map = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
-    boxes, of_class = some_boxes(rng, objects), rng.integers(0, len(label_map), objects)
+    boxes, of_class = random_boxes(rng, objects), rng.integers(0, len(label_map), objects)
     image_of = np.repeat(np.arange(1, images + 1), 7)
     columns = (image_of.tolist(), label_map.to_category_ids(of_class).tolist(), boxes.tolist())
     annotations = [
@@ -28,13 +28,13 @@ def made_up(images: int, per_image: int) -> tuple[dict, Detections, LabelMap]:
     source = 7 * (image_id - 1) + rng.integers(0, 7, n)
     near = rng.random(n) < 0.35
     moved = boxes[source] + rng.normal(0, 0.12, (n, 4)) * np.tile(boxes[source, 2:], 2)
-    found = np.where(near[:, None], moved, some_boxes(rng, n))
-    found[:, 2:] = np.maximum(found[:, 2:], 1)
+    predicted = np.where(near[:, None], moved, random_boxes(rng, n))
+    predicted[:, 2:] = np.maximum(predicted[:, 2:], 1)
     label = np.where(near & (rng.random(n) < 0.85), of_class[source], rng.integers(0, len(label_map), n))
     score = np.where(near, rng.beta(2, 2, n), rng.beta(1, 8, n))
-    return gt, Detections(image_id, query, label, score, xywh_to_xyxy(found)), label_map
+    return gt, Detections(image_id, query, label, score, xywh_to_xyxy(predicted)), label_map
 
 
-def some_boxes(rng: np.random.Generator, n: int) -> np.ndarray:
-    """`xywh` boxes (n, 4) of all sizes, most of them small, as in COCO."""
+def random_boxes(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return `xywh` boxes (n, 4) of all sizes, most of them small, as in COCO."""
     return np.column_stack([rng.uniform(0, 500, (n, 2)), np.exp(rng.normal(4, 1, (n, 2))).clip(4, 400)])

@@ -12,13 +12,14 @@ import re
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import psutil
 
-from bench.detections import made_up
-from bench.page import opened
+from bench.detections import synthetic_detections
+from bench.page import open_browser
 from core.config import TrainConfig
 from core.datasets.street.scenery import draw_scene
 from core.evaluation.coco_eval import evaluate
@@ -37,11 +38,11 @@ SHOWN = """n => {
     [...document.querySelectorAll("*")].map((e) => e.shadowRoot).find((r) => r?.querySelector(".gallery"))
   const cells = [...(root?.querySelectorAll(".cell") ?? [])].slice(0, n)
   const first = cells[0]?.getAttribute("aria-label")
-  const there = cells.length === n && cells.every((cell) => {
+  const isDrawn = cells.length === n && cells.every((cell) => {
     const { top } = cell.getBoundingClientRect(), image = cell.querySelector("img")
     return top > innerHeight || image.complete && image.naturalWidth && cell.querySelector(".boxes")
   })
-  return there ? first : null
+  return isDrawn ? first : null
 }"""
 SLIDE = """async steps => {
   const root = [...document.querySelectorAll("*")].map((e) => e.shadowRoot).find((r) => r?.querySelector(".gallery"))
@@ -56,9 +57,9 @@ SLIDE = """async steps => {
 
 
 def make_store(root: Path, per_image: int = PER_IMAGE) -> str:
-    """A finished run with a detection table under `root`, of so many detections an image; returns its id."""
+    """Make a finished run with a detection table under `root`, of so many detections an image; returns its id."""
     folder = root / "data/large"
-    gt, found, label_map = made_up(IMAGES, per_image)
+    gt, detections, label_map = synthetic_detections(IMAGES, per_image)
     pictures = folder / "val"
     pictures.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -74,15 +75,15 @@ def make_store(root: Path, per_image: int = PER_IMAGE) -> str:
     (folder / "annotations/instances_train.json").write_text(json.dumps(few))
     store = RunStore(root)
     run = store.create(TrainConfig(data=str(folder), epochs=1).to_dict())
-    write_table(detection_table(gt, found, label_map), store.table_path(run.id, 0))
-    store.add_evaluation(run.id, 0, 0, evaluate(gt, found, label_map).to_dict(), is_best=True, has_table=True)
+    write_table(detection_table(gt, detections, label_map), store.table_path(run.id, 0))
+    store.add_evaluation(run.id, 0, 0, evaluate(gt, detections, label_map).to_dict(), is_best=True, has_table=True)
     store.update(run.id, status=Status.FINISHED, epoch=1, epochs=1, label_map=label_map.to_dict())
     store.close()
     return run.id
 
 
-def waited(tab, action: Callable[[], object], count: int = 24) -> float:
-    """Seconds from the action to a page of other images, with all pictures in sight and their boxes."""
+def wait_for_change(tab, action: Callable[[], object], count: int = 24) -> float:
+    """Return the seconds from the action to a page of other images, with all pictures in sight and their boxes."""
     before = tab.evaluate(SHOWN, count)
     begin = time.perf_counter()
     action()
@@ -92,7 +93,7 @@ def waited(tab, action: Callable[[], object], count: int = 24) -> float:
 
 
 def open_gallery(window, address: str) -> tuple[object, float]:
-    """A new tab, and the seconds until its first page is there."""
+    """Return a new tab, and the seconds until its first page is there."""
     tab = window.new_page()
     begin = time.perf_counter()
     tab.goto(address, wait_until="commit")
@@ -100,8 +101,8 @@ def open_gallery(window, address: str) -> tuple[object, float]:
     return tab, time.perf_counter() - begin
 
 
-def come_to_gallery(window, url: str) -> tuple[float, float]:
-    """Seconds until a new tab shows Predict, which is empty yet, and from there to the first page of the gallery."""
+def click_to_gallery(window, url: str) -> tuple[float, float]:
+    """Return the seconds until a new tab shows Predict, empty yet, and those from a click there to the gallery."""
     tab = window.new_page()
     begin = time.perf_counter()
     tab.goto(f"{url}/predict", wait_until="commit")
@@ -111,13 +112,13 @@ def come_to_gallery(window, url: str) -> tuple[float, float]:
     begin = time.perf_counter()
     tab.get_by_role("link", name="Errors").evaluate("link => link.click()")
     tab.wait_for_function(SHOWN, arg=24, polling=5)
-    came = time.perf_counter() - begin
+    arrived = time.perf_counter() - begin
     tab.close()
-    return started, came
+    return started, arrived
 
 
 def server_process() -> psutil.Process:
-    """The app that this process serves."""
+    """Return the process of the app that this process serves."""
     return next(child for child in psutil.Process().children() if "streamlit" in _command_line(child))
 
 
@@ -129,38 +130,38 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 
 def turn_pages(tab, count: int, key: str) -> list[float]:
-    """Seconds for each of `count` pages on or back."""
-    return [waited(tab, lambda: tab.keyboard.press(key)) for _ in range(count)]
+    """Return the seconds for each of `count` pages on or back."""
+    return [wait_for_change(tab, lambda: tab.keyboard.press(key)) for _ in range(count)]
 
 
 def choose_filters(tab) -> list[float]:
-    """Seconds for each filter by error type."""
+    """Return the seconds for each filter by error type."""
     seconds = []
     for name in ("Missed", "Localization error", "Classification error", "Background", "Duplicate"):
         choice = tab.get_by_role("button", name=re.compile(f"^{name} · "))
-        seconds.append(waited(tab, lambda choice=choice: choice.evaluate("button => button.click()")))
+        seconds.append(wait_for_change(tab, lambda choice=choice: choice.evaluate("button => button.click()")))
         tab.wait_for_timeout(1000)
     return seconds
 
 
 def slide(window, address: str) -> list[float]:
-    """Milliseconds between two pictures of the screen while the slider moves over 96 images."""
+    """Return the milliseconds between two pictures of the screen while the slider moves over 96 images."""
     tab = window.new_page()
     tab.goto(f"{address}?per=96")
     tab.wait_for_function(SHOWN, arg=96, polling=5)
     tab.wait_for_timeout(3000)
     times = tab.evaluate(SLIDE, SLIDES)
     tab.close()
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in pairwise(times)]
 
 
 def measure_gallery(folder: Path) -> None:
-    """Prints what a user of Errors waits for."""
+    """Print what a user of Errors waits for."""
     if not CHROMIUM:
         print("Errors: not measured, for want of Chromium")
         return
     make_store(folder)
-    with opened(folder) as (window, url):
+    with open_browser(folder) as (window, url):
         address, seconds = f"{url}/errors", []
         for _ in range(4):
             tab, waiting = open_gallery(window, address)
@@ -168,7 +169,7 @@ def measure_gallery(folder: Path) -> None:
             tab.wait_for_timeout(2000)
             if len(seconds) < 4:
                 tab.close()
-        came = [come_to_gallery(window, url) for _ in range(3)]
+        clicks = [click_to_gallery(window, url) for _ in range(3)]
         server = server_process()
         pages, work = [], []
         for key in ("ArrowRight", "ArrowLeft"):  # their thumbnails are made the first time
@@ -186,7 +187,7 @@ def measure_gallery(folder: Path) -> None:
             grown.append(server.memory_info().rss)
     first, turn, choice = statistics.median(seconds[1:]), *(1000 * statistics.median(s) for s in (pages, filters))
     print(f"the gallery on {IMAGES:,} images and {IMAGES * PER_IMAGE:,} detections, 24 a page:")
-    empty, click = (statistics.median(one[i] for one in came) for i in (0, 1))
+    empty, click = (statistics.median(one[i] for one in clicks) for i in (0, 1))
     print(f"    the first page after a click on Errors {click:.2f} s, in a new tab {first:.2f} s (an empty page there "
           f"{empty:.2f} s), in the very first one {seconds[0]:.2f} s")  # fmt: skip
     print(f"    the next page {turn:.0f} ms, a filter {choice:.0f} ms")

@@ -39,7 +39,7 @@ def category_ids() -> list[int]:
 
 
 def write_annotations(path: Path, images: int, annotations: int, seed: int = 0) -> None:
-    """A COCO file: classes with a long tail, images with 0 to many objects, polygons, some crowds."""
+    """Write a COCO file: classes with a long tail, images with 0 to many objects, polygons, some crowds."""
     rng = np.random.default_rng(seed)
     size = rng.integers(0, len(SIDES), images)
     commonness = rng.gamma(1.0, size=images)
@@ -82,7 +82,7 @@ def image(number: int, size: int) -> str:
 
 
 def shape(rng: np.random.Generator) -> tuple[str, str]:
-    """What an annotation says before its image and after: polygon and area, box; within 427 × 375 pixels."""
+    """Return the text of an annotation before its image and after: polygon and area, box; within 427 × 375 pixels."""
     w, h = np.exp(rng.normal(4, 1, 2)).clip(4, (400, 350)).round(2)
     x, y = (rng.random(2) * (425 - w, 373 - h)).round(2)
     turn = np.linspace(0, 2 * np.pi, rng.integers(10, 44))
@@ -93,7 +93,7 @@ def shape(rng: np.random.Generator) -> tuple[str, str]:
 
 
 def crowd(rng: np.random.Generator) -> tuple[str, str]:
-    """The same of a crowd, whose mask is written as lengths of runs."""
+    """Return the same of a crowd, whose mask is written as lengths of runs."""
     w, h = rng.integers(60, 300, 2).tolist()
     counts = ",".join(map(str, rng.integers(1, 400, 300).tolist()))
     mask = f'{{"counts": [{counts}],"size": [480,640]}}'
@@ -101,13 +101,13 @@ def crowd(rng: np.random.Generator) -> tuple[str, str]:
 
 
 def measure_reading(path: Path, rounds: int = 2) -> None:
-    """Both readings in turns; prints medians, and the medians of the rounds' ratios."""
-    found = {name: [] for name in READERS}  # (seconds, bytes) each
+    """Measure both readers in turns; print medians, and the medians of the rounds' ratios."""
+    measured = {name: [] for name in READERS}  # (seconds, bytes) each
     for _ in range(rounds):
         for name in READERS:
             command = [sys.executable, "-m", "bench.large", name, str(path)]
-            found[name].append(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
-    theirs, ours = (np.array(found[name]) for name in READERS)
+            measured[name].append(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+    theirs, ours = (np.array(measured[name]) for name in READERS)
     ratios = np.median(theirs / ours, axis=0)
     (their_time, their_peak), (time_, peak_) = (np.median(one, axis=0) for one in (theirs, ours))
     print(f"118,000 images, 860,000 annotations, {path.stat().st_size / 1e6:.0f} MB:")
@@ -136,7 +136,7 @@ READERS: dict[str, Callable] = {"pycocotools": with_pycocotools, "ours": with_ou
 
 
 def peak() -> int:
-    """The most memory that this process has had, in bytes."""
+    """Return the most memory that this process has had, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # what getrusage says there includes the process that started this one
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -29,7 +29,7 @@ MINUTE, CALM = 60_000, 1500  # milliseconds; so long the charts of the choice be
 
 
 def measure_filter(splits: dict[str, CocoSplit], rounds: int = 5) -> float:
-    """Median seconds of what the server does when other classes are chosen."""
+    """Return the median seconds of what the server does when other classes are chosen."""
     classes, times = list(COCO_TEN), []
     for number in range(rounds + 1):
         begin = time.perf_counter()
@@ -40,8 +40,8 @@ def measure_filter(splits: dict[str, CocoSplit], rounds: int = 5) -> float:
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[tuple[object, str]]:
-    """A browser's window and the app's address, with `root` as the app's root folder."""
+def open_browser(root: Path) -> Iterator[tuple[object, str]]:
+    """Yield a browser's window and the app's address, with `root` as the app's root folder."""
     from playwright.sync_api import sync_playwright
 
     with served(root) as url, sync_playwright() as driver:
@@ -55,7 +55,7 @@ def opened(root: Path) -> Iterator[tuple[object, str]]:
 
 
 def open_page(window, address: str) -> tuple[object, float, float]:
-    """A new tab, and the seconds until it shows numbers, and until its first chart is drawn."""
+    """Return a new tab, and the seconds until it shows numbers, and until its first chart is drawn."""
     tab, times = window.new_page(), []
     begin = time.perf_counter()
     tab.goto(address, wait_until="commit")
@@ -65,18 +65,18 @@ def open_page(window, address: str) -> tuple[object, float, float]:
     return tab, *times
 
 
-def opening(window, address: str, rounds: int = 3) -> tuple[object, float, float]:
-    """The last of some tabs, and the medians of their seconds."""
-    found = []
+def open_repeatedly(window, address: str, rounds: int = 3) -> tuple[object, float, float]:
+    """Return the last of some tabs, and the medians of their seconds."""
+    openings = []
     for _ in range(rounds):
-        if found:
-            found[-1][0].close()
-        found.append(open_page(window, address))
-    return found[-1][0], *(statistics.median(one[i] for one in found) for i in (1, 2))
+        if openings:
+            openings[-1][0].close()
+        openings.append(open_page(window, address))
+    return openings[-1][0], *(statistics.median(one[i] for one in openings) for i in (1, 2))
 
 
 def choose_class(tab, name: str) -> float:
-    """Adds a class; the seconds from the click to other numbers at the head of the page."""
+    """Add a class; returns the seconds from the click to other numbers at the head of the page."""
     tab.wait_for_timeout(CALM)
     before = tab.locator(CARD).first.locator("xpath=..").inner_text()
     box = tab.get_by_role("combobox", name="Classes")
@@ -93,7 +93,7 @@ def choose_class(tab, name: str) -> float:
 
 
 def measure_page(folder: Path, train: Path) -> None:
-    """Prints what a user waits for on 118,000 images; `train` is their annotation file."""
+    """Print what a user waits for on 118,000 images; `train` is their annotation file."""
     if not CHROMIUM:
         print("Data page: not measured, for want of Chromium")
         return
@@ -101,16 +101,17 @@ def measure_page(folder: Path, train: Path) -> None:
     for _ in draw_dataset(data, train=2, val=1, size=64):
         pass
     files = {name: place.json_path for name, place in find_splits(data).items()}
-    with opened(folder) as (window, url):
+    with open_browser(folder) as (window, url):
         address = f"{url}/data"
-        opening(window, address)  # the app sees that the built-in pictures are there, the browser compiles the scripts
-        small = opening(window, address)
+        # the app sees that the built-in pictures are there, the browser compiles the scripts
+        open_repeatedly(window, address)
+        small = open_repeatedly(window, address)
         files["train"].unlink()
         files["train"].hardlink_to(train)
         write_annotations(files["val"], *VAL, seed=1)
         reading = open_page(window, address)
         small[0].close()
-        large = opening(window, address)
+        large = open_repeatedly(window, address)
         added = [choose_class(large[0], name) for name in ("sheep", "cow", "horse", "bear", "zebra")]
     splits = {name: examine_split(place, name) for name, place in find_splits(data).items()}
     print(f"the Data page on {TRAIN[0] + VAL[0]:,} images, read before (the same page on 3 images):")
