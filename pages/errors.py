@@ -131,7 +131,7 @@ if view == "watch":
 key = (*viewed.table_key, images.json_path.stat().st_mtime_ns)
 objects = objects_of(key, selection, order, reverse, table, images) if view == "objects" else None
 image_ids = images_of(key, selection, order, reverse, table, images) if objects is None else objects.image_ids
-items = [gallery.Item(image_id) for image_id in image_ids] if objects is None else objects
+items: gallery.Items = [gallery.Item(image_id) for image_id in image_ids] if objects is None else objects
 per_page = st.session_state.setdefault(PER, PER_PAGE)
 pages = page_count(items, per_page)
 page = page_of(PAGE, SHOWN, (evaluation.table, chosen, order, reverse, view), pages, keep=bool(address))

@@ -78,9 +78,7 @@ def _show_kinds(changes: Changes, chosen: ChangeFilter) -> None:
                       args=(CHANGE, change.value if change else None))  # fmt: skip
 
 
-def _items(
-    changes: Changes, chosen: ChangeFilter, split: CocoSplit, view: str
-) -> tuple[Sequence[gallery.Item], list[int]]:
+def _items(changes: Changes, chosen: ChangeFilter, split: CocoSplit, view: str) -> tuple[gallery.Items, list[int]]:
     """Return the items of the gallery and the ids of their images, without images that the data set lost."""
     filters = (changes, chosen.kinds, chosen.classes, chosen.sizes)
     image_ids = [image_id for image_id in changed_images(*filters) if image_id in split.image_by_id]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from core.datasets.split import SIZES, CocoSplit
+from core.evaluation.ordering import ObjectCrop
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
 from ui.gallery.columns import class_names, columns_of, json_bytes
@@ -49,6 +50,9 @@ class Item(NamedTuple):
     lit: tuple[str, int] | None = None
 
 
+Items = Sequence[Item] | Sequence[ObjectCrop]
+
+
 class Model(NamedTuple):
     """A model whose boxes are drawn.
 
@@ -67,7 +71,7 @@ class Model(NamedTuple):
 
 
 def page_data(
-    split: CocoSplit, source: str, items: Sequence[Item], page: int, per_page: int, models: Sequence[Model],
+    split: CocoSplit, source: str, items: Items, page: int, per_page: int, models: Sequence[Model],
     selection: Selection, layout: str = "one", frames: list[dict] | None = None, bare: bool = False,
 ) -> dict:  # fmt: skip
     """Return what `show_page` sends to the browser for page `page` (from 1) of `items`.
@@ -101,7 +105,7 @@ def page_data(
     }  # fmt: skip
 
 
-def _image(split: CocoSplit, source: str, item: Item) -> dict:
+def _image(split: CocoSplit, source: str, item: Item | ObjectCrop) -> dict:
     image = split.image_by_id[item.image_id]
     return {
         "id": item.image_id, "source": f"{source}/{item.image_id}", "name": image["file_name"],

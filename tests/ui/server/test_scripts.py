@@ -65,7 +65,8 @@ def test_a_script_is_served_under_its_place_in_the_project_for_good(client):
 @pytest.mark.parametrize(
     "path",
     ["ui/none.js", "ui/gallery/component.py", "ui/gallery/gallery.css", "core/export/report.js", "ui/../app.py", "",
-     ".", "ui/../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "ui/gallery", "ui/js/%00", "app.py"],
+     ".", "ui/../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "ui/gallery", "ui/js/%00",
+     "app.py"],
 )  # fmt: skip
 def test_nothing_else_is_served(client, path):
     assert client.get(f"/api/js/{VERSION}/{path}").status_code == 404
