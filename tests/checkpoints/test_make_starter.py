@@ -8,12 +8,12 @@ from torch import nn
 from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d, DetrSinePositionEmbedding
 
 from checkpoints import make_starter
-from checkpoints.make_starter import (
+from checkpoints.make_starter import Round
+from checkpoints.warm_up import (
     COLUMNS,
     GRID,
     ROWS,
     STRIDE,
-    Round,
     dense_loss,
     dense_targets,
     sine,
