@@ -35,6 +35,7 @@ def root(tmp_path_factory):
 
 def open_pictures(page, address: str) -> None:
     page.goto(f"{address}/data")
+    expect(page.locator(".dl-chart .main-svg").first).to_be_visible()
     open_tab(page, "Images")
     expect(page.locator(BOXES).first).to_be_attached()
 
