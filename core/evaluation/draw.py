@@ -1,21 +1,28 @@
-"""Pictures of what a model found: green is what was expected, red what was predicted; cut-outs; and thumbnails.
+"""Drawing boxes on pictures: ground truths in green, predictions in red; cut-outs; and thumbnails.
 
 In: a picture and its rows of the detection table (`threshold.image_rows`), whose boxes are `xyxy` in the picture's own
-pixels, or a training's batch. Out: a new picture. Apart because it is the only drawing on pixels besides the demo's
-scenes; the gallery in the browser draws its own boxes over thumbnails.
+pixels, or a training's batch. Out: a new picture. The gallery does not come here: it draws boxes over thumbnails in the
+browser.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core import DataError
 from core.boxes import context_box
 from core.datasets.pictures import FORMATS
-from core.evaluation.table import ErrorType
+from core.evaluation.table import CORNERS, ErrorType
+
+Row = dict[str, Any]  # of `threshold.image_rows`
+Box = tuple[float, float, float, float]  # xyxy, pixels of the picture that is drawn on
+Color = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 GREEN, RED, WHITE, DARK = (0, 200, 83), (255, 45, 60), (255, 255, 255), (24, 26, 31)
 BEHIND = {GREEN: (0, 118, 48), RED: (200, 0, 24)}  # a label's ground, dark enough for white letters
@@ -31,33 +38,33 @@ DASH, DOT = (10, 7), (3, 5)  # pixels drawn and left out: of missed objects, of 
 MOST_LETTERS = 40
 
 
-def draw_analysis(image: Image.Image, rows: list[dict], title: str = "", legend: bool = True) -> Image.Image:
-    """A copy of the picture, enlarged if it is small, with its boxes, labels and, if asked for, a legend below, as RGB.
+def draw_analysis(image: Image.Image, rows: Sequence[Row], title: str = "", legend: bool = True) -> Image.Image:
+    """Return a copy of the picture with its boxes, labels and, if asked for, a legend below, as RGB.
 
-    rows: of `threshold.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`) and error, and for detections
-    score and crowd_only, for ground truths iscrowd.
+    A small picture is enlarged. rows: of `threshold.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`)
+    and error, and for detections score and crowd_only, for ground truths iscrowd.
     """
     smallest = ROOMY if len(rows) > CROWDED else SMALLEST
-    scale = min(max(max(image.size), smallest), LARGEST) / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    scale = min(max(*image.size, smallest), LARGEST) / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(FONT_SIZE)
     # Rows come most important first, so they are drawn from the back; predictions' labels choose their places first.
-    boxes = [(row, [row[corner] * scale for corner in ("x1", "y1", "x2", "y2")]) for row in rows]
+    boxes = [(row, [row[corner] * scale for corner in CORNERS]) for row in rows]
     for row, box in reversed(boxes):
-        draw_box(draw, inside(box, size), row)
-    taken: list[tuple] = []
-    for row, box in sorted(boxes, key=lambda pair: not _is_truth(pair[0])):
-        draw_label(draw, font, inside(box, size), row, size, taken)
+        draw_box(draw, clamp_box(box, size), row)
+    taken: list[Box] = []
+    for row, box in sorted(boxes, key=lambda pair: not _is_ground_truth(pair[0])):
+        draw_label(draw, font, clamp_box(box, size), row, size, taken)
     return _with_legend(picture, rows, title, font) if legend else picture
 
 
 def draw_crop(
-    image: Image.Image, rows: list[dict], around: tuple[float, float, float, float], side: int
+    image: Image.Image, rows: Sequence[Row], around: tuple[float, float, float, float], side: int
 ) -> Image.Image:
-    """What lies around a box `xyxy` of the picture, `side` pixels square, with the boxes of `rows` as `draw_analysis`.
+    """Return what lies around a box `xyxy` of the picture, `side` pixels square, with the boxes of `rows`.
 
-    How much it shows says `boxes.context_box`.
+    The rows are those of `draw_analysis`. How much is shown is decided by `boxes.context_box`.
     """
     left, top, right, bottom = context_box(around, image.size)
     scale = side / (right - left)
@@ -65,37 +72,43 @@ def draw_crop(
     crop = image.convert("RGB").transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(crop)
     for row in rows:
-        box = [(row[c] - offset) * scale for c, offset in zip(("x1", "y1", "x2", "y2"), (left, top) * 2, strict=True)]
-        if box[2] > 0 and box[3] > 0 and box[0] < side and box[1] < side:
-            draw_box(draw, tuple(box), row)
+        x1, y1, x2, y2 = (
+            (row[corner] - offset) * scale for corner, offset in zip(CORNERS, (left, top) * 2, strict=True)
+        )
+        if x2 > 0 and y2 > 0 and x1 < side and y1 < side:
+            draw_box(draw, (x1, y1, x2, y2), row)
     return crop
 
 
 def thumbnail(
-    path, longest: int, size: tuple[int, int] | None = None, crop: tuple[int, int, int, int] | None = None
+    path: str | Path,
+    longest: int,
+    size: tuple[int, int] | None = None,
+    crop: tuple[int, int, int, int] | None = None,
 ) -> bytes:
-    """The picture as JPEG with its longest side at most `longest` pixels; raises DataError if it cannot be read.
+    """Return the picture as JPEG with its longest side at most `longest` pixels.
 
     With the `size` (width, height) that its JSON states, it is turned upright where that is meant (`read_picture`).
-    crop: only this part, `xyxy` pixels of the upright picture; DataError if it has no pixel inside.
+    crop: only this part, `xyxy` pixels of the upright picture. Raises DataError if the picture cannot be read, or the
+    crop has no pixel inside.
     """
     path = Path(path)
     if longest < 1:
         raise DataError(f"A thumbnail's longest side is {longest} pixels, but must be at least 1.")
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as file:
+            image: Image.Image = file
             is_turned = size is not None and image.size != tuple(size) and image.size[::-1] == tuple(size)
             if crop is None:  # a JPEG is decoded at a fraction of its size, the smallest that suffices
                 image.thumbnail((longest, longest), reducing_gap=1.0)
             if is_turned:
                 image = ImageOps.exif_transpose(image)
             if crop is not None:
-                image = _part(image, crop)
+                image = _cropped(image, crop)
                 image.thumbnail((longest, longest), reducing_gap=1.0)
             out = BytesIO()
-            image.convert("RGB").save(
-                out, "JPEG", quality=85
-            )  # WebP would be a fifth smaller, and take four times as long
+            # WebP would be a fifth smaller, and take four times as long
+            image.convert("RGB").save(out, "JPEG", quality=85)
     except FileNotFoundError:
         raise DataError(f"There is no picture {path}.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises on broken files
@@ -103,8 +116,8 @@ def thumbnail(
     return out.getvalue()
 
 
-def _part(image: Image.Image, crop: tuple[int, int, int, int]) -> Image.Image:
-    """What of the picture lies in `crop`."""
+def _cropped(image: Image.Image, crop: tuple[int, int, int, int]) -> Image.Image:
+    """Return the part of the picture that lies in `crop`."""
     x1, y1, x2, y2 = crop
     inner = max(x1, 0), max(y1, 0), min(x2, image.width), min(y2, image.height)
     if inner[0] >= inner[2] or inner[1] >= inner[3]:
@@ -112,38 +125,39 @@ def _part(image: Image.Image, crop: tuple[int, int, int, int]) -> Image.Image:
     return image.crop(inner)
 
 
-def _is_truth(row: dict) -> bool:
-    return row["kind"] == "ground_truth"
+def _is_ground_truth(row: Row) -> bool:
+    return bool(row["kind"] == "ground_truth")
 
 
-def inside(box: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The box cut off at the picture's border, and large enough to be drawn."""
+def clamp_box(box: Sequence[float], size: tuple[int, int]) -> Box:
+    """Cut a box off at the picture's border, and make it large enough to be drawn."""
     x1, y1 = (min(max(low, 0), limit - 1 - SMALLEST_BOX) for low, limit in zip(box[:2], size, strict=True))
     x2, y2 = (min(max(high, 0), limit - 1) for high, limit in zip(box[2:], size, strict=True))
     return x1, y1, max(x2, x1 + SMALLEST_BOX), max(y2, y1 + SMALLEST_BOX)
 
 
-def _style(row: dict) -> tuple[tuple[int, int, int], tuple[int, int] | None]:
-    """Colour and dashes (None: a whole line) of a row's box."""
-    if not _is_truth(row):
+def _style(row: Row) -> tuple[Color, tuple[int, int] | None]:
+    """Return the colour and the dashes (None: a solid line) of a row's box."""
+    if not _is_ground_truth(row):
         return RED, None
     if row["iscrowd"]:
         return GREEN, DOT
     return GREEN, DASH if row["error"] == ErrorType.MISSED else None
 
 
-def draw_box(draw: ImageDraw.ImageDraw, box: tuple, row: dict) -> None:
-    colour, dashes = _style(row)
+def draw_box(draw: ImageDraw.ImageDraw, box: Box, row: Row) -> None:
+    """Draw the box of a row in the colour and the line of its kind."""
+    color, dashes = _style(row)
     x1, y1, x2, y2 = box
     if dashes is None:
         draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=DARK)
-        draw.rectangle(box, outline=colour, width=LINES[colour])
+        draw.rectangle(box, outline=color, width=LINES[color])
         return
     for line in ((x1, y1, x2, y1), (x2, y1, x2, y2), (x2, y2, x1, y2), (x1, y2, x1, y1)):
-        _draw_dashes(draw, line, colour, dashes)
+        _draw_dashes(draw, line, color, dashes)
 
 
-def _draw_dashes(draw: ImageDraw.ImageDraw, line: tuple, colour: tuple, dashes: tuple[int, int]) -> None:
+def _draw_dashes(draw: ImageDraw.ImageDraw, line: Box, color: Color, dashes: tuple[int, int]) -> None:
     x1, y1, x2, y2 = line
     length = abs(x2 - x1) + abs(y2 - y1)  # every line is level or upright
     on, off = dashes
@@ -152,74 +166,75 @@ def _draw_dashes(draw: ImageDraw.ImageDraw, line: tuple, colour: tuple, dashes: 
         ends = [place / length, min(place + on, length) / length]
         points = [(x1 + (x2 - x1) * part, y1 + (y2 - y1) * part) for part in ends]
         draw.line(points, fill=DARK, width=DASHED + 2)
-        draw.line(points, fill=colour, width=DASHED)
+        draw.line(points, fill=color, width=DASHED)
         place += on + off
 
 
-def _text(row: dict) -> str:
-    """A row's label: "car 0.92 · localization error", "dog · missed", "person · crowd"."""
-    words = _short(row["class_name"])
-    if not _is_truth(row):
-        words += f" {row['score']:.2f}"
+def _label(row: Row) -> str:
+    """Return a row's label: "car 0.92 · localization error", "dog · missed", "person · crowd"."""
+    text = _one_line(row["class_name"])
+    if not _is_ground_truth(row):
+        text += f" {row['score']:.2f}"
     if row["error"]:
-        words += f" · {ErrorType(row['error']).label.lower()}"
+        text += f" · {ErrorType(row['error']).label.lower()}"
     elif row["iscrowd"] or row["crowd_only"]:
-        words += " · crowd"
-    return words
+        text += " · crowd"
+    return text
 
 
-def _short(text: str) -> str:
-    """Any text as one line of no more than MOST_LETTERS: names come from files."""
+def _one_line(text: str) -> str:
+    """Return any text as one line of no more than MOST_LETTERS: names come from files."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
-def draw_label(draw, font, box: tuple, row: dict, size: tuple[int, int], taken: list[tuple]) -> None:
-    """Write a row's label where it covers the fewest other labels, and note its place in `taken`."""
-    text = _text(row)
+def draw_label(
+    draw: ImageDraw.ImageDraw, font: Font, box: Box, row: Row, size: tuple[int, int], taken: list[Box]
+) -> None:
+    """Write a row's label where it covers the fewest other labels, and add its place to `taken`."""
+    text = _label(row)
     width, height = draw.textlength(text, font=font) + 8, FONT_SIZE + 6
     x1, y1, x2, y2 = box
     above, below, top, bottom = y1 - height, y2 + 1, y1, y2 - height
-    # Predictions are labelled at the top, truths at the bottom: so two boxes of one object seldom collide.
-    places = [(x1, above), (x1, top), (x2 - width, above), (x2 - width, top)]
-    others = [(x1, below), (x1, bottom), (x2 - width, below), (x2 - width, bottom)]
-    places = others + places if _is_truth(row) else places + others
-    spots = []
-    for x, y in places:
+    # Predictions are labelled at the top, ground truths at the bottom: so two boxes of one object seldom collide.
+    at_top = [(x1, above), (x1, top), (x2 - width, above), (x2 - width, top)]
+    at_bottom = [(x1, below), (x1, bottom), (x2 - width, below), (x2 - width, bottom)]
+    spots: list[Box] = []
+    for x, y in at_bottom + at_top if _is_ground_truth(row) else at_top + at_bottom:
         x, y = max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
         spots.append((x, y, x + width, y + height))
-    spot = min(spots, key=lambda spot: sum(_shared(spot, other) for other in taken))  # of equals the first
+    spot = min(spots, key=lambda spot: sum(_shared_area(spot, other) for other in taken))  # of equals the first
     taken.append(spot)
     draw.rectangle(spot, fill=BEHIND[_style(row)[0]])
     draw.text((spot[0] + 4, spot[1] + 2), text, fill=WHITE, font=font)
 
 
-def _shared(a: tuple, b: tuple) -> float:
-    """The area that two `xyxy` boxes share."""
+def _shared_area(a: Box, b: Box) -> float:
+    """Return the area that two `xyxy` boxes share."""
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
-def _with_legend(picture: Image.Image, rows: list[dict], title: str, font) -> Image.Image:
-    """The picture above a strip that says what the colours mean and how many boxes and errors there are."""
-    truths = sum(_is_truth(row) and not row["iscrowd"] for row in rows)
-    predictions, errors = sum(not _is_truth(row) for row in rows), sum(bool(row["error"]) for row in rows)
+def _with_legend(picture: Image.Image, rows: Sequence[Row], title: str, font: Font) -> Image.Image:
+    """Return the picture above a strip that explains the colours and counts boxes and errors."""
+    n_objects = sum(_is_ground_truth(row) and not row["iscrowd"] for row in rows)
+    n_predictions, n_errors = sum(not _is_ground_truth(row) for row in rows), sum(bool(row["error"]) for row in rows)
     sample = {"class_name": "", "kind": "ground_truth", "iscrowd": False, "error": None}
-    items = [
-        (sample, "expected"),
-        (sample | {"error": "missed"}, "expected, missed"),
+    items: list[tuple[Row | None, str]] = [
+        (sample, "ground truth"),
+        (sample | {"error": "missed"}, "missed"),
         (sample | {"iscrowd": True}, "crowd"),
-        (sample | {"kind": "detection"}, "predicted, with score"),
-        (None, f"{truths} expected, {predictions} predicted, {errors} errors"),
+        (sample | {"kind": "detection"}, "prediction with score"),
+        (None, f"{n_objects} ground truth, {n_predictions} predicted, {n_errors} errors"),
     ]
-    items += [(None, _short(title))] if title else []
+    items += [(None, _one_line(title))] if title else []
     width, line = max(picture.width, NARROWEST), FONT_SIZE + 10
-    placed, x, y = [], 8, 5
+    placed, x, y = [], 8.0, 5
     for row, text in items:
-        wide = (SAMPLE + 6 if row else 0) + font.getlength(text)
-        if x > 8 and x + wide > width - 8:  # the next line
-            x, y = 8, y + line
+        item_width = (SAMPLE + 6 if row else 0) + font.getlength(text)
+        if x > 8 and x + item_width > width - 8:  # the next line
+            x, y = 8.0, y + line
         placed.append((row, text, x, y))
-        x += wide + 18
+        x += item_width + 18
     sheet = Image.new("RGB", (width, picture.height + y + line), WHITE)
     sheet.paste(picture, ((width - picture.width) // 2, 0))
     draw = ImageDraw.Draw(sheet)

@@ -20,6 +20,7 @@ from core.boxes import context_box
 from core.evaluation.columns import Floats, Ids
 from core.evaluation.selection import Selection, associated_ground_truths, best_iou, select_images, selected_rows
 from core.evaluation.table import (
+    CORNERS,
     ERROR_TYPES,
     ErrorType,
     floats,
@@ -30,8 +31,6 @@ from core.evaluation.table import (
 )
 from core.evaluation.threshold import error_codes, is_object
 from core.labelled_enum import LabelledEnum
-
-CORNERS = ("x1", "y1", "x2", "y2")
 
 
 class SortOrder(LabelledEnum):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KINDS = ("ground_truth", "detection")
 METADATA_KEY = b"detr_lab"  # the key of `TableMetadata` in the table's metadata
+CORNERS = ("x1", "y1", "x2", "y2")  # the columns of a box
 ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.boxes import cxcywh_normalized_to_xyxy
 from core.detr.transforms import MEAN, STD
-from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, draw_box, draw_label, inside
+from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, clamp_box, draw_box, draw_label
 
 if TYPE_CHECKING:
     from core.detr.batch import Batch  # loads torch, which is not needed here
@@ -99,7 +99,7 @@ def _draw_sample(
     rows = [
         (
             ground_truth | {"class_name": names[label] if 0 <= label < len(names) else f"class {label}"},
-            inside(box, size),
+            clamp_box(box, size),
         )
         for label, box in zip(labels["class_labels"].tolist(), boxes, strict=True)
     ]

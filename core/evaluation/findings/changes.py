@@ -24,8 +24,18 @@ from core.boxes import area
 from core.datasets.split import SIZES
 from core.evaluation.findings.bootstrap import Interval, bootstrap
 from core.evaluation.matching import THRESHOLDS
-from core.evaluation.ordering import CORNERS, ObjectCrops
-from core.evaluation.table import flags, floats, has_value, indices, integers, is_ground_truth, isin, table_metadata
+from core.evaluation.ordering import ObjectCrops
+from core.evaluation.table import (
+    CORNERS,
+    flags,
+    floats,
+    has_value,
+    indices,
+    integers,
+    is_ground_truth,
+    isin,
+    table_metadata,
+)
 from core.evaluation.threshold import is_object
 from core.labelled_enum import LabelledEnum
 
