@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
+from core.evaluation.defined import defined
 from core.evaluation.findings.calibration import Bin, Calibration, Reliability
 from core.evaluation.selection import LOWEST_SCORE, Selection
 

@@ -11,11 +11,8 @@ localization, small, calibration, images, training, changes, runs, objects, plac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 from core.datasets.split import FEW
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,3 @@ class Chart:
 def grey_if_few(n: int, color: str = "@1") -> str:
     """Return the colour of a bar or point that rests on `n` objects."""
     return color if n >= FEW else "@grey"
-
-
-def defined(value: T | None) -> T:
-    """Return a value of which it is known that it is defined, as AP is for a class with objects.
-
-    Raises ValueError if it is None after all.
-    """
-    if value is None:
-        raise ValueError("a chart shows a value that is undefined")
-    return value

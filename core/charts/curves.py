@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
-from core.evaluation.findings.curves import PrecisionRecall, ThresholdCurve
+from core.evaluation.defined import defined
+from core.evaluation.findings.curves import PrecisionRecall
+from core.evaluation.findings.threshold_curve import ThresholdCurve
 from core.evaluation.selection import LOWEST_SCORE, Selection
 
 COLORS = 5  # of the series; further classes get them again, dashed

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.curves import ClassFigures, SizeFigures
 from core.evaluation.selection import Selection
 

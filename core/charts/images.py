@@ -10,8 +10,9 @@ from functools import partial
 
 import numpy as np
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
+from core.evaluation.defined import defined
 from core.evaluation.findings.images import Duplicates, ImageFigures, PerImageFigures
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import textwrap
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.impact import GroupImpact, Impact
 from core.evaluation.selection import LOWEST_SCORE, Selection
 from core.evaluation.table import ERROR_TYPES, ErrorType

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.datasets.split import FEW
+from core.evaluation.defined import defined
 from core.evaluation.findings.localization import CLEAR, EDGES, Group, Localization, Placement, deviation, scale_ratio
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType

@@ -8,9 +8,10 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 
-from core.charts.chart import Chart, defined, grey_if_few
+from core.charts.chart import Chart, grey_if_few
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZE_LIMITS, SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.recall_by_size import Curve, Recall, RecallBySize, SizeBin
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType

@@ -26,9 +26,10 @@ from core.evaluation.findings import localization as placement
 from core.evaluation.findings import recall_by_size as size_matters
 from core.evaluation.findings.calibration import calibration
 from core.evaluation.findings.confusion import confusion_matrix
-from core.evaluation.findings.curves import ClassFigures, class_figures, precision_recall, threshold_curve
+from core.evaluation.findings.curves import ClassFigures, class_figures, precision_recall
 from core.evaluation.findings.images import per_image_figures
 from core.evaluation.findings.impact import Impact, impact
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.table import isin, table_metadata
 
 IOUS = (0.5, 0.75)  # of the precision-recall curves

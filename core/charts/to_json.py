@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.charts.chart import Chart, defined
+from core.charts.chart import Chart
 from core.datasets.split import FEW
+from core.evaluation.defined import defined
 
 PLOTLY = (
     Path(defined(defined(find_spec("plotly")).origin)).parent / "package_data" / "plotly.min.js"

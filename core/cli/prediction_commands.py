@@ -40,7 +40,9 @@ def predict(options: Namespace) -> int:
     paths, store, are_usable = picture_files(options.pictures), RunStore.default(), []
     is_named = options.model in RunModel.names()
     run_id = store.get(options.run or "last").id if options.run or is_named else None
-    model = open_model(ModelCache(store), RunModel.from_name(options.model).value if is_named else options.model, run_id)
+    model = open_model(
+        ModelCache(store), RunModel.from_name(options.model).value if is_named else options.model, run_id
+    )
     title = f"{options.model} of {run_id}" if run_id else options.model
     out = None if options.json and not options.out else Path(options.out or "predictions")
     work = KeepResult(predict_files(model, paths, options.score, title, out))

@@ -10,7 +10,7 @@ summary prints; and an undefined metric is None, not -1.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import hotcoco
@@ -50,6 +50,9 @@ class CocoFigures:
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         return asdict(self)
+
+
+FIGURES = tuple(field.name for field in fields(CocoFigures) if field.name != "per_class")
 
 
 def evaluate(

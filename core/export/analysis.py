@@ -19,8 +19,9 @@ from core.charts.compare.differences import differences
 from core.charts.sections import View, charts_of, verdicts
 from core.charts.training import training_charts
 from core.datasets.pictures import read_picture
+from core.evaluation.coco_eval import FIGURES
 from core.evaluation.draw import draw_analysis
-from core.evaluation.findings.bootstrap import FIGURES, Intervals, bootstrap, in_words
+from core.evaluation.findings.bootstrap import Intervals, bootstrap, in_words
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.table import read_table
 from core.evaluation.threshold import image_rows, worst_images

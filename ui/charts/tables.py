@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.split import SIZES, CocoSplit
-from core.evaluation.coco_eval import CocoFigures
-from core.evaluation.findings.bootstrap import FIGURES, Intervals, in_words
+from core.evaluation.coco_eval import FIGURES, CocoFigures
+from core.evaluation.findings.bootstrap import Intervals, in_words
 from core.evaluation.findings.curves import ClassFigures
 from core.evaluation.findings.images import ImageFigures
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import streamlit as st
 
 from core.charts.compare.differences import differences
-from core.evaluation.coco_eval import CocoFigures
-from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap, in_words
+from core.evaluation.coco_eval import FIGURES, CocoFigures
+from core.evaluation.findings.bootstrap import Interval, Intervals, bootstrap, in_words
 from core.evaluation.findings.changes import ap_changes
 from core.evaluation.findings.curves import coco_figures
 from ui.charts.component import show_chart

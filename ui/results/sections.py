@@ -17,8 +17,9 @@ from core.charts.chart import Chart
 from core.charts.compare.differences import differences
 from core.charts.sections import SECTIONS, View, verdicts
 from core.evaluation.findings.bootstrap import Intervals, bootstrap
-from core.evaluation.findings.curves import coco_figures, threshold_curve
+from core.evaluation.findings.curves import coco_figures
 from core.evaluation.findings.images import per_image_figures
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.selection import Selection
 from core.runs.schema import Run
 from ui.charts.component import show_chart, show_charts

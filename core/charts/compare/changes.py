@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from core.charts.chart import Chart, defined
+from core.charts.chart import Chart
 from core.charts.heatmap import Cell, heatmap
 from core.datasets.split import FEW, SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.bootstrap import Interval
 from core.evaluation.findings.changes import AP_OF, OBJECT_CHANGES, Change, Changes
 from core.evaluation.findings.curves import ClassFigures

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from core.charts.chart import Chart, defined
-from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, in_words
+from core.charts.chart import Chart
+from core.evaluation.coco_eval import FIGURES
+from core.evaluation.defined import defined
+from core.evaluation.findings.bootstrap import Interval, Intervals, in_words
 
 
 def differences(intervals: Intervals) -> Chart:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.charts.chart import Chart, defined
+from core.charts.chart import Chart
 from core.charts.training import NOTHING, Curve, decimate, smooth
+from core.evaluation.defined import defined
 from core.metrics import AP, LOSSES, Metric
 
 TAGS = (AP.tag, *(metric.tag for loss in LOSSES for metric in (loss.train, loss.val)))  # what is drawn

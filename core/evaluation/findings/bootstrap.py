@@ -17,25 +17,26 @@ the next is a row of a sparse matrix, hits by images, which is multiplied with t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from core import RunError
-from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.coco_eval import FIGURES
 from core.evaluation.columns import rank_within_group
 from core.evaluation.findings.curves import RECALLS, bit, chosen_classes, coco_figures, objects_in_ranges, ranked_rows
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.table import RANGES, indices, integers, table_metadata
 
-FIGURES = tuple(field.name for field in fields(CocoFigures) if field.name != "per_class")
 AREA = np.array([0, 0, 0, 1, 2, 3] * 2)  # which of RANGES each of FIGURES is of
 AT_ONCE = 400_000  # numbers in an array of intermediate results; the arrays then stay in the processor's cache
 BLOCK = 16  # rows of `_running`
 # The whole percents of recall that do not reach their place in RECALLS, because that lies a bit above: 35, 41, …
 LATE = np.append(np.arange(101) / 100 < RECALLS, False)
+
+Drawn = tuple[float | None, np.ndarray]  # a figure of the table, and of each resample (R,)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Interval:
     @property
     def is_clear(self) -> bool:
         """Whether 0 lies outside: a difference is then more than noise."""
-        return None not in (self.value, self.low) and not self.low <= 0 <= self.high
+        if self.value is None or self.low is None or self.high is None:
+            return False
+        return not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Intervals:
 
 
 def in_words(intervals: Intervals) -> str:
-    """What low and high mean, without a full stop."""
+    """Say what low and high mean, without a full stop."""
     return (
         f"With other images, as many ({intervals.images:,}), a metric would lie from low to high in "
         f"{intervals.confidence:.0%} of cases, judged by {intervals.resamples:,} resamples"
@@ -86,7 +89,7 @@ def bootstrap(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Intervals:
-    """Intervals of the figures of `classes` (default: all of the table's).
+    """Return the intervals of the figures of `classes` (default: all of the table's).
 
     Raises RunError if the baseline was evaluated on other images or without one of the classes, DataError for a class
     that the table does not have.
@@ -96,12 +99,17 @@ def bootstrap(
         _refuse_another(table, baseline, names)
     images = len(table_metadata(table).image_ids)
     weights = resample_weights(images, resamples, seed)
-    own = _drawn(table, names, weights)
-    answer = [{name: _interval(*pair, confidence, least=0) for name, pair in part.items()} for part in own]
-    if baseline is not None:
-        for part, other in zip(own, _drawn(baseline, names, weights), strict=True):
-            answer.append({name: _interval(*_minus(part[name], other[name]), confidence, least=-1) for name in part})
-    return Intervals(images, resamples, confidence, *answer)
+    resampled = _drawn(table, names, weights)
+    figures, per_class = (
+        {name: _interval(one, confidence, least=0) for name, one in part.items()} for part in resampled
+    )
+    if baseline is None:
+        return Intervals(images, resamples, confidence, figures, per_class)
+    differences, per_class_differences = (
+        {name: _interval(_minus(part[name], other[name]), confidence, least=-1) for name in part}
+        for part, other in zip(resampled, _drawn(baseline, names, weights), strict=True)
+    )
+    return Intervals(images, resamples, confidence, figures, per_class, differences, per_class_differences)
 
 
 def _refuse_another(table: pa.Table, baseline: pa.Table, names: Sequence[str]) -> None:
@@ -114,8 +122,8 @@ def _refuse_another(table: pa.Table, baseline: pa.Table, names: Sequence[str]) -
         raise RunError("The baseline was evaluated against other annotations: a difference would say nothing.")
 
 
-def _drawn(table: pa.Table, names: Sequence[str], weights: np.ndarray) -> tuple[dict, dict]:
-    """Of each figure, and of each class's AP, (the table's own value, that of each resample (R,))."""
+def _drawn(table: pa.Table, names: Sequence[str], weights: np.ndarray) -> tuple[dict[str, Drawn], dict[str, Drawn]]:
+    """Return each figure, and each class's AP: the table's value, and that of each resample (R,)."""
     value, by_class = coco_figures(table, names), weighted_figures(table, names, weights)
     mean = _mean_of_defined(by_class)
     return (
@@ -124,12 +132,15 @@ def _drawn(table: pa.Table, names: Sequence[str], weights: np.ndarray) -> tuple[
     )
 
 
-def _minus(own: tuple, theirs: tuple) -> tuple:
-    return None if None in (own[0], theirs[0]) else own[0] - theirs[0], own[1] - theirs[1]
+def _minus(one: Drawn, other: Drawn) -> Drawn:
+    """Return the difference of two values, and of each of their resamples."""
+    value = None if one[0] is None or other[0] is None else one[0] - other[0]
+    return value, one[1] - other[1]
 
 
-def _interval(value: float | None, drawn: np.ndarray, confidence: float, least: float) -> Interval:
-    """The interval of a figure between `least` and 1 that has `drawn` (R,) in the resamples."""
+def _interval(resampled: Drawn, confidence: float, least: float) -> Interval:
+    """Return the interval of a figure that lies between `least` and 1."""
+    value, drawn = resampled
     drawn = drawn[~np.isnan(drawn)]
     if value is None or not len(drawn):
         return Interval(value, None, None)
@@ -138,14 +149,15 @@ def _interval(value: float | None, drawn: np.ndarray, confidence: float, least: 
 
 
 def _mean_of_defined(by_class: np.ndarray) -> np.ndarray:
-    """The mean over the classes that have objects, (K, F, R) to (F, R); NaN where none has."""
+    """Return the mean over the classes that have objects, (K, F, R) to (F, R); NaN where none has."""
     defined = ~np.isnan(by_class)
     total, n = np.where(defined, by_class, 0).sum(axis=0), defined.sum(axis=0)
-    return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+    means: np.ndarray = np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+    return means
 
 
 def resample_weights(images: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each image is drawn in each resample, (R, I) uint16; each row sums to I."""
+    """Return how often each image is drawn in each resample, (R, I) uint16; each row sums to I."""
     rng = np.random.default_rng(seed)
     draws = (rng.integers(images, size=images) if images else np.zeros(0, dtype=int) for _ in range(resamples))
     rows = [np.bincount(draw, minlength=images).astype(np.uint16) for draw in draws]
@@ -153,7 +165,7 @@ def resample_weights(images: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def weighted_figures(table: pa.Table, classes: Sequence[str], weights: np.ndarray) -> np.ndarray:
-    """FIGURES per class and resample, (K, 12, R) float64; NaN where the resample has no object for it.
+    """Return FIGURES per class and resample, (K, 12, R) float64; NaN where the resample has no object for it.
 
     weights  (R, I) how often each image of `TableMetadata` counts; equal to COCO's figures of a data set with that
              many copies of each, where equal scores of one class in one image leave no choice of order
@@ -193,14 +205,14 @@ def _rankings(table: pa.Table, classes: Sequence[str]) -> list[_Ranking]:
     image = np.searchsorted(table_metadata(table).image_ids, table["image_id"].to_numpy()).astype(np.int32)
     label, ranges = indices(table, "class_name", classes), integers(table, "ranges", null=0)
     objects = [np.where(bit(ranges, a), label, -1) for a in range(len(RANGES))]
-    hits, ignored = ([integers(table, f"{what}_{name}", 0) for name in RANGES] for what in ("hits", "ignored"))
+    hits, ignored = ([integers(table, f"{column}_{name}", 0) for name in RANGES] for column in ("hits", "ignored"))
     answer = []
     for k, rows in enumerate(ranked_rows(table, classes)):
         here, place = image[rows], rank_within_group(image[rows]) if len(rows) else rows
         counts = [np.bincount(image[of_class == k], minlength=images) for of_class in objects]
         for a, most in zip(AREA[6:], (1, 10, 100, 100, 100, 100), strict=True):
-            found = np.bitwise_count(hits[a][rows]) * (place < most)
-            counts.append(np.bincount(here, weights=found, minlength=images))
+            n_hits = np.bitwise_count(hits[a][rows]) * (place < most)  # at how many of the IoUs
+            counts.append(np.bincount(here, weights=n_hits, minlength=images))
         curves = {}
         for a in range(len(RANGES)):
             hits_here, ignored_here = hits[a][rows], ignored[a][rows]
@@ -211,34 +223,34 @@ def _rankings(table: pa.Table, classes: Sequence[str]) -> list[_Ranking]:
 
 
 def _curve(image: np.ndarray, hit: np.ndarray, ignored: np.ndarray, images: int) -> _Curve:
-    """Of a class's detections by rank: the place of their image, and what they are, (N,) each."""
-    found = np.flatnonzero(hit)
-    counted = ~ignored[: found[-1] + 1 if len(found) else 0]
+    """Return the curve of a class's detections by rank: the place of their image, and what they are, (N,) each."""
+    hits = np.flatnonzero(hit)
+    counted = ~ignored[: hits[-1] + 1 if len(hits) else 0]
     columns = image[: len(counted)][counted]
-    ends = np.append(0, np.cumsum(counted)[found])
-    between = csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(found), images))
-    return _Curve(image[found], between)
+    ends = np.append(0, np.cumsum(counted)[hits])
+    between = csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(hits), images))
+    return _Curve(image[hits], between)
 
 
 def _figures(rankings: list[_Ranking], weights: np.ndarray) -> np.ndarray:
-    """FIGURES of each class in some resamples, (K, 12, B); weights (I, B) float32."""
+    """Return FIGURES of each class in some resamples, (K, 12, B); weights (I, B) float32."""
     answer = np.full((len(rankings), len(FIGURES), weights.shape[1]), np.nan)
     for k, ranking in enumerate(rankings):
         sums = ranking.counts @ weights  # sparse, since BLAS would start threads
-        n, found = sums[: len(RANGES)], sums[len(RANGES) :]
+        n, hits = sums[: len(RANGES)], sums[len(RANGES) :]
         precision = np.zeros((len(RANGES), len(THRESHOLDS), weights.shape[1]))
         for (a, t), curve in ranking.curves.items():
             if len(curve.images_of_hits):
                 precision[a, t] = _average_precision(curve, weights, n[a])
         mean = precision.mean(axis=1)
-        recall = found / np.maximum(len(THRESHOLDS) * n[AREA[6:]], 1)
+        recall = hits / np.maximum(len(THRESHOLDS) * n[AREA[6:]], 1)
         answer[k] = [mean[0], precision[0, 0], precision[0, 5], *mean[1:], *recall]
         answer[k][n[AREA] == 0] = np.nan
     return answer
 
 
 def _average_precision(curve: _Curve, weights: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """AP in some resamples, (B,), as `curves.average_precision`; weights (I, B), n (B,) objects, both float32.
+    """Return AP in some resamples, (B,), as `curves.average_precision`; weights (I, B), n (B,) objects, both float32.
 
     Sums are whole numbers, exact up to 160,000 objects of a class (below 2²⁴). Each stretch of recalls has the
     precision of the hit that reaches it.
@@ -249,21 +261,23 @@ def _average_precision(curve: _Curve, weights: np.ndarray, n: np.ndarray) -> np.
     _running(np.maximum, precision[::-1])
     reached = _recalls_reached(right, n)
     total = precision[0] * reached[0] + np.einsum("pb,pb->b", precision[1:], np.diff(reached, axis=0))
-    return total / (100 * len(RECALLS))
+    precisions: np.ndarray = total / (100 * len(RECALLS))
+    return precisions
 
 
 def _recalls_reached(right: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """How many of RECALLS a hundredth of `right` (P, B) of `n` (B,) objects reach, (P, B)."""
+    """Return how many of RECALLS a hundredth of `right` (P, B) of `n` (B,) objects reach, (P, B)."""
     percent = right / np.maximum(n, 1)
-    reached = np.floor(percent)
+    reached: np.ndarray = np.floor(percent)
     doubtful = np.flatnonzero(n % 10 == 0)  # of other n no share is one of LATE, which are slow to look up
     whole = percent[:, doubtful] == reached[:, doubtful]
     reached[:, doubtful] -= whole & LATE[reached[:, doubtful].astype(np.intp)]
-    return reached + 1  # the recall 0 too
+    reached += 1  # the recall 0 too
+    return reached
 
 
 def _running(ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:
-    """`ufunc.accumulate` down the columns of `values` (P, B), in place.
+    """Compute `ufunc.accumulate` down the columns of `values` (P, B), in place.
 
     In blocks of rows, all blocks in step: numpy's own goes down one column after the other, ten times as slow.
     """

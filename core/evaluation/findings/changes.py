@@ -22,6 +22,7 @@ import pyarrow as pa
 from core import RunError
 from core.boxes import area
 from core.datasets.split import SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.bootstrap import Interval, bootstrap
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.ordering import ObjectCrops
@@ -231,7 +232,8 @@ def changed_images(
     """Return the ids of the images with such changes, those with the most first, of equals the lower id."""
     parts = [comparison.table_of(c)["image_id"].to_numpy()[comparison.chosen(c, classes, sizes)] for c in asked]
     ids, n = np.unique(np.concatenate([np.zeros(0, np.int64), *parts]), return_counts=True)
-    return ids[np.lexsort((ids, -n))].tolist()
+    ordered: list[int] = ids[np.lexsort((ids, -n))].tolist()
+    return ordered
 
 
 def changed_objects(
@@ -252,9 +254,9 @@ def ap_changes(before: pa.Table, after: pa.Table, name: str) -> dict[str, Interv
 
     Raises RunError if the two cannot be compared.
     """
-    parts = (t.filter(pa.array(isin(t, "class_name", {name}))) for t in (after, before))
-    intervals = bootstrap(*parts, [name])
-    return {size: intervals.differences[figure] for size, figure in AP_OF.items()}
+    of_after, of_before = (t.filter(pa.array(isin(t, "class_name", {name}))) for t in (after, before))
+    differences = defined(bootstrap(of_after, of_before, [name]).differences)
+    return {size: differences[figure] for size, figure in AP_OF.items()}
 
 
 def verdict(comparison: Changes) -> str:

@@ -55,7 +55,8 @@ class ConfusionMatrix:
     def normalized(self) -> np.ndarray:
         """The counts as shares of their row, (K + 1, K + 1) float64; an empty row is 0."""
         rows = self.counts.sum(axis=1, keepdims=True)
-        return np.divide(self.counts, rows, out=np.zeros(self.counts.shape), where=rows > 0)
+        shares: np.ndarray = np.divide(self.counts, rows, out=np.zeros(self.counts.shape), where=rows > 0)
+        return shares
 
     def worst(self, n: int = 10) -> list[ClassConfusion]:
         """Return the `n` most frequent confusions of two classes, by falling number, then by class; no background."""

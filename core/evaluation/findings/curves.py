@@ -1,8 +1,8 @@
 """How good is it? COCO's figures and the curves they are made of, from the detection table alone.
 
-In: a table, classes, a score threshold. Out: `CocoFigures`, equal to `evaluate.py` and pycocotools to the last digit
-(source: `cocoeval.py: accumulate, summarize`); `ClassFigures`; `PrecisionRecall` of a class at one IoU;
-`ThresholdCurve`, with the threshold of the best F1. The other findings build on `average_precision`.
+In: a table, classes, a score threshold. Out: `CocoFigures`, equal to `coco_eval.py` and pycocotools to the last digit
+(source: `cocoeval.py: accumulate, summarize`); `ClassFigures`; `PrecisionRecall` of a class at one IoU. The
+other findings build on `average_precision`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ import pyarrow as pa
 
 from core import DataError
 from core.datasets.split import SIZES
-from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.coco_eval import FIGURES, CocoFigures
 from core.evaluation.columns import rank_within_group
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.table import RANGES, floats, indices, integers, is_detection, isin, table_metadata
 
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision; some, 0.35 for one, lie a bit above k / 100
-SCORES = np.arange(101) / 100  # the score thresholds of `ThresholdCurve`
 
 
 # Average precision
 
 
 def average_precision(hit: np.ndarray, ignored: np.ndarray, n: int) -> float | None:
-    """COCO's AP at one IoU: the mean of the interpolated precision at 101 recalls; None without objects.
+    """Return COCO's AP at one IoU, the mean of the interpolated precision at 101 recalls; None without objects.
 
     hit, ignored  (N,) bool, detections by rank: it found an object; it counts neither way (never both)
     n             how many objects there are to find
@@ -37,19 +36,22 @@ def average_precision(hit: np.ndarray, ignored: np.ndarray, n: int) -> float | N
 
 
 def interpolated_precision(hit: np.ndarray, ignored: np.ndarray, n: int) -> np.ndarray:
-    """The highest precision at each of RECALLS or beyond, (101,) float64; arguments as of `average_precision`, n > 0.
+    """Return the highest precision at each of RECALLS or beyond, (101,) float64; n > 0.
 
-    Looks only where an object is found: in between, precision falls and recall stays.
+    Its arguments are those of `average_precision`. It looks at hits only: in between, precision falls and recall stays.
     """
-    found = np.flatnonzero(hit)
-    right = np.arange(1, len(found) + 1)
-    precision = right / (np.cumsum(~ignored)[found] + np.spacing(1))
+    hits = np.flatnonzero(hit)
+    right = np.arange(1, len(hits) + 1)
+    precision = right / (np.cumsum(~ignored)[hits] + np.spacing(1))
     highest = np.maximum.accumulate(precision[::-1])[::-1]
     return np.append(highest, 0)[np.searchsorted(right / n, RECALLS)]
 
 
 def chosen_classes(table: pa.Table, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """The classes asked for, each once; default: all of the table's. Raises DataError for one it does not have."""
+    """Return the classes asked for, each once; default: all of the table's.
+
+    Raises DataError for one that it does not have.
+    """
     known = table_metadata(table).classes
     unknown = [name for name in classes or () if name not in known]
     if unknown:
@@ -58,7 +60,7 @@ def chosen_classes(table: pa.Table, classes: Sequence[str] | None) -> tuple[str,
 
 
 def ranked_rows(table: pa.Table, classes: Sequence[str]) -> list[np.ndarray]:
-    """For each class its detections by rank, as rows of the table."""
+    """Return for each class its detections by rank, as rows of the table."""
     label, rank = indices(table, "class_name", classes), integers(table, "rank")
     rows = np.flatnonzero((label >= 0) & is_detection(table))
     rows = rows[np.lexsort((rank[rows], label[rows]))]
@@ -66,7 +68,7 @@ def ranked_rows(table: pa.Table, classes: Sequence[str]) -> list[np.ndarray]:
 
 
 def objects_in_ranges(table: pa.Table, classes: Sequence[str], found_from: float | None = None) -> np.ndarray:
-    """How many objects each class has in each of RANGES, crowds left out, (K, 4) int64.
+    """Count the objects that each class has in each of RANGES, crowds left out, (K, 4) int64.
 
     With a score threshold only those that a detection from that score on found, at IoU 0.5.
     """
@@ -87,20 +89,21 @@ def bit(values: np.ndarray, i: int) -> np.ndarray:
 
 
 def coco_figures(table: pa.Table, classes: Sequence[str] | None = None) -> CocoFigures:
-    """COCO's twelve figures of the table, as means over `classes` (default: all of the table's).
+    """Return COCO's twelve figures of the table, as means over `classes` (default: all of the table's).
 
     Raises DataError for a class that the table does not have.
     """
     names = chosen_classes(table, classes)
     ids = dict(zip(table_metadata(table).classes, table_metadata(table).category_ids, strict=True))
-    by_id = sorted(names, key=ids.get)  # as in pycocotools: the order decides a mean's last digit
+    by_id = sorted(names, key=lambda name: ids[name])  # as in pycocotools: the order decides a mean's last digit
     precision, recall = _accumulated(table, by_id)
-    return CocoFigures(
+    twelve = [
         *(_mean(precision[ious, :, :, 0]) for ious in (slice(None), _AT_50, _AT_75)),
         *(_mean(precision[..., a]) for a in (1, 2, 3)),
         *(_mean(recall[:, :, column]) for column in range(recall.shape[2])),
-        per_class={name: _mean(precision[:, :, by_id.index(name), 0]) for name in names},
-    )
+    ]
+    per_class = {name: _mean(precision[:, :, by_id.index(name), 0]) for name in names}
+    return CocoFigures(**dict(zip(FIGURES, twelve, strict=True)), per_class=per_class)
 
 
 _AT_50, _AT_75 = slice(0, 1), slice(5, 6)  # of the ten IoUs
@@ -108,9 +111,12 @@ _RECALLS = (("all", 1), ("all", 10), *((name, 100) for name in RANGES))  # AR1, 
 
 
 def _accumulated(table: pa.Table, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Precision (10 IoUs, 101 recalls, K classes, 4 ranges) and recall (10, K, 6 of _RECALLS); NaN without objects."""
+    """Return precision (10 IoUs, 101 recalls, K classes, 4 ranges) and recall (10, K, 6 of _RECALLS).
+
+    NaN where there are no objects.
+    """
     n = objects_in_ranges(table, classes)
-    hits, ignored = ([integers(table, f"{what}_{name}", 0) for name in RANGES] for what in ("hits", "ignored"))
+    hits, ignored = ([integers(table, f"{column}_{name}", 0) for name in RANGES] for column in ("hits", "ignored"))
     image = table["image_id"].to_numpy()
     precision = np.full((len(THRESHOLDS), len(RECALLS), *n.shape), np.nan)
     recall = np.full((len(THRESHOLDS), len(classes), len(_RECALLS)), np.nan)
@@ -127,7 +133,7 @@ def _accumulated(table: pa.Table, classes: Sequence[str]) -> tuple[np.ndarray, n
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """The mean of what is defined, summed in the order in which pycocotools sums."""
+    """Return the mean of what is defined, summed in the order in which pycocotools sums."""
     defined = values[~np.isnan(values)]
     return float(np.mean(defined)) if defined.size else None
 
@@ -145,6 +151,7 @@ class SizeFigures:
 
     @property
     def recall(self) -> float | None:
+        """The share of the objects of this size that were found; None without objects."""
         return self.found / self.objects if self.objects else None
 
 
@@ -167,11 +174,12 @@ class ClassFigures:
 
     @property
     def recall(self) -> float | None:
+        """The share of the objects that were found; None without objects."""
         return self.found / self.objects if self.objects else None
 
 
 def class_figures(table: pa.Table, score: float = 0.5) -> list[ClassFigures]:
-    """The figures of each class of the table, in its order; recall and predictions from `score` on."""
+    """Return the figures of each class of the table, in its order; recall and predictions from `score` on."""
     names = table_metadata(table).classes
     precision, _ = _accumulated(table, names)
     n, n_found = objects_in_ranges(table, names), objects_in_ranges(table, names, score)
@@ -180,7 +188,7 @@ def class_figures(table: pa.Table, score: float = 0.5) -> list[ClassFigures]:
     return [
         ClassFigures(
             name, int(n[k, 0]), int(n_found[k, 0]), int(predictions[k]),
-            *(_mean(precision[ious, :, k, 0]) for ious in (slice(None), _AT_50, _AT_75)),
+            _mean(precision[:, :, k, 0]), _mean(precision[_AT_50, :, k, 0]), _mean(precision[_AT_75, :, k, 0]),
             {size: SizeFigures(int(n[k, a]), int(n_found[k, a]), _mean(precision[:, :, k, a]))
              for a, size in enumerate(RANGES) if size in SIZES},
         )
@@ -217,83 +225,22 @@ _OF_CURVES = ["kind", "class_name", "score", "rank", "ranges", "hits_all", "igno
 
 
 def precision_recall(table: pa.Table, name: str, iou: float = 0.5) -> PrecisionRecall:
-    """The curve of a class at one of COCO's ten IoUs. Raises DataError for another IoU or class."""
+    """Return the curve of a class at one of COCO's ten IoUs; raises DataError for another IoU or class."""
     at = int(np.argmin(abs(THRESHOLDS - iou)))
     if abs(THRESHOLDS[at] - iou) > 1e-6:
         raise DataError(f"There is no curve at IoU {iou:g}: choose one of 0.50, 0.55, … to 0.95.")
     names = chosen_classes(table, [name])
     table = table.select(_OF_CURVES).filter(pa.array(isin(table, "class_name", {name})))  # of 80 classes, one
     rows, n = ranked_rows(table, names)[0], int(objects_in_ranges(table, names)[0, 0])
-    hit, ignored = (bit(integers(table, f"{what}_all", 0)[rows], at) for what in ("hits", "ignored"))
+    hit, ignored = (bit(integers(table, f"{column}_all", 0)[rows], at) for column in ("hits", "ignored"))
     if not n:
         nothing = np.zeros(0)
         return PrecisionRecall(name, iou, 0, None, nothing, nothing, (), nothing, nothing, nothing)
     score, hits = floats(table, "score")[rows].astype(np.float64), np.cumsum(hit)
-    found = score[hit].tolist() + [None] * len(RECALLS)
+    hit_scores = score[hit].tolist() + [None] * len(RECALLS)
     reached = np.searchsorted(np.arange(1, hit.sum() + 1) / n, RECALLS)
     precision, counts = interpolated_precision(hit, ignored, n), ~ignored
     return PrecisionRecall(
-        name, iou, n, float(np.mean(precision)), RECALLS, precision, tuple(found[i] for i in reached),
+        name, iou, n, float(np.mean(precision)), RECALLS, precision, tuple(hit_scores[i] for i in reached),
         hits[counts] / n, hits[counts] / np.arange(1, counts.sum() + 1), score[counts],
     )  # fmt: skip
-
-
-# Both against the score threshold
-
-
-@dataclass(frozen=True)
-class ThresholdCurve:
-    """Precision, recall and F1 of the predictions from each score threshold, at IoU 0.5; of several classes pooled.
-
-    n                      how many objects there are, crowds left out
-    thresholds             (101,) float64: SCORES
-    precision, recall, f1  (101) each; None where undefined: precision without predictions, the others without objects
-    best, best_f1          the threshold of the highest F1 among `thresholds`, so that a slider with steps of 0.01 can
-                           take it, of equals the highest; None where nothing is found at all
-    peak, peak_f1          the same among all scores; `best` is mostly `peak` rounded down
-    """
-
-    n: int
-    thresholds: np.ndarray
-    precision: tuple[float | None, ...]
-    recall: tuple[float | None, ...]
-    f1: tuple[float | None, ...]
-    best: float | None
-    best_f1: float | None
-    peak: float | None
-    peak_f1: float | None
-
-
-def threshold_curve(table: pa.Table, classes: Sequence[str] | None = None) -> ThresholdCurve:
-    """The curve of `classes` (default: all), whose predictions and objects are counted together.
-
-    Ignored predictions count neither way. Raises DataError for a class that the table does not have.
-    """
-    names = chosen_classes(table, classes)
-    rows = np.concatenate([np.zeros(0, dtype=np.int64), *ranked_rows(table, names)])
-    hit, ignored = (bit(integers(table, f"{what}_all", 0)[rows], 0) for what in ("hits", "ignored"))
-    score, n = floats(table, "score")[rows], int(objects_in_ranges(table, names)[:, 0].sum())
-    found, counted = np.sort(score[hit]), np.sort(score[~ignored])
-
-    def at(thresholds):
-        right, all_ = (len(s) - np.searchsorted(s, thresholds.astype(np.float32)) for s in (found, counted))
-        return right, all_, np.divide(2 * right, all_ + n, out=np.zeros(len(right)), where=all_ + n > 0)
-
-    right, all_, f1 = at(SCORES)
-    best, best_f1 = _last_peak(SCORES, f1)
-    scores = np.unique(found)  # between two hits F1 only falls
-    return ThresholdCurve(
-        n, SCORES,
-        tuple(int(r) / int(a) if a else None for r, a in zip(right, all_, strict=True)),
-        tuple(int(r) / n if n else None for r in right),
-        tuple(float(f) if n else None for f in f1),
-        best, best_f1, *_last_peak(scores, at(scores)[2]),
-    )  # fmt: skip
-
-
-def _last_peak(thresholds: np.ndarray, f1: np.ndarray) -> tuple[float | None, float | None]:
-    """The highest threshold with the highest F1, and that F1; None if there is none above 0."""
-    if not f1.any():
-        return None, None
-    at = len(f1) - 1 - int(np.argmax(f1[::-1]))
-    return float(thresholds[at]), float(f1[at])

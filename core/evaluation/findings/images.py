@@ -128,9 +128,12 @@ def per_image_figures(table: pa.Table, score: float = 0.5) -> PerImageFigures:
     f1 = np.divide(2 * correct, both, out=np.ones(len(ids)), where=both > 0)
     order = np.lexsort((ids, -errors.sum(axis=1), f1))
     figures = [
-        ImageFigures(*row, dict(zip(ERROR_TYPES, wrongs, strict=True)))
-        for row, wrongs in zip(
-            np.column_stack([ids, objects, predictions, correct, ignored])[order].tolist(),
+        ImageFigures(
+            image_id, n_objects, n_predictions, n_correct, n_ignored, dict(zip(ERROR_TYPES, wrongs, strict=True))
+        )
+        for image_id, (n_objects, n_predictions, n_correct, n_ignored), wrongs in zip(
+            ids[order].tolist(),
+            np.column_stack([objects, predictions, correct, ignored])[order].tolist(),
             errors[order].tolist(),
             strict=True,
         )

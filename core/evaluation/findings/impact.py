@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.datasets.split import SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.curves import average_precision, bit, chosen_classes, objects_in_ranges, ranked_rows
 from core.evaluation.table import ERROR_TYPES, ErrorType, has_value, indices, integers, is_ground_truth, table_metadata
 from core.evaluation.threshold import error_codes
@@ -127,7 +128,7 @@ class _Errors:
         """Return the errors of each class ("label") or size, with its name, where there are any."""
         values = getattr(self, column)
         for i in np.flatnonzero(np.bincount(values)):
-            yield words[i], self[values == i]
+            yield words[int(i)], self[values == i]
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,12 @@ class _Ranking:
         if kind == ErrorType.MISSED:
             objects = self.objects - int(gained.sum())
             # Nothing is left to find. As for `tidecv`, predictions are then all wrong; without any, all is right.
-            return average_precision(self.hit, self.ignored, objects) if objects else float(self.ignored.all())
+            return defined(average_precision(self.hit, self.ignored, objects)) if objects else float(self.ignored.all())
         ignored = self.ignored.copy()
         ignored[np.searchsorted(self.rank, errors.rank[errors.label == label])] = True
         place = np.searchsorted(self.rank, errors.rank[gained])
-        return average_precision(np.insert(self.hit, place, True), np.insert(ignored, place, False), self.objects)
+        hit, ignored = np.insert(self.hit, place, True), np.insert(ignored, place, False)
+        return defined(average_precision(hit, ignored, self.objects))
 
 
 class _Mean:
@@ -157,7 +159,7 @@ class _Mean:
 
     def __init__(self, rankings: dict[int, _Ranking]) -> None:
         self.rankings = rankings
-        self._before = {k: average_precision(r.hit, r.ignored, r.objects) for k, r in rankings.items()}
+        self._before = {k: defined(average_precision(r.hit, r.ignored, r.objects)) for k, r in rankings.items()}
 
     @property
     def ap50(self) -> float | None:

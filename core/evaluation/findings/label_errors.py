@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,18 +98,18 @@ def _objects_of(table: pa.Table, part: pa.Table) -> tuple[np.ndarray, np.ndarray
     return np.array(truths["class_name"].to_pylist())[rows], floats(truths, "match_score")[rows]
 
 
-def _listed(part: pa.Table, annotated: np.ndarray, order: np.ndarray) -> Iterator[tuple[dict, str]]:
+def _listed(part: pa.Table, annotated: np.ndarray, order: np.ndarray) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each row of `order` with the class of the object it overlaps most, reading a few at a time."""
     for first in range(0, len(order), BATCH):
         rows = order[first : first + BATCH]
         yield from zip(part.take(rows).to_pylist(), annotated[rows].tolist(), strict=True)
 
 
-def _distinct(listed: Iterable[tuple[dict, str]], most: int) -> list[LabelError]:
+def _distinct(listed: Iterable[tuple[dict[str, Any], str]], most: int) -> list[LabelError]:
     """Return the first `most` of (row, class of the object below it), one of each object and each place."""
     distinct: list[LabelError] = []
     objects: set[int] = set()  # that have one already
-    places: dict[int, list[tuple]] = {}  # image id to boxes where a label may be missing
+    places: dict[int, list[tuple[Any, ...]]] = {}  # image id to boxes where a label may be missing
     for row, annotated in listed:
         if len(distinct) == most:
             break

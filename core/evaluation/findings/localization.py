@@ -3,7 +3,6 @@
 In: a table, whole or of some classes only, and a score threshold. Out: `Localization`: of the predictions that found an
 object and of the poor boxes (localization errors, which point to an object of their class), their IoU, the shift of
 their centre and their scale, as means with standard errors. `verdict` says in words what is more than noise.
-
 The standard error takes boxes for independent; those of one image are so only nearly.
 """
 
@@ -16,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.datasets.split import FEW, SIZES
+from core.evaluation.defined import defined
 from core.evaluation.table import (
     ERROR_TYPES,
     ErrorType,
@@ -33,6 +33,7 @@ CLEAR = 2  # standard errors that a mean must be away from 0; about 95 % sure
 CLEAR_OF_MANY = 3  # the same for the class that stands out, which is picked from many
 SLIGHT = 0.005  # of the object's width or height: less is not worth a word, however sure
 RATIO = 1.1  # of areas, from which a box is too large, and below whose inverse it is too small
+MEASURES = ("dx", "dy", "dx_px", "dy_px", "width", "height")  # of a `Placement`, in the order of `_Pairs.measures`
 EDGES = np.arange(2, 21) / 20  # of the IoU's bins: 0.1, 0.15, … 1
 
 
@@ -46,7 +47,7 @@ class Estimate:
 
     def is_clear(self, errors: float = CLEAR, than: float = 0.0) -> bool:
         """Return whether the mean lies more than so many standard errors away from `than`, and rests on enough."""
-        return self.n >= FEW and abs(self.mean - than) > errors * self.error
+        return self.n >= FEW and abs(defined(self.mean) - than) > errors * defined(self.error)
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _pairs(table: pa.Table, score: float, classes: tuple[str, ...]) -> tuple[_Pa
     truncated = np.where(has_value(table, "truncated"), flags(table, "truncated"), -1)
     iou = np.where(is_found, *(floats(table, column)[rows] for column in ("iou", "best_same_iou")))
     pairs = _Pairs(
-        is_found, *(indices(table, *column)[truth] for column in (("class_name", classes), ("size", SIZES))),
+        is_found, indices(table, "class_name", classes)[truth], indices(table, "size", SIZES)[truth],
         truncated[truth], iou, np.concatenate([shift / truth_box[2:], shift, np.log(box[2:] / truth_box[2:])]),
     )  # fmt: skip
     return pairs, int(crowd.sum())
@@ -212,17 +213,17 @@ def _group(name: str, pairs: _Pairs) -> Group:
 def _placement(pairs: _Pairs) -> Placement:
     n = len(pairs.iou)
     if not n:
-        nothing = Estimate(0, None, None)
-        return Placement(0, (0,) * (len(EDGES) - 1), None, None, *[nothing] * 6, None, None)
+        nothing = dict.fromkeys(MEASURES, Estimate(0, None, None))
+        return Placement(0, (0,) * (len(EDGES) - 1), None, None, **nothing, too_small=None, too_large=None)
     edges = EDGES[1:-1].astype(np.float32)  # as IoUs are, so that one of 0.55 lies in the bin from 0.55 on
     ious = np.bincount(np.searchsorted(edges, pairs.iou, side="right"), minlength=len(edges) + 1)
     means = pairs.measures.mean(axis=1).tolist()
     errors = (pairs.measures.std(axis=1, ddof=1) / np.sqrt(n)).tolist() if n > 1 else [None] * len(means)
+    estimates = {key: Estimate(n, mean, error) for key, mean, error in zip(MEASURES, means, errors, strict=True)}
     area = pairs.measures[4:].sum(axis=0)
     return Placement(
-        n, tuple(ious.tolist()), float(pairs.iou.mean(dtype=np.float64)), float(np.median(pairs.iou)),
-        *(Estimate(n, mean, error) for mean, error in zip(means, errors, strict=True)),
-        float(np.mean(area < -np.log(RATIO))), float(np.mean(area > np.log(RATIO))),
+        n, tuple(ious.tolist()), float(pairs.iou.mean(dtype=np.float64)), float(np.median(pairs.iou)), **estimates,
+        too_small=float(np.mean(area < -np.log(RATIO))), too_large=float(np.mean(area > np.log(RATIO))),
     )  # fmt: skip
 
 
@@ -260,9 +261,9 @@ _WORDS = {  # of each measure: what it is said of, below 0, above 0
 
 def _how(placement: Placement) -> str:
     """Return the clear deviations in words: "lie 1.9 % of the object's width too far left and are 4.0 % too narrow"."""
-    parts = {"lie": [], "are": []}
+    parts: dict[str, list[str]] = {"lie": [], "are": []}
     for measure in _WORDS:
-        if getattr(placement, measure).is_clear() and abs(mean_deviation(placement, measure)) >= SLIGHT:
+        if getattr(placement, measure).is_clear() and abs(defined(mean_deviation(placement, measure))) >= SLIGHT:
             parts[_WORDS[measure][0]].append(deviation(placement, measure))
     return " and ".join(f"{verb} {' and '.join(deviations)}" for verb, deviations in parts.items() if deviations)
 
@@ -272,11 +273,11 @@ def _special(localization: Localization) -> str:
     total, most, sentence = localization.total.found, SLIGHT, ""
     for group in localization.by_class if len(localization.by_class) > 1 else ():
         for measure, (verb, *_) in _WORDS.items():
-            estimate, share = getattr(group.found, measure), mean_deviation(group.found, measure)
+            estimate, share = getattr(group.found, measure), mean_deviation(group.found, measure) or 0.0
             stands_out = estimate.is_clear(CLEAR_OF_MANY) and estimate.is_clear(
                 CLEAR_OF_MANY, getattr(total, measure).mean
             )
-            if stands_out and abs(share) > max(most, abs(mean_deviation(total, measure))):
+            if stands_out and abs(share) > max(most, abs(mean_deviation(total, measure) or 0.0)):
                 most = abs(share)
                 sentence = f"Those of {group.name} stand out: they {verb} {deviation(group.found, measure)}."
     return sentence
@@ -290,7 +291,7 @@ def mean_deviation(placement: Placement, measure: str) -> float | None:
 
 def deviation(placement: Placement, measure: str) -> str:
     """Return the mean deviation in words: "4.0 % too narrow"; there must be boxes."""
-    share = mean_deviation(placement, measure)
+    share = defined(mean_deviation(placement, measure))
     return f"{100 * abs(share):.1f} % {_WORDS[measure][1 + (share > 0)]}"
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.datasets.split import FEW, SIZES
+from core.evaluation.defined import defined
 from core.evaluation.findings.localization import classes_with_rows
 from core.evaluation.table import ERROR_TYPES, ErrorType, floats, has_value, indices, table_metadata
 from core.evaluation.threshold import error_codes, is_object
@@ -123,7 +124,7 @@ def recall_by_size(table: pa.Table, score: float = 0.5) -> RecallBySize:
     label, size = indices(table, "class_name", classes)[rows], indices(table, "size", SIZES)[rows]
     by_both = _recalls(label * len(SIZES) + size, objects, len(classes) * len(SIZES))
     return RecallBySize(
-        score, classes, len(classes) < len(table_metadata(table).classes), seen and seen.stride,
+        score, classes, len(classes) < len(table_metadata(table).classes), seen.stride if seen else None,
         _recalls(np.zeros(len(rows), dtype=np.int64), objects, 1)[0],
         _curve(pixels, objects, 32),
         _curve(scaled, objects, 32) if seen else None,
@@ -187,7 +188,8 @@ def _grouped(bins: Sequence[SizeBin]) -> list[tuple[int, int, float]]:
 
     Each as (n, hits, sum of the logarithms of the sizes, by each bin's middle).
     """
-    groups, open_group = [], (0, 0, 0.0)
+    groups: list[tuple[int, int, float]] = []
+    open_group = (0, 0, 0.0)
     for part in bins:
         recall, middle = part.recall, np.log(part.lower * part.upper) / 2
         n, hits, log = open_group
@@ -196,7 +198,8 @@ def _grouped(bins: Sequence[SizeBin]) -> list[tuple[int, int, float]]:
             groups.append(open_group)
             open_group = (0, 0, 0.0)
     if groups and open_group[0]:  # what is left of the largest goes to the last
-        groups[-1] = tuple(a + b for a, b in zip(groups[-1], open_group, strict=True))
+        n, hits, log = groups[-1]
+        groups[-1] = (n + open_group[0], hits + open_group[1], log + open_group[2])
     return groups
 
 
@@ -211,7 +214,8 @@ def isotonic(counts: Sequence[tuple[int, int]]) -> list[float]:
         pools.append((n, hits, 1))
         while len(pools) > 1 and pools[-2][1] * pools[-1][0] >= pools[-1][1] * pools[-2][0]:
             last = pools.pop()
-            pools[-1] = tuple(a + b for a, b in zip(pools[-1], last, strict=True))
+            before = pools[-1]
+            pools[-1] = (before[0] + last[0], before[1] + last[1], before[2] + last[2])
     return [hits / n for n, hits, groups in pools for _ in range(groups)]
 
 
@@ -234,7 +238,7 @@ def recall_difference(one: Recall, other: Recall) -> tuple[float, float, float]:
 
     Newcombe's hybrid of two Wilson intervals.
     """
-    (p, low, high), (q, low_q, high_q) = ((r.recall, *r.interval) for r in (one, other))
+    (p, low, high), (q, low_q, high_q) = ((defined(r.recall), *defined(r.interval)) for r in (one, other))
     return p - q, p - q - sqrt((p - low) ** 2 + (high_q - q) ** 2), p - q + sqrt((high - p) ** 2 + (q - low_q) ** 2)
 
 
@@ -259,7 +263,7 @@ def _half_in_words(small: RecallBySize) -> str:
             return "Recall does not rise with the size: of some larger objects fewer than half are found."
         return f"At no size are half of the objects found from score {small.score:g}."
     sentence = f"Half of the objects are found from {_pixels(curve.half)} pixels on (√area in the original)"
-    if small.input and small.input.half is not None and small.cells.half is not None:
+    if small.input and small.cells and small.input.half is not None and small.cells.half is not None:
         sentence += f": {_pixels(small.input.half)} pixels as the model sees them, {small.cells.half:.1f} of its cells"
     return sentence + "."
 
@@ -277,14 +281,14 @@ def _compared(small: RecallBySize) -> str:
     if one.n < FEW or other is None:
         return ""
     value, low, high = recall_difference(one, other)
-    beginning = f"Of {one.n:,} small objects {_percent(one.recall)} are found, of {other.n:,} {name} ones "
-    beginning += _percent(other.recall)
+    beginning = f"Of {one.n:,} small objects {_percent(defined(one.recall))} are found, of {other.n:,} {name} ones "
+    beginning += _percent(defined(other.recall))
     if low <= 0 <= high:
         return f"{beginning}: a difference that may be noise."
     how = "fewer" if value < 0 else "more"
     edges = sorted(100 * abs(edge) for edge in (low, high))
     sentence = f"{beginning}: {100 * abs(value):.0f} points {how} ({edges[0]:.0f} to {edges[1]:.0f})"
-    reached = f"; counting predictions of every score, {_percent(one.recall_at_any)} of the small ones are"
+    reached = f"; counting predictions of every score, {_percent(defined(one.recall_at_any))} of the small ones are"
     return f"{sentence}{reached if value < 0 and one.at_any > one.found else ''}."
 
 

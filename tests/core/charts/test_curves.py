@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from core.charts.curves import COLORS, DASHES, LOWEST_SCORE, MOST_NAMED, precision_recall_chart, threshold_chart
 from core.charts.to_json import to_json
 from core.datasets.split import FEW
-from core.evaluation.findings.curves import bit, precision_recall, threshold_curve
+from core.evaluation.findings.curves import bit, precision_recall
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import integers, table_metadata
 from core.evaluation.tide import detection_table

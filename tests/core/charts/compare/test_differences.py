@@ -4,7 +4,8 @@ import pytest
 
 from core.charts.compare.differences import differences
 from core.charts.to_json import to_json
-from core.evaluation.findings.bootstrap import FIGURES, Interval, Intervals, bootstrap
+from core.evaluation.coco_eval import FIGURES
+from core.evaluation.findings.bootstrap import Interval, Intervals, bootstrap
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 

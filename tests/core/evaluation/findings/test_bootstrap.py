@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError, RunError
-from core.evaluation.findings.bootstrap import FIGURES, bootstrap, resample_weights, weighted_figures
+from core.evaluation.coco_eval import FIGURES
+from core.evaluation.findings.bootstrap import bootstrap, resample_weights, weighted_figures
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table

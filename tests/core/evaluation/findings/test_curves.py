@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 from core import DataError
 from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.coco_eval import evaluate
-from core.evaluation.findings.curves import (
-    RECALLS,
-    average_precision,
-    class_figures,
-    coco_figures,
-    precision_recall,
-    threshold_curve,
-)
+from core.evaluation.findings.curves import RECALLS, average_precision, class_figures, coco_figures, precision_recall
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows
