@@ -1,8 +1,9 @@
-"""What a DETR's attentions look at in a forward pass with one image: `record` notes it, as maps of (H, W) cells.
+"""Attention maps of a DETR: `record` keeps the attention weights of a forward pass with one image.
 
-Of each decoder layer the cross-attention, of the encoder the last self-attention. Two kinds of attention are known:
-dense, with a weight for every cell of one feature map, and Deformable DETR's, which samples a few points of several
-maps. Apart from `explain.py`, which says what the maps mean for a box, because each model family attends in its way.
+In: the attention modules of a model. Out: an `AttentionRecord`, which gives maps of (H, W) cells: of each decoder
+layer's cross-attention, and of the encoder's last self-attention. Two kinds of attention are known: dense, with a
+weight for every cell of one feature map, and deformable, which samples a few points of several maps. Apart from
+`explain.py`, which says what the maps mean for a box, because each model family has its own kind.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PretrainedConfig
 
-Looked = TypeVar("Looked")
+Weights = TypeVar("Weights")
 
 
-class AttentionRecord(ABC, Generic[Looked]):
-    """What the attentions of one forward pass looked at; `Looked` is what one attention gives.
+class AttentionRecord(ABC, Generic[Weights]):
+    """The attention weights of one forward pass; `Weights` is what one attention module gives.
 
     sampled  whether the maps are made of sampling points instead of dense attention
     """
@@ -29,8 +30,8 @@ class AttentionRecord(ABC, Generic[Looked]):
     sampled: ClassVar[bool]
 
     def __init__(self) -> None:
-        self.decoder: list[Looked] = []
-        self.encoder: list[Looked] = []
+        self.decoder: list[Weights] = []
+        self.encoder: list[Weights] = []
         self.masks: list[torch.Tensor] = []
 
     @property
@@ -39,19 +40,20 @@ class AttentionRecord(ABC, Generic[Looked]):
         return self.masks[-1]
 
     def decoder_maps(self, query: int) -> list[torch.Tensor]:
-        """Return where each decoder layer looked for a query: (H, W) float32 on the CPU, mean of the heads."""
-        return [self._map(looked, query) for looked in self.decoder]
+        """Return the cross-attention map of a query in each decoder layer: (H, W) float32, mean of the heads."""
+        return [self._map(weights, query) for weights in self.decoder]
 
     def encoder_map(self, cell: int) -> torch.Tensor:
-        """Return what the encoder joined to a cell, counted row by row: (H, W) float32, mean of the heads."""
+        """Return the self-attention map of a cell, counted row by row: (H, W) float32, mean of the heads."""
         return self._map(self.encoder[-1], cell)
 
     @abstractmethod
-    def hook(self, attention: nn.Module, keep: Callable[[Looked], None]) -> RemovableHandle:
-        """Let `keep` have what an attention looks at, at each of its calls, until the handle is removed."""
+    def hook(self, attention: nn.Module, keep: Callable[[Weights], None]) -> RemovableHandle:
+        """Call `keep` with the weights of each call of an attention module, until the handle is removed."""
 
     @abstractmethod
-    def _map(self, looked: Looked, index: int) -> torch.Tensor: ...
+    def _map(self, weights: Weights, index: int) -> torch.Tensor:
+        """Return the map (H, W) of one query or cell, float32 on the CPU."""
 
 
 class DenseAttention(AttentionRecord[torch.Tensor]):
@@ -63,12 +65,12 @@ class DenseAttention(AttentionRecord[torch.Tensor]):
         """Keep the weights, which transformers' attentions return beside their output."""
         return attention.register_forward_hook(lambda _, __, output: keep(output[1][0].float()))
 
-    def _map(self, looked: torch.Tensor, index: int) -> torch.Tensor:
-        return looked[:, index].mean(0).cpu().reshape(self.mask.shape)
+    def _map(self, weights: torch.Tensor, index: int) -> torch.Tensor:
+        return weights[:, index].mean(0).cpu().reshape(self.mask.shape)
 
 
 class SampledAttention(AttentionRecord[tuple[torch.Tensor, torch.Tensor]]):
-    """Places (Q, heads, levels, points, 2), (x, y) in [0, 1], and weights (Q, heads, levels, points) of points."""
+    """Sampling points of deformable attention: places (Q, heads, levels, points, 2), (x, y) in [0, 1], and weights."""
 
     sampled = True
 
@@ -76,18 +78,19 @@ class SampledAttention(AttentionRecord[tuple[torch.Tensor, torch.Tensor]]):
         """Keep places and weights, which transformers hands to its MultiScaleDeformableAttention."""
         kernel: Any = attention.attn
         # its arguments: value, spatial shapes, their list, level start index, sampling locations, attention weights
-        return kernel.register_forward_pre_hook(lambda _, inputs: keep((inputs[4][0], inputs[5][0])))  # type: ignore[no-any-return]
+        handle: RemovableHandle = kernel.register_forward_pre_hook(lambda _, inputs: keep((inputs[4][0], inputs[5][0])))
+        return handle
 
-    def _map(self, looked: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
-        places, weights = (part[index].float().cpu() for part in looked)
+    def _map(self, weights: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
+        places, shares = (part[index].float().cpu() for part in weights)
         height, width = self.mask.shape
-        return spread(places.reshape(-1, 2), weights.flatten(), (height, width))
+        return spread(places.reshape(-1, 2), shares.flatten(), (height, width))
 
 
 def spread(places: torch.Tensor, weights: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """Share weights (P,) at places (P, 2), (x, y) in [0, 1] of a map, among the four nearest cells: (H, W) `shape`.
+    """Share weights (P,) at places (P, 2), (x, y) in [0, 1] of a map, among the four nearest cells of (H, W) `shape`.
 
-    As `grid_sample` reads them (bilinear, nothing beside the map); points of coarser maps too, where they lie.
+    As `grid_sample` reads them: bilinear, nothing beside the map. Points of coarser maps count at the place they are.
     """
     corner = places * torch.tensor([shape[1], shape[0]]) - 0.5
     low = corner.floor()
@@ -115,11 +118,12 @@ def record(
     decoder: Sequence[nn.Module],
     encoder: nn.Module,
 ) -> Iterator[Record]:
-    """Within the context, note in `into` what attentions look at; the model is afterwards as it was before.
+    """Keep attention weights in `into`, within the context; the model is afterwards as it was before.
 
-    decoder     the cross-attention of each layer
-    encoder     the last self-attention
+    config      of the model
     finest_map  which of the backbone's feature maps is the finest that the encoder reads
+    decoder     the cross-attention module of each layer
+    encoder     the last self-attention module
     """
     hooks = [
         backbone.register_forward_hook(lambda _, __, maps: into.masks.append(maps[finest_map][1][0].bool())),

@@ -1,7 +1,7 @@
-"""Why this box: what one object query of a DETR looked at, and how its box and class came about, layer by layer.
+"""Why this box: where an object query's attention went, and its box and class after each decoder layer.
 
-In: a model, a batch of the Collator with one image, and a query, or an object that was missed. Out: `Why`, or the
-queries that came `nearest`. Boxes are `xyxy` in pixels of the original image.
+In: a model, a batch with one image, and a query, or an object that was missed. Out: `Why`, or the queries that came
+`nearest` to the object. Boxes are `xyxy` in pixels of the original image.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NEAREST = 3  # queries that are shown of a missed object
 
 @dataclass(frozen=True)
 class Why:
-    """How a query came to its box; L decoder layers, C classes and "no object", a feature map of h × w cells.
+    """How a query came to its box: L decoder layers, C classes, a feature map of h × w cells.
 
     query          its number
     labels         (L,) int64, its best class after each layer, never "no object"; scores (L,) float32, that one's
     boxes          (L, 4) float32 xyxy, pixels of the original image, after each layer; the last one is the model's
     probabilities  (C + 1,) float32, "no object" last, which sum to 1; or (C,) where each class is a sigmoid of its own
-    decoder        (L, h, w) float32, where each layer's cross-attention looks, mean of its heads; each map sums to 1
-    encoder        (h, w) float32, what the encoder's last self-attention joined to the cell under the box's centre
+    decoder        (L, h, w) float32, each layer's cross-attention map, mean of its heads; each map sums to 1
+    encoder        (h, w) float32, the last self-attention map of the cell under the box's centre; it sums to 1
     cover          (width, height) in pixels of the original image that the maps cover, from its upper left corner on:
                    the last cells may reach beyond its border
     sampled        whether the maps are made of Deformable DETR's sampling points instead of dense attention
@@ -51,12 +51,13 @@ class Why:
 
 @dataclass(frozen=True)
 class Near:
-    """A query that came near an object: its box (4,) xyxy in pixels, and what it took it for.
+    """A query that came near an object, and what it predicts there.
 
-    iou            with the object
-    score          that it gives the object's own class
-    label          its best class, never "no object"; label_score is that one's
-    no_object      its probability of "no object"; None where each class is a sigmoid of its own
+    box          (4,) float32 xyxy in pixels
+    iou          of its box with the object's
+    score        of the object's class
+    label        its best class, never "no object"; label_score is the score of that one
+    no_object    its probability of "no object"; None where each class is a sigmoid of its own
     """
 
     query: int
@@ -70,7 +71,7 @@ class Near:
 
 @torch.inference_mode()
 def explain(detector: Detector, batch: Batch, query: int, precision: str = "fp32") -> Why:
-    """Return what the query does on the one image of `batch`; `precision` is that of the evaluation.
+    """Explain the box of a query on the one image of `batch`; `precision` is that of the evaluation.
 
     Raises DataError for a query that the model does not have, RunError if its answers are not finite numbers.
     """
@@ -139,9 +140,11 @@ def _answer(detector: Detector, batch: Batch, precision: str) -> Layers:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The finest feature map of a padded image: `rows` × `columns` of its H × W cells are on the image.
+    """The finest feature map of a padded image: `rows` × `columns` of its cells are on the image.
 
-    image (width, height) in pixels of the model's input, without padding; cell the same of one cell
+    shape  (H, W) of the map, in cells
+    image  (width, height) in pixels of the model's input, without padding
+    cell   (width, height) of one cell, in pixels of the model's input
     """
 
     shape: tuple[int, int]

@@ -100,7 +100,7 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
-        """Record, within the context, what the attentions look at in a forward pass with one image."""
+        """Record, within the context, the attention weights of a forward pass with one image."""
 
     # Scores and losses
 

@@ -48,16 +48,9 @@ class DeformableDetr(Detector):
 
     def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
         """Record the points that attention samples; see `Detector.record_attention`."""
-        model = self.inner.model
-        cross = [layer.encoder_attn for layer in model.decoder.layers]
-        return record(
-            SampledAttention(),
-            self.inner.config,
-            self.backbone,
-            self.finest_map,
-            cross,
-            model.encoder.layers[-1].self_attn,
-        )
+        config, model = self.inner.config, self.inner.model
+        decoder, encoder = [layer.encoder_attn for layer in model.decoder.layers], model.encoder.layers[-1].self_attn
+        return record(SampledAttention(), config, self.backbone, self.finest_map, decoder, encoder)
 
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:

@@ -90,16 +90,9 @@ class Detr(Detector):
 
     def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
         """Record the weights of dense attention; see `Detector.record_attention`."""
-        model = self.inner.model
-        cross = [layer.encoder_attn for layer in model.decoder.layers]
-        return record(
-            DenseAttention(),
-            self.inner.config,
-            self.backbone,
-            self.finest_map,
-            cross,
-            model.encoder.layers[-1].self_attn,
-        )
+        config, model = self.inner.config, self.inner.model
+        decoder, encoder = [layer.encoder_attn for layer in model.decoder.layers], model.encoder.layers[-1].self_attn
+        return record(DenseAttention(), config, self.backbone, self.finest_map, decoder, encoder)
 
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:
