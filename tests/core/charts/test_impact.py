@@ -1,4 +1,5 @@
 import json
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def table():
 def points(chart) -> list[tuple]:
     """(customdata, CSV row) of every bar or cell."""
     (trace,) = chart.traces
-    targets = trace["customdata"] if trace["type"] == "bar" else sum(trace["customdata"], [])
+    targets = trace["customdata"] if trace["type"] == "bar" else list(chain.from_iterable(trace["customdata"]))
     return list(zip(targets, chart.rows, strict=True))
 
 

@@ -1,4 +1,5 @@
 import json
+from itertools import chain
 
 import numpy as np
 import pyarrow.compute as pc
@@ -147,7 +148,7 @@ def test_objects_on_images_of_unknown_size_are_said_to_be_left_out():
 def cells(chart) -> list[tuple]:
     """(link, CSV row, colour's value) of every cell."""
     (trace,) = chart.traces
-    return list(zip(sum(trace["customdata"], []), chart.rows, sum(trace["z"], []), strict=True))
+    return list(zip(chain.from_iterable(trace["customdata"]), chart.rows, chain.from_iterable(trace["z"]), strict=True))
 
 
 def test_each_cell_opens_its_missed_objects(table):

@@ -119,7 +119,7 @@ def test_they_agree_on_the_coco_apis_own_pair():
 @given(cases(), st.sampled_from([0.0, 0.25, 0.5]))
 def test_what_a_click_opens_is_there(case, score):
     table = detection_table(*case)
-    classes = {name for name in table["class_name"].combine_chunks().dictionary.to_pylist()}
+    classes = set(table["class_name"].combine_chunks().dictionary.to_pylist())
     for chart in everything(View(table, score)).values():
         for target in targets(chart):
             listed = {name: value if isinstance(value, list) else [value] for name, value in target.items()}

@@ -191,7 +191,7 @@ def test_a_box_outside_a_cut_out_is_not_drawn_and_one_across_its_edge_is_cut():
     both = draw_crop(Image.new("RGB", (200, 100), GREY), rows, around, SIDE)
     only = draw_crop(Image.new("RGB", (200, 100), GREY), [row for row in rows if row["x1"] == 60], around, SIDE)
     assert both.tobytes() == only.tobytes() != plain.tobytes()
-    ys, xs = np.nonzero((np.asarray(only) == GREEN).all(axis=2))
+    _ys, xs = np.nonzero((np.asarray(only) == GREEN).all(axis=2))
     assert xs.min() < 12 and xs.max() == pytest.approx(4 * (180 - 130), abs=3)
 
 

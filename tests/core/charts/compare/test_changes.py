@@ -1,4 +1,5 @@
 import json
+from itertools import chain
 
 import pytest
 
@@ -32,7 +33,7 @@ def heat(judged=None):
 def points(chart) -> list[tuple]:
     """(customdata, CSV row) of every bar or cell."""
     targets = [target for trace in chart.traces for target in trace["customdata"]]
-    targets = sum(targets, []) if isinstance(targets[0], list) else targets
+    targets = list(chain.from_iterable(targets)) if isinstance(targets[0], list) else targets
     return list(zip(targets, chart.rows, strict=True))
 
 
@@ -78,7 +79,7 @@ def test_cells_are_the_difference_of_ap_and_undefined_ones_stay_empty():
     chart, before, after = heat(), *({f.name: f for f in class_figures(t)} for t in (BEFORE, AFTER))
     assert [row[:2] for row in chart.rows] == [(name, size) for name in chart.traces[0]["y"] for size in AP_OF]
     for (target, (name, size, objects, value, *_)), text in zip(
-        points(chart), sum(chart.traces[0]["text"], []), strict=True
+        points(chart), chain.from_iterable(chart.traces[0]["text"]), strict=True
     ):
         pair = [f[name].AP if size == "all" else f[name].sizes[size].AP for f in (before, after)]
         if None in pair:
@@ -118,7 +119,7 @@ def test_cells_with_few_objects_have_no_colour():
     chart = heat()
     few = [row[2] < 20 for row in chart.rows]
     assert any(few) and not all(few)
-    for is_few, z in zip(few, sum(chart.traces[0]["z"], []), strict=True):
+    for is_few, z in zip(few, chain.from_iterable(chart.traces[0]["z"]), strict=True):
         assert not is_few or not z
 
 

@@ -153,7 +153,7 @@ def test_a_class_without_objects_has_no_curve():
 
 
 def test_an_iou_that_coco_does_not_have_is_refused():
-    with pytest.raises(DataError, match="IoU 0.52"):
+    with pytest.raises(DataError, match=r"IoU 0.52"):
         precision_recall(table_of(gt_of(CAR)), "car", 0.52)
 
 
