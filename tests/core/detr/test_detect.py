@@ -43,12 +43,12 @@ def test_detections_are_those_of_transformers_own_post_processing(batch, process
     softmax = processor is DetrImageProcessorPil
     random = torch.Generator().manual_seed(1)
     logits, boxes = torch.randn(4, 30, 10 + softmax, generator=random), torch.rand(4, 30, 4, generator=random)
-    found = to_detections(logits, boxes, batch, softmax)
+    detections = to_detections(logits, boxes, batch, softmax)
     sizes = [(height, width) for width, height in batch["size"]]
     output = DetrObjectDetectionOutput(logits=logits, pred_boxes=boxes)
     theirs = processor().post_process_object_detection(output, threshold=-1.0, target_sizes=sizes)
     for image_id, expected in zip(batch["image_id"], theirs, strict=True):
-        ours = found[found.image_id == image_id]
+        ours = detections[detections.image_id == image_id]
         np.testing.assert_allclose(ours.score, expected["scores"], atol=1e-6)
         np.testing.assert_array_equal(ours.label, expected["labels"])
         np.testing.assert_allclose(ours.boxes, expected["boxes"], atol=1e-3)
@@ -125,8 +125,8 @@ def test_one_class_and_eighty_work(street, classes):
     split = read_split(street, "val")
     names = [f"class {i}" for i in range(classes - 1)]
     label_map = type(TEN)(("person", *names), (1, *range(100, 99 + classes)))
-    found, losses = run(small_detr(label_map), [Collator()([DetectionDataset(split, label_map, 72, 96)[0]])])
-    assert found.label.max() < classes and math.isfinite(losses.values()["loss"])
+    detections, losses = run(small_detr(label_map), [Collator()([DetectionDataset(split, label_map, 72, 96)[0]])])
+    assert detections.label.max() < classes and math.isfinite(losses.values()["loss"])
 
 
 def test_a_broken_answer_names_its_image(batch):
@@ -146,9 +146,9 @@ def test_a_batch_that_does_not_fit_into_memory_is_cut_in_halves(batch, monkeypat
         return real(model, batch, *rest)
 
     monkeypatch.setattr(module, "forward", small_memory)
-    found, _ = run(model, [batch])
-    np.testing.assert_array_equal(found.image_id, whole.image_id)
-    np.testing.assert_allclose(found.score, whole.score, atol=1e-5)
+    detections, _ = run(model, [batch])
+    np.testing.assert_array_equal(detections.image_id, whole.image_id)
+    np.testing.assert_allclose(detections.score, whole.score, atol=1e-5)
     monkeypatch.setattr(module, "forward", lambda *_: exec("raise torch.OutOfMemoryError()", {"torch": torch}))
     with pytest.raises(ConfigError, match="Not even one image"):
         run(model, [batch])

@@ -60,7 +60,7 @@ def cells(batch, stride):
 def test_maps_are_the_models_own_attentions(models, split, kind, edges):
     """As transformers itself records them, without what is padding."""
     batch = batch_of(split, edges)
-    found = explain(models[kind], batch, QUERY)
+    why = explain(models[kind], batch, QUERY)
     with torch.no_grad():
         model = plain(models[kind])
         with model.padding.hide(batch["pixel_mask"]):
@@ -68,7 +68,7 @@ def test_maps_are_the_models_own_attentions(models, split, kind, edges):
                 pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"], output_attentions=True
             )
     shape, (rows, columns) = cells(batch, 16)
-    for ours, weights in zip(found.decoder, theirs.cross_attentions, strict=True):
+    for ours, weights in zip(why.decoder, theirs.cross_attentions, strict=True):
         expected = weights[0].mean(0)[QUERY].reshape(shape)
         np.testing.assert_allclose(ours, expected[:rows, :columns], atol=1e-6)
         assert expected.sum() - expected[:rows, :columns].sum() < 1e-6  # nothing looks at padding
@@ -76,8 +76,8 @@ def test_maps_are_the_models_own_attentions(models, split, kind, edges):
     image_height, image_width = (batch["pixel_mask"][0].any(axis).sum().item() for axis in (1, 0))
     cell = int(y * image_height / 16) * shape[1] + int(x * image_width / 16)
     expected = theirs.encoder_attentions[-1][0].mean(0)[cell].reshape(shape)[:rows, :columns]
-    np.testing.assert_allclose(found.encoder, expected, atol=1e-6)
-    assert not found.sampled
+    np.testing.assert_allclose(why.encoder, expected, atol=1e-6)
+    assert not why.sampled
 
 
 def test_of_deformable_detr_the_maps_are_what_its_sampling_points_read(models, split):
@@ -88,29 +88,29 @@ def test_of_deformable_detr_the_maps_are_what_its_sampling_points_read(models, s
         layer.encoder_attn.attn.register_forward_pre_hook(lambda _, args: read.append((args[4], args[5])))
         for layer in model.inner.model.decoder.layers
     ]
-    found = explain(model, batch, QUERY)
+    why = explain(model, batch, QUERY)
     for hook in hooks:
         hook.remove()
     shape, (rows, columns) = cells(batch, 8)
-    for ours, (places, weights) in zip(found.decoder, read, strict=True):
+    for ours, (places, weights) in zip(why.decoder, read, strict=True):
         cell_values = torch.zeros(1, 1, *shape, requires_grad=True)
         points = 2 * places[0, QUERY].clone().reshape(1, 1, -1, 2) - 1
         values = F.grid_sample(cell_values, points, align_corners=False)
         (values.flatten() * weights[0, QUERY].clone().flatten()).sum().backward()
         expected = cell_values.grad[0, 0, :rows, :columns]
         np.testing.assert_allclose(ours, expected / expected.sum(), atol=1e-5)
-    assert found.sampled and found.encoder.shape == (rows, columns)
+    assert why.sampled and why.encoder.shape == (rows, columns)
 
 
 @pytest.mark.parametrize("edges", SIZES)
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_map_sums_to_one_and_covers_the_image_by_less_than_a_cell_too_much(models, split, kind, edges):
-    found = explain(models[kind], batch_of(split, edges), QUERY)
-    maps = [*found.decoder, found.encoder]
+    why = explain(models[kind], batch_of(split, edges), QUERY)
+    maps = [*why.decoder, why.encoder]
     assert len(maps) == 4 and min(m.min() for m in maps) >= 0
     np.testing.assert_allclose([m.sum() for m in maps], 1, atol=1e-5)
-    for covered, side, cells_there in zip(found.cover, (96, 72), reversed(found.encoder.shape), strict=True):
-        assert -1e-6 <= covered - side < covered / cells_there
+    for covered, side, cell_count in zip(why.cover, (96, 72), reversed(why.encoder.shape), strict=True):
+        assert -1e-6 <= covered - side < covered / cell_count
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
@@ -119,15 +119,15 @@ def test_layers_and_probabilities_are_the_models_answers(models, split, kind):
     with torch.no_grad():
         layers = forward(models[kind], batch, CPU)
     for query in (0, 11):
-        found = explain(models[kind], batch, query)
+        why = explain(models[kind], batch, query)
         logits = layers.logits[:, 0, query]
         probabilities = logits.softmax(-1) if kind == "detr" else logits.sigmoid()
         scores, labels = probabilities[:, :10].max(-1)
-        np.testing.assert_allclose(found.probabilities, probabilities[-1], atol=1e-5)
-        np.testing.assert_allclose(found.scores, scores, atol=1e-5)
-        np.testing.assert_array_equal(found.labels, labels)
+        np.testing.assert_allclose(why.probabilities, probabilities[-1], atol=1e-5)
+        np.testing.assert_allclose(why.scores, scores, atol=1e-5)
+        np.testing.assert_array_equal(why.labels, labels)
         boxes = box_convert(layers.boxes[:, 0, query], "cxcywh", "xyxy") * torch.tensor([96, 72, 96, 72])
-        np.testing.assert_allclose(found.boxes, boxes, atol=1e-3)
+        np.testing.assert_allclose(why.boxes, boxes, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", DENSE)
@@ -136,12 +136,12 @@ def test_the_last_layer_is_the_evaluations_detection_whatever_else_was_in_its_ba
     large = DetectionDataset(split, TEN, 80, 110)
     small = DetectionDataset(split, TEN, 40, 60)
     batch = loader(large, 2).collate_fn([small[0], large[1]])
-    found = Detections.concat(detect(models[kind], [batch], CPU))
+    detections = Detections.concat(detect(models[kind], [batch], CPU))
     assert batch["padded"]
-    own = found[found.image_id == small[0]["image_id"]]
+    of_image = detections[detections.image_id == small[0]["image_id"]]
     for query in range(12):
         why = explain(models[kind], batch_of(split, (40, 60)), query)
-        rows = own[own.query == query]
+        rows = of_image[of_image.query == query]
         best = int(np.argmax(rows.score))
         assert rows.label[best] == why.labels[-1]
         np.testing.assert_allclose(rows.score[best], why.scores[-1], atol=1e-4)
@@ -203,16 +203,16 @@ def test_the_nearest_queries_overlap_most_and_then_cost_least(models, split, kin
     target = box_convert(wanted / size, "xyxy", "cxcywh")
     cost = 5 * (layers.boxes[-1, 0] - target).abs().sum(-1) - 2 * generalized_box_iou(boxes, wanted / size)[:, 0]
     order = sorted(range(12), key=lambda q: (-overlap[q].item(), cost[q].item()))
-    found = nearest(model, batch, box, 3)
-    assert [one.query for one in found] == order[:NEAREST]
+    queries = nearest(model, batch, box, 3)
+    assert [near.query for near in queries] == order[:NEAREST]
     logits = layers.logits[-1, 0]
-    for one in found:
-        probabilities = (logits.softmax(-1) if kind == "detr" else logits.sigmoid())[one.query]
-        np.testing.assert_allclose(one.box, boxes[one.query] * size, atol=1e-3)
-        assert one.iou == pytest.approx(overlap[one.query].item(), abs=1e-5)
-        assert one.score == pytest.approx(probabilities[3].item(), abs=1e-5)
-        assert (one.label, one.label_score) == (probabilities[:10].argmax(), pytest.approx(probabilities[:10].max()))
-        assert one.no_object == (pytest.approx(probabilities[10].item()) if kind == "detr" else None)
+    for near in queries:
+        probabilities = (logits.softmax(-1) if kind == "detr" else logits.sigmoid())[near.query]
+        np.testing.assert_allclose(near.box, boxes[near.query] * size, atol=1e-3)
+        assert near.iou == pytest.approx(overlap[near.query].item(), abs=1e-5)
+        assert near.score == pytest.approx(probabilities[3].item(), abs=1e-5)
+        assert (near.label, near.label_score) == (probabilities[:10].argmax(), pytest.approx(probabilities[:10].max()))
+        assert near.no_object == (pytest.approx(probabilities[10].item()) if kind == "detr" else None)
 
 
 def test_an_object_exactly_where_a_query_is_has_it_first(models, split):

@@ -67,8 +67,8 @@ def test_losses_and_gradients_equal_transformers(kind, counts):
         expected = [parts[f"{name}_0"], parts[f"{name}_1"], parts[name]]
         torch.testing.assert_close(losses[name], torch.stack(expected))
     torch.testing.assert_close(total(losses, loss_config_of(config)), loss)
-    for own, their in zip(mine, (theirs.logits.grad, theirs.boxes.grad), strict=True):
-        torch.testing.assert_close(own, their)
+    for ours_grad, theirs_grad in zip(mine, (theirs.logits.grad, theirs.boxes.grad), strict=True):
+        torch.testing.assert_close(ours_grad, theirs_grad)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -60,8 +60,8 @@ def test_a_box_keeps_exactly_what_is_visible_of_it(width, height, seed, augment,
             near = 1 + max(1, scale)
             ys, xs = np.nonzero(pixels > 64)
             if len(xs):  # a box thinner than a new pixel may have become too dark
-                found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
-                assert np.abs(found - (x1, y1, x2, y2)).max() <= near
+                painted = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+                assert np.abs(painted - (x1, y1, x2, y2)).max() <= near
             else:
                 assert min(x2 - x1, y2 - y1) < 2
         else:  # nothing visible is without its box
@@ -116,21 +116,21 @@ def test_nothing_of_its_caller_is_changed():
 
 def test_the_recipes_numbers_are_detrs_at_its_own_size():
     """480, 512 … 800 for the shortest edge; cut-outs of 384 … 600 pixels from a picture of 400, 500 or 600."""
-    found = crops((1000, 1000), (800, 1333), 3000)
-    whole = [v for v in found if v.region == (0, 0, 1000, 1000)]
-    cut = [v for v in found if v not in whole]
-    assert {min(v.size) for v in found} == set(range(480, 801, 32))
+    drawn = crops((1000, 1000), (800, 1333), 3000)
+    whole = [v for v in drawn if v.region == (0, 0, 1000, 1000)]
+    cut = [v for v in drawn if v not in whole]
+    assert {min(v.size) for v in drawn} == set(range(480, 801, 32))
     shares = [(v.region[2] - v.region[0]) / 1000 for v in cut]
     assert min(shares) == pytest.approx(384 / 600, abs=0.01) and max(shares) == 1
-    for about, part in ((0.5, len(whole)), (0.5, sum(v.flipped for v in found))):
-        assert abs(part / len(found) - about) < 0.05
+    for about, part in ((0.5, len(whole)), (0.5, sum(v.flipped for v in drawn))):
+        assert abs(part / len(drawn) - about) < 0.05
 
 
 def test_the_recipe_fits_small_pictures():
-    found = crops((256, 192), (192, 256))
-    assert {min(v.size) for v in found if v.region == (0, 0, 256, 192)} == {round(192 * n / 25) for n in range(15, 26)}
-    assert max(max(v.size) for v in found) <= 256
-    widths = [v.region[2] - v.region[0] for v in found]
+    drawn = crops((256, 192), (192, 256))
+    assert {min(v.size) for v in drawn if v.region == (0, 0, 256, 192)} == {round(192 * n / 25) for n in range(15, 26)}
+    assert max(max(v.size) for v in drawn) <= 256
+    widths = [v.region[2] - v.region[0] for v in drawn]
     assert min(widths) < 0.6 * 256  # it does cut
 
 

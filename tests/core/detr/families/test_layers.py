@@ -34,9 +34,9 @@ def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_
     with torch.no_grad():
         expected = original(pixel_values=batch["pixel_values"])
         for one in (model.eval(), copy.deepcopy(model)):
-            found = forward(one, batch, CPU)
-            torch.testing.assert_close(found.logits[-1], own_columns(expected.logits))
-            torch.testing.assert_close(found.boxes[-1], expected.pred_boxes)
+            layers = forward(one, batch, CPU)
+            torch.testing.assert_close(layers.logits[-1], own_columns(expected.logits))
+            torch.testing.assert_close(layers.boxes[-1], expected.pred_boxes)
 
 
 @pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
