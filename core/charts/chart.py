@@ -3,9 +3,6 @@
 A chart is data: Plotly's traces and layout as plain dicts, and the same figures as rows for a CSV. Colours are names
 that whoever shows it resolves for his theme (draw.js): "@1" to "@6" the series, "@good", "@bad", "@text", "@grey",
 "@line", "@back"; as a colour scale "@scale" (from the background to strong) and "@diverging" (bad, background, good).
-
-Each file imports only those above it in this order: figures, differences, curves, impact, confusion,
-localization, small, calibration, images, training, changes, runs, objects, places, contents, draw.
 """
 
 from __future__ import annotations

@@ -48,8 +48,9 @@ def heatmap(
         "colorscale": scale,
         "zmin": low,
         "zmax": high,
-        "showscale": False,
     }
+    if "colorbar" not in more:
+        trace["showscale"] = False
     if has_text:
         trace |= {"text": [[cell.text for cell in row] for row in cells], "texttemplate": "%{text}"}
     if is_clickable:

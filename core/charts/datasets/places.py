@@ -28,7 +28,7 @@ def places(statistics: DatasetStatistics) -> Chart:
     ]
     trace = heatmap(
         middles, middles, cells, 0, 100 * share(int(total.max()), n) or 1, has_text=False, is_clickable=False,
-        showscale=True, colorbar={"ticksuffix": " %"}, xgap=0, ygap=0,
+        colorbar={"ticksuffix": " %"}, xgap=0, ygap=0,
     )  # fmt: skip
     axis = {"ticksuffix": " %", "dtick": 25, "constrain": "domain"}
     return Chart(

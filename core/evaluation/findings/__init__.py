@@ -2,7 +2,4 @@
 
 In: a table (`table.py`), classes and a score threshold. Out: frozen dataclasses of numbers. Nothing is evaluated anew,
 nothing is drawn here: `charts/` shows what these rooms find.
-
-Each file imports only those above it in this order: curves, bootstrap, impact, confusion, localization, small,
-calibration, images, suspects, changes.
 """

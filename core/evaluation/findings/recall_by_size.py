@@ -135,7 +135,7 @@ def recall_by_size(table: pa.Table, score: float = 0.5) -> RecallBySize:
 
 
 def _objects(table: pa.Table, rows: np.ndarray, score: float) -> np.ndarray:
-    """Return of the objects in `rows` whether each was is_found, was is_found at any score, is missed; (3, M) bool."""
+    """Return whether each object in `rows` was found, was found at any score, is missed; (3, M) bool."""
     is_found = floats(table, "match_score") >= np.float32(score)  # scores are float32, see `threshold.reaches`
     missed = error_codes(table, score) == ERROR_TYPES.index(ErrorType.MISSED)
     return np.stack([is_found, has_value(table, "match_score"), missed])[:, rows]
