@@ -109,7 +109,7 @@ scenes = picked and built_in.built_in_at(picked)
 if problem := built_in.draw_built_in_data(scenes) if scenes else "":
     st.error(problem)
 if data_source.is_new_subset():
-    download.download_form()
+    download.show_download_form()
     st.stop()
 if picked is None:
     st.title("Data")

@@ -14,10 +14,18 @@ from core.labels import LabelMap
 from ui.choose.score import current_score, take_gallery_score
 from ui.gallery import component as gallery
 from ui.gallery.paging import PER_PAGE, current_page, page_count, turn_page
-from ui.predict import pictures as uploading
 from ui.predict.answers import ANSWERS, Answers, answers_of, preload, start_predicting
 from ui.predict.boxes import offer_downloads, show_box_table, speed
 from ui.predict.model_picker import ModelChoice, pick_model
+from ui.predict.pictures import (
+    PAGE,
+    clear_pictures,
+    pick_pictures,
+    sample_pictures,
+    session_key,
+    show_refused,
+    take_pictures,
+)
 from ui.server import services
 from ui.server.background import background_tasks
 from ui.text import plain
@@ -31,7 +39,7 @@ UNKNOWN_CLASSES = LabelMap(("object",), (1,))  # until the model has answered
 
 def clear(key: str) -> None:
     """Delete all pictures and answers; a button's callback."""
-    uploading.clear_pictures(key)
+    clear_pictures(key)
     stop_other_task(None)
     st.session_state.pop(ANSWERS, None)
 
@@ -49,7 +57,7 @@ def show_empty_page(key: str, choice: ModelChoice) -> None:
     st.title("Predict")
     st.info("Drop pictures of your own into the field on the left, or take one with the camera.")
     if st.button("Try pictures of the built-in data set", key="predict built in", icon=":material/photo_library:"):
-        uploading.take_pictures(key, uploading.sample_pictures())
+        take_pictures(key, sample_pictures())
     st.stop()
 
 
@@ -91,10 +99,10 @@ def show_progress(name: str, label: str, answers: Answers) -> None:
         st.button("Stop", key="predict stop", icon=":material/stop:", on_click=task.stop)
 
 
-key = uploading.session_key()
+key = session_key()
 with st.sidebar:
     choice = pick_model(services.store())
-    new_pictures = uploading.pick_pictures()
+    new_pictures = pick_pictures()
     pictures = services.uploads().of(key)
     if pictures:
         st.button("Clear", key="predict clear", icon=":material/delete_sweep:", width="stretch", on_click=clear,
@@ -102,8 +110,8 @@ with st.sidebar:
 name = f"predict {key} {choice.key}"
 if new_pictures:
     background_tasks().forget(name)
-    uploading.take_pictures(key, new_pictures)
-uploading.show_refused()
+    take_pictures(key, new_pictures)
+show_refused()
 if not pictures:
     show_empty_page(key, choice)
 
@@ -112,11 +120,11 @@ head = st.container(horizontal=True, horizontal_alignment="distribute", vertical
 predict(name, choice, pictures, answers)
 table = prediction_table(pictures, answers.predictions, answers.label_map or UNKNOWN_CLASSES)
 pages = page_count(list(pictures))
-page = current_page(uploading.PAGE, pages)
+page = current_page(PAGE, pages)
 with head:
     st.caption(speed(pictures, answers, choice.label))
     if pages > 1:
-        st.pagination(pages, key=uploading.PAGE, width=340)
+        st.pagination(pages, key=PAGE, width=340)
 for number, sentence in answers.refused.items():
     if number in pictures:
         st.warning(f"{plain(pictures[number].name)}: {plain(sentence)}")
@@ -127,7 +135,7 @@ model = gallery.Model(choice.label, table)
 data = gallery.page_data(
     split, f"/api/upload/{key}", items, page, PER_PAGE, [model], Selection(score), bare=True
 )  # fmt: skip
-gallery.show_page(data, GALLERY, partial(turn_page, uploading.PAGE, GALLERY), partial(take_gallery_score, GALLERY))
+gallery.show_page(data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_gallery_score, GALLERY))
 if answers.predictions:
     offer_downloads(pictures, answers, table, score, choice.label)
     show_box_table(pictures, answers, score)

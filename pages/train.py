@@ -114,13 +114,13 @@ if problem := built_in.draw_built_in_data(form.chosen_scenes()):
 runs = [run for run in store.runs() if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
-    config = form.training_form(store)
+    config = form.show_training_form(store)
     # no callback: it would get the settings as they stood before a number that was typed just before the click
     if st.button("Add to the queue" if any(run.is_live for run in runs) else "Train", key="train", type="primary",
                  icon=":material/play_arrow:", width="stretch", disabled=config is None):  # fmt: skip
         attempt(start, config)
         st.rerun()
-    form.back_to_preset()
+    form.show_back_to_preset()
 
 if refusal := st.session_state.pop(REFUSED, None):
     st.error(refusal)

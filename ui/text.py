@@ -17,10 +17,10 @@ def plain(text: object) -> str:
     return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
 
 
-def listed(names: Sequence[str], limit: int = 6) -> str:
+def join_names(names: Sequence[str], limit: int = 6) -> str:
     """Return the names with commas, each `plain`, and the number of those beyond `limit`.
 
-    >>> listed(["cat", "dog", "car"], limit=2)
+    >>> join_names(["cat", "dog", "car"], limit=2)
     'cat, dog and 1 more'
     """
     shown = names if len(names) <= limit else names[:limit]

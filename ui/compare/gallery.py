@@ -24,7 +24,7 @@ from ui.compare.filters import CHANGE, CLICKS, PAGE, ChangeFilter, pick_layout
 from ui.gallery import component as gallery
 from ui.gallery.paging import PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache, scripts
-from ui.text import listed
+from ui.text import join_names
 
 SHOWN, GALLERY = "compare shown", "compare gallery"
 
@@ -118,7 +118,7 @@ def _numbers(changes: Changes, chosen: ChangeFilter, image_ids: list[int]) -> st
 
 def _show_nothing(changes: Changes, chosen: ChangeFilter) -> None:
     change = chosen.change.label.lower() if chosen.change else "fixed or broken"
-    subject = " ".join([*chosen.sizes, listed(chosen.classes)]).strip()
+    subject = " ".join([*chosen.sizes, join_names(chosen.classes)]).strip()
     st.info(f"Nothing is {change}{f' of {subject}' if subject else ''} at score {changes.score:.2f}: choose another "
             "change, class or size. AP counts predictions of every score, and so may change where no object "
             "does.")  # fmt: skip

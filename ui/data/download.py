@@ -29,7 +29,7 @@ CLASSES, TRAIN, VAL, EMPTY, SEED, FOLDER = (
 FIRST = {CLASSES: list(COCO_TEN), TRAIN: 4000, VAL: 1000, EMPTY: 0, SEED: 0, FOLDER: "coco10"}
 
 
-def download_form() -> None:
+def show_download_form() -> None:
     """Show what to download, and the button; while a download is under way, show how far it is instead."""
     task = background_tasks().find(TASK)
     if task and task.is_running:

@@ -39,7 +39,7 @@ def show_watch(
     """
     state = _state(run.id)
     if run.is_live:
-        _look_for_more(run.id, state)
+        _rerun_on_new_epoch(run.id, state)
     every_frame = _frames(run.id, state)
     if len(every_frame) < 2:
         st.info(_why_nothing_to_watch(run))
@@ -51,8 +51,8 @@ def show_watch(
         st.info("None of the watched images is in the data set any more: put it back, or train again.")
         return
     names = _names(services.store().evaluations(run.id))
-    stamped = tuple((frame, services.stamp(frame.path), names.get(frame.epoch)) for frame in shown)
-    data, unread = _page(run.id, stamped, ids, selection, services.stamp(images.json_path), images)
+    stamped = tuple((frame, services.file_stamp(frame.path), names.get(frame.epoch)) for frame in shown)
+    data, unread = _page(run.id, stamped, ids, selection, services.file_stamp(images.json_path), images)
     if unread:
         st.warning(unread, icon=":material/warning:")
     if data is None:
@@ -70,7 +70,7 @@ def _state(run_id: str) -> tuple[Any, ...]:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def _look_for_more(run_id: str, state: tuple[Any, ...]) -> None:
+def _rerun_on_new_epoch(run_id: str, state: tuple[Any, ...]) -> None:
     """Run the page again once there is a new epoch; show nothing."""
     try:
         is_new = _state(run_id) != state

@@ -106,7 +106,8 @@ def _name(run: Run, evaluation: Evaluation, question: dict[str, Any]) -> str:
     else:
         folders = [services.store().checkpoint(run.id, name) for name in ("best", "last")]
     stamps = [
-        services.stamp(path) for path in (*(folder / WEIGHTS for folder in folders), Path(question["image"]["path"]))
+        services.file_stamp(path)
+        for path in (*(folder / WEIGHTS for folder in folders), Path(question["image"]["path"]))
     ]
     return hashlib.sha256(json.dumps([question, stamps, evaluation.created]).encode()).hexdigest()[:32]
 

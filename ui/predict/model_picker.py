@@ -76,7 +76,9 @@ def _choices_of_run(store: RunStore, run: Run) -> list[ModelChoice]:
     """Return a run's best model, its last one if that is of another epoch, and its baseline."""
     if run.is_imported:
         return []
-    stamps = {name: services.stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")}
+    stamps = {
+        name: services.file_stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")
+    }
     if run.best_epoch and run.best_epoch == run.epoch and stamps["best"]:
         stamps["last"] = ""
     kept = [name for name, stamp in stamps.items() if stamp]

@@ -43,7 +43,7 @@ def splits_of(folder: str | Path) -> dict[str, CocoSplit]:
 
 def data_stamps(folder: Path) -> Stamps:
     """Return the names of a data set's annotation files, and stamps that change with them."""
-    return tuple((str(path), services.stamp(path)) for path in annotation_files(folder))
+    return tuple((str(path), services.file_stamp(path)) for path in annotation_files(folder))
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
@@ -86,7 +86,7 @@ def validation_images(run: Run) -> CocoSplit:
     if not run.is_imported:
         return images_of(run.config["data"], "val")
     imported = run.config["imported"]
-    return _imported(imported["gt"], imported["images"], services.stamp(Path(imported["gt"])))
+    return _imported(imported["gt"], imported["images"], services.file_stamp(Path(imported["gt"])))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

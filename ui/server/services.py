@@ -94,11 +94,11 @@ def page_version(run: Run) -> str:
     When it has changed, the component has the page run again.
     """
     paths = (store().preflight_path(run.id), store().profile_path(run.id), store().trace_path(run.id))
-    parts = [run.label, *map(stamp, paths), *(other.id for other in waiting())]
+    parts = [run.label, *map(file_stamp, paths), *(other.id for other in waiting())]
     return f"{run.status.value} {zlib.crc32(' '.join(parts).encode()):08x}"
 
 
-def stamp(path: Path) -> str:
+def file_stamp(path: Path) -> str:
     """Return a file's time and size, which change with it; "" if there is no file, or an empty one."""
     try:
         status = path.stat()

@@ -22,7 +22,7 @@ from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.choose import built_in, data_source, pickers
 from ui.server import cache
-from ui.text import listed
+from ui.text import join_names
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
@@ -34,7 +34,7 @@ GROUPS = {
 }  # fmt: skip
 
 
-def training_form(store: RunStore) -> TrainConfig | None:
+def show_training_form(store: RunStore) -> TrainConfig | None:
     """Show the form and return its settings; None, with the reason on the page, where they cannot be trained with."""
     data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
     train = _show_data(data)
@@ -64,7 +64,7 @@ def training_form(store: RunStore) -> TrainConfig | None:
     return config if train and has_model else None
 
 
-def back_to_preset() -> None:
+def show_back_to_preset() -> None:
     """Show a button that undoes all changes to the preset's settings, if there are any."""
     preset = PRESETS[st.session_state["preset"]].apply()
     names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
@@ -143,9 +143,9 @@ def _show_model(model: str, names: tuple[str, ...]) -> bool:
 def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> str:
     """Return in a sentence how the chosen classes start."""
     if copied and fresh:
-        return f"Copied from the model: {listed(copied)}; fresh: {listed(fresh)}."
+        return f"Copied from the model: {join_names(copied)}; fresh: {join_names(fresh)}."
     names = copied or fresh
-    classes = f"all {len(names)} classes" if len(names) > 1 else listed(names)
+    classes = f"all {len(names)} classes" if len(names) > 1 else join_names(names)
     return f"{'Copied from the model' if copied else 'Fresh'}: {classes}." if names else ""
 
 

@@ -39,7 +39,7 @@ def show_checks(run: Run, checks: list[PreflightCheck]) -> None:
         return
     with expander:
         st.markdown("  \n".join(_line(check) for check in checks))
-        if stamp := services.stamp(services.store().preflight_picture(run.id)):
+        if stamp := services.file_stamp(services.store().preflight_picture(run.id)):
             # over a route, so that a rerun does not send it again; a click opens it in its full size
             address = f"/api/preflight/{run.id}?v={stamp}"
             st.caption("The first training batch as the model sees it; a click opens it in full size.")

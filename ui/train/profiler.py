@@ -66,7 +66,7 @@ def show_profile(run: Run) -> None:
 
 def _offer_trace(run: Run) -> None:
     path = services.store().trace_path(run.id)
-    if not services.stamp(path):
+    if not services.file_stamp(path):
         return
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         # read at the click only: it may be large
