@@ -19,6 +19,7 @@ COUNTED = "Predictions of every score count."
 CLICK = f"Click to see these boxes, from score {LOWEST_SCORE:g}"
 UNDEFINED = "None of these classes has an object, so AP50 is not defined."
 COLUMN = 16  # letters beside each other over a column of a heat map
+BESIDE = 24  # letters of an error type beside its bar
 _NOTHING = GroupImpact(0.0, 0)
 
 
@@ -28,7 +29,7 @@ def impact_bars(impact: Impact) -> Chart:
     kinds = sorted(costs, key=lambda kind: -costs[kind].delta)
     trace = _bars(
         impact,
-        [kind.label for kind in kinds],
+        [textwrap.fill(kind.label, BESIDE) for kind in kinds],
         [costs[kind] for kind in kinds],
         [_query(kind, _chosen(impact)) for kind in kinds],
         [grey_if_few(_objects(impact))] * len(kinds),
@@ -154,7 +155,7 @@ def _bar_layout(costs: list[GroupImpact]) -> dict:
         "xaxis": {
             "title": "ΔAP50, points",
             "showgrid": False,
-            "range": [0, 135 * max((cost.delta for cost in costs), default=0) or 1],
+            "range": [0, 160 * max((cost.delta for cost in costs), default=0) or 1],
         },
         "yaxis": {"autorange": "reversed", "dtick": 1, "showgrid": False, "labelalias": {}},
     }

@@ -63,7 +63,7 @@ def test_bars_are_the_six_types_by_what_they_cost(table):
     assert costs == sorted(costs, reverse=True) and costs[2] > 0
     (bars,) = chart.traces
     assert bars["x"] == [100 * cost for cost in costs]
-    assert bars["y"] == [ErrorType(row[0]).label for row in chart.rows]
+    assert [name.replace("\n", " ") for name in bars["y"]] == [ErrorType(row[0]).label for row in chart.rows]
     assert (chart.n, chart.unit) == (50, "objects")
 
 
