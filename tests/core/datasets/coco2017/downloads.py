@@ -33,7 +33,9 @@ for progress in download(Path(sys.argv[1]), TEN, Path(sys.argv[2])):
 
 
 def children():
-    return [child.pid for child in psutil.Process().children(recursive=True) if "coco2017" in " ".join(child.cmdline())]
+    """The downloads' children that live; what other tests have left behind need not have a command line any more."""
+    alive = [c for c in psutil.Process().children(recursive=True) if c.status() != psutil.STATUS_ZOMBIE]
+    return [child.pid for child in alive if "coco2017" in " ".join(child.cmdline())]
 
 
 def files(folder):
