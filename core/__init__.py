@@ -3,7 +3,7 @@
     COCO files -> datasets -> detr -> training -> checkpoints and metrics, which runs keeps
                                    -> evaluation -> the detection table -> charts, export, pages
 
-Each package imports only those above it, in this order: keep_result, labelled_enum, disk, child, boxes, labels,
+Each package imports only those above it, in this order: keep_result, labelled_enum, disk, files, child, boxes, labels,
 metrics, config, datasets, detr, evaluation, charts, training, runs, inference, export, cli, __main__. Nothing here
 imports Streamlit.
 
