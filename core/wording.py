@@ -1,0 +1,44 @@
+r"""Text that somebody else wrote, made fit to be shown: in one line, bounded, and nothing in it acts or hides.
+
+In: a name, a path, a message, a value out of a file. Out: text for an error's sentence, a terminal, a log or a table.
+What is no sign of a script – control characters, escape sequences, marks that turn the direction of writing, line ends,
+halves of characters that cannot be encoded – is shown as Python would write it: `\x1b`, `\u202e`, `\udcff`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji: they belong to a name and hide nothing
+
+
+def visible(text: object) -> str:
+    r"""Return the text in one line, with all that does not print shown as an escape.
+
+    >>> visible("a\x1b[31mb\nc")
+    'a\\x1b[31mb\\nc'
+    """
+    line = str(text)
+    return line if line.isprintable() else "".join(map(_shown, line))
+
+
+def short(text: object, most: int = 80) -> str:
+    """Return the text `visible`, in at most `most` characters: of a longer one the beginning and the end.
+
+    >>> short("a/very/long/path/to/picture.jpg", most=20)
+    'a/very/long/p…re.jpg'
+    """
+    line = str(text)
+    if len(line) > 2 * most:  # so that a name of 100 MB costs nothing
+        line = f"{line[:most]}…{line[-most:]}"
+    line = visible(line)
+    if len(line) <= most:
+        return line
+    end = (most - 1) // 3
+    return f"{line[: most - 1 - end]}…{line[len(line) - end :]}"
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
