@@ -106,7 +106,8 @@ def measure_reading(path: Path, rounds: int = 2) -> None:
     for _ in range(rounds):
         for name in READERS:
             command = [sys.executable, "-m", "bench.large", name, str(path)]
-            measured[name].append(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+            measured[name].append(json.loads(done.stdout))
     theirs, ours = (np.array(measured[name]) for name in READERS)
     ratios = np.median(theirs / ours, axis=0)
     (their_time, their_peak), (time_, peak_) = (np.median(one, axis=0) for one in (theirs, ours))

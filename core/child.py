@@ -2,6 +2,9 @@
 
 In: a command. Out: its answers one after another, or how it has ended. How long to wait, when to start another one and
 what is said to the user is its owner's: `core.datasets.coco2017.child` (downloads) and `ui.server.model_worker`.
+
+Requests travel on a pipe of their own, which the child opens with `open_requests`. Its standard input has nothing in it
+from the beginning: a library that asks a question there gets no request for an answer, and no waiting.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from core import PROJECT
 
+REQUESTS = "DETR_LAB_REQUESTS"  # in the child's environment: the number of its end of the pipe
 SECONDS_TO_END = 2.0  # for a child that says no more to be gone, and for its last lines to be read
 
 
@@ -42,15 +46,22 @@ class Child:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start the process; raises OSError if that fails."""
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, text=True, encoding="utf-8", errors="replace",
-            stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True,
-        )  # fmt: skip
+        reading, writing = os.pipe()
+        self._requests = os.fdopen(writing, "w", encoding="utf-8", errors="replace")
+        try:
+            self._process = subprocess.Popen(
+                command, cwd=PROJECT, env={**environment, REQUESTS: str(reading)}, pass_fds=[reading],
+                text=True, encoding="utf-8", errors="replace", start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+        except BaseException:
+            self._requests.close()
+            raise
+        finally:
+            os.close(reading)
         self._lines: queue.Queue[str | None] = queue.Queue()  # None: there are no more
         self._last_line = ""
-        assert self._process.stdin and self._process.stdout and self._process.stderr  # for the type checker
-        self._requests = self._process.stdin
+        assert self._process.stdout and self._process.stderr  # for the type checker
         self._readers = [
             _start_reader(self._process.stdout, self._lines.put, lambda: self._lines.put(None)),
             _start_reader(self._process.stderr, self._keep_last_line, lambda: None),
@@ -113,6 +124,16 @@ class Child:
 
     def _keep_last_line(self, line: str) -> None:
         self._last_line = line.strip()[:200] or self._last_line
+
+
+def open_requests() -> TextIO:
+    """Open, in a child, the stream of its parent's requests, one a line; it ends with the parent.
+
+    To be called once, before anything is started that could inherit it.
+    """
+    descriptor = int(os.environ.pop(REQUESTS))
+    os.set_inheritable(descriptor, False)
+    return os.fdopen(descriptor, encoding="utf-8")
 
 
 def _start_reader(stream: IO[str], take: Callable[[str], None], end: Callable[[], None]) -> threading.Thread:

@@ -1,7 +1,8 @@
 """The app's child process that answers requests with a model: `python -m core.inference.worker`.
 
-In: JSON requests, one a line, on standard input. Out: their JSON answers, one a line, in the same order; the process
-ends with its input. So torch and its memory stay out of the process that serves the pages, and are given back later.
+In: JSON requests, one a line, on the pipe of `core.child`. Out: their JSON answers, one a line, in the same order; the
+process ends with its requests. So torch and its memory stay out of the process that serves the pages, and are given
+back later.
 
     {"ask": "warm", "run": …, "model": …}    {}: the model, if one is named, is loaded
     {"ask": "why", "run": …, "model": "best" | "last" | "untouched", "image": …, "query" or "gt": …}    see `why`
@@ -26,6 +27,7 @@ import torch
 from transformers.utils import logging
 
 from core import LabError
+from core.child import open_requests
 from core.detr.explain import Near, explain, nearest
 from core.inference.model_cache import ModelCache
 from core.runs.store import RunStore
@@ -35,14 +37,15 @@ NO_OBJECT = "no object"
 
 
 def main() -> None:
-    """Answer requests until the input ends, or the app."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then closes our input
+    """Answer requests until they end, or the app."""
+    requests = open_requests()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then closes the pipe
     out = _stdout_for_answers()
     logging.disable_progress_bar()
     torch.set_num_threads(min(THREADS, os.cpu_count() or 1))
     models = ModelCache(RunStore.default())
     try:
-        for line in sys.stdin:
+        for line in requests:
             print(json.dumps(answer_line(line, models)), file=out, flush=True)
     except BrokenPipeError:
         pass

@@ -12,7 +12,8 @@ from core.child import Child, ChildEnded
 
 CHILD = """
 import json, os, subprocess, sys, time
-for line in sys.stdin:
+from core.child import open_requests
+for line in open_requests():
     request = json.loads(line)
     if "stderr" in request:
         print(request["stderr"], file=sys.stderr, flush=True)
@@ -64,7 +65,7 @@ def test_without_an_answer_in_time_there_is_none_and_it_can_still_come(start):
 
 
 def test_a_child_sees_the_environment_that_it_is_given(start):
-    child = start("import json, os\nprint(json.dumps({'x': os.environ['X']}), flush=True)\ninput()", X="1")
+    child = start("import json, os\nprint(json.dumps({'x': os.environ['X']}), flush=True)", X="1")
     assert child.receive(30) == {"x": "1"}
 
 
@@ -142,6 +143,28 @@ def test_another_thread_may_end_a_child_that_is_waited_for(start):
     with pytest.raises(ChildEnded):
         child.receive(30)
     ending.join()
+
+
+def test_a_child_that_asks_a_question_is_answered_by_nobody(start):
+    """A request is on its way, so a standard input that were the pipe would hand it over for an answer."""
+    child = start("""
+import json, os, sys
+from core.child import open_requests
+try:
+    answer = input()
+except EOFError:
+    answer = None
+null = os.stat(os.devnull)
+is_null = (os.fstat(0).st_dev, os.fstat(0).st_rdev) == (null.st_dev, null.st_rdev)
+requests = open_requests()
+print(json.dumps({"answer": answer, "is_null": is_null, "request": json.loads(next(requests)),
+                  "inheritable": os.get_inheritable(requests.fileno()),
+                  "in_environment": "DETR_LAB_REQUESTS" in os.environ}), flush=True)
+""")
+    child.send({"y": 1})
+    told = child.receive(30)
+    assert (told["answer"], told["is_null"], told["request"]) == (None, True, {"y": 1})
+    assert not told["inheritable"] and not told["in_environment"]
 
 
 def test_a_command_that_cannot_be_started_raises():

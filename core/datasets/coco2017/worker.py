@@ -1,6 +1,7 @@
 """The child process of a download, `python -m core.datasets.coco2017.worker`: the only place where FiftyOne downloads.
 
-In: one request a line on stdin, as JSON. Out: answers, one a line on stdout, the last one of a request with "done":
+In: one request a line on the pipe of `core.child`, as JSON. Out: answers, one a line on stdout, the last one of a
+request with "done":
 
     {"do": "annotations", "folder": F}
         {"size": bytes or null} {"ready": true} {"done": true, "reason": null or why it failed}
@@ -11,7 +12,7 @@ In: one request a line on stdin, as JSON. Out: answers, one a line on stdout, th
 
 Annotations lie in F/raw afterwards. "ready" says that FiftyOne is imported, which takes seconds. A picture whose
 reason is null is whole, of the size stated and on the disk; any other one is deleted.
-Apart because FiftyOne has no time-outs: a process can be ended. It ends itself when stdin does, so with its parent.
+Apart because FiftyOne has no time-outs: a process can be ended. It ends itself when the pipe does, so with its parent.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import TextIO, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
+from core.child import open_requests
 from core.disk import flush, is_disk_full
 
 Downloader: TypeAlias = Callable[..., object]  # fiftyone.utils.coco.download_coco_dataset_split
@@ -256,13 +258,14 @@ def failure_reason(error: Exception, url: str) -> str:
 
 
 def main() -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests until they end."""
+    stream = open_requests()
     answers = Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what FiftyOne prints
     requests: queue.Queue[str] = queue.Queue()
 
     def listen() -> None:
-        for line in sys.stdin:
+        for line in stream:
             requests.put(line)
         os._exit(0)  # also in the middle of a transfer that would never end
 

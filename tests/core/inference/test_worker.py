@@ -1,9 +1,7 @@
 """The worker process: the table's own boxes, one answer a line, and a sentence for whatever goes wrong."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from base64 import b64decode
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import PROJECT, LabError, ModelError, RunError
+from core import LabError, ModelError, RunError
 from core.datasets.split import read_split
 from core.detr.explain import explain
 from core.detr.model import small_detr
@@ -22,6 +20,7 @@ from core.inference.model_cache import ModelCache, checkpoint_of
 from core.runs.imports import import_results
 from tests.core.detr.released import TEN, released
 from tests.core.inference.asked import trained
+from tests.core.piped import run_piped
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +230,7 @@ def test_a_model_without_names_and_a_folder_without_a_model_are_refused(models, 
             models.open(str(folder))
 
 
-def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_input(asked):
+def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_requests(asked):
     store, run = asked
     script = (
         "import core.inference.worker as worker, os\n"
@@ -243,10 +242,7 @@ def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_
     lines = [json.dumps({"ask": "noise", "n": n}) for n in (1, 2)]
     lines.append(json.dumps({"ask": "why", "run": run.id, "model": "best", "image": image_of(run), "query": 2}))
     lines.append(json.dumps({"ask": "warm", "run": run.id, "model": "last"}))
-    done = subprocess.run(
-        [sys.executable, "-c", script], input="\n".join(lines), capture_output=True, text=True, cwd=PROJECT,
-        env={**os.environ, "DETR_LAB_ROOT": str(store.root)}, timeout=300, check=False,
-    )  # fmt: skip
+    done = run_piped([sys.executable, "-c", script], "\n".join(lines), DETR_LAB_ROOT=str(store.root))
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
     assert said[:2] == [{"heard": 1}, {"heard": 2}] and said[2]["query"] == 2 and said[3] == {}

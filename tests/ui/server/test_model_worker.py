@@ -14,7 +14,8 @@ from ui.server.model_worker import ModelWorker, model_worker
 
 CHILD = """
 import json, os, sys, time
-for line in sys.stdin:
+from core.child import open_requests
+for line in open_requests():
     request = json.loads(line)
     time.sleep(request.get("sleep", 0))
     if "exit" in request:
@@ -89,7 +90,8 @@ def test_what_a_process_that_failed_printed_last_is_passed_on(make):
 
 
 def test_a_process_that_says_nothing_gets_its_exit_code_into_the_sentence(make):
-    assert "(with code 3)" in make(child="import sys\nsys.stdin.readline()\nsys.exit(3)").ask({})["error"]
+    mute = "import core.child, sys\ncore.child.open_requests().readline()\nsys.exit(3)"
+    assert "(with code 3)" in make(child=mute).ask({})["error"]
 
 
 def test_an_answer_that_takes_too_long_is_given_up(make):

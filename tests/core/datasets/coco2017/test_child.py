@@ -1,6 +1,5 @@
 """The download's child process by itself: each failure has a reason, and it ends with its parent."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,11 +8,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from core import PROJECT
 from core.datasets.coco2017 import child, worker
 from core.datasets.coco2017.child import Fetcher, Stalled
 from tests.core.datasets.coco2017.coco_server import ZIP
 from tests.core.datasets.coco2017.downloads import FULL, load
+from tests.core.piped import run_piped
 
 
 def test_each_way_to_fail_has_its_reason_and_holds_up_nothing_else(coco, server, tmp_path, monkeypatch):
@@ -70,9 +69,9 @@ def test_a_bomb_is_not_opened(tmp_path):
     assert not (tmp_path / "bomb.jpg").exists()
 
 
-def test_the_child_ends_with_its_input_and_prints_nothing_of_others(tmp_path):
+def test_the_child_ends_with_its_requests_and_prints_nothing_of_others():
     command = [sys.executable, "-m", "tests.core.datasets.coco2017.quick_fetch"]
-    done = subprocess.run(command, check=False, input="", capture_output=True, text=True, cwd=PROJECT, timeout=60)
+    done = run_piped(command)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
