@@ -1,13 +1,16 @@
 """Files and folders that appear whole or not at all, and how a full disk is told from other errors.
 
-In: where a file or a folder is to be. Out: a hidden path beside it, `.NAME-1a2b3c4d.partial`, to write to; it gets its
-name when the block ends, and is deleted if the block fails. A reader never sees half of one.
+In: where a file or a folder is to be. Out: a hidden path beside it, `.NAME-4711-1a2b3c4d.partial`, to write to; it gets
+its name when the block ends, and is deleted if the block fails. A reader never sees half of one. The number is that of
+the process: what a killed one has left is deleted by the next that writes NAME.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import re
 import shutil
 import sqlite3
 import uuid
@@ -15,7 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 PARTIAL, OLD = ".partial", ".old"  # the endings of what is not whole yet, and of what is being replaced
+LEFTOVER = re.compile(rf"^-(?P<pid>\d{{1,9}})-[0-9a-f]{{8}}(?P<ending>{re.escape(PARTIAL)}|{re.escape(OLD)})$")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors that keep no number: safetensors', and torch.save's, which does not say why it could not write.
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "file write failed")
@@ -29,6 +35,7 @@ def atomic_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises OSError; the file that is there then stays.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(target)
     partial = _unique(target)
     try:
         yield partial
@@ -47,6 +54,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     replace: it takes the place of a folder that is there; else only of an empty one.
     Raises OSError; the folder that is there then stays.
     """
+    _clear_leftovers(target)
     partial = _unique(target)
     try:
         partial.mkdir(parents=True)
@@ -70,7 +78,22 @@ def old_path(target: Path) -> Path:
 
 
 def _unique(target: Path) -> Path:
-    return target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}{PARTIAL}")
+    return target.with_name(f".{target.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
+
+
+def _clear_leftovers(target: Path) -> None:
+    """Delete what processes that are dead have left of `target`; one that was moved away for another comes back."""
+    with suppress(OSError):
+        for path in target.parent.glob(f".{glob.escape(target.name)}-*"):
+            match = LEFTOVER.search(path.name.removeprefix(f".{target.name}"))
+            if not match or psutil.pid_exists(int(match["pid"])):
+                continue
+            if match["ending"] == OLD and not target.exists():
+                os.replace(path, target)
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def put_in_place(partial: Path, target: Path, old: Path | None = None) -> None:

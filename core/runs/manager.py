@@ -36,7 +36,10 @@ logger = logging.getLogger(__name__)
 
 
 def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run: None) -> None:
-    """Set how runs have ended whose process died without doing so; `exit_code` returns its exit code, None: unknown."""
+    """Set how runs have ended whose process died without doing so; `exit_code` returns its exit code, None: unknown.
+
+    An import that died goes, as one that failed does: nothing resumes it, the same command makes it anew.
+    """
     queue = RunQueue(store)
     for run in queue.active():
         is_dead = not has_process(run)
@@ -45,6 +48,9 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
         was_not_assigned = code is not None and run.pid == os.getpid()
         if was_not_assigned or is_dead:
             queue.end(run.id, *_status_and_message(run, code, store), pid=run.pid)
+            if run.is_imported:
+                with suppress(RunError):  # another process was quicker, or its folder cannot be deleted
+                    store.delete(run.id)
 
 
 def _status_and_message(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:

@@ -3,6 +3,8 @@
 import errno
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,38 @@ def test_two_that_write_one_file_at_once_do_not_meet(tmp_path):
         one.write_text("one")
         two.write_text("two")
     assert (tmp_path / "file").read_text() == "one", "the one that ended last"
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("write", [atomic_file, atomic_folder])
+def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_writes_stays(tmp_path, dead, write):
+    left = folder_with(tmp_path / f".out-{dead}-12345678.partial", "half")
+    (tmp_path / f".out-{dead}-12345679.partial").touch()
+    others = (f".out-{os.getpid()}-12345678.partial", f".out-2-{dead}-12345678.partial", ".out.partial", "out-1")
+    for name in others:
+        (tmp_path / name).touch()
+    with write(tmp_path / "out") as partial:
+        assert not left.exists()
+        partial.touch()
+    assert names(tmp_path) == sorted([*others, "out"])
+
+
+def test_a_folder_that_a_killed_process_moved_away_comes_back_before_it_is_replaced(tmp_path, dead):
+    folder_with(tmp_path / f".out-{dead}-12345678.old", "old")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out", replace=True):
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["old"]
+    folder_with(tmp_path / f".out-{dead}-12345678.old", "older")
+    with atomic_folder(tmp_path / "out", replace=True):
+        pass
+    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == []
 
 
 def test_a_folder_appears_at_the_end_of_the_block(tmp_path):

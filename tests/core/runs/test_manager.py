@@ -35,6 +35,14 @@ def test_settle_closes_the_runs_of_dead_processes_only(store):
     assert dead.status is Status.INTERRUPTED and "ended without a word" in dead.message
 
 
+def test_an_import_that_died_goes_because_nothing_can_resume_it(store):
+    gone = store.create({"imported": {}}, process=(os.getpid(), 1.0))
+    kept = store.create({"imported": {}}, process=this_process())
+    store.table_path(gone.id, 0).parent.mkdir(parents=True)
+    close_dead_runs(store)
+    assert [run.id for run in store.runs()] == [kept.id] and not store.folder(gone.id).exists()
+
+
 def test_runs_are_worked_off_in_order_and_one_that_fails_does_not_hold_up_the_rest(store, manage):
     waiting = [create(store, kind, epochs=1) for kind in ("short", "wrong", "crash")]
     manager = manage(in_process=True)
