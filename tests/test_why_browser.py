@@ -24,7 +24,7 @@ import { clearPicture } from "ON_PICTURE"
 const image = { w: 100, h: 50 }, frame = document.querySelector(".frame")
 const stage = { frame, image, heat: frame.querySelector("canvas"), extra: frame.querySelector(".extra") }
 const view = {}, host = document.getElementById("host")
-window.why = (url, item) => showWhy(view, host, stage, { url, image, item, classes: [] })
+window.why = (url, item) => showWhy(view, host, stage, { url, image, item, token: "secret" })
 window.hide = () => clearPicture(stage)
 window.leave = () => host.replaceChildren()
 window.warm = warmWhy
@@ -70,11 +70,12 @@ def address():
 def page(browser, address):
     """The component; `page.answers` is what each question gets, `page.asked` the questions."""
     page = browser.new_page()
-    page.errors, page.answers, page.asked = [], {}, []
+    page.errors, page.answers, page.asked, page.sent = [], {}, [], []
 
     def answer(route):
         url = urlsplit(route.request.url)
         page.asked.append(f"{url.path}?{url.query}")
+        page.sent.append((route.request.method, route.request.headers.get("x-detr-lab-token")))
         said = page.answers.get(url.query, {"error": "No such box."})
         route.fulfill(json=said, status=404 if "error" in said else 200)
 
@@ -207,6 +208,7 @@ def test_of_a_missed_object_the_nearest_queries_are_told_and_each_can_be_asked(p
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Query 2: car 0.61")).to_be_visible()
     assert page.asked[-1] == "/api/why/run/best/4?query=2"
+    assert set(page.sent) == {("POST", "secret")}
     assert "chosen" in rows.nth(1).get_attribute("class") and rows.count() >= 3
     assert "last" in page.locator(".extra rect").nth(2).get_attribute("class")  # nobody else draws it
 
@@ -270,7 +272,8 @@ def test_hiding_takes_everything_from_the_picture(page):
 
 
 def test_the_process_is_warmed_up_for_the_models_address(page):
-    page.evaluate("window.warm('/api/why/20261126-073608-8f8e/best')")
+    page.evaluate("window.warm('/api/why/20261126-073608-8f8e/best', 'secret')")
     while not page.asked:
         page.wait_for_timeout(20)
     assert page.asked == ["/api/why/warm?run=20261126-073608-8f8e&model=best"]
+    assert page.sent == [("POST", "secret")]

@@ -1,6 +1,6 @@
 """Every route of the app beside Streamlit's own: what the browser requests over HTTP, outside Streamlit's reruns.
 
-Only run and image ids come in, never a path; only this machine's host names are answered (`services.MIDDLEWARE`).
+Only run and image ids come in, never a path; who may ask says `ui/server/guard.py`.
 Routes that say more than a picture stand in the room of the component that requests them.
 """
 
@@ -20,9 +20,9 @@ from ui.gallery.why_route import warm, why
 from ui.live.metrics_route import metrics
 from ui.server import cache, services
 from ui.server.scripts import script
-from ui.server.thumbnails import HEADERS, IMMUTABLE, NO_STORE, picture_response
+from ui.server.thumbnails import IMMUTABLE, NO_STORE, picture_response
 
-ONE_MINUTE = {**HEADERS, "Cache-Control": "private, max-age=60"}  # for pictures that their owner may replace meanwhile
+ONE_MINUTE = {"Cache-Control": "private, max-age=60"}  # for pictures that their owner may replace meanwhile
 
 
 def preflight(request: Request) -> Response:
@@ -78,9 +78,9 @@ ROUTES = [
     # ?score=S: a validation image's boxes at every epoch of which they are kept
     Route("/api/boxes/{run}/{image_id:int}", boxes),
     # ?run=R&model=M: loads what answers the next route
-    Route("/api/why/warm", warm),
+    Route("/api/why/warm", warm, methods=["POST"]),
     # ?query=Q or ?gt=ID: why a box is there, or why an object was missed
-    Route("/api/why/{run}/{model}/{image_id:int}", why),
+    Route("/api/why/{run}/{model}/{image_id:int}", why, methods=["POST"]),
     Route("/api/js/{version}/{path:path}", script),
     Route("/api/plotly.js", plotly_js),
 ]

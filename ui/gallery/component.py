@@ -24,6 +24,7 @@ from core.evaluation.table import ErrorType
 from ui.gallery.columns import class_names, columns_of, json_bytes
 from ui.gallery.paging import page_count
 from ui.server import scripts
+from ui.server.guard import token
 
 HERE = Path(__file__).parent
 LAYOUTS = ("one", "beside", "over", "frames")
@@ -126,7 +127,10 @@ def show_page(
     marked_here = None if marked is None else sorted({image["id"] for image in data["images"]} & set(marked))
     _component(
         key=key,
-        data={"signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": marked_here},
+        data={
+            "signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": marked_here,
+            "token": token(),
+        },
         on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark,
     )  # fmt: skip
 

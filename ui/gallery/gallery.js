@@ -23,6 +23,7 @@ export default makeComponent({
     view.tell = tell
     if (data.marked) view.marked = new Set(data.marked)
     view.canMark = Boolean(data.marked)
+    view.token = data.token
   },
   take,
   show: (view) => view.refresh(),

@@ -84,4 +84,5 @@ export interface Data {
   signature: string
   page: string // a Page as JSON
   marked: number[] | null
+  token: string
 }

@@ -220,6 +220,7 @@ export interface View {
   data: Page
   signature: string
   tell: (name: string, value: unknown) => void // to the page's Python
+  token: string // for requests that start the process of the models
   refresh: () => void // draws what depends on the toolbar, with the next frame
   waiting: boolean
   canMark: boolean

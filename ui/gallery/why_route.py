@@ -1,9 +1,11 @@
 """The routes of "Why this box?": what a model says about one of its queries, or about an object that it missed.
 
-    /api/why/{run}/{model}/{image_id}?query=Q    what `why` of core/inference/worker.py answers about a query on a
-                                                 validation image
-    /api/why/{run}/{model}/{image_id}?gt=ID      the same about an annotation: the queries that came nearest
-    /api/why/warm?run=…&model=…                  starts the process that answers, and loads the model if one is named
+    POST /api/why/{run}/{model}/{image_id}?query=Q    what `why` of core/inference/worker.py answers about a query on a
+                                                      a validation image
+    POST /api/why/{run}/{model}/{image_id}?gt=ID      the same about an annotation: the queries that came nearest
+    POST /api/why/warm?run=…&model=…                  starts the process that answers, and loads the named model
+
+They start a process of 0.7 GB, and so want the token that only this app's pages know (`guard.token`).
 
 The first answer also has `note`: a sentence where the checkpoint is not the one that was evaluated. Answers are kept in
 the run's folder until the checkpoint, the picture or the annotation changes. `why/why.js` shows them.
@@ -28,6 +30,7 @@ from core.disk import atomic_file
 from core.runs.models import RunModel, evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
+from ui.server.guard import has_token
 from ui.server.model_worker import model_worker
 from ui.server.thumbnails import NO_STORE
 
@@ -39,6 +42,8 @@ WEIGHTS = "model.safetensors"
 
 def why(request: Request) -> Response:
     """Answer about a query or an annotation, from the disk if the same was asked before."""
+    if not has_token(request):
+        return _without_token()
     try:
         run = services.store().get(request.path_params["run"])
         evaluation = _evaluation(run, request.path_params["model"])
@@ -61,10 +66,18 @@ def why(request: Request) -> Response:
 
 def warm(request: Request) -> Response:
     """Start the process that answers, without waiting for it."""
+    if not has_token(request):
+        return _without_token()
     query = request.query_params
     model = {name: query[name] for name in ("run", "model")} if {"run", "model"} <= set(query) else {}
     model_worker().warm(**model)
     return JSONResponse({}, headers=NO_STORE)
+
+
+def _without_token() -> Response:
+    return JSONResponse(
+        {"error": "The app was started again since this page was loaded: reload the page."}, 403, NO_STORE
+    )
 
 
 def _evaluation(run: Run, model: str) -> Evaluation:

@@ -21,6 +21,7 @@ from core.runs.manager import JobManager
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.server.background import background_tasks
+from ui.server.guard import Guard
 from ui.server.model_worker import model_worker
 from ui.server.uploads import Uploads
 
@@ -32,11 +33,12 @@ SHUTDOWN_SECONDS = 3.0  # for downloads and the like to end
 # Starlette reads the host up to its first colon: "[" is what remains of [::1]
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[")
 MIDDLEWARE = [
+    Middleware(Guard),
     Middleware(
         TrustedHostMiddleware,
         allowed_hosts=[*LOCAL_HOSTS, *filter(None, os.environ.get("DETR_LAB_HOSTS", "").split(","))],
         www_redirect=False,
-    )
+    ),
 ]
 
 

@@ -21,9 +21,8 @@ from ui.server import services
 
 WIDTHS = (320, 640, 1280, 3840)  # pixels; a request's width is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
-IMMUTABLE = {**HEADERS, "Cache-Control": "private, max-age=86400, immutable"}
+NO_STORE = {"Cache-Control": "no-store"}
+IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 
 _made = count()  # thumbnails of this process
 

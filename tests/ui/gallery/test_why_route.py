@@ -16,6 +16,7 @@ from tests.core.runs.waiting import until
 from tests.ui.http_client import routes_client
 from ui.gallery import why_route
 from ui.server import cache, services
+from ui.server.guard import TOKEN_HEADER, token
 from ui.server.model_worker import model_worker
 
 
@@ -40,6 +41,7 @@ def run(root):
 @pytest.fixture
 def client(root):
     with routes_client() as client:
+        client.headers[TOKEN_HEADER] = token()
         yield client
 
 
@@ -79,7 +81,7 @@ def rows_of(run, model):
 def test_the_answer_is_about_the_box_on_the_picture(client, run, val, model, fresh):
     _, rows = rows_of(run, model)
     row = next(row for row in rows if row["kind"] == "detection")
-    answer = client.get(f"/api/why/{run.id}/{model}/{row['image_id']}?query={row['query']}")
+    answer = client.post(f"/api/why/{run.id}/{model}/{row['image_id']}?query={row['query']}")
     said = answer.json()
     assert answer.status_code == 200 and said["note"] is None
     assert said["layers"][-1]["score"] == pytest.approx(row["score"], abs=1e-4)
@@ -93,13 +95,13 @@ def test_an_answer_is_kept_and_equals_a_fresh_one(client, run, val, fresh, monke
     known = {c["id"] for c in val.categories if c["name"] in run.label_map["names"]}
     image_id, gt = next((a["image_id"], a["id"]) for a in val.annotations if a["category_id"] in known)
     address = f"/api/why/{run.id}/best/{image_id}"
-    first = {query: client.get(f"{address}?{query}").json() for query in ("query=3", "query=4", f"gt={gt}")}
+    first = {query: client.post(f"{address}?{query}").json() for query in ("query=3", "query=4", f"gt={gt}")}
     assert len(first[f"gt={gt}"]["near"]) == 3
     monkeypatch.setattr(model_worker(), "ask", no_process)
-    assert {query: client.get(f"{address}?{query}").json() for query in first} == first
+    assert {query: client.post(f"{address}?{query}").json() for query in first} == first
     monkeypatch.undo()
     forget(run)
-    assert {query: client.get(f"{address}?{query}").json() for query in first} == first
+    assert {query: client.post(f"{address}?{query}").json() for query in first} == first
 
 
 def test_what_it_rests_on_makes_an_answer_a_new_one(client, run, val, fresh):
@@ -108,12 +110,12 @@ def test_what_it_rests_on_makes_an_answer_a_new_one(client, run, val, fresh):
     address = f"/api/why/{run.id}/{{}}/{image['id']}?query=2"
     weights = services.store().checkpoint(run.id, "last") / "model.safetensors"
     for model in ("last", "untouched"):
-        client.get(address.format(model))
+        client.post(address.format(model))
     kept = set(folder_of(run).iterdir())
     for changed, more in ((weights, 1), (val.image_path(image), 2)):
         os.utime(changed, ns=(1, changed.stat().st_mtime_ns + 10**9))
         for model in ("last", "untouched"):
-            assert client.get(address.format(model)).status_code == 200
+            assert client.post(address.format(model)).status_code == 200
         now = set(folder_of(run).iterdir())
         assert len(now) == len(kept) + more and kept < now
         kept = now
@@ -127,16 +129,16 @@ def test_a_checkpoint_of_another_step_than_the_evaluation_is_noted(client, run, 
             row["score"] = 0.99
     table = pa.Table.from_pylist(rows, schema=read_table(evaluation.table).schema)
     monkeypatch.setattr(cache, "table_of", lambda _: table)
-    note = client.get(f"/api/why/{run.id}/last/{image_id}?query=1").json()["note"]
+    note = client.post(f"/api/why/{run.id}/last/{image_id}?query=1").json()["note"]
     assert "where 0.99" in note and "saved at another step" in note
 
 
 def test_a_process_that_was_killed_is_asked_again_with_the_next_question(client, run, val, fresh):
     address = f"/api/why/{run.id}/best/{val.images[2]['id']}?query="
-    assert client.get(address + "1").status_code == 200
+    assert client.post(address + "1").status_code == 200
     psutil.Process(model_worker().pid).kill()
     until(lambda: model_worker().pid is None)
-    assert client.get(address + "2").json()["query"] == 2
+    assert client.post(address + "2").json()["query"] == 2
 
 
 @pytest.mark.parametrize(
@@ -159,20 +161,20 @@ def test_a_process_that_was_killed_is_asked_again_with_the_next_question(client,
 def test_what_is_not_there_is_said_in_a_sentence(client, run, val, path, words):
     if path.startswith("{run}/best/1?"):
         assert 1 not in val.image_by_id
-    answer = client.get(f"/api/why/{path}".format(run=run.id, image=val.images[0]["id"]))
+    answer = client.post(f"/api/why/{path}".format(run=run.id, image=val.images[0]["id"]))
     assert answer.status_code in (404, 503) and words in answer.json()["error"]
     assert answer.headers["cache-control"] == "no-store" and list(answer.json()) == ["error"]
 
 
 @pytest.mark.parametrize("path", ["{run}/best/..%2f..%2fetc?query=1", "..%2f/best/4?query=1", "{run}/../4?query=1"])
 def test_only_ids_come_in(client, run, path):
-    assert client.get(f"/api/why/{path}".format(run=run.id)).status_code == 404
+    assert client.post(f"/api/why/{path}".format(run=run.id)).status_code == 404
 
 
 def test_an_object_of_a_class_that_the_model_was_not_given_cannot_have_been_found(client, run, val):
     known = {c["id"] for c in val.categories if c["name"] in run.label_map["names"]}
     image_id, gt = next((a["image_id"], a["id"]) for a in val.annotations if a["category_id"] not in known)
-    answer = client.get(f"/api/why/{run.id}/best/{image_id}?gt={gt}")
+    answer = client.post(f"/api/why/{run.id}/best/{image_id}?gt={gt}")
     assert answer.status_code == 503 and "does not know the class" in answer.json()["error"]
 
 
@@ -182,27 +184,27 @@ def test_a_checkpoint_that_is_gone_or_damaged_is_said_and_nothing_is_kept(client
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    assert "cannot be read" in client.get(address).json()["error"]
+    assert "cannot be read" in client.post(address).json()["error"]
     folder.rename(folder.with_name("elsewhere"))
-    assert "is gone" in client.get(address).json()["error"]
+    assert "is gone" in client.post(address).json()["error"]
     folder.with_name("elsewhere").rename(folder)
     weights.write_bytes(whole)
     assert not list(folder_of(run).glob("*"))
-    assert client.get(address).json()["query"] == 7
+    assert client.post(address).json()["query"] == 7
 
 
 def test_of_an_imported_run_no_model_can_be_asked(client, val, tmp_path):
     rows = [{"image_id": val.images[0]["id"], "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]
     (tmp_path / "dt.json").write_text(json.dumps(rows))
     imported = import_results(services.store(), val.json_path, tmp_path / "dt.json")
-    answer = client.get(f"/api/why/{imported.id}/best/{val.images[0]['id']}?query=0")
+    answer = client.post(f"/api/why/{imported.id}/best/{val.images[0]['id']}?query=0")
     assert answer.status_code == 404 and "was imported" in answer.json()["error"]
     services.store().delete(imported.id)
 
 
 def test_a_run_that_was_not_evaluated_says_so(client, run, val):
     other = services.store().create(run.config)
-    answer = client.get(f"/api/why/{other.id}/best/{val.images[0]['id']}?query=0")
+    answer = client.post(f"/api/why/{other.id}/best/{val.images[0]['id']}?query=0")
     assert "it has: none yet" in answer.json()["error"]
     services.store().update(other.id, status="stopped")
     services.store().delete(other.id)
@@ -211,10 +213,10 @@ def test_a_run_that_was_not_evaluated_says_so(client, run, val):
 def test_only_the_newest_answers_are_kept(client, run, val, fresh, monkeypatch):
     monkeypatch.setattr(why_route, "KEPT", 3)
     for query in range(6):
-        client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query={query}")
+        client.post(f"/api/why/{run.id}/best/{val.images[0]['id']}?query={query}")
     assert len(list(folder_of(run).iterdir())) == 3
     monkeypatch.setattr(model_worker(), "ask", no_process)
-    assert client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=5").json()["query"] == 5
+    assert client.post(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=5").json()["query"] == 5
 
 
 def test_a_full_disk_keeps_no_answer_but_gives_it(client, run, val, fresh, monkeypatch):
@@ -222,13 +224,13 @@ def test_a_full_disk_keeps_no_answer_but_gives_it(client, run, val, fresh, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("core.disk.os.replace", full)
-    assert client.get(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=8").json()["query"] == 8
+    assert client.post(f"/api/why/{run.id}/best/{val.images[0]['id']}?query=8").json()["query"] == 8
     assert not list(folder_of(run).glob("*.json"))
 
 
 def test_other_host_names_are_refused(client, run):
     for path in ("warm", f"{run.id}/best/4?query=1"):
-        assert client.get(f"/api/why/{path}", headers={"host": "evil.example"}).status_code == 400
+        assert client.post(f"/api/why/{path}", headers={"host": "evil.example"}).status_code == 400
 
 
 def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path):
@@ -238,7 +240,7 @@ def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path)
     _, _rows = rows_of(run, "untouched")
     write_table(read_table(rows_of(run, "untouched")[0].table), store.table_path(other.id, 0))
     store.add_evaluation(other.id, 0, 0, {"AP": 0.0}, has_table=True)
-    assert client.get(f"/api/why/{other.id}/untouched/{val.images[0]['id']}?query=1").status_code == 200
+    assert client.post(f"/api/why/{other.id}/untouched/{val.images[0]['id']}?query=1").status_code == 200
     assert list(folder_of(other).iterdir())
     store.delete(other.id)
     assert not folder_of(other).exists()
@@ -246,6 +248,31 @@ def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path)
 
 def test_warming_up_answers_at_once_and_has_the_model_loaded(client, run):
     model_worker().stop()
-    assert client.get("/api/why/warm").json() == {}
+    assert client.post("/api/why/warm").json() == {}
     assert until(lambda: model_worker().pid)
-    assert client.get(f"/api/why/warm?run={run.id}&model=best").json() == {}
+    assert client.post(f"/api/why/warm?run={run.id}&model=best").json() == {}
+
+
+@pytest.mark.parametrize("sent", ["", "x", "of another start", "ü", None])
+def test_without_this_servers_token_no_process_is_started_or_asked(client, run, val, monkeypatch, sent):
+    model_worker().stop()
+    monkeypatch.setattr(model_worker(), "ask", no_process)
+    monkeypatch.setattr(model_worker(), "warm", no_process)
+    del client.headers[TOKEN_HEADER]
+    headers = {} if sent is None else {TOKEN_HEADER: sent.encode()}
+    for path in ("warm", f"warm?run={run.id}&model=best", f"{run.id}/best/{val.images[0]['id']}?query=1"):
+        answer = client.post(f"/api/why/{path}", headers=headers)
+        assert answer.status_code == 403 and "reload the page" in answer.json()["error"], path
+    assert model_worker().pid is None
+
+
+def test_following_a_link_asks_nothing(client, run, val):
+    for path in ("warm", f"{run.id}/best/{val.images[0]['id']}?query=1"):
+        assert client.get(f"/api/why/{path}").status_code == 405
+
+
+def test_each_start_of_the_server_has_another_token():
+    before = token()
+    assert len(before) > 40 and token() == before
+    token.clear()
+    assert token() != before

@@ -13,7 +13,7 @@ export function whyOf(view, item) {
   const model = epoch !== null && kept ? kept.models[epoch] : view.data.models[item.model]
   if (!shown || !model?.why || (item.crowd && !item.prediction)) return null
   const query = item.prediction ? `query=${item.query}` : `gt=${item.id}`
-  return { url: `${model.why}/${shown.id}?${query}`, item }
+  return { url: `${model.why}/${shown.id}?${query}`, item, token: view.token }
 }
 
 /**

@@ -68,7 +68,7 @@ export function openLarge(view, index) {
  */
 export function warmUp(view) {
   const why = view.data.models.findLast((model) => model.why)?.why ?? null
-  if (why) warmWhy(why)
+  if (why) warmWhy(why, view.token)
   view.ready = why
 }
 

@@ -51,6 +51,7 @@ export type Answer = { error: string } | { error?: undefined, near: NearQuery[] 
 export interface Question {
   url: string
   item: Item
+  token: string // of the page
 }
 
 /** What is kept of what was last chosen, for the next box. */

@@ -25,10 +25,11 @@ export async function showWhy(view, host, canvas, question) {
 /**
  * Let the process that answers load a model.
  * @param {string} url "/api/why/RUN/MODEL"
+ * @param {string} token of the page
  */
-export function warmWhy(url) {
+export function warmWhy(url, token) {
   const [run, model] = url.split("/").slice(-2)
-  fetch(`/api/why/warm?run=${run}&model=${model}`).catch(() => {})
+  ask(`/api/why/warm?run=${run}&model=${model}`, token).catch(() => {})
 }
 
 /**
@@ -47,7 +48,7 @@ async function fill(view, root, canvas, url, question) {
     root.replaceChildren()
     element("p", "fine why-waiting", "Asking the model …", root).setAttribute("role", "status")
   }, PATIENCE)
-  const answer = await fetchAnswer(url)
+  const answer = await fetchAnswer(url, question.token)
   clearTimeout(waiting)
   if (!isAsked()) return
   clearPicture(canvas)
@@ -66,12 +67,22 @@ async function fill(view, root, canvas, url, question) {
 /**
  * Return the app's answer; that there is none is one, too.
  * @param {string} url
+ * @param {string} token
  * @returns {Promise<Answer>}
  */
-async function fetchAnswer(url) {
+async function fetchAnswer(url, token) {
   try {
-    return await (await fetch(url)).json()
+    return await (await ask(url, token)).json()
   } catch {
     return { error: "The app does not answer: is it still running?" }
   }
+}
+
+/**
+ * Send a request that only the app's own pages may send.
+ * @param {string} url
+ * @param {string} token
+ */
+function ask(url, token) {
+  return fetch(url, { method: "POST", headers: { "X-DETR-Lab-Token": token } })
 }
