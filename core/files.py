@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 class FileRefused(OSError):
@@ -21,7 +21,11 @@ class FileRefused(OSError):
         super().__init__(errno.EINVAL, reason, os.fspath(path))
 
 
-def open_file(path: str | Path, at_most: int | None = None) -> BinaryIO:
+class FileTooLarge(FileRefused):
+    """A regular file that is larger than such a file may be."""
+
+
+def open_file(path: str | Path, at_most: int | None = None) -> BufferedReader:
     """Open a regular file for reading bytes, one of at most `at_most` bytes if that is given.
 
     Raises FileRefused if it is none or is larger, and OSError if it is missing or must not be read; also for a name
@@ -37,7 +41,7 @@ def open_file(path: str | Path, at_most: int | None = None) -> BinaryIO:
         status = os.fstat(descriptor)
         _check(status, path)
         if at_most is not None and status.st_size > at_most:
-            raise FileRefused(f"{status.st_size:,} bytes, more than the {at_most:,} that such a file may have", path)
+            raise FileTooLarge(f"{status.st_size:,} bytes, more than the {at_most:,} that such a file may have", path)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -49,7 +53,7 @@ def read_bytes(path: str | Path, at_most: int) -> bytes:
     with open_file(path, at_most) as file:
         data = file.read(at_most + 1)
     if len(data) > at_most:
-        raise FileRefused(f"more than the {at_most:,} bytes that such a file may have", path)
+        raise FileTooLarge(f"more than the {at_most:,} bytes that such a file may have", path)
     return data
 
 

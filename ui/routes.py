@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from core import LabError
 from core.charts.to_json import PLOTLY
+from core.datasets.decoding import MOST_FILE_BYTES
+from core.files import read_bytes
 from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import warm, why
 from ui.live.metrics_route import metrics
@@ -29,7 +31,7 @@ def preflight(request: Request) -> Response:
     """Answer with the pre-flight's picture of a run's first batch; its address changes with it."""
     try:
         run = services.store().get(request.path_params["run"])
-        body = services.store().preflight_picture(run.id).read_bytes()
+        body = read_bytes(services.store().preflight_picture(run.id), MOST_FILE_BYTES)
     except (LabError, OSError):
         return JSONResponse({"error": "There is no such picture."}, 404, NO_STORE)
     return Response(body, media_type="image/png", headers={**IMMUTABLE, "Content-Encoding": "identity"})

@@ -24,6 +24,7 @@ import numpy as np
 
 from core import DataError
 from core.datasets.coco_json import Entry
+from core.datasets.json_reader import decode_with_python
 from core.datasets.layouts import SPLITS
 from core.datasets.street.classes import check_extra
 from core.datasets.street.masks import polygons, uncompressed_rle
@@ -216,9 +217,9 @@ def _may_be_replaced(folder: Path) -> bool:
 def _read(folder: Path, split: str) -> dict[str, Any] | None:
     """Return a demo data set's annotations; None if they are missing, broken or of another data set."""
     try:
-        data = json.loads((folder / "annotations" / f"instances_{split}.json").read_text(encoding="utf-8"))
+        data = decode_with_python(folder / "annotations" / f"instances_{split}.json")
         return data if data["info"]["description"] == DESCRIPTION else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
 
 

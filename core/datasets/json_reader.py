@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import gc
 import json
-import mmap
+import os
 import re
-import stat
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +22,13 @@ import msgspec
 import psutil
 
 from core import DataError
+from core.files import FileRefused, open_file
 
 T = TypeVar("T")
 
 MEMORY_FACTOR = 3  # times a file's size: the most memory that reading takes, the file itself included
+PYTHON_FACTOR = 10  # the same of decode_with_python
+BEGINNING = 65_536  # bytes that are looked at before the whole file is read
 LARGE = 100_000_000  # bytes; before a larger file is read, the free memory is checked
 
 
@@ -45,28 +47,10 @@ def decode(path: str | Path, type: Any) -> Any:
     Python reads it, and msgspec.ValidationError if it is JSON, but not of `type`.
     """
     path = Path(path)
+    content = _read(path, MEMORY_FACTOR)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for ever
-            raise DataError(f"{path} cannot be read: it is not a file.")
-        if not status.st_size:
-            raise DataError(f"{path} is empty: fetch or export it again.")
-        with path.open("rb") as file:
-            start = file.read(64)
-            begin = len(BOM_UTF8) if start.startswith(BOM_UTF8) else 0
-            if start[begin:].lstrip()[:1] not in (b"{", b"["):
-                raise DataError(f"{path} is not valid JSON: it begins with neither {{ nor [; is it another file?")
-            _check_memory(path, status.st_size)
-            with (
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole,
-                memoryview(whole)[begin:] as content,
-                _no_collector(),
-            ):
-                return msgspec.json.decode(content, type=type)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        with _no_collector():
+            return msgspec.json.decode(content, type=type)
     except RecursionError:
         raise DataError(f"{path} is not valid JSON: it is nested without end.") from None
     except msgspec.ValidationError as error:
@@ -74,7 +58,34 @@ def decode(path: str | Path, type: Any) -> Any:
             raise PythonOnlyJson("a number is too large") from None
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _explained(path, error) from None
+        raise _explained(path, error, content) from None
+
+
+def _read(path: Path, memory_factor: int) -> bytes:
+    """Return the bytes of a JSON file, without a byte order mark; reading it takes so many times its size of memory.
+
+    Raises DataError.
+    """
+    try:
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise DataError(f"{path} is empty: fetch or export it again.")
+            start = file.read(BEGINNING)
+            begin = len(BOM_UTF8) if start.startswith(BOM_UTF8) else 0
+            if start[begin:].lstrip()[:1] not in (b"{", b"["):
+                raise DataError(f"{path} is not valid JSON: it begins with neither {{ nor [; is it another file?")
+            if b"\0" in start:  # as of a file whose end was never written: not to be read as a whole
+                raise DataError(f"{path} is not valid JSON: it holds zeros; fetch or export it again.")
+            _check_memory(path, size, memory_factor)
+            file.seek(begin)
+            return file.read()
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except FileRefused as error:
+        raise DataError(f"{path} cannot be read: it is {error.strerror}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 @contextmanager
@@ -89,27 +100,26 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _explained(path: Path, error: msgspec.DecodeError | UnicodeDecodeError) -> Exception:
+def _explained(path: Path, error: msgspec.DecodeError | UnicodeDecodeError, content: bytes) -> Exception:
     """Return the error to raise for JSON that does not decode: PythonOnlyJson where NaN or Infinity is the cause."""
     place = re.search(r"\(byte (\d+)\)", str(error))
-    if place and _is_no_number(path, int(place[1])):
+    if place and _is_no_number(content, int(place[1])):
         return PythonOnlyJson("a number is NaN or infinite")
     where = f" from byte {int(place[1]):,} on" if place else ""
     return DataError(f"{path} is not valid JSON{where}: it may be cut off or damaged; fetch or export it again.")
 
 
-def _is_no_number(path: Path, place: int) -> bool:
+def _is_no_number(content: bytes, place: int) -> bool:
     """Check whether NaN, Infinity or -Infinity is at byte `place`: Python writes these, JSON does not know them."""
-    with path.open("rb") as file:
-        file.seek(max(place - 1, 0))
-        return bool(re.search(rb"NaN|Infinity", file.read(12)))
+    begin = max(place - 1, 0)
+    return bool(re.search(rb"NaN|Infinity", content[begin : begin + 12]))
 
 
-def _check_memory(path: Path, size: int) -> None:
+def _check_memory(path: Path, size: int, factor: int) -> None:
     free = psutil.virtual_memory().available
-    if size > LARGE and MEMORY_FACTOR * size > free:
+    if size > LARGE and factor * size > free:
         raise DataError(
-            f"{path} has {size / 1e9:.1f} GB; reading it takes up to {MEMORY_FACTOR * size / 1e9:.1f} GB of memory, "
+            f"{path} has {size / 1e9:.1f} GB; reading it takes up to {factor * size / 1e9:.1f} GB of memory, "
             f"but only {free / 1e9:.1f} GB are free: close other programs, or cut it down to the classes you need."
         )
 
@@ -124,8 +134,8 @@ def decode_with_python(path: Path) -> Any:
         values.pop("segmentation", None)
         return values
 
+    content = _read(path, PYTHON_FACTOR)
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file, object_hook=without_polygons)
+        return json.loads(content.decode("utf-8"), object_hook=without_polygons)
     except (ValueError, RecursionError):
         raise DataError(f"{path} is not valid JSON: it may be cut off or damaged; fetch or export it again.") from None

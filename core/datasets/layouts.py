@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from core import DataError
 from core.datasets.coco_json import COCO_LISTS
+from core.files import open_file
 
 SPLITS = ("train", "val")
 ROBOFLOW = "_annotations.coco.json"
@@ -100,7 +101,7 @@ def _single(folder: Path) -> list[Path]:
 def _looks_like_coco(path: Path) -> bool:
     """Check whether a file begins as a COCO file does: with a dict that names one of the lists."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(4096).removeprefix(BOM_UTF8).lstrip()
     except OSError:
         return False

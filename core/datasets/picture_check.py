@@ -21,6 +21,7 @@ from PIL import ImageFile
 
 from core.datasets.pictures import TURNS, PictureError, Size, open_picture, orientation_of, size_text
 from core.datasets.problems import ProblemKind
+from core.files import open_file
 
 END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL = 4096  # bytes at a file's end in which its end marker is looked for: cameras write notes behind it
@@ -143,11 +144,11 @@ def _length(path: Path) -> int:
 
 
 def _ending(path: Path) -> bytes:
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path) as file:
         file.seek(-min(TAIL, _length(path)), os.SEEK_END)
         return file.read(TAIL)
 
 
 def _digest(path: Path) -> bytes:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "blake2b").digest()

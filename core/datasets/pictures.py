@@ -1,8 +1,9 @@
 """Reading picture files: where they lie, how they become RGB, and why one cannot be read.
 
 In: paths and the sizes that a COCO file states. Out: RGB pictures, or an error that says what is wrong. Nothing in a
-picture file is trusted: it may be missing, cut off, huge, turned, or no picture at all. Apart from `picture_check.py`,
-which checks many pictures before a training and opens them in the same way, so that both agree.
+picture file is trusted: it may be missing, a pipe, cut off, huge, turned, or no picture at all. `open_picture` is the
+only opener of pictures in the house, so that all agree on what can be read; how many may be decoded at a time is in
+`decoding.py`, and `picture_check.py` checks many before a training.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import math
 import os
 import re
-import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,19 @@ from PIL import (
 )
 
 from core import DataError
+from core.datasets.decoding import DECODING, MOST_BYTES, MOST_FILE_BYTES, MOST_PIXELS, bytes_to_decode
 from core.datasets.problems import ProblemKind
+from core.files import FileRefused, open_file
+from core.wording import short
 
 Size = tuple[int, int]  # width, height
+Box = tuple[int, int, int, int]  # xyxy, whole pixels
 
 # No others, because Pillow's readers of rare formats start programs or take any text for a picture. MPO comes as JPEG.
 # Without the two plugins imported above, a file of another format would make Pillow import all it has.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-MOST_PIXELS = 1024**3 // 4 // 3  # Pillow's limit, unless somebody in this process has lifted it
+RGB_BYTES = 4  # a pixel as Pillow keeps it: of the copy that a decoded picture becomes
+BAND = 2**22  # pixels of a large picture that are converted at a time, so that it is not held twice
 ORIENTATION = 0x0112  # EXIF tag
 
 # EXIF orientations that swap width and height, each with what turns the picture upright
@@ -44,6 +49,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TIFF_TILE = 322, 323  # tags: width and height
 _IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # an entry of warnings.filters
 
 
@@ -113,16 +119,21 @@ def read_picture(path: str | Path, size: Size | None = None) -> Image.Image:
 
 @contextmanager
 def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture, of which only the header is read; whatever goes wrong until the block ends is a PictureError."""
+    """Open a picture, of which only the header is read; whatever goes wrong until the block ends is a PictureError.
+
+    Its pixels are decoded at their first use, as by `image.load`, which waits its turn if it is large.
+    """
     with _ignore_warnings():
         try:
-            _check_file(path)
-            with open(path, "rb") as file, Image.open(file, formats=formats) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise PictureError(ProblemKind.UNREADABLE, _too_large(image.width * image.height))
+            with ExitStack() as stack:
+                image = stack.enter_context(_opened(path, formats))
+                _refuse_too_large(image)
+                _decode_in_turn(image, stack)
                 yield image
         except PictureError:
             raise
+        except (FileNotFoundError, NotADirectoryError):
+            raise PictureError(ProblemKind.MISSING, "no such file") from None
         except Image.DecompressionBombError:  # Pillow's own, at twice its limit
             raise PictureError(ProblemKind.UNREADABLE, "more than " + _too_large(2 * MOST_PIXELS)) from None
         except UnidentifiedImageError:
@@ -131,16 +142,38 @@ def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Iterat
             raise PictureError(ProblemKind.UNREADABLE, _reason(error)) from None
 
 
-def _check_file(path: str | Path) -> None:
-    """Raise PictureError if there is no file to open; to open a pipe would wait for ever."""
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file can have such a name
-        raise PictureError(ProblemKind.MISSING, "no such file") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise PictureError(ProblemKind.UNREADABLE, "a folder" if stat.S_ISDIR(status.st_mode) else "not a file")
-    if not status.st_size:
-        raise PictureError(ProblemKind.UNREADABLE, "an empty file")
+@contextmanager
+def _opened(path: str | Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
+    with open_file(path, MOST_FILE_BYTES) as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            raise PictureError(ProblemKind.UNREADABLE, "an empty file")
+        with DECODING.turn(size):  # some readers take a whole file to read its header
+            image = Image.open(file, formats=formats)
+        with image:
+            yield image
+
+
+def _refuse_too_large(image: Image.Image) -> None:
+    pixels = image.width * image.height
+    tile = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than itself
+    if pixels > MOST_PIXELS or bytes_to_decode(image, image.size) > MOST_BYTES:
+        raise PictureError(ProblemKind.UNREADABLE, _too_large(pixels))
+    if tile.get(TIFF_TILE[0], 0) * tile.get(TIFF_TILE[1], 0) > MOST_PIXELS:
+        raise PictureError(ProblemKind.UNREADABLE, "tiles that are too large to be read safely")
+
+
+def _decode_in_turn(image: ImageFile.ImageFile, stack: ExitStack) -> None:
+    """Let the picture's pixels be decoded only when it is its turn, which ends with `stack`."""
+    load, full_size = image.load, image.size
+
+    def load_in_turn() -> Any:
+        del image.load
+        stack.enter_context(DECODING.turn(bytes_to_decode(image, full_size) + RGB_BYTES * image.width * image.height))
+        return load()
+
+    image.load = load_in_turn  # type: ignore[method-assign]  # whatever needs pixels calls it
+    stack.callback(image.__dict__.pop, "load", None)
 
 
 @contextmanager
@@ -172,9 +205,52 @@ def orientation_of(image: Image.Image) -> int:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert a picture to RGB, 8 bits a colour: of 16 bits the upper 8; what is transparent keeps its colour."""
-    if image.mode.startswith("I"):  # 16 bits, which convert() would cut off at 255: almost all white
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+    if not image.mode.startswith("I"):
+        return image.convert("RGB")
+    picture = Image.new("RGB", image.size)
+    for box in bands((0, 0, *image.size)):  # convert() would cut off at 255: almost all white
+        upper = (np.asarray(image.crop(box)) >> 8).clip(0, 255).astype(np.uint8)
+        picture.paste(Image.fromarray(upper).convert("RGB"), box)
+    return picture
+
+
+def bands(box: Box, multiple: int = 1) -> Iterator[Box]:
+    """Yield parts of a box, as wide as it, of about BAND pixels; their heights are multiples, but for the last.
+
+    >>> list(bands((0, 0, 2**21, 5)))
+    [(0, 0, 2097152, 2), (0, 2, 2097152, 4), (0, 4, 2097152, 5)]
+    """
+    x1, y1, x2, y2 = box
+    height = max(1, BAND // (x2 - x1) // multiple) * multiple
+    for top in range(y1, y2, height):
+        yield x1, top, x2, min(top + height, y2)
+
+
+def shrink(image: Image.Image, box: Box, size: Size, orientation: int = 1) -> Image.Image:
+    """Return the part `box` of a picture, turned upright by `orientation`, as RGB of `size`, which is not larger.
+
+    The box is in pixels of the upright picture. Only bands of a large picture are converted at a time.
+    """
+    x1, y1, x2, y2 = box
+    by_x, by_y = max(1, (x2 - x1) // size[0]), max(1, (y2 - y1) // size[1])
+    reduced = Image.new("RGB", (-(-(x2 - x1) // by_x), -(-(y2 - y1) // by_y)))
+    for band in bands(box, by_y):
+        part = to_rgb(image.crop(_stored_box(band, image.size, orientation)))
+        upright = part.transpose(TURNS[orientation]) if orientation in TURNS else part
+        reduced.paste(upright.reduce((by_x, by_y)), (0, (band[1] - y1) // by_y))
+    return reduced.resize(size, Image.Resampling.BICUBIC, (0, 0, (x2 - x1) / by_x, (y2 - y1) / by_y))
+
+
+def _stored_box(box: Box, stored: Size, orientation: int) -> Box:
+    """Return where a part of the upright picture lies in the file's pixels."""
+    if orientation not in TURNS:
+        return box
+    left, top, right, bottom = box
+    if orientation in (7, 8):  # the file's x runs from the bottom up
+        top, bottom = stored[0] - bottom, stored[0] - top
+    if orientation in (6, 7):  # the file's y runs from the right to the left
+        left, right = stored[1] - right, stored[1] - left
+    return top, left, bottom, right
 
 
 def size_text(size: Size) -> str:
@@ -183,9 +259,11 @@ def size_text(size: Size) -> str:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, FileRefused):
+        return str(error.strerror)
     if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
         return error.strerror.lower()
-    return "cut off" if "truncated" in str(error).lower() else f"damaged: {error}"
+    return "cut off" if "truncated" in str(error).lower() else f"damaged: {short(error)}"
 
 
 def _too_large(pixels: int) -> str:

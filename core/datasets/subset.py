@@ -12,8 +12,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import mmap
-from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -201,12 +199,8 @@ def write_split(
     whole. Raises DataError for an unknown class or a file of another kind, and OSError if it cannot be written.
     """
     source, target = Path(source), Path(target)
-    with source.open("rb") as file:
-        # Not closed by hand: the raw entries are views into it, and it goes with the last of them.
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        begin = len(BOM_UTF8) if content[: len(BOM_UTF8)] == BOM_UTF8 else 0
-        raw_file = msgspec.json.decode(memoryview(content)[begin:], type=_RawFile)
+        raw_file = decode(source, _RawFile)
         categories = [(msgspec.json.decode(raw, type=_Category), raw) for raw in raw_file.categories]
         chosen = set(find_category_ids(((c.name, c.id) for c, _ in categories), classes, source).values())
         chosen_images = set(ids)
@@ -216,8 +210,6 @@ def write_split(
         info = msgspec.json.decode(raw_file.info)
     except msgspec.ValidationError as error:
         raise DataError(f"{source} is not a COCO annotation file: {error}.") from None
-    except msgspec.DecodeError as error:
-        raise DataError(f"{source} cannot be cut down, {error}: export it again.") from None
     info = (info if isinstance(info, dict) else {}) | {"subset": settings}
     lists = {"images": images, "annotations": annotations, "categories": [r for c, r in categories if c.id in chosen]}
     with atomic_file(target, durable=True) as unfinished, unfinished.open("wb") as out:

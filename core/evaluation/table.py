@@ -16,8 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -25,6 +27,7 @@ import pyarrow.parquet as pq
 from core import RunError
 from core.datasets.pictures import resized
 from core.disk import atomic_file
+from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 KINDS = ("ground_truth", "detection")
 METADATA_KEY = b"detr_lab"  # the key of `TableMetadata` in the table's metadata
 CORNERS = ("x1", "y1", "x2", "y2")  # the columns of a box
+ROW_BYTES = 130  # of a row in memory
 ROW_GROUP = 65_536  # rows; a filter on images reads only the groups that hold them
 
 
@@ -146,13 +150,11 @@ class TableMetadata:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TableMetadata:
-        """Make it from what `to_json` returned."""
-        data = json.loads(text)
-        data["sizes"] = tuple(size and tuple(size) for size in data["sizes"])
-        for name in ("image_ids", "classes", "category_ids"):
-            data[name] = tuple(data[name])
-        data["input"] = data["input"] and ModelInput(**data["input"])
-        return cls(**data)
+        """Make it from what `to_json` returned; raises msgspec.DecodeError for anything else."""
+        metadata = msgspec.json.decode(text, type=cls)
+        if len(metadata.sizes) != len(metadata.image_ids) or len(metadata.classes) != len(metadata.category_ids):
+            raise msgspec.ValidationError("lists of different lengths")
+        return metadata
 
 
 def table_metadata(table: pa.Table) -> TableMetadata:
@@ -178,7 +180,8 @@ def write_table(table: pa.Table, path: str | Path) -> None:
             else:
                 # read in half the time that zstd takes; a dictionary of numbers would only make the file larger
                 texts = [field.name for field in SCHEMA if field.type == _TEXT]
-                pq.write_table(table, partial, compression="lz4", use_dictionary=texts, row_group_size=ROW_GROUP)
+                pq.write_table(table, partial, compression="lz4", use_dictionary=texts, row_group_size=ROW_GROUP,
+                               write_page_checksum=True)  # fmt: skip
     except OSError as error:
         raise RunError(f"The detection table {path} cannot be written: {error.strerror or error}.") from None
 
@@ -194,18 +197,29 @@ def read_table(path: str | Path, columns: list[str] | None = None, where: pc.Exp
     Raises RunError if it is missing, damaged or another version's.
     """
     path = Path(path)
-    if not path.is_file():
-        raise RunError(f"There is no detection table {path}: evaluate the checkpoint again.")
     try:
-        file = pq.ParquetFile(path)
+        open_file(path).close()  # pyarrow would wait for a pipe
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         metadata = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(SCHEMA) or METADATA_KEY not in metadata:
             raise RunError(
                 f"The detection table {path} has other columns than this version's: train or import again to see it."
             )
-        table = file.read(columns=columns) if where is None else pq.read_table(path, columns=columns, filters=where)
+        _parsed(metadata[METADATA_KEY])
+        share = len(columns or SCHEMA.names) / len(SCHEMA.names)
+        if file.metadata.num_rows * ROW_BYTES * share > psutil.virtual_memory().available:
+            raise RunError(
+                f"The detection table {path} has {file.metadata.num_rows:,} rows, more than fit into memory."
+            )
+        table = (
+            file.read(columns=columns)
+            if where is None
+            else pq.read_table(path, columns=columns, filters=where, page_checksum_verification=True)
+        )
         return table.combine_chunks().replace_schema_metadata({METADATA_KEY: metadata[METADATA_KEY]})
-    except (pa.ArrowException, OSError):
+    except FileNotFoundError:
+        raise RunError(f"There is no detection table {path}: evaluate the checkpoint again.") from None
+    except (pa.ArrowException, msgspec.DecodeError, OSError, ValueError):
         raise RunError(f"The detection table {path} is damaged: evaluate the checkpoint again.") from None
 
 

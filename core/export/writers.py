@@ -19,6 +19,7 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError, RunError
+from core.datasets.decoding import MOST_FILE_BYTES
 from core.datasets.picture_check import picture_problem
 from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
@@ -27,6 +28,7 @@ from core.evaluation.draw import draw_analysis
 from core.evaluation.table import table_metadata
 from core.evaluation.threshold import image_rows
 from core.export.bundle import Bundle, coco_ground_truth, coco_results, safe_names
+from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.runs.marks import marks_to_coco
 
@@ -210,10 +212,11 @@ def _copy(bundle: Bundle, image: dict[str, Any], archive: ZipFile, name: str) ->
     if wrong and wrong[0] in UNUSABLE:
         return wrong[1]
     try:
-        with open(path, "rb") as picture, _opened(archive, name, ZIP_STORED) as entry:
-            shutil.copyfileobj(picture, entry)
-    except FileNotFoundError:  # deleted since it was looked at
-        return "no such file"
+        picture = open_file(path, MOST_FILE_BYTES)
+    except OSError as error:  # deleted or replaced since it was looked at
+        return "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+    with picture, _opened(archive, name, ZIP_STORED) as entry:
+        shutil.copyfileobj(picture, entry)
     return ""
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 from PIL import AvifImagePlugin, Image  # noqa: F401 (the plugin: see FORMATS in pictures.py)
 
 from core import DataError
+from core.datasets.decoding import MOST_PIXELS
 from core.datasets.layouts import SUFFIXES
-from core.datasets.pictures import FORMATS, MOST_PIXELS, TURNS, PictureError, open_picture, orientation_of, to_rgb
+from core.datasets.pictures import FORMATS, TURNS, PictureError, bands, open_picture, orientation_of, to_rgb
 from core.datasets.problems import ProblemKind
+from core.files import open_file
 
 OWN_FORMATS = (*FORMATS, "AVIF")
 ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")
@@ -106,9 +108,10 @@ def _converted(image: Image.Image) -> Image.Image:
         raise PictureError(ProblemKind.UNREADABLE, NO_COLOURS[image.mode])
     turn = (MIRRORS | TURNS).get(orientation_of(image))
     if image.has_transparency_data and not image.mode.startswith("I"):
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         picture = Image.new("RGB", image.size, BACKGROUND)
-        picture.paste(rgba, mask=rgba)
+        for box in bands((0, 0, *image.size)):
+            rgba = image.crop(box).convert("RGBA")
+            picture.paste(rgba, box, mask=rgba)
     else:
         picture = image if image.mode == "RGB" else to_rgb(image)
     return picture if turn is None else picture.transpose(turn)
@@ -126,7 +129,7 @@ def _sentence(path: Path, name: str, error: PictureError) -> str:
 
 def _is_heic(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             head = file.read(12)
     except OSError:
         return False

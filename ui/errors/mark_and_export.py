@@ -20,6 +20,7 @@ from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import Selection
 from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, ExportResult, write_export
+from core.files import read_bytes
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
 from ui.choose.run_picker import EvaluatedModel
@@ -149,7 +150,7 @@ def _show_end(run: Run, task: Task) -> None:
 def _read(path: Path) -> bytes:
     """Return the file's bytes at the click on its download; raises LabError if it was replaced or deleted."""
     try:
-        return path.read_bytes()
+        return read_bytes(path, MOST_BYTES)
     except OSError:
         raise LabError("The export is gone: make it again.") from None
 

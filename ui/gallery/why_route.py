@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, Response
 from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
 from core.disk import atomic_file
+from core.files import read_bytes
 from core.runs.models import RunModel, evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
@@ -35,6 +36,7 @@ from ui.server.model_worker import model_worker
 from ui.server.thumbnails import NO_STORE
 
 SECONDS = 60  # at most for an answer; the first one waits for torch
+MOST_BYTES = 10_000_000  # of a kept answer
 KEPT = 500  # answers of a run on disk, of about 10 KB each
 OTHER_SCORE, OTHER_PLACE = 0.05, 0.02  # more than GPU and CPU differ: in score, and in shares of the image's side
 WEIGHTS = "model.safetensors"
@@ -51,8 +53,8 @@ def why(request: Request) -> Response:
             run, request.path_params["model"], request.path_params["image_id"], dict(request.query_params)
         )
         file = services.store().folder(run.id) / "why" / f"{_name(run, evaluation, question)}.json"
-        if file.is_file():
-            return Response(file.read_bytes(), media_type="application/json", headers=NO_STORE)
+        with suppress(OSError):
+            return Response(read_bytes(file, MOST_BYTES), media_type="application/json", headers=NO_STORE)
         answer = model_worker().ask({"ask": "why", **question}, SECONDS)
         if "error" in answer:
             return JSONResponse(answer, 503, NO_STORE)

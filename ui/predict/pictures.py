@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core import DataError
+from core.datasets.decoding import MOST_FILE_BYTES
+from core.files import read_bytes
 from core.inference.own_pictures import ENDINGS, MEGAPIXELS
 from ui.choose import built_in
 from ui.gallery.paging import PER_PAGE
@@ -72,7 +74,7 @@ def sample_pictures() -> list[NewPicture]:
         st.stop()
     split = cache.images_of(built_in.built_in_folder(), "val")
     paths = [split.image_path(image) for image in split.images[:SAMPLES]]
-    return [(str(path), path.name, path.read_bytes()) for path in paths]
+    return [(str(path), path.name, read_bytes(path, MOST_FILE_BYTES)) for path in paths]
 
 
 def show_refused() -> None:

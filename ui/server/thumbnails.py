@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from core import LabError
 from core.disk import atomic_file
 from core.evaluation.draw import thumbnail
+from core.files import read_bytes
 from ui.server import services
 
 WIDTHS = (320, 640, 1280, 3840)  # pixels; a request's width is rounded up, so that few files are kept
@@ -66,7 +67,7 @@ def _crop(text: str | None) -> tuple[int, int, int, int] | None:
 def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
     """Return the file's content, which is made first if it is not there."""
     try:
-        return file.read_bytes()
+        return read_bytes(file, KEPT_BYTES)
     except FileNotFoundError:
         pass
     body = make()

@@ -7,9 +7,12 @@ from typing import TypedDict
 
 import streamlit as st
 
+from core.files import read_bytes
 from core.runs.schema import Run
 from ui.server import services
 from ui.text import plain
+
+MOST_BYTES = 1_000_000  # of the checks' file
 
 
 class PreflightCheck(TypedDict):
@@ -49,9 +52,9 @@ def show_checks(run: Run, checks: list[PreflightCheck]) -> None:
 def read_checks(run: Run) -> list[PreflightCheck]:
     """Return the checks; none if they are not there, or half written, or the run's folder is gone."""
     try:
-        checks = json.loads(services.store().preflight_path(run.id).read_text(encoding="utf-8"))["checks"]
+        checks = json.loads(read_bytes(services.store().preflight_path(run.id), MOST_BYTES))["checks"]
         return [{"name": str(c["name"]), "ok": bool(c["ok"]), "evidence": str(c["evidence"])} for c in checks]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import streamlit as st
 
+from core.files import read_bytes
 from core.runs.schema import Run
 from ui.server import services
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from plotly import graph_objects as go
 
 BARS = 15
+MOST_BYTES, MOST_TRACE_BYTES = 10_000_000, 2_000_000_000  # of the profile and of the trace
 PERFETTO = "https://ui.perfetto.dev"
 Part = Literal["cpu_ms", "gpu_ms"]
 PARTS: tuple[Part, ...] = ("cpu_ms", "gpu_ms")
@@ -70,7 +73,8 @@ def _offer_trace(run: Run) -> None:
         return
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         # read at the click only: it may be large
-        st.download_button("Download the trace", path.read_bytes, f"trace-{run.id}.json.gz", "application/gzip",
+        st.download_button("Download the trace", partial(read_bytes, path, MOST_TRACE_BYTES),
+                           f"trace-{run.id}.json.gz", "application/gzip",
                            key="trace", on_click="ignore", icon=":material/download:")  # fmt: skip
         st.markdown(f"open it at [ui.perfetto.dev]({PERFETTO})")
 
@@ -107,7 +111,7 @@ def _short(name: str, place: int) -> str:
 def _read(run: Run) -> Profile | None:
     """Return the profile, the costliest operator first; None if it is not there or half written."""
     try:
-        profile = json.loads(services.store().profile_path(run.id).read_text(encoding="utf-8"))
+        profile = json.loads(read_bytes(services.store().profile_path(run.id), MOST_BYTES))
         operators: list[Operator] = [
             {"name": str(o["name"]), "calls": int(o["calls"]), "cpu_ms": float(o["cpu_ms"]),
              "gpu_ms": float(o["gpu_ms"] or 0.0)}
@@ -115,5 +119,5 @@ def _read(run: Run) -> Profile | None:
         ]  # fmt: skip
         operators.sort(key=lambda o: o["cpu_ms"] + o["gpu_ms"], reverse=True)
         return {"steps": int(profile["steps"]), "operators": operators} if operators else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

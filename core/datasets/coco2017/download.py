@@ -27,9 +27,11 @@ from core.datasets.coco2017.pictures import PAUSES, PERMANENT, DownloadProgress,
 from core.datasets.json_reader import decode
 from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
 from core.disk import PARTIAL, flush, is_disk_full, partial_path
+from core.files import read_bytes
 
 SPLITS = ("train", "val")
 SETTINGS = "subset.json"  # in the unfinished folder: what it is to become
+MOST_SETTINGS_BYTES = 1_000_000
 ANNOTATION_BYTES = 1_100_000_000  # the zip file and what is in it, together for a while
 PICTURE_BYTES = 165_000  # on average
 
@@ -123,7 +125,7 @@ def unfinished_downloads(data_dir: str | Path) -> dict[str, Subset]:
     for path in sorted(Path(data_dir).glob(f".*{PARTIAL}/{SETTINGS}")):
         with contextlib.suppress(OSError, ValueError, TypeError, DataError):
             name = path.parent.name.removeprefix(".").removesuffix(PARTIAL)
-            subsets[name] = Subset(**json.loads(path.read_text(encoding="utf-8")))
+            subsets[name] = Subset(**json.loads(read_bytes(path, MOST_SETTINGS_BYTES)))
     return subsets
 
 

@@ -30,9 +30,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from PIL import Image, UnidentifiedImageError
-
 from core.child import open_requests
+from core.datasets.pictures import PictureError, open_picture
 from core.disk import flush, is_disk_full
 
 Downloader: TypeAlias = Callable[..., object]  # fiftyone.utils.coco.download_coco_dataset_split
@@ -204,18 +203,12 @@ def check_picture(path: Path, width: int, height: int) -> tuple[int, str | None]
 
 def _fault(path: Path, width: int, height: int) -> str | None:
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with open_picture(path, FORMATS) as picture:
             if picture.size != (width, height):  # before its pixels are made, however many it says there are
                 return f"other size: {picture.width} × {picture.height}"
             picture.load()
-    except UnidentifiedImageError:
-        return "not a picture"
-    except Image.DecompressionBombError:
-        return "other size"
-    except OSError as error:
-        return "cut off" if error.errno is None else error.strerror
-    except Exception:  # what a damaged file makes of a decoder
-        return "not a picture"
+    except PictureError as error:
+        return error.reason
     return None
 
 

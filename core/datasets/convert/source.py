@@ -13,14 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
-from core import DataError
+from core import DataError, files
 from core.datasets.layouts import SUFFIXES
-from core.datasets.pictures import FORMATS, MOST_PIXELS, TURNS
+from core.datasets.pictures import TURNS, PictureError, open_picture, orientation_of
 
 MOST_BYTES = 16 * 2**20  # of a label file or list; one with a thousand polygons has a tenth of it
-ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, order=True)
@@ -141,13 +138,13 @@ def read_text(path: Path, damage: list[str]) -> str | None:
 def read_bytes(path: Path, damage: list[str]) -> bytes | None:
     """Return a label file's bytes; None, and a sentence in `damage`, if it cannot be read or is far too large."""
     try:
-        if not path.is_file():
-            damage.append(f"{path} is not a file: delete it or put a label file in its place")
-            return None
-        if path.stat().st_size > MOST_BYTES:
-            damage.append(f"{path} has more than {MOST_BYTES // 2**20} MB, too much for a label file: delete it")
-            return None
-        return path.read_bytes()
+        return files.read_bytes(path, MOST_BYTES)
+    except files.FileTooLarge:
+        damage.append(f"{path} has more than {MOST_BYTES // 2**20} MB, too much for a label file: delete it")
+        return None
+    except files.FileRefused:
+        damage.append(f"{path} is not a file: delete it or put a label file in its place")
+        return None
     except OSError as error:
         damage.append(f"{path} cannot be read ({error.strerror}): give access to it or delete it")
         return None
@@ -182,25 +179,9 @@ def is_unicode(name: str) -> bool:
 def read_picture_size(path: Path, damage: list[str]) -> PictureSize | None:
     """Return a picture's size from its header; None, and a sentence in `damage`, if it is no picture or too large."""
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise OSError
-        with Image.open(path, formats=FORMATS) as image:
-            stored, turned = image.size, _is_turned(image)
-    except Exception:  # the decoders raise almost anything at a file that was made or damaged for it
-        damage.append(f"{path} is not a picture that can be read: replace or delete it")
+        with open_picture(path) as image:
+            stored, is_turned = image.size, orientation_of(image) in TURNS
+    except PictureError as error:
+        damage.append(f"{path} cannot be read ({error.reason}): replace or delete it")
         return None
-    if stored[0] * stored[1] > MOST_PIXELS:
-        damage.append(f"{path} has {stored[0]} × {stored[1]} pixels, too many to be read safely: replace or delete it")
-        return None
-    return PictureSize(stored, stored[::-1] if turned else stored)
-
-
-def _is_turned(image: Image.Image) -> bool:
-    """Check whether an EXIF orientation swaps width and height; damaged EXIF data say nothing."""
-    if image.format == "TIFF":  # Pillow turns it itself
-        return False
-    try:
-        # not PngImageFile's own, which decodes the picture to look for EXIF behind it
-        return Image.Image.getexif(image).get(ORIENTATION) in TURNS
-    except Exception:
-        return False
+    return PictureSize(stored, stored[::-1] if is_turned else stored)

@@ -20,11 +20,13 @@ from core import DataError
 from core.datasets.convert import voc, yolo
 from core.datasets.convert.source import Item, LabelledObject, Listing, is_unicode, read_picture_size
 from core.disk import atomic_folder
+from core.files import read_bytes
 
 FORMATS = {"yolo": yolo, "voc": voc}
 MADE_BY = "DETR Lab: converted"
 CONVERTING = 1  # raise it whenever the result changes: folders converted before are then converted anew
 SOURCE = "source.json"
+MOST_SOURCE_BYTES = 1_000_000
 OWN_NAMES = {"annotations", "images", "train", "val", SOURCE}
 
 
@@ -194,7 +196,7 @@ def _is_current(listing: Listing, out: Path) -> bool:
 def _read_source(out: Path) -> dict | None:
     """Return the content of source.json; None if it is missing, broken or another program's."""
     try:
-        data = json.loads((out / SOURCE).read_text(encoding="utf-8"))
+        data = json.loads(read_bytes(out / SOURCE, MOST_SOURCE_BYTES))
         return data if data["made_by"] == MADE_BY else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -89,7 +89,7 @@ def test_what_is_no_file_is_refused(tmp_path):
     for name, says in (
         ("nowhere", "There is no file"),
         ("pipe", "cannot be read: it is not a file"),
-        (".", "cannot be read: it is not a file"),
+        (".", "cannot be read: it is a folder"),
         ("loop", "cannot be read"),
         ("file/inside", "cannot be read"),
         ("x" * 300, "cannot be read"),

@@ -65,7 +65,7 @@ def test_an_error_of_the_disk_is_told_in_the_systems_words(write, monkeypatch):
         raise PermissionError(13, "Permission denied", "a.jpg")
 
     path = write(encoded())
-    monkeypatch.setattr("builtins.open", fail)
+    monkeypatch.setattr("core.datasets.pictures.open_file", fail)
     assert picture_problem(path, SIZE) == (ProblemKind.UNREADABLE, "permission denied")
 
 
