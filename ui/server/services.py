@@ -21,6 +21,7 @@ from core.runs.manager import JobManager
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.server.background import background_tasks
+from ui.server.ending import bound_the_end
 from ui.server.guard import Guard
 from ui.server.model_worker import model_worker
 from ui.server.uploads import Uploads
@@ -48,7 +49,13 @@ async def lifespan(app: object) -> AsyncGenerator[None]:
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # else a line a second for every live run
     jobs()
     uploads()
+    bound_the_end(_stop)
     yield
+    _stop()
+
+
+def _stop() -> None:
+    """Stop what works for the server; a second call, while the first is stuck, does the same again."""
     model_worker().stop()
     background_tasks().stop_all(SHUTDOWN_SECONDS)
     uploads().clear()
