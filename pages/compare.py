@@ -115,7 +115,7 @@ with st.sidebar:
     try:
         tables = cache.table_of(before.evaluation), cache.table_of(after.evaluation)
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         st.stop()
     problem = pair_picker.problem_of(*keys, *tables)
     classes = sorted(table_metadata(tables[1]).classes)

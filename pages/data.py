@@ -62,7 +62,7 @@ def keep_subset(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None
         target = services.store().data_dir / download.checked_name(name)
         save_subset(splits, subset, target)
     except DataError as error:
-        st.session_state[REFUSED] = plain(error)
+        st.session_state[REFUSED] = str(error)
         return
     choices.take_all_images()
     st.session_state[KEPT] = relative_to_project(target)
@@ -73,12 +73,13 @@ def show_head() -> None:
     """Show the numbers of each split, and a summary of the problems."""
     for column, (name, split) in zip(st.columns(2), statistics.splits.items(), strict=False):
         with column.container(border=True, gap=None):
-            st.markdown(f"**{SPLITS[name]}** · {number_of(split.images, 'image')} · {number_of(split.n, 'object')}")
+            images, objects = number_of(split.images, "image"), number_of(split.n, "object")
+            st.markdown(f"**{SPLITS[name]}** · {plain(images)} · {plain(objects)}")
             crowds = f", {number_of(int(split.crowds.sum()), 'crowd')}" if split.crowds.any() else ""
             if alone := split.images - split.with_objects - split.empty:
                 crowds += f" (nothing else in {number_of(alone, 'image')})"
-            images = number_of(split.with_objects, "image")
-            st.caption(f"{images} with objects of the classes, {split.empty:,} without{crowds}")
+            shown = number_of(split.with_objects, "image")
+            st.caption(plain(f"{shown} with objects of the classes, {split.empty:,} without{crowds}"))
     if find_splits(folder)["train" if "train" in whole else "val"].shared:
         st.caption("One annotation file: about a fifth of its images were drawn for validation, every class in both "
                    "parts.")  # fmt: skip
@@ -107,7 +108,7 @@ if done := download.finished_download():
 picked = data_source.pick_source()
 scenes = picked and built_in.built_in_at(picked)
 if problem := built_in.draw_built_in_data(scenes) if scenes else "":
-    st.error(problem)
+    st.error(plain(problem))
 if data_source.is_new_subset():
     download.show_download_form()
     st.stop()
@@ -148,7 +149,7 @@ with st.sidebar:
         st.button("Keep as a data set", key="keep", icon=":material/save:", width="stretch", on_click=keep_subset,
                   args=(whole, subset, name))  # fmt: skip
     if refusal := st.session_state.pop(REFUSED, None):
-        st.error(refusal)
+        st.error(plain(refusal))
     is_fatal = any(p.kind.severity is Severity.FATAL for p in problems)
     is_short = len(statistics.splits) < len(SPLITS) or not all(split.n for split in statistics.splits.values())
     if st.button("Train on this", key="train on this", type="primary", icon=":material/model_training:",

@@ -26,6 +26,7 @@ from ui.gallery import watch
 from ui.gallery.columns import class_names
 from ui.gallery.paging import PAGE_SIZES, PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache, services
+from ui.text import plain
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
 VIEWS = {"images": "Images", "objects": "Objects", "watch": "Watch it learn"}
@@ -82,7 +83,7 @@ def show_numbers(image_ids: list[int], objects: ObjectCrops | None) -> None:
         text = f"{len(objects):,} {one if len(objects) == 1 else many} on {text}"
     if highest < chosen.score:
         text += f" · no prediction reaches {chosen.score:.2f}, the highest score is {highest:.2f}"
-    st.caption(text, width="content")
+    st.caption(plain(text), width="content")
 
 
 def show_nothing_selected() -> None:
@@ -105,7 +106,7 @@ with st.sidebar:
     try:
         table, images = cache.table_of(evaluation), cache.validation_images(run)
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         st.stop()
     classes = class_names(table)
     if address:

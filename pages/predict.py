@@ -94,7 +94,7 @@ def show_progress(name: str, label: str, answers: Answers) -> None:
         st.rerun()
     done, total = task.latest or (0, 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        text = f"{done} of {total} pictures" if answers.label_map else f"Loading {plain(label)} …"
+        text = f"{done:,} of {total:,} pictures" if answers.label_map else f"Loading {plain(label)} …"
         st.progress(done / total, text, width=420)
         st.button("Stop", key="predict stop", icon=":material/stop:", on_click=task.stop)
 

@@ -15,6 +15,7 @@ from ui.choose.score import pick_score, set_score
 from ui.results.label_errors import show_label_errors
 from ui.results.sections import Shown, show_section
 from ui.server import cache, services
+from ui.text import plain
 
 CLASS, TAB, SHOWN = "results class", "results view", "results view shown"
 OPENED, LEFT = "opened boxes", "addresses left"
@@ -119,7 +120,7 @@ with st.sidebar:
         table = cache.table_of(viewed.evaluation)
         baseline = cache.table_of(viewed.baseline) if viewed.baseline else None
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         st.stop()
     if address:
         apply_address(address)

@@ -12,6 +12,7 @@ from ui.choose.address import remember
 from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
 from ui.server import services
+from ui.text import plain
 from ui.train import form
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
@@ -37,7 +38,7 @@ def start(config: TrainConfig) -> None:
     run = services.jobs().submit(config)
     watch(None if ahead else run.id)
     if ahead:
-        st.toast(f"Queued: it begins when {pickers.run_name(ahead)} has ended.", icon=":material/schedule:")
+        st.toast(f"Queued: it begins when {plain(pickers.run_name(ahead))} has ended.", icon=":material/schedule:")
 
 
 def start_again(run: Run) -> None:
@@ -57,7 +58,7 @@ def attempt(action: Callable[..., object], *args: object) -> None:
 @st.dialog("Delete this run?")
 def confirm_deletion(run: Run) -> None:
     """Ask whether to delete the run."""
-    st.markdown(f"**{pickers.run_label(run)}**")
+    st.markdown(f"**{plain(pickers.run_label(run))}**")
     st.write("Its curves, checkpoints and evaluations are removed from the disk. This cannot be undone.")
     with st.container(horizontal=True):
         if st.button("Delete", key="delete for good", type="primary", icon=":material/delete:"):
@@ -103,14 +104,14 @@ def show_end(run: Run) -> None:
     """Say why a run ended before its end."""
     message = run.message or run.status.description
     if run.status == Status.FAILED:
-        st.error(message, icon=":material/error:")
+        st.error(plain(message), icon=":material/error:")
     elif run.status == Status.INTERRUPTED:
-        st.warning(message, icon=":material/warning:")
+        st.warning(plain(message), icon=":material/warning:")
 
 
 store = services.store()
 if problem := built_in.draw_built_in_data(form.chosen_scenes()):
-    st.error(problem)
+    st.error(plain(problem))
 runs = [run for run in store.runs() if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
@@ -123,7 +124,7 @@ with st.sidebar:
     form.show_back_to_preset()
 
 if refusal := st.session_state.pop(REFUSED, None):
-    st.error(refusal)
+    st.error(plain(refusal))
 if not runs:
     st.title("Train")
     st.info("No run yet. Choose data and model on the left and click **Train**: the curves appear here.")

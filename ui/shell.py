@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import PROJECT, LabError
 from ui.server.services import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
+from ui.text import plain
 
 st.set_page_config(
     page_title="DETR Lab", page_icon=PROJECT / "ui/assets/icon.svg", layout="wide", initial_sidebar_state=330
@@ -28,4 +29,4 @@ page = st.navigation(pages, position="top")
 try:
     page.run()
 except LabError as error:  # what no page could foresee, as a run database that was deleted: its sentence, no traceback
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(error), icon=":material/error:")

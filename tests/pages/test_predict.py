@@ -124,7 +124,7 @@ def test_the_built_in_pictures_are_there_with_their_boxes_after_a_click(models, 
     page = shown(app)
     assert [image["name"] for image in page["images"]] == [name for name, _ in street(store, 6)]
     assert page["bare"] and page["score"] == 0.5 and boxes(app) and models.pictures == 6
-    assert "6 pictures · Starter model \\(built in\\) · " in app.caption[0].value
+    assert "6 pictures · Starter model (built in) · " in app.caption[0].value
     assert " a picture in the model, " in app.caption[0].value
 
 

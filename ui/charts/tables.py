@@ -13,6 +13,7 @@ from core.evaluation.coco_eval import FIGURES, CocoFigures
 from core.evaluation.findings.bootstrap import Intervals, in_words
 from core.evaluation.findings.curves import ClassFigures
 from core.evaluation.findings.images import ImageFigures
+from ui.text import plain
 
 
 def percent(share: float | None) -> float | None:
@@ -35,7 +36,7 @@ def show_coco_metrics(intervals: Intervals, before: CocoFigures | None) -> None:
     st.dataframe(_table(rows), hide_index=True, height="content", alt="COCO's twelve metrics",
                  column_config=_formats(numbers))  # fmt: skip
     noise = "; where 0 lies between them, the change may be noise" if before else ""
-    st.caption(f"Percent. {in_words(intervals)}{noise}.")
+    st.caption(f"Percent. {plain(in_words(intervals))}{noise}.")
 
 
 def show_class_metrics(classes: Sequence[ClassFigures], score: float) -> None:

@@ -10,6 +10,7 @@ from core import PROJECT
 from core.datasets.demo import BUILT_IN, BuiltInDataset, draw_built_in, is_complete
 from ui.server import services
 from ui.server.background import background_tasks
+from ui.text import plain
 
 
 def built_in_folder(dataset: BuiltInDataset = BUILT_IN[0]) -> Path:
@@ -42,9 +43,11 @@ def draw_built_in_data(dataset: BuiltInDataset = BUILT_IN[0]) -> str:
     )
     with st.sidebar:  # at the first start its place is kept; later there is a form, which would be moved down
         form = st.skeleton(height=600) if dataset == BUILT_IN[0] else None
-    bar = st.progress(0.0, f"Drawing the built-in scenes, once: {dataset.title} …")
+    bar = st.progress(0.0, f"Drawing the built-in scenes, once: {plain(dataset.title)} …")
     for done, total in task.progress():
-        bar.progress(done / total, f"Drawing the built-in scenes, once: {dataset.title}, {done} of {total} …")
+        bar.progress(
+            done / total, f"Drawing the built-in scenes, once: {plain(dataset.title)}, {done:,} of {total:,} …"
+        )
     bar.empty()
     if form:
         form.empty()

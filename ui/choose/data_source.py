@@ -39,8 +39,8 @@ def pick_source() -> Path | None:
 
 
 def _pick_scenes() -> BuiltInDataset:
-    return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda scenes: scenes.title,
-                    captions=[scenes.sentence for scenes in SCENES], persist_state="session")  # fmt: skip
+    return st.radio("Scenes", SCENES, key=WHICH, format_func=lambda scenes: plain(scenes.title),
+                    captions=[plain(scenes.sentence) for scenes in SCENES], persist_state="session")  # fmt: skip
 
 
 def choose_dataset(folder: Path) -> None:

@@ -20,6 +20,7 @@ from core.detr.pretrained import KNOWN_MODELS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from ui.choose.built_in import built_in_folder
+from ui.text import plain
 
 T = TypeVar("T")
 STARTER = TrainConfig().model
@@ -102,6 +103,6 @@ def pick(label: str, options: dict[T, str], key: str, chosen: T, on_choose: Call
     """
     st.session_state[key] = chosen
     return st.selectbox(
-        label, list(options), format_func=lambda value: options.get(value, str(value)), key=key,
+        plain(label), list(options), format_func=lambda value: options.get(value, str(value)), key=key,
         on_change=lambda: on_choose(st.session_state[key]),
     )  # fmt: skip

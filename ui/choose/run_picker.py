@@ -63,7 +63,7 @@ def models_of_run(run: Run, evaluations: Sequence[Evaluation]) -> dict[str, Eval
 
 def show_empty_page(title: str) -> None:
     """Say what to do first while no run is evaluated, and end the page."""
-    st.title(title)
+    st.title(plain(title))
     st.info("No run has been evaluated yet: open Train and click **Train**.")
     st.page_link(services.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
     st.sidebar.caption("What to look at is chosen here.")  # with a sidebar the links above stay in their place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluation.selection import LOWEST_SCORE
+from ui.text import plain
 
 HIGHEST_SCORE = 0.95  # of the sliders; their lowest is the lowest that is shown at all
 SCORE = "score"  # its key in the session
@@ -30,7 +31,9 @@ def set_score(score: float) -> None:
 def pick_score(label: str, help_text: str) -> float:
     """Show the slider and return its score; `help_text` says what the page does with it."""
     current_score()
-    st.slider(label, LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session", help=help_text)
+    st.slider(
+        plain(label), LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session", help=plain(help_text)
+    )
     return clamp_score(st.session_state[SCORE])
 
 

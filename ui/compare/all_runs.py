@@ -15,6 +15,7 @@ from ui.charts.tables import percent
 from ui.choose import pickers
 from ui.choose.pair_picker import ModelKey, choose_pair
 from ui.choose.run_picker import EvaluatedModel
+from ui.text import plain
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
@@ -72,9 +73,9 @@ def _table(
         name = setting.label if setting.label not in columns else setting.name
         columns[name] = [values[places[model.run.id]] if model.run.id in places else None for model in runs]
         if setting.is_number:
-            formats[name] = st.column_config.NumberColumn(help=setting.help, format="%g")
+            formats[name] = st.column_config.NumberColumn(help=plain(setting.help), format="%g")
         else:
-            formats[name] = st.column_config.TextColumn(help=setting.help)
+            formats[name] = st.column_config.TextColumn(help=plain(setting.help))
             texts.add(name)
     series = {name: pd.Series(v, dtype=object if name in texts else float) for name, v in columns.items()}
     return pd.DataFrame(series), formats

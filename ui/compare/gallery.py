@@ -24,7 +24,7 @@ from ui.compare.filters import CHANGE, CLICKS, PAGE, ChangeFilter, pick_layout
 from ui.gallery import component as gallery
 from ui.gallery.paging import PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache, scripts
-from ui.text import join_names
+from ui.text import Markup, join_names, plain
 
 SHOWN, GALLERY = "compare shown", "compare gallery"
 
@@ -42,7 +42,7 @@ def show_gallery(changes: Changes, chosen: ChangeFilter, before: EvaluatedModel,
     try:
         split = cache.validation_images(after.run)
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     bar = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
     with bar:
@@ -73,7 +73,7 @@ def _show_kinds(changes: Changes, chosen: ChangeFilter) -> None:
     ]
     with st.container(horizontal=True, gap="small"):
         for change, text, description in kinds:
-            st.button(text, key=f"change {change.value if change else 'any'}", help=description,
+            st.button(plain(text), key=f"change {change.value if change else 'any'}", help=plain(description),
                       type="primary" if change is chosen.change else "secondary", on_click=remember,
                       args=(CHANGE, change.value if change else None))  # fmt: skip
 
@@ -109,17 +109,18 @@ class CropsOnly(Sequence[gallery.Item]):
         return gallery.Item(*self.objects[place][:2])
 
 
-def _numbers(changes: Changes, chosen: ChangeFilter, image_ids: list[int]) -> str:
+def _numbers(changes: Changes, chosen: ChangeFilter, image_ids: list[int]) -> Markup:
     n = sum(changes.number(change, chosen.classes, chosen.sizes) for change in chosen.kinds)
     subject = "object" if chosen.is_about_objects else "false alarm"
     images = f"{len(image_ids):,} image{'' if len(image_ids) == 1 else 's'}"
-    return f"{n:,} {subject}{'' if n == 1 else 's'} on {images}"
+    return Markup(f"{n:,} {subject}{'' if n == 1 else 's'} on {images}")
 
 
 def _show_nothing(changes: Changes, chosen: ChangeFilter) -> None:
-    change = chosen.change.label.lower() if chosen.change else "fixed or broken"
-    subject = " ".join([*chosen.sizes, join_names(chosen.classes)]).strip()
-    st.info(f"Nothing is {change}{f' of {subject}' if subject else ''} at score {changes.score:.2f}: choose another "
+    change = plain(chosen.change.label.lower()) if chosen.change else "fixed or broken"
+    subjects = [plain(" ".join(chosen.sizes)), join_names(chosen.classes)]
+    subject = " ".join(part for part in subjects if part)
+    st.info(f"Nothing is {change}{' of ' * bool(subject)}{subject} at score {changes.score:.2f}: choose another "
             "change, class or size. AP counts predictions of every score, and so may change where no object "
             "does.")  # fmt: skip
 

@@ -17,6 +17,7 @@ from core.evaluation.findings.curves import coco_figures
 from ui.charts.component import show_chart
 from ui.charts.tables import percent
 from ui.choose.run_picker import TableKey
+from ui.text import plain
 
 APIntervals = dict[str, dict[str, Interval]]  # by class, then "all" or a size
 Row = tuple[str, float | None, float | None, Interval]  # a metric or class: before, after, their difference
@@ -50,7 +51,7 @@ def show_metrics(keys: tuple[TableKey, TableKey], tables: tuple[pa.Table, pa.Tab
     with left:
         rows = [(name, getattr(before, name), getattr(after, name), changes[name]) for name in FIGURES]
         _show_changes(rows, "Metric", "COCO's twelve metrics before and after")
-        st.caption(f"Percent; before: {names[0]}, after: {names[1]}. {in_words(intervals)}; "
+        st.caption(f"Percent; before: {plain(names[0])}, after: {plain(names[1])}. {plain(in_words(intervals))}; "
                    "where 0 lies between them, the change may be noise.")  # fmt: skip
     with right:
         chart = replace(differences(intervals), key="figure-changes", title="Change of the twelve metrics")

@@ -40,10 +40,10 @@ def show_settings(before: EvaluatedModel, after: EvaluatedModel, names: tuple[st
         st.dataframe(style, hide_index=True, height="content", alt="Settings of both runs")
     elif not is_one_run:
         st.caption("Both were trained with the same settings.")
-    named = [f"{s.label.lower()} {plain(value_text(s.values[0]))}" for s in same if s.name in NAMED]
+    named = [f"{plain(s.label.lower())} {plain(value_text(s.values[0]))}" for s in same if s.name in NAMED]
     rest = len(same) - len(named)
     if same and not show_all:
-        others = f"{rest} other setting{'' if rest == 1 else 's'}"
+        others = f"{rest:,} other setting{'' if rest == 1 else 's'}"
         st.caption("The same for both: " + ", ".join(named + [others] * (rest > 0)) + ".")
 
 

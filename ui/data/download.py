@@ -18,7 +18,7 @@ from core.disk import partial_path
 from core.labels import COCO_TEN
 from ui.server import services
 from ui.server.background import Task, background_tasks
-from ui.text import plain
+from ui.text import Markup, plain
 
 TASK = "download"  # one at a time
 NAME = re.compile(r"[\w][\w.-]{0,60}")
@@ -91,13 +91,14 @@ def _download(out: Path, subset: Subset) -> Generator[DownloadProgress, None, Pa
     return out
 
 
-def _amount(subset: Subset) -> str:
+def _amount(subset: Subset) -> Markup:
     counts = [subset.max_train, subset.max_val]
     if not all(counts):
-        return "All images of the classes in a split without a number: up to 118,287 + 5,000 pictures, 19 GB."
+        return Markup("All images of the classes in a split without a number: up to 118,287 + 5,000 pictures, 19 GB.")
     size = sum(counts) * PICTURE_MB / 1000
-    return (
-        f"Up to {sum(counts):,} pictures, about {size:.1f} GB; the first time also {ANNOTATIONS_MB} MB of annotations."
+    return Markup(
+        f"Up to {sum(counts):,} pictures, about {size:.1f} GB; "
+        f"the first time also {ANNOTATIONS_MB:d} MB of annotations."
     )
 
 
@@ -109,7 +110,7 @@ def show_progress(name: str) -> None:
         st.rerun()
     st.subheader("Downloading COCO 2017")
     progress = task.latest
-    st.progress(progress.share if progress else 0.0, progress.sentence if progress else "Starting …")
+    st.progress(progress.share if progress else 0.0, plain(progress.sentence) if progress else "Starting …")
     st.caption("It goes on when this tab is closed, and after a stop or a crash it continues where it was.")
     if task.stopped:
         st.caption("Stopping …")
@@ -140,7 +141,7 @@ def _offer_unfinished() -> None:
     for name, subset in unfinished_downloads(services.store().data_dir).items():
         with st.container(horizontal=True, vertical_alignment="center"):
             amount = f"{subset.max_train or 'all'} + {subset.max_val or 'all'} images of {len(subset.classes)} classes"
-            st.caption(f"Unfinished: **{plain(name)}**, {amount}", width="content")
+            st.caption(f"Unfinished: **{plain(name)}**, {plain(amount)}", width="content")
             if st.button("Continue", key=f"continue {name}", icon=":material/play_arrow:"):
                 start_download(name, subset)
             st.button("Delete", key=f"delete {name}", icon=":material/delete:", on_click=_delete, args=(name,),

@@ -106,7 +106,7 @@ def _pick_more() -> dict[str, Any]:
     names = {SCORE_TO: "score_to", IOU: "iou", TRUNCATED: "truncated", CROWD: "crowd", MARKED: "marked"}
     st.session_state[SCORE_TO] = max(st.session_state[SCORE_TO], clamp_score(st.session_state[SCORE]))
     used = sum(st.session_state[key] != NO_FILTER[key] for key in names)
-    with st.expander(f"More filters · {used} set" if used else "More filters", key="more filters"):
+    with st.expander(f"More filters · {used:d} set" if used else "More filters", key="more filters"):
         st.slider("Score up to", LOWEST_SCORE, 1.0, step=0.01, key=SCORE_TO, persist_state="session",
                   help="Only predictions with at most this score; objects have none.")  # fmt: skip
         st.slider("IoU from and to", 0.0, 1.0, step=0.01, key=IOU, persist_state="session",
@@ -124,7 +124,7 @@ def pick_order() -> tuple[SortOrder, bool]:
     """Show the choice of the order; return it, and whether it is reversed."""
     order = SortOrder(st.session_state.setdefault(ORDER, SortOrder.WORST))
     st.selectbox("Order", list(SortOrder), format_func=lambda order: order.label, key=ORDER, persist_state="session",
-                 help=order.description)  # fmt: skip
+                 help=plain(order.description))  # fmt: skip
     st.session_state.setdefault(REVERSE, False)
     st.toggle("The other way round", key=REVERSE, persist_state="session")
     return SortOrder(st.session_state[ORDER]), st.session_state[REVERSE]
@@ -141,9 +141,9 @@ def show_error_types(counts: dict[str, int], chosen: str | None) -> None:
         st.button(f"All errors · {sum(counts.values()):,}", key="type all", on_click=_choose_error, args=(None,),
                   type="secondary" if chosen else "primary")  # fmt: skip
         for error in ErrorType:
-            st.button(f"{error.label} · {counts[error.value]:,}", key=f"type {error.value}", help=error.description,
-                      type="primary" if chosen == error.value else "secondary", on_click=_choose_error,
-                      args=(error.value,))  # fmt: skip
+            st.button(f"{plain(error.label)} · {counts[error.value]:,}", key=f"type {error.value}",
+                      type="primary" if chosen == error.value else "secondary", help=plain(error.description),
+                      on_click=_choose_error, args=(error.value,))  # fmt: skip
 
 
 def _choose_error(value: str | None) -> None:
@@ -164,15 +164,15 @@ def show_chips(selection: Selection) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Only", width="content")
         for key, text in chips.items():
-            st.button(text, key=f"drop {key}", icon=":material/close:", icon_position="right", type="primary",
+            st.button(plain(text), key=f"drop {key}", icon=":material/close:", icon_position="right", type="primary",
                       help="Take this filter back.", on_click=remember, args=(key, NO_FILTER[key]))  # fmt: skip
 
 
 def cell_text(annotated: str, predicted: str) -> str:
     """Describe a cell of the confusion matrix."""
     if predicted == BACKGROUND:
-        return f"{plain(annotated)} not found"
+        return f"{annotated} not found"
     if annotated == BACKGROUND:
-        return f"{plain(predicted)} predicted, no object found"
-    verb = "found" if annotated == predicted else f"taken for {plain(predicted)}"
-    return f"{plain(annotated)} {verb}"
+        return f"{predicted} predicted, no object found"
+    verb = "found" if annotated == predicted else f"taken for {predicted}"
+    return f"{annotated} {verb}"

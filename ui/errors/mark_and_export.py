@@ -66,7 +66,7 @@ def show_mark_and_export(
         for file_format in ExportFormat:
             score = 0.0 if everything and file_format is not ExportFormat.PNG else selection.score
             bundle = Bundle(images, table, tuple(ids), score, tuple(marks), title)
-            st.button(file_format.label, key=f"export {file_format}", help=file_format.description,
+            st.button(plain(file_format.label), key=f"export {file_format}", help=plain(file_format.description),
                       icon=ICONS[file_format], width="stretch", disabled=not ids, on_click=_start_export,
                       args=(run, file_format, bundle))  # fmt: skip
         if task:

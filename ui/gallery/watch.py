@@ -23,6 +23,7 @@ from core.runs.watched import MOST, MOST_FRAMES, Frame, frames, read_frame, spre
 from ui.gallery.columns import COLUMNS
 from ui.gallery.component import Item, Model, page_data, show_page
 from ui.server import services
+from ui.text import Markup, plain
 
 KEY = "watch"  # of the component: its score is st.session_state[KEY].score
 LOOK_SECONDS = 2.0  # between two looks for a new epoch
@@ -54,7 +55,7 @@ def show_watch(
     stamped = tuple((frame, services.file_stamp(frame.path), names.get(frame.epoch)) for frame in shown)
     data, unread = _page(run.id, stamped, ids, selection, services.file_stamp(images.json_path), images)
     if unread:
-        st.warning(unread, icon=":material/warning:")
+        st.warning(plain(unread), icon=":material/warning:")
     if data is None:
         return
     st.caption(_explanation(len(ids), [model["label"] for model in data["models"]], every_frame))
@@ -126,26 +127,26 @@ def _names(evaluations: Sequence[Evaluation]) -> dict[int, str]:
     return {e.epoch: name for name, e in evaluated_models(kept).items()}
 
 
-def _why_nothing_to_watch(run: Run) -> str:
+def _why_nothing_to_watch(run: Run) -> Markup:
     if run.is_imported:
-        return "Imported results are of one model only: train here, and every epoch can be watched."
+        return Markup("Imported results are of one model only: train here, and every epoch can be watched.")
     if run.is_live:
-        return "The run has been evaluated only once so far: this view begins by itself after the next time."
-    return (
+        return Markup("The run has been evaluated only once so far: this view begins by itself after the next time.")
+    return Markup(
         "This run was evaluated only once, so nothing can be seen to change: resume it, or train again with more "
         "epochs or a lower **Evaluate every n epochs**."
     )
 
 
-def _explanation(images: int, labels: Sequence[str], every_frame: Sequence[Frame]) -> str:
+def _explanation(images: int, labels: Sequence[str], every_frame: Sequence[Frame]) -> Markup:
     """Say in two or three sentences what is shown."""
-    few = "validation image" if images == 1 else f"{images} validation images"
+    few = "validation image" if images == 1 else f"{images:,} validation images"
     text = (
-        f"The same {few} after each of {len(labels)} evaluations, from {labels[0]} to {labels[-1]}. "
+        f"The same {few} after each of {len(labels)} evaluations, from {plain(labels[0])} to {plain(labels[-1])}. "
         "Move the slider or play it: the dots mark that moment in AP, `loss_ce` and `loss_bbox`."
     )
     if len(every_frame) > MOST_FRAMES:
-        text += f" These are spread over the {len(every_frame)} that there are."
+        text += f" These are spread over the {len(every_frame):,} that there are."
     if all(frame.is_whole for frame in every_frame):
         text += " Of this run only the boxes of the baseline, the best and the last model are kept."
-    return text
+    return Markup(text)

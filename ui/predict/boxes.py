@@ -17,7 +17,7 @@ from core.datasets.pictures import read_picture
 from core.inference.own_pictures import OwnPicture
 from core.inference.predictions import above_score, draw_predictions, predictions_to_coco, safe_file_names
 from ui.predict.answers import Answers
-from ui.text import plain
+from ui.text import Markup, plain
 
 JSON_FORMAT = (
     "A COCO file: images with file names and sizes; annotations with image_id, category_id, bbox (x, y, width, height "
@@ -25,15 +25,15 @@ JSON_FORMAT = (
 )
 
 
-def speed(pictures: dict[int, OwnPicture], answers: Answers, label: str) -> str:
+def speed(pictures: dict[int, OwnPicture], answers: Answers, label: str) -> Markup:
     """Say how many pictures there are, which model was used on which device, and how long one picture took."""
     count = f"{len(pictures):,} picture{'s' * (len(pictures) != 1)}"
     done = [p for number, p in answers.predictions.items() if number in pictures]
     if not done:
-        return f"{count} · {plain(label)}"
+        return Markup(f"{count} · {plain(label)}")
     model, whole = median(p.model_seconds for p in done), median(p.whole_seconds for p in done)
     times = f"{milliseconds(model)} a picture in the model, {milliseconds(whole)} with reading and resizing"
-    return f"{count} · {plain(label)} · {plain(answers.device)} · {times}{' (median)' if len(done) > 1 else ''}"
+    return Markup(f"{count} · {plain(label)} · {plain(answers.device)} · {plain(times)}{' (median)' * (len(done) > 1)}")
 
 
 def milliseconds(seconds: float) -> str:

@@ -70,7 +70,7 @@ def take_pictures(key: str, new: Sequence[NewPicture]) -> None:
 def sample_pictures() -> list[NewPicture]:
     """Return validation pictures of the built-in data set, which is drawn if it is not there."""
     if problem := built_in.draw_built_in_data():
-        st.error(problem)
+        st.error(plain(problem))
         st.stop()
     split = cache.images_of(built_in.built_in_folder(), "val")
     paths = [split.image_path(image) for image in split.images[:SAMPLES]]
@@ -83,7 +83,7 @@ def show_refused() -> None:
     for sentence in refused[:ERRORS_SHOWN]:
         st.error(plain(sentence), icon=":material/broken_image:")
     if len(refused) > ERRORS_SHOWN:
-        st.error(f"… and {len(refused) - ERRORS_SHOWN} more pictures could not be taken.")
+        st.error(f"… and {len(refused) - ERRORS_SHOWN:,} more pictures could not be taken.")
 
 
 def clear_pictures(key: str) -> None:

@@ -76,7 +76,8 @@ def _card(
 ) -> None:
     mark = Mark.of(label_error)
     st.image(_cut_out(run, label_error))
-    st.markdown(f"**{label_error.kind.label}** · {_in_words(label_error)}", help=label_error.kind.description)
+    kind = label_error.kind
+    st.markdown(f"**{plain(kind.label)}** · {plain(_in_words(label_error))}", help=plain(kind.description))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         key = f"mark {run.id} {mark.key}"
         st.session_state[key] = mark.key in marked
@@ -96,8 +97,8 @@ def _toggle(run_id: str, mark: Mark, key: str) -> None:
 
 def _in_words(label_error: LabelError) -> str:
     if label_error.kind is LabelErrorKind.MISSING:
-        return f"{plain(label_error.predicted)} {label_error.score:.2f}, nothing annotated"
-    return f"{plain(label_error.predicted)} {label_error.score:.2f}, annotated {plain(label_error.annotated)}"
+        return f"{label_error.predicted} {label_error.score:.2f}, nothing annotated"
+    return f"{label_error.predicted} {label_error.score:.2f}, annotated {label_error.annotated}"
 
 
 def _cut_out(run: Run, label_error: LabelError) -> Image.Image:

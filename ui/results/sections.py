@@ -79,7 +79,7 @@ def show_metrics(shown: Shown) -> None:
     try:
         intervals = intervals_of(shown.key, view.classes, before is not None, view.table, before)
     except RunError as error:  # the data set changed between the two evaluations
-        st.warning(str(error))
+        st.warning(plain(error))
         before = None
         intervals = intervals_of(shown.key, view.classes, False, view.table, None)
     left, right = place.container().columns(2, gap="medium")

@@ -22,7 +22,7 @@ from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.choose import built_in, data_source, pickers
 from ui.server import cache
-from ui.text import join_names
+from ui.text import Markup, join_names, plain
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
@@ -50,17 +50,17 @@ def show_training_form(store: RunStore) -> TrainConfig | None:
             values[name] = _setting(rest.pop(name), preset)
     with st.expander("More settings", key="more settings"):
         for group, title in GROUPS.items():
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{plain(title)}**")
             for field in [f for f in rest.values() if f.metadata["group"] == group]:
                 values[field.name] = _setting(field, preset)
     try:
         config = TrainConfig(**values)
     except ConfigError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
     if (config.accumulate, config.processes) != (1, 1):
         factors = (config.batch_size, config.accumulate, config.processes)
-        images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(map(str, factors))})")
+        images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
     return config if train and has_model else None
 
 
@@ -99,14 +99,14 @@ def _show_data(data: str) -> CocoSplit | None:
     try:
         train, val = (cache.images_of(data, name) for name in ("train", "val"))
     except DataError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
-    images = " + ".join(f"{len(part.images):,} {part.name}" for part in (train, val))
+    images = " + ".join(f"{len(part.images):,} {plain(part.name)}" for part in (train, val))
     objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
     scenes = built_in.built_in_at(data)
-    st.caption(" ".join([f"{images} images, {objects:,} objects.", *([scenes.sentence] if scenes else [])]))
+    st.caption(" ".join([f"{images} images, {objects:,} objects.", *([plain(scenes.sentence)] if scenes else [])]))
     if summary := summarize_problems([*train.problems, *val.problems]):
-        st.caption(f"{summary[0].upper()}{summary[1:]}; see Data.")
+        st.caption(f"{plain(summary[0].upper() + summary[1:])}; see Data.")
     return train
 
 
@@ -120,7 +120,7 @@ def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
     return tuple(
         st.multiselect(
             "Classes", names, key=FIELD + "classes", placeholder=f"All {len(names) or ''} classes",
-            help=_field("classes").metadata["help"], persist_state="session",
+            help=plain(_field("classes").metadata["help"]), persist_state="session",
         )
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def _show_model(model: str, names: tuple[str, ...]) -> bool:
     try:
         known = known_classes(model, PROJECT)
     except ModelError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return False
     later = "It is downloaded when the training begins. " if known is None else ""
     if known is None and model not in KNOWN_MODELS:
@@ -140,13 +140,13 @@ def _show_model(model: str, names: tuple[str, ...]) -> bool:
     return True
 
 
-def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> str:
+def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> Markup:
     """Return in a sentence how the chosen classes start."""
     if copied and fresh:
-        return f"Copied from the model: {join_names(copied)}; fresh: {join_names(fresh)}."
+        return Markup(f"Copied from the model: {join_names(copied)}; fresh: {join_names(fresh)}.")
     names = copied or fresh
-    classes = f"all {len(names)} classes" if len(names) > 1 else join_names(names)
-    return f"{'Copied from the model' if copied else 'Fresh'}: {classes}." if names else ""
+    classes = f"all {len(names):,} classes" if len(names) > 1 else join_names(names)
+    return Markup(f"{'Copied from the model' if copied else 'Fresh'}: {classes}." if names else "")
 
 
 def _pick_preset() -> TrainConfig:
@@ -173,21 +173,22 @@ def _field(name: str) -> Field[Any]:
 def _setting(field: Field[Any], preset: TrainConfig) -> Any:
     """Show a setting's widget, whose label names the preset's value where it is another, and return its value."""
     key, meta, preset_value = FIELD + field.name, field.metadata, getattr(preset, field.name)
-    label = meta["label"]
+    label, explanation = plain(meta["label"]), plain(meta["help"])
     if st.session_state.get(key, preset_value) != preset_value:
-        label += f" :gray[· preset {_number(preset_value) if isinstance(preset_value, float) else preset_value}]"
-    common: dict[str, Any] = {"key": key, "help": meta["help"], "persist_state": "session"}
+        value = _number(preset_value) if isinstance(preset_value, float) else preset_value
+        label = Markup(f"{label} :gray[· preset {plain(value)}]")
+    common: dict[str, Any] = {"key": key, "persist_state": "session"}
     if isinstance(field.default, bool):
-        return st.toggle(label, **common)
+        return st.toggle(label, help=explanation, **common)
     if "choices" in meta:
-        return st.selectbox(label, meta["choices"], **common)
+        return st.selectbox(label, meta["choices"], help=explanation, **common)
     # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before
     if isinstance(field.default, float):
         step = 10.0 ** floor(log10(preset_value)) if preset_value else 1e-6
-        return st.number_input(label, step=step, format="%g", **common)
+        return st.number_input(label, step=step, format="%g", help=explanation, **common)
     if isinstance(field.default, int):
-        return st.number_input(label, step=1, **common)
-    return st.text_input(label, **common)
+        return st.number_input(label, step=1, help=explanation, **common)
+    return st.text_input(label, help=explanation, **common)
 
 
 def _number(value: float) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TypedDict
+from urllib.parse import quote
 
 import streamlit as st
 
 from core.files import read_bytes
 from core.runs.schema import Run
 from ui.server import services
-from ui.text import plain
+from ui.text import Markup, plain
 
 MOST_BYTES = 1_000_000  # of the checks' file
 
@@ -33,7 +34,7 @@ def show_checks(run: Run, checks: list[PreflightCheck]) -> None:
     if not checks:
         return
     failed = sum(not check["ok"] for check in checks)
-    words = f"{failed} of {len(checks)} checks failed" if failed else f"{_count(len(checks))} passed"
+    words = f"{failed:,} of {len(checks):,} checks failed" if failed else f"{_count(len(checks))} passed"
     expander = st.expander(
         f"Pre-flight: {words}", expanded=bool(failed), key=f"preflight {run.id}", on_change="rerun",
         icon=":material/error:" if failed else ":material/check_circle:",
@@ -44,7 +45,7 @@ def show_checks(run: Run, checks: list[PreflightCheck]) -> None:
         st.markdown("  \n".join(_line(check) for check in checks))
         if stamp := services.file_stamp(services.store().preflight_picture(run.id)):
             # over a route, so that a rerun does not send it again; a click opens it in its full size
-            address = f"/api/preflight/{run.id}?v={stamp}"
+            address = f"/api/preflight/{quote(run.id)}?v={quote(stamp)}"
             st.caption("The first training batch as the model sees it; a click opens it in full size.")
             st.markdown(f"[![The first training batch with its boxes]({address})]({address})")
 
@@ -58,11 +59,11 @@ def read_checks(run: Run) -> list[PreflightCheck]:
         return []
 
 
-def _count(number: int) -> str:
-    return "1 check" if number == 1 else f"{number} checks"
+def _count(number: int) -> Markup:
+    return Markup("1 check" if number == 1 else f"{number:,} checks")
 
 
-def _line(check: PreflightCheck) -> str:
+def _line(check: PreflightCheck) -> Markup:
     sign = ":green[:material/check_circle:]" if check["ok"] else ":red[:material/cancel:]"
     verdict = "" if check["ok"] else " – failed"
-    return f"{sign} **{plain(check['name'])}**{verdict}: {plain(check['evidence'])}"
+    return Markup(f"{sign} **{plain(check['name'])}**{verdict}: {plain(check['evidence'])}")

@@ -11,6 +11,7 @@ import streamlit as st
 from core.files import read_bytes
 from core.runs.schema import Run
 from ui.server import services
+from ui.text import plain
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go
@@ -51,7 +52,8 @@ def show_profile(run: Run) -> None:
     parts: list[Part] = measured or ["cpu_ms"]
     with box:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.caption(f"Self time of {profile['steps']} training steps, by operator; without that of what it calls.")
+            steps = plain(profile["steps"])
+            st.caption(f"Self time of {steps} training steps, by operator; without that of what it calls.")
             _offer_trace(run)
         st.plotly_chart(_bars(operators[:BARS], parts), config={"displayModeBar": False}, key=f"bars {run.id}",
                         alt=f"Self time of the {BARS} costliest operators")  # fmt: skip

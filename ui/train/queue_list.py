@@ -26,7 +26,7 @@ def show_queue(attempt: Callable[..., None], watch: Callable[[str], None]) -> No
             with st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", width=380
             ):
-                st.button(f"{place + 1}. {plain(pickers.run_name(run))}", key=f"show {run.id}", type="tertiary",
+                st.button(f"{place + 1:d}. {plain(pickers.run_name(run))}", key=f"show {run.id}", type="tertiary",
                           on_click=watch, args=(run.id,), help="Shows this run.")  # fmt: skip
                 with st.container(horizontal=True, width="content", gap="xsmall"):
                     st.button("", key=f"up {run.id}", icon=":material/arrow_upward:", disabled=place == 0,

@@ -107,7 +107,7 @@ def test_of_a_class_there_is_what_is_predicted_or_annotated_as_it(run_of, name, 
 
 def test_names_from_files_are_no_markup(run_of):
     app = shown(run_of(WRONG, categories=(":red[car] *x*", "<b>dog</b>")))
-    assert words(app) == [r"**Wrong label** · \<b\>dog\<\/b\> 0.95, annotated \:red\[car\] \*x\*"]
+    assert words(app) == [r"**Wrong label** · \<b\>dog\</b\> 0.95, annotated \:red\[car\] \*x\*"]
 
 
 # Cut-outs
