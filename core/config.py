@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from core import ConfigError
+from core.wording import short
 
 T = TypeVar("T")
 
@@ -182,6 +183,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         classes: Any = self.classes  # the command line gives them as one text
         names = classes.split(",") if isinstance(classes, str) else classes
+        if not (isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)):
+            raise ConfigError(f"classes is {short(repr(names))}, but must be a list of names.")
         object.__setattr__(self, "classes", tuple(name.strip() for name in names if name.strip()))
         for f in fields(self):
             self._check(f.name, getattr(self, f.name), type(f.default), f.metadata)
@@ -191,18 +194,18 @@ class TrainConfig:
             )
 
     def _check(self, name: str, value: object, kind: type, limits: Mapping[str, Any]) -> None:
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) < 2**53:
             value = float(value)
             object.__setattr__(self, name, value)
         if type(value) is not kind:
-            raise ConfigError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
+            raise ConfigError(f"{name} is {short(repr(value))}, but must be of type {kind.__name__}.")
         if isinstance(value, str) and not value.strip():
             raise ConfigError(f"{name} is empty: give one.")
         if "choices" in limits and value not in limits["choices"]:
-            raise ConfigError(f"{name} is {value!r}, but must be one of: {', '.join(limits['choices'])}.")
+            raise ConfigError(f"{name} is {short(repr(value))}, but must be one of: {', '.join(limits['choices'])}.")
         # written so that NaN fails too
         if "min" in limits and not limits["min"] <= value <= limits["max"]:
-            raise ConfigError(f"{name} is {value}, but must lie between {limits['min']} and {limits['max']}.")
+            raise ConfigError(f"{name} is {short(value)}, but must lie between {limits['min']} and {limits['max']}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings for JSON; `from_dict` reads them back."""
@@ -212,14 +215,19 @@ class TrainConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> TrainConfig:
         """Make the config of the settings that `to_dict` returned, also in an earlier version.
 
-        Raises ConfigError if a setting is unknown, as after a newer version wrote it.
+        Raises ConfigError if a setting is unknown, as after a newer version wrote it, or is not what it may be.
         """
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"The settings are {short(repr(data))}, but must be a mapping of names to values.")
         data = dict(data)
         if "flip" in data:  # what `augment` was called while it was a switch
-            data["augment"] = "flip" if data.pop("flip") else "none"
+            flip = data.pop("flip")
+            data["augment"] = ("flip" if flip else "none") if isinstance(flip, bool) else flip
         if unknown := set(data) - {f.name for f in fields(cls)}:
-            raise ConfigError(f"Unknown setting {min(unknown)!r}: it comes from another version of DETR Lab.")
-        return cls(**{**data, "classes": tuple(data.get("classes", ()))})
+            raise ConfigError(
+                f"Unknown setting {short(repr(min(unknown, key=str)))}: it comes from another version of DETR Lab."
+            )
+        return cls(**data)
 
 
 @dataclass(frozen=True)

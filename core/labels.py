@@ -6,7 +6,8 @@ DETR's "no object". Nothing else in the project converts between the three.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import DataError
+from core.wording import short
 
 # The experiment's ten classes, under COCO's own category ids.
 COCO_TEN = {
@@ -40,8 +42,10 @@ class LabelMap:
         if len(self.names) != len(self.category_ids):
             raise DataError(f"{len(self.names)} class names but {len(self.category_ids)} category ids.")
         for term, values in (("class name", self.names), ("category id", self.category_ids)):
-            if repeated := {v for v in values if values.count(v) > 1}:
-                raise DataError(f"The {term} {min(repeated)!r} occurs twice: each may stand for one class only.")
+            if repeated := [value for value, times in Counter(values).items() if times > 1]:
+                raise DataError(
+                    f"The {term} {short(repr(repeated[0]))} occurs twice: each may stand for one class only."
+                )
 
     @classmethod
     def from_categories(cls, categories: Sequence[dict[str, Any]], chosen: Sequence[str] | None = None) -> LabelMap:
@@ -53,7 +57,9 @@ class LabelMap:
         if chosen:
             unknown = [name for name in chosen if name not in by_name]
             if unknown:
-                raise DataError(f"The data set has no class {unknown[0]!r}; it has: {', '.join(by_name)}.")
+                raise DataError(
+                    f"The data set has no class {short(repr(unknown[0]))}; it has: {short(', '.join(by_name), 160)}."
+                )
             by_name = {name: i for name, i in by_name.items() if name in set(chosen)}
         return cls(tuple(by_name), tuple(by_name.values()))
 
@@ -89,6 +95,11 @@ class LabelMap:
         return {"names": list(self.names), "category_ids": list(self.category_ids)}
 
     @classmethod
-    def from_dict(cls, data: dict[str, list[Any]]) -> LabelMap:
-        """Make it from what `to_dict` returned."""
-        return cls(tuple(data["names"]), tuple(data["category_ids"]))
+    def from_dict(cls, data: Any) -> LabelMap:
+        """Make it from what `to_dict` returned; raises DataError if that has been changed to something else."""
+        names, ids = (data.get(key) if isinstance(data, Mapping) else None for key in ("names", "category_ids"))
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise DataError("The label map is damaged: its names are no list of texts.")
+        if not (isinstance(ids, list) and all(type(i) is int and -(2**63) <= i < 2**63 for i in ids)):
+            raise DataError("The label map is damaged: its category_ids are no list of whole numbers.")
+        return cls(tuple(names), tuple(ids))

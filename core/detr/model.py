@@ -7,23 +7,23 @@ class outputs are the chosen classes'.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, get_args
 
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, DetrConfig, DetrForObjectDetection, ResNetConfig
+from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from core import ModelError
 from core.config import RANDOM_MODEL, TrainConfig
 from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
-from core.detr.pretrained import download_folder, find_model
+from core.detr.model_folder import LABEL_MAP_FILE, read_config
+from core.detr.pretrained import fetch, find_model
+from core.detr.weights import load_detector
 from core.labels import LabelMap
 
-LABEL_MAP_FILE = "label_map.json"
 FAMILIES: dict[str, type[Detector]] = {family.model_type: family for family in (Detr, ConditionalDetr, DeformableDetr)}
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 
@@ -56,28 +56,10 @@ def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> 
     if spec == RANDOM_MODEL:
         return small_detr(label_map, dropout or 0.0), Head((), label_map.names)
     source = find_model(spec)
-    try:
-        config = AutoConfig.from_pretrained(source)
-        if config.model_type not in FAMILIES:
-            known = ", ".join(FAMILIES)
-            raise ModelError(f"{spec} is a {config.model_type} model, but only these kinds can be used: {known}.")
-        if dropout is not None:
-            config.dropout = dropout
-        family = FAMILIES[config.model_type]
-        detector = family(family.model_class.from_pretrained(source, config=config, use_safetensors=True))
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise ModelError(_cannot_load(spec, source, error)) from error
+    folder = Path(source) if os.path.isdir(source) else fetch(source)
+    config = read_config(folder, spec)
+    detector = load_detector(FAMILIES[config.model_type], config, folder, dropout)
     return detector, detector.replace_head(label_map)
-
-
-def _cannot_load(spec: str, source: str, error: Exception) -> str:
-    if Path(source).is_dir():
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        return f"The model in {source} cannot be read ({reason}): copy its folder again."
-    return (
-        f"The model {spec} is not on this machine and the Hugging Face hub did not give it: check the name and the "
-        f"network, or put a downloaded copy into {download_folder(spec)}/."
-    )
 
 
 def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:
@@ -119,11 +101,3 @@ def save_model(detector: Detector, label_map: LabelMap, folder: Path) -> None:
     """Write the model as a `save_pretrained` folder (safetensors), with its label map beside it."""
     detector.save_pretrained(folder)
     (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1))
-
-
-def read_label_map(folder: Path) -> LabelMap:
-    """Read the label map of a saved model; raises ModelError if there is none."""
-    try:
-        return LabelMap.from_dict(json.loads((Path(folder) / LABEL_MAP_FILE).read_text()))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder} holds no {LABEL_MAP_FILE}: it was not written by DETR Lab.") from error

@@ -6,22 +6,17 @@ files are, and the names of its classes.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from core import ModelError
 from core.config import RANDOM_MODEL
+from core.detr.model_folder import CONFIG, WEIGHTS, read_config
+from core.wording import short
 
 DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
-CONFIG = "config.json"
-FAMILY_NAMES = (
-    "detr",
-    "conditional_detr",
-    "deformable_detr",
-)  # the keys of `model.FAMILIES`, which needs torch; a test compares them
-
 # Published checkpoints that can be trained further; all of them know COCO's 80 classes.
 KNOWN_MODELS = (
     "facebook/detr-resnet-50",
@@ -51,12 +46,15 @@ def find_model(spec: str, base: Path = Path()) -> str:
 
     Relative folders are looked for from `base`. Raises ModelError for a folder in which there is no model.
     """
+    # os.path.exists also for a name that no file can have
     for folder in (base / spec, base / download_folder(spec)):
-        if (folder / CONFIG).is_file():
+        if os.path.exists(folder / CONFIG):
             return str(folder)
-    is_folder = (base / spec).exists() or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
+    is_folder = os.path.exists(base / spec) or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
     if is_folder:
-        raise ModelError(f"There is no model in the folder {spec}: it should hold config.json and model.safetensors.")
+        raise ModelError(
+            f"There is no model in the folder {short(spec, 150)}: it should hold config.json and model.safetensors."
+        )
     return spec
 
 
@@ -74,17 +72,10 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
     if spec == RANDOM_MODEL:
         return ()
     source = find_model(spec, base)
-    path = Path(source) / CONFIG if Path(source).is_dir() else _in_cache(source)
+    path = Path(source) / CONFIG if os.path.isdir(source) else _in_cache(source)
     if path is None:
         return None
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if (kind := config.get("model_type")) not in (None, *FAMILY_NAMES):
-            raise ModelError(f"{spec} is a {kind} model, but only these kinds can be used: {', '.join(FAMILY_NAMES)}.")
-        id2label = config.get("id2label") or {}
-        return tuple(class_rows({int(row): str(name) for row, name in id2label.items()}))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ModelError(f"The model in {path.parent} cannot be read ({error}): copy its folder again.") from error
+    return tuple(class_rows(read_config(path.parent, spec).names))
 
 
 def class_rows(id2label: dict[int, str]) -> dict[str, int]:
@@ -110,6 +101,26 @@ def copied_and_fresh(names: Iterable[str], known: Iterable[str]) -> tuple[tuple[
     """
     kept, names = set(known), tuple(names)
     return tuple(n for n in names if n in kept), tuple(n for n in names if n not in kept)
+
+
+def fetch(name: str) -> Path:
+    """Return the folder of a hub's model in the hub's cache, with its config.json and model.safetensors; download them.
+
+    Raises ModelError if the hub does not give it.
+    """
+    from huggingface_hub import hf_hub_download
+
+    try:
+        path = hf_hub_download(name, CONFIG)
+        read_config(Path(path).parent, name)  # before what is large is fetched
+        return Path(hf_hub_download(name, WEIGHTS)).parent
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a network raises
+        raise ModelError(
+            f"The model {short(name, 60)} is not on this machine and the Hugging Face hub did not give it: check the "
+            f"name and the network, or put a downloaded copy into {short(download_folder(name), 80)}/."
+        ) from error
 
 
 def _in_cache(name: str) -> Path | None:

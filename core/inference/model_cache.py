@@ -6,7 +6,7 @@ the app with them, so that other modules which answer with a model need not impo
 
 from __future__ import annotations
 
-import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -15,24 +15,32 @@ from pathlib import Path
 
 import torch
 
-from core import ModelError, RunError
+from core import ConfigError, ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
 from core.detr.batch import Batch, Collator
 from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device
 from core.detr.families.base import Detector
-from core.detr.model import LABEL_MAP_FILE, load_model, read_label_map
-from core.detr.pretrained import class_rows, find_model
+from core.detr.model import load_model
+from core.detr.model_folder import (
+    LABEL_MAP_FILE,
+    PROCESSOR,
+    WEIGHTS,
+    read_config,
+    read_edges,
+    read_label_map,
+    unreadable,
+)
+from core.detr.pretrained import class_rows, fetch, find_model
 from core.labels import LabelMap
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.step import seeded
 from core.training.training import FRESH_WEIGHTS
+from core.wording import short
 
-WEIGHTS = "model.safetensors"
-PROCESSOR = "preprocessor_config.json"  # of a published model: the edges that it was trained with
 KEPT = 2  # models in memory: the two that Compare asks for
 FREE_SHARE = 0.5  # of a GPU's memory; a training that needs more of it is not to be disturbed
 
@@ -141,8 +149,13 @@ def idle_device() -> torch.device:
 
 
 def _load_checkpoint(folder: Path, config: TrainConfig) -> LoadedModel:
-    label_map = read_label_map(folder)
-    model, _ = load_model(str(folder), label_map)
+    return _load(folder, read_label_map(folder), config)
+
+
+def _load(folder: Path, label_map: LabelMap, config: TrainConfig) -> LoadedModel:
+    model, head = load_model(str(folder), label_map)
+    if head.fresh:  # its answers would be random
+        raise unreadable(folder, f"{LABEL_MAP_FILE} names {head.fresh[0]}, which the model does not know")
     return _ready(model, label_map, config)
 
 
@@ -158,31 +171,18 @@ def _load_baseline(run: Run, config: TrainConfig) -> LoadedModel:
 
 def _load_published(source: str) -> LoadedModel:
     """Load a model that no run of this store has saved."""
-    folder, config = Path(source), TrainConfig()
-    has_label_map = (folder / LABEL_MAP_FILE).is_file()
-    label_map = read_label_map(folder) if has_label_map else _named_classes(source)
-    with suppress(OSError, ValueError, AttributeError):
-        size = json.loads((folder / PROCESSOR).read_text()).get("size")
-        config = replace(
-            config,
-            shortest_edge=int(size.get("shortest_edge", config.shortest_edge)),
-            longest_edge=int(size.get("longest_edge", config.longest_edge)),
-        )
-    model, _ = load_model(source, label_map)
-    return _ready(model, label_map, config)
-
-
-def _named_classes(source: str) -> LabelMap:
-    """Return the classes that a published model knows by name, with their rows as category ids, as in COCO's models."""
-    from transformers import AutoConfig
-
+    folder = Path(source) if os.path.isdir(source) else fetch(source)
+    if os.path.exists(folder / LABEL_MAP_FILE):
+        label_map = read_label_map(folder)
+    elif rows := class_rows(read_config(folder, source).names):
+        label_map = LabelMap(tuple(rows), tuple(rows.values()))  # rows are category ids, as in COCO's models
+    else:
+        raise ModelError(f"The model {short(source, 120)} does not name its classes: choose another checkpoint.")
     try:
-        rows = class_rows(AutoConfig.from_pretrained(source).id2label)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The model {source} cannot be read or fetched: check the name and the network.") from error
-    if not rows:
-        raise ModelError(f"The model {source} does not name its classes: choose another checkpoint.")
-    return LabelMap(tuple(rows), tuple(rows.values()))
+        config = replace(TrainConfig(), **read_edges(folder))
+    except ConfigError as error:
+        raise unreadable(folder, f"{PROCESSOR}: {error}") from error
+    return _load(folder, label_map, config)
 
 
 def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedModel:

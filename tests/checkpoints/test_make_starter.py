@@ -23,7 +23,8 @@ from checkpoints.warm_up import (
 from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset
 from core.detr.loader import loader
-from core.detr.model import load_model, read_label_map, small_detr
+from core.detr.model import load_model, small_detr
+from core.detr.model_folder import read_label_map
 from core.labels import COCO_TEN, LabelMap
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))

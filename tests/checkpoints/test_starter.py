@@ -13,7 +13,8 @@ from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
 from core.detr.loader import loader
-from core.detr.model import load_model, read_label_map
+from core.detr.model import load_model
+from core.detr.model_folder import read_label_map
 from core.evaluation.coco_eval import evaluate
 
 STARTER = PROJECT / "checkpoints/starter"

@@ -62,3 +62,31 @@ def test_a_preset_keeps_data_model_and_classes(preset):
 def test_settings_of_an_older_version_are_read(flip, augment):
     older = {name: value for name, value in TrainConfig().to_dict().items() if name != "augment"}
     assert TrainConfig.from_dict({**older, "flip": flip}).augment == augment
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 5, -1, 1.5, 10**400, math.nan, math.inf, True, "x" * 10_000, "\x1b[31m", [1], ["x", None], {"a": 1}],
+    ids=lambda value: repr(value)[:12],
+)  # fmt: skip
+def test_whatever_a_saved_setting_was_changed_to_is_a_setting_or_one_sentence(value):
+    saved = TrainConfig().to_dict()
+    for name in [*saved, "flip", "magic"]:
+        sentence = refusal({**saved, name: value})
+        assert len(sentence) < 300 and "\x1b" not in sentence
+        assert not sentence or name.replace("flip", "augment") in sentence
+
+
+def refusal(settings):
+    """The sentence with which they are refused, or an empty one."""
+    try:
+        TrainConfig.from_dict(settings)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("settings", [None, 5, "abc", [], [["epochs", 1]], {1: 2}])
+def test_what_are_no_settings_is_one_sentence(settings):
+    with pytest.raises(ConfigError):
+        TrainConfig.from_dict(settings)

@@ -58,3 +58,25 @@ def test_what_is_no_mapping_is_refused(names, ids, said):
 def test_an_unknown_class_is_named_with_those_there_are():
     with pytest.raises(DataError, match="no class 'unicorn'; it has: person"):
         LabelMap.from_categories(CATEGORIES, ["unicorn"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None, 5, "ab", [], {}, {"names": ["a"]}, {"names": "ab", "category_ids": [1, 2]},
+        {"names": ["a"], "category_ids": 1}, {"names": ["a"], "category_ids": ["1"]},
+        {"names": ["a"], "category_ids": [True]}, {"names": ["a"], "category_ids": [1.5]},
+        {"names": ["a"], "category_ids": [2**63]}, {"names": [1], "category_ids": [1]},
+        {"names": ["a", "a"], "category_ids": [1, 2]}, {"names": ["x" * 9999] * 2, "category_ids": [1, 2]},
+    ],
+)  # fmt: skip
+def test_what_was_saved_and_changed_is_one_sentence(data):
+    with pytest.raises(DataError) as error:
+        LabelMap.from_dict(data)
+    assert len(str(error.value)) < 300 and "\n" not in str(error.value)
+
+
+def test_many_classes_are_compared_at_once():
+    """Each with all others would take minutes."""
+    names = tuple(map(str, range(100_000)))
+    assert len(LabelMap(names, tuple(range(100_000)))) == 100_000

@@ -16,10 +16,10 @@ from core.detr.model import (
     FAMILIES,
     load_model,
     parameter_groups,
-    read_label_map,
     save_model,
     small_detr,
 )
+from core.detr.model_folder import read_label_map
 from core.labels import COCO_TEN, LabelMap
 from tests.core.detr.released import TEN, released
 

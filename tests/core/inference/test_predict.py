@@ -18,7 +18,7 @@ from core.datasets.split import read_split
 from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
 from core.detr.loader import loader
-from core.detr.model import read_label_map
+from core.detr.model_folder import read_label_map
 from core.evaluation.tide import detection_table
 from core.inference.model_cache import ModelCache
 from core.inference.own_pictures import prepare_picture

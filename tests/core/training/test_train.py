@@ -12,7 +12,8 @@ import torch
 
 from core import DataError, ModelError, RunError
 from core.datasets.split import read_split
-from core.detr.model import load_model, read_label_map, save_model, small_detr
+from core.detr.model import load_model, save_model, small_detr
+from core.detr.model_folder import read_label_map
 from core.training.checkpoint import latest_checkpoint
 from core.training.events import (
     Check,

@@ -9,7 +9,7 @@ from transformers import TimmBackboneConfig
 from core.detr.families.base import inverse_sigmoid
 from core.detr.families.detr import Detr
 from core.detr.model import FAMILIES, load_model
-from core.detr.pretrained import FAMILY_NAMES
+from core.detr.model_folder import FAMILY_NAMES
 from core.labels import LabelMap
 from tests.core.detr.released import TEN, released, small_config
 

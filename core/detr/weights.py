@@ -1,0 +1,114 @@
+"""A model of transformers', built of a `ModelConfig` and the weights beside it, and of nothing else in its folder.
+
+In: a folder that anybody may have written. Out: the model with exactly the weights of its model.safetensors; or
+ModelError, one sentence. Before a number is read the config is compared with the sizes of the file: so the memory that
+a model takes is bounded by what is on the disk. transformers is given settings and tensors, never the folder: there it
+would also look for code, adapters, quantisation and other files to load.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import PreTrainedModel
+
+from core import ModelError
+from core.detr.batch import STRIDE
+from core.detr.families.base import Detector
+from core.detr.model_folder import CONFIG, WEIGHTS, ModelConfig, unreadable
+from core.files import open_file
+
+MOST_BYTES = 2_000_000_000  # of weights; a DETR with a ResNet-101 has 240,000,000
+MOST_HEADER = 8_000_000  # bytes; the header of 600 tensors takes 60,000
+FLOATS = ("F64", "F32", "F16", "BF16")
+IGNORED = "num_batches_tracked"  # of a batch norm, which is frozen here
+
+
+def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dropout: float | None) -> Detector:
+    """Return the model of a folder, in evaluation mode; `dropout` replaces the model's own.
+
+    Raises ModelError if config and weights do not go together, or the model cannot answer.
+    """
+    try:
+        detector = family(_build(family.model_class, config, folder, dropout))
+        _try_out(detector)
+        return detector
+    except ModelError:
+        raise
+    except OSError as error:
+        raise unreadable(folder, f"{WEIGHTS}: {error.strerror or error}") from error
+    except Exception as error:  # whatever transformers, timm and torch make of a config that nobody has seen before
+        raise unreadable(folder, str(error).strip().split("\n")[0] or type(error).__name__) from error
+
+
+def _build(
+    model_class: type[PreTrainedModel], config: ModelConfig, folder: Path, dropout: float | None
+) -> PreTrainedModel:
+    settings = {**config.settings(), **({} if dropout is None else {"dropout": dropout})}
+    named = config.names
+    labels: dict[str, Any] = {"num_labels": config.num_labels or 2}  # 2: transformers does not save these
+    if named:
+        labels = {"id2label": named, "label2id": {name: row for row, name in named.items()}}
+    config_class: Any = model_class.config_class
+    known = {field.name for field in fields(config_class)}
+    ours = config_class(
+        **{name: value for name, value in settings.items() if name in known},
+        **labels, backbone_config=config.backbone_settings(), architectures=[model_class.__name__],
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        planned = model_class(ours)  # without memory
+    tensors = _read_tensors(folder, sum(parameter.numel() for parameter in planned.parameters()))
+    loaded: Any = model_class.from_pretrained(
+        None, config=ours, state_dict=tensors, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
+    )
+    model: PreTrainedModel
+    model, told = loaded
+    _check_names(folder, told["missing_keys"], told["unexpected_keys"])
+    model.config.name_or_path = str(folder)
+    return model
+
+
+def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
+    """Read the weights as float32; `wanted` is how many numbers the model has that the config describes."""
+    path = folder / WEIGHTS
+    with open_file(path, MOST_BYTES) as file:
+        if int.from_bytes(file.read(8), "little") > MOST_HEADER:
+            raise unreadable(folder, f"{WEIGHTS}: its header is damaged")
+    with safe_open(path, framework="pt") as weights:  # which checks that the header goes with the file
+        slices = {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
+        kept = [name for name in slices if not name.endswith(IGNORED)]
+        if other := [name for name in kept if slices[name].get_dtype() not in FLOATS]:
+            raise unreadable(folder, f"{WEIGHTS}: {other[0]} holds no floating-point numbers")
+        held = sum(math.prod(slices[name].get_shape()) for name in kept)
+        if held < wanted:
+            raise unreadable(folder, f"{CONFIG} describes {wanted:,} weights, but {WEIGHTS} holds {held:,}")
+        return {name: weights.get_tensor(name).to(torch.float32, copy=True) for name in kept}
+
+
+def _check_names(folder: Path, missing: set[str], unexpected: set[str]) -> None:
+    """Raise ModelError if a weight was not in the file, and so is random, or is of another model."""
+    for names, fault in ((missing, "lacks"), (unexpected, f"holds, unlike {CONFIG},")):
+        if names:
+            more = f" and {len(names) - 1} others" if len(names) > 1 else ""
+            raise unreadable(folder, f"{WEIGHTS} {fault} {min(names)}{more}")
+
+
+def _try_out(detector: Detector) -> None:
+    """Raise if the model cannot answer for a picture: some settings go together with the weights, not with others."""
+    config = detector.inner.config
+    proposals = getattr(config, "two_stage_num_proposals", None)
+    try:
+        if proposals:
+            config.two_stage_num_proposals = 1  # a picture that is large enough for 300 takes a second
+        with torch.inference_mode():
+            layers = detector(torch.zeros(1, 3, STRIDE, STRIDE))
+    finally:
+        if proposals:
+            config.two_stage_num_proposals = proposals
+    if not (torch.isfinite(layers.logits).all() and torch.isfinite(layers.boxes).all()):
+        raise ValueError("its answers are no finite numbers")

@@ -1,0 +1,77 @@
+"""Nothing runs the code of somebody else, and no child has a standard input: held by reading the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("core", "ui", "pages", "bench", "checkpoints", "docs")
+OURS = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))] + [ROOT / "app.py"]
+STARTS = {"Popen", "run", "call", "check_call", "check_output"}  # of subprocess
+ELSE = {
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+}  # give ours away, or need a shell
+
+
+def calls(tree: ast.AST) -> list[ast.Call]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def guessing_of(tree: ast.AST) -> list[str]:
+    """Each way in which transformers or timm may be told by a file what to run, in words."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    wrong = [f"{name} lets a file choose the class" for name in sorted(names) if name.startswith("Auto")]
+    for call in calls(tree):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        told = {keyword.arg: keyword.value for keyword in call.keywords}
+        trust = told.get("trust_remote_code")
+        if name == "from_pretrained" and not (isinstance(trust, ast.Constant) and trust.value is False):
+            wrong.append(f"line {call.lineno}: from_pretrained without trust_remote_code=False")
+        if trust is not None and not (isinstance(trust, ast.Constant) and trust.value is False):
+            wrong.append(f"line {call.lineno}: trust_remote_code is not the word False")
+        if ast.unparse(call.func) == "torch.load" and ast.unparse(told.get("weights_only", call)) != "True":
+            wrong.append(f"line {call.lineno}: torch.load without weights_only=True")
+    return wrong
+
+
+def open_inputs_of(tree: ast.AST) -> list[str]:
+    """Each start of a process that does not say what its standard input is, in words."""
+    wrong = []
+    for call in calls(tree):
+        name = ast.unparse(call.func)
+        told = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        if name in ELSE:
+            wrong.append(f"line {call.lineno}: {name}")
+        if name.removeprefix("subprocess.") in STARTS and name != "run" and told.get("stdin") != "subprocess.DEVNULL":
+            wrong.append(f"line {call.lineno}: {name} without stdin=subprocess.DEVNULL")
+    return wrong
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_chooses_what_is_run_and_no_child_can_be_written_to(path):
+    tree = ast.parse(path.read_text())
+    assert guessing_of(tree) + open_inputs_of(tree) == []
+
+
+def test_the_code_is_read_at_all():
+    text = "".join(path.read_text() for path in OURS)
+    assert len(OURS) > 150 and "from_pretrained(" in text and "subprocess.Popen(" in text and "torch.load(" in text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AutoConfig.from_pretrained(x, trust_remote_code=False)", "from transformers import AutoModel",
+        "family.model_class.from_pretrained(source)", "f(trust_remote_code=trusted)", "f(trust_remote_code=True)",
+        "torch.load(path)", "torch.load(path, weights_only=False)", "subprocess.Popen(command)", "os.system('ls')",
+        "subprocess.run(command, stdin=None)", "subprocess.Popen(command, stdin=subprocess.PIPE)", "os.popen('ls')",
+    ],
+)  # fmt: skip
+def test_the_rule_sees_what_it_forbids(code):
+    tree = ast.parse(code)
+    assert len(guessing_of(tree) + open_inputs_of(tree)) >= 1
