@@ -6,6 +6,7 @@ In: an opened picture. Out: the bytes that its pixels will take; a turn, for whi
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections import deque
@@ -64,6 +65,7 @@ class Turns:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
         try:
+            _return_freed_memory()  # what others have freed since, or every thread would keep its last picture's
             yield
         finally:
             with self._changed:
@@ -74,6 +76,16 @@ class Turns:
         return not self._used or self._used + size <= self._at_once
 
 
+def _return_freed_memory() -> None:
+    """Give freed memory back to the system, of which glibc keeps some for each thread."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)
+
+
+try:
+    _malloc_trim = ctypes.CDLL(None).malloc_trim
+except (AttributeError, OSError, TypeError):  # another C library than glibc
+    _malloc_trim = None
 DECODING = Turns()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=DECODING.reset)

@@ -1,0 +1,98 @@
+"""Files that somebody else wrote are opened by core/files.py alone: whatever else could read one is listed here."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("core/datasets", "core/evaluation", "core/inference", "core/export", "ui", "pages")
+READERS = {  # functions and methods that open a file, or read it by its path
+    "open", "read_text", "read_bytes", "ParquetFile", "ParquetDataset", "read_table", "read_csv", "read_json",
+    "memory_map", "OSFile", "mmap", "loadtxt", "genfromtxt", "fromfile", "memmap", "getline",
+}  # fmt: skip
+MODULES = {  # which of a module's functions do
+    "shutil": {"copy", "copy2", "copyfile", "copytree", "move"},
+    **dict.fromkeys(("np", "numpy", "json", "tomllib", "pickle", "torch", "yaml"), {"load"}),
+    **dict.fromkeys(("ElementTree", "ET"), {"parse"}),
+}
+OF_THE_DOOR = ("core.files", "core.datasets.convert.source", "core.evaluation.table")  # whose readers are safe
+OPENS_NO_FILE = {"archive.open", "models.open"}
+ALLOWED = {
+    # the one opener of pictures, which gives Pillow what the door has opened
+    ("core/datasets/pictures.py", "Image.open(file, formats=formats)"),
+    # after the door has looked at it, since Arrow reads in threads of its own
+    ("core/evaluation/table.py", "pq.ParquetFile(path, page_checksum_verification=True)"),
+    (
+        "core/evaluation/table.py",
+        "pq.read_table(path, columns=columns, filters=where, page_checksum_verification=True)",
+    ),
+    # files beside our own code
+    ("core/export/writers.py", "(HERE / SCRIPT).read_text(encoding='utf-8')"),
+    ("core/export/html.py", "(HERE / 'report.css').read_text(encoding='utf-8')"),
+    ("core/export/html.py", "(HERE / 'report.js').read_text(encoding='utf-8')"),
+    ("core/export/html.py", "PLOTLY.read_text(encoding='utf-8')"),
+    ("core/export/html.py", "project.read_text(encoding='utf-8')"),
+    ("ui/server/scripts.py", "path.read_bytes()"),
+    ("ui/server/guard.py", "(Path(st.__file__).parent / 'static/index.html').read_text(encoding='utf-8')"),
+    ("ui/gallery/component.py", "(HERE / name).read_text(encoding='utf-8')"),
+    ("ui/live/component.py", "(HERE / 'live.css').read_text(encoding='utf-8')"),
+    ("ui/charts/component.py", "(HERE / 'chart.css').read_text(encoding='utf-8')"),
+    # goes with an export, where nothing of DETR Lab is
+    ("core/export/open_in_fiftyone.py", "(folder / 'labels.json').read_text(encoding='utf-8')"),
+    ("core/export/open_in_fiftyone.py", "(folder / 'predictions.json').read_text(encoding='utf-8')"),
+}
+
+
+def safe_names(tree: ast.Module) -> set[str]:
+    """The names by which a file calls the door, or its own functions that do."""
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in OF_THE_DOOR
+        for alias in node.names
+    }
+    return imported | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether a call of `open` has a mode for writing."""
+    modes = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    return any(isinstance(m, ast.Constant) and isinstance(m.value, str) and m.value.strip("bt") in "wxa" for m in modes)
+
+
+def readers(source: str) -> set[str]:
+    """The calls in a file that read another one past the door, as they are written."""
+    tree = ast.parse(source)
+    safe, past = safe_names(tree), set()
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        function = ast.unparse(call.func)
+        module, _, name = function.rpartition(".")
+        is_reader = name in READERS or name in MODULES.get(module.rpartition(".")[2], ())
+        is_safe = function in OPENS_NO_FILE or function in safe or module == "files"
+        if is_reader and not is_safe and not (name == "open" and writes(call)):
+            past.add(ast.unparse(call))
+    return past
+
+
+def test_nothing_reads_past_the_door():
+    seen = {
+        (path.relative_to(ROOT).as_posix(), call)
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for call in readers(path.read_text())
+    }
+    assert seen - ALLOWED == set()
+    assert ALLOWED - seen == set(), "the list holds what is not there any more"
+
+
+def test_a_reader_past_the_door_is_found():
+    for line in (
+        "open(path)", "open(path, 'rb')", "path.open()", "path.open(mode='r')", "Path(x).read_text()", "io.open(x)",
+        "self.path.read_bytes()", "PIL.Image.open(x)", "np.load(x)", "json.load(open(x))", "os.open(x, 0)",
+        "shutil.copyfile(a, b)", "pq.read_table(x)", "path.open('r+b')",
+    ):  # fmt: skip
+        assert readers(line), line
+    for line in (
+        "path.open('wb')", "open(path, mode='a')", "archive.open(info, 'w')", "image.load()",
+        "from core.files import read_bytes\nread_bytes(path, 5)", "from core import files\nfiles.read_bytes(path, 5)",
+    ):  # fmt: skip
+        assert not readers(line), line
