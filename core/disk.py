@@ -1,14 +1,13 @@
 """Files and folders that appear whole or not at all, and how a full disk is told from other errors.
 
-In: where a file or a folder is to be. Out: a hidden path beside it, `.NAME-4711-1a2b3c4d.partial`, to write to; it gets
-its name when the block ends, and is deleted if the block fails. A reader never sees half of one. The number is that of
-the process: what a killed one has left is deleted by the next that writes NAME.
+In: where a file or a folder is to be. Out: a hidden path beside it, `.NAME-PID-1a2b3c4d.partial`, to write to; it gets
+its name when the block ends, and is deleted if the block fails. A reader never sees half of one. What a killed process
+leaves carries its number, so that `clear_leftovers` can tell it from what is being written.
 """
 
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import re
 import shutil
@@ -21,10 +20,11 @@ from pathlib import Path
 import psutil
 
 PARTIAL, OLD = ".partial", ".old"  # the endings of what is not whole yet, and of what is being replaced
-LEFTOVER = re.compile(rf"^-(?P<pid>\d{{1,9}})-[0-9a-f]{{8}}(?P<ending>{re.escape(PARTIAL)}|{re.escape(OLD)})$")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors that keep no number: safetensors', and torch.save's, which does not say why it could not write.
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "file write failed")
+LEFTOVER = re.compile(r"\.(?P<name>.+)-(?P<pid>\d+)-[0-9a-f]{8}(?P<ending>\.partial|\.old)", re.DOTALL)
+_being_written: set[str] = set()  # names of hidden paths, by this process
 
 
 @contextmanager
@@ -35,36 +35,41 @@ def atomic_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises OSError; the file that is there then stays.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(target)
-    partial = _unique(target)
-    try:
-        yield partial
-        if durable:
-            flush(partial)
-        os.replace(partial, target)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with hidden_path(target) as partial:
+        try:
+            yield partial
+            if durable:
+                flush(partial)
+            os.replace(partial, target)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` at the end of the block.
+def atomic_folder(
+    target: Path, *, replace: bool = False, old: Path | None = None, durable: bool = False
+) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` at the end of the block; first clear what killed processes left.
 
-    replace: it takes the place of a folder that is there; else only of an empty one.
+    replace: it takes the place of a folder that is there, as `put_in_place` says, `old` too; else only of an empty one.
+    durable: only once the bytes of its files are on the disk.
     Raises OSError; the folder that is there then stays.
     """
-    _clear_leftovers(target)
-    partial = _unique(target)
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if replace:
-            put_in_place(partial, target)
-        else:
-            os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    clear_leftovers(target.parent)
+    with hidden_path(target) as partial:
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            if durable:
+                for path in filter(Path.is_file, partial.rglob("*")):
+                    flush(path)
+            if replace:
+                put_in_place(partial, target, old)
+            else:
+                os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def partial_path(target: Path) -> Path:
@@ -77,30 +82,26 @@ def old_path(target: Path) -> Path:
     return target.with_name(target.name + OLD)
 
 
-def _unique(target: Path) -> Path:
-    return target.with_name(f".{target.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
+@contextmanager
+def hidden_path(target: Path) -> Iterator[Path]:
+    """Yield a new hidden path beside `target`; what is there is a leftover once the block, or this process, has ended.
 
-
-def _clear_leftovers(target: Path) -> None:
-    """Delete what processes that are dead have left of `target`; one that was moved away for another comes back."""
-    with suppress(OSError):
-        for path in target.parent.glob(f".{glob.escape(target.name)}-*"):
-            match = LEFTOVER.search(path.name.removeprefix(f".{target.name}"))
-            if not match or psutil.pid_exists(int(match["pid"])):
-                continue
-            if match["ending"] == OLD and not target.exists():
-                os.replace(path, target)
-            elif path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    See `clear_leftovers`.
+    """
+    path = target.with_name(f".{target.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
+    names = {path.name, path.with_suffix(OLD).name}
+    _being_written.update(names)
+    try:
+        yield path
+    finally:
+        _being_written.difference_update(names)
 
 
 def put_in_place(partial: Path, target: Path, old: Path | None = None) -> None:
     """Rename the whole folder `partial` to `target`; a folder that is there is moved away first, and deleted last.
 
     old: where it is moved, as a reader may have to look if this process dies between the two renames; by default a
-    hidden path.
+    hidden path. It is deleted only while `target` has its name.
     Raises OSError; the folder that is there then stays.
     """
     old = old or partial.with_suffix(OLD)
@@ -115,6 +116,43 @@ def put_in_place(partial: Path, target: Path, old: Path | None = None) -> None:
             os.replace(old, target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a folder as far as that is possible; a reader sees all of it or nothing."""
+    with hidden_path(folder) as hidden, suppress(OSError):
+        os.replace(folder, hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete what killed processes left unfinished directly in `folder`; bring back what they had moved away.
+
+    Whatever a living process writes stays. Nothing is raised: a later call tries again what fails.
+    """
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            match = LEFTOVER.fullmatch(entry.name)
+            if not match or not is_leftover(folder / entry.name):
+                continue
+            path, target = folder / entry.name, folder / match["name"]
+            with suppress(OSError):
+                if match["ending"] == OLD and not target.exists():
+                    os.replace(path, target)  # the process died between the two renames: this is the only one
+                elif entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Check whether a path is a hidden one whose process has ended."""
+    match = LEFTOVER.fullmatch(path.name)
+    if not match:
+        return False
+    pid = int(match["pid"][:9])
+    # in a container every app has the same number
+    return path.name not in _being_written if pid == os.getpid() else not psutil.pid_exists(pid)
 
 
 def flush(path: Path) -> None:

@@ -21,6 +21,7 @@ from core.runs.manager import JobManager
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.chromium import browser  # noqa: F401 (a fixture of several tests)
+from tests.core.runs.fake_training import leave_checkpoint
 from ui.choose import built_in
 from ui.server import services
 
@@ -121,7 +122,7 @@ def make_run(store, status=Status.FINISHED, evaluated=True, message=None, data="
         run.id, status=status, epoch=2, epochs=2, step=20, steps=20, message=message, label_map=label_map.to_dict(),
         remarks=[remark.to_dict() for remark in remarks],
     )  # fmt: skip
-    store.checkpoint(run.id, "last").mkdir(parents=True)  # without it a run that has trained is not resumed
+    leave_checkpoint(store.checkpoint(run.id, "last"))  # without it a run that has trained is not resumed
     return store.get(run.id)
 
 

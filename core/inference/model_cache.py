@@ -37,6 +37,7 @@ from core.labels import LabelMap
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.training.checkpoint_folder import epoch_of
 from core.training.step import seeded
 from core.training.training import FRESH_WEIGHTS
 from core.wording import short
@@ -127,11 +128,15 @@ def checkpoint_of(store: RunStore, run: Run, model: str) -> Path:
     """
     if model not in (RunModel.BEST, RunModel.LAST):
         raise RunError(f"A run has the models {', '.join(RunModel)}, not {model!r}.")
-    other = RunModel.LAST if model == RunModel.BEST else RunModel.BEST
-    for name in (model, other) if run.best_epoch and run.best_epoch == run.epoch else (model,):
-        if (folder := store.checkpoint(run.id, name)).is_dir():
-            return folder
-    raise ModelError(f"The checkpoint {store.checkpoint(run.id, model)} is gone, so its model cannot be asked.")
+    other_name = RunModel.LAST if model == RunModel.BEST else RunModel.BEST
+    folder, other = store.checkpoint(run.id, model), store.checkpoint(run.id, other_name)
+    if model == RunModel.BEST and epoch_of(other) == run.best_epoch != epoch_of(folder):
+        return other  # killed when the best one was recorded, and not yet kept as such
+    if folder.is_dir():
+        return folder
+    if run.best_epoch and run.best_epoch == run.epoch and other.is_dir():
+        return other
+    raise ModelError(f"The checkpoint {folder} is gone, so its model cannot be asked.")
 
 
 def idle_device() -> torch.device:

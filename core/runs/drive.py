@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -25,7 +25,7 @@ from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.training.events import Progress
+from core.training.events import Finished, NotRecorded, Progress
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
 TrainFunction = Callable[[TrainConfig, Path, bool], Generator[Progress, None, None]]  # as core.training.train.train
@@ -68,6 +68,9 @@ def _follow(
         with closing(_recorded(store, run, train)) as training:
             for progress in training:
                 yield progress
+                if isinstance(progress, Finished):  # noted before what is not kept is deleted
+                    queue.end(run_id, Status.FINISHED, None)
+                    continue
                 if stop.is_set() or queue.must_stop(run_id):
                     where = f"at step {progress.step} of {progress.steps}" if progress.step else "before its first step"
                     message = f"Stopped {where}."
@@ -92,7 +95,12 @@ def _recorded(store: RunStore, run: Run, train: TrainFunction | None) -> Generat
     resume = resumes_from_checkpoint(store, run)
     with Recorder(store, run.id) as recorder, closing(train(config, store.checkpoints(run.id), resume)) as training:
         for progress in training:
-            recorder.write(progress)
+            try:
+                recorder.write(progress)
+            except BaseException:  # Ctrl-C too
+                with suppress(StopIteration, NotRecorded):
+                    training.throw(NotRecorded())
+                raise
             yield progress
 
 
@@ -121,6 +129,8 @@ def _message(error: BaseException, store: RunStore, run_id: str) -> str:
         return disk_full_message(store)
     if isinstance(error, LabError):
         return str(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename} cannot be written or read ({error.strerror.lower()}): give access to it, then resume."
     first_line = str(error).strip().split("\n")[0]
     reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."

@@ -9,8 +9,8 @@ detection table (`Run.is_imported`). The run keeps only paths: ground truth and 
 from __future__ import annotations
 
 import re
-import time
-from contextlib import suppress
+import shutil
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core import DataError, LabError
+from core import DataError, RunError
 from core.datasets.coco_json import read_ground_truth, read_results
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
+from core.disk import hidden_path
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.evaluation.columns import checked_columns
 from core.evaluation.table import table_metadata, write_table
 from core.evaluation.tide import detection_table
-from core.runs.process import this_process
-from core.runs.schema import Run, Status
+from core.runs.paths import table_name
+from core.runs.schema import Run
 from core.runs.store import RunStore
 
 SPLIT_NAME = re.compile(r"(train|val|test)\d*")
@@ -137,18 +138,13 @@ def _has_pictures(split: CocoSplit, folder: Path, most: int) -> bool:
 
 
 def _add(store: RunStore, config: dict[str, Any], name: str | None, figures: CocoFigures, table: pa.Table) -> Run:
-    """Create the run, whole or not at all; until it is finished it belongs to this process, so no queue begins it."""
-    run = store.create(config, name, process=this_process())
+    """Create the run, whole or not at all."""
+    label_map = table_metadata(table).label_map
+    state = {"label_map": label_map.to_dict(), "epoch": 0, "epochs": 0, "step": 0, "steps": 0}
     try:
-        write_table(table, store.table_path(run.id, 0))
-        store.add_evaluation(run.id, 0, 0, figures.to_dict(), is_best=True, has_table=True)
-        store.update(
-            run.id, status=Status.FINISHED, label_map=table_metadata(table).label_map.to_dict(), epoch=0, epochs=0,
-            step=0, steps=0, started=run.created, ended=time.time(),
-        )  # fmt: skip
-    except BaseException:  # Ctrl-C too
-        with suppress(LabError):  # the first error is the one to tell
-            store.update(run.id, status=Status.FAILED)
-            store.delete(run.id)
-        raise
-    return store.get(run.id)
+        with hidden_path(store.runs_dir / "import") as folder, ExitStack() as stack:
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)  # unless it has become the run's
+            write_table(table, folder / table_name(0))
+            return store.create_finished(config, name, state, figures.to_dict(), folder)
+    except OSError as error:
+        raise RunError(f"The run cannot be written under {store.runs_dir}: {error.strerror or error}.") from error

@@ -24,6 +24,7 @@ from core import PROJECT, RunError
 from core.config import TrainConfig
 from core.disk import is_disk_full
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
+from core.runs.leftovers import clear_run
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = lambda run: None) -> None:
     """Set how runs have ended whose process died without doing so; `exit_code` returns its exit code, None: unknown.
 
-    An import that died goes, as one that failed does: nothing resumes it, the same command makes it anew.
+    An import of an earlier version, which was not made all at once, goes: nothing resumes it.
     """
     queue = RunQueue(store)
     for run in queue.active():
@@ -47,6 +48,7 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
         # still noted for the app although its child has ended: the child's pid could not be written
         was_not_assigned = code is not None and run.pid == os.getpid()
         if was_not_assigned or is_dead:
+            clear_run(store, run.id)
             queue.end(run.id, *_status_and_message(run, code, store), pid=run.pid)
             if run.is_imported:
                 with suppress(RunError):  # another process was quicker, or its folder cannot be deleted

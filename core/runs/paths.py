@@ -15,9 +15,14 @@ import re
 from pathlib import Path
 
 from core import RunError
-from core.disk import old_path
+from core.training.checkpoint_folder import current
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def table_name(epoch: int) -> str:
+    """Return the path of an epoch's detection table in a run's folder."""
+    return f"tables/epoch_{int(epoch):04d}.parquet"
 
 
 class RunPaths:
@@ -41,7 +46,7 @@ class RunPaths:
 
     def table_path(self, run_id: str, epoch: int) -> Path:
         """Return the path of an epoch's detection table; its Evaluation says whether it is still kept."""
-        return self.folder(run_id) / "tables" / f"epoch_{int(epoch):04d}.parquet"
+        return self.folder(run_id) / table_name(epoch)
 
     def watched_path(self, run_id: str, epoch: int) -> Path:
         """Return the path of an evaluated epoch's boxes on the watched images (`watched.py`)."""
@@ -63,10 +68,7 @@ class RunPaths:
         """Return the folder of the run's "best" or "last" checkpoint; raise RunError for another name."""
         if name not in ("best", "last"):
             raise RunError(f"A run has the checkpoints 'best' and 'last', not {name!r}.")
-        folder = self.checkpoints(run_id) / name
-        older = old_path(folder)
-        # a training that dies between the two renames of a save leaves the older one only
-        return older if older.is_dir() and not folder.is_dir() else folder
+        return current(self.checkpoints(run_id) / name)
 
     def preflight_path(self, run_id: str) -> Path:
         """Return the path of the pre-flight's checks, JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""

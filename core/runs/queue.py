@@ -14,6 +14,7 @@ from core import RunError
 from core.runs.process import ProcessId
 from core.runs.schema import Run, Status
 from core.runs.store import END_OF_QUEUE, QUEUE_STEP, RunStore
+from core.training.checkpoint_folder import saved_checkpoint
 
 ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died meanwhile
 IN_ORDER = "select * from runs where status = 'queued' order by queued, number"
@@ -135,14 +136,14 @@ class RunQueue:
 
 
 def resumes_from_checkpoint(store: RunStore, run: Run) -> bool:
-    """Check whether the run's training continues from its checkpoint `last`; if not, it begins at step 0.
+    """Check whether the run's training continues from a checkpoint; if not, it begins at step 0.
 
     A run that ended before its first checkpoint begins again and loses nothing by it: the same steps come again.
     Raises RunError if checkpoints that it had are gone: to begin again would then erase what it has recorded.
     """
-    if store.checkpoint(run.id, "last").is_dir():
+    if saved_checkpoint(store.checkpoints(run.id)):
         return True
-    # the first checkpoint follows the first evaluation after the baseline's, or a stop
+    # an epoch is saved before its evaluation; the folder is made before the first step
     had_steps = run.step and not store.checkpoints(run.id).is_dir()
     if had_steps or any(e.epoch for e in store.evaluations(run.id)):
         raise RunError(

@@ -10,15 +10,18 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from core.config import TrainConfig
+from core.disk import atomic_file
 from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
-from core.runs.schema import Run
+from core.runs.leftovers import clear_run
+from core.runs.schema import NewEvaluation, Run
 from core.runs.store import RunStore
 from core.runs.watched import part_of, watched_images
 from core.training.doctor.doctor import Doctor
@@ -26,7 +29,6 @@ from core.training.doctor.steps import not_finite
 from core.training.events import Evaluated, Loading, Measured, PreflightDone, Profile, Progress, StepDone
 from core.training.remark import Remark, TrainingRule
 
-FLUSH_SECONDS = 5  # how old TensorBoard's view of a live run may be
 ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 DOCTOR_SECONDS = 5  # between two looks at a live run, besides those after its evaluations
 
@@ -49,6 +51,8 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         self.store.folder(self.run.id).mkdir(parents=True, exist_ok=True)
+        clear_run(self.store, self.run.id)
+        self._delete_unrecorded_tables()
         return self
 
     def __exit__(
@@ -56,6 +60,17 @@ class Recorder:
     ) -> None:
         if self._events:
             self._events.close()
+
+    def _delete_unrecorded_tables(self) -> None:
+        """Delete detection tables that a killed process wrote and did not record, or did not delete in time."""
+        evaluations = self.store.evaluations(self.run.id)
+        kept = {evaluation.table for evaluation in evaluations}
+        kept |= {self.store.watched_path(self.run.id, evaluation.epoch) for evaluation in evaluations}
+        for folder in ("tables", "watched"):
+            for path in self.store.folder(self.run.id).glob(f"{folder}/epoch_*.parquet"):
+                if path not in kept:
+                    with suppress(OSError):  # a reader has it open
+                        path.unlink()
 
     def write(self, progress: Progress) -> None:
         """Record one event: where the training is in the run's row, and what is new where it belongs."""
@@ -70,15 +85,15 @@ class Recorder:
             self._has_label_map = True
         if isinstance(progress, PreflightDone):
             self._write_preflight(progress)
-        metrics = progress.metrics if isinstance(progress, Measured) else {}
+        metrics, evaluation = progress.metrics if isinstance(progress, Measured) else {}, None
         if isinstance(progress, Measured):
             events = self._events or self._begin(progress)
             if isinstance(progress, StepDone) and progress.profile:
                 self._write_profile(progress.profile)
             if isinstance(progress, Evaluated):
-                self._write_evaluation(progress)
+                evaluation = self._written_evaluation(progress)
             state |= self._examine(progress)
-        self.store.record(self.run.id, progress.step, metrics, state)
+        self.store.record(self.run.id, progress.step, metrics, state, evaluation)
         if metrics:
             events.add(progress.step, metrics)
 
@@ -122,33 +137,31 @@ class Recorder:
         return {"remarks": [remark.to_dict() for remark in remarks]}
 
     def _write_preflight(self, progress: PreflightDone) -> None:
-        path = self.store.preflight_path(self.run.id)
-        path.parent.mkdir(parents=True, exist_ok=True)  # deleted by hand, maybe
-        path.write_text(json.dumps({"checks": [asdict(check) for check in progress.checks]}, indent=1))
-        progress.picture.save(self.store.preflight_picture(self.run.id))
+        checks = {"checks": [asdict(check) for check in progress.checks]}
+        with atomic_file(self.store.preflight_path(self.run.id)) as partial:
+            partial.write_text(json.dumps(checks, indent=1), encoding="utf-8")
+        with atomic_file(self.store.preflight_picture(self.run.id)) as partial:
+            progress.picture.save(partial, format="PNG")
 
     def _write_profile(self, profile: Profile) -> None:
-        self.store.folder(self.run.id).mkdir(parents=True, exist_ok=True)
-        self.store.trace_path(self.run.id).write_bytes(profile.trace)
+        with atomic_file(self.store.trace_path(self.run.id)) as partial:
+            partial.write_bytes(profile.trace)
         table = {"steps": profile.steps, "operators": profile.operators}
-        self.store.profile_path(self.run.id).write_text(json.dumps(table, indent=1))
+        with atomic_file(self.store.profile_path(self.run.id)) as partial:
+            partial.write_text(json.dumps(table, indent=1), encoding="utf-8")
 
-    def _write_evaluation(self, progress: Evaluated) -> None:
+    def _written_evaluation(self, progress: Evaluated) -> NewEvaluation:
+        """Write the detection table of an evaluation, and return what is to be recorded with its metrics."""
         has_table = False
         if progress.detections is not None and progress.ground_truth is not None:
-            path = self.store.table_path(self.run.id, progress.epoch)
-            path.parent.mkdir(parents=True, exist_ok=True)
             table = detection_table(
                 progress.ground_truth, progress.detections, progress.label_map, progress.model_input
             )
-            write_table(table, path)
+            write_table(table, self.store.table_path(self.run.id, progress.epoch))
             watched = watched_images(table, self.run.config.get("seed", 0))
             write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))
             has_table = True
-        self.store.add_evaluation(
-            self.run.id, progress.epoch, progress.step, progress.figures.to_dict(),
-            is_best=progress.is_best, has_table=has_table,
-        )  # fmt: skip
+        return NewEvaluation(progress.epoch, progress.figures.to_dict(), progress.is_best, has_table)
 
 
 def _skipped_images(run: Run) -> tuple[int, ...]:
@@ -176,7 +189,6 @@ class _EventFile:
         name = f"events.out.tfevents.{now:017.6f}.{socket.gethostname()}.{os.getpid()}"
         self._file = (folder / name).open("ab")
         self._records = RecordWriter(self._file)
-        self._flushed = 0.0
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         # TensorBoard then drops the steps from there on that an earlier file of the run has
         start = SessionLog(status=SessionLog.START)
@@ -189,9 +201,7 @@ class _EventFile:
 
     def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())
-        if time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self._file.flush()
-            self._flushed = time.monotonic()
+        self._file.flush()  # a checkpoint may follow, and a resumed training records only what that lacks
 
     def close(self) -> None:
         """Write what is left, and close the file."""

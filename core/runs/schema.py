@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,16 @@ create table evaluations (
     primary key (run, epoch)
 );
 {MARKS};
+"""
+
+# Columns of `runs` that repeat `evaluations`, so that a list of runs is one query.
+REPEAT_METRICS = """
+update runs set
+    baseline_ap = (select ap from evaluations where run = number and epoch = 0),
+    ap = (select ap from evaluations where run = number order by epoch desc limit 1),
+    best_ap = (select ap from evaluations where run = number and is_best order by epoch desc limit 1),
+    best_epoch = (select epoch from evaluations where run = number and is_best order by epoch desc limit 1)
+where number = ?
 """
 
 
@@ -164,6 +175,22 @@ def to_columns(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class NewEvaluation:
+    """An epoch's evaluation that is to be recorded.
+
+    epoch      how many are done; 0: the baseline
+    figures    COCO's metrics, as `CocoFigures.to_dict()`
+    is_best    whether its AP is the highest so far
+    has_table  whether its detection table is written
+    """
+
+    epoch: int
+    figures: dict[str, Any]
+    is_best: bool = False
+    has_table: bool = False
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """An evaluated epoch: its COCO metrics (`CocoFigures` as a dict) and detection table, None if that is not kept."""
 
@@ -174,3 +201,23 @@ class Evaluation:
     figures: dict[str, Any]
     is_best: bool
     table: Path | None
+
+
+def insert_evaluation(db: sqlite3.Connection, number: int, step: int, evaluation: NewEvaluation) -> list[int]:
+    """Insert an evaluation of the run `number`; return the epochs whose detection tables are not kept any more."""
+    figures, epoch = evaluation.figures, evaluation.epoch
+    db.execute(
+        "insert or replace into evaluations values (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            number, epoch, step, time.time(), json.dumps(figures), figures.get("AP"), evaluation.is_best,
+            evaluation.has_table,
+        ),
+    )  # fmt: skip
+    db.execute(REPEAT_METRICS, (number,))
+    rows = db.execute(
+        "update evaluations set has_table = 0 where run = :run and has_table and epoch not in (0,"
+        " (select max(epoch) from evaluations where run = :run),"
+        " coalesce((select max(epoch) from evaluations where run = :run and is_best), 0)) returning epoch",
+        {"run": number},
+    ).fetchall()
+    return [row["epoch"] for row in rows]

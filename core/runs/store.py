@@ -15,29 +15,33 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from core import PROJECT, RunError
+from core.disk import hidden_path
 from core.runs.database import Database
+from core.runs.leftovers import recover
 from core.runs.paths import RunPaths
-from core.runs.schema import SCHEMA, UPGRADES, VERSION, Evaluation, Run, Status, to_columns
+from core.runs.schema import (
+    REPEAT_METRICS,
+    SCHEMA,
+    UPGRADES,
+    VERSION,
+    Evaluation,
+    NewEvaluation,
+    Run,
+    Status,
+    insert_evaluation,
+    to_columns,
+)
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
 # The value of `queued` for a run that joins now (?): behind all that wait, even if the clock was set back meanwhile.
 END_OF_QUEUE = (
     f"max(?, coalesce((select max(queued) from runs as others where others.status = 'queued'), 0) + {QUEUE_STEP})"
 )
-# Columns of `runs` that repeat `evaluations`, so that a list of runs is one query.
-REPEAT_METRICS = """
-update runs set
-    baseline_ap = (select ap from evaluations where run = number and epoch = 0),
-    ap = (select ap from evaluations where run = number order by epoch desc limit 1),
-    best_ap = (select ap from evaluations where run = number and is_best order by epoch desc limit 1),
-    best_epoch = (select epoch from evaluations where run = number and is_best order by epoch desc limit 1)
-where number = ?
-"""
 
 
 Curve = tuple[list[int], list[float | None]]  # steps and values
@@ -55,8 +59,13 @@ class RunStore(RunPaths):
 
     @classmethod
     def default(cls) -> RunStore:
-        """Return the store under the folder that the environment variable DETR_LAB_ROOT names, else the project's."""
-        return cls(os.environ.get("DETR_LAB_ROOT") or PROJECT)
+        """Return the store under the folder that the environment variable DETR_LAB_ROOT names, else the project's.
+
+        What killed processes have left there is finished or deleted.
+        """
+        store = cls(os.environ.get("DETR_LAB_ROOT") or PROJECT)
+        recover(store, store.database)
+        return store
 
     def close(self) -> None:
         """Close the database's idle connections; the store opens new ones if it is used again."""
@@ -69,24 +78,46 @@ class RunStore(RunPaths):
 
         Its id is sortable by time, and unique however many processes create runs; the name is the id if none is given.
         """
-        now = time.time()
+        status = Status.STARTING if process else Status.QUEUED
+        pid, started = process or (None, None)
         with self.database.write() as db:
-            run_id = None
-            while run_id is None or db.execute("select 1 from runs where id = ?", (run_id,)).fetchone():
-                run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{secrets.token_hex(2)}"
-            columns = to_columns(
-                {
-                    "id": run_id, "name": (name or "").strip() or run_id, "config": config, "created": now,
-                    "status": Status.STARTING if process else Status.QUEUED,
-                    "pid": process and process[0], "pid_started": process and process[1],
-                }
-            )  # fmt: skip
-            placeholders = ", ".join("?" * len(columns))
-            db.execute(
-                f"insert into runs ({', '.join(columns)}, queued) values ({placeholders}, {END_OF_QUEUE})",
-                (*columns.values(), now),
-            )
+            run_id = self._insert(db, name, {"config": config, "status": status, "pid": pid, "pid_started": started})
         return self.get(run_id)
+
+    def create_finished(
+        self, config: dict[str, Any], name: str | None, state: dict[str, Any], figures: dict[str, Any], folder: Path
+    ) -> Run:
+        """Create a finished run with one evaluation, of epoch 0, whole or not at all; `folder` becomes the run's.
+
+        `folder` is a hidden one in `runs_dir` with the detection table. `state` are fields of Run.
+        If this process is killed before the folder has its name, `recover` gives it that later.
+        """
+        now = time.time()
+        state = {"status": Status.FINISHED, "config": config, "started": now, "ended": now, **state}
+        evaluation = NewEvaluation(0, figures, is_best=True, has_table=True)
+        with ExitStack() as stack:
+            with self.database.write() as db:
+                run_id = self._insert(db, name, state)
+                insert_evaluation(db, self._number(db, run_id), 0, evaluation)
+                waiting = stack.enter_context(hidden_path(self.folder(run_id)))
+                stack.callback(shutil.rmtree, waiting, ignore_errors=True)  # if the transaction fails
+                os.rename(folder, waiting)
+            os.rename(waiting, self.folder(run_id))
+        return self.get(run_id)
+
+    def _insert(self, db: sqlite3.Connection, name: str | None, values: dict[str, Any]) -> str:
+        """Insert a run with these fields; return its new id."""
+        now = time.time()
+        run_id = None
+        while run_id is None or db.execute("select 1 from runs where id = ?", (run_id,)).fetchone():
+            run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{secrets.token_hex(2)}"
+        columns = to_columns({"id": run_id, "name": (name or "").strip() or run_id, "created": now, **values})
+        placeholders = ", ".join("?" * len(columns))
+        db.execute(
+            f"insert into runs ({', '.join(columns)}, queued) values ({placeholders}, {END_OF_QUEUE})",
+            (*columns.values(), now),
+        )
+        return run_id
 
     def get(self, run_id: str) -> Run:
         """Return a run by its id, by a beginning that no other run's id has, or by the word "last".
@@ -140,16 +171,26 @@ class RunStore(RunPaths):
     # Metrics
 
     def record(
-        self, run_id: str, step: int, metrics: Mapping[str, float], state: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        step: int,
+        metrics: Mapping[str, float],
+        state: Mapping[str, Any] | None = None,
+        evaluation: NewEvaluation | None = None,
     ) -> None:
-        """Add a step's metrics (tag to value, NaN and infinities too), and set the Run's fields named in `state`."""
+        """Add a step's metrics (tag to value, NaN and infinities too), and set the Run's fields named in `state`.
+
+        An `evaluation` of that step is added with them, as `add_evaluation` says. All of it is recorded, or nothing.
+        """
         with self.database.write() as db:
             number = self._number(db, run_id)
             db.executemany(
                 "insert into metrics (run, step, tag, value) values (?, ?, ?, ?)",
                 [(number, int(step), tag, float(value)) for tag, value in metrics.items()],
             )
+            epochs = insert_evaluation(db, number, step, evaluation) if evaluation else []
             self._set(db, number, {"heartbeat": time.time(), **(state or {})})
+        self._remove_tables(run_id, epochs)
 
     def metrics_after(
         self, run_id: str, after_row: int = 0, tags: Iterable[str] | None = None, limit: int | None = None
@@ -209,25 +250,15 @@ class RunStore(RunPaths):
         is_best: bool = False,
         has_table: bool = False,
     ) -> None:
-        """Record `CocoFigures.to_dict()` of the model after `epoch`, in place of an earlier one; epoch 0: the baseline.
+        """Record an evaluation, in place of an earlier one of its epoch; the fields are those of NewEvaluation.
 
-        `has_table` says that `table_path` is written. Only the baseline's, the best and the last model's table is kept.
+        Only the baseline's, the best and the last model's detection table is kept.
         """
-        with self.database.write() as db:
-            number = self._number(db, run_id)
-            db.execute(
-                "insert or replace into evaluations values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (number, epoch, step, time.time(), json.dumps(figures), figures.get("AP"), is_best, has_table),
-            )
-            db.execute(REPEAT_METRICS, (number,))
-            without_table = db.execute(
-                "update evaluations set has_table = 0 where run = :run and has_table and epoch not in (0,"
-                " (select max(epoch) from evaluations where run = :run),"
-                " coalesce((select max(epoch) from evaluations where run = :run and is_best), 0)) returning epoch",
-                {"run": number},
-            ).fetchall()
-        for row in without_table:
-            _remove(self.table_path(run_id, row["epoch"]))
+        self.record(run_id, step, {}, evaluation=NewEvaluation(epoch, figures, is_best, has_table))
+
+    def _remove_tables(self, run_id: str, epochs: Iterable[int]) -> None:
+        for epoch in epochs:
+            _remove(self.table_path(run_id, epoch))
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
         """Return every evaluation of the run, in the order of epochs."""

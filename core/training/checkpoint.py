@@ -8,7 +8,10 @@ evaluated; where that is the average (EMA), the weights themselves are in `train
 
 from __future__ import annotations
 
-import shutil
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +21,70 @@ from safetensors import SafetensorError
 from core import ModelError, RunError
 from core.detr.families.base import Detector
 from core.detr.model import save_model
-from core.disk import old_path, partial_path, put_in_place
+from core.disk import atomic_folder, flush, hidden_path, old_path
 from core.labels import LabelMap
+from core.training.checkpoint_folder import EPOCH_FILE, STATE_FILE, copy_checkpoint, saved_checkpoint
 
-STATE_FILE = "trainer.pt"
+PROBE_BYTES = 1_000_000  # that a disk which took no checkpoint is asked to take, to learn why
 
 
-def save_checkpoint(folder: Path, name: str, model: Detector, label_map: LabelMap, state: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path, name: str, model: Detector, label_map: LabelMap, state: dict[str, Any], epoch: int | None = None
+) -> None:
     """Write the checkpoint `folder`/`name` in place of the one that is there.
 
-    `state` is what the training needs to go on: plain values and tensors. Raises RunError if the disk does not take it;
-    the one that is there then stays.
+    `state` is what the training needs to go on: plain values and tensors; `epoch` how many whole epochs are done, None
+    in the midst of one. Raises RunError if the disk does not take it; the one that is there then stays.
     """
     final = folder / name
-    partial = partial_path(final)
-    for left in (partial, folder / f"{name}.new"):  # by a killed save, the second by one of an earlier version
-        shutil.rmtree(left, ignore_errors=True)
+    with _refusals_explained(final), atomic_folder(final, replace=True, old=old_path(final), durable=True) as partial:
+        try:
+            save_model(model, label_map, partial)
+            torch.save(state, partial / STATE_FILE)
+        except (RuntimeError, SafetensorError) as error:  # which do not say why
+            raise _reason(folder, error) from error
+        (partial / EPOCH_FILE).write_text(json.dumps({"epoch": epoch}), encoding="utf-8")
+
+
+def keep_best(folder: Path) -> None:
+    """Let `folder`/best be the checkpoint that was saved last; raises RunError as `save_checkpoint`."""
+    best = folder / "best"
+    with _refusals_explained(best):
+        source = latest_checkpoint(folder)
+        if source != best:
+            copy_checkpoint(source, best)
+
+
+@contextmanager
+def _refusals_explained(final: Path) -> Iterator[None]:
     try:
-        partial.mkdir(parents=True)
-        save_model(model, label_map, partial)
-        torch.save(state, partial / STATE_FILE)
-        put_in_place(partial, final, old_path(final))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error) or type(error).__name__).splitlines()[0][:200]
         raise RunError(
-            f"The checkpoint {final} cannot be written ({_reason(error)}): make room on the disk, then resume; the "
+            f"The checkpoint {final} cannot be written ({reason}): make room or give access, then resume; the "
             "checkpoint before it is kept."
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text.splitlines()[0][:200]
+def _reason(folder: Path, error: Exception) -> OSError:
+    """Return why `folder` takes no file now, as the system says it; torch and safetensors do not pass that on."""
+    with hidden_path(folder / "probe") as probe:
+        try:
+            probe.write_bytes(os.urandom(PROBE_BYTES))
+            flush(probe)
+        except OSError as reason:
+            return reason
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+    return OSError(str(error).strip())
 
 
 def latest_checkpoint(folder: Path) -> Path:
-    """Return the checkpoint `last`, or the one before it if the machine stopped between its two renames.
-
-    Raises ModelError if there is none.
-    """
-    last = folder / "last"
-    for path in (last, old_path(last)):
-        if (path / "config.json").is_file():
-            return path
+    """Return the checkpoint that a training goes on from, as `saved_checkpoint`; raises ModelError if there is none."""
+    if path := saved_checkpoint(folder):
+        return path
     raise ModelError(f"{folder} holds no checkpoint: there is nothing to resume or evaluate.")
 
 

@@ -3,6 +3,7 @@
     Loading …  PreflightRunning …  PreflightDone       before the first step
     Evaluating …  Evaluated                            the baseline at epoch 0, then after the epochs that are due
     StepDone                                           after each step
+    Finished                                           at the end, once everything is recorded and saved
 
 In: what the loop measures. Out: events for whoever records or shows them, told apart by `isinstance` or `match`. Apart
 from `train.py` so that recording or faking a training needs no torch.
@@ -20,6 +21,13 @@ from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.table import ModelInput
 from core.labels import LabelMap
 from core.training.remark import Remark
+
+
+class NotRecorded(Exception):
+    """Thrown into a training by whoever could not record its last event: it then saves nothing that the record lacks.
+
+    Whoever asks for the next event, or closes the training, says by it that the last one is recorded.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,3 +155,8 @@ class Evaluated(Measured):
     def is_baseline(self) -> bool:
         """Whether this is the untouched model, before its first step."""
         return self.epoch == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Progress):
+    """All epochs are recorded and saved; checkpoints that are not to be kept are deleted after this."""

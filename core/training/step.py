@@ -91,6 +91,7 @@ class Stepper:
         self.skipped = 0  # steps in a row
         self.skipped_images: tuple[int, ...] = ()  # of the last step, if it was left out
         self.remarks: list[Remark] = []  # not yet told
+        self.is_ahead = False  # a step is made, or half made, that nobody has recorded: nothing is to be saved
 
     @property
     def evaluated(self) -> Detector:
@@ -120,6 +121,7 @@ class Stepper:
         by_layer = np.array(values).reshape(len(PARTS), -1)
         if not np.isfinite(by_layer).all() or not (math.isfinite(gradient) or self.scaler.is_enabled()):
             return self._skip(number, by_layer, broken or [i for batch in batches for i in batch["image_id"]])
+        self.is_ahead = True
         self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -208,6 +210,7 @@ class Stepper:
                 "learning rate, or look at these images' boxes; the weights before it are kept."
             )
         self.skipped_images = tuple(images)
+        self.is_ahead = True
         return {SKIPPED.tag: 1.0}
 
     def _metrics(

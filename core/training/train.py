@@ -7,6 +7,10 @@ In: a TrainConfig. Out: an event (`events.py`) after every step and every evalua
 `best` (by AP) in `folder`. To stop is to stop iterating: `finally` leaves a checkpoint that `train(…, resume=True)`
 goes on from. There are no callbacks: the background thread, the command line and the tests all drive this generator.
 
+What is saved is recorded, and what is recorded can be brought back, at every instant: `last` is written when all steps
+of its epoch are recorded, and before their evaluation; `best` when that is recorded. A killed training repeats, with
+the same numbers, what its checkpoint lacks. Whoever fails to record an event throws NotRecorded.
+
 Processes that train together (`distributed.py`) all run it; the main one's events count, and only it writes.
 """
 
@@ -20,7 +24,7 @@ from core.datasets.check import sound_splits
 from core.datasets.split import read_split
 from core.keep_result import KeepResult
 from core.training.distributed import Stopped
-from core.training.events import Loading, Progress
+from core.training.events import Loading, NotRecorded, Progress
 from core.training.training import Splits, Training
 
 
@@ -39,23 +43,24 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
         if not resume and training.processes.is_main_process:
             yield from training.preflight()
         has_begun = True
-        while not is_finished:
+        if training.is_evaluation_due():
+            yield from training.evaluate()
+        while not training.is_over():
+            yield from training.train_epoch()
+            training.save_last()
             if training.is_evaluation_due():
                 yield from training.evaluate()
-            if training.epoch:
-                training.save("last")
-            is_finished = training.is_over()
-            if not is_finished:
-                yield from training.train_epoch()
-        training.remove_other_checkpoint()
-    except Stopped:
+        is_finished = True
+        yield training.finished()
+        training.tidy()
+    except (Stopped, NotRecorded):
         pass
     finally:
         training.profiler.close()
         if not is_finished:
             training.processes.broadcast_stop()
             if has_begun:
-                training.save("last")
+                training.save_last()
         training.processes.close()
 
 

@@ -7,7 +7,6 @@ by `train.py`; each of these methods is one of them.
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -25,13 +24,23 @@ from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device, gpu_metrics
 from core.detr.loader import step_loader
 from core.detr.model import load_model
+from core.disk import delete_folder
 from core.evaluation.table import ModelInput
 from core.keep_result import KeepResult
 from core.metrics import SPEED, WAIT
 from core.training.batch_picture import draw_batch
-from core.training.checkpoint import latest_checkpoint, read_state, save_checkpoint
+from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
+from core.training.checkpoint_folder import clear_replaced, is_whole
 from core.training.distributed import ProcessGroup
-from core.training.events import Evaluated, Evaluating, PreflightDone, PreflightRunning, Progress, StepDone
+from core.training.events import (
+    Evaluated,
+    Evaluating,
+    Finished,
+    PreflightDone,
+    PreflightRunning,
+    Progress,
+    StepDone,
+)
 from core.training.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
@@ -145,10 +154,11 @@ class Training:
             metrics |= {SPEED.tag: images / seconds, WAIT.tag: waited / seconds}
             metrics |= gpu_metrics(self.device, ask_driver=self.step % RECENT == 0)
             remarks, self.stepper.remarks = tuple(self.stepper.remarks), []
-            yield StepDone(
+            done = StepDone(
                 **self._position(), metrics=metrics, remarks=remarks, skipped_images=self.stepper.skipped_images,
                 profile=self.profiler.after_step(),
             )  # fmt: skip
+            yield from self._until_recorded(done)
             self.profiler.before_step()
             begin = time.perf_counter()  # what the caller does between the steps is not training
         self.epoch += 1
@@ -160,7 +170,10 @@ class Training:
         return self.epoch % self.config.eval_every == 0 or self.epoch == self.config.epochs
 
     def evaluate(self) -> Iterator[Progress]:
-        """Evaluate the model and keep it if it is the best so far; the main process's last event is Evaluated."""
+        """Evaluate the model, and keep it once it is recorded as the best; the main process's last event is Evaluated.
+
+        The checkpoint `last` must be of this epoch, but for the baseline's.
+        """
         begin = time.perf_counter()
         validation = KeepResult(validate(self.stepper, self.val_data))
         for images in validation:
@@ -168,18 +181,37 @@ class Training:
             yield Evaluating(**self._position(), message=message)
         ap, measurements = validation.result
         self.evaluation_seconds = time.perf_counter() - begin
+        self.stepper.is_ahead = True
         self.evaluated = self.epoch
         is_best = self.epoch > 0 and ap > self.best_ap
         self.since_best = 0 if is_best or not self.epoch else self.since_best + 1
         if is_best:
             self.best_ap = ap
-            self.save("best")
         if measurements:
-            yield Evaluated(
+            evaluated = Evaluated(
                 **self._position(), metrics=measurements.metrics, remarks=self._remarks_on_stopping(),
                 figures=measurements.figures, detections=measurements.detections,
                 ground_truth=self.val_data.split.to_dict(), model_input=self.model_input, is_best=is_best,
             )  # fmt: skip
+            try:
+                yield from self._until_recorded(evaluated)
+            finally:
+                if is_best and not self.stepper.is_ahead:
+                    keep_best(self.folder)
+        self.stepper.is_ahead = False
+
+    def _until_recorded(self, event: Progress) -> Iterator[Progress]:
+        """Yield an event; until it is recorded, what it tells of is not to be saved."""
+        try:
+            yield event
+        except GeneratorExit:  # a stop
+            self.stepper.is_ahead = False
+            raise
+        self.stepper.is_ahead = False
+
+    def finished(self) -> Progress:
+        """Return the last event."""
+        return Finished(**self._position())
 
     def is_over(self) -> bool:
         """Check whether all epochs are done, or AP has not risen for as long as early stopping allows."""
@@ -202,15 +234,19 @@ class Training:
         )
         return (remark,)
 
-    def save(self, name: str) -> None:
-        """Write the checkpoint `name`, from which this training could go on; only the main process does."""
-        if not self.processes.is_main_process:
+    def save_last(self) -> None:
+        """Write the checkpoint `last`, from which this training could go on; only the main process does.
+
+        Nothing is written while there is a step or an evaluation that is not recorded.
+        """
+        if not self.processes.is_main_process or self.stepper.is_ahead:
             return
         state = {
             "epoch": self.epoch, "step": self.step, "best_ap": self.best_ap, "evaluated": self.evaluated,
             "since_best": self.since_best, "config": self.config.to_dict(), **self.stepper.state(),
         }  # fmt: skip
-        save_checkpoint(self.folder, name, self.stepper.evaluated, self.label_map, state)
+        epoch = self.epoch if self.step == self.epoch * self.steps_per_epoch else None
+        save_checkpoint(self.folder, "last", self.stepper.evaluated, self.label_map, state, epoch)
 
     def _restore(self, checkpoint: Path) -> None:
         state = read_state(checkpoint)
@@ -224,8 +260,11 @@ class Training:
                 "resumed: train again, starting from it."
             ) from error
 
-    def remove_other_checkpoint(self) -> None:
-        """Delete, at the end, the checkpoint that the setting `keep` does not name."""
+    def tidy(self) -> None:
+        """Delete, at the end, the checkpoint that the setting `keep` does not name, and what killed saves have left."""
+        if not self.processes.is_main_process:
+            return
         dropped = {"best": "last", "last": "best"}.get(self.config.keep)
-        if self.processes.is_main_process and dropped and (self.folder / self.config.keep).is_dir():
-            shutil.rmtree(self.folder / dropped, ignore_errors=True)
+        if dropped and is_whole(self.folder / self.config.keep):
+            delete_folder(self.folder / dropped)
+        clear_replaced(self.folder)

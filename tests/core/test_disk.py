@@ -3,14 +3,26 @@
 import errno
 import os
 import sqlite3
-import subprocess
-import sys
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from core import ConfigError
-from core.disk import atomic_file, atomic_folder, flush, is_disk_full, old_path, partial_path, put_in_place
+from core.disk import (
+    atomic_file,
+    atomic_folder,
+    clear_leftovers,
+    delete_folder,
+    flush,
+    hidden_path,
+    is_disk_full,
+    old_path,
+    partial_path,
+    put_in_place,
+)
+from tests.killed import killed_at
 
 
 def names(folder):
@@ -75,38 +87,6 @@ def test_two_that_write_one_file_at_once_do_not_meet(tmp_path):
         one.write_text("one")
         two.write_text("two")
     assert (tmp_path / "file").read_text() == "one", "the one that ended last"
-
-
-@pytest.fixture(scope="module")
-def dead():
-    """The number of a process that has ended."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
-
-
-@pytest.mark.parametrize("write", [atomic_file, atomic_folder])
-def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_writes_stays(tmp_path, dead, write):
-    left = folder_with(tmp_path / f".out-{dead}-12345678.partial", "half")
-    (tmp_path / f".out-{dead}-12345679.partial").touch()
-    others = (f".out-{os.getpid()}-12345678.partial", f".out-2-{dead}-12345678.partial", ".out.partial", "out-1")
-    for name in others:
-        (tmp_path / name).touch()
-    with write(tmp_path / "out") as partial:
-        assert not left.exists()
-        partial.touch()
-    assert names(tmp_path) == sorted([*others, "out"])
-
-
-def test_a_folder_that_a_killed_process_moved_away_comes_back_before_it_is_replaced(tmp_path, dead):
-    folder_with(tmp_path / f".out-{dead}-12345678.old", "old")
-    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out", replace=True):
-        raise KeyboardInterrupt
-    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["old"]
-    folder_with(tmp_path / f".out-{dead}-12345678.old", "older")
-    with atomic_folder(tmp_path / "out", replace=True):
-        pass
-    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == []
 
 
 def test_a_folder_appears_at_the_end_of_the_block(tmp_path):
@@ -177,3 +157,75 @@ def test_everything_that_says_that_the_disk_is_full_is_understood():
     assert is_disk_full(raised.value)
     for other in (None, OSError(errno.EACCES, "denied"), RuntimeError("full"), sqlite3.OperationalError("locked")):
         assert not is_disk_full(other)
+
+
+# Processes that are killed
+
+DEAD = 2**22 + 1  # more than any process's number
+
+
+def contents(target):
+    """What a reader finds under a folder's name, or under the one that it has while it is replaced."""
+    for path in (target, old_path(target)):
+        if (path / "a").exists() and (path / "b").exists():
+            return (path / "a").read_text(), (path / "b").read_text()
+    return None
+
+
+def write_folder(target, text, **options):
+    with atomic_folder(target, replace=True, **options) as unfinished:
+        for name in "ab":
+            (unfinished / name).write_text(text)
+
+
+@pytest.mark.parametrize("first", range(1, 12))
+def test_two_kills_at_any_two_moments_leave_a_whole_folder(tmp_path, first):
+    for second in count(1):
+        target = tmp_path / str(second) / "last"
+        options = {"old": old_path(target)}
+        write_folder(target, "old", **options)
+        killed_at(first, partial(write_folder, target, "new", **options))
+        assert contents(target) in (("old", "old"), ("new", "new")), second
+        was_killed = killed_at(second, partial(write_folder, target, "newer", **options))
+        assert contents(target), second
+        write_folder(target, "newest", **options)
+        assert contents(target) == ("newest", "newest") and names(target.parent) == ["last"]
+        if not was_killed:
+            break
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_it_moved_away_comes_back(tmp_path):
+    folder_with(tmp_path / f".whole-{DEAD}-0a1b2c3d.old", "only one")
+    folder_with(tmp_path / "other", "new")
+    folder_with(tmp_path / f".other-{DEAD}-0a1b2c3d.old", "replaced")
+    folder_with(tmp_path / f".half-{DEAD}-0a1b2c3d.partial", "half")
+    (tmp_path / f".file.txt-{DEAD}-0a1b2c3d.partial").touch()
+    kept = [".a user's.partial", f".living-{os.getppid()}-0a1b2c3d.partial", "x-1-0a1b2c3d.partial"]
+    for name in kept:
+        (tmp_path / name).touch()
+    clear_leftovers(tmp_path)
+    assert names(tmp_path) == sorted([*kept, "other", "whole"])
+    assert names(tmp_path / "whole") == ["only one"] and names(tmp_path / "other") == ["new"]
+
+
+def test_what_this_process_writes_is_no_leftover_and_what_an_earlier_one_of_its_number_wrote_is(tmp_path):
+    (tmp_path / f".earlier-{os.getpid()}-0a1b2c3d.partial").touch()
+    with hidden_path(tmp_path / "mine") as mine:
+        mine.touch()
+        clear_leftovers(tmp_path)
+        assert names(tmp_path) == [mine.name]
+    clear_leftovers(tmp_path)
+    assert names(tmp_path) == []
+    clear_leftovers(tmp_path / "nowhere")  # nothing to clear
+
+
+def test_a_deleted_folder_is_gone_at_once_also_for_whoever_is_killed_meanwhile(tmp_path):
+    for change in range(1, 4):
+        folder = folder_with(tmp_path / f"folder {change}", "a")
+        (folder / "b").touch()
+        assert killed_at(change, lambda folder=folder: delete_folder(folder))
+        assert not folder.exists() or names(folder) == ["a", "b"]
+        delete_folder(folder)
+        clear_leftovers(tmp_path)
+        assert names(tmp_path) == []
+    delete_folder(tmp_path / "nowhere")

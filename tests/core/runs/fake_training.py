@@ -34,7 +34,8 @@ from core.runs.process import this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from core.training.events import Evaluated, Loading, Progress, StepDone
+from core.training.checkpoint_folder import FILES
+from core.training.events import Evaluated, Finished, Loading, NotRecorded, Progress, StepDone
 
 STEPS = 3  # per epoch
 LABELS = LabelMap(("car", "dog"), (3, 18))
@@ -64,6 +65,7 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
     steps = STEPS * epochs if kind != "endless" else 10**6
     common = {"epochs": epochs, "steps": steps, "images_per_second": 2.0, "label_map": LABELS}
     step = int((folder / "last" / "step.txt").read_text()) if resume else 0
+    is_recorded = True
     try:
         if not step:
             yield Evaluated(
@@ -92,17 +94,28 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
                     figures=figures(ap), is_best=epoch < 2,
                 )  # fmt: skip
                 _save(folder, step)
+        yield Finished(**common, epoch=epochs, step=step)
+    except NotRecorded:
+        is_recorded = False
     finally:
         if kind == "unsaved":
             raise OSError(errno.ENOSPC, "No space left on device")
-        _save(folder, step)
+        if is_recorded:
+            _save(folder, step)
 
 
 def _save(folder: Path, step: int) -> None:
-    (folder / "last").mkdir(exist_ok=True)
+    leave_checkpoint(folder / "last")
     fresh = folder / "step.txt.new"
     fresh.write_text(str(step))
     os.replace(fresh, folder / "last" / "step.txt")
+
+
+def leave_checkpoint(folder: Path) -> None:
+    """Leave a folder with the files that a checkpoint has, all empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).touch()
 
 
 def child_command(run_id: str) -> list[str]:

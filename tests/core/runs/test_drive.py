@@ -1,5 +1,6 @@
 """core/runs/drive.py: a training ends when it is told to, and says how it ended, also by signals and on a full disk."""
 
+import errno
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import sqlite3
 import subprocess
 import threading
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
@@ -121,6 +123,37 @@ def test_a_full_disk_while_it_records_is_said_in_the_same_sentence(store):
     store.update(run.id, config=config("short", step // 3 + 2).to_dict())
     assert drive(store, run.id, train).status is Status.FINISHED
     assert steps(store, run.id) == list(range(1, store.get(run.id).step + 1))
+
+
+@pytest.mark.parametrize("error", [RunError("The database is locked."), KeyboardInterrupt()], ids=["locked", "Ctrl-C"])
+@pytest.mark.parametrize("failing", [1, 2, 4, 5, 8])
+def test_what_could_not_be_recorded_is_made_again(store, monkeypatch, failing, error):
+    record, calls = RunStore.record, count(1)
+
+    def fail(self, run_id, step, metrics, *rest):
+        if metrics and next(calls) == failing:
+            raise error
+        record(self, run_id, step, metrics, *rest)
+
+    monkeypatch.setattr(RunStore, "record", fail)
+    run = create(store, "short", epochs=2)
+    with suppress(KeyboardInterrupt):
+        drive(store, run.id, train)
+    monkeypatch.undo()
+    RunQueue(store).requeue(run.id)
+    assert drive(store, run.id, train).status is Status.FINISHED
+    assert steps(store, run.id) == [1, 2, 3, 4, 5, 6]
+    assert [e.epoch for e in store.evaluations(run.id)] == [0, 1, 2]
+
+
+def test_a_file_that_cannot_be_written_is_named_with_the_systems_reason(store, monkeypatch):
+    def read_only(path, text):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("core.runs.recorder.Recorder.write", lambda self, progress: read_only("/runs/a", ""))
+    run = drive(store, create(store, "short").id, train)
+    assert run.status is Status.FAILED
+    assert run.message == ("/runs/a cannot be written or read (read-only file system): give access to it, then resume.")
 
 
 def test_a_disk_so_full_that_not_even_the_end_can_be_written_raises_that_sentence(store, monkeypatch):

@@ -117,7 +117,7 @@ def test_the_queue_goes_on_after_the_store_was_out_of_order(store, manage, monke
 
 
 def test_a_run_whose_end_could_not_be_written_is_closed_later(store, manage, monkeypatch):
-    end, failures = RunQueue.end, iter([RunError("disk full")])
+    end, failures = RunQueue.end, iter([RunError("disk full"), RunError("disk full")])
 
     def end_or_fail(self, *arguments, **options):
         for failure in failures:

@@ -4,6 +4,7 @@ import pytest
 
 from core import RunError
 from core.runs.paths import RunPaths
+from tests.core.runs.fake_training import leave_checkpoint
 
 RUN = "20261123-001530-ab12"
 
@@ -34,7 +35,9 @@ def test_paths_lie_where_the_project_promises(files, tmp_path):
 def test_the_checkpoint_before_is_found_when_a_save_died_between_its_renames(files):
     last = files.checkpoints(RUN) / "last"
     old = files.checkpoints(RUN) / "last.old"
-    old.mkdir(parents=True)
+    leave_checkpoint(old)
     assert files.checkpoint(RUN, "last") == old
-    last.mkdir()
+    leave_checkpoint(last)
+    assert files.checkpoint(RUN, "last") == last
+    (old / "config.json").unlink()  # as a killed deletion leaves it
     assert files.checkpoint(RUN, "last") == last

@@ -10,6 +10,7 @@ from core import RunError
 from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.schema import Status
 from core.runs.store import RunStore
+from tests.core.runs.fake_training import leave_checkpoint
 
 A, B = (11, 1.0), (22, 2.0)
 UNKNOWN = "20260101-000000-0000"
@@ -228,17 +229,19 @@ def test_a_run_whose_checkpoints_were_deleted_is_not_resumed_from_the_beginning(
     assert queue.store.get(run.id).status is Status.INTERRUPTED
 
 
-def test_nor_is_one_that_lost_its_last_checkpoint_only(queue):
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors", "trainer.pt"])
+def test_nor_is_one_whose_only_checkpoint_is_not_whole(queue, lost):
     run = trained(queue, evaluated=(0, 1))
-    queue.store.checkpoint(run.id, "best").mkdir(parents=True)
+    leave_checkpoint(queue.store.checkpoint(run.id, "last"))
+    (queue.store.checkpoint(run.id, "last") / lost).unlink()
     with pytest.raises(RunError, match="last is gone"):
         queue.requeue(run.id)
 
 
-@pytest.mark.parametrize("name", ["last", "last.old"])
-def test_a_run_with_a_last_checkpoint_goes_on(queue, name):
+@pytest.mark.parametrize("name", ["last", "last.old", "best", "best.old"])
+def test_a_run_with_any_whole_checkpoint_goes_on(queue, name):
     run = trained(queue, evaluated=(0, 1))
-    (queue.store.checkpoints(run.id) / name).mkdir(parents=True)
+    leave_checkpoint(queue.store.checkpoints(run.id) / name)
     assert resumes_from_checkpoint(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from core import RunError
 from core.boxes import Detections
 from core.config import TrainConfig
 from core.datasets.split import read_split
@@ -69,6 +70,51 @@ def test_a_run_that_recorded_nothing_leaves_a_folder_and_no_events(store):
     with Recorder(store, run.id):
         pass
     assert list(store.folder(run.id).iterdir()) == []
+
+
+def test_all_that_is_recorded_is_in_tensorboards_file_at_once(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        for step in (1, 2, 3):
+            recorder.write(replace(STEP, step=step))
+            assert [s for s, _ in in_tensorboard(store, run.id)["train/loss"]] == list(range(1, step + 1))
+
+
+def test_an_evaluation_and_its_metrics_are_recorded_together_or_not_at_all(store, monkeypatch):
+    run = store.create({})
+
+    def fail(*_):
+        raise RunError("The disk is full.")
+
+    with Recorder(store, run.id) as recorder:
+        recorder.write(STEP)
+        monkeypatch.setattr(store, "_set", fail)
+        with pytest.raises(RunError):
+            recorder.write(EPOCH)
+    assert store.evaluations(run.id) == [] and store.get(run.id).best_ap is None
+    assert [tag for _, tag, *_ in store.metrics_after(run.id)[0]] == ["train/loss"]
+
+
+def test_files_that_a_killed_process_left_in_a_run_are_deleted_when_it_goes_on(store):
+    run = store.create({})
+    with Recorder(store, run.id) as recorder:
+        recorder.write(EPOCH)
+    dead = 2**22 + 1
+    left = [
+        store.folder(run.id) / f".preflight.json-{dead}-0a1b2c3d.partial",
+        store.folder(run.id) / "tables" / f".epoch_0002.parquet-{dead}-0a1b2c3d.partial",
+        store.table_path(run.id, 2), store.watched_path(run.id, 2),
+    ]  # fmt: skip
+    checkpoint = store.checkpoints(run.id) / f".last-{dead}-0a1b2c3d.partial"
+    checkpoint.mkdir(parents=True)
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    store.add_evaluation(run.id, 1, 3, {"AP": 0.5}, is_best=True, has_table=True)
+    store.table_path(run.id, 1).touch()
+    with Recorder(store, run.id):
+        pass
+    assert not any(path.exists() for path in [*left, checkpoint]) and store.table_path(run.id, 1).exists()
 
 
 def test_loading_says_what_it_does_and_nothing_of_steps(store):

@@ -98,3 +98,20 @@ def test_a_state_that_is_missing_is_named(saved):
     shutil.move(saved / "last" / "trainer.pt", saved / "gone.pt")
     with pytest.raises(ModelError, match="train again"):
         read_state(saved / "last")
+
+
+@pytest.mark.parametrize("kind", ["read-only", "not allowed"])
+def test_why_a_disk_takes_no_checkpoint_is_told_as_the_system_says_it(saved, model, monkeypatch, kind):
+    reason = {"read-only": OSError(30, "Read-only file system"), "not allowed": OSError(13, "Permission denied")}[kind]
+
+    def refuse(*_, **__):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    def refuse_probe(self, _):
+        raise reason
+
+    monkeypatch.setattr(module.torch, "save", refuse)
+    monkeypatch.setattr("pathlib.Path.write_bytes", refuse_probe)
+    with pytest.raises(RunError, match=rf"cannot be written \({reason.strerror}\)"):
+        save_checkpoint(saved, "last", model, TWO, {"step": 2})
+    assert [path.name for path in saved.iterdir()] == ["last"]

@@ -7,10 +7,7 @@ import pytest
 import torch
 
 from core.evaluation.coco_eval import evaluate
-from core.training.events import (
-    Evaluated,
-    StepDone,
-)
+from core.training.events import Finished, StepDone
 from core.training.train import train
 from tests.core.detr.released import released
 from tests.core.training.chosen_events import evaluations, losses
@@ -36,8 +33,9 @@ def test_it_stops_early_when_ap_does_not_rise_and_says_so(config, tmp_path, monk
     real = evaluate
     monkeypatch.setattr("core.training.validation.evaluate", lambda *a: replace(real(*a), AP=next(falling)))
     progress = list(train(replace(config, epochs=9, early_stopping=2), tmp_path))
-    assert progress[-1].epoch == 3  # 0.4 was the best of a trained model, then two without a better one
-    (remark,) = progress[-1].remarks
+    # 0.4 was the best of a trained model, then two came without a better one
+    assert progress[-1].epoch == 3 and isinstance(progress[-1], Finished)
+    (remark,) = evaluations(progress)[-1].remarks
     assert remark.rule == "stopped_early" and "Best AP 40.0" in remark.evidence
 
 
@@ -73,17 +71,18 @@ def test_a_profile_is_recorded_once(config, tmp_path):
                                       {"deterministic": True}, {"workers": 2}, {"classes": ("car",)}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):
     progress = list(train(replace(config, epochs=1, **settings), tmp_path))
-    assert isinstance(progress[-1], Evaluated) and progress[-1].epoch == 1 and len(losses(progress)) >= 1
+    assert evaluations(progress)[-1].epoch == 1 and len(losses(progress)) >= 1
 
 
 @pytest.mark.parametrize("kind", ["conditional_detr", "deformable_detr"])
 def test_other_detrs_train_too_and_go_on_from_their_own_checkpoint(config, tmp_path, kind):
     settings = replace(config, model=str(released(kind, tmp_path / "model")), epochs=1)
     progress = list(train(settings, tmp_path / "run"))
-    assert progress[-1].figures.AP is not None
+    trained = evaluations(progress)[-1].figures
+    assert trained.AP is not None
     again = list(train(replace(settings, model=str(tmp_path / "run" / "best")), tmp_path / "again"))
     baseline = next(p for p in evaluations(again) if p.is_baseline)
-    assert baseline.figures == progress[-1].figures
+    assert baseline.figures == trained
 
 
 def test_a_training_leaves_torchs_generator_alone(config, tmp_path):

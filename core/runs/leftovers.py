@@ -1,0 +1,40 @@
+"""What killed processes leave among a store's files: finished where that was decided, else deleted.
+
+In: the store's folders and database. Out: folders in which everything is whole. What living processes write stays: a
+hidden path carries the number of its process (`core/disk.py`).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from core.disk import LEFTOVER, clear_leftovers, is_leftover
+from core.runs.database import Database
+from core.runs.paths import RUN_ID, RunPaths
+
+
+def recover(paths: RunPaths, database: Database) -> None:
+    """Give the folders of imported runs their names, where a process died in between; delete all that is unfinished."""
+    with suppress(OSError):
+        for path in list(paths.runs_dir.iterdir()):
+            match = LEFTOVER.fullmatch(path.name)
+            if match and RUN_ID.fullmatch(match["name"]) and is_leftover(path):
+                _name_folder(match["name"], paths, database, path)
+    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir):
+        clear_leftovers(folder)
+
+
+def _name_folder(run_id: str, paths: RunPaths, database: Database, path: Path) -> None:
+    """Give a hidden folder the name of its run, if that was recorded; else its transaction never ended."""
+    with database.read() as db:
+        is_recorded = db.execute("select 1 from runs where id = ?", (run_id,)).fetchone()
+    if is_recorded and not paths.folder(run_id).exists():
+        path.rename(paths.folder(run_id))
+
+
+def clear_run(paths: RunPaths, run_id: str) -> None:
+    """Delete what killed processes have left in the folders of a run."""
+    folder = paths.folder(run_id)
+    for path in (folder, folder / "tables", folder / "watched", folder / "why", paths.checkpoints(run_id)):
+        clear_leftovers(path)

@@ -1,0 +1,52 @@
+"""What killed processes leave among a store's files: an import that was decided becomes whole, all else goes."""
+
+import os
+
+from core.runs.leftovers import recover
+from core.runs.schema import Status
+from core.runs.store import RunStore
+
+DEAD = 2**22 + 1  # more than any process's number
+
+
+def leave(folder, name, pid=DEAD):
+    path = folder / f".{name}-{pid}-0a1b2c3d.partial"
+    (path / "tables").mkdir(parents=True)
+    return path
+
+
+def test_a_recorded_import_gets_its_folder_and_one_that_was_not_goes(tmp_path):
+    with_row = RunStore(tmp_path).create({"imported": {}})
+    leave(tmp_path / "runs", with_row.id)
+    unknown = leave(tmp_path / "runs", "20260101-000000-0000")
+    written = leave(tmp_path / "runs", "20260101-000000-0001", pid=os.getppid())
+    drawn = leave(tmp_path / "data", "street")
+    store = RunStore(tmp_path)
+    recover(store, store.database)
+    assert (store.folder(with_row.id) / "tables").is_dir()
+    assert not unknown.exists() and not drawn.exists() and written.exists()
+
+
+def test_a_folder_that_is_there_is_not_replaced(tmp_path):
+    store = RunStore(tmp_path)
+    run = store.create({})
+    (store.folder(run.id) / "kept").mkdir(parents=True)
+    left = leave(tmp_path / "runs", run.id)
+    recover(store, store.database)
+    assert (store.folder(run.id) / "kept").is_dir() and not left.exists()
+
+
+def test_the_store_of_the_app_recovers_when_it_opens(tmp_path, monkeypatch):
+    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
+    left = leave(tmp_path / "data", "street")
+    assert RunStore.default().runs() == [] and not left.exists()
+
+
+def test_a_finished_run_is_made_whole_or_not_at_all(tmp_path):
+    store = RunStore(tmp_path)
+    folder = store.runs_dir / "made"
+    (folder / "tables").mkdir(parents=True)
+    run = store.create_finished({"imported": {}}, "mine", {"epoch": 0}, {"AP": 0.5}, folder)
+    assert (run.status, run.name, run.ap, run.best_ap) == (Status.FINISHED, "mine", 0.5, 0.5)
+    assert (store.folder(run.id) / "tables").is_dir() and store.evaluations(run.id)[0].table
+    assert sorted(path.name for path in store.runs_dir.iterdir() if path.is_dir()) == [run.id]
