@@ -18,11 +18,20 @@ Errors: everything that is raised on purpose is a LabError, whose text is one se
 
 from pathlib import Path
 
+from core.wording import short
+
 PROJECT = Path(__file__).resolve().parent.parent  # the folder of app.py; no other file counts its folders
+MOST_LETTERS = 1000  # of an error's sentence
 
 
 class LabError(Exception):
-    """Base of all errors raised on purpose: one sentence saying what, where and what to do."""
+    """Base of all errors raised on purpose: one sentence saying what, where and what to do.
+
+    It is shown in one line and bounded, whatever the names and values in it hold.
+    """
+
+    def __str__(self) -> str:
+        return short(super().__str__(), MOST_LETTERS)
 
 
 class DataError(LabError):

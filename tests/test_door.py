@@ -11,8 +11,8 @@ READERS = {  # functions and methods that open a file, or read it by its path
 }  # fmt: skip
 MODULES = {  # which of a module's functions do
     "shutil": {"copy", "copy2", "copyfile", "copytree", "move"},
-    **dict.fromkeys(("np", "numpy", "json", "tomllib", "pickle", "torch", "yaml"), {"load"}),
-    **dict.fromkeys(("ElementTree", "ET"), {"parse"}),
+    **{name: {"load"} for name in ("np", "numpy", "json", "tomllib", "pickle", "torch", "yaml")},
+    **{name: {"parse"} for name in ("ElementTree", "ET")},
 }
 OF_THE_DOOR = ("core.files", "core.datasets.convert.source", "core.evaluation.table")  # whose readers are safe
 OPENS_NO_FILE = {"archive.open", "models.open"}

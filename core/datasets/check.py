@@ -22,7 +22,15 @@ from core.datasets.coco_json import Entry
 from core.datasets.layouts import SPLITS
 from core.datasets.picture_check import leaked_pictures, picture_problems
 from core.datasets.pictures import path_inside
-from core.datasets.problems import Example, Problem, ProblemKind, Severity, problems_of, sort_by_severity
+from core.datasets.problems import (
+    Example,
+    Problem,
+    ProblemKind,
+    Severity,
+    first_of,
+    problems_of,
+    sort_by_severity,
+)
 from core.datasets.sound_boxes import noted_boxes
 from core.datasets.split import FEW, CocoSplit, examine_splits
 
@@ -232,7 +240,7 @@ def sound_splits(
     problems = sort_by_severity([*problems, *pictures, *empty, *check_leaks(splits)])
     fatal = [problem for problem in problems if problem.kind.severity is Severity.FATAL]
     if fatal:
-        raise DataError("The data cannot be trained on. " + "; ".join(map(_with_example, fatal)) + ".")
+        raise DataError("The data cannot be trained on. " + first_of(map(_with_example, fatal)) + ".")
     return sound_train, sound_val, problems
 
 

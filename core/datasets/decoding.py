@@ -10,8 +10,8 @@ import ctypes
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from PIL import Image
 
@@ -82,10 +82,9 @@ def _return_freed_memory() -> None:
         _malloc_trim(0)
 
 
-try:
+_malloc_trim: Callable[[int], object] | None = None
+with suppress(AttributeError, OSError, TypeError):  # another C library than glibc
     _malloc_trim = ctypes.CDLL(None).malloc_trim
-except (AttributeError, OSError, TypeError):  # another C library than glibc
-    _malloc_trim = None
 DECODING = Turns()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=DECODING.reset)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from core import DataError
 from core.datasets.coco_json import COCO_LISTS
 from core.files import open_file
+from core.wording import short
 
 SPLITS = ("train", "val")
 ROBOFLOW = "_annotations.coco.json"
@@ -141,4 +142,4 @@ def _first_folder(folder: Path, json_path: Path, places: list[Path]) -> Path:
         if place.is_dir():
             return place
     tried = ", ".join(f"{place.relative_to(folder).as_posix()}/" for place in dict.fromkeys(places))
-    raise DataError(f"{folder} has no picture folder for {json_path.name}; looked for {tried}.")
+    raise DataError(f"{folder} has no picture folder for {json_path.name}; looked for {short(tried, 160)}.")

@@ -19,6 +19,7 @@ from core import DataError
 from core.datasets.split import CocoSplit, require_usable
 from core.datasets.subset import Subset, choose_image_ids, find_category_ids, write_split
 from core.disk import atomic_folder
+from core.wording import short
 
 
 def subset_image_ids(split: CocoSplit, subset: Subset) -> list[int]:
@@ -73,7 +74,9 @@ def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out: str | Path
             for name, split in splits.items():
                 ids = subset_image_ids(split, subset)
                 if not ids:
-                    raise DataError(f"No {name} image shows {' or '.join(subset.classes)}: choose other classes.")
+                    raise DataError(
+                        f"No {name} image shows {short(' or '.join(subset.classes))}: choose other classes."
+                    )
                 target = partial / "annotations" / f"instances_{name}.json"
                 try:
                     write_split(split.json_path, target, ids, classes_in_split(split, subset), subset.to_dict())

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from core.wording import short
+
+MOST_DETAIL = 100  # letters
+MOST_TOLD = 4  # problems in one sentence
 MOST_EXAMPLES = 200  # of a problem that are kept
 
 
@@ -96,6 +100,9 @@ class Example:
     image_id: int | None = None
     annotation_ids: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", short(self.detail, MOST_DETAIL))
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -137,6 +144,18 @@ def problems_of(
     """Return a list of one problem that keeps the first `most` examples (None: all), or of none without an example."""
     examples = list(examples)
     return [Problem(kind, split, len(examples), tuple(examples[:most]))] if examples else []
+
+
+def first_of(sentences: Iterable[str]) -> str:
+    """Return the first MOST_TOLD of some sentences as one, with how many there are besides.
+
+    >>> first_of("abcdef")
+    'a; b; c; d; and 2 more problems'
+    """
+    told = list(sentences)
+    rest = len(told) - MOST_TOLD
+    more = f"and {rest} more problem{'s' * (rest != 1)}"
+    return "; ".join([*told[:MOST_TOLD], *([more] if rest > 0 else [])])
 
 
 def sort_by_severity(problems: Iterable[Problem]) -> list[Problem]:

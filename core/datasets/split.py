@@ -24,10 +24,11 @@ from core.datasets import coco_json
 from core.datasets.coco_json import CocoDict, Entry
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.pictures import path_inside
-from core.datasets.problems import Example, Problem, ProblemKind, Severity, problems_of
+from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
 from core.datasets.sound_boxes import image_rows, image_sizes, sound_boxes
 from core.datasets.stratify import stratified_validation_mask
 from core.labels import LabelMap
+from core.wording import short
 
 SIZES = ("small", "medium", "large")
 DROPPED_ANNOTATIONS = (
@@ -132,7 +133,8 @@ class CocoSplit:
         path = path_inside(self.resolved_dir, image["file_name"])
         if path is None:
             raise DataError(
-                f"{self.json_path.name} names the picture {image['file_name']!r}, which is not inside {self.image_dir}."
+                f"{self.json_path.name} names the picture {short(repr(image['file_name']))}, which is not inside "
+                f"{self.image_dir}."
             )
         return path
 
@@ -170,7 +172,7 @@ def require_usable(split: CocoSplit) -> CocoSplit:
     """Return the split if it has no FATAL problem; raises DataError that lists these problems otherwise."""
     if split.is_broken:
         fatal = [problem for problem in split.problems if problem.kind.severity is Severity.FATAL]
-        raise DataError(f"{split.json_path} cannot be used. " + "; ".join(map(_with_example, fatal)) + ".")
+        raise DataError(f"{split.json_path} cannot be used. {first_of(map(_with_example, fatal))}.")
     return split
 
 

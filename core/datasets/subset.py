@@ -23,6 +23,7 @@ import msgspec
 from core import DataError
 from core.datasets.json_reader import decode
 from core.disk import atomic_file
+from core.wording import short
 
 Id = TypeVar("Id")
 
@@ -50,17 +51,19 @@ class Subset:
     def __post_init__(self) -> None:
         classes: Any = self.classes  # of the command line and of requests, so it may be anything
         if isinstance(classes, str) or not all(isinstance(name, str) and name for name in classes):
-            raise DataError(f"The classes are {classes!r}, but must be a list of names.")
+            raise DataError(f"The classes are {short(repr(classes))}, but must be a list of names.")
         object.__setattr__(self, "classes", tuple(dict.fromkeys(self.classes)))
         if not self.classes:
             raise DataError("No class is chosen: choose at least one.")
         for name, most in (("max_train", 10**9), ("max_val", 10**9), ("seed", MOST_SEED)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-                raise DataError(f"The {WORDS[name]} is {value!r}, but must be a whole number from 0 on.")
+                raise DataError(f"The {WORDS[name]} is {short(repr(value))}, but must be a whole number from 0 on.")
         share: Any = self.empty_share
         if not isinstance(share, int | float) or not 0 <= share < 1:
-            raise DataError(f"The share of images without a chosen class is {share!r}, but must be from 0 to below 1.")
+            raise DataError(
+                f"The share of images without a chosen class is {short(repr(share))}, but must be from 0 to below 1."
+            )
         object.__setattr__(self, "empty_share", float(share))
 
     def max_images(self, split: str) -> int:
@@ -135,7 +138,7 @@ def choose_images(path: str | Path, subset: Subset, split: str) -> list[ImageEnt
     chosen_ids = set(choose_image_ids(ids, with_a_class, subset.max_images(split), subset.empty_share, subset.seed))
     images = [image for image in index.images if image.id in chosen_ids]
     if not images:
-        raise DataError(f"No image of {path} shows {' or '.join(subset.classes)}: choose more classes.")
+        raise DataError(f"No image of {path} shows {short(' or '.join(subset.classes))}: choose more classes.")
     _check_names(images, path)
     return images
 
@@ -157,8 +160,8 @@ def find_category_ids(categories: Iterable[tuple[str, Id]], names: Iterable[str]
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-            advice = f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(known)}."
-            raise DataError(f"{source} has no class {name!r}; {advice}")
+            advice = f"did you mean {short(' or '.join(near))}?" if near else f"it has: {short(', '.join(known), 160)}."
+            raise DataError(f"{source} has no class {short(repr(name))}; {advice}")
     return {name: known[name] for name in names}
 
 
@@ -238,7 +241,9 @@ def _check_names(images: list[ImageEntry], path: str | Path) -> None:
     for image in images:
         name = image.file_name
         if name in ("", ".", "..") or any(char in name for char in "/\\:\0") or len(name) > 200:
-            raise DataError(f"{path} names the picture {name[:80]!r}, no plain file name: it is not COCO's own file.")
+            raise DataError(
+                f"{path} names the picture {short(repr(name))}, no plain file name: it is not COCO's own file."
+            )
         if name.lower() in seen:
-            raise DataError(f"{path} names the picture {name!r} twice: it is not COCO's own file.")
+            raise DataError(f"{path} names the picture {short(repr(name))} twice: it is not COCO's own file.")
         seen.add(name.lower())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from core import DataError
 from core.boxes import Detections, xyxy_to_xywh
 from core.labels import LabelMap
+from core.wording import short
 
 LARGEST = 2**53  # ids and pixels from here on are no longer exact as float64
 
@@ -98,7 +99,9 @@ def checked_columns(
     for name, category_id in zip(label_map.names, label_map.category_ids, strict=True):
         if by_name.get(name) != category_id:
             theirs = f"lists it as category {by_name[name]}" if name in by_name else "does not have it"
-            raise DataError(f"The class {name!r} is category {category_id} here, but the ground truth {theirs}.")
+            raise DataError(
+                f"The class {short(repr(name))} is category {category_id} here, but the ground truth {theirs}."
+            )
     image_ids = checked_ids(gt["images"], "id", "image")
     ground_truths = _ground_truths(gt["annotations"], image_ids, label_map)
     if isinstance(results, Detections):
@@ -203,7 +206,7 @@ def _checked_numbers(values: Sequence[Any] | np.ndarray, shape: tuple[int, ...],
         pass
     count = "four numbers" if shape else "a number"
     place = next(i for i, value in enumerate(values) if not _is_numeric(value, shape))
-    raise DataError(f"{subject} number {place} is {values[place]!r}, but must be {count}.")
+    raise DataError(f"{subject} number {place} is {short(repr(values[place]))}, but must be {count}.")
 
 
 def _is_numeric(value: object, shape: tuple[int, ...]) -> bool:

@@ -30,6 +30,7 @@ from core.evaluation.table import (
     table_metadata,
 )
 from core.evaluation.threshold import error_codes, is_object, reaches, visible
+from core.wording import short
 
 LOWEST_SCORE = 0.05  # from which boxes are shown at all, and so the lowest that a link to them names
 BACKGROUND = ""  # in a `pair`: no object, or no prediction
@@ -178,7 +179,7 @@ def _known(chosen: Iterable[str], words: Collection[str], noun: str) -> set[str]
     chosen = set(chosen)
     unknown = sorted(chosen - set(words))
     if unknown:
-        raise DataError(f"There is no {noun} {unknown[0]!r}: choose from {', '.join(words)}.")
+        raise DataError(f"There is no {noun} {short(repr(unknown[0]))}: choose from {short(', '.join(words), 160)}.")
     return chosen
 
 

@@ -31,6 +31,7 @@ from core.child import open_requests
 from core.detr.explain import Near, explain, nearest
 from core.inference.model_cache import ModelCache
 from core.runs.store import RunStore
+from core.wording import short
 
 THREADS = 2  # of torch: the pages, and perhaps a training, need the other cores
 NO_OBJECT = "no object"
@@ -99,7 +100,9 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     if "gt" in request:
         gt = request["gt"]
         if gt["class"] not in names:
-            raise LabError(f"The model does not know the class {gt['class']!r}, so it cannot have found this object.")
+            raise LabError(
+                f"The model does not know the class {short(repr(gt['class']))}, so it cannot have found this object."
+            )
         near = nearest(loaded.model, batch, gt["box"], names.index(gt["class"]), loaded.precision)
         return {"near": [_near(query, names) for query in near]}
     explained = explain(loaded.model, batch, int(request["query"]), loaded.precision)

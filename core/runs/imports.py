@@ -31,6 +31,7 @@ from core.evaluation.tide import detection_table
 from core.runs.paths import table_name
 from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.wording import short
 
 SPLIT_NAME = re.compile(r"(train|val|test)\d*")
 LOOKED_FOR = 20  # pictures: if a folder has one of so many, it is taken for theirs
@@ -122,7 +123,7 @@ def _checked_folder(split: CocoSplit, folder: Path) -> Path:
     if not _has_pictures(split, folder, len(split.images)):
         raise DataError(
             f"{folder} has none of the pictures that {split.json_path} lists, such as "
-            f"{split.images[0]['file_name']}: name the folder that its file names start from."
+            f"{short(split.images[0]['file_name'])}: name the folder that its file names start from."
         )
     return folder.resolve()
 

@@ -41,7 +41,7 @@ class Profile(TypedDict):
 
 def show_profile(run: Run) -> None:
     """Show bars, table and the trace's download in an expander; nothing while the run has no profile."""
-    profile = _read(run)
+    profile = read_profile(run)
     if not profile:
         return
     box = st.expander("Where the time goes", key=f"profile {run.id}", on_change="rerun", icon=":material/timer:")
@@ -110,7 +110,7 @@ def _short(name: str, place: int) -> str:
     return short.replace("&", "&amp;").replace("<", "&lt;") + "\u200b" * place
 
 
-def _read(run: Run) -> Profile | None:
+def read_profile(run: Run) -> Profile | None:
     """Return the profile, the costliest operator first; None if it is not there or half written."""
     try:
         profile = json.loads(read_bytes(services.store().profile_path(run.id), MOST_BYTES))

@@ -38,6 +38,7 @@ from core.datasets.convert.source import (
     read_text,
     to_class_name,
 )
+from core.wording import short
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 CLASS_FILES = ("classes.txt", "obj.names")
@@ -198,7 +199,7 @@ def _pictures_by_split(
         for entry in entries if isinstance(entries, list) else [entries]:
             path = _resolve_entry(folder, yaml_path, settings, entry)
             if path is None and split == "train":
-                raise DataError(f"{yaml_path} names {str(entry)[:100]!r} for training, which is not there: correct it.")
+                raise DataError(f"{yaml_path} names {short(repr(entry))} for training, which is not there: correct it.")
             if path is None:  # Roboflow names every split, also those without a picture
                 left_out[f"{split} folders that are not there"] = 1
             elif path.suffix == ".txt" and path.is_file():
@@ -247,7 +248,9 @@ def _resolve_entry(folder: Path, yaml_path: Path | None, settings: dict[str, Any
     existing = [path for path in candidates if path.exists()]
     inside = [path.resolve() for path in existing if is_inside(path, folder)]
     if existing and not inside:
-        raise DataError(f"{yaml_path} names {entry[:100]!r}, which leads out of the folder: put the pictures into it.")
+        raise DataError(
+            f"{yaml_path} names {short(repr(entry))}, which leads out of the folder: put the pictures into it."
+        )
     return inside[0] if inside else None
 
 

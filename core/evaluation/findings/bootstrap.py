@@ -29,6 +29,7 @@ from core.evaluation.columns import rank_within_group
 from core.evaluation.findings.curves import RECALLS, bit, chosen_classes, coco_figures, objects_in_ranges, ranked_rows
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.table import RANGES, indices, integers, table_metadata
+from core.wording import short
 
 AREA = np.array([0, 0, 0, 1, 2, 3] * 2)  # which of RANGES each of FIGURES is of
 AT_ONCE = 400_000  # numbers in an array of intermediate results; the arrays then stay in the processor's cache
@@ -117,7 +118,9 @@ def _refuse_another(table: pa.Table, baseline: pa.Table, names: Sequence[str]) -
         raise RunError("The baseline was evaluated on other images: a difference of the two would say nothing.")
     for name in names:
         if name not in table_metadata(baseline).classes:
-            raise RunError(f"The baseline was evaluated without the class {name!r}: there is no difference to tell.")
+            raise RunError(
+                f"The baseline was evaluated without the class {short(repr(name))}: there is no difference to tell."
+            )
     if (objects_in_ranges(table, names) != objects_in_ranges(baseline, names)).any():
         raise RunError("The baseline was evaluated against other annotations: a difference would say nothing.")
 

@@ -19,6 +19,7 @@ from core.evaluation.coco_eval import FIGURES, CocoFigures
 from core.evaluation.columns import rank_within_group
 from core.evaluation.matching import THRESHOLDS
 from core.evaluation.table import RANGES, floats, indices, integers, is_detection, isin, table_metadata
+from core.wording import short
 
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision; some, 0.35 for one, lie a bit above k / 100
 
@@ -55,7 +56,10 @@ def chosen_classes(table: pa.Table, classes: Sequence[str] | None) -> tuple[str,
     known = table_metadata(table).classes
     unknown = [name for name in classes or () if name not in known]
     if unknown:
-        raise DataError(f"There is no class {unknown[0]!r} in this evaluation: choose from {', '.join(known)}.")
+        raise DataError(
+            f"There is no class {short(repr(unknown[0]))} in this evaluation: choose from "
+            f"{short(', '.join(known), 160)}."
+        )
     return known if classes is None else tuple(dict.fromkeys(classes))
 
 

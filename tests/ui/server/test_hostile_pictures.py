@@ -1,4 +1,4 @@
-"""What lies where a picture should be: the routes answer, at once and with bounded memory, and the server ends in order."""
+"""What lies where a picture should be: routes answer at once, with bounded memory, and the server ends in order."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def test_a_page_of_them_is_answered_within_the_bound(address):
     with ThreadPoolExecutor(40) as pool:
         answers = dict(zip(NAMES, pool.map(status, (f"{address}/{i}" for i in range(1, len(NAMES) + 1))), strict=True))
         is_root = os.geteuid() == 0
-        assert answers == {name: 404 for name in NAMES} | {"fine": 200, "closed": 200 if is_root else 404}
+        assert answers == dict.fromkeys(NAMES, 404) | {"fine": 200, "closed": 200 if is_root else 404}
         before = peak(server.pid)
         large = [f"{address}/{len(NAMES) + i}" for i in range(1, MANY + 1)]
         assert set(pool.map(status, large)) == {200}
