@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from core import ConfigError
-from core.wording import short
+from core.wording import is_utf8, short
 
 T = TypeVar("T")
 
@@ -201,6 +201,8 @@ class TrainConfig:
             raise ConfigError(f"{name} is {short(repr(value))}, but must be of type {kind.__name__}.")
         if isinstance(value, str) and not value.strip():
             raise ConfigError(f"{name} is empty: give one.")
+        if isinstance(value, str) and not is_utf8(value):
+            raise ConfigError(f"{name} is {short(value)}, which is not UTF-8: give the file or folder another name.")
         if "choices" in limits and value not in limits["choices"]:
             raise ConfigError(f"{name} is {short(repr(value))}, but must be one of: {', '.join(limits['choices'])}.")
         # written so that NaN fails too

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 
+MOST = 600  # characters of a message
 JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji: they belong to a name and hide nothing
 
 
@@ -36,6 +37,24 @@ def short(text: object, most: int = 80) -> str:
         return line
     end = (most - 1) // 3
     return f"{line[: most - 1 - end]}…{line[len(line) - end :]}"
+
+
+def sentence(message: object) -> str:
+    """Return a message, of an error for example, in one line of at most MOST characters, `visible`."""
+    return short(" ".join(str(message).split()), MOST)
+
+
+def is_utf8(text: str) -> bool:
+    r"""Check whether a text can be stored and sent: a file's name that is not UTF-8 holds halves of characters.
+
+    >>> is_utf8("naïve"), is_utf8("\udcff")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(character: str) -> str:

@@ -10,11 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import NewType
 
-from core.wording import short
+from core.wording import sentence, short
 
 Markup = NewType("Markup", str)
 
-MOST = 600  # characters of a foreign text
 MARKUP = re.compile(r"([!#$&*<>@\[\\\]^_`{|}~]|:(?=\S))")  # what may mean something to Markdown
 AT_BEGIN = re.compile(r"^(\d*)([-+=.)])")  # what does so only where a line begins: a list, a rule
 # what Streamlit still looks for in a text whose Markdown is read: addresses, icons, arrows and dashes
@@ -29,13 +28,12 @@ JOINER = "\u2060"  # has no width: the text looks the same, and is not taken for
 def plain(text: object) -> Markup:
     r"""Return the text word for word and in one line: no Markdown, no HTML, no link, no colour, no formula.
 
-    Of one that is longer than MOST characters the beginning and the end; what does not print is shown as an escape.
+    Of a long one the beginning and the end; what does not print is shown as an escape (`core.wording.sentence`).
 
     >>> plain("a *b*")
     'a \\*b\\*'
     """
-    line = short(" ".join(str(text).split()), MOST)
-    line = MARKUP.sub(r"\\\1", STILL_READ.sub(rf"\1{JOINER}", line))
+    line = MARKUP.sub(r"\\\1", STILL_READ.sub(rf"\1{JOINER}", sentence(text)))
     return Markup(AT_BEGIN.sub(r"\1\\\2", line))
 
 

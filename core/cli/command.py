@@ -10,10 +10,12 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TextIO
 
 from tqdm import tqdm
 
 from core import LabError
+from core.wording import short, visible
 
 RUN_HELP = "a run's id, its beginning, or: last"
 
@@ -45,6 +47,12 @@ def add_epoch(parser: ArgumentParser) -> None:
     )
 
 
+def show(*lines: object, file: TextIO | None = None) -> None:
+    """Print lines, to stdout if no file is given: what they took out of files and names cannot act on the terminal."""
+    for line in lines:
+        print(visible(line), file=file, flush=True)
+
+
 def check_score(score: float) -> None:
     """Raise LabError for a --score that is not in [0, 1]."""
     if not 0 <= score <= 1:  # written so that NaN fails too
@@ -54,7 +62,7 @@ def check_score(score: float) -> None:
 def show_progress(steps: Iterable[tuple[int, int]], unit: str, title: str) -> int:
     """Iterate over (done, total) to the end with a bar on stderr; return the last total, 0 without any step."""
     total = 0
-    with tqdm(unit=unit, desc=title) as bar:
+    with tqdm(unit=unit, desc=short(title)) as bar:
         for done, total in steps:
             bar.total = total
             bar.update(done - bar.n)

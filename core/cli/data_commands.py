@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from core import DataError
-from core.cli.command import Command, show_progress
+from core.cli.command import Command, show, show_progress
 from core.keep_result import KeepResult
+from core.wording import visible
 
 if TYPE_CHECKING:
     from core.datasets.check import CheckReport
@@ -43,7 +44,7 @@ def demo(options: Namespace) -> None:
     )  # fmt: skip
     show_progress(steps, "image", f"Drawing {options.out}")
     kinds = ", ".join([options.look, *options.extra])
-    print(f"{options.out}: {options.train} training and {options.val} validation images, {kinds}")
+    show(f"{options.out}: {options.train} training and {options.val} validation images, {kinds}")
 
 
 def add_download_options(parser: ArgumentParser) -> None:
@@ -77,9 +78,9 @@ def download(options: Namespace) -> None:
     ):
         for progress in steps:
             bar.n = round(1000 * progress.share)
-            bar.set_description_str(progress.sentence)
-    print(f"{options.out}: {progress.total:,} pictures of {len(subset.classes)} classes of COCO 2017")
-    print(f"next: python -m core check {options.out}, or train --data {options.out}")
+            bar.set_description_str(visible(progress.sentence))
+    show(f"{options.out}: {progress.total:,} pictures of {len(subset.classes)} classes of COCO 2017")
+    show(f"next: python -m core check {options.out}, or train --data {options.out}")
 
 
 def add_convert_options(parser: ArgumentParser) -> None:
@@ -92,7 +93,7 @@ def convert(options: Namespace) -> None:
     """Convert a YOLO or Pascal VOC folder."""
     from core.datasets.convert.to_coco import convert
 
-    print(show_conversion(options.folder, options.out, convert(options.folder, options.out)))
+    show(show_conversion(options.folder, options.out, convert(options.folder, options.out)))
 
 
 def show_conversion(folder: str, out: str | Path, steps: Iterable[tuple[int, int]]) -> str:
@@ -124,7 +125,10 @@ def check(options: Namespace) -> int:
     work = KeepResult(check_dataset(options.data, options.whole))
     show_progress(work, "picture", f"Looking at {options.data}")
     report = work.result
-    print(json.dumps(report.to_dict()) if options.json else "\n".join(_report_lines(report)))
+    if options.json:
+        print(json.dumps(report.to_dict()))
+    else:
+        show(*_report_lines(report))
     return int(not report.is_fit)
 
 
@@ -134,14 +138,9 @@ def _report_lines(report: CheckReport) -> Iterator[str]:
         yield f"{name}: {images:,} images, {report.annotations[name]:,} annotations"
     for problem in report.problems:
         yield f"{problem.kind.severity.label}: {problem.sentence}"
-        yield from (f"    {_printable(example.detail)}" for example in problem.examples[:EXAMPLES])
+        yield from (f"    {example.detail}" for example in problem.examples[:EXAMPLES])
     verdict = "it can be trained on" if report.problems else "nothing is wrong"
     yield verdict if report.is_fit else "it cannot be trained on"
-
-
-def _printable(text: str) -> str:
-    """Return the text on one line and without control characters, which names in a file may have."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 COMMANDS = (

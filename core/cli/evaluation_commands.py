@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from core import DataError, LabError
-from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score
+from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show
 from core.cli.evaluations import chosen_evaluation, detection_table_of
 from core.export.text import describe_table, evaluation_json, evaluation_text, percent
 from core.runs.models import baseline_of
 from core.runs.schema import Evaluation
 from core.runs.store import RunStore
+from core.wording import sentence
 
 TABLE_ENDINGS = (".parquet", ".csv")
 
@@ -40,14 +41,14 @@ def import_results(options: Namespace) -> None:
     store = RunStore.default()
     run = import_results(store, options.gt, options.dt, options.images, options.name)
     (evaluation,) = store.evaluations(run.id)
-    print(run.id)
+    show(run.id)
     metrics = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
-    print(f"imported: {describe_table(detection_table_of(evaluation))}: {metrics}")
+    show(f"imported: {describe_table(detection_table_of(evaluation))}: {metrics}")
     if run.config["imported"]["images"] is None:
-        print("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
-    print("next: open the app, or")
+        show("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
+    show("next: open the app, or")
     for command in ("evaluate {}", "analyze {}", "table {} --out table.csv"):
-        print(f"  python -m core {command.format(run.id)}")
+        show(f"  python -m core {command.format(run.id)}")
 
 
 def add_evaluate_options(parser: ArgumentParser) -> None:
@@ -85,7 +86,7 @@ def evaluate(options: Namespace) -> None:
         *_, metrics = models.values()
         print(json.dumps(evaluation_json(metrics, table, options.score)))
     else:
-        print(evaluation_text(models, table, options.score))
+        show(*evaluation_text(models, table, options.score).split("\n"))
 
 
 def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict[str, Any]]:
@@ -122,12 +123,12 @@ def analyze(options: Namespace) -> None:
     except DataError as error:
         if not run.is_imported:  # whose pictures may be missing
             raise
-        print(f"No pictures: {error}")
+        show(f"No pictures: {sentence(error)}")
     if pictures:
         first = store.analysis_path(run.id, 1)
-        print(f"{first} … {len(pictures)} pictures, worst first: red predictions, green ground truth")
-    print(write_report(store, run, evaluation, table, options.score, pictures))
-    print(evaluation_text(_models(store, evaluation), table, options.score))
+        show(f"{first} … {len(pictures)} pictures, worst first: red predictions, green ground truth")
+    show(write_report(store, run, evaluation, table, options.score, pictures))
+    show(*evaluation_text(_models(store, evaluation), table, options.score).split("\n"))
 
 
 def add_table_options(parser: ArgumentParser) -> None:
@@ -146,7 +147,7 @@ def table(options: Namespace) -> None:
         raise LabError(f"--out is {out}: give it the ending {' or '.join(TABLE_ENDINGS)}, which says what it becomes.")
     rows = detection_table_of(chosen_evaluation(RunStore.default(), options))
     write_table(rows, out)
-    print(f"{out}: {rows.num_rows:,} rows: {describe_table(rows)}")
+    show(f"{out}: {rows.num_rows:,} rows: {describe_table(rows)}")
 
 
 COMMANDS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import LabError
-from core.cli.command import Command, add_epoch, add_run, check_score, show_progress
+from core.cli.command import Command, add_epoch, add_run, check_score, show, show_progress
 from core.cli.evaluations import chosen_evaluation, detection_table_of
 from core.keep_result import KeepResult
 from core.runs.store import RunStore
@@ -64,7 +64,7 @@ def export(options: Namespace) -> None:
     bundle = Bundle(evaluated_images(run), table, tuple(ids), options.score, run_marks, title)
     work = KeepResult(write_export(bundle, kind, out))
     show_progress(work, "image", f"Exporting to {out}")
-    print(f"{out}: {work.result.sentence}")
+    show(f"{out}: {work.result.sentence}")
 
 
 def _chosen_images(table: pa.Table, options: Namespace, marked: list[int] | None) -> list[int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
+from typing import NoReturn
 
 from core import LabError
 from core.cli import (
@@ -19,7 +21,8 @@ from core.cli import (
     run_commands,
     training_commands,
 )
-from core.cli.command import Command
+from core.cli.command import Command, show
+from core.wording import is_utf8, sentence, short
 
 COMMANDS: tuple[Command, ...] = (
     *data_commands.COMMANDS,
@@ -33,20 +36,29 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    options = _parser().parse_args(arguments)
+    arguments, parser = sys.argv[1:] if arguments is None else arguments, _parser()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows few letters gets escapes for the others
+            stream.reconfigure(errors="backslashreplace")
+    if unreadable := [argument for argument in arguments if not is_utf8(argument)]:
+        parser.error(f"{short(unreadable[0])} is not UTF-8: give the file or folder another name.")
+    options = parser.parse_args(arguments)
     command: Command = options.command
     try:
         return command.run(options) or 0
     except LabError as error:
         with suppress(OSError):  # stderr may be a log on a full disk
-            print(f"error: {error}", file=sys.stderr)
+            show(f"error: {sentence(error)}", file=sys.stderr)
         return _status(error)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        show("stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # … | head
         sys.stderr.close()
         return 141
+    except OSError as error:  # of a path that was typed: a name that is too long, a folder that may not be read
+        show(f"error: {short(error.filename)} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 1
 
 
 def _status(error: LabError) -> int:
@@ -57,8 +69,16 @@ def _status(error: LabError) -> int:
     return DISK_FULL_STATUS if is_disk_full(error) else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m core", description="Fine-tune DETR and look at its errors.")
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors, which repeat the arguments, are fit for a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and exit with status 2."""
+        super().error(sentence(message))
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m core", description="Fine-tune DETR and look at its errors.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         subparser = subparsers.add_parser(command.name, help=command.help)

@@ -7,10 +7,11 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from core.cli.command import RUN_HELP, Command, check_score
+from core.cli.command import RUN_HELP, Command, check_score, show
 from core.keep_result import KeepResult
 from core.runs.models import RunModel
 from core.runs.store import RunStore
+from core.wording import sentence
 
 
 def add_predict_options(parser: ArgumentParser) -> None:
@@ -49,12 +50,15 @@ def predict(options: Namespace) -> int:
     for message, is_usable in work:
         are_usable.append(is_usable)
         if not is_usable:
-            print(f"error: {message}", file=sys.stderr)
+            show(f"error: {sentence(message)}", file=sys.stderr)
         elif not options.json:
-            print(message, flush=True)
+            show(message)
     coco = work.result
     count = f"{len(coco['annotations']):,} boxes on {len(coco['images']):,} pictures"
-    print(json.dumps(coco) if options.json else f"{out}: {count}, from score {options.score:g}")
+    if options.json:
+        print(json.dumps(coco))
+    else:
+        show(f"{out}: {count}, from score {options.score:g}")
     return int(not all(are_usable))
 
 

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from typing import Any
 
 from core import LabError, RunError
-from core.cli.command import Command, add_run
+from core.cli.command import Command, add_run, show
 from core.export.text import in_percent, percent
 from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.wording import sentence, short
 
 ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 AP_KEYS = {"baseline_ap": "baseline_AP", "ap": "AP", "best_ap": "best_AP"}  # of a Run's fields in --json
@@ -38,24 +39,24 @@ def runs(options: Namespace) -> None:
     try:
         close_dead_runs(store)  # without an app, nobody else has noticed that a training's process has died
     except RunError as error:  # the disk is full, but the runs can be listed
-        print(f"note: {error}", file=sys.stderr)
+        show(f"note: {sentence(error)}", file=sys.stderr)
     waiting = [run.id for run in RunQueue(store).waiting()]
     place = {run_id: i for i, run_id in enumerate(waiting, start=1)}
     listed = store.runs()
     if options.json:
         print(json.dumps([{**_run_json(run), "place": place.get(run.id)} for run in listed]))
         return
-    print(f"{'id':<21}{'status':<13}{'epoch':>9}{'baseline AP':>13}{'AP':>8}{'best AP':>9}  name")
+    show(f"{'id':<21}{'status':<13}{'epoch':>9}{'baseline AP':>13}{'AP':>8}{'best AP':>9}  name")
     for run in listed:
         epoch = f"{'–':>4}     " if run.is_imported else f"{run.epoch or 0:>4}/{run.epochs or '?':<4}"
         baseline = None if run.is_imported else run.baseline_ap
         metrics = f"{percent(baseline):>13}{percent(run.ap):>8}{percent(run.best_ap):>9}"
-        print(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {run.name}")
+        show(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {short(run.name)}")
     if waiting:
-        names = {run.id: run.name for run in listed}
-        print("\nqueue, the next first")
+        names = {run.id: short(run.name) for run in listed}
+        show("", "queue, the next first")
         for run_id in waiting:
-            print(f"{place[run_id]:>3}  {run_id:<21}{names[run_id]}")
+            show(f"{place[run_id]:>3}  {run_id:<21}{names[run_id]}")
 
 
 def _run_json(run: Run) -> dict[str, Any]:
@@ -91,11 +92,11 @@ def metrics(options: Namespace) -> None:
     if not points:
         raise LabError(f"The run {run.id} has recorded nothing yet: it is {run.label.lower()}.")
     width = max(map(len, points)) + 2
-    print(f"{'tag':<{width}}{'points':>8}{'step':>8}{'last':>12}{'lowest':>12}{'highest':>12}")
+    show(f"{'tag':<{width}}{'points':>8}{'step':>8}{'last':>12}{'lowest':>12}{'highest':>12}")
     for tag in sorted(points):
         step, last = points[tag][-1]
         values = [value for _, value in points[tag] if math.isfinite(value)] or [math.nan]
-        print(f"{tag:<{width}}{len(points[tag]):>8}{step:>8}{last:>12.5g}{min(values):>12.5g}{max(values):>12.5g}")
+        show(f"{tag:<{width}}{len(points[tag]):>8}{step:>8}{last:>12.5g}{min(values):>12.5g}{max(values):>12.5g}")
 
 
 def _rows(store: RunStore, run: Run, tags: list[str] | None) -> Iterator[tuple[int, str, float]]:

@@ -14,13 +14,14 @@ from typing import Any
 from tqdm import tqdm
 
 from core import LabError
-from core.cli.command import Command, add_run
+from core.cli.command import Command, add_run, show
 from core.cli.data_commands import show_conversion
 from core.config import PRESETS, TrainConfig
 from core.export.text import loss_text, percent
 from core.metrics import LOSS_PARTS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.wording import sentence, visible
 
 POLL_SECONDS = 0.2  # between two looks at a run that shall stop, or at a folder that another process converts
 
@@ -113,7 +114,7 @@ def stop(options: Namespace) -> None:
             stop_run(store, run.id, force=True)
     if run.status is Status.FAILED:
         raise LabError(run.message)
-    print(f"{run.id} {run.label.lower()}" + (f": {run.message}" if run.message and not run.is_live else ""))
+    show(f"{run.id} {run.label.lower()}" + (f": {sentence(run.message)}" if run.message and not run.is_live else ""))
 
 
 def config_of(options: Namespace) -> TrainConfig:
@@ -122,7 +123,7 @@ def config_of(options: Namespace) -> TrainConfig:
     changes = PRESETS[options.preset].changes if options.preset else {}
     for name in ("data", "model"):
         path = Path(given.get(name, getattr(TrainConfig, name)))
-        if path.exists():
+        if os.path.exists(path):  # False where no file can have such a name
             given[name] = str(path.resolve())
     return TrainConfig(**{**changes, **given})
 
@@ -136,7 +137,7 @@ def _in_coco_layout(store: RunStore, folder: str) -> str:
         return folder
     out = default_target(folder, store.data_dir)
     if _is_main_process():
-        print(show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
+        show(show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
     else:
         while not is_current(folder, out):  # the main process converts it
             time.sleep(POLL_SECONDS)
@@ -169,16 +170,16 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
     from core.runs.drive import follow
     from core.training.events import Evaluated, PreflightDone
 
-    print(run_id, flush=True)
+    show(run_id)
     with tqdm(unit="step") as bar:
         for progress in follow(store, run_id):
             bar.total = progress.steps or None
             bar.update(progress.step - bar.n)
             epoch = min(progress.epoch + 1, progress.epochs)
-            bar.set_description(progress.message or f"Epoch {epoch} of {progress.epochs}", refresh=False)
+            bar.set_description(visible(progress.message or f"Epoch {epoch} of {progress.epochs}"), refresh=False)
             if isinstance(progress, PreflightDone):
                 (data,) = (check for check in progress.checks if check.name == "Data")
-                bar.write(f"data: {data.evidence}")
+                bar.write(f"data: {sentence(data.evidence)}")
             if isinstance(progress, Evaluated):
                 model = "baseline" if progress.is_baseline else f"epoch {progress.epoch}"
                 values = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
@@ -186,9 +187,9 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
                 bar.write(f"{model}: {', '.join(values)}")
     run = store.get(run_id)
     if run.status is not Status.FAILED:
-        print(f"{run.label.lower()}: best AP {percent(run.best_ap)}, baseline {percent(run.baseline_ap)}")
+        show(f"{run.label.lower()}: best AP {percent(run.best_ap)}, baseline {percent(run.baseline_ap)}")
     for remark in run.remarks:
-        print("{level}: {title}. {evidence} {advice}".format_map(remark))
+        show(sentence("{level}: {title}. {evidence} {advice}".format_map(remark)))
     if run.status is Status.FAILED:
         raise LabError(run.message)
     return _exit_status(run)

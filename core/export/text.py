@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.wording import short
+
 if TYPE_CHECKING:  # most commands need only `percent`, and start without pyarrow
     import pyarrow as pa
 
@@ -99,7 +101,7 @@ def _class_lines(baseline: list[dict[str, Any]], metrics: dict[str, Any], table:
     for of_class in class_figures(table, score):
         before = [model["per_class"].get(of_class.name) for model in baseline]
         cells = [percent(of_class.AP50), *_compared(before, metrics["per_class"].get(of_class.name))]
-        lines.append(f"{of_class.name:<24}{of_class.objects:>9,}" + _cells(cells))
+        lines.append(f"{short(of_class.name):<24}{of_class.objects:>9,}" + _cells(cells))
     return lines
 
 

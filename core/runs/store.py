@@ -36,6 +36,7 @@ from core.runs.schema import (
     insert_evaluation,
     to_columns,
 )
+from core.wording import is_utf8, short
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
 # The value of `queued` for a run that joins now (?): behind all that wait, even if the clock was set back meanwhile.
@@ -77,6 +78,7 @@ class RunStore(RunPaths):
         """Create a run at the end of the queue; with a `process` (pid, start time), as STARTING in that process.
 
         Its id is sortable by time, and unique however many processes create runs; the name is the id if none is given.
+        Raises RunError if the name, or a text of the settings, cannot be stored.
         """
         status = Status.STARTING if process else Status.QUEUED
         pid, started = process or (None, None)
@@ -106,9 +108,11 @@ class RunStore(RunPaths):
         return self.get(run_id)
 
     def _insert(self, db: sqlite3.Connection, name: str | None, values: dict[str, Any]) -> str:
-        """Insert a run with these fields; return its new id."""
-        now = time.time()
-        run_id = None
+        """Insert a run with these fields; return its new id. Raises RunError for texts that cannot be stored."""
+        for text in (name or "", json.dumps(values["config"], ensure_ascii=False)):
+            if not is_utf8(text):
+                raise RunError(f"{short(text)} is not UTF-8: give the run, the file or the folder another name.")
+        now, run_id = time.time(), None
         while run_id is None or db.execute("select 1 from runs where id = ?", (run_id,)).fetchone():
             run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{secrets.token_hex(2)}"
         columns = to_columns({"id": run_id, "name": (name or "").strip() or run_id, "created": now, **values})

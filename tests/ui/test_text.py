@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from ui.text import JOINER, MOST, join_names, plain
+from core.wording import MOST
+from ui.text import JOINER, join_names, plain
 
 
 def read(text: str) -> str:

@@ -109,7 +109,7 @@ def coco_folder(folder: Path) -> Path | None:
 def in_coco_layout(data: str) -> str:
     """Return a data set as settings have it; a YOLO or VOC folder is converted first, and replaced by the result."""
     folder = PROJECT / Path(data).expanduser()
-    if not folder.is_dir() or is_dataset(folder) or not detect_format(folder):
+    if not os.path.isdir(folder) or is_dataset(folder) or not detect_format(folder):
         return data
     target = coco_folder(folder)
     return relative_to_project(target) if target else data
