@@ -1,8 +1,27 @@
 """`python -m core …`: the command line, `cli/main.py`."""
 
+import signal
 import sys
 
-from core.cli.main import main
+
+def run() -> int:
+    """Run the command; Ctrl-C at any time, however often, ends it without a traceback."""
+    sys.unraisablehook = _show_unraisable
+    try:
+        from core.cli.main import main  # here: to import it takes time, in which Ctrl-C may come
+
+        return main()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _show_unraisable(error: "sys.UnraisableHookArgs") -> None:
+    """Show what Python could not raise, as in a destructor; but a Ctrl-C there is no error, and the next one counts."""
+    if not issubclass(error.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(error)
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

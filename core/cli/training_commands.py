@@ -151,8 +151,10 @@ def _train_silently(store: RunStore, run_id: str) -> int:
     written must not end it.
     """
     from core.runs.drive import drive, train_beside_main_process
+    from core.runs.log import bound_output
     from core.runs.queue import resumes_from_checkpoint
 
+    bound_output()
     run = _trained(store.get(run_id))
     config = TrainConfig.from_dict(run.config)
     _prepare_torch(config)

@@ -6,7 +6,6 @@ its share. A picture that cannot be read is a DataError in the main process, whi
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from core import DataError
 from core.detr.batch import Batch, Collator, Sample, StepCollator
 from core.detr.dataset import DetectionDataset
+from core.detr.readers import ADVICE, PATIENCE_SECONDS, become_reader, require_files
 
 Collated = TypeVar("Collated")
 
@@ -117,37 +117,52 @@ class _Loader(DataLoader[Collated]):
         dataset: DetectionDataset,
         collate: Callable[[list[Sample]], Collated],
         workers: int,
+        batches: int,
+        images: int,
         prefetch: int = 2,
         **options: Any,
     ) -> None:
+        """Read with so many processes; `batches` with `images` altogether are what is collated at once."""
+        self._waiting = prefetch * batches, prefetch * images  # of each reading process
         super().__init__(
             _FailuresAsSamples(dataset),  # type: ignore[arg-type]  # torch wants one type of what is read and collated
             collate_fn=_UnlessFailed(collate),
             num_workers=workers,
             prefetch_factor=prefetch if workers else None,
-            worker_init_fn=_ignore_ctrl_c,
+            worker_init_fn=become_reader,
+            timeout=PATIENCE_SECONDS if workers else 0,
             generator=torch.Generator(),  # else each epoch would draw from torch's own, which is the caller's
             **options,
         )
 
     def __iter__(self) -> Iterator[Collated]:  # type: ignore[override]  # torch states the class of its own iterator
+        if self.num_workers:
+            require_files(self.num_workers, *self._waiting)
         try:
             for collated in super().__iter__():
                 if isinstance(collated, ReadFailure):
                     raise DataError(collated.message)
                 yield collated
-        except RuntimeError as error:
-            if "DataLoader worker (pid" not in str(error):
-                raise
-            raise DataError(
-                "A process that reads images was ended from outside, most often for want of memory: "
-                "take fewer reading processes, or 0."
-            ) from error
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            raise (_explained(error) if self.num_workers else error) from error
 
 
-def _ignore_ctrl_c(_: int) -> None:
-    """Ignore Ctrl-C, which reaches every process of a terminal: the training hears it and ends its readers in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _explained(error: Exception) -> Exception:
+    """Return a DataError for what torch raises where reading processes fail; any other error as it is."""
+    text = str(error)
+    if "DataLoader worker (pid" in text:
+        return DataError(
+            "A process that reads images was ended from outside, most often for want of memory: "
+            "take fewer reading processes, or 0."
+        )
+    if "timed out" in text:
+        return DataError(
+            f"The processes that read images gave none for {PATIENCE_SECONDS} seconds: look whether the disk with the "
+            "pictures answers, and take fewer reading processes, or 0."
+        )
+    if "Too many open files" in text or not isinstance(error, RuntimeError):
+        return DataError(f"The processes that read images need more open files than are allowed: {ADVICE}.")
+    return error
 
 
 def loader(
@@ -162,7 +177,9 @@ def loader(
     `workers` is the number of processes that read, 0 for this one; pinned memory suits a GPU. Iterating raises
     DataError when a picture cannot be read.
     """
-    return _Loader(dataset, Collator(), workers, batch_size=batch_size, sampler=order, pin_memory=pin_memory)
+    return _Loader(
+        dataset, Collator(), workers, 1, batch_size, batch_size=batch_size, sampler=order, pin_memory=pin_memory
+    )
 
 
 def step_loader(
@@ -189,6 +206,8 @@ def step_loader(
         dataset,
         StepCollator(batch_size),
         workers,
+        accumulate,
+        batch_size * accumulate,
         prefetch=2 if accumulate == 1 else 1,  # steps that wait in memory, for each reading process
         batch_sampler=steps,
         pin_memory=pin_memory,

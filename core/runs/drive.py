@@ -36,7 +36,8 @@ logger = logging.getLogger(__name__)
 def drive(store: RunStore, run_id: str, train: TrainFunction | None = None, stop: threading.Event | None = None) -> Run:
     """Train a queued run here and now, to its end; return it as it then is. An error of the training is its status.
 
-    SIGTERM and Ctrl-C end it after the current step, as `request_stop` and setting `stop` do; the second at once.
+    SIGTERM and Ctrl-C end it after the current step, as `request_stop` and setting `stop` do; the second at once. From
+    then on Ctrl-C is ignored, so that nothing keeps its end from being recorded.
     Raises RunError if the run has begun elsewhere, or its record cannot be written.
     """
     for _ in follow(store, run_id, train, stop):
@@ -149,15 +150,20 @@ def _log(store: RunStore, run_id: str) -> None:
 
 @contextmanager
 def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set `stop`, once each; then they do again what they did before."""
+    """Let SIGTERM and SIGINT set `stop`, once each; then they do again what they did before, SIGINT only once."""
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
         yield
         return
     before = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if callable(handler := before[number]):
+            handler(number, frame)
+
     def handle(number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, before[number])
+        signal.signal(number, interrupt if number == signal.SIGINT else before[number])
 
     for number in before:
         signal.signal(number, handle)

@@ -25,6 +25,7 @@ from core.config import TrainConfig
 from core.disk import is_disk_full
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
 from core.runs.leftovers import clear_run
+from core.runs.log import open_log
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
@@ -238,8 +239,7 @@ class JobManager:
         environment = {**os.environ, "DETR_LAB_ROOT": str(self.store.root), "PYTHONUNBUFFERED": "1"}
         command = launch_command(self._command(run.id), run.config.get("processes", 1))
         try:
-            self.store.folder(run.id).mkdir(parents=True, exist_ok=True)
-            with self.store.log_path(run.id).open("ab") as log:
+            with open_log(self.store.log_path(run.id)) as log:
                 self._child = subprocess.Popen(
                     command, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT,

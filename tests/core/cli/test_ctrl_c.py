@@ -1,0 +1,48 @@
+"""Ctrl-C as often as one likes: a command ends without a traceback, and what it began is cleared."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from core import PROJECT
+from core.runs.schema import Status
+from core.runs.store import RunStore
+from tests.core.cli.running import TINY
+from tests.core.runs.waiting import until
+
+
+def started(root, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "core", *map(str, arguments)], cwd=PROJECT, text=True,
+        env={**os.environ, "DETR_LAB_ROOT": str(root)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def flood(process):
+    """Press Ctrl-C two hundred times a second until the process has ended; its status and what it printed on stderr."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    return process.returncode, process.communicate()[1]
+
+
+def test_a_drawing_ends_and_leaves_nothing_that_stays(tmp_path):
+    process = started(tmp_path, "demo", "--out", tmp_path / "data/street", "--train", "5000", "--val", "10")
+    until(lambda: list(tmp_path.glob("data/.street*/train")))
+    status, errors = flood(process)
+    assert status == 130 and "Traceback" not in errors, errors
+    RunStore(tmp_path).close()
+    started(tmp_path, "runs").communicate()
+    assert list(tmp_path.glob("data/.street*")) == []
+
+
+def test_a_training_ends_also_while_it_loads_and_is_recorded_as_stopped(tmp_path, street):
+    process = started(tmp_path, "train", "--data", street, *TINY, "--epochs", "500", "--eval-every", "500")
+    store = until(lambda: (tmp_path / "runs/runs.db").exists() and RunStore(tmp_path), 60)
+    run = until(lambda: store.runs() and store.runs()[0], 60)
+    until(lambda: store.get(run.id).status is Status.RUNNING, 120)
+    status, errors = flood(process)
+    assert status == 130 and "Traceback" not in errors, errors
+    assert store.get(run.id).status is Status.STOPPED
