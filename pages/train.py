@@ -71,7 +71,9 @@ def confirm_deletion(run: Run) -> None:
 def show_actions(run: Run) -> None:
     """Show the buttons for what can be done with the run now."""
     jobs = services.jobs()
-    if run.is_live and run.stop_requested:
+    if run.is_damaged:
+        show_deletion(run)
+    elif run.is_live and run.stop_requested:
         st.button("End it now", key="end", icon=":material/dangerous:", on_click=attempt,
                   args=(jobs.stop, run.id, True), help="Ends its process without waiting for its step.")  # fmt: skip
     elif run.is_live:
@@ -96,6 +98,11 @@ def show_actions_after(run: Run) -> None:
               help="A new run with this run's settings, which are also filled into the form.")  # fmt: skip
     st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
               help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
+    show_deletion(run)
+
+
+def show_deletion(run: Run) -> None:
+    """Show the button that deletes the run."""
     if st.button("Delete", key="delete", icon=":material/delete:", help="Asks before it deletes."):
         confirm_deletion(run)
 
@@ -131,12 +138,15 @@ if not runs:
     st.stop()
 
 live = [run for run in runs if run.is_live]
-current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else runs[0])
+whole = next((run for run in runs if not run.is_damaged), runs[0])
+current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else whole)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
     watch(run.id)  # also after its end, when another one trains
     show_queue(attempt, watch)
     show_actions(run)
+if run.is_damaged:  # the note above every page says how
+    st.stop()
 show_end(run)
 checks = read_checks(run)
 if has_failed(checks):  # nothing else was recorded: this is what to look at

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core import PROJECT, LabError
+from ui.choose.damage import show_damage
 from ui.server.services import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
 from ui.text import plain
 
@@ -26,6 +27,7 @@ pages = [
             help="Try a model on pictures of your own."),
 ]  # fmt: skip
 page = st.navigation(pages, position="top")
+show_damage()
 try:
     page.run()
 except LabError as error:  # what no page could foresee, as a run database that was deleted: its sentence, no traceback

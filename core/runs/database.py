@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from core import RunError
@@ -93,6 +94,9 @@ class Database:
         )  # fmt: skip
         try:
             db.row_factory = sqlite3.Row
+            db.text_factory = partial(
+                str, encoding="utf-8", errors="replace"
+            )  # else one bad byte costs the whole query
             db.execute("pragma foreign_keys = on")
             db.execute("pragma synchronous = normal")  # one fsync per checkpoint, not per write; a kill loses nothing
         except sqlite3.Error:

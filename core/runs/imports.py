@@ -59,7 +59,7 @@ def import_results(
 def evaluated_images(run: Run) -> CocoSplit:
     """Return the images that the run was evaluated on; raise DataError if their files are gone."""
     if not run.is_imported:
-        return read_split(run.config["data"], "val")
+        return read_split(run.config.get("data", ""), "val")
     imported = run.config["imported"]
     return read_imported_split(imported["gt"], imported["images"])
 

@@ -49,6 +49,9 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
         # still noted for the app although its child has ended: the child's pid could not be written
         was_not_assigned = code is not None and run.pid == os.getpid()
         if was_not_assigned or is_dead:
+            if run.is_damaged:
+                queue.end(run.id, Status.FAILED, run.message, pid=run.pid)
+                continue
             clear_run(store, run.id)
             queue.end(run.id, *_status_and_message(run, code, store), pid=run.pid)
             if run.is_imported:

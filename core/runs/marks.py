@@ -20,6 +20,7 @@ from core.datasets.coco_json import examine_ground_truth
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import LabelError, LabelErrorKind
 from core.evaluation.table import TableMetadata
+from core.runs.damage import cells
 from core.runs.store import RunStore
 
 
@@ -73,13 +74,13 @@ class Marks:
         self._database = store.database
 
     def all(self, run_id: str) -> list[Mark]:
-        """Return the run's marks, in the order in which they were made; none if there is no such run."""
+        """Return the run's marks in the order in which they were made, but for damaged ones; none without a run."""
         with self._database.read() as db:
             rows = db.execute(
                 "select marks.* from marks join runs on number = run where id = ? order by marks.created, marks.rowid",
                 (run_id,),
             ).fetchall()
-        return [_from_row(row) for row in rows]
+        return [mark for row in rows if (mark := _from_row(row))]
 
     def image_ids(self, run_id: str) -> list[int]:
         """Return the ids of the images that are marked as a whole, in the order in which they were marked."""
@@ -119,12 +120,17 @@ class Marks:
             )
 
 
-def _from_row(row: sqlite3.Row) -> Mark:
-    x1, y1, x2, y2 = (row[side] for side in ("x1", "y1", "x2", "y2"))
-    box = None if None in (x1, y1, x2, y2) else (x1, y1, x2, y2)
-    return Mark(
-        LabelErrorKind(row["kind"]), row["image_id"], row["class_name"], box, row["gt_id"], row["score"], row["created"]
-    )  # fmt: skip
+def _from_row(row: sqlite3.Row) -> Mark | None:
+    """Return a row of `marks`; None if a cell of it is damaged, or its kind is of another version."""
+    measure = cells.optional(cells.number)
+    try:
+        kind, image_id = LabelErrorKind(row["kind"]), int(cells.whole(row["image_id"]))
+        x1, y1, x2, y2 = (measure(row[side]) for side in ("x1", "y1", "x2", "y2"))
+        box = None if None in (x1, y1, x2, y2) else (x1, y1, x2, y2)
+        name, gt_id = cells.optional(cells.text)(row["class_name"]), cells.optional(cells.whole)(row["gt_id"])
+        return Mark(kind, image_id, name, box, gt_id, measure(row["score"]), cells.seconds(row["created"]))
+    except ValueError:
+        return None
 
 
 def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, metadata: TableMetadata) -> dict[str, Any]:

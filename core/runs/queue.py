@@ -8,12 +8,13 @@ Every method is one transaction, so that of several processes on one store only 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 from core import RunError
 from core.runs.process import ProcessId
-from core.runs.schema import Run, Status
-from core.runs.store import END_OF_QUEUE, QUEUE_STEP, RunStore
+from core.runs.schema import END_OF_QUEUE, QUEUE_STEP, Run, Status, number_of_damaged
+from core.runs.store import RunStore
 from core.training.checkpoint_folder import saved_checkpoint
 
 ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died meanwhile
@@ -33,9 +34,9 @@ class RunQueue:
             return [Run.from_row(row) for row in db.execute(f"select * from runs where {ACTIVE} order by number")]
 
     def waiting(self) -> list[Run]:
-        """Return the runs that wait for their turn, in the order in which they will begin."""
+        """Return the runs that wait for their turn, in the order in which they will begin; a damaged one never will."""
         with self._database.read() as db:
-            return [Run.from_row(row) for row in db.execute(IN_ORDER)]
+            return _waiting(db)
 
     def move(self, run_id: str, places: int) -> None:
         """Move a waiting run `places` later in the queue, or earlier if negative, but not beyond its ends.
@@ -43,10 +44,10 @@ class RunQueue:
         Raises RunError if the run does not wait.
         """
         with self._database.write() as db:
-            rows = db.execute(IN_ORDER).fetchall()
-            ids = [row["id"] for row in rows]
+            runs = _waiting(db)
+            ids = [run.id for run in runs]
             if run_id in ids:
-                times = [row["queued"] for row in rows]
+                times = [run.queued or 0.0 for run in runs]
                 for i in range(1, len(times)):  # runs of an older version may have joined at the same time
                     times[i] = max(times[i], times[i - 1] + QUEUE_STEP)
                 old = ids.index(run_id)
@@ -59,13 +60,13 @@ class RunQueue:
     def claim(self, process: ProcessId) -> Run | None:
         """Make the first run that waits STARTING in `process` (pid, start time), if no run is at work; return it."""
         with self._database.write() as db:
+            if db.execute(f"select 1 from runs where {ACTIVE}").fetchone() or not (runs := _waiting(db)):
+                return None
             rows = db.execute(
-                f"update runs set status = 'starting', pid = ?, pid_started = ? where not exists"
-                f" (select 1 from runs where {ACTIVE}) and number ="
-                " (select number from runs where status = 'queued' order by queued, number limit 1) returning *",
-                process,
+                "update runs set status = 'starting', pid = ?, pid_started = ? where id = ? returning *",
+                (*process, runs[0].id),
             ).fetchall()
-        return Run.from_row(rows[0]) if rows else None
+        return Run.from_row(rows[0])
 
     def set_process(self, run_id: str, process: ProcessId) -> None:
         """Note that `process` (pid, start time) works on a claimed run, unless that process has begun it by now."""
@@ -76,6 +77,7 @@ class RunQueue:
 
     def begin(self, run_id: str, process: ProcessId) -> Run:
         """Make a queued or starting run RUNNING in `process` (pid, start time); raise RunError if it is neither."""
+        self.store.get(run_id)  # raises if its row is damaged: nobody knows what to train
         with self._database.write() as db:
             rows = db.execute(
                 "update runs set status = 'running', pid = ?, pid_started = ?, started = ?, heartbeat = ?,"
@@ -92,8 +94,8 @@ class RunQueue:
         with self._database.write() as db:
             db.execute(
                 "update runs set status = ?, message = ?, ended = ?, seconds_left = null"
-                f" where id = ? and {ACTIVE} and (? is null or pid is ?)",
-                (str(status), message, time.time(), run_id, pid, pid),
+                f" where (id = ? or number = ?) and {ACTIVE} and (? is null or pid is ?)",
+                (str(status), message, time.time(), run_id, number_of_damaged(run_id), pid, pid),
             )
 
     def request_stop(self, run_id: str) -> Run:
@@ -133,6 +135,11 @@ class RunQueue:
             return Run.from_row(rows[0])
         run = self.store.get(run_id)
         raise RunError(f"The run {run.id} is {run.status}: only a stopped, failed or interrupted run can be resumed.")
+
+
+def _waiting(db: sqlite3.Connection) -> list[Run]:
+    runs = [Run.from_row(row) for row in db.execute(IN_ORDER)]
+    return [run for run in runs if not run.is_damaged]
 
 
 def resumes_from_checkpoint(store: RunStore, run: Run) -> bool:

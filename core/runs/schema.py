@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from core.labelled_enum import LabelledEnum
+from core.runs.damage import cells
+from core.wording import short
 
 VERSION = 3  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
@@ -24,6 +28,7 @@ MARKS = """create table marks (
     created    real not null,
     primary key (run, key)
 )"""
+DAMAGED_ID = "damaged-"  # and its row's number: what a run is called whose id cannot be read
 UPGRADES = {1: "alter table runs add column remarks text not null default '[]'", 2: MARKS}  # version to its next one
 
 SCHEMA = f"""
@@ -77,6 +82,12 @@ create table evaluations (
 {MARKS};
 """
 
+QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
+# The value of `queued` for a run that joins now (?): behind all that wait, whatever the clock and damaged rows say.
+END_OF_QUEUE = (
+    "max(?, coalesce((select max(queued) from runs as others"
+    f" where others.status = 'queued' and others.queued < {cells.LAST_SECOND}), 0) + {QUEUE_STEP})"
+)
 # Columns of `runs` that repeat `evaluations`, so that a list of runs is one query.
 REPEAT_METRICS = """
 update runs set
@@ -98,6 +109,7 @@ class Status(LabelledEnum):
     STOPPED = "stopped", "Stopped", "Was asked to stop; it can be resumed."
     FAILED = "failed", "Failed", "Ended with an error, which its message names."
     INTERRUPTED = "interrupted", "Interrupted", "Its process ended without a word; it can be resumed."
+    DAMAGED = "damaged", "Damaged", "Its row in the run database holds what it cannot; it can only be deleted."
 
     @property
     def is_live(self) -> bool:
@@ -107,7 +119,10 @@ class Status(LabelledEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One row of `runs`; SCHEMA says what each field means, None is "not yet" or "unknown"."""
+    """One row of `runs`; SCHEMA says what each field means, None is "not yet" or "unknown".
+
+    A row with a cell that cannot be read is DAMAGED, whatever its status was, and `message` says which cell.
+    """
 
     id: str
     name: str
@@ -146,6 +161,11 @@ class Run:
         return "imported" in self.config
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether the run's row cannot be read as it stands: it is listed, and can only be deleted."""
+        return self.status is Status.DAMAGED
+
+    @property
     def label(self) -> str:
         """The status in a word; "Stopping" from the request to stop until the training has obeyed."""
         if self.is_imported and self.status is Status.FINISHED:
@@ -154,14 +174,40 @@ class Run:
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Run:
-        """Return a row of `runs` as a Run."""
-        values = {f.name: row[f.name] for f in fields(cls)}
-        values["status"] = Status(values["status"])
-        values["config"] = json.loads(values["config"])
-        values["label_map"] = json.loads(values["label_map"]) if values["label_map"] else None
-        values["remarks"] = json.loads(values["remarks"])
-        values["stop_requested"] = bool(values["stop_requested"])
+        """Return a row of `runs` as a Run, a damaged one too: what cannot be read of it is left out."""
+        values: dict[str, Any] = {"config": {}, "remarks": [], "stop_requested": False, "created": 0.0}
+        values["id"] = f"{DAMAGED_ID}{row['number']}"  # as long as its own is not read
+        problems = []
+        for f in fields(cls):
+            try:
+                values[f.name] = _READERS[f.name](row[f.name])
+            except cells.BadCell as problem:
+                problems.append(f"{f.name} holds {problem}")
+                values.setdefault(f.name, None)
+        if problems:
+            more = f", and {len(problems) - 1} more of its cells are damaged" if len(problems) > 1 else ""
+            values["status"], values["name"] = Status.DAMAGED, values["name"] or values["id"]
+            values["message"] = (
+                f"The run {short(values['name'])} is damaged: in its row of runs/runs.db {problems[0]}{more}. "
+                "Delete the run, or put an undamaged copy of that file in its place."
+            )
         return cls(**values)
+
+
+def _status(value: Any) -> Status:
+    with suppress(ValueError):
+        if (status := Status(cells.text(value))) is not Status.DAMAGED:  # no row says so itself
+            return status
+    raise cells.BadCell(f"{short(repr(value), 40)}, which is no status")
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {**cells.READERS, "status": _status}
+
+
+def number_of_damaged(run_id: str) -> int | None:
+    """Return the number of the row whose own id cannot be read; None for an ordinary id."""
+    number = run_id.removeprefix(DAMAGED_ID)
+    return int(number) if number != run_id and number.isdecimal() and len(number) < 19 else None
 
 
 def to_columns(values: dict[str, Any]) -> dict[str, Any]:
@@ -171,6 +217,10 @@ def to_columns(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"A run has no field {min(unknown)!r}.")
     # an enum or a dict cannot be bound; a subclass of str can, but let the column hold plain text
     columns = {name: str(value) if isinstance(value, Status) else value for name, value in values.items()}
+    # this sign stands for damage when it is read
+    columns = {
+        n: value.replace(cells.NO_TEXT, "?") if isinstance(value, str) else value for n, value in columns.items()
+    }
     return {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in columns.items()}
 
 
@@ -202,6 +252,17 @@ class Evaluation:
     is_best: bool
     table: Path | None
 
+    @classmethod
+    def from_row(cls, row: sqlite3.Row, run_id: str, table_path: Callable[[str, int], Path]) -> Evaluation | None:
+        """Return a row of `evaluations`; None if a cell of it is damaged."""
+        try:
+            epoch, step = cells.count(row["epoch"], cells.MOST_EPOCHS), cells.count(row["step"])
+            is_best, has_table = cells.flag(row["is_best"]), cells.flag(row["has_table"])
+            created, figures = cells.seconds(row["created"]), cells.figures(row["figures"])
+        except cells.BadCell:
+            return None
+        return cls(run_id, epoch, step, created, figures, is_best, table_path(run_id, epoch) if has_table else None)
+
 
 def insert_evaluation(db: sqlite3.Connection, number: int, step: int, evaluation: NewEvaluation) -> list[int]:
     """Insert an evaluation of the run `number`; return the epochs whose detection tables are not kept any more."""
@@ -216,8 +277,9 @@ def insert_evaluation(db: sqlite3.Connection, number: int, step: int, evaluation
     db.execute(REPEAT_METRICS, (number,))
     rows = db.execute(
         "update evaluations set has_table = 0 where run = :run and has_table and epoch not in (0,"
-        " (select max(epoch) from evaluations where run = :run),"
-        " coalesce((select max(epoch) from evaluations where run = :run and is_best), 0)) returning epoch",
+        " (select max(epoch) from evaluations where run = :run and typeof(epoch) = 'integer'),"
+        " coalesce((select max(epoch) from evaluations where run = :run and is_best"
+        " and typeof(epoch) = 'integer'), 0)) and typeof(epoch) = 'integer' returning epoch",
         {"run": number},
     ).fetchall()
     return [row["epoch"] for row in rows]

@@ -23,8 +23,9 @@ from core import PROJECT, RunError
 from core.disk import hidden_path
 from core.runs.database import Database
 from core.runs.leftovers import recover
-from core.runs.paths import RunPaths
+from core.runs.paths import RUN_ID, RunPaths
 from core.runs.schema import (
+    END_OF_QUEUE,
     REPEAT_METRICS,
     SCHEMA,
     UPGRADES,
@@ -34,16 +35,10 @@ from core.runs.schema import (
     Run,
     Status,
     insert_evaluation,
+    number_of_damaged,
     to_columns,
 )
 from core.wording import is_utf8, short
-
-QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue
-# The value of `queued` for a run that joins now (?): behind all that wait, even if the clock was set back meanwhile.
-END_OF_QUEUE = (
-    f"max(?, coalesce((select max(queued) from runs as others where others.status = 'queued'), 0) + {QUEUE_STEP})"
-)
-
 
 Curve = tuple[list[int], list[float | None]]  # steps and values
 
@@ -126,16 +121,20 @@ class RunStore(RunPaths):
     def get(self, run_id: str) -> Run:
         """Return a run by its id, by a beginning that no other run's id has, or by the word "last".
 
-        Raises RunError, which lists similar ids, if there is none.
+        Raises RunError, which lists similar ids, if there is none, and one that says so if its row is damaged.
         """
         query = "select * from runs where id = ?"
         if run_id == "last":
             query = "select * from runs where ? = 'last' order by number desc limit 1"
         with self.database.read() as db:
             row = db.execute(query, (run_id,)).fetchone()
-            if row:
-                return Run.from_row(row)
-            ids = [row["id"] for row in db.execute("select id from runs order by number desc")]
+            listed = () if row else db.execute("select id from runs order by number desc").fetchall()
+        if row:
+            run = Run.from_row(row)
+            if run.is_damaged:
+                raise RunError(run.message)
+            return run
+        ids = [one["id"] for one in listed if RUN_ID.fullmatch(str(one["id"]))]
         if not ids:
             raise RunError("There is no run yet: train a model first.")
         matches = [known for known in ids if run_id and known.startswith(run_id)]
@@ -147,7 +146,7 @@ class RunStore(RunPaths):
         raise RunError(f"There is no run {run_id!r}; there are, among others: {', '.join(similar)}.")
 
     def runs(self) -> list[Run]:
-        """Return all runs, the newest first."""
+        """Return all runs, the newest first; those whose row is damaged, too, which `get` refuses."""
         with self.database.read() as db:
             return [Run.from_row(row) for row in db.execute("select * from runs order by number desc")]
 
@@ -164,7 +163,8 @@ class RunStore(RunPaths):
             if run.is_live:
                 raise RunError(f"The run {run.name} is {run.status}: stop it before you delete it.")
             db.execute("delete from runs where number = ?", (number,))
-        for folder in (self.folder(run_id), self.checkpoints(run_id)):
+        # of a run whose id cannot be read, nobody knows what its folders are called
+        for folder in () if number_of_damaged(run_id) else (self.folder(run_id), self.checkpoints(run_id)):
             try:
                 shutil.rmtree(folder)
             except FileNotFoundError:
@@ -201,6 +201,7 @@ class RunStore(RunPaths):
     ) -> tuple[list[tuple[int, str, int, float]], int]:
         """Return the metrics newer than `after_row`, as (row, tag, step, value) in recorded order, and the last row.
 
+        A value that is no number is NaN; a row without tag or step, which only damage can leave, is left out.
         Pass that last row again to get only newer metrics; it is `after_row` if there are none.
         """
         tags = None if tags is None else list(tags)
@@ -210,8 +211,9 @@ class RunStore(RunPaths):
                 f"select row, tag, step, value from metrics where run = ? and row > ?{only} order by row limit ?",
                 (self._number(db, run_id), int(after_row), *(tags or ()), -1 if limit is None else int(limit)),
             ).fetchall()
-        rows = [(row, tag, step, math.nan if value is None else value) for row, tag, step, value in selected]
-        return rows, rows[-1][0] if rows else int(after_row)
+        whole = [row for row in selected if isinstance(row["tag"], str) and isinstance(row["step"], int)]
+        rows = [(row, tag, step, value if isinstance(value, float) else math.nan) for row, tag, step, value in whole]
+        return rows, selected[-1][0] if selected else int(after_row)
 
     def curves_after(
         self, run_id: str, after_row: int = 0, tags: Iterable[str] | None = None
@@ -240,8 +242,8 @@ class RunStore(RunPaths):
                 "delete from evaluations where run = ? and step >= ? returning epoch", (number, step)
             ).fetchall()
             db.execute(REPEAT_METRICS, (number,))
-        for row in gone:
-            _remove(self.watched_path(run_id, row["epoch"]))
+        for epoch in [row["epoch"] for row in gone if isinstance(row["epoch"], int)]:
+            _remove(self.watched_path(run_id, epoch))
 
     # Evaluations
 
@@ -265,21 +267,17 @@ class RunStore(RunPaths):
             _remove(self.table_path(run_id, epoch))
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
-        """Return every evaluation of the run, in the order of epochs."""
+        """Return every evaluation of the run, in the order of epochs; those whose rows are damaged are left out."""
         with self.database.read() as db:
             number = self._number(db, run_id)
             rows = db.execute("select * from evaluations where run = ? order by epoch", (number,)).fetchall()
-        return [
-            Evaluation(
-                run_id, row["epoch"], row["step"], row["created"], json.loads(row["figures"]), bool(row["is_best"]),
-                self.table_path(run_id, row["epoch"]) if row["has_table"] else None,
-            )
-            for row in rows
-        ]  # fmt: skip
+        read = (Evaluation.from_row(row, run_id, self.table_path) for row in rows)
+        return [evaluation for evaluation in read if evaluation]
 
     @staticmethod
     def _number(db: sqlite3.Connection, run_id: str) -> int:
-        row = db.execute("select number from runs where id = ?", (run_id,)).fetchone()
+        names = (run_id, number_of_damaged(run_id))
+        row = db.execute("select number from runs where id = ? or number = ?", names).fetchone()
         if row is None:
             raise RunError(f"There is no run {run_id!r} any more.")
         return int(row["number"])

@@ -50,7 +50,7 @@ def pick_data(store: RunStore, key: str) -> str:
 def pick_model(store: RunStore, key: str) -> str:
     """Show the models to start from, beside which a name or folder may be typed; return the chosen one as a setting."""
     names = {STARTER: "Starter model (built in)", **{name: name for name in KNOWN_MODELS}}
-    for run in store.runs():
+    for run in (run for run in store.runs() if not run.is_damaged):
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
             names[relative_to_project(folder)] = f"Best of {run_name(run)}"
@@ -79,11 +79,13 @@ def ap_text(value: float | None) -> str:
 def run_label(run: Run) -> str:
     """Return a run in one line: its name, data set, status and, once it does not change any more, best AP.
 
-    For "finished" there is only the sign before the name. An imported run has no data set.
+    For "finished" there is only the sign before the name. An imported run has no data set, a damaged one nothing else.
     """
+    if run.is_damaged:
+        return f"! {run_name(run)} · {run.label.lower()}"
     ap = None if run.is_live else run.ap if run.best_ap is None else run.best_ap
     parts = [f"{STATUS_SIGNS.get(run.status.value, '!')} {run_name(run)}"]
-    parts += [run.label.lower()] if run.is_imported else [Path(run.config["data"]).name]
+    parts += [run.label.lower()] if run.is_imported else [Path(run.config.get("data", "")).name]
     parts += [run.status.label.lower()] if not run.is_imported and run.status != Status.FINISHED else []
     return " · ".join(parts + ([f"AP {ap_text(ap)}"] if ap is not None else []))
 

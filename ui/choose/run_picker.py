@@ -50,8 +50,9 @@ class EvaluatedModel:
 
 
 def evaluated_runs(store: RunStore) -> list[EvaluatedRun]:
-    """Return every run that has detection tables, with the evaluations that have one, the newest run first."""
-    runs = [(run, [e for e in store.evaluations(run.id) if e.table]) for run in store.runs()]
+    """Return every whole run that has detection tables, with the evaluations that have one, the newest run first."""
+    whole = [run for run in store.runs() if not run.is_damaged]
+    runs = [(run, [e for e in store.evaluations(run.id) if e.table]) for run in whole]
     return [(run, evaluations) for run, evaluations in runs if evaluations]
 
 

@@ -117,7 +117,7 @@ def _question(run: Run, model: str, image_id: int, query: dict[str, str]) -> dic
 def _name(run: Run, evaluation: Evaluation, question: dict[str, Any]) -> str:
     """Return the name of the answer's file: another one for another checkpoint, picture or annotation."""
     if question["model"] == RunModel.BASELINE:
-        folders = [PROJECT / run.config["model"]]
+        folders = [PROJECT / run.config.get("model", "")]
     else:
         folders = [services.store().checkpoint(run.id, name) for name in ("best", "last")]
     stamps = [

@@ -74,7 +74,7 @@ def first_choice(choices: dict[str, ModelChoice]) -> str:
 
 def _choices_of_run(store: RunStore, run: Run) -> list[ModelChoice]:
     """Return a run's best model, its last one if that is of another epoch, and its baseline."""
-    if run.is_imported:
+    if run.is_imported or run.is_damaged:
         return []
     stamps = {
         name: services.file_stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")

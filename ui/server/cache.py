@@ -84,7 +84,7 @@ def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, in
 def validation_images(run: Run) -> CocoSplit:
     """Return the split that the run is evaluated on; raises DataError if it is gone."""
     if not run.is_imported:
-        return images_of(run.config["data"], "val")
+        return images_of(run.config.get("data", ""), "val")
     imported = run.config["imported"]
     return _imported(imported["gt"], imported["images"], services.file_stamp(Path(imported["gt"])))
 

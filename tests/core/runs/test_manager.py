@@ -36,8 +36,8 @@ def test_settle_closes_the_runs_of_dead_processes_only(store):
 
 
 def test_an_import_that_died_goes_because_nothing_can_resume_it(store):
-    gone = store.create({"imported": {}}, process=(os.getpid(), 1.0))
-    kept = store.create({"imported": {}}, process=this_process())
+    gone = store.create({"imported": {"gt": "gt.json", "images": None}}, process=(os.getpid(), 1.0))
+    kept = store.create({"imported": {"gt": "gt.json", "images": None}}, process=this_process())
     store.table_path(gone.id, 0).parent.mkdir(parents=True)
     close_dead_runs(store)
     assert [run.id for run in store.runs()] == [kept.id] and not store.folder(gone.id).exists()

@@ -1,0 +1,1 @@
+"""What is damaged in the run database: cells that do not hold what their column is for."""
