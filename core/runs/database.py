@@ -18,6 +18,15 @@ from core import RunError
 from core.disk import is_disk_full
 
 BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts milliseconds
+DAMAGED = ": it is damaged; put an undamaged copy in its place, or move it away to begin with an empty one"
+ADVICE = {  # by SQLite's primary result code, the last byte of the whole one
+    sqlite3.SQLITE_BUSY: f": another program has held it for {BUSY_SECONDS:.0f} seconds; end that program",
+    sqlite3.SQLITE_READONLY: ": allow this user to write to it and to its folder",
+    sqlite3.SQLITE_CANTOPEN: ": allow this user to read and write it and its folder",
+    sqlite3.SQLITE_PERM: ": allow this user to write to it and to its folder",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
+}
 
 
 class Database:
@@ -137,7 +146,8 @@ class Database:
                 db = None
             if is_disk_full(error):
                 raise RunError(f"The disk is full ({self.path} cannot be written): free some space.") from error
-            raise RunError(f"The run database {self.path} cannot be used: {error}.") from error
+            advice = ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+            raise RunError(f"The run database {self.path} cannot be used: {error}{advice}.") from error
         finally:
             if db is not None and file == self._file:
                 with self._lock:

@@ -183,3 +183,49 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file in the way")
     with pytest.raises(RunError, match=r"runs/t\.db cannot be created"):
         Database(tmp_path / "runs" / "t.db", SCHEMA, 1)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda whole: whole[:5000],
+        lambda whole: whole[:20],
+        lambda whole: b"no database at all" * 99,
+        lambda whole: whole[:100] + bytes(range(256)) * (len(whole) // 256),
+    ],
+)
+def test_a_damaged_file_is_one_sentence_that_says_what_to_do(tmp_path, harm):
+    path = tmp_path / "t.db"
+    made = Database(path, SCHEMA, 1)
+    with made.write() as db:
+        db.executemany("insert into t values (?)", [(x,) for x in range(5000)])
+    made.close()
+    whole = path.read_bytes()
+    for part in tmp_path.iterdir():
+        part.unlink()
+    path.write_bytes(harm(whole))
+    with pytest.raises(RunError, match="damaged") as refused, Database(path, SCHEMA, 1).read() as db:
+        db.execute("select * from t").fetchall()
+    assert str(path) in str(refused.value) and "move it away" in str(refused.value) and len(str(refused.value)) < 400
+
+
+def test_a_database_that_another_program_holds_is_one_sentence(database, monkeypatch):
+    monkeypatch.setattr("core.runs.database.BUSY_SECONDS", 0.05)
+    database.close()  # its connections would wait as long as before
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        held = r"is locked: another program has held it .* end that program\."
+        with pytest.raises(RunError, match=held), database.write():
+            pass
+        with database.read() as db:
+            db.execute("select * from t").fetchall()  # reading waits for nobody
+        other.execute("rollback")
+    with database.write() as db:
+        db.execute("insert into t values (1)")
+
+
+def test_a_database_that_must_not_be_written_is_one_sentence(database):
+    with database.read() as db:
+        db.execute("pragma query_only = on")  # as without the right to: this user may write everywhere
+    with pytest.raises(RunError, match="allow this user to write"), database.write() as db:
+        db.execute("insert into t values (1)")
