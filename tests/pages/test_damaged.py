@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.core.runs.test_cells import set_cell
+from tests.core.runs.damage.test_cells import set_cell
 from tests.pages.train_page import SHELL, checked
 from ui.choose import pickers
 from ui.server import services

@@ -1,14 +1,13 @@
-"""What is damaged in a run database, for its user: each run with damaged rows, in a sentence."""
+"""Damaged rows of a run database beside those of `runs`, counted for its user: such rows are left out wherever read."""
 
 from __future__ import annotations
 
-from core.runs.schema import Run
-from core.runs.store import RunStore
+from core.runs.database import Database
 from core.wording import short
 
-# The runs with rows of theirs that `Evaluation.from_row` and `marks.py` leave out, and how many.
+# The runs with rows of theirs that `schema.Evaluation.from_row` and `marks.py` leave out, and how many.
 DAMAGED_ROWS = """
-select runs.*, count(*) as n from (
+select name, count(*) as n from (
     select run from evaluations where typeof(epoch) != 'integer' or epoch not between 0 and 1000000
         or typeof(step) != 'integer' or step < 0
         or typeof(created) not in ('real', 'integer') or created not between 0 and 1e11
@@ -25,17 +24,12 @@ select runs.*, count(*) as n from (
 """
 
 
-def damage(store: RunStore) -> list[str]:
-    """Return a sentence for each run of which a row is damaged; such rows are left out wherever runs are read.
-
-    Raises RunError if the database cannot be read at all.
-    """
-    with store.database.read() as db:
+def lost_rows(database: Database) -> list[str]:
+    """Return a sentence for each run of which evaluations or marks are damaged; raise RunError as `Database.read`."""
+    with database.read() as db:
         counted = db.execute(DAMAGED_ROWS).fetchall()
-    told = [run.message or "" for run in store.runs() if run.is_damaged]
-    for run, n in ((Run.from_row(row), row["n"]) for row in counted):
-        lost = f"{n} damaged {'row' if n == 1 else 'rows'} of evaluations or marks in runs/runs.db"
-        if not run.is_damaged:
-            copy = "put an undamaged copy of that file in its place"
-            told.append(f"The run {short(run.name)} has {lost}, left out here: {copy}.")
-    return told
+    return [
+        f"The run {short(row['name'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of evaluations or "
+        "marks in runs/runs.db, left out here: put an undamaged copy of that file in its place."
+        for row in counted
+    ]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core import RunError
 from core.config import TrainConfig
 from core.evaluation.findings.label_errors import LabelErrorKind
-from core.runs.damage.report import damage
+from core.runs.damage.report import lost_rows
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.queue import RunQueue
@@ -64,6 +64,10 @@ def row_of(**cells) -> sqlite3.Row:
     with closing(sqlite3.connect(":memory:")) as db:
         db.row_factory = sqlite3.Row
         return db.execute(f"select {', '.join(f'? as {name}' for name in values)}", tuple(values.values())).fetchone()
+
+
+def damage(store: RunStore) -> list[str]:
+    return [run.message for run in store.runs() if run.is_damaged] + lost_rows(store.database)
 
 
 def set_cell(store: RunStore, run: Run, column: str, value: object, is_text: bool = False, table: str = "runs") -> None:
