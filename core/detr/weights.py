@@ -106,9 +106,7 @@ def _try_out(detector: Detector) -> None:
         if proposals:
             config.two_stage_num_proposals = 1  # a picture that is large enough for 300 takes a second
         with torch.inference_mode():
-            layers = detector(torch.zeros(1, 3, STRIDE, STRIDE))
+            detector(torch.zeros(1, 3, STRIDE, STRIDE))
     finally:
         if proposals:
             config.two_stage_num_proposals = proposals
-    if not (torch.isfinite(layers.logits).all() and torch.isfinite(layers.boxes).all()):
-        raise ValueError("its answers are no finite numbers")

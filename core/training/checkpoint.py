@@ -24,6 +24,8 @@ from core.detr.model import save_model
 from core.disk import atomic_folder, flush, hidden_path, old_path
 from core.labels import LabelMap
 from core.training.checkpoint_folder import EPOCH_FILE, STATE_FILE, copy_checkpoint, saved_checkpoint
+from core.training.trainer_state import read_values
+from core.wording import short
 
 PROBE_BYTES = 1_000_000  # that a disk which took no checkpoint is asked to take, to learn why
 
@@ -92,10 +94,9 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     """Read what `save_checkpoint` was given as `state`; raises ModelError if it is missing or damaged."""
     path = checkpoint / STATE_FILE
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        return read_values(path)
     except Exception as error:  # a cut file gives any of six exceptions
         raise ModelError(
-            f"{path} cannot be read, so this training cannot be resumed: train again, starting from "
-            f"{checkpoint.parent / 'best'} if that is there."
+            f"{short(path, 120)} cannot be read, so this training cannot be resumed: train again, starting from its "
+            "checkpoint best if that is there."
         ) from error
-    return state

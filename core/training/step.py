@@ -27,6 +27,7 @@ from core.detr.model import parameter_groups
 from core.metrics import GRAD_NORM, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
 from core.training.remark import Level, Remark, TrainingRule
+from core.training.trainer_state import TrainerState, fitting_optimizer, fitting_scaler, is_plain
 
 MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
 DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder layer
@@ -244,10 +245,17 @@ class Stepper:
             "averaged": int(self.average.n_averaged) if self.average else 0,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`; the model holds what was evaluated, and becomes the weights themselves again."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.average and state["weights"] is not None:
-            self.model.inner.load_state_dict(state["weights"])
-            self.average.n_averaged.fill_(state["averaged"])
+    def restore(self, state: TrainerState) -> None:
+        """Go on from `state()`; the model holds what was evaluated, and becomes the weights themselves again.
+
+        Raises ValueError, KeyError, TypeError or RuntimeError for the state of another training.
+        """
+        if (state.weights is None) != (self.average is None):
+            raise ValueError("one of them averages its weights, the other does not")
+        self.optimizer.load_state_dict(fitting_optimizer(state.optimizer, self.optimizer, state.step))
+        self.scaler.load_state_dict(fitting_scaler(state.scaler, self.scaler))
+        if self.average and state.weights is not None:
+            if not all(is_plain(tensor) for tensor in state.weights.values()):
+                raise ValueError("its weights are no weights")
+            self.model.inner.load_state_dict(state.weights)
+            self.average.n_averaged.fill_(state.averaged)

@@ -45,7 +45,9 @@ from core.training.preflight import check_data, check_disk, check_first_batch, c
 from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.step import Stepper, seeded
+from core.training.trainer_state import TrainerState
 from core.training.validation import validate
+from core.wording import short
 
 RECENT = 20  # steps over which speed is measured
 FRESH_WEIGHTS = 2**32  # where a step's number stands: the random numbers of fresh weights
@@ -249,16 +251,17 @@ class Training:
         save_checkpoint(self.folder, "last", self.stepper.evaluated, self.label_map, state, epoch)
 
     def _restore(self, checkpoint: Path) -> None:
-        state = read_state(checkpoint)
+        values = read_state(checkpoint)
         try:
+            state = TrainerState.of(values, self.steps_per_epoch, self.config.epochs)
             self.stepper.restore(state)
-            for name in ("epoch", "step", "best_ap", "evaluated", "since_best"):
-                setattr(self, name, state[name])
-        except (ValueError, RuntimeError, KeyError) as error:
+        except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
-                f"{checkpoint} was saved by a training with other settings or by another version, so it cannot be "
-                "resumed: train again, starting from it."
+                f"{short(checkpoint, 120)} was saved by a training with other settings or by another version, so it "
+                "cannot be resumed: train again, starting from it."
             ) from error
+        self.epoch, self.step, self.best_ap = state.epoch, state.step, state.best_ap
+        self.evaluated, self.since_best = state.evaluated, state.since_best
 
     def tidy(self) -> None:
         """Delete, at the end, the checkpoint that the setting `keep` does not name, and what killed saves have left."""

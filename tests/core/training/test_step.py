@@ -17,6 +17,7 @@ from core.detr.model import load_model, small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
 from core.training.step import MOST_SKIPPED, Stepper, deterministic, learning_rate_factor
+from core.training.trainer_state import TrainerState
 from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
@@ -177,7 +178,7 @@ def test_a_stepper_goes_on_from_its_state_as_if_it_had_not_stopped(samples, ema)
     model = small_detr(TEN, 0.1)
     model.inner.load_state_dict(kept)
     second = stepper(config, model=model)
-    second.restore(state)
+    second.restore(TrainerState(epoch=0, step=2, best_ap=-1, evaluated=None, since_best=0, **state))
     assert [second.step(i, [batch]) for i in (2, 3)] == expected[2:]
     for name, value in whole.evaluated.inner.state_dict().items():
         assert torch.equal(value, second.evaluated.inner.state_dict()[name]), name

@@ -1,0 +1,124 @@
+"""What a training needs to go on, out of a checkpoint's `trainer.pt`: read within limits, and checked piece by piece.
+
+In: a file that may be cut, damaged or changed. Out: a `TrainerState`, and the parts of it that fit the training which
+goes on. Whatever does not fit is refused, so that no resumed training is another one without saying so. Settings are
+the run's: those that optimizer and scaler keep in the file are compared or left there, never taken.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import torch
+from msgspec import Meta
+
+from core.files import FileRefused, open_file
+
+MOST_BYTES = 8_000_000_000  # of the file; of a DETR with a ResNet-101 it has 500,000,000
+MOST_STRUCTURE = 50_000_000  # of what in it is no tensor
+MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's, of each weight
+Whole = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class TrainerState(msgspec.Struct):
+    """How far a training is (the fields of `Training`), and the states of what `Stepper` holds."""
+
+    epoch: Whole
+    step: Whole
+    best_ap: Annotated[float, Meta(ge=-1, le=1)]
+    evaluated: Whole | None
+    since_best: Whole
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+    weights: dict[str, Any] | None = None
+    averaged: Whole = 0
+
+    @classmethod
+    def of(cls, values: dict[str, Any], steps_per_epoch: int, epochs: int) -> TrainerState:
+        """Check the values of a state file for a training of that many steps and epochs; raises ValueError."""
+        state = msgspec.convert(values, cls)
+        begun = state.step - state.epoch * steps_per_epoch  # of the epoch that goes on
+        if not (0 <= begun <= steps_per_epoch and state.step <= epochs * steps_per_epoch):
+            raise ValueError(f"step {state.step} is not in epoch {state.epoch}")
+        if (state.evaluated or 0) > state.epoch or state.since_best > state.epoch or math.isnan(state.best_ap):
+            raise ValueError("its evaluations are not those of its epochs")
+        return state
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return what `torch.save` wrote: plain values and tensors, on the CPU.
+
+    Raises OSError or ValueError if the file is missing, damaged or another, and whatever torch makes of it.
+    """
+    with open_file(path, MOST_BYTES) as file:
+        if file.read(4) != b"PK\x03\x04":  # an older format of torch takes the memory that it says before reading
+            raise ValueError("it is no file of torch's")
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise ValueError("it is compressed")  # torch writes it as it is; what is packed may unpack without end
+            if sum(entry.file_size for entry in entries if "/data/" not in entry.filename) > MOST_STRUCTURE:
+                raise FileRefused("too large a structure", path)
+            if damaged := archive.testzip():  # torch itself does not compare the check sums
+                raise ValueError(f"{damaged} is damaged")
+    values = torch.load(path, weights_only=True, map_location="cpu")
+    if type(values) is not dict or not all(isinstance(name, str) for name in values):
+        raise ValueError("it holds no state")
+    return values
+
+
+def fitting_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer, step: int) -> dict[str, Any]:
+    """Return the state for `optimizer.load_state_dict`: its own settings, with the saved moments of each weight.
+
+    step  how many steps the training has done
+    Raises ValueError if they are moments of other weights; KeyError or TypeError if it is no such state.
+    """
+    ours = optimizer.state_dict()
+    if [_parameters(group) for group in saved["param_groups"]] != [
+        _parameters(group) for group in ours["param_groups"]
+    ]:
+        raise ValueError("other parts learn")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, moments in saved["state"].items():
+        if type(index) is not int or not 0 <= index < len(parameters) or set(moments) != {"step", *MOMENTS}:
+            raise ValueError("it is the state of another optimizer")
+        shape = parameters[index].shape
+        if not all(is_plain(value) and value.is_floating_point() for value in moments.values()):
+            raise ValueError("its moments are no numbers")
+        if any(moments[name].shape != shape for name in MOMENTS):
+            raise ValueError("its moments are of other weights")
+        if moments["step"].numel() != 1 or not 0 <= moments["step"].item() <= step:
+            raise ValueError("a weight has had more steps than there were")
+    return {"state": saved["state"], "param_groups": ours["param_groups"]}
+
+
+def fitting_scaler(saved: dict[str, Any], scaler: torch.amp.GradScaler) -> dict[str, Any]:
+    """Return the state for `scaler.load_state_dict`: its own settings, with the saved scale.
+
+    Raises ValueError if that is no scale, KeyError if there is none.
+    """
+    ours = scaler.state_dict()
+    if not ours:  # it does not scale
+        return ours
+    scale, tracker = saved["scale"], saved["_growth_tracker"]
+    if type(scale) is not float or not 0 < scale < math.inf or type(tracker) is not int or tracker < 0:
+        raise ValueError("its scale is no scale")
+    return {**ours, "scale": scale, "_growth_tracker": tracker}
+
+
+def is_plain(value: object) -> bool:
+    """Check whether a value is an ordinary tensor, each of its numbers with a place of its own."""
+    return (
+        type(value) is torch.Tensor
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
+
+
+def _parameters(group: dict[str, Any]) -> tuple[Any, Any]:
+    return group["name"], group["params"]
