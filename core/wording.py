@@ -7,9 +7,12 @@ halves of characters that cannot be encoded – is shown as Python would write i
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MOST = 600  # characters of a message
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # begin one in some spreadsheet
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
 JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji: they belong to a name and hide nothing
 
 
@@ -42,6 +45,15 @@ def short(text: object, most: int = 80) -> str:
 def sentence(message: object) -> str:
     """Return a message, of an error for example, in one line of at most MOST characters, `visible`."""
     return short(" ".join(str(message).split()), MOST)
+
+
+def cell(text: str) -> str:
+    """Return a text for a cell of a CSV: one that a spreadsheet would take for a formula begins with an apostrophe.
+
+    >>> cell("cat"), cell("-0.5"), cell("=1+1")
+    ('cat', '-0.5', "'=1+1")
+    """
+    return f"'{text}" if text.startswith(FORMULAS) and not NUMBER.fullmatch(text) else text
 
 
 def is_utf8(text: str) -> bool:

@@ -244,14 +244,19 @@ function nameCategories(axis, name, traces, given) {
 
 // --- saving -------------------------------------------------------------------------------------------------------
 
+// what begins a formula in some spreadsheet, and what begins so and is a number: as core/wording.py has them
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/
+const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?(inf|nan)$/
+
 /**
- * Return rows as CSV with a head.
+ * Return rows as CSV with a head; a text that a spreadsheet would take for a formula begins with an apostrophe.
  * @param {string[]} columns
  * @param {unknown[][]} rows
  */
 function toCsv(columns, rows) {
   const cell = (/** @type {unknown} */ value) => {
-    const text = value === null || value === undefined ? "" : String(value)
+    const isFormula = typeof value === "string" && FORMULA.test(value) && !NUMBER.test(value)
+    const text = value === null || value === undefined ? "" : (isFormula ? "'" : "") + value
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
   }
   return [columns, ...rows].map((row) => row.map(cell).join(",") + "\n").join("")

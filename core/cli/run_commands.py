@@ -16,7 +16,7 @@ from core.cli.command import Command, add_run, show
 from core.export.text import in_percent, percent
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from core.wording import sentence, short
+from core.wording import cell, sentence, short
 
 ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
 AP_KEYS = {"baseline_ap": "baseline_AP", "ap": "AP", "best_ap": "best_AP"}  # of a Run's fields in --json
@@ -84,7 +84,7 @@ def metrics(options: Namespace) -> None:
     if options.csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(("step", "tag", "value"))
-        lines.writerows((step, tag, repr(value)) for step, tag, value in _rows(store, run, options.tag))
+        lines.writerows((step, cell(tag), repr(value)) for step, tag, value in _rows(store, run, options.tag))
         return
     points: dict[str, list[tuple[int, float]]] = {}
     for step, tag, value in _rows(store, run, options.tag):

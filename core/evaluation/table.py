@@ -30,6 +30,7 @@ from core.disk import atomic_file
 from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
+from core.wording import cell
 
 if TYPE_CHECKING:
     import pyarrow.compute as pc
@@ -176,7 +177,7 @@ def write_table(table: pa.Table, path: str | Path) -> None:
     try:
         with atomic_file(path) as partial:
             if path.suffix.lower() == ".csv":
-                pyarrow.csv.write_csv(_without_dictionaries(table), partial)
+                pyarrow.csv.write_csv(_for_spreadsheets(table), partial)
             else:
                 # read in half the time that zstd takes; a dictionary of numbers would only make the file larger
                 texts = [field.name for field in SCHEMA if field.type == _TEXT]
@@ -186,9 +187,18 @@ def write_table(table: pa.Table, path: str | Path) -> None:
         raise RunError(f"The detection table {path} cannot be written: {error.strerror or error}.") from None
 
 
-def _without_dictionaries(table: pa.Table) -> pa.Table:
+def _for_spreadsheets(table: pa.Table) -> pa.Table:
+    """Return the table with plain texts, none of which is a formula; numbers stay as they are."""
+    import pyarrow.compute as pc
+
     plain = [pa.field(f.name, pa.string() if f.type == _TEXT else f.type) for f in table.schema]
-    return table.cast(pa.schema(plain))
+    table = table.cast(pa.schema(plain))
+    for place, field in enumerate(plain):
+        if field.type == pa.string():
+            texts = pc.unique(table[field.name])
+            cells = pa.array([text if text is None else cell(text) for text in texts.to_pylist()], pa.string())
+            table = table.set_column(place, field, cells.take(pc.index_in(table[field.name], texts)))
+    return table
 
 
 def read_table(path: str | Path, columns: list[str] | None = None, where: pc.Expression | None = None) -> pa.Table:

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from core.wording import short, visible
+from core.wording import MOST, cell, sentence, short, visible
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,23 @@ def test_a_long_text_keeps_its_beginning_and_its_end(most):
 def test_escapes_count_as_they_are_shown():
     assert len(short("\x1b" * 80)) == 80 and len(short("\x1b" * 10_000)) == 80
     assert "…" not in short("\x1b" * 20)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+a", "-a", "@a", "\ta", "\ra", "\na", "＝a", "－a", "-", "=", "-1-1", "+1=2"]
+)
+def test_a_cell_is_no_formula(text):
+    assert cell(text) == "'" + text
+
+
+@pytest.mark.parametrize("text", ["", "cat", "a=b", "1", "-1", "+1.5e-7", "-.5", "-inf", "nan", "'=a", " =a"])
+def test_other_cells_stay_as_they_are(text):
+    assert cell(text) == text
+
+
+def test_a_message_is_one_bounded_line():
+    assert sentence("a\n  b\t\x1bc ") == "a b \\x1bc"
+    assert len(sentence("x" * 100_000)) == MOST
 
 
 def test_a_huge_text_is_cut_before_it_is_looked_at():

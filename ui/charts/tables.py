@@ -13,6 +13,7 @@ from core.evaluation.coco_eval import FIGURES, CocoFigures
 from core.evaluation.findings.bootstrap import Intervals, in_words
 from core.evaluation.findings.curves import ClassFigures
 from core.evaluation.findings.images import ImageFigures
+from core.wording import cell, visible
 from ui.text import plain
 
 
@@ -43,7 +44,7 @@ def show_class_metrics(classes: Sequence[ClassFigures], score: float) -> None:
     """Show AP, recall and numbers of each class, in all and by size."""
     rows = [
         {
-            "Class": f.name, "Objects": f.objects, "Predictions": f.predictions,
+            "Class": cell(visible(f.name)), "Objects": f.objects, "Predictions": f.predictions,
             **{name: percent(getattr(f, name)) for name in ("AP", "AP50", "AP75")}, "Recall": percent(f.recall),
             **{f"AP {size}": percent(f.sizes[size].AP) for size in SIZES},
             **{f"{size} objects": f.sizes[size].objects for size in SIZES},
@@ -61,7 +62,7 @@ def pick_images(listed: Sequence[ImageFigures], split: CocoSplit, key: str, alt:
     """Show a table of images whose rows can be chosen; return the ids of the chosen ones, or of all if none is."""
     rows = [
         {
-            "Image": split.image_by_id[i.image_id]["file_name"] if i.image_id in split.image_by_id else str(i.image_id),
+            "Image": cell(visible(split.image_by_id.get(i.image_id, {"file_name": i.image_id})["file_name"])),
             "F1": percent(i.f1), "Objects": i.objects, "Predictions": i.predictions, "Correct": i.correct,
             **{error.label: n for error, n in i.errors.items()},
         }

@@ -19,6 +19,7 @@ from core.datasets.layouts import list_datasets
 from core.detr.pretrained import KNOWN_MODELS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.wording import short, visible
 from ui.choose.built_in import built_in_folder
 from ui.text import plain
 
@@ -41,7 +42,7 @@ def pick_data(store: RunStore, key: str) -> str:
     names = built_in | {path: name for path, name in names.items() if path not in built_in}
     names.setdefault(chosen, chosen)
     return st.selectbox(
-        "Data set", list(names), format_func=lambda n: names.get(n, n), key=key,
+        "Data set", list(names), format_func=lambda n: visible(names.get(n, n)), key=key,
         accept_new_options=True, persist_state="session",
         help="A folder in COCO layout: one under data/, or type the path of any other.",
     )  # fmt: skip
@@ -58,16 +59,16 @@ def pick_model(store: RunStore, key: str) -> str:
     chosen = st.session_state.setdefault(key, STARTER)
     names.setdefault(chosen, chosen)
     return st.selectbox(
-        "Model", list(names), format_func=lambda n: names.get(n, n), key=key, accept_new_options=True,
+        "Model", list(names), format_func=lambda n: visible(names.get(n, n)), key=key, accept_new_options=True,
         persist_state="session",
         help="What training starts from; or type a checkpoint folder, or a model's name on the Hugging Face hub.",
     )  # fmt: skip
 
 
 def run_name(run: Run) -> str:
-    """Return what a run is called in lists: its name, or when it was made and the end of its id."""
+    """Return what a run is called in lists: its name, in one line, or when it was made and the end of its id."""
     if run.name != run.id:
-        return run.name
+        return short(run.name)
     return f"{time.strftime('%d %b, %H:%M', time.localtime(run.created))} · {run.id[-4:]}"
 
 
@@ -85,7 +86,7 @@ def run_label(run: Run) -> str:
         return f"! {run_name(run)} · {run.label.lower()}"
     ap = None if run.is_live else run.ap if run.best_ap is None else run.best_ap
     parts = [f"{STATUS_SIGNS.get(run.status.value, '!')} {run_name(run)}"]
-    parts += [run.label.lower()] if run.is_imported else [Path(run.config.get("data", "")).name]
+    parts += [run.label.lower()] if run.is_imported else [short(Path(run.config.get("data", "")).name)]
     parts += [run.status.label.lower()] if not run.is_imported and run.status != Status.FINISHED else []
     return " · ".join(parts + ([f"AP {ap_text(ap)}"] if ap is not None else []))
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.charts.compare.runs import settings_against_ap
 from core.runs.config_diff import Setting, compare_settings, value_text
+from core.wording import cell, visible
 from ui.charts.component import show_chart
 from ui.charts.tables import percent
 from ui.choose import pickers
@@ -58,7 +59,7 @@ def _table(
     runs: list[EvaluatedModel], trained: list[EvaluatedModel], settings: list[Setting]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return a row for each run and the columns' formats; undefined cells are empty, also in whole columns."""
-    columns: dict[str, list[Any]] = {"Run": [pickers.run_name(model.run) for model in runs]}
+    columns: dict[str, list[Any]] = {"Run": [cell(pickers.run_name(model.run)) for model in runs]}
     columns["Epoch"] = [model.evaluation.epoch or None for model in runs]
     columns |= {name: [percent(model.evaluation.figures.get(name)) for model in runs] for name in METRICS}
     columns["Δ AP"] = [_ap_change(model) for model in runs]
@@ -69,7 +70,7 @@ def _table(
     )
     texts, places = {"Run"}, {model.run.id: i for i, model in enumerate(trained)}
     for setting in settings:
-        values = setting.values if setting.is_number else [value_text(value) for value in setting.values]
+        values = setting.values if setting.is_number else [cell(visible(value_text(value))) for value in setting.values]
         name = setting.label if setting.label not in columns else setting.name
         columns[name] = [values[places[model.run.id]] if model.run.id in places else None for model in runs]
         if setting.is_number:

@@ -14,6 +14,7 @@ from core.evaluation.coco_eval import FIGURES, CocoFigures
 from core.evaluation.findings.bootstrap import Interval, Intervals, bootstrap, in_words
 from core.evaluation.findings.changes import ap_changes
 from core.evaluation.findings.curves import coco_figures
+from core.wording import cell, visible
 from ui.charts.component import show_chart
 from ui.charts.tables import percent
 from ui.choose.run_picker import TableKey
@@ -76,7 +77,7 @@ def _show_changes(rows: Sequence[Row], heading: str, alt: str) -> None:
     }
     signs = [("▲" if change.value and change.value > 0 else "▼") if change.is_clear else "" for *_, change in rows]
     table = pd.DataFrame(
-        {heading: [name for name, *_ in rows]}
+        {heading: [cell(visible(name)) for name, *_ in rows]}
         | {name: pd.Series([percent(value) for value in values], dtype=float) for name, values in columns.items()}
         | {"More than noise": signs}
     )

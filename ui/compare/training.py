@@ -9,6 +9,7 @@ from core.charts.chart import Chart
 from core.charts.compare.runs import TAGS, RunCurves, curves_together
 from core.runs.config_diff import compare_settings, value_text
 from core.runs.schema import Run
+from core.wording import cell, visible
 from ui.charts.component import show_charts
 from ui.choose.run_picker import EvaluatedModel
 from ui.server import services
@@ -33,7 +34,7 @@ def show_settings(before: EvaluatedModel, after: EvaluatedModel, names: tuple[st
                          help="Those too that are the same for both.")  # fmt: skip
     shown = settings if show_all else [setting for setting in settings if setting.differs]
     if shown:
-        rows = [[s.label, *map(value_text, s.values), s.help] for s in shown]
+        rows = [[s.label, *(cell(visible(value_text(value))) for value in s.values), s.help] for s in shown]
         highlighted = [s.differs and show_all for s in shown]
         table = pd.DataFrame(rows, columns=["Setting", f"Before: {names[0]}", f"After: {names[1]}", "What it is"])
         style = table.style.apply(lambda row: [HIGHLIGHT if highlighted[row.name] else ""] * len(row), axis=1)

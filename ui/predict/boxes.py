@@ -16,6 +16,7 @@ from core.boxes import clip, xyxy_to_xywh
 from core.datasets.pictures import read_picture
 from core.inference.own_pictures import OwnPicture
 from core.inference.predictions import above_score, draw_predictions, predictions_to_coco, safe_file_names
+from core.wording import cell, visible
 from ui.predict.answers import Answers
 from ui.text import Markup, plain
 
@@ -59,7 +60,8 @@ def show_box_table(pictures: dict[int, OwnPicture], answers: Answers, score: flo
         detections = above_score(answers.predictions[number].detections, score)
         boxes = xyxy_to_xywh(clip(detections.boxes, picture.size)).tolist()
         for label, value, box in zip(detections.label.tolist(), detections.score.tolist(), boxes, strict=True):
-            rows.append((picture.name, answers.label_map.names[label], value, *box))
+            name = answers.label_map.names[label]
+            rows.append((cell(visible(picture.name)), cell(visible(name)), value, *box))
     columns = ["Picture", "Class", "Score", "x", "y", "Width", "Height"]
     formats = {name: st.column_config.NumberColumn(format="%.1f") for name in columns[3:]}
     formats["Score"] = st.column_config.NumberColumn(format="%.3f")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.files import read_bytes
 from core.runs.schema import Run
+from core.wording import cell, visible
 from ui.server import services
 from ui.text import plain
 
@@ -57,8 +58,10 @@ def show_profile(run: Run) -> None:
             _offer_trace(run)
         st.plotly_chart(_bars(operators[:BARS], parts), config={"displayModeBar": False}, key=f"bars {run.id}",
                         alt=f"Self time of the {BARS} costliest operators")  # fmt: skip
+        names = [cell(visible(o["name"])) for o in operators]
         st.dataframe(
-            [{"name": o["name"], "calls": o["calls"], **{part: o[part] for part in parts}} for o in operators],
+            [{"name": name, "calls": o["calls"], **{part: o[part] for part in parts}}
+             for name, o in zip(names, operators, strict=True)],
             hide_index=True, alt="Operators with their calls and self times",
             column_config={
                 "name": st.column_config.TextColumn("Operator", width="large"),

@@ -42,11 +42,11 @@ def test_runs_are_told_although_a_dead_one_cannot_be_closed_on_a_full_disk(store
 
 def test_metrics_as_csv_are_every_row_in_the_order_of_recording_and_in_full_precision(store, capsys):
     made = store.create({})
-    values = {"a": 0.1 + 0.2, "b": math.nan, "val/AP/traffic, light": -math.inf}
+    values = {"a": 0.1 + 0.2, "b": math.nan, "=val/AP/traffic, light": -math.inf}
     store.record(made.id, 2, values)
     store.record(made.id, 1, {"a": 1e-300, "c": math.inf})
     status, out, _ = run(capsys, "metrics", made.id, "--csv")
-    expected = ["2,a,0.30000000000000004", "2,b,nan", '2,"val/AP/traffic, light",-inf', "1,a,1e-300", "1,c,inf"]
+    expected = ["2,a,0.30000000000000004", "2,b,nan", '2,"\'=val/AP/traffic, light",-inf', "1,a,1e-300", "1,c,inf"]
     assert status == 0 and out == "\n".join(["step,tag,value", *expected, ""])
     only = run(capsys, "metrics", made.id, "--csv", "--tag", "c", "--tag", "b")[1]
     assert only.splitlines()[1:] == ["2,b,nan", "1,c,inf"]

@@ -106,6 +106,23 @@ def test_a_csv_has_every_row_and_column(table, tmp_path):
     assert back["score"].to_pylist() == pytest.approx(table["score"].to_pylist())
 
 
+def test_a_csv_holds_no_formula_and_parquet_is_exact(table, tmp_path):
+    name = '=HYPERLINK("http://a.b";"x")'
+    classes = [None if c is None else name for c in table["class_name"].to_pylist()]
+    place = table.schema.get_field_index("class_name")
+    table = table.set_column(place, table.schema.field(place), pa.array(classes).dictionary_encode().cast(_type(table)))
+    write_table(table, tmp_path / "t.csv")
+    write_table(table, tmp_path / "t.parquet")
+    back = pyarrow.csv.read_csv(tmp_path / "t.csv")
+    assert set(back["class_name"].to_pylist()) == {"'" + name}
+    assert back["x1"].to_pylist() == pytest.approx(table["x1"].to_pylist())
+    assert set(read_table(tmp_path / "t.parquet")["class_name"].to_pylist()) == {name}
+
+
+def _type(table):
+    return table.schema.field("class_name").type
+
+
 def test_a_missing_damaged_or_foreign_file_is_said_to_be_so(table, tmp_path):
     path = tmp_path / "table.parquet"
     with pytest.raises(RunError, match="There is no detection table"):

@@ -48,14 +48,17 @@ def test_only_what_can_be_opened_has_a_pointer_and_a_hint(page):
 
 def test_the_csv_is_the_rows_in_full_precision(page):
     rows = [('a "quoted", name', 1 / 3, None), ("two\nlines", float("nan"), True), (EVIL, 1e-9, 123456789)]
-    show(page, bars(rows=rows))
+    formulas = [('=HYPERLINK("http://a.b";"x")', -1.5, None), ("-0.5", 1, None), ("@a", 1, None), ("\t=a", 1, None)]
+    show(page, bars(rows=rows + formulas))
     name, path = download(page, "Download AP by class as CSV")
     assert name == "class-ap.csv"
     found = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
     assert found[0] == ["class", "AP", "gain"]
-    assert [row[0] for row in found[1:]] == [row[0] for row in rows]
+    assert [row[0] for row in found[1:4]] == [row[0] for row in rows]
+    assert [row[0] for row in found[4:]] == ['\'=HYPERLINK("http://a.b";"x")', "-0.5", "'@a", "'\t=a"]
+    assert found[4][1] == "-1.5"
     assert float(found[1][1]) == 1 / 3 and float(found[3][1]) == 1e-9
-    assert [row[2] for row in found[1:]] == ["", "true", "123456789"] and found[2][1] == ""
+    assert [row[2] for row in found[1:4]] == ["", "true", "123456789"] and found[2][1] == ""
 
 
 def test_the_png_is_the_picture_at_twice_the_size_on_the_themes_ground(page):
