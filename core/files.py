@@ -60,3 +60,11 @@ def read_bytes(path: str | Path, at_most: int) -> bytes:
 def _check(status: os.stat_result, path: str | Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise FileRefused("a folder" if stat.S_ISDIR(status.st_mode) else "not a file", path)
+
+
+def real_path(path: str | Path) -> Path:
+    """Return a path without links, also where it leads to nothing or in a circle."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # a name that no file can have
+        return Path(os.path.abspath(path))

@@ -18,6 +18,7 @@ from core.cli.command import Command, add_run, show
 from core.cli.data_commands import show_conversion
 from core.config import PRESETS, TrainConfig
 from core.export.text import loss_text, percent
+from core.files import real_path
 from core.metrics import LOSS_PARTS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
@@ -124,7 +125,7 @@ def config_of(options: Namespace) -> TrainConfig:
     for name in ("data", "model"):
         path = Path(given.get(name, getattr(TrainConfig, name)))
         if os.path.exists(path):  # False where no file can have such a name
-            given[name] = str(path.resolve())
+            given[name] = str(real_path(path))
     return TrainConfig(**{**changes, **given})
 
 

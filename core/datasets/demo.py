@@ -30,6 +30,7 @@ from core.datasets.street.classes import check_extra
 from core.datasets.street.masks import polygons, uncompressed_rle
 from core.datasets.street.scenery import LOOKS, Scene, SceneObject, draw_scene
 from core.disk import atomic_folder
+from core.files import real_path
 from core.labels import COCO_TEN
 
 DEMO_CLASSES = tuple(COCO_TEN)
@@ -114,7 +115,7 @@ def draw_dataset(
     if extra:  # only then, so that data sets drawn by earlier versions count as the same
         settings["extra"] = list(extra)
     _check({**settings, "processes": processes})
-    out = Path(out).resolve()
+    out = real_path(out)
     if out.exists() and not _may_be_replaced(out):
         raise DataError(f"{out} holds something else than a demo data set: choose another folder.")
     return _draw(out, settings, processes)

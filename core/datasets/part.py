@@ -19,6 +19,7 @@ from core import DataError
 from core.datasets.split import CocoSplit, require_usable
 from core.datasets.subset import Subset, choose_image_ids, find_category_ids, write_split
 from core.disk import atomic_folder
+from core.files import real_path
 from core.wording import short
 
 
@@ -63,7 +64,7 @@ def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out: str | Path
     Of a file that only Python reads, with NaN in it, the boxes are kept, but no polygons.
     Raises DataError if `out` exists or cannot be written, if a split would have no image, or if one cannot be used.
     """
-    out = Path(out).resolve()
+    out = real_path(out)
     try:
         if out.exists():
             raise DataError(f"{out} is there already: choose another name.")

@@ -27,6 +27,7 @@ from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
 from core.datasets.sound_boxes import image_rows, image_sizes, sound_boxes
 from core.datasets.stratify import stratified_validation_mask
+from core.files import real_path
 from core.labels import LabelMap
 from core.wording import short
 
@@ -141,7 +142,7 @@ class CocoSplit:
     @cached_property
     def resolved_dir(self) -> Path:
         """The picture folder, without links."""
-        return self.image_dir.resolve()
+        return real_path(self.image_dir)
 
     def to_dict(self) -> CocoDict:
         """Return the split as a COCO dict, for evaluation; the lists are those of the split, no copies."""

@@ -28,6 +28,7 @@ from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.evaluation.columns import checked_columns
 from core.evaluation.table import table_metadata, write_table
 from core.evaluation.tide import detection_table
+from core.files import real_path
 from core.runs.paths import table_name
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -47,7 +48,7 @@ def import_results(
     Raises DataError if a file is broken, if the two do not fit, or if the pictures are not in `images`, and RunError if
     the run cannot be written; then no run is left.
     """
-    gt, dt = Path(gt).resolve(), Path(dt).resolve()
+    gt, dt = real_path(gt), real_path(dt)
     ground_truth = read_ground_truth(gt)
     split = _split(gt, ground_truth, gt.parent)
     figures, table = _evaluated(gt, ground_truth, dt)
@@ -113,7 +114,7 @@ def _picture_folder(split: CocoSplit) -> Path | None:
     bases = (split.json_path.parent.parent, split.json_path.parent)
     folders = [base / folder for base in bases for name in names for folder in (name, f"images/{name}")]
     folders += [base / folder for base in bases for folder in ("images", ".")]
-    return next((folder.resolve() for folder in folders if _has_pictures(split, folder, LOOKED_FOR)), None)
+    return next((real_path(folder) for folder in folders if _has_pictures(split, folder, LOOKED_FOR)), None)
 
 
 def _checked_folder(split: CocoSplit, folder: Path) -> Path:
@@ -125,7 +126,7 @@ def _checked_folder(split: CocoSplit, folder: Path) -> Path:
             f"{folder} has none of the pictures that {split.json_path} lists, such as "
             f"{short(split.images[0]['file_name'])}: name the folder that its file names start from."
         )
-    return folder.resolve()
+    return real_path(folder)
 
 
 def _has_pictures(split: CocoSplit, folder: Path, most: int) -> bool:

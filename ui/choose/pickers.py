@@ -17,6 +17,7 @@ from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
 from core.detr.pretrained import KNOWN_MODELS
+from core.files import real_path
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import short, visible
@@ -30,7 +31,7 @@ STATUS_SIGNS = {"queued": "◌", "starting": "◌", "running": "●", "finished"
 
 def relative_to_project(path: Path) -> str:
     """Return the path as settings have it: relative to the project, where trainings run, if it lies in there."""
-    path = path.resolve()
+    path = real_path(path)
     return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)
 
 

@@ -20,7 +20,7 @@ from core import DataError
 from core.datasets.convert import voc, yolo
 from core.datasets.convert.source import Item, LabelledObject, Listing, is_unicode, read_picture_size
 from core.disk import atomic_folder
-from core.files import read_bytes
+from core.files import read_bytes, real_path
 
 FORMATS = {"yolo": yolo, "voc": voc}
 MADE_BY = "DETR Lab: converted"
@@ -41,7 +41,7 @@ def detect_format(folder: str | Path) -> str | None:
 
 def default_target(folder: str | Path, data_dir: str | Path) -> Path:
     """Return where a folder is converted to if nobody says: under `data_dir`, with a name of its own."""
-    folder = Path(folder).resolve()
+    folder = real_path(folder)
     return Path(data_dir) / f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}"
 
 
@@ -55,7 +55,7 @@ def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], N
     Raises DataError if the folder has none of the formats, holds no pictures, names something outside or has damaged
     files (the first is told, and how many there are), and if `out` holds anything else or cannot be written.
     """
-    folder, out = Path(folder).resolve(), Path(out).resolve()
+    folder, out = real_path(folder), real_path(out)
     listing = _list(folder)
     if out.is_relative_to(folder):
         raise DataError(f"{out} is inside {folder}, which is not to be changed: choose another place.")
@@ -66,7 +66,7 @@ def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], N
 
 def is_current(folder: str | Path, out: str | Path) -> bool:
     """Check whether `out` was converted from this folder, whose labels, lists and picture names are still the same."""
-    folder, out = Path(folder).resolve(), Path(out).resolve()
+    folder, out = real_path(folder), real_path(out)
     try:
         return _is_current(_list(folder), out)
     except DataError:
@@ -173,8 +173,11 @@ def _state(listing: Listing) -> dict:
         digest.update(f"{item.split}\0{item.picture}\0{item.label}\n".encode(errors="surrogateescape"))
     lists = {path.relative_to(listing.folder).as_posix() for path in listing.lists}
     for name in sorted(lists | {item.label for item in listing.items if item.label}):
-        status = os.stat(f"{listing.folder}/{name}")
-        line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        try:
+            status = os.stat(f"{listing.folder}/{name}")
+            line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        except OSError:  # a link to nowhere, or it has just gone: whoever reads it says so
+            line = f"{name}\0\n"
         digest.update(line.encode(errors="surrogateescape"))
     return {
         "made_by": MADE_BY,
@@ -187,10 +190,7 @@ def _state(listing: Listing) -> dict:
 
 
 def _is_current(listing: Listing, out: Path) -> bool:
-    try:
-        return _read_source(out) == _state(listing) and any((out / "annotations").glob("*.json"))
-    except OSError:  # a label file has just gone
-        return False
+    return _read_source(out) == _state(listing) and any((out / "annotations").glob("*.json"))
 
 
 def _read_source(out: Path) -> dict | None:

@@ -38,6 +38,7 @@ from core.datasets.convert.source import (
     read_text,
     to_class_name,
 )
+from core.files import real_path
 from core.wording import short
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -139,7 +140,8 @@ def _read_settings(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """Return the yaml file and its content; a file with another name counts if it alone has class names."""
     paths = [folder / name for name in YAML_NAMES if (folder / name).is_file()][:1]
     if not paths:
-        paths = [p for p in (*files_in(folder, ".yaml"), *files_in(folder, ".yml")) if "names:" in read_list(p)]
+        others = (*files_in(folder, ".yaml"), *files_in(folder, ".yml"))
+        paths = [path for path in others if "names:" in (read_text(path, []) or "")]
     if not paths:
         return None, {}
     if len(paths) > 1:
@@ -246,7 +248,7 @@ def _resolve_entry(folder: Path, yaml_path: Path | None, settings: dict[str, Any
     ends = [folder.joinpath(*parts[start:]) for start in range(named[-1] + 1 if named else len(parts))]
     candidates = [folder / above / entry, folder / entry, *ends]
     existing = [path for path in candidates if path.exists()]
-    inside = [path.resolve() for path in existing if is_inside(path, folder)]
+    inside = [real_path(path) for path in existing if is_inside(path, folder)]
     if existing and not inside:
         raise DataError(
             f"{yaml_path} names {short(repr(entry))}, which leads out of the folder: put the pictures into it."
@@ -262,7 +264,7 @@ def _listed_pictures(folder: Path, path: Path, left_out: dict[str, int]) -> Iter
             continue
         candidates = [] if "\0" in name else [path.parent / name, folder / name]
         existing = [one for one in candidates if one.is_file()]
-        inside = [one.resolve() for one in existing if is_inside(one, folder)]
+        inside = [real_path(one) for one in existing if is_inside(one, folder)]
         if inside:
             yield inside[0].relative_to(folder).as_posix()
         elif existing or not all(is_inside(one, folder) for one in candidates):
@@ -281,4 +283,4 @@ def _label_name(picture: str) -> str:
 
 def _label(folder: str, picture: str) -> str | None:
     name = _label_name(picture)
-    return name if os.path.isfile(f"{folder}/{name}") else None
+    return name if os.path.lexists(f"{folder}/{name}") else None  # what is no file is told when it is read

@@ -91,6 +91,7 @@ def read_coco(folder: Path) -> Sentences:
     sentences += [example.detail for problem in report.problems for example in problem.examples]
     with suppress(DataError):
         dataset_statistics({name: require_usable(split) for name, split in splits.items()})
+        detection_table(require_usable(splits["val"]).to_dict(), [])
     _, _, problems = drain(sound_splits(*(require_usable(splits[name]) for name in ("train", "val"))))
     return [*sentences, summarize_problems(problems)]
 
