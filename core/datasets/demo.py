@@ -12,6 +12,7 @@ The folder appears under its name only when it is whole: it is drawn under anoth
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def draw_dataset(
         settings["extra"] = list(extra)
     _check({**settings, "processes": processes})
     out = real_path(out)
-    if out.exists() and not _may_be_replaced(out):
+    if os.path.lexists(out) and not _may_be_replaced(out):
         raise DataError(f"{out} holds something else than a demo data set: choose another folder.")
     return _draw(out, settings, processes)
 
@@ -208,9 +209,10 @@ def _draw_one(
 
 def _may_be_replaced(folder: Path) -> bool:
     """Check whether the folder is empty, or holds a demo data set and nothing else."""
-    if not folder.is_dir():
+    try:
+        names = set(os.listdir(folder))
+    except OSError:  # a file, or a folder that must not be looked into
         return False
-    names = {path.name for path in folder.iterdir()}
     is_demo = any(_read(folder, split) is not None for split in SPLITS)
     return not names or (is_demo and names <= {"annotations", *SPLITS})
 

@@ -12,6 +12,7 @@ Only the names of files are read, and the beginning of a single JSON file.
 
 from __future__ import annotations
 
+import os
 from codecs import BOM_UTF8
 from itertools import islice
 from pathlib import Path
@@ -39,14 +40,17 @@ class SplitLocation(NamedTuple):
 
 def list_datasets(data_dir: str | Path) -> list[Path]:
     """Return the folders directly under `data_dir` that look like COCO data sets, by name, without hidden ones."""
-    folders = sorted(path for path in Path(data_dir).glob("*") if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in Path(data_dir).glob("*") if not path.name.startswith(".") and os.path.isdir(path))
     return [folder for folder in folders if is_dataset(folder)]
 
 
 def is_dataset(folder: str | Path) -> bool:
     """Check whether a folder has annotation files of one of the layouts above, whatever is in them."""
     folder = Path(folder)
-    return any(_json_files(folder, split) or _roboflow(folder, split) for split in SPLITS) or bool(_single(folder))
+    try:
+        return any(_json_files(folder, split) or _roboflow(folder, split) for split in SPLITS) or bool(_single(folder))
+    except OSError:  # it must not be looked into
+        return False
 
 
 def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
@@ -54,7 +58,13 @@ def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
 
     Raises DataError that says what was looked for if there is none.
     """
-    folder = Path(folder)
+    try:
+        return _find_splits(Path(folder))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror or error}): give access to it.") from None
+
+
+def _find_splits(folder: Path) -> dict[str, SplitLocation]:
     if not folder.is_dir():
         raise DataError(f"There is no data set folder {folder}.")
     for find in (_json_files, _roboflow):

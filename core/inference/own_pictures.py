@@ -81,14 +81,22 @@ def picture_files(paths: Iterable[str | Path]) -> list[Path]:
     """
     files = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             files.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
+        try:
+            names = sorted(os.listdir(path))
+        except OSError as error:
+            raise DataError(f"The folder {path} cannot be read: {error.strerror}.") from None
+        inside = [path / name for name in names if _is_picture(name)]
         if not inside:
             raise DataError(f"There is no picture in the folder {path}: it needs files with {', '.join(ENDINGS)}.")
         files += inside
     return files
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in ENDINGS and not name.startswith(".")
 
 
 def _size_if_unchanged(image: Image.Image) -> tuple[int, int] | None:

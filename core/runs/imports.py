@@ -8,6 +8,7 @@ detection table (`Run.is_imported`). The run keeps only paths: ground truth and 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from contextlib import ExitStack, suppress
@@ -119,7 +120,7 @@ def _picture_folder(split: CocoSplit) -> Path | None:
 
 def _checked_folder(split: CocoSplit, folder: Path) -> Path:
     """Return the folder that the user names, if it has at least one of the pictures; else raise DataError."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"There is no picture folder {folder}.")
     if not _has_pictures(split, folder, len(split.images)):
         raise DataError(

@@ -65,7 +65,7 @@ def is_complete(folder: str | Path, subset: Subset) -> bool:
         if data.info.get("subset") != subset.to_dict():
             return False
         paths = (folder / f"{split}2017" / picture.file_name for picture in data.images)
-        if not all(path.is_file() and path.stat().st_size for path in paths):
+        if not all(os.path.isfile(path) and os.path.getsize(path) for path in paths):
             return False
     return True
 
@@ -134,7 +134,7 @@ def _annotation_file(folder: Path, split: str) -> Path:
 
 
 def _has_annotations(cache: Path) -> bool:
-    return all(_annotation_file(cache, split).is_file() for split in SPLITS)
+    return all(os.path.isfile(_annotation_file(cache, split)) for split in SPLITS)
 
 
 def _fetch_annotations(cache: Path, fetcher: Fetcher) -> Iterator[DownloadProgress]:

@@ -59,7 +59,7 @@ def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], N
     listing = _list(folder)
     if out.is_relative_to(folder):
         raise DataError(f"{out} is inside {folder}, which is not to be changed: choose another place.")
-    if out.exists() and not _is_ours(out):
+    if os.path.lexists(out) and not _is_ours(out):
         raise DataError(f"{out} holds something else than a converted data set: choose another folder.")
     return _convert(listing, out)
 
@@ -74,7 +74,7 @@ def is_current(folder: str | Path, out: str | Path) -> bool:
 
 
 def _list(folder: Path) -> Listing:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"There is no folder {folder}.")
     format_ = detect_format(folder)
     if format_ is None:
@@ -204,7 +204,8 @@ def _read_source(out: Path) -> dict | None:
 
 def _is_ours(out: Path) -> bool:
     """Check whether the folder is empty or holds a converted data set and nothing else, so that it may be replaced."""
-    if not out.is_dir():
+    try:
+        names = set(os.listdir(out))
+    except OSError:  # a file, or a folder that must not be looked into
         return False
-    names = {path.name for path in out.iterdir()}
     return not names or (_read_source(out) is not None and names <= OWN_NAMES)

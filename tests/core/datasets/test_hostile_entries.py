@@ -109,7 +109,11 @@ def test_a_yolo_folder_names_the_file(tmp_path, kind, name):
     put(kind, folder / name)
     detect_format(folder)
     sentence = refusal(folder, tmp_path / "out")
-    assert name in sentence or (kind == "folder" and name.endswith(".png")) or (name == "data.yaml" and "class" in sentence)
+    assert (
+        name in sentence
+        or (kind == "folder" and name.endswith(".png"))
+        or (name == "data.yaml" and "class" in sentence)
+    )
     is_current(folder, tmp_path / "out")
 
 
