@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+import msgspec
 import numpy as np
 
 from core import DataError
 from core.datasets.coco_json import Entry
-from core.datasets.json_reader import decode_with_python
+from core.datasets.json_reader import decode
 from core.datasets.layouts import SPLITS
 from core.datasets.street.classes import check_extra
 from core.datasets.street.masks import polygons, uncompressed_rle
@@ -83,6 +84,17 @@ BUILT_IN = (
 def draw_built_in(dataset: BuiltInDataset, data_dir: Path) -> Generator[tuple[int, int], None, None]:
     """Draw a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
     return draw_dataset(data_dir / dataset.folder, dataset.look, dataset.train, dataset.val, extra=dataset.extra)
+
+
+class _Picture(TypedDict):
+    file_name: str
+
+
+class _Drawn(TypedDict):
+    """What is read of an annotation file that was drawn."""
+
+    info: dict[str, Any]
+    images: list[_Picture]
 
 
 def draw_dataset(
@@ -217,16 +229,16 @@ def _may_be_replaced(folder: Path) -> bool:
     return not names or (is_demo and names <= {"annotations", *SPLITS})
 
 
-def _read(folder: Path, split: str) -> dict[str, Any] | None:
+def _read(folder: Path, split: str) -> _Drawn | None:
     """Return a demo data set's annotations; None if they are missing, broken or of another data set."""
     try:
-        data = decode_with_python(folder / "annotations" / f"instances_{split}.json")
-        return data if data["info"]["description"] == DESCRIPTION else None
-    except (DataError, KeyError, TypeError):
+        data = decode(folder / "annotations" / f"instances_{split}.json", _Drawn)
+        return data if data["info"].get("description") == DESCRIPTION else None
+    except (DataError, msgspec.ValidationError):
         return None
 
 
-def _settings_of(data: dict[str, Any] | None) -> dict[str, Any] | None:
+def _settings_of(data: _Drawn | None) -> dict[str, Any] | None:
     """Return the settings with which a demo data set was drawn, if it states them."""
     return data["info"].get("settings") if data else None
 
