@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.compare.runs import settings_against_ap
-from core.runs.config_diff import Setting, compare_settings, value_text
+from core.config_diff import Setting, compare_settings, value_text
 from core.wording import cell, visible
 from ui.charts.component import show_chart
 from ui.charts.tables import percent

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.charts.chart import Chart
 from core.charts.compare.runs import TAGS, RunCurves, curves_together
-from core.runs.config_diff import compare_settings, value_text
+from core.config_diff import compare_settings, value_text
 from core.runs.schema import Run
 from core.wording import cell, visible
 from ui.charts.component import show_charts

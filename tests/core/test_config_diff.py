@@ -1,7 +1,7 @@
 import pytest
 
 from core.config import TrainConfig
-from core.runs.config_diff import TRAIN_SETTINGS, compare_settings, value_text
+from core.config_diff import TRAIN_SETTINGS, compare_settings, value_text
 
 PLAIN = TrainConfig().to_dict()
 
