@@ -1,11 +1,11 @@
-# make app | test | lint | lint-js | demo | bench | lock; everything runs in .venv, which is made when it is not there
+# make app | test | lint | lint-js | demo | bench | torture | lock; everything runs in .venv, which is made when it is not there
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --requirement
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test lint lint-js demo bench lock
+.PHONY: app test lint lint-js demo bench torture lock
 
 app: $(VENV)/app
 	$(BIN)/streamlit run app.py
@@ -38,6 +38,10 @@ demo: $(VENV)/app
 
 bench: $(VENV)/dev
 	$(BIN)/python -m bench
+
+# kills, faults, mutated inputs, hostile requests, crowds: half an hour on two cores
+torture: $(VENV)/dev
+	$(BIN)/python -m torture
 
 # after a change to requirements.txt or requirements-dev.txt: which versions of everything they need are installed
 lock: | $(VENV)/uv
