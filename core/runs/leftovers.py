@@ -21,7 +21,8 @@ def recover(paths: RunPaths, database: Database) -> None:
             match = LEFTOVER.fullmatch(path.name)
             if match and RUN_ID.fullmatch(match["name"]) and is_leftover(path):
                 _name_folder(match["name"], paths, database, path)
-    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir):
+    of_runs = [path for path in paths.checkpoints_dir.glob("*") if RUN_ID.fullmatch(path.name)]
+    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir, *of_runs):
         clear_leftovers(folder)
 
 

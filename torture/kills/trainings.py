@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.runs.leftovers import recover
 from core.runs.manager import close_dead_runs
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -135,6 +136,9 @@ def unlike(whole: Undisturbed, root: Path, ending: Ending) -> list[str]:
         return [f"the last resume ended with {ending.status}: {_last_line(ending)}"]
     if ending.result["status"] != Status.FINISHED:
         return [f"the run is {ending.result['status']}: {ending.result['message']}"]
+    store = RunStore(root)
+    recover(store, store.database)  # as the next app or command does
+    store.close()
     lost = whole.record.differences(read_record(root, whole.run_id))
     left = temporary_files(root)
     return [*lost, f"temporary files are left: {', '.join(map(plain, left[:4]))}"] if left else lost

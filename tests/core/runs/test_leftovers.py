@@ -21,10 +21,11 @@ def test_a_recorded_import_gets_its_folder_and_one_that_was_not_goes(tmp_path):
     unknown = leave(tmp_path / "runs", "20260101-000000-0000")
     written = leave(tmp_path / "runs", "20260101-000000-0001", pid=os.getppid())
     drawn = leave(tmp_path / "data", "street")
+    dropped = leave(tmp_path / "checkpoints" / with_row.id, "last")
     store = RunStore(tmp_path)
     recover(store, store.database)
     assert (store.folder(with_row.id) / "tables").is_dir()
-    assert not unknown.exists() and not drawn.exists() and written.exists()
+    assert not unknown.exists() and not drawn.exists() and written.exists() and not dropped.exists()
 
 
 def test_a_folder_that_is_there_is_not_replaced(tmp_path):
