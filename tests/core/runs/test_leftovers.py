@@ -7,6 +7,7 @@ from core.runs.schema import Status
 from core.runs.store import RunStore
 
 DEAD = 2**22 + 1  # more than any process's number
+IMPORTED = {"imported": {"gt": "gt.json", "dt": "dt.json", "images": None}}
 
 
 def leave(folder, name, pid=DEAD):
@@ -16,7 +17,7 @@ def leave(folder, name, pid=DEAD):
 
 
 def test_a_recorded_import_gets_its_folder_and_one_that_was_not_goes(tmp_path):
-    with_row = RunStore(tmp_path).create({"imported": {}})
+    with_row = RunStore(tmp_path).create(IMPORTED)
     leave(tmp_path / "runs", with_row.id)
     unknown = leave(tmp_path / "runs", "20260101-000000-0000")
     written = leave(tmp_path / "runs", "20260101-000000-0001", pid=os.getppid())
@@ -47,7 +48,7 @@ def test_a_finished_run_is_made_whole_or_not_at_all(tmp_path):
     store = RunStore(tmp_path)
     folder = store.runs_dir / "made"
     (folder / "tables").mkdir(parents=True)
-    run = store.create_finished({"imported": {}}, "mine", {"epoch": 0}, {"AP": 0.5}, folder)
+    run = store.create_finished(IMPORTED, "mine", {"epoch": 0}, {"AP": 0.5}, folder)
     assert (run.status, run.name, run.ap, run.best_ap) == (Status.FINISHED, "mine", 0.5, 0.5)
     assert (store.folder(run.id) / "tables").is_dir() and store.evaluations(run.id)[0].table
     assert sorted(path.name for path in store.runs_dir.iterdir() if path.is_dir()) == [run.id]
