@@ -49,6 +49,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SCAN, MOST_SCANS = b"\xff\xda", 500  # the marker that begins a JPEG's scan; encoders make some 10
 TIFF_TILE = 322, 323  # tags: width and height
 _IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # an entry of warnings.filters
 
@@ -163,12 +164,27 @@ def _refuse_too_large(image: Image.Image) -> None:
         raise PictureError(ProblemKind.UNREADABLE, "tiles that are too large to be read safely")
 
 
+def _refuse_many_scans(image: ImageFile.ImageFile) -> None:
+    """Refuse a JPEG of many scans, each of which goes over all of its pixels: a small file might take hours."""
+    if image.format not in ("JPEG", "MPO") or not image.info.get("progressive") or image.fp is None:
+        return
+    place, scans, last = image.fp.tell(), 0, b""
+    image.fp.seek(0)
+    while part := image.fp.read(2**20):
+        scans += (last + part).count(SCAN)
+        last = part[-1:]
+    image.fp.seek(place)
+    if scans > MOST_SCANS:
+        raise PictureError(ProblemKind.UNREADABLE, f"{scans:,} scans, more than the {MOST_SCANS} that are read")
+
+
 def _decode_in_turn(image: ImageFile.ImageFile, stack: ExitStack) -> None:
     """Let the picture's pixels be decoded only when it is its turn, which ends with `stack`."""
     load, full_size = image.load, image.size
 
     def load_in_turn() -> Any:
         del image.load
+        _refuse_many_scans(image)
         stack.enter_context(DECODING.turn(bytes_to_decode(image, full_size) + RGB_BYTES * image.width * image.height))
         return load()
 

@@ -48,7 +48,7 @@ def draw_analysis(image: Image.Image, rows: Sequence[Row], title: str = "", lege
     smallest = ROOMY if len(rows) > CROWDED else SMALLEST
     scale = min(max(*image.size, smallest), LARGEST) / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    picture = _as_rgb(image).resize(size, Image.Resampling.LANCZOS)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(FONT_SIZE)
     # Rows come most important first, so they are drawn from the back; predictions' labels choose their places first.
     boxes = [(row, [row[corner] * scale for corner in CORNERS]) for row in rows]
@@ -70,7 +70,7 @@ def draw_crop(
     left, top, right, bottom = context_box(around, image.size)
     scale = side / (right - left)
     corners = (left, top, right, bottom)
-    crop = image.convert("RGB").transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)
+    crop = _as_rgb(image).transform((side, side), Image.Transform.EXTENT, corners, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(crop)
     for row in rows:
         x1, y1, x2, y2 = (
@@ -131,6 +131,10 @@ def _cropped(crop: tuple[int, int, int, int] | None, size: Size) -> tuple[int, i
     if inner[0] >= inner[2] or inner[1] >= inner[3]:
         raise DataError(f"The part {crop} lies outside the picture, which has {size[0]} × {size[1]} pixels.")
     return inner
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy all of a large picture
 
 
 def _is_ground_truth(row: Row) -> bool:

@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from core import DataError, files
 from core.datasets.layouts import SUFFIXES
 from core.datasets.pictures import TURNS, PictureError, open_picture, orientation_of
 
+MOST_YAML_BYTES = 2**18  # of a description of a folder; one with 1,200 classes has a tenth of it
+MOST_DAMAGE = 1000  # sentences: a folder with more is not read on
 MOST_BYTES = 16 * 2**20  # of a label file or list; one with a thousand polygons has a tenth of it
 
 
@@ -122,9 +126,9 @@ def files_in(directory: Path, suffix: str) -> list[Path]:
     return [directory / name for name in names if name.lower().endswith(suffix) and not name.startswith(".")]
 
 
-def read_text(path: Path, damage: list[str]) -> str | None:
+def read_text(path: Path, damage: list[str], most_bytes: int = MOST_BYTES) -> str | None:
     """Return a label file's text; None, and a sentence in `damage`, if it is no text."""
-    data = read_bytes(path, damage)
+    data = read_bytes(path, damage, most_bytes)
     try:
         return None if data is None else data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -132,12 +136,12 @@ def read_text(path: Path, damage: list[str]) -> str | None:
         return None
 
 
-def read_bytes(path: Path, damage: list[str]) -> bytes | None:
+def read_bytes(path: Path, damage: list[str], most_bytes: int = MOST_BYTES) -> bytes | None:
     """Return a label file's bytes; None, and a sentence in `damage`, if it cannot be read or is far too large."""
     try:
-        return files.read_bytes(path, MOST_BYTES)
+        return files.read_bytes(path, most_bytes)
     except files.FileTooLarge:
-        damage.append(f"{path} has more than {MOST_BYTES // 2**20} MB, too much for a label file: delete it")
+        damage.append(f"{path} has more than {most_bytes / 2**20:g} MB, too much for such a file: delete it")
         return None
     except files.FileRefused:
         damage.append(f"{path} is not a file: delete it or put a label file in its place")
@@ -147,13 +151,31 @@ def read_bytes(path: Path, damage: list[str]) -> bytes | None:
         return None
 
 
-def read_list(path: Path) -> str:
+def read_list(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """Return the text of a list of pictures or class names; raises DataError, as nothing can be read without it."""
     damage: list[str] = []
-    text = read_text(path, damage)
+    text = read_text(path, damage, most_bytes)
     if text is None:
         raise DataError(f"{damage[0]}.")
     return text
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads no aliases, with which few bytes may mean gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file describes, None if it is no YAML; raises DataError if it cannot be read."""
+    text = read_list(path, MOST_YAML_BYTES)
+    try:
+        return yaml.load(text, _PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError):  # ValueError: the 31st of February
+        return None
 
 
 def to_class_name(value: object) -> str | None:

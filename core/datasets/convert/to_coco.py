@@ -18,7 +18,14 @@ from pathlib import Path
 
 from core import DataError
 from core.datasets.convert import voc, yolo
-from core.datasets.convert.source import Item, LabelledObject, Listing, is_unicode, read_picture_size
+from core.datasets.convert.source import (
+    MOST_DAMAGE,
+    Item,
+    LabelledObject,
+    Listing,
+    is_unicode,
+    read_picture_size,
+)
 from core.disk import atomic_folder
 from core.files import read_bytes, real_path
 
@@ -98,10 +105,13 @@ def _convert(listing: Listing, out: Path) -> Generator[tuple[int, int], None, No
         (width, height), objects_in_image = _read(listing, item, damage)
         images.append({"id": number, "file_name": item.picture, "width": width, "height": height})
         objects += [(number, one) for one in objects_in_image]
+        if len(damage) >= MOST_DAMAGE:
+            break
         if number < total:
             yield number, total
     if damage:
-        more = f", and {len(damage) - 1} more damaged lines or files" if len(damage) > 1 else ""
+        least = "at least " if len(damage) >= MOST_DAMAGE else ""
+        more = f", and {least}{len(damage) - 1} more damaged lines or files" if len(damage) > 1 else ""
         raise DataError(f"{damage[0]}{more}.")
     try:
         with atomic_folder(out, replace=True) as partial:

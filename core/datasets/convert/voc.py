@@ -19,6 +19,7 @@ from defusedxml.ElementTree import fromstring
 
 from core import DataError
 from core.datasets.convert.source import (
+    MOST_DAMAGE,
     Item,
     LabelledObject,
     Listing,
@@ -82,6 +83,8 @@ def read(
         damage.append(f"{path} is of a picture of {width:g}×{height:g} pixels, but {item.picture} has "
                       f"{size.upright[0]}×{size.upright[1]}: export the labels again")  # fmt: skip
     for number, element in enumerate(root.findall("object"), start=1):
+        if len(damage) >= MOST_DAMAGE:
+            break
         try:
             objects.append(_object(element))
         except ValueError as error:

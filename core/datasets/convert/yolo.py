@@ -21,10 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from core import DataError
 from core.datasets.convert.source import (
+    MOST_DAMAGE,
     Item,
     LabelledObject,
     Listing,
@@ -36,6 +35,7 @@ from core.datasets.convert.source import (
     pictures_in,
     read_list,
     read_text,
+    read_yaml,
     to_class_name,
 )
 from core.files import real_path
@@ -49,6 +49,7 @@ SPLIT_NAMES = {  # patterns of folder names
     "test": r"test(ing)?[-_]?\d*",
 }
 YAML_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+MOST_LETTERS = 10**6  # of a line; a polygon of 10,000 corners has a fifth of it
 OVER = 0.01  # how far a rounded share may be beyond 0 and 1
 
 
@@ -96,8 +97,12 @@ def read(
     text = "" if path is None else read_text(path, damage)
     objects: list[LabelledObject] = []
     for number, line in enumerate((text or "").splitlines(), start=1):
+        if len(damage) >= MOST_DAMAGE:
+            break
         if line.strip():
             try:
+                if len(line) > MOST_LETTERS:
+                    raise ValueError("is far too long for an object")
                 objects.append(_object(line.split(), listing, size.upright))
             except ValueError as error:
                 damage.append(f"Line {number} of {path} {error}: correct or delete it")
@@ -146,10 +151,7 @@ def _read_settings(folder: Path) -> tuple[Path | None, dict[str, Any]]:
         return None, {}
     if len(paths) > 1:
         raise DataError(f"{folder} holds {paths[0].name} and {paths[1].name}, both with class names: keep one.")
-    try:
-        settings = yaml.safe_load(read_list(paths[0]))
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):  # ValueError: the 31st of February
-        settings = None
+    settings = read_yaml(paths[0])
     if not isinstance(settings, dict):
         raise DataError(f"{paths[0]} is not a YOLO description in YAML: correct it or export the folder again.")
     return paths[0], settings

@@ -10,11 +10,12 @@ from contextlib import ExitStack
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from core import PROJECT
+from core import PROJECT, DataError
 from core.datasets import decoding
 from core.datasets.decoding import Turns
-from core.datasets.pictures import PictureError, open_picture
-from tests.core.datasets.picture_cases import chunk, encoded
+from core.datasets.picture_check import picture_problem
+from core.datasets.pictures import PictureError, open_picture, read_picture
+from tests.core.datasets.picture_cases import chunk, encoded, photograph
 
 LARGE = (11_000, 8_000)  # 88 megapixels, of which 24 decoded at once take 8 GB
 BOUND = 1_000_000  # KiB by which a process may grow
@@ -141,6 +142,19 @@ def test_a_tiff_whose_tiles_are_larger_than_the_picture_is_refused(tmp_path):
         file.write(b"II*\0\x08\0\0\0" + info.tobytes(8) + bytes(5000))
     with pytest.raises(PictureError, match="tiles that are too large"), open_picture(tmp_path / "a.tif"):
         pass
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path):
+    """Each scan goes over all pixels: of 88 megapixels, 5,000 scans of a hundred bytes would take minutes."""
+    data = encoded(photograph((64, 64)), progressive=True)
+    last = data.rindex(b"\xff\xda")
+    for repeats, is_read in ((1, True), (600, False)):
+        path = tmp_path / f"{repeats}.jpg"
+        path.write_bytes(data[:last] + data[last:-2] * repeats + data[-2:])
+        assert (picture_problem(path, (64, 64), whole=True) is None) == is_read
+        if not is_read:
+            with pytest.raises(DataError, match=r"60\d scans, more than the 500 that are read"):
+                read_picture(path)
 
 
 def test_a_child_made_by_fork_waits_for_no_thread_of_its_parent():
