@@ -11,7 +11,7 @@ READERS = {  # functions and methods that open a file, or read it by its path
 }  # fmt: skip
 MODULES = {  # which of a module's functions do
     "shutil": {"copy", "copy2", "copyfile", "copytree", "move"},
-    **{name: {"load"} for name in ("np", "numpy", "json", "tomllib", "pickle", "torch", "yaml")},
+    **{name: {"load"} for name in ("np", "numpy", "json", "tomllib", "pickle", "torch")},
     **{name: {"parse"} for name in ("ElementTree", "ET")},
 }
 OF_THE_DOOR = ("core.files", "core.datasets.convert.source", "core.evaluation.table")  # whose readers are safe
