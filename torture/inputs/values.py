@@ -16,9 +16,9 @@ from typing import Any
 
 from core.cli.main import COMMANDS, main
 from core.config import TrainConfig
+from core.config_diff import compare_settings
 from core.evaluation.selection import Selection
 from core.labels import LabelMap
-from core.runs.config_diff import compare_settings
 from core.runs.marks import Marks
 from core.runs.store import RunStore
 from core.training.remark import Remark
