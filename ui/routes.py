@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from core import LabError
@@ -21,8 +22,9 @@ from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import warm, why
 from ui.live.metrics_route import metrics
 from ui.server import cache, services
+from ui.server.guard import refused
 from ui.server.scripts import script
-from ui.server.thumbnails import IMMUTABLE, NO_STORE, picture_response
+from ui.server.thumbnails import IMMUTABLE, picture_response
 
 ONE_MINUTE = {"Cache-Control": "private, max-age=60"}  # for pictures that their owner may replace meanwhile
 
@@ -33,7 +35,7 @@ def preflight(request: Request) -> Response:
         run = services.store().get(request.path_params["run"])
         body = read_bytes(services.store().preflight_picture(run.id), MOST_FILE_BYTES)
     except (LabError, OSError):
-        return JSONResponse({"error": "There is no such picture."}, 404, NO_STORE)
+        return refused("There is no such picture.")
     return Response(body, media_type="image/png", headers={**IMMUTABLE, "Content-Encoding": "identity"})
 
 
@@ -69,20 +71,41 @@ def plotly_js(request: Request) -> Response:
     return FileResponse(PLOTLY, media_type="text/javascript", headers=IMMUTABLE)
 
 
+def unknown(request: Request) -> Response:
+    """Refuse what no route is for, as an id that is no number."""
+    return refused("There is no such address.")
+
+
+class IdConvertor(Convertor[int]):
+    """Image ids and the like in an address, as far as a database keeps them."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """Return the number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Return the number's digits."""
+        return str(value)
+
+
+register_url_convertor("id", IdConvertor())
 ROUTES = [
     # ?after=N&group=G&remarks=M: what is new of a run
     Route("/api/metrics/{run}", metrics),
     Route("/api/preflight/{run}", preflight),
     # ?w=W&crop=x1,y1,x2,y2, as `picture_response`, also of the next two
-    Route("/api/image/{run}/{image_id:int}", image),
-    Route("/api/data/{key}/{split}/{image_id:int}", data_image),
-    Route("/api/upload/{key}/{number:int}", upload),
+    Route("/api/image/{run}/{image_id:id}", image),
+    Route("/api/data/{key}/{split}/{image_id:id}", data_image),
+    Route("/api/upload/{key}/{number:id}", upload),
     # ?score=S: a validation image's boxes at every epoch of which they are kept
-    Route("/api/boxes/{run}/{image_id:int}", boxes),
+    Route("/api/boxes/{run}/{image_id:id}", boxes),
     # ?run=R&model=M: loads what answers the next route
     Route("/api/why/warm", warm, methods=["POST"]),
     # ?query=Q or ?gt=ID: why a box is there, or why an object was missed
-    Route("/api/why/{run}/{model}/{image_id:int}", why, methods=["POST"]),
+    Route("/api/why/{run}/{model}/{image_id:id}", why, methods=["POST"]),
     Route("/api/js/{version}/{path:path}", script),
     Route("/api/plotly.js", plotly_js),
+    Route("/api/{path:path}", unknown),  # else Streamlit would answer with its page
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from core import LabError
 from core.evaluation.selection import LOWEST_SCORE
@@ -18,6 +18,7 @@ from core.evaluation.threshold import visible
 from core.runs.watched import boxes_at
 from ui.gallery.columns import class_names, columns_of, json_bytes
 from ui.server import services
+from ui.server.guard import refused
 from ui.server.thumbnails import NO_STORE
 
 
@@ -29,7 +30,7 @@ def boxes(request: Request) -> Response:
         run = services.store().get(request.path_params["run"])
         kept = boxes_at(services.store(), run.id, image_id)
     except (LabError, ValueError) as error:
-        return JSONResponse({"error": str(error)}, 404, NO_STORE)
+        return refused(error)
     models = []
     for frame, part in kept:
         part = part.filter(pa.array(visible(part, lowest)))

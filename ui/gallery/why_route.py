@@ -31,7 +31,7 @@ from core.files import read_bytes
 from core.runs.models import RunModel, evaluated_models
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
-from ui.server.guard import has_token
+from ui.server.guard import has_token, refused
 from ui.server.model_worker import model_worker
 from ui.server.thumbnails import NO_STORE
 
@@ -62,7 +62,7 @@ def why(request: Request) -> Response:
             answer["note"] = _note(evaluation, request.path_params["image_id"], answer, question["image"])
         _keep(file, json.dumps(answer))
     except LabError as error:
-        return JSONResponse({"error": str(error)}, 404, NO_STORE)
+        return refused(error)
     return JSONResponse(answer, headers=NO_STORE)
 
 

@@ -23,6 +23,7 @@ from core.metrics import GROUPS
 from core.runs.schema import Run, Status
 from core.training.remark import Level
 from ui.server import services
+from ui.server.guard import refused
 from ui.server.thumbnails import NO_STORE
 
 SHOWN = (
@@ -39,7 +40,7 @@ def metrics(request: Request) -> Response:
         tags = tags_of(run, query.get("group", "losses"))
         curves, last = services.store().curves_after(run.id, int(query.get("after", "0")), tags)
     except (LabError, ValueError, OverflowError) as error:
-        return JSONResponse({"error": str(error)}, 404, NO_STORE)
+        return refused(error)
     rows = {tag: (steps, [_five_digits(value) for value in values]) for tag, (steps, values) in curves.items()}
     answer = {"rows": rows, "last": last, "run": run_state(run), "version": services.page_version(run)}
     remarks = by_urgency(run.remarks)

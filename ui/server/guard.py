@@ -23,6 +23,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.wording import short
+
+LONGEST = 200  # characters of a sentence that refuses
 TOKEN_HEADER = "X-DETR-Lab-Token"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # the first parts of addresses that are no page: nobody follows a link to them
@@ -60,9 +63,14 @@ class Guard:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": reason})  # the server answers with 403
             else:
-                await JSONResponse({"error": reason}, 403)(scope, receive, send_with_headers)
+                await refused(reason, 403)(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
+
+
+def refused(reason: object, status: int = 404) -> JSONResponse:
+    """Return the answer that refuses a request with a sentence, which may hold what was asked, and so is short."""
+    return JSONResponse({"error": short(reason, LONGEST)}, status, {"Cache-Control": "no-store"})
 
 
 def refusal(scope: Scope) -> str | None:

@@ -14,10 +14,11 @@ from importlib import import_module
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from core import PROJECT
-from ui.server.thumbnails import IMMUTABLE, NO_STORE
+from ui.server.guard import refused
+from ui.server.thumbnails import IMMUTABLE
 
 LOADER = """// Loads the component's module, whose imports could not be resolved from this text.
 const address = new URL("%s", location.origin).href
@@ -61,5 +62,5 @@ def script(request: Request) -> Response:
     newest = import_module(__name__)  # a hot reload makes the module anew, but not the routes
     body = newest.SCRIPTS.get(request.path_params["path"])
     if body is None or request.path_params["version"] != newest.VERSION:
-        return JSONResponse({"error": "There is no such script."}, 404, NO_STORE)
+        return refused("There is no such script.")
     return Response(body, media_type="text/javascript", headers=IMMUTABLE)

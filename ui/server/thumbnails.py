@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from core import LabError
 from core.disk import atomic_file
 from core.evaluation.draw import thumbnail
 from core.files import read_bytes
 from ui.server import services
+from ui.server.guard import refused
 
 WIDTHS = (320, 640, 1280, 3840)  # pixels; a request's width is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
@@ -51,7 +52,7 @@ def picture_response(
         folder = path.parent if beside else services.store().runs_dir / ".thumbnails"
         body = _cached(folder / f"{name}.jpg", lambda: thumbnail(path, width, size, crop))
     except (LabError, ValueError, OSError):
-        return JSONResponse({"error": "There is no such picture."}, 404, NO_STORE)
+        return refused("There is no such picture.")
     # "identity": pictures are packed already, Streamlit would gzip them once more
     return Response(body, media_type="image/jpeg", headers={**headers, "Content-Encoding": "identity"})
 

@@ -58,7 +58,6 @@ def test_a_script_is_served_under_its_place_in_the_project_for_good(client):
         answer = client.get(address(path))
         assert answer.status_code == 200 and answer.content == body == (PROJECT / path).read_bytes()
         assert answer.headers["content-type"].startswith("text/javascript")
-        assert answer.headers["x-content-type-options"] == "nosniff"
         assert "immutable" in answer.headers["cache-control"]
 
 
