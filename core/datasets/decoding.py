@@ -19,6 +19,7 @@ MOST_PIXELS = 1024**3 // 4 // 3  # Pillow's limit, unless somebody in this proce
 MOST_BYTES = 10 * MOST_PIXELS  # 0.9 GB that a decoder may take for one picture: a progressive JPEG of MOST_PIXELS
 MOST_FILE_BYTES = 400_000_000  # of a picture's file; MOST_PIXELS in 8 bits, not compressed, have 270 MB
 AT_ONCE = 500_000_000  # bytes that the pictures being decoded take together, unless one alone takes more
+LARGE = 30_000_000  # bytes: before pictures that take more, freed memory goes back to the system
 SMALL = 8_000_000  # bytes: pictures that take less never wait
 
 WIDE = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes a pixel; 4 of all others
@@ -65,7 +66,8 @@ class Turns:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
         try:
-            _return_freed_memory()  # what others have freed since, or every thread would keep its last picture's
+            if size > LARGE:
+                _return_freed_memory()  # of others, or every thread would keep that of its last picture
             yield
         finally:
             with self._changed:

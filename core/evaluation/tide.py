@@ -115,7 +115,8 @@ def _truncated(gt: dict[str, Any], ground_truths: GroundTruths) -> tuple[Mask, M
 
 
 def _metadata(gt: dict[str, Any], label_map: LabelMap, model_input: ModelInput | None) -> TableMetadata:
-    sizes = {int(image["id"]): (image.get("width"), image.get("height")) for image in gt["images"]}
-    image_ids = sorted(sizes)
-    known_sizes = tuple(sizes[i] if all(sizes[i]) else None for i in image_ids)
+    sides = {int(image["id"]): (image.get("width"), image.get("height")) for image in gt["images"]}
+    image_ids = sorted(sides)
+    # some tools write whole numbers as 640.0, and damaged files anything
+    known_sizes = tuple((max(1, int(w)), max(1, int(h))) if w and h else None for w, h in (sides[i] for i in image_ids))
     return TableMetadata(tuple(image_ids), known_sizes, label_map.names, label_map.category_ids, model_input)
