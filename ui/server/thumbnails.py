@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -67,14 +68,13 @@ def _crop(text: str | None) -> tuple[int, int, int, int] | None:
 
 def _cached(file: Path, make: Callable[[], bytes]) -> bytes:
     """Return the file's content, which is made first if it is not there."""
-    try:
+    with suppress(OSError):
         return read_bytes(file, KEPT_BYTES)
-    except FileNotFoundError:
-        pass
     body = make()
-    with atomic_file(file) as partial:
-        partial.write_bytes(body)
-    _trim(file.parent)
+    with suppress(OSError):  # the disk is full, or something else has the name: the picture can be shown all the same
+        with atomic_file(file) as partial:
+            partial.write_bytes(body)
+        _trim(file.parent)
     return body
 
 
@@ -83,7 +83,7 @@ def _trim(folder: Path) -> None:
     if next(_made) % 200:
         return
     total = 0
-    for path in sorted(folder.glob("*.jpg"), key=lambda p: p.stat().st_mtime, reverse=True):
-        total += path.stat().st_size
+    for path in sorted(folder.glob("*.jpg"), key=lambda p: p.lstat().st_mtime, reverse=True):
+        total += path.lstat().st_size
         if total > KEPT_BYTES:
             path.unlink(missing_ok=True)
