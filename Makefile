@@ -1,11 +1,11 @@
-# make app | test | lint | lint-js | demo | bench | torture | lock; everything runs in .venv, which is made when it is not there
+# make app | test | lint | lint-js | demo | bench | torture | audit | lock; everything runs in .venv, which is made when it is not there
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --requirement
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test lint lint-js demo bench torture lock
+.PHONY: app test lint lint-js demo bench torture audit lock
 
 app: $(VENV)/app
 	$(BIN)/streamlit run app.py
@@ -42,6 +42,10 @@ bench: $(VENV)/dev
 # kills, faults, mutated inputs, hostile requests, crowds: half an hour on two cores
 torture: $(VENV)/dev
 	$(BIN)/python -m torture
+
+# known vulnerabilities of the locked packages; says so where no service can be asked
+audit: | $(VENV)/uv
+	$(BIN)/python .ci/audit.py requirements.lock
 
 # after a change to requirements.txt or requirements-dev.txt: which versions of everything they need are installed
 lock: | $(VENV)/uv
