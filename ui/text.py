@@ -18,7 +18,7 @@ MARKUP = re.compile(r"([!#$&*<>@\[\\\]^_`{|}~]|:(?=\S))")  # what may mean somet
 AT_BEGIN = re.compile(r"^(\d*)([-+=.)])")  # what does so only where a line begins: a list, a rule
 # what Streamlit still looks for in a text whose Markdown is read: addresses, icons, arrows and dashes
 STILL_READ = re.compile(
-    r"(https?:/(?=/)|www(?=\.)|(?<=[-.\w+])@(?=[-\w])|:(?=[-+\w]+:)"
+    r"(https?:/(?=/)|www(?=\.)|(?<=[-.\w+])@(?=[-\w])|:(?=[-+\w/]+:)"
     r"|(?<!\S)(?:<-(?=>(?!\S))|-(?=[->](?!\S))|[<>~](?=[=](?!\S))|<(?=-(?!\S))))",
     re.IGNORECASE,
 )

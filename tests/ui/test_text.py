@@ -33,7 +33,9 @@ def test_what_means_something_to_markdown_is_escaped(mark):
     assert plain(f"a{mark}b").replace(JOINER, "") == f"a\\{mark}b"
 
 
-@pytest.mark.parametrize("text", ["https://a.b", "http://a", "www.a.b", "a@b.c", ":a:", ":streamlit:", ":+1:"])
+@pytest.mark.parametrize(
+    "text", ["https://a.b", "http://a", "www.a.b", "a@b.c", ":a:", ":streamlit:", ":+1:", ":material/a:"]
+)
 def test_what_streamlit_looks_for_afterwards_is_broken_up(text):
     assert JOINER in plain(text)
 
