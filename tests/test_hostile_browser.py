@@ -187,6 +187,8 @@ def test_train_is_text(page, walk):
         expander = page.get_by_text(re.compile(f"^{title}"))
         expander.click()
         walk.check()
+    page.locator(".js-plotly-plot .ytick").first.wait_for()
+    walk.check()
     walk.options("Model")
     walk.options("Data set")
     page.get_by_role("button", name="Delete").click()
