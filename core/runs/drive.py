@@ -26,6 +26,7 @@ from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.training.events import Finished, NotRecorded, Progress
+from core.wording import short, visible
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
 TrainFunction = Callable[[TrainConfig, Path, bool], Generator[Progress, None, None]]  # as core.training.train.train
@@ -131,8 +132,9 @@ def _message(error: BaseException, store: RunStore, run_id: str) -> str:
     if isinstance(error, LabError):
         return str(error)
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename} cannot be written or read ({error.strerror.lower()}): give access to it, then resume."
-    first_line = str(error).strip().split("\n")[0]
+        name = short(error.filename, 300)
+        return f"{name} cannot be written or read ({error.strerror.lower()}): give access to it, then resume."
+    first_line = short(str(error).strip().split("\n")[0], 300)
     reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."
 
@@ -143,7 +145,7 @@ def _log(store: RunStore, run_id: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.writelines(f"{visible(line)}\n" for line in traceback.format_exc().rstrip("\n").split("\n"))
     except OSError as error:  # a full disk must not hide the status
         logger.error("The log %s cannot be written: %s.", path, error.strerror)
 

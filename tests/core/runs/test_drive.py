@@ -146,6 +146,19 @@ def test_what_could_not_be_recorded_is_made_again(store, monkeypatch, failing, e
     assert [e.epoch for e in store.evaluations(run.id)] == [0, 1, 2]
 
 
+def test_an_error_that_quotes_escape_sequences_is_bounded_in_the_record_and_harmless_in_the_log(store, monkeypatch):
+    run = create(store, "short")
+
+    def fail(*_):
+        raise ValueError("\x1b]0;owned\x07" + "x" * 100_000)
+
+    monkeypatch.setattr("core.runs.recorder.Recorder.write", fail)
+    drive(store, run.id, train)
+    message, log = store.get(run.id).message, store.log_path(run.id).read_text()
+    assert len(message) < 600 and "\\x1b]0;owned\\x07" in message
+    assert "\\x1b]0;owned\\x07" in log and "\x1b" not in log and "\x07" not in log
+
+
 def test_a_file_that_cannot_be_written_is_named_with_the_systems_reason(store, monkeypatch):
     def read_only(path, text):
         raise OSError(errno.EROFS, "Read-only file system", str(path))
