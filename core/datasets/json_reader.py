@@ -23,6 +23,7 @@ import psutil
 
 from core import DataError
 from core.files import FileRefused, open_file
+from core.wording import is_utf8
 
 T = TypeVar("T")
 
@@ -132,6 +133,8 @@ def decode_with_python(path: Path) -> Any:
 
     def without_polygons(values: dict[str, Any]) -> dict[str, Any]:
         values.pop("segmentation", None)
+        if not all(is_utf8(value) for value in values.values() if isinstance(value, str)):
+            raise ValueError  # half a character: msgspec refuses it too, and nothing could store or show it
         return values
 
     content = _read(path, PYTHON_FACTOR)

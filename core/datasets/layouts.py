@@ -21,7 +21,7 @@ from typing import NamedTuple
 from core import DataError
 from core.datasets.coco_json import COCO_LISTS
 from core.files import open_file
-from core.wording import short
+from core.wording import is_utf8, short
 
 SPLITS = ("train", "val")
 ROBOFLOW = "_annotations.coco.json"
@@ -39,9 +39,12 @@ class SplitLocation(NamedTuple):
 
 
 def list_datasets(data_dir: str | Path) -> list[Path]:
-    """Return the folders directly under `data_dir` that look like COCO data sets, by name, without hidden ones."""
-    folders = sorted(path for path in Path(data_dir).glob("*") if not path.name.startswith(".") and os.path.isdir(path))
-    return [folder for folder in folders if is_dataset(folder)]
+    """Return the folders directly under `data_dir` that look like COCO data sets, by name, without hidden ones.
+
+    One whose name is not UTF-8 is left out: no setting could name it.
+    """
+    paths = (path for path in Path(data_dir).glob("*") if not path.name.startswith(".") and is_utf8(path.name))
+    return [folder for folder in sorted(path for path in paths if os.path.isdir(path)) if is_dataset(folder)]
 
 
 def is_dataset(folder: str | Path) -> bool:
