@@ -13,6 +13,7 @@ from PIL import Image
 from core.datasets.picture_check import picture_problem
 from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
+from core.wording import visible
 from tests.core.datasets import picture_cases
 from tests.core.datasets.picture_cases import (
     READABLE,
@@ -34,7 +35,7 @@ write = picture_cases.write  # a fixture
 def test_a_missing_picture_is_missing(tmp_path, write):
     for path in (tmp_path / "none.jpg", write(b"x") / "below-a-file.jpg", tmp_path / "a\0b.jpg", tmp_path / "\udce4€"):
         assert picture_problem(path, SIZE) == (ProblemKind.MISSING, "no such file")
-        assert refusal(path) == f"The picture {path} is missing: restore it or take its image out of the JSON."
+        assert refusal(path) == f"The picture {visible(path)} is missing: restore it or take its image out of the JSON."
 
 
 def test_a_link_to_nothing_is_missing_and_a_ring_of_links_unreadable(tmp_path):
