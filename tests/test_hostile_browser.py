@@ -12,6 +12,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.datasets.split import read_split
+from core.evaluation.table import read_table
+from core.export.analysis import write_report
 from core.runs.imports import import_results
 from core.runs.store import RunStore
 from core.training.remark import Level, Remark
@@ -86,7 +88,10 @@ def make_hostile(data, port: int) -> None:
 def page(context, address):
     """A page that may ask nobody but the app, on which no script fails and nothing pops up."""
     opened, problems = context.new_page(), []
-    opened.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or problems.append(asked.url))
+    opened.on(
+        "request",
+        lambda asked: asked.url.startswith((address, "blob:", "data:", "file:")) or problems.append(asked.url),
+    )
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("dialog", lambda box: problems.append(box.message) or box.dismiss())
     yield opened
@@ -109,10 +114,14 @@ def walk(page, address, listener):
 
         def check(self) -> None:
             rests(page)
+            assert self.search() == []
+
+        def search(self) -> list[str]:
             foreign = [FOREIGN, f":{listener[0]}", "zqimage"]
-            assert page.evaluate(SEARCH, [texts(listener[0]), foreign]) == []
+            wrong = page.evaluate(SEARCH, [texts(listener[0]), foreign])
             words = [WORD.search(text)[0] for text in texts(listener[0])]
             self.seen |= set(page.evaluate(SHOWN, words))
+            return wrong
 
         def tabs(self) -> None:
             for tab in page.get_by_role("tab").all():
@@ -230,6 +239,19 @@ def test_predict_is_text(page, walk, tmp_path):
     expect(page.get_by_test_id("stAlert").first).to_contain_text("broken")
     walk.options("Model")
     assert "zqbold" in walk.seen
+
+
+def test_a_report_is_text(page, walk, root):
+    store = RunStore(root)
+    run = store.get(runs_of(root)["newer"])
+    evaluation = store.evaluations(run.id)[-1]
+    pictures = [(in_one(walk.port), Image.new("RGB", (40, 30)))]
+    path = write_report(store, run, evaluation, read_table(evaluation.table), 0.5, pictures)
+    store.close()
+    page.goto(path.as_uri())
+    page.locator(".main-svg").first.wait_for()
+    assert walk.search() == []
+    assert len(walk.seen) > 10
 
 
 @pytest.mark.parametrize("path", ["", "results", "errors", "compare", "data", "predict"])

@@ -31,6 +31,7 @@ from core.export.bundle import Bundle, coco_ground_truth, coco_results, safe_nam
 from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.runs.marks import marks_to_coco
+from core.wording import visible
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
@@ -197,7 +198,7 @@ def _fiftyone(bundle: Bundle, archive: ZipFile) -> Steps:
     for _ in _coco(bundle.restricted_to(copied), partial(_opened, archive), names):
         yield len(bundle.images), len(bundle.images)
     title = bundle.title or "Images with annotations and predictions"
-    _add(archive, "README.txt", README.format(title=title, images=len(copied), score=bundle.score))
+    _add(archive, "README.txt", README.format(title=visible(title), images=len(copied), score=bundle.score))
     _add(archive, SCRIPT, (HERE / SCRIPT).read_text(encoding="utf-8"))
     return left_out
 
@@ -245,5 +246,4 @@ def _check_some(bundle: Bundle, left_out: list[str]) -> None:
 
 def _line(image: dict[str, Any], why: str) -> str:
     """Return one printable line on an image that is left out; its name comes from a file."""
-    line = f"image {image['id']}, {image['file_name']}: {why}"
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+    return visible(f"image {image['id']}, {image['file_name']}: {why}")
