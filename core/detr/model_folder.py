@@ -235,7 +235,7 @@ def _read(folder: Path, name: str, kind: type[T]) -> T:
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except msgspec.ValidationError as error:
-        reason = _place_first(str(error))
+        reason = _place_first(str(error).replace(" | null", ""))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         reason = "not valid JSON"
     raise unreadable(folder, f"{name}: {reason}")

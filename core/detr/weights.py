@@ -64,11 +64,14 @@ def _build(
         planned = model_class(ours)  # without memory
     tensors = _read_tensors(folder, sum(parameter.numel() for parameter in planned.parameters()))
     loaded: Any = model_class.from_pretrained(
-        None, config=ours, state_dict=tensors, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
-    )
+        None, config=ours, state_dict=tensors, dtype=torch.float32, trust_remote_code=False,
+        output_loading_info=True, ignore_mismatched_sizes=True,
+    )  # fmt: skip
     model: PreTrainedModel
     model, told = loaded
-    _check_names(folder, told["missing_keys"], told["unexpected_keys"])
+    _check_names(folder, told["missing_keys"], "lacks")
+    _check_names(folder, told["unexpected_keys"], f"holds, unlike {CONFIG},")
+    _check_names(folder, {name for name, *_ in told["mismatched_keys"]}, f"has other sizes than {CONFIG} for")
     model.config.name_or_path = str(folder)
     return model
 
@@ -90,12 +93,11 @@ def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
         return {name: weights.get_tensor(name).to(torch.float32, copy=True) for name in kept}
 
 
-def _check_names(folder: Path, missing: set[str], unexpected: set[str]) -> None:
-    """Raise ModelError if a weight was not in the file, and so is random, or is of another model."""
-    for names, fault in ((missing, "lacks"), (unexpected, f"holds, unlike {CONFIG},")):
-        if names:
-            more = f" and {len(names) - 1} others" if len(names) > 1 else ""
-            raise unreadable(folder, f"{WEIGHTS} {fault} {min(names)}{more}")
+def _check_names(folder: Path, names: set[str], fault: str) -> None:
+    """Raise ModelError if there are names: of weights that are not in the file, and so random, or of another model."""
+    if names:
+        more = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        raise unreadable(folder, f"{WEIGHTS} {fault} {min(names)}{more}")
 
 
 def _try_out(detector: Detector) -> None:

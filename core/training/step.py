@@ -255,7 +255,8 @@ class Stepper:
         self.optimizer.load_state_dict(fitting_optimizer(state.optimizer, self.optimizer, state.step))
         self.scaler.load_state_dict(fitting_scaler(state.scaler, self.scaler))
         if self.average and state.weights is not None:
-            if not all(is_plain(tensor) for tensor in state.weights.values()):
-                raise ValueError("its weights are no weights")
+            types = {name: tensor.dtype for name, tensor in self.model.inner.state_dict().items()}
+            if not all(is_plain(tensor) and tensor.dtype == types.get(name) for name, tensor in state.weights.items()):
+                raise ValueError("its weights are of another model")
             self.model.inner.load_state_dict(state.weights)
             self.average.n_averaged.fill_(state.averaged)

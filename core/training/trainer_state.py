@@ -8,6 +8,7 @@ the run's: those that optimizer and scaler keep in the file are compared or left
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,7 +66,9 @@ def read_values(path: Path) -> dict[str, Any]:
                 raise FileRefused("too large a structure", path)
             if damaged := archive.testzip():  # torch itself does not compare the check sums
                 raise ValueError(f"{damaged} is damaged")
-    values = torch.load(path, weights_only=True, map_location="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd content, in words about torch's inside
+        values = torch.load(path, weights_only=True, map_location="cpu")
     if type(values) is not dict or not all(isinstance(name, str) for name in values):
         raise ValueError("it holds no state")
     return values
@@ -89,7 +92,7 @@ def fitting_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer, s
         shape = parameters[index].shape
         if not all(is_plain(value) and value.is_floating_point() for value in moments.values()):
             raise ValueError("its moments are no numbers")
-        if any(moments[name].shape != shape for name in MOMENTS):
+        if any(moments[name].shape != shape for name in MOMENTS) or (moments["exp_avg_sq"] < 0).any():
             raise ValueError("its moments are of other weights")
         if moments["step"].numel() != 1 or not 0 <= moments["step"].item() <= step:
             raise ValueError("a weight has had more steps than there were")
@@ -111,12 +114,13 @@ def fitting_scaler(saved: dict[str, Any], scaler: torch.amp.GradScaler) -> dict[
 
 
 def is_plain(value: object) -> bool:
-    """Check whether a value is an ordinary tensor, each of its numbers with a place of its own."""
+    """Check whether a value is an ordinary tensor of finite numbers, each with a place of its own."""
     return (
         type(value) is torch.Tensor
         and value.layout == torch.strided
         and value.device.type == "cpu"
         and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+        and bool(torch.isfinite(value).all())
     )
 
 

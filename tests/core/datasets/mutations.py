@@ -1,5 +1,6 @@
 """Changing a file at random: bits, bytes and slices of any file, values of JSON, words of text."""
 
+import copy
 import json
 import random
 import re
@@ -97,11 +98,16 @@ def json_value(data: bytes, rng: random.Random) -> bytes:
         visit(document)
     node, key = rng.choice(places)
     if node is None:
-        document = rng.choice(VALUES) if rng.random() < 0.2 else [document]
+        document = a_value(rng) if rng.random() < 0.2 else [document]
     elif rng.random() < 0.15:
         del node[key]
     elif isinstance(node, list) and rng.random() < 0.2:
         node.insert(key, node[key])
     else:
-        node[key] = rng.choice(VALUES)
+        node[key] = a_value(rng)
     return json.dumps(document).encode()
+
+
+def a_value(rng: random.Random) -> Any:
+    """Choose a value, a copy: what is changed further must not change the next file."""
+    return copy.deepcopy(rng.choice(VALUES))
