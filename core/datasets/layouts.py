@@ -88,6 +88,8 @@ def _find_splits(folder: Path) -> dict[str, SplitLocation]:
 def annotation_files(folder: str | Path) -> list[Path]:
     """Return every file that the annotations may be read from: when one changes, the data set is to be read again."""
     folder = Path(folder)
+    if not os.path.isdir(folder):  # also of a name that no folder can have
+        return []
     roboflow = [f"{name}/{ROBOFLOW}" for names in ROBOFLOW_FOLDERS.values() for name in names]
     patterns = ("*.json", "annotations/*.json", *roboflow)
     return sorted(path for pattern in patterns for path in folder.glob(pattern))
