@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -35,6 +35,7 @@ class Answer:
     status: int
     body: bytes
     seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Server:
                 connection.putheader(name, value)
             connection.endheaders()
             response = connection.getresponse()
-            return Answer(response.status, response.read(), time.monotonic() - begin)
+            body = response.read()
+            return Answer(response.status, body, time.monotonic() - begin, dict(response.getheaders()))
         except (OSError, http.client.HTTPException):
             return Answer(0, b"", time.monotonic() - begin)
         finally:

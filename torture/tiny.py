@@ -5,6 +5,7 @@ Everything in it is made once, before the scenarios, which copy it.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def go_on(root: Path, run_id: str, strike: Strike | None = None, count: bool = F
     Returns {"status", "message", "events"}: how the run then is, and with `count` the writes that were made.
     """
     writes = Writes(root, strike).install() if strike or count else None
-    store = RunStore(root)
+    os.environ["DETR_LAB_ROOT"] = str(root)
+    store = RunStore.default()
     close_dead_runs(store)
     run = store.get(run_id)
     if run.status in RESUMABLE:

@@ -89,8 +89,9 @@ def _without_places(data: Any) -> Any:
 
 
 def runs(root: Path) -> Any:
-    """Return every run of the store, each kind of it once; what died is closed first, as an app does."""
-    store = RunStore(root)
+    """Return every run of the store, each kind of it once; what died is finished or closed first, as by an app."""
+    os.environ["DETR_LAB_ROOT"] = str(root)
+    store = RunStore.default()
     try:
         close_dead_runs(store)
         return sorted({
@@ -205,6 +206,7 @@ def scenarios(plan: Plan) -> Sequence[Scenario]:
     for task in TASKS:
         root = top / "whole" / task.name.replace(" ", "-")
         shutil.copytree(top / task.start, root, symlinks=True)
+        before = task.state(shutil.copytree(top / task.start, root.with_suffix(".before"), symlinks=True))
         ending = in_child(partial(_counted, task, root), top / "logs")
         if ending.status != 0:
             raise RuntimeError(f"{task.name} does not work undisturbed: {ending.text}")
@@ -215,7 +217,7 @@ def scenarios(plan: Plan) -> Sequence[Scenario]:
         for number, how in sorted(chosen):
             kind, path = events[number - 1]
             words = f"{task.name}: {how} write {number} ({kind} {plain(path)})"
-            attempt = partial(_kill, task, top / task.start, Strike(number, how), whole)
+            attempt = partial(_kill, task, top / task.start, Strike(number, how), (before, whole))
             listed.append(Scenario("kills: drawing, converting, importing, marks …", len(listed), words, attempt))
     return listed
 
@@ -231,20 +233,19 @@ def _struck(task: Task, root: Path, strike: Strike) -> None:
     task.do(root)
 
 
-def _kill(task: Task, start: Path, strike: Strike, whole: Any, folder: Path) -> Outcome:
+def _kill(task: Task, start: Path, strike: Strike, states: tuple[Any, Any], folder: Path) -> Outcome:
     """Kill the task at a write; then there is nothing or the whole, and it can be done again."""
     root = folder / "root"
     shutil.copytree(start, root, symlinks=True)
-    before = task.state(root)
     lost = [f"killed: {text}" for text in unexpected(in_child(partial(_struck, task, root, strike), folder))]
     after = task.state(root)
-    if after not in (before, whole):
+    if after not in states:
         lost.append(f"after the kill there is a part: {repr(after)[:200]}")
     again = in_child(partial(task.do, root), folder)
     if again.status != 0:
         last_line = (again.text.strip().splitlines() or ["nothing said"])[-1]
         lost.append(f"the same again ended with {again.status}: {last_line[:300]}")
-    elif task.state(root) != whole:
+    elif task.state(root) != states[1]:
         lost.append(f"the same again gives something else: {repr(task.state(root))[:200]}")
     if left := temporary_files(root):
         lost.append(f"temporary files are left: {', '.join(map(plain, left[:3]))}")
