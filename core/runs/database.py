@@ -6,16 +6,16 @@ Which tables it holds is the business of `schema.py`. WAL mode lets pages read w
 from __future__ import annotations
 
 import os
-import secrets
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 from core import RunError
-from core.disk import is_disk_full
+from core.disk import hidden_path, is_disk_full
 
 BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts milliseconds
 DAMAGED = ": it is damaged; put an undamaged copy in its place, or move it away to begin with an empty one"
@@ -75,25 +75,25 @@ class Database:
 
         Two that open one new file at once can fail on "pragma journal_mode=wal", which no busy timeout covers.
         """
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
-                db.execute("pragma journal_mode = wal")
-                db.executescript(schema)
-                db.execute(f"pragma user_version = {version}")
-            try:
-                os.link(temporary, self.path)
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without hard links
-                if not self.path.exists():
-                    os.rename(temporary, self.path)
+            with hidden_path(self.path) as folder, ExitStack() as stack:  # a folder, as SQLite keeps files beside it
+                folder.mkdir()
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                temporary = folder / self.path.name
+                with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
+                    db.execute("pragma journal_mode = wal")
+                    db.executescript(schema)
+                    db.execute(f"pragma user_version = {version}")
+                try:
+                    os.link(temporary, self.path)
+                except FileExistsError:
+                    pass
+                except OSError:  # a file system without hard links
+                    if not self.path.exists():
+                        os.rename(temporary, self.path)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"The run database {self.path} cannot be created: {error}.") from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
         # mode=rw: never make an empty file where the database has been deleted
