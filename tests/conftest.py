@@ -27,7 +27,7 @@ from ui.server import services
 
 LONGEST = (
     "test_compare_browser", "test_browser", "test_main", "test_distributed", "test_download", "test_whole_runs",
-    "test_image_browser", "test_data_browser", "test_results_browser", "test_errors_browser",
+    "test_image_browser", "test_data_browser", "test_results_browser", "test_errors_browser", "test_hostile_browser",
 )  # fmt: skip
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one
 

@@ -91,7 +91,7 @@ def open_with(**settings):
 
 def test_the_form_says_which_classes_the_model_brings_along_and_which_start_fresh(store, tmp_path):
     (tmp_path / "model").mkdir()
-    config = {"id2label": {"0": "N/A", "1": "person", "2": "car"}}
+    config = {"model_type": "detr", "id2label": {"0": "N/A", "1": "person", "2": "car"}}
     (tmp_path / "model/config.json").write_text(json.dumps(config))
     assert "Copied from the model: all 10 classes." in captions(open_page())
     app = open_with(model=str(tmp_path / "model"), classes=["car", "dog", "cat"])
