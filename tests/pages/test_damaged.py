@@ -15,7 +15,7 @@ from ui.server import services
 PAGES = ("data", "train", "results", "errors", "compare", "predict")
 DAMAGE = {
     "status": "gone", "config": '{"data": 5}', "label_map": '{"names": 1}', "remarks": "[{}]", "created": "yesterday",
-    "epoch": -3, "name": b"caf\xe9", "ap": "high", "queued": float("inf"), "id": "../../etc",
+    "epoch": -3, "name": b"na\xefve", "ap": "high", "queued": float("inf"), "id": "../../etc",
 }  # fmt: skip
 
 

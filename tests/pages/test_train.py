@@ -172,8 +172,9 @@ def test_deleting_asks_first(finished, store):
 
 
 def test_the_best_of_a_run_can_be_trained_further(finished, store):
-    store.checkpoint(finished.id, "best").mkdir(parents=True)
-    (store.checkpoint(finished.id, "best") / "config.json").write_text('{"model_type": "detr", "id2label": {"0": "car"}}')
+    best = store.checkpoint(finished.id, "best")
+    best.mkdir(parents=True)
+    (best / "config.json").write_text('{"model_type": "detr", "id2label": {"0": "car"}}')
     app = open_page()
     checked(setting(app, "model").set_value(str(store.checkpoint(finished.id, "best"))).run())
     click_train(app)

@@ -65,9 +65,7 @@ def show_watch(
 def _state(run_id: str) -> tuple[Any, ...]:
     """Return what changes when there is a new epoch to watch."""
     run, evaluations = services.store().get(run_id), services.store().evaluations(run_id)
-    # an evaluation's losses are recorded in the moment after it, with a heartbeat
-    is_recorded = bool(evaluations) and (run.heartbeat or 0) >= evaluations[-1].created
-    return run.status.value, is_recorded, tuple((e.epoch, e.created) for e in evaluations)
+    return run.status.value, tuple((e.epoch, e.created) for e in evaluations)
 
 
 @st.fragment(run_every=LOOK_SECONDS)

@@ -173,14 +173,6 @@ def test_of_a_live_run_a_new_epoch_joins_and_a_step_changes_nothing(run, store):
     assert watch._state(run.id) != now
 
 
-def test_an_evaluation_is_looked_at_again_once_its_losses_are_there(run, store):
-    """The recorder adds an evaluation first and its metrics in the next moment."""
-    store.add_evaluation(run.id, 4, 40, {"AP": 0.5})
-    half = watch._state(run.id)
-    store.record(run.id, 40, {"val/loss_ce": 1.0})
-    assert watch._state(run.id) != half
-
-
 def test_a_long_run_shows_epochs_spread_over_it(store):
     run = record_run(store, store.data_dir / "street", epochs=1)
     for epoch in range(2, 60):
