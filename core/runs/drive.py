@@ -29,6 +29,11 @@ from core.training.events import Finished, NotRecorded, Progress
 from core.wording import short, visible
 
 DISK_FULL_STATUS = errno.ENOSPC  # exit status of a process that the full disk kept from writing how its run ended
+NO_MEMORY = (
+    "The memory did not suffice: take a smaller batch size, smaller images or fewer reading processes, or close other "
+    "programs, then resume."
+)
+NO_MEMORY_TEXTS = ("allocate memory", "not enough memory", "out of memory", "could not create a primitive", "bad_alloc")
 TrainFunction = Callable[[TrainConfig, Path, bool], Generator[Progress, None, None]]  # as core.training.train.train
 
 logger = logging.getLogger(__name__)
@@ -131,12 +136,23 @@ def _message(error: BaseException, store: RunStore, run_id: str) -> str:
         return disk_full_message(store)
     if isinstance(error, LabError):
         return str(error)
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        name = short(error.filename, 300)
-        return f"{name} cannot be written or read ({error.strerror.lower()}): give access to it, then resume."
+    if _is_out_of_memory(error):
+        return NO_MEMORY
+    if isinstance(error, OSError) and error.strerror:
+        name = short(error.filename or f"A file under {store.root}", 300)
+        return f"{name} cannot be written or read ({error.strerror.lower()}): give access and room to it, then resume."
     first_line = short(str(error).strip().split("\n")[0], 300)
     reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Check whether an error says that memory ran out; torch's come as RuntimeError, with a text of whoever asked."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY_TEXTS)
 
 
 def _log(store: RunStore, run_id: str) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -21,13 +22,11 @@ from safetensors import SafetensorError
 from core import ModelError, RunError
 from core.detr.families.base import Detector
 from core.detr.model import save_model
-from core.disk import atomic_folder, flush, hidden_path, old_path
+from core.disk import atomic_folder, old_path
 from core.labels import LabelMap
 from core.training.checkpoint_folder import EPOCH_FILE, STATE_FILE, copy_checkpoint, saved_checkpoint
 from core.training.trainer_state import read_values
 from core.wording import short
-
-PROBE_BYTES = 1_000_000  # that a disk which took no checkpoint is asked to take, to learn why
 
 
 def save_checkpoint(
@@ -42,9 +41,10 @@ def save_checkpoint(
     with _refusals_explained(final), atomic_folder(final, replace=True, old=old_path(final), durable=True) as partial:
         try:
             save_model(model, label_map, partial)
-            torch.save(state, partial / STATE_FILE)
-        except (RuntimeError, SafetensorError) as error:  # which do not say why
-            raise _reason(folder, error) from error
+        except SafetensorError as error:  # which has the system's reason in its text
+            number = re.search(r"os error (\d+)", str(error))
+            raise (OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))) from error
+        _write_state(state, partial / STATE_FILE)
         (partial / EPOCH_FILE).write_text(json.dumps({"epoch": epoch}), encoding="utf-8")
 
 
@@ -69,18 +69,34 @@ def _refusals_explained(final: Path) -> Iterator[None]:
         ) from error
 
 
-def _reason(folder: Path, error: Exception) -> OSError:
-    """Return why `folder` takes no file now, as the system says it; torch and safetensors do not pass that on."""
-    with hidden_path(folder / "probe") as probe:
+def _write_state(state: dict[str, Any], path: Path) -> None:
+    """Write the state; raises the OSError because of which the system takes no more, which torch does not pass on."""
+    with path.open("wb") as file:
+        refusing = _Refusing(file)
         try:
-            probe.write_bytes(os.urandom(PROBE_BYTES))
-            flush(probe)
-        except OSError as reason:
-            return reason
-        finally:
-            with suppress(OSError):
-                probe.unlink(missing_ok=True)
-    return OSError(str(error).strip())
+            torch.save(state, refusing)  # type: ignore[arg-type]  # it needs no more than these two methods
+        except RuntimeError as error:
+            raise refusing.refusal or error from error
+
+
+class _Refusing:
+    """A file to write to, which keeps why the system refused that."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.refusal: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write bytes; raises OSError."""
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.refusal = error
+            raise
+
+    def flush(self) -> None:
+        """Write what waits; raises OSError."""
+        self._file.flush()
 
 
 def latest_checkpoint(folder: Path) -> Path:

@@ -15,7 +15,7 @@ import pytest
 
 from core import RunError
 from core.disk import is_disk_full
-from core.runs.drive import disk_full_message, drive, follow
+from core.runs.drive import NO_MEMORY, disk_full_message, drive, follow
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -166,7 +166,31 @@ def test_a_file_that_cannot_be_written_is_named_with_the_systems_reason(store, m
     monkeypatch.setattr("core.runs.recorder.Recorder.write", lambda self, progress: read_only("/runs/a", ""))
     run = drive(store, create(store, "short").id, train)
     assert run.status is Status.FAILED
-    assert run.message == ("/runs/a cannot be written or read (read-only file system): give access to it, then resume.")
+    assert run.message == (
+        "/runs/a cannot be written or read (read-only file system): give access and room to it, then resume."
+    )
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("could not create a primitive"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] data. DefaultCPUAllocator: can't allocate memory: you tried 9"),
+])  # fmt: skip
+def test_memory_that_ran_out_is_told_as_such_whoever_asked_for_it(store, monkeypatch, error):
+    def fail(self, progress):
+        raise error
+
+    monkeypatch.setattr("core.runs.recorder.Recorder.write", fail)
+    run = drive(store, create(store, "short").id, train)
+    assert run.status is Status.FAILED and run.message == NO_MEMORY
+
+
+def test_a_file_without_a_name_that_takes_no_more_is_one_of_the_store(store, monkeypatch):
+    def fail(self, progress):
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr("core.runs.recorder.Recorder.write", fail)
+    run = drive(store, create(store, "short").id, train)
+    assert run.message.startswith(f"A file under {store.root} cannot be written or read (file too large): give")
 
 
 def test_a_disk_so_full_that_not_even_the_end_can_be_written_raises_that_sentence(store, monkeypatch):
