@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 from core.detr.model import load_model, save_model, small_detr
 from core.detr.model_folder import read_label_map
@@ -14,7 +15,7 @@ from core.labels import LabelMap
 from core.training.checkpoint import read_state
 from core.training.checkpoint_folder import STATE_FILE
 from torture.inputs.data import file_reader
-from torture.inputs.inputs import Reader
+from torture.inputs.inputs import Lost, Reader
 from torture.scenario import Plan
 
 LABELS = LabelMap(("car", "dog"), (3, 18))
@@ -34,6 +35,7 @@ def readers(plan: Plan) -> Sequence[Reader]:
         file_reader("checkpoints' settings", 2500, copy, "*.json", _read),
         file_reader("checkpoints' weights", 800, copy, "*.safetensors", _read),
         file_reader("trainings' states", 1500, copy, STATE_FILE, _read_state),
+        Reader("checkpoints", "checkpoints of every family", 2000, _make_every_family, _read_as_resumed),
     )
 
 
@@ -45,6 +47,21 @@ def _make(folder: Path) -> None:
     state = {"epoch": 1, "step": 3, "config": {}, "optimizer": {"state": {0: torch.zeros(3)}}, "rng": torch.zeros(2)}
     torch.save(state, folder / STATE_FILE)
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"shortest_edge": 64, "longest_edge": 96}}))
+
+
+def _make_every_family(_folder: Path) -> None:
+    from tests.core.detr.checkpoint_mutations import KINDS, whole
+
+    for kind in KINDS:
+        whole(kind)
+
+
+def _read_as_resumed(random: Random, _state: None) -> None:
+    """Read one changed folder with all that reads one, a training that goes on among them."""
+    from tests.core.detr.checkpoint_mutations import failures, mutations
+
+    if lost := failures(mutations(random.getrandbits(31), 1)):
+        raise Lost(lost[0])
 
 
 def _read(folder: Path) -> None:
