@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from core import DataError
 from core.wording import short
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 # The experiment's ten classes, under COCO's own category ids.
 COCO_TEN = {
@@ -83,10 +84,14 @@ class LabelMap:
 
     def to_category_ids(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Convert model indices (N,) to category ids (N,)."""
+        import numpy as np  # here: the command line's help would wait for it
+
         return np.asarray(self.category_ids, dtype=np.int64)[np.asarray(labels, dtype=np.int64)]
 
     def to_labels(self, category_ids: Iterable[int]) -> npt.NDArray[np.int64]:
         """Convert category ids (N,) to model indices (N,); -1 for the id of a class that was not chosen."""
+        import numpy as np
+
         lookup = {c: i for i, c in enumerate(self.category_ids)}
         return np.array([lookup.get(int(c), -1) for c in category_ids], dtype=np.int64)
 

@@ -102,7 +102,8 @@ def test_a_turned_picture_is_upright_a_broken_one_is_told_and_all_boxes_can_be_t
     # the slider's score is that of the downloads
     page.get_by_role("slider", name="Show from score").first.fill("0.1")
     expect(page.locator(BOXES).nth(len(coco["annotations"]))).to_be_attached()  # there are more than before
-    shown = page.locator(BOXES).count()
+    with all_drawn(page):
+        shown = page.locator(BOXES).count()
     assert shown > len(coco["annotations"])
     page.get_by_text("Boxes as a table").click()
     expect(page.get_by_text(f"{shown} boxes with a score of 0.10 or more")).to_be_visible()

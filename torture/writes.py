@@ -133,7 +133,7 @@ class Writes:
 
         def write(*arguments: Any, **more: Any) -> Any:
             path = arguments[position] if len(arguments) > position else next(iter(more.values()), None)
-            text = _text(path) or ""
+            text = _text(getattr(path, "name", path)) or ""  # a path, or an open file
             self.event(name, text)
             result = original(*arguments, **more)
             self._note(text)

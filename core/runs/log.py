@@ -44,14 +44,16 @@ class _Bounded:
 
     def write(self, text: str) -> int:
         """Write the text if there is room; say so where there is none any more."""
-        size = os.fstat(self._stream.fileno()).st_size
-        if size < MOST_BYTES:
+        if self._has_room():
             self._stream.write(text[:MOST_BYTES])
             self._stream.flush()
-            if size + len(text) >= MOST_BYTES:
+            if not self._has_room():
                 self._stream.write("\nThe log is full: what follows is left out.\n")
                 self._stream.flush()
         return len(text)
+
+    def _has_room(self) -> bool:
+        return os.fstat(self._stream.fileno()).st_size < MOST_BYTES
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

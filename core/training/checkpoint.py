@@ -83,7 +83,7 @@ class _Refusing:
     """A file to write to, which keeps why the system refused that."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file, self.name = file, file.name
         self.refusal: OSError | None = None
 
     def write(self, data: bytes) -> int:

