@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from core import RunError
+
 PARTIAL, OLD = ".partial", ".old"  # the endings of what is not whole yet, and of what is being replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors that keep no number: safetensors', and torch.save's, which does not say why it could not write.
@@ -44,6 +46,16 @@ def atomic_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Do as `atomic_file`, for a file that a user has asked for: raise RunError, one sentence, if that fails."""
+    try:
+        with atomic_file(target) as partial:
+            yield partial
+    except OSError as error:
+        raise RunError(f"{target} cannot be written: {error.strerror or error}.") from None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from core.charts.compare.differences import differences
 from core.charts.sections import View, charts_of, verdicts
 from core.charts.training import training_charts
 from core.datasets.pictures import read_picture
+from core.disk import whole_file
 from core.evaluation.coco_eval import FIGURES
 from core.evaluation.draw import draw_analysis
 from core.evaluation.findings.bootstrap import Intervals, bootstrap, in_words
@@ -55,9 +56,8 @@ def draw_worst_images(
         image = split.image_by_id[image_id]
         stored = read_picture(split.image_path(image), (image["width"], image["height"]))
         picture = draw_analysis(stored, image_rows(table, image_id, score))
-        target = store.analysis_path(run.id, number)
-        target.parent.mkdir(parents=True, exist_ok=True)  # deleted by hand, maybe
-        picture.save(target)
+        with whole_file(store.analysis_path(run.id, number)) as file:
+            picture.save(file, format="PNG")
         pictures.append((f"{image['file_name']}: {errors} error{'s' * (errors != 1)}", picture))
     return pictures
 
@@ -91,11 +91,8 @@ def write_report(
         run.config["imported"] if run.is_imported else run.config,
     )  # fmt: skip
     path = store.report_path(run.id)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"The report {path} cannot be written: {error.strerror or error}.") from None
+    with whole_file(path) as file:
+        file.write_text(text, encoding="utf-8")
     return path
 
 

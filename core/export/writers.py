@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from core import DataError, RunError
+from core import DataError
 from core.datasets.decoding import MOST_FILE_BYTES
 from core.datasets.picture_check import picture_problem
 from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
-from core.disk import atomic_file
+from core.disk import whole_file
 from core.evaluation.draw import draw_analysis
 from core.evaluation.table import table_metadata
 from core.evaluation.threshold import image_rows
@@ -117,10 +117,10 @@ def write_export(bundle: Bundle, kind: ExportFormat, out: str | Path) -> Generat
         if out.suffix.lower() == ".json":
             names = {name: out.with_name(f"{out.stem}-{name}.json") for name in ("predictions", "marks")}
             names = {"labels": out, **{n: path for n, path in names.items() if n != "marks" or bundle.image_marks}}
-            parts = {f"{name}.json": stack.enter_context(_whole_file(path)) for name, path in names.items()}
+            parts = {f"{name}.json": stack.enter_context(whole_file(path)) for name, path in names.items()}
             left_out = missing + (yield from _coco(bundle, lambda name: parts[name].open("wb")))
         else:
-            part = stack.enter_context(_whole_file(out))
+            part = stack.enter_context(whole_file(out))
             archive = stack.enter_context(ZipFile(part, "w", strict_timestamps=False))
             write = {ExportFormat.COCO: _coco_zip, ExportFormat.PNG: _pngs, ExportFormat.FIFTYONE: _fiftyone}[kind]
             left_out = missing + (yield from write(bundle, archive))
@@ -128,16 +128,6 @@ def write_export(bundle: Bundle, kind: ExportFormat, out: str | Path) -> Generat
                 _add(archive, LEFT_OUT, "\n".join(left_out) + "\n")
     images = len(bundle.images) + len(missing) - len(left_out)
     return ExportResult(out, out.stat().st_size, images, tuple(left_out))
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, as `atomic_file` does; raise RunError if that fails."""
-    try:
-        with atomic_file(path) as unfinished:
-            yield unfinished
-    except OSError as error:
-        raise RunError(f"The export {path} cannot be written: {error.strerror or error}.") from None
 
 
 def _coco(bundle: Bundle, open_file: Open, names: dict[int, str] | None = None) -> Steps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import DataError, LabError, RunError
+from core import DataError, LabError
 from core.boxes import Detections
 from core.datasets.pictures import read_picture
 from core.detr.detect import detect
+from core.disk import whole_file
 from core.inference.model_cache import LoadedModel, ModelCache
 from core.inference.own_pictures import OwnPicture, prepare_picture
 from core.inference.predictions import (
@@ -70,7 +71,8 @@ def predict_files(
                 if out:
                     table = prediction_table({image_id: picture}, {image_id: prediction}, label_map)
                     image = read_picture(picture.path, picture.size)
-                    _write(draw_predictions(image, table, image_id, score).save, out / name)
+                    with whole_file(out / name) as file:
+                        draw_predictions(image, table, image_id, score).save(file, format="PNG")
             except DataError as error:
                 yield str(error), False
                 continue
@@ -79,16 +81,9 @@ def predict_files(
             yield f"{path}: {count} box{'es' * (count != 1)} in {prediction.whole_seconds:.3f} s", True
     coco = predictions_to_coco(pictures, predictions, label_map, score, model)
     if out:
-        _write(lambda file: file.write_text(json.dumps(coco, indent=1)), out / JSON_NAME)
+        with whole_file(out / JSON_NAME) as file:
+            file.write_text(json.dumps(coco, indent=1), encoding="utf-8")
     return coco
-
-
-def _write(save: Callable[[Path], object], file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save(file)
-    except OSError as error:
-        raise RunError(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
 def open_model(models: ModelCache, model: str, run_id: str | None = None) -> LoadedModel:

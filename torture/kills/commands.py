@@ -151,6 +151,7 @@ TASKS = (
     Task("drawing the demo", "empty", command(*DRAW), files("data/drawn")),
     Task("drawing it in two processes", "empty", command(*DRAW, "--processes", "2"), files("data/drawn")),
     Task("converting YOLO", "yolo", command("convert", "{root}/yolo", "--out", "{root}/data/new"), files("data/new")),
+    Task("converting VOC", "voc", command("convert", "{root}/voc", "--out", "{root}/data/new"), files("data/new")),
     Task("importing results", "results", command(*IMPORT), runs),
     Task("the store's first run", "empty", first_run, runs),
     Task("marking", "imported", add_marks, marks),
@@ -169,6 +170,7 @@ def prepare(plan: Plan) -> Path:
         return top
     (top / "empty").mkdir(parents=True)
     _yolo(top / "yolo" / "yolo")
+    _voc(top / "voc" / "voc")
     _results(tiny.draw(plan.folder), top / "results" / "data")
     for start, name, do in (("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks)):
         shutil.copytree(top / start, top / name)
@@ -186,6 +188,20 @@ def _yolo(folder: Path) -> None:
             Image.new("RGB", (64, 48), (20 * number, 90, 60)).save(folder / "images" / split / f"{number}.jpg")
             (folder / "labels" / split / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.25 0.5\n")
     (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [car, dog]\n")
+
+
+def _voc(folder: Path) -> None:
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    for number in range(4):
+        Image.new("RGB", (64, 48), (20 * number, 90, 60)).save(folder / "JPEGImages" / f"{number}.jpg")
+        (folder / "Annotations" / f"{number}.xml").write_text(
+            f"<annotation><filename>{number}.jpg</filename><size><width>64</width><height>48</height></size><object>"
+            "<name>car</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"
+            "</annotation>"
+        )
+    for split, numbers in (("train", "0\n1\n"), ("val", "2\n3\n")):
+        (folder / "ImageSets/Main" / f"{split}.txt").write_text(numbers)
 
 
 def _results(street: Path, folder: Path) -> None:

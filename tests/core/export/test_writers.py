@@ -284,7 +284,7 @@ def test_what_is_stopped_leaves_nothing_and_an_older_file_as_it_was(bundle_of, t
 
 def test_where_nothing_can_be_written_a_sentence_says_so(bundle_of, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"^The export .*out\.zip cannot be written: .*\.$"):
+    with pytest.raises(RunError, match=r"^.*out\.zip cannot be written: .*\.$"):
         finish(bundle_of(), ExportFormat.COCO, tmp_path / "file" / "out.zip")
 
 
