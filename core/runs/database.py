@@ -45,9 +45,10 @@ class Database:
         self._file: tuple[int, int] | None = None  # device and inode of the file that the connections are to
         self._lock = threading.Lock()
         # in this order: a write-ahead log without its database is left over, and SQLite would replay it into a new one
-        if self.path.with_name(self.path.name + "-wal").exists() and not self.path.exists():
+        # os.path: a folder that must not be looked into has no file, and says why when one is made
+        if os.path.exists(f"{self.path}-wal") and not os.path.exists(self.path):
             raise RunError(f"{self.path} is gone, but {self.path.name}-wal is left: restore the first or delete both.")
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             self._create(schema, version)
         file_version = self._upgrade(version, upgrades or {})
         if file_version != version:
@@ -90,10 +91,11 @@ class Database:
                 except FileExistsError:
                     pass
                 except OSError:  # a file system without hard links
-                    if not self.path.exists():
+                    if not os.path.exists(self.path):
                         os.rename(temporary, self.path)
         except (OSError, sqlite3.Error) as error:
-            raise RunError(f"The run database {self.path} cannot be created: {error}.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise RunError(f"The run database {self.path} cannot be created: {reason}.") from error
 
     def _connect(self) -> sqlite3.Connection:
         # mode=rw: never make an empty file where the database has been deleted

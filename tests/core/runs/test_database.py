@@ -1,9 +1,13 @@
 """core/runs/database.py: made once, by whoever comes first, and safe between threads and processes."""
 
+import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -229,3 +233,21 @@ def test_a_database_that_must_not_be_written_is_one_sentence(database):
         db.execute("pragma query_only = on")  # as without the right to: this user may write everywhere
     with pytest.raises(RunError, match="allow this user to write"), database.write() as db:
         db.execute("insert into t values (1)")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such modes")
+def test_a_root_that_must_not_be_read_is_a_sentence():
+    root = Path(tempfile.mkdtemp())
+    (root / "runs").mkdir()
+    root.chmod(0)
+    is_root = os.geteuid() == 0
+    try:
+        if is_root:
+            os.seteuid(65534)
+        with pytest.raises(RunError, match=r"t\.db cannot be created: Permission denied"):
+            Database(root / "runs" / "t.db", SCHEMA, 1)
+    finally:
+        if is_root:
+            os.seteuid(0)
+        root.chmod(0o700)
+        shutil.rmtree(root)

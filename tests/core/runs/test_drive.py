@@ -19,6 +19,7 @@ from core.runs.drive import NO_MEMORY, disk_full_message, drive, follow
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
+from core.training.events import Finished
 from tests.core.runs.fake_training import child_command, train
 from tests.core.runs.waiting import config, create, end_all, steps, training, until
 
@@ -286,3 +287,14 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step(store):
 
     until(insist)
     assert store.get(run.id).status is Status.STOPPED
+
+
+def test_the_end_is_recorded_before_the_training_tidies_up(store):
+    run, seen = create(store, "short"), []
+
+    def tidying(config, folder, resume):
+        yield Finished(epoch=2, epochs=2, step=6, steps=6)
+        seen.append(store.get(run.id).status)  # a kill from here on finds it finished
+
+    assert drive(store, run.id, tidying).status is Status.FINISHED
+    assert seen == [Status.FINISHED]
