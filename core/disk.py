@@ -130,13 +130,6 @@ def put_in_place(partial: Path, target: Path, old: Path | None = None) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def delete_folder(folder: Path) -> None:
-    """Delete a folder as far as that is possible; a reader sees all of it or nothing."""
-    with hidden_path(folder) as hidden, suppress(OSError):
-        os.replace(folder, hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
-
-
 def clear_leftovers(folder: Path) -> None:
     """Delete what killed processes left unfinished directly in `folder`; bring back what they had moved away.
 

@@ -211,7 +211,7 @@ def write_split(
         images = [raw for raw in raw_file.images if read_id(raw).id in chosen_images]
         annotations = [raw for raw in raw_file.annotations if _belongs(raw, chosen_images, chosen)]
         info = msgspec.json.decode(raw_file.info)
-    except msgspec.ValidationError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"{source} is not a COCO annotation file: {error}.") from None
     info = (info if isinstance(info, dict) else {}) | {"subset": settings}
     lists = {"images": images, "annotations": annotations, "categories": [r for c, r in categories if c.id in chosen]}

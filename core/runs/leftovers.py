@@ -12,6 +12,7 @@ from pathlib import Path
 from core.disk import LEFTOVER, clear_leftovers, is_leftover
 from core.runs.database import Database
 from core.runs.paths import RUN_ID, RunPaths
+from core.training.checkpoint_folder import delete_retired
 
 
 def recover(paths: RunPaths, database: Database) -> None:
@@ -21,9 +22,15 @@ def recover(paths: RunPaths, database: Database) -> None:
             match = LEFTOVER.fullmatch(path.name)
             if match and RUN_ID.fullmatch(match["name"]) and is_leftover(path):
                 _name_folder(match["name"], paths, database, path)
-    of_runs = [path for path in paths.checkpoints_dir.glob("*") if RUN_ID.fullmatch(path.name)]
-    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir, *of_runs):
+    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir):
         clear_leftovers(folder)
+    with database.read() as db:
+        finished = {row["id"] for row in db.execute("select id from runs where status = 'finished'")}
+    for folder in paths.checkpoints_dir.glob("*"):
+        if folder.name in finished:
+            delete_retired(folder)
+        elif RUN_ID.fullmatch(folder.name):
+            clear_leftovers(folder)
 
 
 def _name_folder(run_id: str, paths: RunPaths, database: Database, path: Path) -> None:

@@ -64,9 +64,25 @@ def copy_checkpoint(source: Path, target: Path) -> None:
                 shutil.copyfile(path, partial / path.name)
 
 
-def clear_replaced(folder: Path) -> None:
-    """Delete what killed saves have left beside the checkpoints that took its place."""
-    clear_leftovers(folder)
+def retire_checkpoint(folder: Path, keep: str) -> None:
+    """Give the checkpoint of a training that is at its end, and that `keep` does not name, the name of a replaced one.
+
+    keep  "best", "last", or another word for both
+    """
     for name in ("last", "best"):
-        if is_whole(folder / name):
+        older, checkpoint = old_path(folder / name), folder / name
+        if is_whole(checkpoint):
+            shutil.rmtree(older, ignore_errors=True)
+        elif is_whole(older):
+            os.replace(older, checkpoint)
+    dropped = {"best": "last", "last": "best"}.get(keep)
+    if dropped and is_whole(folder / keep) and is_whole(folder / dropped):
+        os.replace(folder / dropped, old_path(folder / dropped))
+
+
+def delete_retired(folder: Path) -> None:
+    """Delete what a training that has ended needs no more: replaced and retired checkpoints, unfinished ones."""
+    clear_leftovers(folder)
+    if any(is_whole(folder / name) for name in ("last", "best")):
+        for name in ("last", "best"):
             shutil.rmtree(old_path(folder / name), ignore_errors=True)

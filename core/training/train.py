@@ -51,8 +51,9 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
             if training.is_evaluation_due():
                 yield from training.evaluate()
         is_finished = True
+        training.retire_checkpoint()
         yield training.finished()
-        training.tidy()
+        training.delete_retired()
     except (Stopped, NotRecorded):
         pass
     finally:

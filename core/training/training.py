@@ -24,13 +24,12 @@ from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device, gpu_metrics
 from core.detr.loader import step_loader
 from core.detr.model import load_model
-from core.disk import delete_folder
 from core.evaluation.table import ModelInput
 from core.keep_result import KeepResult
 from core.metrics import SPEED, WAIT
 from core.training.batch_picture import draw_batch
 from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
-from core.training.checkpoint_folder import clear_replaced, is_whole
+from core.training.checkpoint_folder import delete_retired, retire_checkpoint
 from core.training.distributed import ProcessGroup
 from core.training.events import (
     Evaluated,
@@ -263,11 +262,12 @@ class Training:
         self.epoch, self.step, self.best_ap = state.epoch, state.step, state.best_ap
         self.evaluated, self.since_best = state.evaluated, state.since_best
 
-    def tidy(self) -> None:
-        """Delete, at the end, the checkpoint that the setting `keep` does not name, and what killed saves have left."""
-        if not self.processes.is_main_process:
-            return
-        dropped = {"best": "last", "last": "best"}.get(self.config.keep)
-        if dropped and is_whole(self.folder / self.config.keep):
-            delete_folder(self.folder / dropped)
-        clear_replaced(self.folder)
+    def retire_checkpoint(self) -> None:
+        """Move away, at the end, the checkpoint that the setting `keep` does not name: it can still be gone on from."""
+        if self.processes.is_main_process:
+            retire_checkpoint(self.folder, self.config.keep)
+
+    def delete_retired(self) -> None:
+        """Delete what was moved away, once the end is recorded."""
+        if self.processes.is_main_process:
+            delete_retired(self.folder)

@@ -14,7 +14,6 @@ from core.disk import (
     atomic_file,
     atomic_folder,
     clear_leftovers,
-    delete_folder,
     flush,
     hidden_path,
     is_disk_full,
@@ -217,15 +216,3 @@ def test_what_this_process_writes_is_no_leftover_and_what_an_earlier_one_of_its_
     clear_leftovers(tmp_path)
     assert names(tmp_path) == []
     clear_leftovers(tmp_path / "nowhere")  # nothing to clear
-
-
-def test_a_deleted_folder_is_gone_at_once_also_for_whoever_is_killed_meanwhile(tmp_path):
-    for change in range(1, 4):
-        folder = folder_with(tmp_path / f"folder {change}", "a")
-        (folder / "b").touch()
-        assert killed_at(change, lambda folder=folder: delete_folder(folder))
-        assert not folder.exists() or names(folder) == ["a", "b"]
-        delete_folder(folder)
-        clear_leftovers(tmp_path)
-        assert names(tmp_path) == []
-    delete_folder(tmp_path / "nowhere")

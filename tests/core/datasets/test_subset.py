@@ -210,3 +210,11 @@ def with_names(folder, *names):
     }
     (folder / "in.json").write_text(json.dumps(data))
     return folder / "in.json"
+
+
+@pytest.mark.parametrize("info", [b'"\xed"', b'{"a": "\xff"}'])
+def test_an_info_that_is_no_text_is_told_of_the_file(tmp_path, info):
+    source = tmp_path / "in.json"
+    source.write_bytes(b'{"info": ' + info + b', "images": [], "annotations": [], "categories": []}')
+    with pytest.raises(DataError, match=r"in\.json is not"):
+        write_split(source, tmp_path / "out.json", [], [], {})

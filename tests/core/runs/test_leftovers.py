@@ -5,6 +5,7 @@ import os
 from core.runs.leftovers import recover
 from core.runs.schema import Status
 from core.runs.store import RunStore
+from tests.core.runs.fake_training import leave_checkpoint
 
 DEAD = 2**22 + 1  # more than any process's number
 IMPORTED = {"imported": {"gt": "gt.json", "dt": "dt.json", "images": None}}
@@ -27,6 +28,19 @@ def test_a_recorded_import_gets_its_folder_and_one_that_was_not_goes(tmp_path):
     recover(store, store.database)
     assert (store.folder(with_row.id) / "tables").is_dir()
     assert not unknown.exists() and not drawn.exists() and written.exists() and not dropped.exists()
+
+
+def test_a_finished_runs_replaced_checkpoints_go_and_those_that_another_run_may_need_stay(tmp_path):
+    store = RunStore(tmp_path)
+    runs = [store.create({}) for _ in range(3)]
+    store.update(runs[0].id, status=Status.FINISHED)
+    store.update(runs[1].id, status=Status.FINISHED)
+    for run, name in zip(runs, ("best", "last.old", "best"), strict=True):
+        leave_checkpoint(store.checkpoints(run.id) / name)
+        leave_checkpoint(store.checkpoints(run.id) / "last.old")
+    recover(store, store.database)
+    left = [sorted(path.name for path in store.checkpoints(run.id).iterdir()) for run in runs]
+    assert left == [["best"], ["last.old"], ["best", "last.old"]]
 
 
 def test_a_folder_that_is_there_is_not_replaced(tmp_path):

@@ -1,5 +1,6 @@
 """What is saved is recorded, and what is recorded can be brought back: at every event, and whatever ends a training."""
 
+import shutil
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -7,10 +8,18 @@ import pytest
 import torch
 
 from core.training.checkpoint import latest_checkpoint, read_state
-from core.training.checkpoint_folder import epoch_of, is_whole, saved_checkpoint
+from core.training.checkpoint_folder import (
+    current,
+    delete_retired,
+    epoch_of,
+    is_whole,
+    retire_checkpoint,
+    saved_checkpoint,
+)
 from core.training.events import Evaluated, Finished, NotRecorded, StepDone
 from core.training.train import train
 from tests.core.training.chosen_events import evaluations, losses
+from tests.killed import killed_at
 
 
 def events_until(config, folder, stop_at, ended_by):
@@ -109,8 +118,23 @@ def test_ctrl_c_in_the_midst_of_an_update_saves_no_half_of_it(config, whole, tmp
 def test_the_end_is_told_before_a_checkpoint_is_deleted(config, tmp_path, keep):
     running = train(replace(config, epochs=1, keep=keep), tmp_path)
     next(p for p in running if isinstance(p, Finished))
-    assert is_whole(tmp_path / "best") and is_whole(tmp_path / "last")
+    assert all(is_whole(current(tmp_path / name)) for name in ("best", "last"))
     assert list(running) == [] and [path.name for path in tmp_path.iterdir()] == [keep]
+
+
+@pytest.mark.parametrize("keep", ["best", "last", "best and last"])
+@pytest.mark.parametrize("killed", range(1, 12))
+def test_a_kill_at_the_end_loses_no_checkpoint_and_leaves_none_too_many(whole, tmp_path, keep, killed):
+    for name in ("best", "last"):
+        shutil.copytree(whole[1] / name, tmp_path / name)
+    (tmp_path / "last.old").mkdir()  # half deleted by a kill before
+    expected = sorted(keep.split(" and "))
+    killed_at(killed, lambda: (retire_checkpoint(tmp_path, keep), delete_retired(tmp_path)))
+    assert all(is_whole(current(tmp_path / name)) for name in expected)
+    assert saved_checkpoint(tmp_path)
+    retire_checkpoint(tmp_path, keep)  # the training goes on, and is at its end at once
+    delete_retired(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
 def test_a_training_whose_last_checkpoint_is_gone_goes_on_from_the_best(config, whole, tmp_path):
