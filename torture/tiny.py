@@ -31,10 +31,12 @@ def load_torch() -> None:
     import tensorboard.summary.writer.record_writer  # noqa: F401
     import torch
     import transformers.modeling_utils  # noqa: F401
+    from transformers.utils import logging
 
     import core.evaluation.tide
     import core.training.train  # noqa: F401
 
+    logging.disable_progress_bar()
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     torch.set_num_threads(1)

@@ -32,7 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "forty epochs": {"epochs": 40, "eval_every": 8},
 }
 SHARES = {"plain": 0.6, "keep best, averaged": 0.2, "keep last, one evaluation": 0.15, "two workers": 0.05}
-WHOLE, AT_RANDOM = 240, 60  # kills at a write, and at a time
+WHOLE, AT_RANDOM = 480, 120  # kills at a write, and at a time
 AGAIN = 3  # every third is killed a second time
 
 
