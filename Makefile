@@ -39,7 +39,7 @@ demo: $(VENV)/app
 bench: $(VENV)/dev
 	$(BIN)/python -m bench
 
-# kills, faults, mutated inputs, hostile requests, crowds: half an hour on two cores
+# kills, faults, mutated inputs, hostile requests, crowds: 20 minutes on two cores
 torture: $(VENV)/dev
 	$(BIN)/python -m torture
 
