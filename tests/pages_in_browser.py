@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from core.runs.store import RunStore
+from tests.invented import draw_street, invented_run
 from tests.serving import served
 
 SECOND = 1000
@@ -27,6 +29,16 @@ SIZE = {"width": 1280, "height": 800}
 expect.set_options(timeout=WAIT)  # its own 5 seconds are few then
 CELLS = ".gallery .grid .cell"
 BOXES = f"{CELLS} path.box"
+
+
+@pytest.fixture(scope="module")
+def invented_root(tmp_path_factory):
+    """A root folder with a drawn data set and one run, evaluated untouched and after an epoch."""
+    root = tmp_path_factory.mktemp("root")
+    store = RunStore(root)
+    invented_run(store, draw_street(root))
+    store.close()
+    return root
 
 
 @pytest.fixture(scope="module")

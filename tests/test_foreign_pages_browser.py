@@ -13,15 +13,14 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import draw_street, invented_run
 from tests.pages_in_browser import CELLS
 from ui.server.guard import HEADERS
 
 pytestmark = needs_chromium
 address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+root = pages_in_browser.invented_root
 PAGES = ("data", "", "results", "errors", "compare", "predict")
 ROUTES = (
     "/", "/train", "/_stcore/health", "/_stcore/host-config", "/_stcore/upload_file/a/b", "/media/a.png",
@@ -54,16 +53,6 @@ TRY = """async ([app, image]) => {
         blind: await sends("POST", "no-cors", {}),
     }
 }"""
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root folder with a drawn data set and one run, evaluated untouched and after an epoch."""
-    root = tmp_path_factory.mktemp("root")
-    store = RunStore(root)
-    invented_run(store, draw_street(root))
-    store.close()
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,9 @@ from pycocotools.coco import COCO
 
 from core.evaluation.findings.impact import impact
 from core.evaluation.table import read_table
-from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import VAL, draw_street, invented_run
+from tests.invented import VAL
 from tests.pages_in_browser import (
     CELLS,
     bright,
@@ -35,16 +34,7 @@ from tests.pages_in_browser import (
 
 pytestmark = needs_chromium
 address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root folder with a drawn data set and one run, evaluated untouched and after an epoch."""
-    root = tmp_path_factory.mktemp("root")
-    store = RunStore(root)
-    invented_run(store, draw_street(root))
-    store.close()
-    return root
+root = pages_in_browser.invented_root
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_every_page_says_what_is_damaged_and_shows_the_rest(store, three, column
     set_cell(store, three[1], column, value, is_text=isinstance(value, bytes))
     for page in PAGES:
         app = open_page(page)
-        assert any(f"in its row of runs/runs.db {column} holds " in said for said in warnings_of(app)), page
+        assert any(f"in its row of runs/runs.db {column} holds " in warning for warning in warnings_of(app)), page
         assert not app.error
         if page in ("results", "errors"):
             assert [len(box.options) for box in app.selectbox if box.label == "Run"] == [2]
@@ -69,7 +69,7 @@ def test_train_lists_a_damaged_run_with_a_button_to_delete_it_and_nothing_else(s
     assert app.button(key="delete for good")  # AppTest does not click in a dialog
     store.delete(damaged.id)
     assert [run.is_damaged for run in store.runs()] == [False, False]
-    assert not any("damaged" in said for said in warnings_of(checked(app.run())))
+    assert not any("damaged" in warning for warning in warnings_of(checked(app.run())))
 
 
 def test_a_link_to_a_damaged_run_says_so_and_shows_another(store, three):
@@ -90,15 +90,16 @@ def test_a_store_of_damaged_runs_alone_begins_anew(store, run_maker):
 def test_many_damaged_runs_take_four_lines(store, run_maker):
     for run in [run_maker(evaluated=False) for _ in range(6)]:
         set_cell(store, run, "config", "{" + "x" * 5000)
-    said = warnings_of(open_page("data"))
-    assert len(said) == 4 and said[-1].startswith("3 more runs are damaged") and max(map(len, said)) < 450
+    warnings = warnings_of(open_page("data"))
+    assert len(warnings) == 4 and warnings[-1].startswith("3 more runs are damaged")
+    assert max(map(len, warnings)) < 450
 
 
 def test_damaged_evaluations_and_marks_are_left_out_and_told(store, three):
     for column, value in (("figures", "{"), ("created", "x")):
         set_cell(store, three[1], column, value, table="evaluations")
         for page in PAGES:
-            assert any("3 damaged rows of evaluations or marks" in said for said in warnings_of(open_page(page)))
+            assert any("3 damaged rows of evaluations or marks" in warning for warning in warnings_of(open_page(page)))
 
 
 @pytest.mark.parametrize("harm", ["text", "cut", "garbage", "gone", "folder", "empty", "other"])
@@ -113,12 +114,12 @@ def test_a_database_that_cannot_be_read_is_one_sentence_on_every_page(store, thr
         if page != "train":
             app.switch_page(f"../pages/{page}.py")
             checked(app.run())
-        said = [one.value.replace("\\", "") for one in app.error]
+        errors = [one.value.replace("\\", "") for one in app.error]
         if page == "data":  # which needs no database
-            assert not said
+            assert not errors
             continue
-        assert len(said) == 1 and "runs.db" in said[0] and len(said[0]) < 400, (page, said)
-        assert "Traceback" not in said[0]
+        assert len(errors) == 1 and "runs.db" in errors[0] and len(errors[0]) < 400, (page, errors)
+        assert "Traceback" not in errors[0]
 
 
 def harm_file(path, harm: str) -> None:

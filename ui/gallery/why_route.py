@@ -1,7 +1,7 @@
 """The routes of "Why this box?": what a model says about one of its queries, or about an object that it missed.
 
     POST /api/why/{run}/{model}/{image_id}?query=Q    what `why` of core/inference/worker.py answers about a query on a
-                                                      a validation image
+                                                      validation image
     POST /api/why/{run}/{model}/{image_id}?gt=ID      the same about an annotation: the queries that came nearest
     POST /api/why/warm?run=…&model=…                  starts the process that answers, and loads the named model
 

@@ -94,7 +94,7 @@ def fetch_pictures(request: dict, answers: Answers) -> None:
     try:
         _download(download, folder, "pictures", split, pictures)
         all_came = True
-    except Exception:
+    except Exception:  # FiftyOne raises anything where a transfer fails; what came is looked at one by one
         all_came = False
         for thread in set(threading.enumerate()) - others:  # the pool that FiftyOne leaves behind, still at work
             thread.join(SECONDS_TO_FINISH / WORKERS)

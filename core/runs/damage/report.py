@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from core.runs.damage.cells import LAST_SECOND, MOST_EPOCHS
 from core.runs.database import Database
 from core.wording import short
 
 # The runs with rows of theirs that `schema.Evaluation.from_row` and `marks.py` leave out, and how many.
-DAMAGED_ROWS = """
+DAMAGED_ROWS = f"""
 select name, count(*) as n from (
-    select run from evaluations where typeof(epoch) != 'integer' or epoch not between 0 and 1000000
+    select run from evaluations where typeof(epoch) != 'integer' or epoch not between 0 and {MOST_EPOCHS}
         or typeof(step) != 'integer' or step < 0
-        or typeof(created) not in ('real', 'integer') or created not between 0 and 1e11
+        or typeof(created) not in ('real', 'integer') or created not between 0 and {LAST_SECOND}
         or is_best not in (0, 1) or has_table not in (0, 1)
         or typeof(figures) != 'text' or not json_valid(figures) or json_type(figures) is not 'object'
     union all
     select run from marks where typeof(image_id) != 'integer' or typeof(kind) != 'text'
-        or typeof(created) not in ('real', 'integer') or created not between 0 and 1e11
+        or typeof(created) not in ('real', 'integer') or created not between 0 and {LAST_SECOND}
         or typeof(class_name) not in ('text', 'null') or typeof(gt_id) not in ('integer', 'null')
         or typeof(score) not in ('real', 'null')
         or typeof(x1) not in ('real', 'null') or typeof(y1) not in ('real', 'null')

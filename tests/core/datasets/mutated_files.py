@@ -7,22 +7,21 @@ A seed gives the same file on every machine. `mutations.py` changes files, `file
 """
 
 import argparse
-import contextlib
 import random
 import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from core import LabError
 from core.datasets.pictures import PictureError
 from tests.core.datasets.file_readers import KINDS
 from tests.core.datasets.mutations import mutated
+from tests.core.hostile_entries import Waited, no_waiting
 
 MOST_SECONDS = 20  # for one file
 MOST_GROWTH = 1_500_000  # KiB by which the process may grow, all files together
@@ -61,12 +60,12 @@ def mutate(kind: str, seed: int, folder: Path) -> Path:
 def problem_of(kind: str, folder: Path) -> str | None:
     """Return what is wrong with what the reader does or says, None if nothing is."""
     try:
-        with within(MOST_SECONDS), warnings.catch_warnings():
+        with no_waiting(MOST_SECONDS), warnings.catch_warnings():
             warnings.simplefilter("error", ResourceWarning)
             sentences = KINDS[kind].read(folder)
     except (LabError, PictureError) as error:
         sentences = [str(error)]
-    except Exception as error:
+    except (Exception, Waited) as error:
         text = str(error)
         return f"{type(error).__module__}.{type(error).__name__}: {text[:200]} at {place_of(error)}"
     for sentence in sentences or ():
@@ -85,22 +84,6 @@ def place_of(error: BaseException) -> str:
             place = f"{name.rpartition('/core/')[2]}:{at.tb_lineno}"
         at = at.tb_next
     return place
-
-
-@contextlib.contextmanager
-def within(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError in the main thread if the block takes longer."""
-
-    def late(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def peak() -> int:

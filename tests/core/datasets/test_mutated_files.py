@@ -43,7 +43,7 @@ def raise_(error: Exception):
         (lambda folder: raise_(KeyError("x")), "builtins.KeyError"),
         (lambda folder: raise_(DataError("x" * 301)), "a sentence of 301"),
         (lambda folder: ["a\u202eb"], "does not print"),
-        (lambda folder: time.sleep(60), "more than 1 s"),
+        (lambda folder: time.sleep(60), "waited for 1 s"),
         (lambda folder: json.loads((folder / "a.json").read_bytes()) and None, "Error"),
     ],
 )

@@ -40,9 +40,10 @@ from core.training.checkpoint_folder import STATE_FILE
 from core.training.distributed import ProcessGroup
 from core.training.step import Stepper
 from core.training.training import Training
-from tests.core.datasets.mutated_files import peak, place_of, within
+from tests.core.datasets.mutated_files import peak, place_of
 from tests.core.detr.checkpoint_ways import WAYS
 from tests.core.detr.released import TEN, released
+from tests.core.hostile_entries import Waited, no_waiting
 
 MOST_SECONDS = 10  # of the processor, for one folder
 LONGEST_WAIT = 120  # seconds of a busy machine
@@ -90,9 +91,9 @@ def failures(chosen: Iterable[Mutation], outcomes: Counter[str] | None = None) -
             mutation.apply(folder)
             begun = time.process_time()
             try:
-                with within(LONGEST_WAIT):
+                with no_waiting(LONGEST_WAIT):
                     sentences = read_everything(folder, mutation.file)
-            except Exception as error:
+            except (Exception, Waited) as error:
                 sentences = []
                 wrong.append(f"{mutation}: {type(error).__name__}: {str(error)[:200]} at {place_of(error)}")
             if (seconds := time.process_time() - begun) > MOST_SECONDS:

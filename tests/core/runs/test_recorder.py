@@ -16,17 +16,9 @@ from core.datasets.split import read_split
 from core.evaluation.table import read_table
 from core.evaluation.tide import detection_table
 from core.runs.recorder import Recorder
-from core.runs.store import RunStore
 from core.training.events import Check, Evaluated, Evaluating, Loading, PreflightDone, Profile, StepDone
 from core.training.remark import Level, Remark
 from tests.core.runs.fake_training import LABELS, figures, train
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from core import RunError
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, table_metadata
 from core.evaluation.tide import detection_table
-from core.runs.store import RunStore
 from core.runs.watched import (
     MOST,
     Frame,
@@ -26,13 +25,6 @@ from core.runs.watched import (
     watched_of,
 )
 from tests.core.runs.watching import STEPS, found_at, record_epochs, record_run
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

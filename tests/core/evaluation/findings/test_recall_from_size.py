@@ -24,12 +24,12 @@ from tests.core.evaluation.findings.test_recall_by_size import AS_IT_IS, of_size
 
 
 def test_the_size_of_half_lies_between_the_bins_of_less_and_more():
-    found = recall_by_size(of_sizes({20: 10, 40: 30}, seen=AS_IT_IS))
-    first, last = found.pixels.bins[0], found.pixels.bins[-1]
+    recalls = recall_by_size(of_sizes({20: 10, 40: 30}, seen=AS_IT_IS))
+    first, last = recalls.pixels.bins[0], recalls.pixels.bins[-1]
     middles = [math.sqrt(part.lower * part.upper) for part in (first, last)]
-    assert found.pixels.half == pytest.approx(math.sqrt(middles[0] * middles[1]))  # a quarter and three quarters
-    assert found.input.half == pytest.approx(found.pixels.half)
-    assert found.cells.half == pytest.approx(found.pixels.half / 32)
+    assert recalls.pixels.half == pytest.approx(math.sqrt(middles[0] * middles[1]))  # a quarter and three quarters
+    assert recalls.input.half == pytest.approx(recalls.pixels.half)
+    assert recalls.cells.half == pytest.approx(recalls.pixels.half / 32)
 
 
 def test_one_unlucky_bin_among_large_objects_does_not_decide():
@@ -42,8 +42,8 @@ def test_bins_of_few_objects_are_taken_together():
     objects = [*squares(5), *squares(*[20] * 30)]
     objects = [(i, c, box) for i, (_, c, box) in enumerate([*objects, *squares(*[60] * 30)], start=1)]
     results = [result(i, c, box) for i, c, box in objects if box[2] != 20]
-    found = recall_by_size(detection_table(gt_of(*objects, images=len(objects)), results)).pixels
-    assert 20 < found.half < 60 and not found.all_above
+    by_pixels = recall_by_size(detection_table(gt_of(*objects, images=len(objects)), results)).pixels
+    assert 20 < by_pixels.half < 60 and not by_pixels.all_above
 
 
 @pytest.mark.parametrize(("sizes", "all_above"), [({20: 0, 60: 10}, False), ({20: 30, 60: 40}, True)])
@@ -81,16 +81,16 @@ def test_the_interval_is_wilsons(counts):
     [((56, 70), (48, 80), (0.2, 0.0524, 0.3339)), ((9, 10), (3, 10), (0.6, 0.1705, 0.8090))],
 )
 def test_the_interval_of_a_difference_is_newcombes(one, other, expected):
-    found = recall_difference(*(Recall(n, found, found, 0) for found, n in (one, other)))
-    assert found == pytest.approx(expected, abs=1e-4)
+    difference = recall_difference(*(Recall(n, hits, hits, 0) for hits, n in (one, other)))
+    assert difference == pytest.approx(expected, abs=1e-4)
 
 
 # In words
 
 
 def test_the_verdict_says_from_which_size_and_that_small_ones_are_found_less():
-    said = verdict(recall_by_size(of_sizes({20: 10, 100: 40}, seen=AS_IT_IS)))
-    assert said == (
+    sentence = verdict(recall_by_size(of_sizes({20: 10, 100: 40}, seen=AS_IT_IS)))
+    assert sentence == (
         "Half of the objects are found from 34 pixels on (√area in the original): 34 pixels as the model sees them, "
         "1.1 of its cells. Of 40 small objects 25 % are found, of 40 large ones 100 %: 75 points fewer (57 to 86)."
     )
@@ -99,13 +99,13 @@ def test_the_verdict_says_from_which_size_and_that_small_ones_are_found_less():
 def test_the_verdict_says_how_many_small_ones_any_score_would_find():
     objects = squares(*[20] * 40, *[100] * 40)
     results = [result(i, c, box, 0.9 if i > 40 else 0.3) for i, c, box in objects]
-    said = verdict(recall_by_size(detection_table(gt_of(*objects, images=80), results)))
-    assert said.endswith("(88 to 100); counting predictions of every score, 100 % of the small ones are.")
+    sentence = verdict(recall_by_size(detection_table(gt_of(*objects, images=80), results)))
+    assert sentence.endswith("(88 to 100); counting predictions of every score, 100 % of the small ones are.")
 
 
 def test_a_difference_within_the_noise_is_called_so():
-    said = verdict(recall_by_size(of_sizes({20: 30, 100: 32})))
-    assert said == (
+    sentence = verdict(recall_by_size(of_sizes({20: 30, 100: 32})))
+    assert sentence == (
         "At least half of the objects are found at every size. Of 40 small objects 75 % are found, of 40 large ones "
         "80 %: a difference that may be noise."
     )

@@ -81,13 +81,6 @@ def set_cell(store: RunStore, run: Run, column: str, value: object, is_text: boo
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def one(store):
     """A run between two others."""
     store.create(TrainConfig().to_dict())
