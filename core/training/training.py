@@ -230,7 +230,7 @@ class Training:
             title=f"Stopped early, after {self.epoch} of {self.config.epochs} epochs",
             cause=f"AP had not risen for {self.since_best} evaluations, as the setting “Stop early after” asks.",
             evidence=f"Best AP {100 * self.best_ap:.1f}.",
-            advice="To go on longer, raise “Stop early after”.",
+            advice="For a longer run, raise “Stop early after”.",
             step=self.step,
         )
         return (remark,)

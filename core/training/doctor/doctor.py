@@ -21,9 +21,10 @@ from core.training.doctor.evaluations import EVALUATION_RULES
 from core.training.doctor.history import History
 from core.training.doctor.rule import Rule
 from core.training.doctor.steps import STEP_RULES, not_finite
+from core.training.doctor.trends import TREND_RULES
 from core.training.remark import Remark
 
-RULES: tuple[Rule, ...] = STEP_RULES + EVALUATION_RULES  # within a level, remarks stand in this order
+RULES: tuple[Rule, ...] = STEP_RULES + EVALUATION_RULES + TREND_RULES  # within a level, remarks stand in this order
 ORDER = [rule.key for rule in RULES]
 
 
@@ -48,7 +49,7 @@ class Doctor:
         if history.add_step(step, metrics, skipped_images) or history.not_finite > not_finite_before:
             self._apply(STEP_RULES)
         if history.add_evaluation(step, metrics):
-            self._apply((not_finite, *EVALUATION_RULES))
+            self._apply((not_finite, *EVALUATION_RULES, *TREND_RULES))
 
     def _apply(self, rules: Sequence[Rule]) -> None:
         for rule in rules:

@@ -1,53 +1,73 @@
-"""The rules over evaluations, and their list. The docstring of each says when it holds and why there.
+"""The rules over single evaluations, and their list. The docstring of each says when it holds and why there.
 
-AP is a share here, as it is recorded; remarks show it in percent, as the pages do (0.268 is AP 26.8).
+AP is a share here, as it is recorded; remarks show it in percent, as the pages do (0.268 is AP 26.8). What a remark
+says must be true while the run goes on, when it has been stopped and when it is over: only `more_epochs` says what may
+come next.
 """
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
-
 from core.config import RANDOM_MODEL
 from core.metrics import COUNTED_SCORE, LOSS, LOSS_BBOX, LOSS_CE
-from core.training.doctor.advice import best_checkpoint, change, named, slower
-from core.training.doctor.history import Evaluation, History, best_of, deviation, digits, fall, mean, percent
+from core.training.doctor.advice import best_checkpoint, blame, change, gentler, more_epochs, named, quicker, slower
+from core.training.doctor.history import Evaluation, History, best_of, digits, fall, mean, percent
 from core.training.doctor.rule import Finding, Rule, rule
 from core.training.remark import Level
+
+KNOWS = 0.01  # AP from which a model's predictions are more than chance
+
+
+def _is_silent(evaluation: Evaluation) -> bool:
+    """Check whether fewer predictions count than one in fifty objects."""
+    return evaluation.predicted < 0.02 * evaluation.objects
 
 
 @rule(
     "predicts_nothing",
     Level.INFO,
-    "Everything is predicted as no-object",
-    "Most queries have no object to find, so that “no object” everywhere is the first answer a model learns, and a "
+    "Hardly anything is predicted",
+    "Most queries have no object to find, so that low scores everywhere are the first answer that a model learns; a "
     "fresh class head needs time to get beyond it.",
 )
 def predicts_nothing(history: History) -> Finding | None:
     """Look for fewer predictions that count than one in fifty objects, after a trained epoch.
 
-    A model that predicted before has collapsed: critical. A class head that starts fresh predicts nothing at first, so
-    that for three epochs this is only information.
+    A model that predicted before, and rightly, has collapsed: critical. Without AP its predictions were chance: a
+    random model with one class gives every query a score of a half. A class head that starts fresh predicts nothing at
+    first, so that for three epochs this is only information, and for a model that starts from nothing always.
     """
-    if not history.trained or not history.trained[-1].predicted < 0.02 * history.trained[-1].objects:
+    if not history.trained or not _is_silent(history.trained[-1]):
         return None
-    last, baseline, config = history.trained[-1], history.baseline, history.config
+    last, config = history.trained[-1], history.config
+    knew = best_of(e for e in history.evaluations[:-1] if e.AP >= KNOWS and e.predicted >= 0.02 * e.objects)
     evidence = f"{digits(last.predicted)} predictions with a score of at least {COUNTED_SCORE} per validation image "
     evidence += f"after epoch {last.epoch}, for {digits(last.objects)} objects"
-    evidence += f"; the baseline made {digits(baseline.predicted)}." if baseline else "."
-    if baseline is not None and baseline.predicted >= 0.02 * baseline.objects:
+    if knew is not None:
+        since = f"; it made {digits(knew.predicted)} " + (f"after epoch {knew.epoch}" if knew.epoch else "before")
         return Finding(
             level=Level.CRITICAL,
-            cause="Most queries have no object to find, so that “no object” everywhere is the first answer a model "
-            "learns, and what remains when it forgets the rest.",
-            evidence=evidence,
-            advice=f"Start again from the model, and {slower(config)}.",
+            title="The model no longer predicts anything",
+            cause="Most queries have no object to find, so that low scores everywhere are what remains when a model "
+            "forgets the rest.",
+            evidence=f"{evidence}{since}{blame(history.config)}.",
+            advice=f"Start again from the model; {gentler(config)}.",
         )
+    if config.model == RANDOM_MODEL:
+        return Finding(
+            title="Nothing is predicted yet",
+            cause="A DETR that starts from nothing learns first that most queries have no object, and only after tens "
+            "of thousands of steps where the objects are.",
+            evidence=f"{evidence}.",
+            advice=f"Take a trained {named('model')}.",
+        )
+    raised = quicker(config, "lr_head") or quicker(config, "lr")
     return Finding(
         level=Level.WARNING if last.epoch > 3 else None,
-        evidence=evidence,
-        advice="Give it more epochs; if it stays so, take a model that knows these classes, or a higher "
-        f"{named('lr_head')}.",
+        title=None if last.epoch > 3 else "Hardly anything is predicted yet",
+        evidence=f"{evidence}.",
+        advice="New classes need time to be predicted: "
+        + (f"a longer step may do that, set {raised}" if raised else more_epochs(history))
+        + ". A model that knows these classes by name predicts them from the start.",
     )
 
 
@@ -55,8 +75,8 @@ def predicts_nothing(history: History) -> Finding | None:
     "below_baseline",
     Level.INFO,
     "Worse than the baseline",
-    "The training has taken away more than it has given: mostly its rates are too high, or its data too few or too "
-    "different from the validation images.",
+    "The training has taken away more than it has given: its steps are too long, or its data too few or too different "
+    "from the validation images.",
 )
 def below_baseline(history: History) -> Finding | None:
     """Look for an AP at least one point below the baseline's in the last two evaluations, or five in the last.
@@ -75,17 +95,18 @@ def below_baseline(history: History) -> Finding | None:
         return None
     rises = baseline.loss > 0 and last.loss > 1.1 * baseline.loss
     worse = f"; {LOSS.val.tag} rose from {digits(baseline.loss)} to {digits(last.loss)}" if rises else ""
-    from_best = f"{best_checkpoint(history.config)} ({best.result}). " if best.AP > baseline.AP else ""
     is_first = len(history.trained) == 1
+    better = f"{best_checkpoint(history)} ({best.result})" if best.AP > baseline.AP else ""
+    better = better or "No checkpoint of this run is better than the model that it began with"
+    wait = f" AP often dips at first and comes back: {more_epochs(history)}." if is_first else ""
     return Finding(
         level=Level.WARNING if lost >= 0.05 or (twice >= 0.02 and not is_first) else None,
-        cause="The training has taken away more than it has given: mostly its rates are too high, as the loss says too."
-        if rises
+        cause="The training has taken away more than it has given: its steps are too long, as the loss says too."
+        if rises and slower(history.config)
         else None,
-        evidence=f"{last.result}, baseline {percent(baseline.AP)}: {100 * lost:.1f} points lower{worse}.",
-        advice=f"{from_best}It may come back with the next epochs; if not: {slower(history.config)}."
-        if is_first
-        else f"{from_best}For the next run: {slower(history.config)}.",
+        evidence=f"{last.result}, baseline {percent(baseline.AP)}: {100 * lost:.1f} points lower{worse}"
+        f"{blame(history.config)}.",
+        advice=f"{better}.{wait} For the next run: {gentler(history.config)}.",
     )
 
 
@@ -101,94 +122,26 @@ def ap_near_zero(history: History) -> Finding | None:
 
     A model that starts from nothing needs tens of thousands of steps before its boxes come, so there it is no warning.
     """
-    if len(history.trained) < 3 or not all(e.AP < 0.01 for e in history.trained[-3:]):
+    if len(history.trained) < 3 or not all(e.AP < KNOWS for e in history.trained[-3:]):
         return None
     if predicts_nothing.find(history) or below_baseline.find(history):  # which say more
         return None
-    last = history.trained[-1]
-    is_always = all(e.AP < 0.01 for e in history.trained)
+    last, config = history.trained[-1], history.config
+    is_always = all(e.AP < KNOWS for e in history.trained)
     since = f"for {len(history.trained)} evaluations" if is_always else "in the last three evaluations"
     evidence = f"{last.result}, below 1 {since}; {LOSS_CE.val.tag} {digits(last.loss_ce)}, {LOSS_BBOX.val.tag} "
-    evidence += f"{digits(last.loss_bbox)}."
-    if history.config.model == RANDOM_MODEL:
+    evidence += digits(last.loss_bbox)
+    if config.model == RANDOM_MODEL:
         return Finding(
             level=Level.INFO,
             cause="A DETR that starts from nothing learns late where its boxes are: after tens of thousands of steps.",
-            evidence=evidence,
+            evidence=f"{evidence}.",
             advice=f"Take a trained {named('model')}.",
         )
-    return Finding(evidence=evidence, advice=f"Go on for more epochs, or try {named('lr')} higher and lower.")
-
-
-@rule(
-    "overfitting",
-    Level.WARNING,
-    "The model overfits",
-    "It learns the training images by heart: it becomes surer of them, and of its errors on others.",
-)
-def overfitting(history: History) -> Finding | None:
-    """Look for a validation loss 5 % above its minimum, three evaluations later, while train/loss has fallen by 5 %.
-
-    Both in the mean of three evaluations, and the rise is at least three times what single ones scatter: 1 % in healthy
-    runs, but 5 % at three times the demo's rate. The loss is not what counts (xingyizhou/CenterNet#163): while
-    AP rises (its best is one of the last three, and a point above that of the minimum), this is information.
-    """
-    known = [e for e in history.trained if e.loss == e.loss]
-    if not known:
-        return None
-    low, last = min(known, key=lambda e: e.loss), known[-1]
-    since = [e for e in known if e.step > low.step]
-    if len(since) < 3:
-        return None
-    path = [low.loss, *(e.loss for e in since)]
-    scatter = deviation([b - a for a, b in pairwise(path)]) / math.sqrt(2)  # of one loss, the trend apart
-    has_risen = mean(path[-3:]) > low.loss + max(0.05 * low.loss, 3 * scatter)
-    if not (has_risen and mean([e.train_loss for e in since[-3:]]) < 0.95 * low.train_loss):
-        return None
-    best = best_of(known)
-    evidence = f"{LOSS.val.tag} was {digits(low.loss)} after epoch {low.epoch} (step {low.step}) and is "
-    evidence += f"{digits(last.loss)}, while {LOSS.train.tag} fell from {digits(low.train_loss)} to "
-    evidence += digits(last.train_loss) + (f"; {last.result}, best {best.result}." if best else ".")
-    advice = _against_overfitting(history, best)
-    if best and best in known[-3:] and best.AP > low.AP + 0.01:
-        return Finding(
-            level=Level.INFO,
-            title="Overfitting by its loss, but AP still rises",
-            evidence=evidence,
-            advice=f"Go on while AP rises, for AP decides which checkpoint is “best”. For the next run: {advice}",
-        )
-    return Finding(evidence=evidence, advice=f"{best_checkpoint(history.config)}. For the next run: {advice}")
-
-
-def _against_overfitting(history: History, best: Evaluation | None) -> str:
-    config = history.config
-    more = {"none": "flip", "flip": "flip, scale and crop"}.get(config.augment)
-    changes = [change(config, "augment", more)] if more else []
-    changes += [change(config, "early_stopping", 5)] if not config.early_stopping else []
-    changes += [change(config, "epochs", best.epoch)] if best and best.epoch < config.epochs else []
-    return f"set {'; '.join(changes)}; more images help most." if changes else "more images help most."
-
-
-@rule(
-    "past_best",
-    Level.INFO,
-    "AP has fallen from its best",
-    "AP and loss do not go together: a loss can fall while boxes that count for AP are lost.",
-)
-def past_best(history: History) -> Finding | None:
-    """Look for two last APs at least two points below an earlier one: more than two trainings differ by (1.9)."""
-    best = best_of(history.trained)
-    if best is None or len(history.trained) < 3 or not all(e.AP < best.AP - 0.02 for e in history.trained[-2:]):
-        return None
-    if overfitting.find(history) or below_baseline.find(history):  # which say more
-        return None
-    config, last = history.config, history.trained[-1]
-    stop = "" if config.early_stopping else f", and set {change(config, 'early_stopping', 5)}"
-    return Finding(
-        level=Level.WARNING if config.keep == "last" else None,
-        evidence=f"{last.result}, but {best.result}; {LOSS.val.tag} {digits(best.loss)} then, {digits(last.loss)} now.",
-        advice=f"{best_checkpoint(config)}{stop}.",
-    )
+    raised = quicker(config, "lr") or quicker(config, "lr_head")
+    changed = slower(config) or (f"set {raised}" if raised else "")
+    advice = f"For the next run: {changed}." if changed else f"It may still come: {more_epochs(history)}."
+    return Finding(evidence=f"{evidence}{blame(history.config)}.", advice=advice)
 
 
 @rule(
@@ -210,13 +163,14 @@ def class_never_predicted(history: History) -> Finding | None:
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     aps = [f"{name} {100 * history.class_ap[name]:.1f}" for name in names[:8] if history.class_ap[name] >= 0]
     times = min(history.unpredicted[name] for name in names)
+    raised = quicker(history.config, "lr_head")
     return Finding(
         level=Level.WARNING if history.trained[-1].epoch > 3 else None,
         title=f"Never predicted: {listed}",
         evidence=f"No prediction with a score of at least {COUNTED_SCORE} in the last {times} evaluations"
         + (f"; AP from lower scores: {', '.join(aps)}." if aps else "."),
-        advice=f"Add images with these classes, or give them time with more {named('epochs')} or a higher "
-        f"{named('lr_head')}; see in the gallery what their objects are taken for.",
+        advice="See in the gallery what their objects are taken for, and add images with these classes. Rare classes "
+        f"come late: {f'a longer step of the heads may help, set {raised}' if raised else more_epochs(history)}.",
     )
 
 
@@ -243,43 +197,12 @@ def misplaced_boxes(history: History) -> Finding | None:
     config = history.config
     edge = change(config, "shortest_edge", 800) if config.shortest_edge < 800 <= config.longest_edge else ""
     thaw = change(config, "freeze", "stem") if config.freeze == "backbone" else ""
-    changes = f"Set {', or '.join(filter(None, (edge, thaw)))}, or give" if edge or thaw else "Give"
+    changes = f"Set {', or '.join(filter(None, (edge, thaw)))}. " if edge or thaw else ""
     return Finding(
         evidence=f"{LOSS_CE.val.tag} fell from {digits(first.loss_ce)} to {digits(last.loss_ce)}, "
         f"{LOSS_BBOX.val.tag} went from {digits(first.loss_bbox)} to {digits(last.loss_bbox)}; "
         f"AP50 {percent(last.AP50)}, AP75 {percent(last.AP75)}.",
-        advice=f"{changes} it more {named('epochs')}: boxes come late.",
-    )
-
-
-@rule(
-    "plateau",
-    Level.INFO,
-    "AP no longer rises",
-    "The model has learned what these images and this learning rate can teach it.",
-)
-def plateau(history: History) -> Finding | None:
-    """Look for five last evaluations without an AP half a point above what was reached before.
-
-    Five, as patience in early stopping often is; half a point, because less is chance on some hundred images.
-    """
-    known = [e for e in history.trained if e.AP == e.AP]
-    if len(known) < 6 or max(e.AP for e in known) < 0.01:
-        return None
-    if any(other.find(history) for other in (overfitting, past_best, below_baseline)):  # which say more
-        return None
-    before = max(known[:-5], key=lambda e: e.AP)
-    reached = max(e.AP for e in known[-5:])
-    if reached > before.AP + 0.005:
-        return None
-    config = history.config
-    falling = f"a rate that falls may add a little (set {change(config, 'schedule', 'step')})"
-    stop = f"set {change(config, 'early_stopping', 5)} to save the time"
-    steps = [falling] * (config.schedule == "constant") + [stop] * (not config.early_stopping)
-    return Finding(
-        evidence=f"{known[-1].result}; the last five evaluations reached {percent(reached)}, those before "
-        f"{before.result}.",
-        advice="More epochs will hardly help; more or other images will" + "".join(f"; {s}" for s in steps) + ".",
+        advice=f"{changes}Boxes come late: {more_epochs(history)}.",
     )
 
 
@@ -287,9 +210,6 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     predicts_nothing,
     below_baseline,
     ap_near_zero,
-    overfitting,
-    past_best,
     class_never_predicted,
     misplaced_boxes,
-    plateau,
 )

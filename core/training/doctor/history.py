@@ -137,6 +137,26 @@ class History:
         return self.evaluations[0] if self.evaluations and not self.evaluations[0].epoch else None
 
     @property
+    def has_stalled(self) -> bool:
+        """Whether AP has not risen for as long as early stopping allows, which ends the run (`Training.is_over`)."""
+        patience, best, since = self.config.early_stopping, -1.0, 0
+        for evaluation in self.trained:
+            ap = 0.0 if math.isnan(evaluation.AP) else evaluation.AP
+            best, since = (ap, 0) if ap > best else (best, since + 1)
+        return 0 < patience <= since
+
+    @property
+    def epochs_left(self) -> int:
+        """How many epochs there are after the last evaluation, as far as is known; 0 once the run is over."""
+        last = self.evaluations[-1].epoch if self.evaluations else 0
+        return 0 if self.has_stalled else self.config.epochs - last
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last evaluation was the run's last: nothing is trained after it, resumed or not."""
+        return not self.epochs_left
+
+    @property
     def error(self) -> float:
         """Three standard errors of a WINDOW's mean loss, by what the whole run scatters from step to step."""
         return 3 * math.sqrt(self._squares / self._jumps / 2 / WINDOW) if self._jumps else math.nan

@@ -5,7 +5,7 @@
         …
 
 In: a run's History. Out: a Remark, or None if nothing is the matter. To add a rule is to write one such object and to
-name it in the list at the end of its file, `steps.py` or `evaluations.py`.
+name it in the list at the end of its file, `steps.py`, `evaluations.py` or `trends.py`.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from core.config import PRESETS, RANDOM_MODEL, Preset
+from core.config import RANDOM_MODEL
 from core.metrics import GPU_BUSY, GRAD_NORM, LOSS, LR, LR_BACKBONE, WAIT
-from core.training.doctor.advice import change, named, slower
+from core.training.doctor.advice import PRESET_SETTINGS, blame, change, gentler, named, nearest_preset, quicker, slower
 from core.training.doctor.history import WINDOW, History, deviation, mean, median
 from core.training.doctor.rule import Finding, Rule, rule
 from core.training.remark import Level
@@ -34,9 +34,10 @@ def not_finite(history: History) -> Finding | None:
     images = history.skipped_images if history.skipped else ()
     listed = ", ".join(map(str, images[:MOST_NAMED])) + " …" * (len(images) > MOST_NAMED)
     of_images = f", the last one on the images {listed}" if images else ""
+    too_fast = "" if half else blame(history.config)
     advice = f"Look at the boxes of {'these' if images else 'the'} images"
     advice += ". If they are sound: " if images else " that the run's message names. If they are sound: "
-    advice += f"set {change(history.config, 'precision', 'bf16')}. " if half else slower(history.config) + ". "
+    advice += f"set {change(history.config, 'precision', 'bf16')}. " if half else gentler(history.config) + ". "
     if history.config.not_finite == "stop":
         advice += f"To leave out single steps like that, set {change(history.config, 'not_finite', 'skip')}. "
     return Finding(
@@ -46,7 +47,7 @@ def not_finite(history: History) -> Finding | None:
         if half
         else None,
         evidence=f"NaN or infinity {times} in {history.steps} steps, first at step {history.first_not_finite}, last at "
-        f"step {history.last_not_finite}; steps left out: {history.skipped}{of_images}.",
+        f"step {history.last_not_finite}; steps left out: {history.skipped}{of_images}{too_fast}.",
         advice=advice + "A checkpoint from before stays usable.",
         step=history.first_not_finite,
         images=images,
@@ -88,11 +89,20 @@ def learning_rate_too_high(history: History) -> Finding | None:
         evidence += "; " * bool(evidence) + f"{GRAD_NORM.tag} is {norm:.3g}, and was {history.lowest_norm:.3g} once"
     if not evidence:
         return None
-    gentler = f"; a warm-up ({change(history.config, 'warmup_steps', 100)}) makes the beginning gentler"
-    warm = "" if history.config.warmup_steps else gentler
+    config = history.config
+    lower = slower(config)
+    warm_up = f"; a warm-up ({change(config, 'warmup_steps', 100)}) makes the beginning gentler"
+    warm = "" if config.warmup_steps else warm_up
     return Finding(
-        evidence=evidence + f"; {named('lr')} is {history.config.lr:g}.",
-        advice=f"Stop, and start again from the model, not from this run's checkpoint: {slower(history.config)}{warm}.",
+        title=None if lower else "The training has lost its way",
+        cause=None
+        if lower
+        else "The optimizer's steps are too long for this model and these images, or some boxes are broken.",
+        evidence=f"{evidence}{blame(config)}.",
+        advice=f"Start again from the model, not from this run's checkpoint; {lower}{warm}."
+        if lower
+        else f"Start again from the model, not from this run's checkpoint; {gentler(config)}. Look at the boxes of the "
+        "training images too.",
     )
 
 
@@ -164,15 +174,20 @@ def backbone_rate(history: History) -> Finding | None:
     preset's own pair of rates is no mistake: it was chosen by AP.
     """
     config = history.config
-    presets = map(Preset.apply, PRESETS.values())
-    if any((preset.lr, preset.lr_backbone) == (config.lr, config.lr_backbone) for preset in presets):
+    pairs = {(preset.lr, preset.lr_backbone) for preset in PRESET_SETTINGS.values()}
+    if (config.lr, config.lr_backbone) in pairs:
         return None
     learns = config.freeze != "backbone" and config.model != RANDOM_MODEL
     if not (learns and history.lr_backbone >= history.lr > 0):
         return None
+    _, preset = nearest_preset(config)
+    is_lr_low = config.lr_backbone <= preset.lr_backbone and quicker(config, "lr")
+    tenth = f"{change(config, 'lr_backbone', config.lr / 10)}: DETR's recipe gives it a tenth"
     return Finding(
+        title="The transformer learns no faster than the backbone" if is_lr_low else None,
+        cause="The transformer's rate is far below the usual one, so that little is learned." if is_lr_low else None,
         evidence=f"{LR_BACKBONE.tag} is {history.lr_backbone:.3g}, {LR.tag} {history.lr:.3g}.",
-        advice=f"Set {change(config, 'lr_backbone', config.lr / 10)}: DETR's recipe gives it a tenth.",
+        advice=f"Set {is_lr_low or tenth}.",
     )
 
 
@@ -204,7 +219,7 @@ def always_clipped(history: History) -> Finding | None:
         title="Gradients are far longer than the clip",
         cause="Gradients this long come from a training that has lost its way, or from broken boxes.",
         evidence=evidence,
-        advice=f"Look at the boxes in the pre-flight's picture. If they are sound: {slower(history.config)}.",
+        advice=f"Look at the boxes in the pre-flight's picture. If they are sound: {gentler(history.config)}.",
     )
 
 
