@@ -94,14 +94,17 @@ class Loss:
 
 LOSS = Loss(
     "loss", "Total loss", "total loss",
-    "What the training makes small: the weighted sum of the three below, over all layers.",
+    "What the training makes small: the sum of the three below over all decoder layers, each with its weight in the "
+    "model's config (DETR's: box 5, overlap 2).",
 )  # fmt: skip
-LOSS_CE = Loss("loss_ce", "Class loss (loss_ce)", "class", "How far the predicted classes are off.")
+LOSS_CE = Loss("loss_ce", "Class loss (loss_ce)", "class", "How far the predicted classes are off; without its weight.")
 LOSS_BBOX = Loss(
-    "loss_bbox", "Box loss (loss_bbox)", "box, L1", "The distance of the boxes' centres and sides (L1)."
+    "loss_bbox", "Box loss (loss_bbox)", "box, L1",
+    "The distance of the boxes' centres and sides (L1), without its weight in the total.",
 )  # fmt: skip
 LOSS_GIOU = Loss(
-    "loss_giou", "Overlap loss (loss_giou)", "box, GIoU", "How little the boxes overlap (generalised IoU)."
+    "loss_giou", "Overlap loss (loss_giou)", "box, GIoU",
+    "How little the boxes overlap (generalised IoU), without its weight in the total.",
 )  # fmt: skip
 LOSS_PARTS = (LOSS_CE, LOSS_BBOX, LOSS_GIOU)  # of which the total is the weighted sum
 LOSSES = (LOSS, *LOSS_PARTS)

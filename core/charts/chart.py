@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from core.datasets.split import FEW
 
+TALLEST, SCROLLED = 1000, 640  # pixels of a chart that is shown whole, and of the place in which a taller one scrolls
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -39,6 +41,12 @@ class Chart:
     height: int = 320
     wide: bool = False  # takes the whole width of a page
     click: str = "Click to see these boxes"
+    on_request: bool = False  # large, beside one that says the same in short
+
+    @property
+    def area(self) -> int:
+        """The height of its place in pixels: a chart of hundreds of classes scrolls in there."""
+        return self.height if self.height <= TALLEST else SCROLLED
 
 
 def grey_if_few(n: int, color: str = "@1") -> str:

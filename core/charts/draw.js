@@ -4,7 +4,8 @@
 //   const { data, layout } = resolve(chart, theme)
 //   Plotly.react(box, data, layout, CONFIG)   // again after a change of chart or theme: the user's zoom stays
 //
-// `box` has a width and, as its height, `chart.height` pixels. The module imports nothing: the report has it inside.
+// `box` has a width and, as its height, `chart.height` pixels; its place has `chart.area`. The module imports nothing: the
+// report has it inside.
 //
 // Names come from files, and Plotly takes some of HTML for markup: nothing in a chart is markup but the tags of KEPT in
 // the templates, and line breaks ("\n" or <br>) everywhere. Names belong into text, x, y or customdata, which templates
@@ -21,7 +22,7 @@
 
 /**
  * @typedef {{ key: string, title: string, note: string, caption: string, few: boolean, click: string, height: number,
- *   traces: Json[], layout: Json, columns: string[], rows: unknown[][] }} Chart
+ *   area: number, traces: Json[], layout: Json, columns: string[], rows: unknown[][] }} Chart
  */
 
 export const CONFIG = { displayModeBar: false, doubleClick: "reset", showTips: false, responsive: false }

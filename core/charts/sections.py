@@ -13,9 +13,9 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from core.charts import confusion
 from core.charts.calibration import ece_by_class, reliability
 from core.charts.chart import Chart
-from core.charts.confusion import confusion_heat
 from core.charts.curves import precision_recall_chart, threshold_chart
 from core.charts.figures import class_bars, size_bars, size_heat
 from core.charts.images import duplicates, hardness, per_image
@@ -91,9 +91,8 @@ def impact_charts(view: View) -> list[Chart]:
 
 
 def confusion_charts(view: View) -> list[Chart]:
-    """Draw the confusion matrix, in counts and in shares of its rows."""
-    matrix = confusion_matrix(view.table, view.score)
-    return [confusion_heat(matrix), confusion_heat(matrix, normalized=True)]
+    """Draw the confusion matrix, in counts and in shares of its rows; of many classes also narrowed to the worst."""
+    return confusion.confusion_charts(confusion_matrix(view.table, view.score), view.classes or ())
 
 
 def localization_charts(view: View) -> list[Chart]:

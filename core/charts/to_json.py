@@ -24,7 +24,9 @@ def to_json(chart: Chart) -> str:
 
     Only ASCII: half a surrogate pair, which a name in a JSON file may have, could not be sent as UTF-8.
     """
-    values = {name: getattr(chart, name) for name in ("key", "title", "note", "click", "traces", "layout", "height")}
+    values = {
+        name: getattr(chart, name) for name in ("key", "title", "note", "click", "traces", "layout", "height", "area")
+    }
     values |= {"columns": chart.columns, "rows": chart.rows, "caption": caption(chart), "few": chart.n < FEW}
     return json.dumps(_plain(values), separators=(",", ":"))
 

@@ -8,7 +8,10 @@ No score threshold is needed: a detection's match depends on higher scores only,
 threshold. Whether a ground truth is missed is not: `threshold.is_missed` decides it at a threshold from two columns of
 the table, `match_score` and `pointed_score`.
 
-Source: Bolya et al., TIDE (ECCV 2020), arXiv 2008.08115; counts equal hotcoco's `tide_errors`.
+Source: Bolya et al., TIDE (ECCV 2020), arXiv 2008.08115. Without crowds the counts equal those of TIDE's own tool,
+`tidecv`, and of hotcoco's `tide_errors`; with crowds hotcoco's. The difference is a detection that lies in a crowd of
+its class by a tenth to half: hotcoco takes the crowd for an object, so it is a localization error, where `tidecv`,
+which knows crowds only as what excuses a detection, says background, classification or both.
 """
 
 from __future__ import annotations

@@ -190,8 +190,12 @@ def _interval(low: float | None, high: float | None, signed: bool) -> str:
 
 
 def _charts(charts: Sequence[Chart]) -> str:
-    html = "\n".join(_chart(chart) for chart in charts)
+    html = "\n".join(_on_request(chart) if chart.on_request else _chart(chart) for chart in charts)
     return html and f'<div class="charts">\n{html}\n</div>'
+
+
+def _on_request(chart: Chart) -> str:
+    return f'<details class="wide"><summary>{escape(chart.title)}</summary>\n{_chart(chart)}\n</details>'
 
 
 def _chart(chart: Chart) -> str:
@@ -199,13 +203,15 @@ def _chart(chart: Chart) -> str:
     few = chart.n < FEW
     kinds = " ".join(["chart", *(["wide"] if chart.wide else []), *(["few"] if few else [])])
     overlay = f'<p class="words">{words}</p>' if few else ""
+    scrolls = ' tabindex="0"' if chart.area < chart.height else ""  # with the keys, too
+    label = f"{title}. {note}" if note else title
     return f"""<figure class="{kinds}">
 <div class="head"><h3>{title}</h3>
 <button type="button" data-save="csv" aria-label="Download {title} as CSV">CSV</button>
 <button type="button" data-save="png" aria-label="Download {title} as PNG">PNG</button></div>
 <p class="note">{note}</p>
-<div class="area" style="height: {int(chart.height)}px">
-<div class="plot" role="img" aria-label="{f"{title}. {note}" if note else title}"></div>{overlay}</div>
+<div class="area"{scrolls} style="height: {int(chart.area)}px">
+<div class="plot" style="height: {int(chart.height)}px" role="img" aria-label="{label}"></div>{overlay}</div>
 <figcaption>{"" if few else words}</figcaption>
 </figure>"""
 

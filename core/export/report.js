@@ -30,11 +30,12 @@ function readTheme() {
 }
 
 /**
- * Draw the chart number `i`.
+ * Draw the chart number `i`, unless it is folded up.
  * @param {number} i
  * @param {Theme} theme
  */
 function drawOne(i, theme) {
+  if (figures[i].closest("details:not([open])")) return
   const { data, layout } = resolve(charts[i], theme)
   window.Plotly.newPlot(plots[i], data, layout, CONFIG) // `react` would leave the legend where another width had it
 }
@@ -64,6 +65,9 @@ figures.forEach((figure, i) => {
   part(figure, "[data-save=csv]").onclick = () => saveCsv(charts[i])
   part(figure, "[data-save=png]").onclick = () => savePng(charts[i], readTheme(), plots[i])
 })
+for (const fold of document.querySelectorAll("details")) {
+  fold.ontoggle = () => drawOne(figures.findIndex((figure) => fold.contains(figure)), readTheme())
+}
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll)
 // what is drawn for a screen is too wide for a sheet and, in the dark theme, too bright for it
 addEventListener("beforeprint", () => { root.classList.add("paper"); drawAll() })

@@ -96,11 +96,14 @@ function makeView(root) {
  * @param {View} view
  */
 function fill(view) {
-  const { title, note, caption, few, height, rows } = view.chart
+  const { title, note, caption, few, height, area, rows } = view.chart
   view.targets = view.open ? targetsOfRows(view.chart) : []
   view.title.textContent = title
   view.note.textContent = note
-  view.area.style.height = height + "px"
+  view.area.style.height = area + "px"
+  view.box.style.height = height + "px"
+  if (area < height) view.area.tabIndex = 0 // so that the keys scroll it
+  else view.area.removeAttribute("tabindex")
   view.box.setAttribute("aria-label", note ? `${title}. ${note}` : title)
   view.table.setAttribute("aria-label", `${title}, as a table`)
   view.root.classList.toggle("dlc-greyed", few)

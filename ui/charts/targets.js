@@ -14,12 +14,14 @@ export function targetOf({ traces }, { curveNumber, pointNumber }) {
 }
 
 /**
- * Return what each row of the chart opens, null for nothing: rows and points belong together by order, if as many.
+ * Return what each row of the chart opens, null for nothing: rows and points belong together by order, if as many; or
+ * rows and those points that open something.
  * @param {Chart} chart
  * @returns {(Json | null)[]}
  */
 export function targetsOfRows({ traces, rows }) {
   const points = traces.map(({ customdata, z }) => (Array.isArray(customdata) ? customdata.flat(z ? 1 : 0) : []))
-  const asMany = [points.flat(), ...points].find((list) => list.length === rows.length && list.some(isObject))
+  const all = points.flat()
+  const asMany = [all, ...points, all.filter(isObject)].find((list) => list.length === rows.length && list.some(isObject))
   return rows.map((_, i) => (isObject(asMany?.[i]) ? asMany?.[i] : null))
 }

@@ -120,10 +120,14 @@ def show_images(shown: Shown) -> None:
 
 
 def show_confusion(shown: Shown) -> None:
-    """Show the confusion matrix, in numbers or in percent of a row."""
-    numbers, shares = shown.charts("confusion")
-    cells = st.segmented_control("Cells", ["Numbers", "Percent of a row"], default="Numbers", key="confusion cells",
-                                 required=True, label_visibility="collapsed", persist_state="session")  # fmt: skip
+    """Show the confusion matrix, in numbers or in percent of a row, of many classes the worst or all."""
+    charts = shown.charts("confusion")
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        cells = st.segmented_control("Cells", ["Numbers", "Percent of a row"], default="Numbers", key="confusion cells",
+                                     required=True, label_visibility="collapsed", persist_state="session")  # fmt: skip
+        has_more = any(chart.on_request for chart in charts)
+        is_whole = has_more and st.toggle("All classes", key="confusion all", persist_state="session")
+    numbers, shares = [chart for chart in charts if chart.on_request == is_whole]
     show_charts([numbers if cells == "Numbers" else shares], shown.open_boxes)
 
 

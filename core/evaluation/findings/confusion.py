@@ -7,6 +7,7 @@ boxes that `Selection(pair=…)` selects.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,9 +55,7 @@ class ConfusionMatrix:
     @property
     def normalized(self) -> np.ndarray:
         """The counts as shares of their row, (K + 1, K + 1) float64; an empty row is 0."""
-        rows = self.counts.sum(axis=1, keepdims=True)
-        shares: np.ndarray = np.divide(self.counts, rows, out=np.zeros(self.counts.shape), where=rows > 0)
-        return shares
+        return shares_of_rows(self.counts)
 
     def worst(self, n: int = 10) -> list[ClassConfusion]:
         """Return the `n` most frequent confusions of two classes, by falling number, then by class; no background."""
@@ -68,6 +67,60 @@ class ConfusionMatrix:
         return [
             ClassConfusion(self.classes[a], self.classes[p], int(between[a, p]), float(shares[a, p])) for a, p in cells
         ]
+
+
+def shares_of_rows(counts: np.ndarray) -> np.ndarray:
+    """Return counts as shares of their row, float64 of the same shape; an empty row is 0."""
+    rows = counts.sum(axis=1, keepdims=True)
+    shares: np.ndarray = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    return shares
+
+
+@dataclass(frozen=True)
+class Focus:
+    """A confusion matrix of many classes, narrowed to M of them; the others are summed in one row and one column.
+
+    classes  the M classes
+    score    the threshold
+    others   how many classes are summed; at least one
+    counts   (M + 2, M + 2) int64: rows and columns as in the ConfusionMatrix, the sums last but one
+    right    objects of the summed classes that are found as what they are: a part of that cell, as the rest is confused
+    share    the share of all errors that lie in a row or column of the M classes; None where there is no error
+    """
+
+    classes: tuple[str, ...]
+    score: float
+    others: int
+    counts: np.ndarray
+    right: int
+    share: float | None
+
+    @classmethod
+    def of(cls, confusion: ConfusionMatrix, most: int, first: Sequence[str] = ()) -> Focus:
+        """Take the classes `first`, those that are confused with them, and those with the most errors: `most` in all.
+
+        An error is an object that is taken for another class or not found, or a prediction of no object. Each counts
+        for both of its classes. Equal classes come by falling number of objects, then in the matrix' own order.
+        """
+        counts, k = confusion.counts, len(confusion.classes)
+        errors = counts.copy()
+        np.fill_diagonal(errors, 0)
+        by_class = (errors.sum(axis=0) + errors.sum(axis=1))[:k]
+        is_first = np.isin(confusion.classes, list(first))
+        with_first = errors[:k, :k][is_first].sum(axis=0) + errors[:k, :k][:, is_first].sum(axis=1)
+        order = np.lexsort((-counts.sum(axis=1)[:k], -by_class, -with_first, ~is_first))
+        places, rest = order[:most], np.sort(order[most:])
+        one_of_each = np.zeros(
+            (len(places) + 2, k + 1), dtype=np.int64
+        )  # (rows and columns shown, those that there are)
+        one_of_each[range(len(places)), places] = one_of_each[-2, rest] = one_of_each[-1, k] = 1
+        summed = one_of_each @ counts @ one_of_each.T
+        right = int(counts[rest, rest].sum())
+        total, outside = int(errors.sum()), int(summed[-2:, -2:].sum()) - right
+        return cls(
+            tuple(confusion.classes[i] for i in places.tolist()), confusion.score, len(rest), summed, right,
+            1 - outside / total if total else None,
+        )  # fmt: skip
 
 
 def confusion_matrix(table: pa.Table, score: float = 0.5) -> ConfusionMatrix:

@@ -189,6 +189,11 @@ def test_a_detection_in_a_crowd_is_ignored_and_a_crowd_takes_any_number():
     assert count_errors(table) == dict.fromkeys(ErrorType, 0)
 
 
+@pytest.mark.parametrize(("inside", "error"), [(6, None), (3, "localization"), (0.9, "background")])
+def test_a_detection_partly_in_a_crowd_of_its_class_is_judged_as_hotcoco_does(inside, error):
+    assert error_of(gt_of(CROWD), result(1, 1, (-10 + inside, 0, 10, 10))) == error
+
+
 def test_an_object_in_a_crowd_is_found_before_the_crowd():
     table = detection_table(gt_of(CROWD, (1, 1, (0, 0, 10, 6))), [result(1, 1, (0, 0, 10, 10))])
     (row,) = rows(table)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from core.charts.chart import Chart
+from core.charts.chart import SCROLLED, Chart
 from core.charts.training import training_charts
 from core.datasets.split import FEW
 from core.export.html import MetricsTable, package_versions, report_html
@@ -153,7 +153,8 @@ def test_versions_name_what_the_figures_come_from():
 def opened(browser, tmp_path_factory):
     """The report, opened from the disk; whatever it says on the console or asks for beside itself is kept."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    sections = [("Training", training_charts(CURVES)), ("Classes", [BARS, EVIL_BARS])]
+    folded = replace(BARS, title="All classes", on_request=True, height=5000)
+    sections = [("Training", training_charts(CURVES)), ("Classes", [BARS, EVIL_BARS, folded])]
     path.write_text(
         made(EVIL, [("Run", EVIL)], METRICS, sections, [(EVIL, Image.new("RGB", (64, 32)))], {"data": EVIL}),
         encoding="utf-8",
@@ -189,9 +190,17 @@ class TestInABrowser:
     pytestmark = needs_chromium
 
     def test_every_chart_is_drawn_without_a_network(self, report):
-        plots = report.locator(".plot").count()
+        plots = report.locator(".charts > .chart .plot").count()
         assert plots == 4 and report.locator(".plot:has(.main-svg)").count() == plots
         assert report.locator(".bars .point").count() == 4
+
+    def test_what_is_large_is_drawn_on_request_and_scrolls_in_its_place(self, report):
+        fold = report.locator("details")
+        fold.locator("summary").click()
+        fold.locator(".main-svg").first.wait_for()
+        assert fold.locator(".area").bounding_box()["height"] == SCROLLED
+        assert fold.locator(".plot").bounding_box()["height"] == 5000
+        fold.locator("summary").click()
 
     def test_names_stay_text(self, report):
         assert EVIL in report.locator("h1").inner_text()
