@@ -21,7 +21,6 @@ from core import DataError
 from core.datasets.coco_json import Entry
 from core.datasets.layouts import SPLITS
 from core.datasets.picture_check import leaked_pictures, picture_problems
-from core.datasets.pictures import path_inside
 from core.datasets.problems import (
     Example,
     Problem,
@@ -35,7 +34,7 @@ from core.datasets.sound_boxes import noted_boxes
 from core.datasets.split import FEW, CocoSplit, examine_splits
 
 MOST_MISSING = 0.5  # of a split's pictures, beyond which it is the wrong folder rather than some lost files
-UNUSABLE = (ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE)
+UNUSABLE = (ProblemKind.PATH, ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE)
 
 PicturesDone = tuple[int, int]  # pictures done, pictures in all
 
@@ -175,22 +174,24 @@ def check_pictures(
         examples: defaultdict[ProblemKind, list[Example]] = defaultdict(list)
         inside = []
         for image in _locatable(split):
-            path = path_inside(split.resolved_dir, image["file_name"])
+            path = split.path_of(image)
             if path is None:
-                examples[ProblemKind.PATH].append(Example(repr(image["file_name"]), image["id"]))
+                examples[ProblemKind.PATH].append(
+                    Example(split.with_hint(repr(image["file_name"]), image), image["id"])
+                )
             else:
                 inside.append((image["id"], path, _size(image)))
         for checked in picture_problems(inside, whole=whole):
             for image_id, kind, detail in checked.problems:
-                file_name = split.image_by_id[image_id]["file_name"]
-                examples[kind].append(Example(f"{file_name}: {detail}", image_id))
+                image = split.image_by_id[image_id]
+                examples[kind].append(Example(split.with_hint(f"{image['file_name']}: {detail}", image), image_id))
             yield done + checked.done, total
         done += len(split.images)
-        if any(problem.kind is ProblemKind.PATH for problem in split.problems):
-            examples.pop(ProblemKind.PATH, None)  # among the split's problems already
         for kind, some in examples.items():
             problems += problems_of(kind, name, some, most=None)
-        if (missing := len(examples[ProblemKind.MISSING])) > MOST_MISSING * len(split.images):
+        if (missing := len(examples[ProblemKind.MISSING]) + len(examples[ProblemKind.PATH])) > MOST_MISSING * len(
+            split.images
+        ):
             example = Example(f"{missing:,} of {len(split.images):,} are not in {split.image_dir}")
             problems.append(Problem(ProblemKind.NO_PICTURES, name, 1, (example,)))
     return problems
@@ -220,7 +221,7 @@ def check_leaks(splits: Mapping[str, CocoSplit]) -> list[Problem]:
 
 def _paths(split: CocoSplit) -> list[tuple[int, Path]]:
     """Return (image id, path) of each picture that lies inside the split's folder."""
-    paths = [(image["id"], path_inside(split.resolved_dir, image["file_name"])) for image in _locatable(split)]
+    paths = [(image["id"], split.path_of(image)) for image in _locatable(split)]
     return [(image_id, path) for image_id, path in paths if path]
 
 

@@ -9,7 +9,6 @@ msgspec decodes only the fields that the project reads, so polygons, nine tenths
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
@@ -116,7 +115,7 @@ def read_ground_truth(path: str | Path) -> CocoDict:
     """
     data, problems = examine_ground_truth(path)
     for problem in problems:
-        if problem.kind not in (ProblemKind.NO_AREA, ProblemKind.PATH):  # no boxes depend on a picture
+        if problem.kind is not ProblemKind.NO_AREA:
             example = f", as {problem.examples[0].detail}" if problem.examples else ""
             raise DataError(f"{path} has {problem.kind.counted(problem.count)}{example}: correct the file.")
     without_box = next((a["id"] for a in data["annotations"] if a["bbox"] is None), None)
@@ -170,13 +169,11 @@ def _convert_ids(entries: list[Entry]) -> list[tuple[Entry, Any]]:
 
 def _check_images(images: list[Entry], split: str) -> list[Problem]:
     examples = {ProblemKind.IMAGE_ID: [Example(f"the id {shortened(stated)}") for _, stated in _convert_ids(images)]}
-    examples |= {kind: [] for kind in (ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED, ProblemKind.PATH)}
+    examples |= {kind: [] for kind in (ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED)}
     for image in images:
         name, image_id = image.get("file_name"), image["id"]
         if not isinstance(name, str) or not name:
             examples[ProblemKind.IMAGE_NAME].append(Example(f"image {image_id}", image_id))
-        elif "\0" in name or name[0] == "/" or (".." in name and posixpath.normpath(name).split("/")[0] == ".."):
-            examples[ProblemKind.PATH].append(Example(shortened(name), image_id))
         if not (_is_side(image.get("width")) and _is_side(image.get("height"))):
             examples[ProblemKind.IMAGE_STATED].append(Example(f"image {image_id}", image_id))
     return [problem for kind, some in examples.items() for problem in problems_of(kind, split, some)]

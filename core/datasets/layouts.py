@@ -1,45 +1,58 @@
-"""Where a data set keeps its annotations and pictures: the usual layouts of COCO folders.
+"""Where a data set keeps its annotations and pictures.
 
 In: a folder. Out: for each split a `SplitLocation`, its JSON file and picture folder.
 
-    annotations/instances_train*.json   train*/…jpg   (or images/train*/, train/, images/train/, images/)   COCO
-    annotations/instances_val*.json     val*/…jpg
-    train/_annotations.coco.json        train/…jpg      and valid/ or val/ alike                            Roboflow
-    annotations.json                    images/…jpg     any names: one JSON, to be split by seed            one file
+    annotations/instances_train*.json   train*/…jpg   (or images/train*/, images/, …)      COCO, CVAT, Datumaro
+    train/_annotations.coco.json        train/…jpg      and valid/ alike                   Roboflow
+    result.json                         images/…jpg     one JSON, to be split by seed      Label Studio, labelme
 
-Only the names of files are read, and the beginning of a single JSON file.
+Which JSON files are COCO's is decided by what is in them (`folder/annotation_files.py`), whose part each is by its name.
+A picture folder here is the first place to look at; `folder/located.py` looks up what is not there.
 """
 
 from __future__ import annotations
 
 import os
-from codecs import BOM_UTF8
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from core import DataError
-from core.datasets.coco_json import COCO_LISTS
-from core.files import open_file
+from core.datasets.folder.annotation_files import (
+    MOST_FOLDERS,
+    AnnotationFile,
+    coco_files,
+    is_annotation_folder,
+    json_paths,
+)
+from core.datasets.folder.part_names import part_of
+from core.datasets.folder.picture_index import is_picture
+from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 from core.wording import is_utf8, short
 
 SPLITS = ("train", "val")
-ROBOFLOW = "_annotations.coco.json"
-ROBOFLOW_FOLDERS = {"train": ("train",), "val": ("valid", "val")}
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 MOST_ENTRIES = 1000  # of a folder that are looked at, to tell whether it holds pictures
 
 
 class SplitLocation(NamedTuple):
-    """Where a split lies. With `shared`, both splits are in one file and are drawn by seed when it is read."""
+    """Where a split lies. With `shared`, both splits are in one file and are drawn by seed when it is read.
+
+    bases     further folders that a picture's name may start from
+    root      the data set's folder, in which pictures are looked up that are at none of these places
+    problems  what of the folder is not used
+    """
 
     json_path: Path
     image_dir: Path
     shared: bool = False
+    bases: tuple[Path, ...] = ()
+    root: Path | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 def list_datasets(data_dir: str | Path) -> list[Path]:
-    """Return the folders directly under `data_dir` that look like COCO data sets, by name, without hidden ones.
+    """Return the folders directly under `data_dir` that are COCO data sets, by name, without hidden ones.
 
     One whose name is not UTF-8 is left out: no setting could name it.
     """
@@ -48,10 +61,9 @@ def list_datasets(data_dir: str | Path) -> list[Path]:
 
 
 def is_dataset(folder: str | Path) -> bool:
-    """Check whether a folder has annotation files of one of the layouts above, whatever is in them."""
-    folder = Path(folder)
+    """Check whether a folder has a COCO file in one of the layouts above, by what its files begin with."""
     try:
-        return any(_json_files(folder, split) or _roboflow(folder, split) for split in SPLITS) or bool(_single(folder))
+        return bool(coco_files(Path(folder)))
     except OSError:  # it must not be looked into
         return False
 
@@ -59,102 +71,136 @@ def is_dataset(folder: str | Path) -> bool:
 def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
     """Return where each split of a data set lies, "train", "val" or both.
 
-    Raises DataError that says what was looked for if there is none.
+    A file that says no part, and one for training without any for validation, is that of both, to be drawn.
+    Raises DataError that says what was looked for if there is none, or which files are one too many.
     """
+    folder = Path(folder)
     try:
-        return _find_splits(Path(folder))
+        if not folder.is_dir():
+            raise DataError(f"There is no data set folder {folder}.")
+        files = coco_files(folder)
+        if not files:
+            raise DataError(
+                f"{folder} has no COCO annotation file: none of its JSON files, such as annotations/"
+                "instances_train.json, holds the lists images and annotations."
+            )
+        return _locations(folder, files)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error}): give access to it.") from None
 
 
-def _find_splits(folder: Path) -> dict[str, SplitLocation]:
-    if not folder.is_dir():
-        raise DataError(f"There is no data set folder {folder}.")
-    for find in (_json_files, _roboflow):
-        if splits := {name: _location(folder, name, find(folder, name)) for name in SPLITS if find(folder, name)}:
-            return splits
-    if single := _single(folder):
-        if len(single) > 1:
-            names = " and ".join(path.relative_to(folder).as_posix() for path in single[:3])
-            raise DataError(f"{folder} holds {names}: name them instances_train.json and instances_val.json.")
-        location = SplitLocation(single[0], _pictures_beside(folder, single[0]), shared=True)
-        return dict.fromkeys(SPLITS, location)
+def annotation_files(folder: str | Path) -> list[Path]:
+    """Return every file that the annotations may be read from: when one changes, the data set is to be read again."""
+    try:
+        return json_paths(Path(folder))
+    except (OSError, ValueError):  # no folder, or none that can be read
+        return []
+
+
+def _locations(folder: Path, files: list[AnnotationFile]) -> dict[str, SplitLocation]:
+    paths = {part: [file.path for file in files if file.part == part] for part in (*SPLITS, "test", None)}
+    unused = paths["test"]
+    if paths["train"] or paths["val"]:
+        unused = sorted(unused + paths[None])
+        chosen = {part: _only(folder, paths[part], part) for part in SPLITS if paths[part]}
+    elif paths[None]:
+        chosen = {"train": _only(folder, paths[None], None)}
+    else:
+        names = _names(folder, unused)
+        raise DataError(f"{folder} holds only {names}, for testing: name it instances_train.json to train on it.")
+    problems = _unused(folder, next(iter(chosen)), unused)
+    shared = "val" not in chosen
+    locations = {
+        split: SplitLocation(
+            path,
+            _picture_folder(folder, path, None if paths[None] == [path] else split),
+            shared,
+            _bases(folder, path),
+            folder,
+            problems,
+        )
+        for split, path in chosen.items()
+    }
+    return dict.fromkeys(SPLITS, locations["train"]) if shared else locations
+
+
+def _unused(folder: Path, split: str, paths: list[Path]) -> tuple[Problem, ...]:
+    """Return the problem of annotation files that are for testing or of no part, to be told with a split's."""
+    examples = tuple(Example(path.relative_to(folder).as_posix()) for path in paths)
+    return (Problem(ProblemKind.UNUSED_FILE, split, len(paths), examples[:MOST_EXAMPLES]),) if paths else ()
+
+
+def _only(folder: Path, paths: list[Path], part: str | None) -> Path:
+    """Return the one path; raises DataError that says what to do if there are several."""
+    if len(paths) == 1:
+        return paths[0]
+    if part:
+        raise DataError(f"{folder} holds {_names(folder, paths)}: keep one, so that the {part} split is clear.")
     raise DataError(
-        f"{folder} has no annotations/instances_train*.json and no annotations/instances_val*.json, no "
-        f"train/{ROBOFLOW}, and no single annotation file in JSON."
+        f"{folder} holds {_names(folder, paths)}: name them instances_train.json and instances_val.json, or keep one."
     )
 
 
-def annotation_files(folder: str | Path) -> list[Path]:
-    """Return every file that the annotations may be read from: when one changes, the data set is to be read again."""
-    folder = Path(folder)
-    if not os.path.isdir(folder):  # also of a name that no folder can have
-        return []
-    roboflow = [f"{name}/{ROBOFLOW}" for names in ROBOFLOW_FOLDERS.values() for name in names]
-    patterns = ("*.json", "annotations/*.json", *roboflow)
-    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+def _names(folder: Path, paths: list[Path]) -> str:
+    return " and ".join(path.relative_to(folder).as_posix() for path in paths[:3])
 
 
-def _json_files(folder: Path, split: str) -> list[Path]:
-    """Return the annotation files that may be the split's: the plain name if it exists, else all with a suffix."""
-    plain = folder / "annotations" / f"instances_{split}.json"
-    return [plain] if plain.is_file() else sorted((folder / "annotations").glob(f"instances_{split}*.json"))
+def _beside(path: Path) -> Path:
+    """Return the folder beside whose pictures an annotation file lies."""
+    return path.parent.parent if is_annotation_folder(path.parent) else path.parent
 
 
-def _roboflow(folder: Path, split: str) -> list[Path]:
-    files = [folder / name / ROBOFLOW for name in ROBOFLOW_FOLDERS[split]]
-    return [path for path in files if path.is_file()][:1]
+def _bases(folder: Path, path: Path) -> tuple[Path, ...]:
+    """Return the folders, besides that of the pictures, from which an annotation file may name them."""
+    base = _beside(path)
+    return tuple(dict.fromkeys((base, path.parent, folder, base / "images", folder / "images")))
 
 
-def _single(folder: Path) -> list[Path]:
-    """Return the JSON files that may hold a whole data set: those under annotations/, else those in the folder."""
-    for place in (folder / "annotations", folder):
-        if files := [path for path in sorted(place.glob("*.json")) if path.is_file() and _looks_like_coco(path)]:
-            return files
-    return []
+def _picture_folder(folder: Path, path: Path, part: str | None) -> Path:
+    """Return where an annotation file's pictures are first looked for: the likeliest folder by name that is there.
+
+    Without one it is the data set's folder, in which they are looked up. Raises DataError if no picture is near.
+    """
+    for base in dict.fromkeys((_beside(path), folder)):
+        if place := next((place for place in _usual_places(base, path, part) if place.is_dir()), None):
+            return place
+        with_pictures = [place for place in _folders(base) if _has_pictures(place)]
+        if len(with_pictures) == 1:
+            return with_pictures[0]
+        if _has_pictures(base):
+            return base
+    if any(map(_has_pictures, _folders_below(folder))):
+        return folder
+    tried = ", ".join(f"{place.relative_to(folder).as_posix()}/" for place in _usual_places(folder, path, part))
+    raise DataError(f"{folder} has no picture folder for {path.name}; looked for {short(tried, 160)}.")
 
 
-def _looks_like_coco(path: Path) -> bool:
-    """Check whether a file begins as a COCO file does: with a dict that names one of the lists."""
+def _usual_places(base: Path, path: Path, part: str | None) -> list[Path]:
+    """Return the folders in which tools put the pictures of an annotation file, whether they are there or not."""
+    name = path.stem.removeprefix("instances_")  # "train2017"
+    if part is None:
+        return [base / "images", base / name, base / "images" / name]
+    alike = [place for place in (*_folders(base), *_folders(base / "images")) if part_of(place.name) == part]
+    return [base / name, base / "images" / name, base / part, base / "images" / part, *alike, base / "images"]
+
+
+def _folders(folder: Path) -> list[Path]:
     try:
-        with open_file(path) as file:
-            start = file.read(4096).removeprefix(BOM_UTF8).lstrip()
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir())
     except OSError:
-        return False
-    return start[:1] == b"{" and any(f'"{name}"'.encode() in start for name in (*COCO_LISTS, "info"))
+        return []
 
 
-def _location(folder: Path, split: str, files: list[Path]) -> SplitLocation:
-    if len(files) > 1:
-        names = " and ".join(path.name for path in files)
-        raise DataError(f"{folder}/annotations holds {names}: keep one, so that the {split} split is clear.")
-    if files[0].name == ROBOFLOW:
-        return SplitLocation(files[0], files[0].parent)
-    name = files[0].stem.removeprefix("instances_")  # "train2017"
-    places = [folder / name, folder / "images" / name, folder / split, folder / "images" / split, folder / "images"]
-    return SplitLocation(files[0], _first_folder(folder, files[0], places))
-
-
-def _pictures_beside(folder: Path, json_path: Path) -> Path:
-    """Return a single file's picture folder: images/, one of its name, the only one with pictures, or `folder`."""
-    same_name = folder / json_path.stem.removeprefix("instances_")
-    visible = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    with_pictures = [path for path in visible if _has_pictures(path)]
-    places = [folder / "images", same_name, *(with_pictures if len(with_pictures) == 1 else [])]
-    places += [folder] if _has_pictures(folder) else []
-    return _first_folder(folder, json_path, places)
+def _folders_below(folder: Path) -> Iterator[Path]:
+    for inner in _folders(folder)[:MOST_FOLDERS]:
+        yield inner
+        for deeper in _folders(inner)[:MOST_FOLDERS]:
+            yield deeper
+            yield from _folders(deeper)[:MOST_FOLDERS]
 
 
 def _has_pictures(folder: Path) -> bool:
     try:
-        return any(path.suffix.lower() in SUFFIXES for path in islice(folder.iterdir(), MOST_ENTRIES))
+        return any(is_picture(path.name) for path in islice(folder.iterdir(), MOST_ENTRIES))
     except OSError:
         return False
-
-
-def _first_folder(folder: Path, json_path: Path, places: list[Path]) -> Path:
-    for place in places:
-        if place.is_dir():
-            return place
-    tried = ", ".join(f"{place.relative_to(folder).as_posix()}/" for place in dict.fromkeys(places))
-    raise DataError(f"{folder} has no picture folder for {json_path.name}; looked for {short(tried, 160)}.")

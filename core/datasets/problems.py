@@ -37,7 +37,6 @@ class ProblemKind(Enum):
     IMAGE_ID = Severity.FATAL, "image", "without a whole number as id of its own", "give every image one"
     IMAGE_NAME = Severity.FATAL, "image", "without file_name", "name each picture's file"
     IMAGE_STATED = Severity.FATAL, "image", "without width and height", "state each picture's size in pixels"
-    PATH = Severity.FATAL, "picture", "outside the picture folder", "name pictures by their path inside it"
     CATEGORY = Severity.FATAL, "category", "without a name and a whole number as the only id", "correct the categories"
     OTHER_ID = Severity.FATAL, "class", "whose id in training is another one in validation", "give it one id"
     NO_SPLIT = Severity.FATAL, "split", "that is missing", "give training and validation, or one file to be split"
@@ -51,6 +50,7 @@ class ProblemKind(Enum):
     NO_EXTENT = Severity.DROPPED, "box", "of zero or negative size", "left out"
     OUTSIDE = Severity.DROPPED, "box", "wholly outside the image", "left out"
     SAME_ANNOTATION = Severity.DROPPED, "annotation", "repeating another one", "left out"
+    PATH = Severity.DROPPED, "picture", "outside the picture folder", "left out"
     MISSING = Severity.DROPPED, "picture", "missing", "left out"
     UNREADABLE = Severity.DROPPED, "picture", "that cannot be read", "left out"
     OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
@@ -58,10 +58,12 @@ class ProblemKind(Enum):
 
     ANNOTATION_ID = Severity.REPAIRED, "annotation", "without a whole number as id of its own", "given a new one"
     NO_AREA = Severity.REPAIRED, "annotation", "without area", "width × height is taken"
+    ELSEWHERE = Severity.REPAIRED, "picture", "not where the annotations say", "taken from where it lies"
     BEYOND = Severity.REPAIRED, "box", "beyond the border of the image", "cut off there for the training"
     TURNED = Severity.REPAIRED, "picture", "stored turned (EXIF), its boxes upright", "turned when read"
 
     MIRRORED = Severity.NOTED, "picture", "with an EXIF orientation", "boxes are taken as the pixels are stored"
+    UNUSED_FILE = Severity.NOTED, "file", "of annotations for testing or of no part", "not used"
     ZERO_ID = Severity.NOTED, "annotation", "with the id 0", "pycocotools takes its object for missed; not so here"
     TWICE = Severity.NOTED, "object", "labelled twice (same class, IoU above 0.9)", "delete one of the two boxes"
     TINY = Severity.NOTED, "box", "narrower or lower than 2 pixels", "is there an object?"

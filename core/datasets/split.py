@@ -22,6 +22,7 @@ import numpy.typing as npt
 from core import DataError
 from core.datasets import coco_json
 from core.datasets.coco_json import CocoDict, Entry
+from core.datasets.folder.located import Located, locate_pictures
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
@@ -72,6 +73,8 @@ class CocoSplit:
     annotations  id, image_id, category_id, bbox (xywh, pixels, w and h > 0), area (px²), iscrowd (0 or 1); no polygons
     categories   id, name
     problems     what is wrong with the file; annotations of DROPPED kinds are left out
+    located      where the pictures lie that are not at their file_name in image_dir
+    root         the folder that holds the pictures as `located` has them; image_dir if None
     """
 
     name: str
@@ -81,6 +84,8 @@ class CocoSplit:
     annotations: list[Entry]
     categories: list[Entry]
     problems: tuple[Problem, ...] = ()
+    located: Located = Located()
+    root: Path | None = None
 
     def label_map(self, chosen: Sequence[str] | None = None) -> LabelMap:
         """Return the label map of the split's classes, or of those chosen, in the file's order.
@@ -129,15 +134,26 @@ class CocoSplit:
     def image_path(self, image: Entry) -> Path:
         """Return the path of an image's picture; whether it exists is not checked.
 
-        Raises DataError if its file name leads out of the image folder: absolute, through "..", or by a link.
+        Raises DataError if its file name leads out of the image folder, absolute, through "..", or by a link, and no
+        picture in the data set's folder has that name.
         """
-        path = path_inside(self.resolved_dir, image["file_name"])
+        path = self.path_of(image)
         if path is None:
             raise DataError(
                 f"{self.json_path.name} names the picture {short(repr(image['file_name']))}, which is not inside "
                 f"{self.image_dir}."
             )
         return path
+
+    def path_of(self, image: Entry) -> Path | None:
+        """Return the path of an image's picture, whether it exists or not; None if it leads out of the folder."""
+        path = self.located.paths.get(image.get("id", -1))
+        return path or path_inside(self.resolved_dir, image["file_name"])
+
+    def with_hint(self, detail: str, image: Entry) -> str:
+        """Return a few words on an image whose picture is missing, with what is there instead."""
+        hint = self.located.hints.get(image["id"])
+        return f"{detail}; {hint}" if hint else detail
 
     @cached_property
     def resolved_dir(self) -> Path:
@@ -201,14 +217,19 @@ def examine_split(location: SplitLocation, split: str) -> CocoSplit:
 
 def _examine(location: SplitLocation, split: str) -> CocoSplit:
     """Read the whole file as one split, also where it is shared."""
-    json_path, image_dir, _ = location
+    json_path, image_dir, root = location.json_path, location.image_dir, location.root or location.image_dir
     data, problems = coco_json.examine_ground_truth(json_path, split)
+    problems = [*location.problems, *problems]
     if any(problem.kind.severity is Severity.FATAL for problem in problems):
         return CocoSplit(split, json_path, image_dir, data["images"], [], data["categories"], tuple(problems))
+    part = None if location.shared else split
+    located = locate_pictures(data["images"], real_path(image_dir), location.bases, root, part, split)
     annotations, box_problems = sound_boxes(data["images"], data["annotations"], split)
     categories, placeholders = _without_placeholder(data["categories"], annotations, split)
-    problems += [*box_problems, *placeholders]
-    return CocoSplit(split, json_path, image_dir, data["images"], annotations, categories, tuple(problems))
+    problems += [*box_problems, *placeholders, *located.problems]
+    return CocoSplit(
+        split, json_path, image_dir, data["images"], annotations, categories, tuple(problems), located, root
+    )
 
 
 def _stratify(whole: CocoSplit) -> dict[str, CocoSplit]:

@@ -17,7 +17,7 @@ from PIL import AvifImagePlugin, Image  # noqa: F401 (the plugin: see FORMATS in
 
 from core import DataError
 from core.datasets.decoding import MOST_PIXELS
-from core.datasets.layouts import SUFFIXES
+from core.datasets.folder.picture_index import SUFFIXES
 from core.datasets.pictures import FORMATS, TURNS, PictureError, bands, open_picture, orientation_of, to_rgb
 from core.datasets.problems import ProblemKind
 from core.files import open_file

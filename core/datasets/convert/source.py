@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from core import DataError, files
-from core.datasets.layouts import SUFFIXES
+from core.datasets.folder.picture_index import is_picture
 from core.datasets.pictures import TURNS, PictureError, open_picture, orientation_of
 
 MOST_YAML_BYTES = 2**18  # of a description of a folder; one with 1,200 classes has a tenth of it
@@ -99,11 +99,6 @@ def pictures_in(directory: Path, root: Path, deep: bool = True) -> Iterator[str]
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def is_picture(name: str) -> bool:
-    """Check whether a file name is that of a picture, and not hidden."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def is_inside(path: Path, root: Path) -> bool:

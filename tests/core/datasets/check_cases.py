@@ -132,24 +132,26 @@ def fatal_in_a_file(folder):
     return {
         (ProblemKind.IMAGE_ID, "train"): [(None, ())] * 2, (ProblemKind.IMAGE_NAME, "train"): [(4, ())],
         (ProblemKind.IMAGE_STATED, "train"): [(5, ())], (ProblemKind.CATEGORY, "train"): [(None, ())],
-        (ProblemKind.PATH, "train"): [(6, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
+        (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
     }  # fmt: skip
 
 
-def fatal_paths(folder):
-    gt = gt_small((1, 1, BOX), images=4)
+def in_the_paths(folder):
+    gt = gt_small((1, 1, BOX), images=8)
     dataset(folder, train=gt, val=gt)
     (folder / "secret.jpg").write_text("")
     (folder / "train/1.jpg").unlink()
     (folder / "train/1.jpg").symlink_to(folder / "secret.jpg")
     shutil.rmtree(folder / "val")
     (folder / "val").symlink_to(folder / "train")  # which is the picture folder itself: fine
+    (folder / "train/4.jpg").rename(folder / "train/4.JPG")
     gt["images"][1]["file_name"] = "/etc/passwd"
     write(folder, "val", gt)
     return {
-        (ProblemKind.PATH, "train"): [(1, ())], (ProblemKind.PATH, "val"): [(2, ())],
-        (ProblemKind.LEAK, ""): [(3, ()), (4, ())],
-        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())],
+        (ProblemKind.PATH, "train"): [(1, ())], (ProblemKind.PATH, "val"): [(1, ()), (2, ())],
+        (ProblemKind.ELSEWHERE, "train"): [(4, ())],
+        (ProblemKind.LEAK, ""): [(i, ()) for i in (3, 5, 6, 7, 8)], (ProblemKind.MISSING, "val"): [(4, ())],
+        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
     }  # fmt: skip
 
 
@@ -173,12 +175,16 @@ def fatal_emptiness(folder):
 
 
 def fatal_half(folder):
-    dataset(folder, train=gt_small((1, 1, BOX)))
-    return {(ProblemKind.NO_SPLIT, "val"): None, (ProblemKind.FEW_OBJECTS, "train"): [(None, ())]}
+    dataset(folder, val=gt_small((1, 1, BOX)))
+    write(folder, "test", gt_small((1, 1, BOX)))
+    return {
+        (ProblemKind.NO_SPLIT, "train"): None, (ProblemKind.UNUSED_FILE, "val"): [(None, ())],
+        (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
+    }  # fmt: skip
 
 
 CASES = [
-    in_the_labels, in_the_pictures, fatal_in_a_file, fatal_paths, fatal_between_splits, fatal_emptiness, fatal_half,
+    in_the_labels, in_the_pictures, fatal_in_a_file, in_the_paths, fatal_between_splits, fatal_emptiness, fatal_half,
 ]  # fmt: skip
 
 

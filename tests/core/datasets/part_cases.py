@@ -56,7 +56,12 @@ def dataset(folder: Path, **splits: dict | str) -> Path:
 
 
 def splits_of(folder: Path) -> dict:
-    return {name: examine_split(place, name) for name, place in find_splits(folder).items()}
+    """The splits that have a file of their own, or both of a file without splits."""
+    return {
+        name: examine_split(place._replace(shared=place.json_path.stem == "all"), name)
+        for name, place in find_splits(folder).items()
+        if place.json_path.stem in ("all", f"instances_{name}")
+    }
 
 
 def saved(folder: Path, subset: Subset, out: Path) -> dict:

@@ -121,7 +121,6 @@ def test_an_endless_value_is_shortened_where_it_is_told(path):
     for part, place, fields in (
         ("annotations", 0, {"id": "x" * 10_000}),
         ("images", 0, {"id": ["x" * 10_000] * 1000}),
-        ("images", 0, {"file_name": "../" * 10_000}),
         ("categories", 0, {"id": "x" * 10_000}),
     ):
         _, (found,) = examine_ground_truth(write(path, changed(part, place, **fields)))
@@ -156,11 +155,6 @@ def test_an_endless_value_is_shortened_where_it_is_told(path):
         (changed("categories", 0, name=MISSING), ProblemKind.CATEGORY, "category 1, which has no name"),
         (changed("categories", 0, name=["car"]), ProblemKind.CATEGORY, "category 1, which has no name"),
         (changed("categories", 0, name="dog"), ProblemKind.CATEGORY, "the name 'dog' twice"),
-        (changed("images", 0, file_name="../secret.jpg"), ProblemKind.PATH, "'../secret.jpg'"),
-        (changed("images", 0, file_name="/etc/passwd"), ProblemKind.PATH, "'/etc/passwd'"),
-        (changed("images", 0, file_name="a/../../secret.jpg"), ProblemKind.PATH, "'a/../../secret.jpg'"),
-        (changed("images", 0, file_name=".."), ProblemKind.PATH, r"'\.\.'"),
-        (changed("images", 0, file_name="a\0b"), ProblemKind.PATH, r"'a\\x00b'"),
     ],
 )
 def test_a_fatal_problem_is_counted_and_named(path, gt, kind, says):
@@ -182,11 +176,11 @@ def test_a_name_that_stays_inside_is_no_problem(path, name):
 def test_all_fatal_problems_of_a_file_are_found_at_once(path):
     gt = gt_of((1, 1, (0, 0, 1, 1)), images=5)
     gt["images"][0]["id"] = gt["images"][1]["id"] = None
-    gt["images"][2].update(width=-1, file_name="../a.jpg")
+    gt["images"][2].update(width=-1, file_name="a.jpg")
     del gt["images"][3]["file_name"], gt["categories"][0]["name"], gt["categories"][1]["id"]
     assert counts(examine_ground_truth(write(path, gt))[1]) == {
         ProblemKind.IMAGE_ID: 2, ProblemKind.IMAGE_NAME: 1, ProblemKind.IMAGE_STATED: 1,
-        ProblemKind.PATH: 1, ProblemKind.CATEGORY: 2,
+        ProblemKind.CATEGORY: 2,
     }  # fmt: skip
 
 

@@ -10,12 +10,12 @@ import pytest
 from core import DataError
 from core.datasets.layouts import (
     MOST_ENTRIES,
-    SplitLocation,
     annotation_files,
     find_splits,
     is_dataset,
     list_datasets,
 )
+from core.datasets.problems import ProblemKind
 from tests.core.coco_cases import gt_of
 
 COCO = json.dumps(gt_of((1, 1, (0, 0, 10, 10))))
@@ -47,9 +47,7 @@ def found(folder):
 @pytest.mark.parametrize("pictures", ["val2017", "images/val2017", "val", "images/val", "images"])
 def test_pictures_are_found_in_every_usual_place(tmp_path, pictures):
     make(tmp_path, "annotations/instances_val2017.json", f"{pictures}/")
-    assert find_splits(tmp_path) == {
-        "val": SplitLocation(tmp_path / "annotations/instances_val2017.json", tmp_path / pictures, shared=False)
-    }
+    assert found(tmp_path) == {"val": ("annotations/instances_val2017.json", pictures)}
 
 
 def test_the_folder_of_the_files_own_name_comes_before_all_others(tmp_path):
@@ -70,13 +68,16 @@ def test_both_splits_are_found_and_a_plain_name_wins(tmp_path):
 
 def test_two_candidates_for_a_split_are_not_guessed_between(tmp_path):
     make(tmp_path, "annotations/instances_train2014.json", "annotations/instances_train2017.json", "train/")
-    with pytest.raises(DataError, match=r"holds instances_train2014.json and instances_train2017.json: keep one"):
+    with pytest.raises(
+        DataError,
+        match=r"holds annotations/instances_train2014.json and annotations/instances_train2017.json: keep one",
+    ):
         find_splits(tmp_path)
 
 
 def test_files_of_other_tasks_beside_them_do_not_matter(tmp_path):
-    make(tmp_path, "annotations/instances_train.json", "annotations/captions_train.json", "train/", "package.json")
-    assert found(tmp_path) == {"train": ("annotations/instances_train.json", "train")}
+    make(tmp_path, "annotations/instances_val.json", "annotations/captions_val.json", "val/", "package.json")
+    assert found(tmp_path) == {"val": ("annotations/instances_val.json", "val")}
 
 
 def test_a_picture_folder_may_be_a_link_and_a_broken_link_is_none(tmp_path):
@@ -88,8 +89,8 @@ def test_a_picture_folder_may_be_a_link_and_a_broken_link_is_none(tmp_path):
 
 
 def test_names_that_mean_something_to_glob_are_plain_names(tmp_path):
-    folder = make(tmp_path / "a[bc]*?", "annotations/instances_train.json", "train/")
-    assert found(folder) == {"train": ("annotations/instances_train.json", "train")}
+    folder = make(tmp_path / "a[bc]*?", "annotations/instances_val.json", "val/")
+    assert found(folder) == {"val": ("annotations/instances_val.json", "val")}
 
 
 # Roboflow
@@ -105,17 +106,28 @@ def test_roboflows_layout_has_each_file_among_its_pictures(tmp_path, val):
     assert not any(place.shared for place in find_splits(tmp_path).values())
 
 
-def test_of_valid_and_val_roboflows_own_name_wins_and_one_split_is_enough(tmp_path):
-    make(tmp_path, "valid/_annotations.coco.json", "val/_annotations.coco.json")
+def test_validation_alone_is_enough_but_not_twice(tmp_path):
+    make(tmp_path, "valid/_annotations.coco.json")
     assert found(tmp_path) == {"val": ("valid/_annotations.coco.json", "valid")}
+    make(tmp_path, "val/_annotations.coco.json")
+    with pytest.raises(DataError, match="holds val/_annotations.coco.json and valid/_annotations.coco.json: keep one"):
+        find_splits(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["annotations/instances_Train.json", "train/_annotations.coco.json"])
+def test_without_a_validation_part_it_is_drawn_of_the_training_part(tmp_path, name):
+    make(tmp_path, name, "train/", "test/_annotations.coco.json", "annotations/instances_test.json")
+    splits = find_splits(tmp_path)
+    assert splits["train"] == splits["val"] and splits["train"].shared
+    (problem,) = splits["train"].problems
+    assert problem.kind is ProblemKind.UNUSED_FILE and "test" in problem.examples[0].detail
 
 
 def test_where_layouts_are_mixed_cocos_own_wins_whole(tmp_path):
     make(tmp_path, "annotations/instances_train.json", "images/", "train/_annotations.coco.json", "labels.json")
-    assert found(tmp_path)["train"][0] == "annotations/instances_train.json"
-    assert set(found(tmp_path)) == {"train"}
+    assert set(found(tmp_path).values()) == {("annotations/instances_train.json", "train")}
     shutil.rmtree(tmp_path / "annotations")
-    assert found(tmp_path) == {"train": ("train/_annotations.coco.json", "train")}
+    assert set(found(tmp_path).values()) == {("train/_annotations.coco.json", "train")}
     shutil.rmtree(tmp_path / "train")
     assert found(tmp_path)["val"][0] == "labels.json"
 
@@ -135,15 +147,17 @@ def test_where_layouts_are_mixed_cocos_own_wins_whole(tmp_path):
         ([".thumbnails/a.jpg", "a.jpg"], "."),
         (["a.webp", "notes/"], "."),
         (["one/a.jpg", "two/a.jpg", "a.tiff"], "."),
+        (["one/a.jpg", "two/a.jpg"], "."),
     ],
 )
 def test_one_file_is_both_splits_and_its_pictures_are_looked_for(tmp_path, json_path, files, pictures):
     make(tmp_path, json_path, *files)
-    place = SplitLocation(tmp_path / json_path, tmp_path / pictures, shared=True)
-    assert find_splits(tmp_path) == {"train": place, "val": place}
+    splits = find_splits(tmp_path)
+    assert splits["train"] == splits["val"]
+    assert splits["train"][:3] == (tmp_path / json_path, tmp_path / pictures, True)
 
 
-@pytest.mark.parametrize("files", [[], ["one/a.jpg", "two/a.jpg"], ["one/a.txt"]])
+@pytest.mark.parametrize("files", [[], ["one/a.txt"]])
 def test_one_file_without_a_clear_picture_folder_says_where_it_looked(tmp_path, files):
     make(tmp_path, "labels.json", *files)
     with pytest.raises(DataError, match=r"no picture folder for labels.json; looked for images/, labels/"):
@@ -181,8 +195,8 @@ def test_another_json_beside_it_is_told_apart_by_its_beginning(tmp_path, place, 
 @pytest.mark.parametrize(
     "start",
     [
-        '{"info": {"description": "' + "x" * 5000 + '"}, ',
-        '{"categories": [{"id": 1, "name": "' + "x" * 5000 + '"}], ',
+        '{"info": {"description": "' + "x" * 5000 + '"}, "images": [], ',
+        '{"categories": [{"id": 1, "name": "' + "x" * 70000 + '"}], "annotations": [], ',
         '\ufeff  \n{"images": [], ',
         '{"annotations": [], ',
     ],
@@ -208,7 +222,7 @@ def test_what_is_missing_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="There is no data set folder"):
         find_splits(tmp_path / "file")
-    with pytest.raises(DataError, match=r"no annotations/instances_train\*.json and no"):
+    with pytest.raises(DataError, match="has no COCO annotation file: none of its JSON files"):
         find_splits(tmp_path)
     make(tmp_path, "annotations/instances_train2017.json")
     with pytest.raises(DataError, match=r"no picture folder for instances_train2017.json; looked for train2017/, im"):
@@ -220,7 +234,7 @@ def test_a_folder_that_may_not_be_read_holds_nothing(tmp_path):
     make(tmp_path, "annotations/instances_train.json", "train/")
     (tmp_path / "annotations").chmod(0)
     try:
-        with pytest.raises(DataError, match="has no annotations"):
+        with pytest.raises(DataError, match="cannot be read"):
             find_splits(tmp_path)
     finally:
         (tmp_path / "annotations").chmod(0o700)

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from pycocotools.coco import COCO
 
-from core.datasets.layouts import SplitLocation, find_splits
+from core.datasets.layouts import find_splits
 from core.datasets.part import save_subset, take_subset
-from core.datasets.split import read_split
 from core.datasets.subset import Subset
 from tests.core.coco_cases import gt_of
 from tests.core.datasets.part_cases import (
@@ -44,7 +43,7 @@ def test_what_is_saved_is_read_as_the_part_that_was_seen_and_by_pycocotools_too(
             assert "No train image" in refused(folder, subset, out)
             return
         save_subset(splits_of(folder), subset, out)
-        assert read_split(out, "train").to_dict() == seen.to_dict()
+        assert splits_of(out)["train"].to_dict() == seen.to_dict()
         with contextlib.redirect_stdout(io.StringIO()):
             judge = COCO(out / "annotations/instances_train.json")
     assert judge.dataset["images"] == seen.images
@@ -146,7 +145,7 @@ def test_one_file_without_splits_becomes_two_that_share_no_image(tmp_path):
     ids = [{image["id"] for image in split.images} for split in found.values()]
     assert all(ids) and not ids[0] & ids[1] and ids[0] | ids[1] == set(range(2, 21, 2))
     places = find_splits(tmp_path / "out")
-    assert places == {
-        name: SplitLocation(tmp_path / f"out/annotations/instances_{name}.json", tmp_path / "out" / name)
+    assert {name: place[:3] for name, place in places.items()} == {
+        name: (tmp_path / f"out/annotations/instances_{name}.json", tmp_path / "out" / name, False)
         for name in ("train", "val")
     }

@@ -1,0 +1,152 @@
+"""Where the pictures of a split lie: as its annotation file names them, or elsewhere in the data set's folder.
+
+In: the images of a split and the folders in which its pictures may be. Out: the paths of those that do not lie where
+the file says, and the problems that this makes. A name that could mean several pictures means none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from reprlib import repr as shortened
+
+from core.datasets.coco_json import Entry
+from core.datasets.folder.part_names import part_of_folders
+from core.datasets.folder.picture_index import Match, PictureIndex, plain_parts
+from core.datasets.pictures import path_inside
+from core.datasets.problems import Example, Problem, ProblemKind, problems_of
+from core.files import real_path
+
+MOST_HINTS = 20  # missing pictures for which the nearest name is looked up
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where pictures lie that are not at their name in the picture folder, and what a user is told of it.
+
+    paths     by image id
+    hints     by image id, what is there instead of a missing picture, in a few words
+    problems  pictures that were taken from elsewhere
+    """
+
+    paths: dict[int, Path] = field(default_factory=dict)
+    hints: dict[int, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def locate_pictures(
+    images: list[Entry], image_dir: Path, bases: Iterable[Path], root: Path, part: str | None, split: str
+) -> Located:
+    """Return where the pictures of `split` lie that are not at their `file_name` in `image_dir`.
+
+    First each of `bases` is tried, then whatever lies in `root`; of several, what is in a folder of `part`.
+    """
+    listing = _Listing()
+    rest = [image for image in images if not listing.holds(image_dir, image["file_name"])]
+    paths: dict[int, Path] = {}
+    for base in map(real_path, bases):
+        for image in rest:
+            name = image["file_name"]
+            if image["id"] not in paths and listing.holds(base, name) and (path := path_inside(base, name)):
+                paths[image["id"]] = path
+    missing = [image for image in rest if image["id"] not in paths]
+    if not missing:
+        return Located(paths)
+    index = PictureIndex(root)
+    absent = {image["id"] for image in missing}
+    present = [image for image in images if image["id"] not in absent]
+    places = [paths.get(image["id"]) or os.path.join(image_dir, image["file_name"]) for image in present]
+    folders: defaultdict[str, set[str]] = defaultdict(set)
+    for image, place in zip(present, places, strict=True):
+        folders[_folder_of(image)].add(os.path.dirname(place))
+    claims = _Claims(index, part, set(map(os.fspath, places)), folders)
+    for image in missing:
+        claims.add(image)
+    moved = claims.settled()
+    examples = [Example(f"{shortened(image['file_name'])}: {moved[image['id']]}", image["id"])
+                for image in missing if image["id"] in moved]  # fmt: skip
+    paths |= {image_id: index.real_path(path) for image_id, path in moved.items()}
+    return Located(paths, claims.hints, tuple(problems_of(ProblemKind.ELSEWHERE, split, examples)))
+
+
+def _folder_of(image: Entry) -> str:
+    return "/".join(plain_parts(image["file_name"])[:-1])
+
+
+class _Listing:
+    """Tells whether a folder holds a file of a name; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str] | None] = {}
+
+    def holds(self, folder: Path, name: str) -> bool:
+        """Check whether there is such a file; also where the folder cannot be listed, so that nobody can tell."""
+        inner, _, last = name.rpartition("/")
+        if not last or name.startswith("/") or (".." in name and ".." in name.split("/")):
+            return False
+        directory = os.path.join(folder, inner)
+        if directory not in self._names:
+            self._names[directory] = _names_in(directory)
+        names = self._names[directory]
+        return names is None or last in names
+
+
+def _names_in(directory: str) -> set[str] | None:
+    try:
+        return set(os.listdir(directory))
+    except PermissionError:
+        return None
+    except (OSError, ValueError):  # there is none, or no folder can have such a name
+        return set()
+
+
+class _Claims:
+    """Which picture of an index is which image's: a picture that several names may mean is that of the best one.
+
+    used     the paths that are other images' already
+    folders  where the pictures lie that an annotation file names in a folder: no other of it is taken from elsewhere,
+             as from the masks or the validation pictures of the same names
+    hints    by image id, what is there instead
+    """
+
+    def __init__(self, index: PictureIndex, part: str | None, used: set[str], folders: dict[str, set[str]]) -> None:
+        self.hints: dict[int, str] = {}
+        self._index, self._part, self._used, self._folders = index, part, used, folders
+        self._claims: dict[str, list[tuple[Match, Entry]]] = defaultdict(list)
+
+    def add(self, image: Entry) -> None:
+        """Look up an image's picture."""
+        matches = self._index.find(image["file_name"], self._part)
+        paths = " and ".join(match.path for match in matches[:3])
+        if len(matches) > 1:
+            self.hints[image["id"]] = f"{paths} are there"
+        elif matches and os.fspath(self._index.real_path(matches[0].path)) in self._used:
+            self.hints[image["id"]] = f"{paths} is there, another image's"
+        elif matches and self._may_be(matches[0].path, image):
+            self._claims[matches[0].path].append((matches[0], image))
+        elif matches:
+            self.hints[image["id"]] = f"{paths} is there"
+        elif len(self.hints) < MOST_HINTS and (nearest := self._index.nearest(image["file_name"])):
+            self.hints[image["id"]] = f"{nearest} is there"
+
+    def _may_be(self, path: str, image: Entry) -> bool:
+        folders = self._folders.get(_folder_of(image), {""})
+        if self._part and part_of_folders(path) not in (None, self._part):
+            return False
+        return any(self._index.real_path(path).is_relative_to(folder or "/") for folder in folders)
+
+    def settled(self) -> dict[int, str]:
+        """Return the path in the index by image id; two names that fit a picture equally well get none."""
+        paths: dict[int, str] = {}
+        for path, claims in self._claims.items():
+            best = max(match.rank for match, _ in claims)
+            is_clear = len({image["file_name"] for match, image in claims if match.rank == best}) == 1
+            for match, image in claims:
+                if is_clear and match.rank == best:
+                    paths[image["id"]] = path
+                else:
+                    self.hints[image["id"]] = f"{path} is there, which another image's name means as well"
+        return paths
