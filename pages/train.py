@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import LabError
 from core.config import TrainConfig
+from core.runs.provenance.data import DataRecord, refused_data
 from core.runs.schema import Run, Status
 from ui.choose import built_in, pickers
 from ui.choose.address import remember
@@ -68,6 +69,19 @@ def confirm_deletion(run: Run) -> None:
             st.rerun()
 
 
+@st.dialog("Resume on the changed data?")
+def confirm_changed_data(run: Run, refused: DataRecord) -> None:
+    """Ask whether to go on with a run on data that is not what it was trained on before."""
+    st.markdown(f"Since the run stopped, this changed: {plain(refused.words)}.")
+    st.write("Its numbers are then not those of one training on the same data, and the run says so.")
+    with st.container(horizontal=True):
+        if st.button("Resume", key="resume anyway", type="primary", icon=":material/play_arrow:"):
+            attempt(services.jobs().resume, run.id, refused.refused)
+            st.rerun()
+        if st.button("Cancel", key="not on this data"):
+            st.rerun()
+
+
 def show_actions(run: Run) -> None:
     """Show the buttons for what can be done with the run now."""
     jobs = services.jobs()
@@ -90,6 +104,11 @@ def show_actions_after(run: Run) -> None:
             st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
         if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
             st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
+    if (refused := refused_data(store, run)) and st.button(
+        "Resume on the changed data", key="changed data", icon=":material/published_with_changes:",
+        help="Asks before it goes on.",
+    ):  # fmt: skip
+        confirm_changed_data(run, refused)
     if run.status != Status.FINISHED:
         st.button("Resume", key="resume", icon=":material/play_arrow:", on_click=attempt,
                   args=(services.jobs().resume, run.id),

@@ -71,11 +71,21 @@ def train(options: Namespace) -> int:
     return _train_with_bar(store, run.id)
 
 
+def add_resume_options(parser: ArgumentParser) -> None:
+    """Add the options of `resume`."""
+    add_run(parser)
+    parser.add_argument(
+        "--changed-data", action="store_true",
+        help="go on although boxes, pictures, the list of images or names of classes are not what they were",
+    )  # fmt: skip
+
+
 def resume(options: Namespace) -> int:
     """Continue a run from its last checkpoint; return the exit status."""
     from core.runs.drive import train_beside_main_process
     from core.runs.manager import close_dead_runs
     from core.runs.process import this_process
+    from core.runs.provenance.data import ANY, accept_changed_data
     from core.runs.queue import RunQueue, resumes_from_checkpoint
 
     store = RunStore.default()
@@ -86,6 +96,7 @@ def resume(options: Namespace) -> int:
     if not _is_main_process():
         train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
+    accept_changed_data(store, run.id, ANY if options.changed_data else "")
     RunQueue(store).requeue(run.id, this_process())
     return _train_with_bar(store, run.id)
 
@@ -243,7 +254,10 @@ def _prepare_torch(config: TrainConfig) -> None:
 
 COMMANDS = (
     Command("train", "fine-tune; prints the run's id first", add_train_options, train),
-    Command("resume", "go on with a stopped, failed or interrupted run, from its last checkpoint", add_run, resume),
+    Command(
+        "resume", "go on with a stopped, failed or interrupted run, from its last checkpoint", add_resume_options,
+        resume,
+    ),
     Command(
         "stop", "end a run after its current step, with a checkpoint; or take it out of the queue", add_stop_options,
         stop,

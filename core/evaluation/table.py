@@ -125,6 +125,7 @@ class TableMetadata:
     classes    every class that was evaluated, in the order of the LabelMap
     category_ids  their ids in the data set
     input      how the model saw the images; None for results of another tool
+    data       the digest of the data's Fingerprint, "" where none was taken
     """
 
     image_ids: tuple[int, ...]
@@ -132,6 +133,7 @@ class TableMetadata:
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     input: ModelInput | None = None
+    data: str = ""
 
     @property
     def label_map(self) -> LabelMap:

@@ -27,6 +27,7 @@ from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, 
 from core.runs.leftovers import clear_run
 from core.runs.log import open_log
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
+from core.runs.provenance.data import accept_changed_data
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
@@ -150,8 +151,12 @@ class JobManager:
         self._wake.set()
         return run
 
-    def resume(self, run_id: str) -> Run:
-        """Put a stopped, failed or interrupted run back into the queue; it continues from its last checkpoint."""
+    def resume(self, run_id: str, changed_data: str = "") -> Run:
+        """Put a stopped, failed or interrupted run back into the queue; it continues from its last checkpoint.
+
+        changed_data  the digest of data that is not what the run had before, and that it may go on with
+        """
+        accept_changed_data(self.store, run_id, changed_data)
         run = self._queue.requeue(run_id)
         self._wake.set()
         return run

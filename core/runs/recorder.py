@@ -7,20 +7,23 @@ the process that trains; whoever watches reads the store.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from core.config import TrainConfig
+from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.disk import atomic_file
-from core.evaluation.table import write_table
+from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.leftovers import clear_run
+from core.runs.provenance.data import hold_to_data, keep_fingerprint, note_step
 from core.runs.schema import NewEvaluation, Run
 from core.runs.store import RunStore
 from core.runs.watched import part_of, watched_images
@@ -42,7 +45,8 @@ class Recorder:
     def __init__(self, store: RunStore, run_id: str) -> None:
         self.store, self.run = store, store.get(run_id)
         self._events: _EventFile | None = None
-        self._has_label_map = self.run.label_map is not None
+        self._label_map = self.run.label_map
+        self._data = ""  # the digest of its fingerprint
         self._doctor = Doctor(TrainConfig.from_dict(self.run.config), _skipped_images(self.run))
         # what an earlier part of the training said of itself is kept for good, what the doctor said it says anew
         kept = [Remark.from_dict(r) for r in self.run.remarks if r["rule"] in list(TrainingRule)]
@@ -80,9 +84,10 @@ class Recorder:
                 "epoch": progress.epoch, "step": progress.step, "steps": progress.steps,
                 "images_per_second": progress.images_per_second, "seconds_left": progress.seconds_left,
             }  # fmt: skip
-        if progress.label_map and not self._has_label_map:
-            state["label_map"] = progress.label_map.to_dict()
-            self._has_label_map = True
+        if isinstance(progress, Loading) and progress.fingerprint:
+            self._hold_to_data(progress.fingerprint, progress.resumes)
+        if progress.label_map and progress.label_map.to_dict() != self._label_map:
+            state["label_map"] = self._label_map = progress.label_map.to_dict()
         if isinstance(progress, PreflightDone):
             self._write_preflight(progress)
         metrics, evaluation = progress.metrics if isinstance(progress, Measured) else {}, None
@@ -97,12 +102,23 @@ class Recorder:
         if metrics:
             events.add(progress.step, metrics)
 
+    def _hold_to_data(self, fingerprint: Fingerprint, resumes: bool) -> None:
+        """Note what data the training uses; raises RunError if it goes on, and the data changed without a consent."""
+        if resumes:
+            hold_to_data(self.store, self.run, fingerprint)
+        else:
+            keep_fingerprint(self.store, self.run.id, fingerprint)
+        self._data = fingerprint.digest
+
     def _begin(self, progress: Measured) -> _EventFile:
         """Prepare for the first metrics: forget what a killed training recorded after its last checkpoint."""
         # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
         is_done = isinstance(progress, Evaluated)
         self.store.rewind(self.run.id, progress.step, progress.metrics if is_done else None)
         self._replay()
+        if remark := note_step(self.store, self.run.id, progress.step):
+            self._training_remarks[remark.rule] = remark
+            self._examined = -math.inf  # it is told now
         self._events = _EventFile(self.store.folder(self.run.id), purge_from=progress.step + is_done)
         return self._events
 
@@ -157,6 +173,8 @@ class Recorder:
             table = detection_table(
                 progress.ground_truth, progress.detections, progress.label_map, progress.model_input
             )
+            metadata = replace(table_metadata(table), data=self._data)
+            table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
             write_table(table, self.store.table_path(self.run.id, progress.epoch))
             watched = watched_images(table, self.run.config.get("seed", 0))
             write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))

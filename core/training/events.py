@@ -17,6 +17,7 @@ from typing import TypedDict
 from PIL import Image
 
 from core.boxes import Detections
+from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.table import ModelInput
 from core.labels import LabelMap
@@ -54,7 +55,15 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Loading(Progress):
-    """Data and model are being read; where a resumed training stands is not yet known."""
+    """Data and model are being read; where a resumed training stands is not yet known.
+
+    fingerprint  of the data, once that is read: whoever records it throws NotRecorded if it is not the data that the
+                 training had before and nobody has agreed to that; nothing is made of the data until then
+    resumes      whether the training goes on from a checkpoint
+    """
+
+    fingerprint: Fingerprint | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

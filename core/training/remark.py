@@ -30,6 +30,7 @@ class TrainingRule(StrEnum):
 
     BATCH_HALVED = "batch_halved"
     STOPPED_EARLY = "stopped_early"
+    DATA_CHANGED = "data_changed"
 
 
 @dataclass(frozen=True, kw_only=True)

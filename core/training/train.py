@@ -18,14 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 from core.config import TrainConfig
 from core.datasets.check import sound_splits
+from core.datasets.fingerprint.fingerprint import Fingerprint, take_fingerprint
+from core.datasets.layouts import SPLITS
 from core.datasets.split import read_split
 from core.keep_result import KeepResult
+from core.labels import LabelMap
 from core.training.distributed import Stopped
 from core.training.events import Loading, NotRecorded, Progress
-from core.training.training import Splits, Training
+from core.training.training import Training
+from core.training.training_data import TrainingData, choose_data, saved_classes
 
 
 def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[Progress, None, None]:
@@ -35,9 +40,11 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
     ConfigError, DataError or ModelError before the first step, RunError if the pre-flight fails, losses are no finite
     numbers or a checkpoint cannot be written, DataError when a picture cannot be read.
     """
-    splits = yield from _read_splits(config)
-    yield _loading(config, "Loading the model")
-    training = Training(config, Path(folder), resume, splits)
+    saved = saved_classes(Path(folder)) if resume else None
+    data, fingerprint = yield from _read_data(config, saved)
+    yield _loading(config, "Loading the model", fingerprint=fingerprint, resumes=resume)
+    data.require_same_classes()
+    training = Training(config, Path(folder), resume, data)
     has_begun, is_finished = resume, False
     try:
         if not resume and training.processes.is_main_process:
@@ -65,14 +72,25 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
         training.processes.close()
 
 
-def _read_splits(config: TrainConfig) -> Generator[Progress, None, Splits]:
-    """Read both splits and leave out what cannot be used; yield how far it is, return them with the problems."""
+def _read_data(
+    config: TrainConfig, saved: LabelMap | None
+) -> Generator[Progress, None, tuple[TrainingData, Fingerprint]]:
+    """Read both splits and leave out what cannot be used; yield how far it is, return the data with its fingerprint."""
     yield _loading(config, "Reading the annotations")
-    work = KeepResult(sound_splits(read_split(config.data, "train"), read_split(config.data, "val")))
+    splits = [read_split(config.data, name) for name in SPLITS]
+    work = KeepResult(sound_splits(*splits))
     for done, total in work:
         yield _loading(config, f"Looking at the pictures: {done:,} of {total:,}")
-    return work.result
+    data = choose_data(config, *work.result, saved)
+    left_out = {
+        split.name: frozenset(split.image_by_id.keys() - sound.image_by_id.keys())
+        for split, sound in zip(splits, work.result[:2], strict=True)
+    }
+    noted = KeepResult(take_fingerprint(data.label_map, (data.train, data.val), left_out))
+    for done, total in noted:
+        yield _loading(config, f"Noting which pictures they are: {done:,} of {total:,}")
+    return data, noted.result
 
 
-def _loading(config: TrainConfig, message: str) -> Loading:
-    return Loading(epoch=0, epochs=config.epochs, step=0, steps=0, message=message)
+def _loading(config: TrainConfig, message: str, **fields: Any) -> Loading:
+    return Loading(epoch=0, epochs=config.epochs, step=0, steps=0, message=message, **fields)

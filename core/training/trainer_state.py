@@ -26,7 +26,10 @@ Whole = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class TrainerState(msgspec.Struct):
-    """How far a training is (the fields of `Training`), and the states of what `Stepper` holds."""
+    """How far a training is (the fields of `Training`), and the states of what `Stepper` holds.
+
+    Earlier versions saved neither `epoch_start` nor `steps_per_epoch`, as an epoch always had as many steps.
+    """
 
     epoch: Whole
     step: Whole
@@ -37,13 +40,22 @@ class TrainerState(msgspec.Struct):
     scaler: dict[str, Any]
     weights: dict[str, Any] | None = None
     averaged: Whole = 0
+    epoch_start: Whole | None = None
+    steps_per_epoch: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+
+    @property
+    def begun(self) -> int:
+        """How many steps the epoch has had that goes on."""
+        return self.step - (self.epoch_start or 0)
 
     @classmethod
     def of(cls, values: dict[str, Any], steps_per_epoch: int, epochs: int) -> TrainerState:
         """Check the values of a state file for a training of that many steps and epochs; raises ValueError."""
         state = msgspec.convert(values, cls)
-        begun = state.step - state.epoch * steps_per_epoch  # of the epoch that goes on
-        if not (0 <= begun <= steps_per_epoch and state.step <= epochs * steps_per_epoch):
+        if state.epoch_start is None or state.steps_per_epoch is None:
+            state.epoch_start, state.steps_per_epoch = state.epoch * steps_per_epoch, steps_per_epoch
+        left = min(1, epochs - state.epoch)  # epochs that can go on: below 0 if there were more than there are
+        if not 0 <= state.begun <= left * state.steps_per_epoch:
             raise ValueError(f"step {state.step} is not in epoch {state.epoch}")
         if (state.evaluated or 0) > state.epoch or state.since_best > state.epoch or math.isnan(state.best_ap):
             raise ValueError("its evaluations are not those of its epochs")

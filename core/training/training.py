@@ -10,15 +10,15 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from core import ConfigError, ModelError, RunError
+from core import ModelError, RunError
 from core.config import TrainConfig
-from core.datasets.problems import Problem
-from core.datasets.split import CocoSplit, filter_to_classes
+from core.datasets.split import CocoSplit
 from core.detr.batch import Batch
 from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device, gpu_metrics
@@ -45,52 +45,50 @@ from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.step import Stepper, seeded
 from core.training.trainer_state import TrainerState
+from core.training.training_data import TrainingData
 from core.training.validation import validate
 from core.wording import short
 
 RECENT = 20  # steps over which speed is measured
 FRESH_WEIGHTS = 2**32  # where a step's number stands: the random numbers of fresh weights
-Splits = tuple[CocoSplit, CocoSplit, list[Problem]]  # for training, for validation, and what was left out of them
 
 
 class Training:
     """Everything that one process of a training holds while it runs.
 
     epoch, step   how many are done
+    epoch_start   the step at which the current epoch began
     evaluated     the last epoch that was evaluated, 0 for the baseline; None before that
     best_ap       of the epochs that were trained; since_best counts the evaluations since then
     """
 
-    def __init__(self, config: TrainConfig, folder: Path, resume: bool, splits: Splits) -> None:
+    def __init__(self, config: TrainConfig, folder: Path, resume: bool, data: TrainingData) -> None:
         self.config, self.folder = config, folder
         self.processes = ProcessGroup(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
         self.device = choose_device(config.device, self.processes.local_rank)
-        train_split, val_split, self.problems = splits
-        self.label_map = train_split.label_map(list(config.classes))
-        share = None if config.empty_share == 1 else config.empty_share
-        names = list(self.label_map.names)
-        self.train_data = self._dataset(filter_to_classes(train_split, names, share, config.seed), config.augment)
-        self.val_data = self._dataset(filter_to_classes(val_split, names, None), "none")
-        if not self.train_data or not self.val_data:
-            raise ConfigError(f"{config.data} has no image of the chosen classes in train or in val: choose others.")
-        self.epoch, self.step, self.best_ap = 0, 0, -1.0
+        self.problems, self.label_map = data.problems, data.label_map
+        self.train_data = self._dataset(data.train, config.augment)
+        self.val_data = self._dataset(data.val, "none")
+        self.epoch, self.step, self.epoch_start, self.best_ap = 0, 0, 0, -1.0
         self.since_best = 0
         self.evaluated: int | None = None
         self.images_per_step = config.batch_size * config.accumulate * self.processes.world_size
         self.steps_per_epoch = math.ceil(len(self.train_data) / self.images_per_step)
-        self.steps = self.steps_per_epoch * config.epochs
+        state = self._read_state(latest_checkpoint(folder)) if resume else None
+        self.steps = self.epoch_start + self.steps_per_epoch * (config.epochs - self.epoch)
         self.durations: deque[float] = deque(maxlen=RECENT)  # seconds of the last steps
         self.evaluation_seconds = 0.0  # of the last evaluation
         with seeded(config.seed, FRESH_WEIGHTS, device=self.device):
-            model, _ = load_model(
-                str(latest_checkpoint(folder)) if resume else config.model, self.label_map, config.dropout
-            )
+            source = str(latest_checkpoint(folder)) if resume else config.model
+            model, _ = load_model(source, data.saved or self.label_map, config.dropout)
+        model.name_classes(self.label_map)
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device).to(memory_format=torch.channels_last)
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride())
         self.stepper = Stepper(model, config, self.steps, self.device, self.processes)
-        if resume:
-            self._restore(latest_checkpoint(folder))
+        if state:
+            with _misfits_explained(latest_checkpoint(folder)):
+                self.stepper.restore(state)
         wanted = config.profile and self.processes.is_main_process
         self.profiler = StepProfiler(wanted, self.device, self.steps - self.step)
 
@@ -140,7 +138,7 @@ class Training:
 
     def train_epoch(self) -> Iterator[Progress]:
         """Make the steps that remain of the current epoch; yield a StepDone after each."""
-        start = self.step - self.epoch * self.steps_per_epoch
+        start = self.step - self.epoch_start
         self.stepper.model.train()
         self.profiler.before_step()
         begin = time.perf_counter()
@@ -162,11 +160,11 @@ class Training:
             yield from self._until_recorded(done)
             self.profiler.before_step()
             begin = time.perf_counter()  # what the caller does between the steps is not training
-        self.epoch += 1
+        self.epoch, self.epoch_start = self.epoch + 1, self.step
 
     def is_evaluation_due(self) -> bool:
         """Check whether the model is to be evaluated now: untouched, every `eval_every` epochs, and at the end."""
-        if self.step % self.steps_per_epoch or self.evaluated == self.epoch:
+        if self.step != self.epoch_start or self.evaluated == self.epoch:
             return False
         return self.epoch % self.config.eval_every == 0 or self.epoch == self.config.epochs
 
@@ -245,22 +243,19 @@ class Training:
         state = {
             "epoch": self.epoch, "step": self.step, "best_ap": self.best_ap, "evaluated": self.evaluated,
             "since_best": self.since_best, "config": self.config.to_dict(), **self.stepper.state(),
+            "epoch_start": self.epoch_start, "steps_per_epoch": self.steps_per_epoch,
         }  # fmt: skip
-        epoch = self.epoch if self.step == self.epoch * self.steps_per_epoch else None
+        epoch = self.epoch if self.step == self.epoch_start else None
         save_checkpoint(self.folder, "last", self.stepper.evaluated, self.label_map, state, epoch)
 
-    def _restore(self, checkpoint: Path) -> None:
-        values = read_state(checkpoint)
-        try:
-            state = TrainerState.of(values, self.steps_per_epoch, self.config.epochs)
-            self.stepper.restore(state)
-        except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"{short(checkpoint, 120)} was saved by a training with other settings or by another version, so it "
-                "cannot be resumed: train again, starting from it."
-            ) from error
+    def _read_state(self, checkpoint: Path) -> TrainerState:
+        """Read how far the training is; an epoch goes on after as many steps as it had, also on other images."""
+        with _misfits_explained(checkpoint):
+            state = TrainerState.of(read_state(checkpoint), self.steps_per_epoch, self.config.epochs)
         self.epoch, self.step, self.best_ap = state.epoch, state.step, state.best_ap
+        self.epoch_start = state.step - min(state.begun, self.steps_per_epoch)
         self.evaluated, self.since_best = state.evaluated, state.since_best
+        return state
 
     def retire_checkpoint(self) -> None:
         """Move away, at the end, the checkpoint that the setting `keep` does not name: it can still be gone on from."""
@@ -271,3 +266,14 @@ class Training:
         """Delete what was moved away, once the end is recorded."""
         if self.processes.is_main_process:
             delete_retired(self.folder)
+
+
+@contextmanager
+def _misfits_explained(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{short(checkpoint, 120)} was saved by a training with other settings or by another version, so it "
+            "cannot be resumed: train again, starting from it."
+        ) from error

@@ -161,9 +161,13 @@ class Detector(nn.Module, ABC):
         known = class_rows({int(row): name for row, name in (config.id2label or {}).items()})
         copied = {row: known[name] for row, name in enumerate(label_map.names) if name in known}
         self.map_class_outputs(lambda old: self._new_class_output(old, label_map, copied))
-        config.id2label, config.label2id = label_map.id2label, label_map.label2id
+        self.name_classes(label_map)
         config.num_labels = len(label_map)
         return Head(*copied_and_fresh(label_map.names, known))
+
+    def name_classes(self, label_map: LabelMap) -> None:
+        """Call the classes of the outputs as `label_map` does, which has as many, in the same order."""
+        self.inner.config.id2label, self.inner.config.label2id = label_map.id2label, label_map.label2id
 
     def _new_class_output(self, old: nn.Linear, label_map: LabelMap, copied: dict[int, int]) -> nn.Linear:
         """Return a class output whose row r is the old one's row `copied[r]`; the other rows are fresh."""
