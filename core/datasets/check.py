@@ -34,6 +34,7 @@ from core.datasets.sound_boxes import noted_boxes
 from core.datasets.split import FEW, CocoSplit, examine_splits
 
 MOST_MISSING = 0.5  # of a split's pictures, beyond which it is the wrong folder rather than some lost files
+TOLD_BEFORE_TRAINING = (ProblemKind.LEAK, ProblemKind.ORIENTED)  # of what is only to be looked at
 UNUSABLE = (ProblemKind.PATH, ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE)
 
 PicturesDone = tuple[int, int]  # pictures done, pictures in all
@@ -184,6 +185,8 @@ def check_pictures(
         for checked in picture_problems(inside, whole=whole):
             for image_id, kind, detail in checked.problems:
                 image = split.image_by_id[image_id]
+                if kind is ProblemKind.ORIENTED and image.get("upright") is True:  # converted: no doubt
+                    kind = ProblemKind.TURNED
                 examples[kind].append(Example(split.with_hint(f"{image['file_name']}: {detail}", image), image_id))
             yield done + checked.done, total
         done += len(split.images)
@@ -262,13 +265,13 @@ def _without_unusable(split: CocoSplit, problems: list[Problem]) -> CocoSplit:
 
 
 def summarize_problems(problems: Sequence[Problem]) -> str:
-    """Return a sentence on what was left out and repaired, and on pictures in both splits; "" if there is nothing."""
+    """Return a sentence on what was left out, repaired or is TOLD_BEFORE_TRAINING; "" if there is nothing."""
     parts = []
     for severity in (Severity.DROPPED, Severity.REPAIRED, Severity.NOTED):
         counts: Counter[ProblemKind] = Counter()
         for problem in problems:
             kind = problem.kind
-            if kind.severity is severity and (severity is not Severity.NOTED or kind is ProblemKind.LEAK):
+            if kind.severity is severity and (severity is not Severity.NOTED or kind in TOLD_BEFORE_TRAINING):
                 counts[kind] += problem.count
         if counts:
             parts.append(f"{severity.label}: " + ", ".join(kind.counted(n) for kind, n in counts.items()))

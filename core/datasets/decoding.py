@@ -13,7 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from PIL import Image
+from PIL import ImageFile
+
+from core.datasets.pixels.eight_bits import has_two_bytes
 
 MOST_PIXELS = 1024**3 // 4 // 3  # Pillow's limit, unless somebody in this process has lifted it
 MOST_BYTES = 10 * MOST_PIXELS  # 0.9 GB that a decoder may take for one picture: a progressive JPEG of MOST_PIXELS
@@ -25,15 +27,18 @@ SMALL = 8_000_000  # bytes: pictures that take less never wait
 WIDE = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes a pixel; 4 of all others
 # Bytes a pixel that decoders keep beside the picture: WebP's two canvases and a copy, AVIF's planes and a copy.
 BESIDE = {"WEBP": 12, "AVIF": 5}
+LOWER_BYTES = 4  # bytes a pixel, of a picture of 16 bits a colour
 COEFFICIENT = 2  # bytes; a progressive JPEG's are all kept until its last scan, also where it is decoded smaller
 
 
-def bytes_to_decode(image: Image.Image, full_size: tuple[int, int]) -> int:
+def bytes_to_decode(image: ImageFile.ImageFile, full_size: tuple[int, int]) -> int:
     """Return the memory that decoding a picture takes at most; `full_size` is that of its file, before any draft."""
     pixels, full = image.width * image.height, full_size[0] * full_size[1]
     beside = BESIDE.get(image.format or "", 0)
     if image.info.get("progressive") or image.info.get("progression"):
         beside = COEFFICIENT * len(image.getbands())
+    if has_two_bytes(image):
+        beside = LOWER_BYTES
     return pixels * WIDE.get(image.mode, 4) + full * beside
 
 

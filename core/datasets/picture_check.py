@@ -19,7 +19,9 @@ from typing import Generic, TypeVar
 
 from PIL import ImageFile
 
-from core.datasets.pictures import TURNS, PictureError, Size, open_picture, orientation_of, size_text
+from core.datasets.pictures import PictureError, open_picture, size_text
+from core.datasets.pixels.eight_bits import decode, depth_of
+from core.datasets.pixels.upright import Size, meant_orientation, orientation_of
 from core.datasets.problems import ProblemKind
 from core.files import open_file
 
@@ -29,6 +31,7 @@ TAIL = 4096  # bytes at a file's end in which its end marker is looked for: came
 Key = TypeVar("Key", bound=Hashable)
 Other = TypeVar("Other", bound=Hashable)
 Fingerprint = int | bytes
+Finding = tuple[ProblemKind, str]  # with a few words on it
 _Candidate = tuple[Key, Path, tuple[Fingerprint, ...]]
 
 
@@ -40,8 +43,13 @@ class PicturesChecked(Generic[Key]):
     problems: tuple[tuple[Key, ProblemKind, str], ...] = ()
 
 
-def picture_problem(path: str | Path, size: Size, whole: bool = False) -> tuple[ProblemKind, str] | None:
-    """Return what is wrong with a picture whose JSON states `size`, with a few words; None if nothing is.
+def picture_problem(path: str | Path, size: Size, whole: bool = False) -> Finding | None:
+    """Return the first of what `examine_picture` finds, the most important; None if there is nothing."""
+    return next(iter(examine_picture(path, size, whole)), None)
+
+
+def examine_picture(path: str | Path, size: Size, whole: bool = False) -> list[Finding]:
+    """Return what is wrong with a picture whose JSON states `size`, or odd, each with a few words.
 
     Only its header is read, and the end of a JPEG or PNG file, which tells whether it is cut off; `whole` decodes all
     of it. Decoding finds every picture that is cut off, of any format, and whatever else `read_picture` would refuse.
@@ -49,26 +57,45 @@ def picture_problem(path: str | Path, size: Size, whole: bool = False) -> tuple[
     """
     try:
         with open_picture(path) as image:
-            stored = image.size
+            stored, odd = image.size, _oddities(image)
             if whole or not _ends_well(image):
                 image.draft(None, (1, 1))  # a JPEG at an eighth of its size: twice as fast, and finds the same damage
-                image.load()
+                decode(image)
             elif image.format == "PNG" and stored != tuple(size):
                 image.load()  # it may tell its orientation after its pixels
             orientation = orientation_of(image)
     except PictureError as error:
-        return error.kind, error.reason
-    if stored == tuple(size):
-        return None if orientation == 1 else (ProblemKind.MIRRORED, f"EXIF orientation {orientation}")
-    if orientation in TURNS and stored[::-1] == tuple(size):
-        return ProblemKind.TURNED, f"stored as {size_text(stored)}, EXIF orientation {orientation}"
-    return ProblemKind.OTHER_SIZE, f"{size_text(stored)} instead of {size_text(size)}"
+        return [(error.kind, error.reason)]
+    meant = meant_orientation(orientation, stored, size)
+    if meant is None:
+        return [(ProblemKind.OTHER_SIZE, f"{size_text(stored)} instead of {size_text(size)}")]
+    if orientation > 1:
+        kind, text = ProblemKind.TURNED, f"stored as {size_text(stored)}, EXIF orientation {orientation}"
+        if stored == tuple(size):
+            kind, text = (
+                ProblemKind.AS_STORED if meant == 1 else ProblemKind.ORIENTED,
+                f"EXIF orientation {orientation}",
+            )
+        odd.insert(0, (kind, text))
+    return odd
+
+
+def _oddities(image: ImageFile.ImageFile) -> list[Finding]:
+    """Return what a picture's header tells of its colours and frames that need a decision when it is read."""
+    odd = []
+    if depth := depth_of(image):
+        odd.append((ProblemKind.DEEP, depth))
+    if image.has_transparency_data:
+        odd.append((ProblemKind.TRANSPARENT, f"{image.format} of mode {image.mode}"))
+    if image.format != "MPO" and getattr(image, "is_animated", False):  # a camera's second view is no page
+        odd.append((ProblemKind.FRAMES, str(image.format)))
+    return odd
 
 
 def picture_problems(
     items: Iterable[tuple[Key, Path, Size]], workers: int | None = None, whole: bool = False
 ) -> Iterator[PicturesChecked[Key]]:
-    """Yield what `picture_problem` finds in each (key, path, size), a batch of pictures at a time, in their order.
+    """Yield what `examine_picture` finds in each (key, path, size), a batch of pictures at a time, in their order.
 
     Closing the generator stops it as soon as the batches being checked are done. `workers` is the number of threads.
     """
@@ -78,8 +105,8 @@ def picture_problems(
     batches = iter(lambda: list(islice(items, 16 if whole else 128)), [])
 
     def check(batch: list[tuple[Key, Path, Size]]) -> PicturesChecked[Key]:
-        checked = [(key, picture_problem(path, size, whole)) for key, path, size in batch]
-        return PicturesChecked(len(batch), tuple((key, *problem) for key, problem in checked if problem))
+        findings = [(key, *one) for key, path, size in batch for one in examine_picture(path, size, whole)]
+        return PicturesChecked(len(batch), tuple(findings))
 
     pool = ThreadPoolExecutor(workers)
     try:

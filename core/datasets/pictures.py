@@ -17,38 +17,27 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import (
     Image,
     ImageFile,
-    TiffImagePlugin,  # noqa: F401 (see FORMATS)
+    TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401 (see FORMATS)
 )
 
 from core import DataError
 from core.datasets.decoding import DECODING, MOST_BYTES, MOST_FILE_BYTES, MOST_PIXELS, bytes_to_decode
+from core.datasets.pixels.eight_bits import bands, decode, mend_tiles
+from core.datasets.pixels.upright import Box, Size, meant_orientation, orientation_of, stored_box, turn_upright
 from core.datasets.problems import ProblemKind
 from core.files import FileRefused, open_file
 from core.wording import short
-
-Size = tuple[int, int]  # width, height
-Box = tuple[int, int, int, int]  # xyxy, whole pixels
 
 # No others, because Pillow's readers of rare formats start programs or take any text for a picture. MPO comes as JPEG.
 # Without the two plugins imported above, a file of another format would make Pillow import all it has.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 RGB_BYTES = 4  # a pixel as Pillow keeps it: of the copy that a decoded picture becomes
-BAND = 2**22  # pixels of a large picture that are converted at a time, so that it is not held twice
-ORIENTATION = 0x0112  # EXIF tag
-
-# EXIF orientations that swap width and height, each with what turns the picture upright
-TURNS = {
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+NO_COLOURS = {"LAB": "its colours are in the LAB model"}
 SCAN, MOST_SCANS = b"\xff\xda", 500  # the marker that begins a JPEG's scan; encoders make some 10
 TIFF_TILE = 322, 323  # tags: width and height
 _IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # an entry of warnings.filters
@@ -94,28 +83,28 @@ def path_inside(root: str | Path, name: str) -> Path | None:
 
 
 def read_picture(path: str | Path, size: Size | None = None) -> Image.Image:
-    """Read a picture as RGB; one that has `size`, as its JSON states it, only when EXIF turns it, is turned upright.
+    """Read a picture as RGB, upright as `meant_orientation` decides by the `size` that its JSON states.
 
-    Of several frames the first is read, of 16 bits the upper 8. Raises DataError if the picture is missing, cut off,
-    too large or none at all, or has another size than stated, whether turned or not.
+    Of several frames the first is read; what has more than 8 bits a colour or is transparent, as `decode` says.
+    Raises DataError if the picture is missing, cut off, too large or none at all, or has another size than stated,
+    whether turned or not.
     """
     try:
         with open_picture(path) as image:
-            image.load()
-            turn = TURNS.get(orientation_of(image)) if size and image.size != tuple(size) else None
-            picture = to_rgb(image)
+            pixels = decode(image)
+            orientation = meant_orientation(orientation_of(image), image.size, size)
+            picture = pixels if pixels is not image and pixels.mode == "RGB" else pixels.convert("RGB")
     except PictureError as error:
         if error.kind is ProblemKind.MISSING:
             raise DataError(f"The picture {path} is missing: restore it or take its image out of the JSON.") from None
         raise DataError(f"The picture {path} cannot be read ({error.reason}): replace the file.") from None
-    if not size or picture.size == tuple(size):
-        return picture
-    if turn is not None and picture.size[::-1] == tuple(size):
-        return picture.transpose(turn)
-    raise DataError(
-        f"The picture {path} has {size_text(picture.size)} pixels, but its JSON {size_text(size)}"
-        ": its boxes would be misplaced; put the original picture back."
-    )
+    if orientation is None:
+        assert size is not None  # without one, every orientation is meant
+        raise DataError(
+            f"The picture {path} has {size_text(picture.size)} pixels, but its JSON {size_text(size)}"
+            ": its boxes would be misplaced; put the original picture back."
+        )
+    return turn_upright(picture, orientation)
 
 
 @contextmanager
@@ -138,7 +127,7 @@ def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Iterat
         except Image.DecompressionBombError:  # Pillow's own, at twice its limit
             raise PictureError(ProblemKind.UNREADABLE, "more than " + _too_large(2 * MOST_PIXELS)) from None
         except UnidentifiedImageError:
-            raise PictureError(ProblemKind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture") from None
+            raise PictureError(ProblemKind.UNREADABLE, _unidentified(path)) from None
         except Exception as error:  # the decoders raise almost anything at a file that was made or damaged for it
             raise PictureError(ProblemKind.UNREADABLE, _reason(error)) from None
 
@@ -152,10 +141,13 @@ def _opened(path: str | Path, formats: tuple[str, ...]) -> Iterator[ImageFile.Im
         with DECODING.turn(size):  # some readers take a whole file to read its header
             image = Image.open(file, formats=formats)
         with image:
+            if image.mode in NO_COLOURS:
+                raise PictureError(ProblemKind.UNREADABLE, NO_COLOURS[image.mode])
+            mend_tiles(image)
             yield image
 
 
-def _refuse_too_large(image: Image.Image) -> None:
+def _refuse_too_large(image: ImageFile.ImageFile) -> None:
     pixels = image.width * image.height
     tile = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than itself
     if pixels > MOST_PIXELS or bytes_to_decode(image, image.size) > MOST_BYTES:
@@ -207,66 +199,18 @@ def _ignore_warnings() -> Iterator[None]:
             filters.remove(_IGNORE_PILLOW)
 
 
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation that is still to be applied, 1 to 8; 1 if there is none or it makes no sense."""
-    if image.format == "TIFF":  # Pillow applies it itself
-        return 1
-    try:
-        # not PngImageFile's own, which decodes the picture to look for EXIF behind it
-        orientation: Any = Image.Image.getexif(image).get(ORIENTATION)
-    except Exception:  # damaged EXIF data: anything
-        return 1
-    return orientation if orientation in range(1, 9) else 1
+def shrink(pixels: Image.Image, box: Box, size: Size, orientation: int = 1) -> Image.Image:
+    """Return the part `box` of a picture as `decode` gives it, turned upright by `orientation`, as RGB of `size`.
 
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture to RGB, 8 bits a colour: of 16 bits the upper 8; what is transparent keeps its colour."""
-    if not image.mode.startswith("I"):
-        return image.convert("RGB")
-    picture = Image.new("RGB", image.size)
-    for box in bands((0, 0, *image.size)):  # convert() would cut off at 255: almost all white
-        upper = (np.asarray(image.crop(box)) >> 8).clip(0, 255).astype(np.uint8)
-        picture.paste(Image.fromarray(upper).convert("RGB"), box)
-    return picture
-
-
-def bands(box: Box, multiple: int = 1) -> Iterator[Box]:
-    """Yield parts of a box, as wide as it, of about BAND pixels; their heights are multiples, but for the last.
-
-    >>> list(bands((0, 0, 2**21, 5)))
-    [(0, 0, 2097152, 2), (0, 2, 2097152, 4), (0, 4, 2097152, 5)]
-    """
-    x1, y1, x2, y2 = box
-    height = max(1, BAND // (x2 - x1) // multiple) * multiple
-    for top in range(y1, y2, height):
-        yield x1, top, x2, min(top + height, y2)
-
-
-def shrink(image: Image.Image, box: Box, size: Size, orientation: int = 1) -> Image.Image:
-    """Return the part `box` of a picture, turned upright by `orientation`, as RGB of `size`, which is not larger.
-
-    The box is in pixels of the upright picture. Only bands of a large picture are converted at a time.
+    The box is in pixels of the upright picture, and no smaller. Only bands of a large picture are converted at a time.
     """
     x1, y1, x2, y2 = box
     by_x, by_y = max(1, (x2 - x1) // size[0]), max(1, (y2 - y1) // size[1])
     reduced = Image.new("RGB", (-(-(x2 - x1) // by_x), -(-(y2 - y1) // by_y)))
     for band in bands(box, by_y):
-        part = to_rgb(image.crop(_stored_box(band, image.size, orientation)))
-        upright = part.transpose(TURNS[orientation]) if orientation in TURNS else part
-        reduced.paste(upright.reduce((by_x, by_y)), (0, (band[1] - y1) // by_y))
+        part = pixels.crop(stored_box(band, pixels.size, orientation)).convert("RGB")
+        reduced.paste(turn_upright(part, orientation).reduce((by_x, by_y)), (0, (band[1] - y1) // by_y))
     return reduced.resize(size, Image.Resampling.BICUBIC, (0, 0, (x2 - x1) / by_x, (y2 - y1) / by_y))
-
-
-def _stored_box(box: Box, stored: Size, orientation: int) -> Box:
-    """Return where a part of the upright picture lies in the file's pixels."""
-    if orientation not in TURNS:
-        return box
-    left, top, right, bottom = box
-    if orientation in (7, 8):  # the file's x runs from the bottom up
-        top, bottom = stored[0] - bottom, stored[0] - top
-    if orientation in (6, 7):  # the file's y runs from the right to the left
-        left, right = stored[1] - right, stored[1] - left
-    return top, left, bottom, right
 
 
 def size_text(size: Size) -> str:
@@ -280,6 +224,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
         return error.strerror.lower()
     return "cut off" if "truncated" in str(error).lower() else f"damaged: {short(error)}"
+
+
+def _unidentified(path: str | Path) -> str:
+    with suppress(OSError), open_file(path) as file:
+        if file.read(4) in TiffImagePlugin.PREFIXES:
+            return "a TIFF whose kind of colours is not known: save it as PNG"
+    return "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture"
 
 
 def _too_large(pixels: int) -> str:

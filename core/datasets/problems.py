@@ -61,8 +61,17 @@ class ProblemKind(Enum):
     ELSEWHERE = Severity.REPAIRED, "picture", "not where the annotations say", "taken from where it lies"
     BEYOND = Severity.REPAIRED, "box", "beyond the border of the image", "cut off there for the training"
     TURNED = Severity.REPAIRED, "picture", "stored turned (EXIF), its boxes upright", "turned when read"
+    DEEP = Severity.REPAIRED, "picture", "of more than 8 bits a colour", "each scaled by what it holds, when read"
 
-    MIRRORED = Severity.NOTED, "picture", "with an EXIF orientation", "boxes are taken as the pixels are stored"
+    ORIENTED = (
+        Severity.NOTED,
+        "picture",
+        "turned by EXIF, its size the same",
+        "boxes are taken as on the upright picture",
+    )
+    AS_STORED = Severity.NOTED, "picture", "turned by EXIF, its stated size not", "boxes are taken as pixels are stored"
+    TRANSPARENT = Severity.NOTED, "picture", "with transparency", "what is transparent is read as white"
+    FRAMES = Severity.NOTED, "picture", "of several pages or frames", "the first is read"
     UNUSED_FILE = Severity.NOTED, "file", "of annotations for testing or of no part", "not used"
     ZERO_ID = Severity.NOTED, "annotation", "with the id 0", "pycocotools takes its object for missed; not so here"
     TWICE = Severity.NOTED, "object", "labelled twice (same class, IoU above 0.9)", "delete one of the two boxes"

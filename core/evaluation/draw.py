@@ -16,7 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core import DataError
 from core.boxes import context_box
-from core.datasets.pictures import TURNS, PictureError, Size, open_picture, orientation_of, shrink
+from core.datasets.pictures import PictureError, open_picture, shrink
+from core.datasets.pixels.eight_bits import decode
+from core.datasets.pixels.upright import Size, meant_orientation, orientation_of, upright_size
 from core.datasets.problems import ProblemKind
 from core.evaluation.table import CORNERS, ErrorType
 
@@ -98,16 +100,17 @@ def thumbnail(
     out = BytesIO()
     try:
         with open_picture(path) as image:
-            stored = image.size
-            is_turned = size is not None and stored != tuple(size) and stored[::-1] == tuple(size)
-            orientation = orientation_of(image) if is_turned else 1
-            box = _cropped(crop, stored[::-1] if orientation in TURNS else stored)
+            is_drafted = crop is None and image.format in ("JPEG", "MPO")
+            pixels = image if is_drafted else decode(image)  # a PNG may state its orientation after its pixels
+            orientation = meant_orientation(orientation_of(image), image.size, size) or 1
+            box = _cropped(crop, upright_size(image.size, orientation))
             shown = _shrunk_size((box[2] - box[0], box[3] - box[1]), longest)
-            if crop is None:  # a JPEG is decoded at a fraction of its size, the smallest that suffices
-                image.draft(None, shown[::-1] if orientation in TURNS else shown)
-                box = (0, 0, *(image.size[::-1] if orientation in TURNS else image.size))
+            if is_drafted:  # decoded at a fraction of its size, the smallest that suffices
+                image.draft(None, upright_size(shown, orientation))
+                box = (0, 0, *upright_size(image.size, orientation))
+                pixels = decode(image)
             # WebP would be a fifth smaller, and take four times as long
-            shrink(image, box, shown, orientation).save(out, "JPEG", quality=85)
+            shrink(pixels, box, shown, orientation).save(out, "JPEG", quality=85)
     except PictureError as error:
         if error.kind is ProblemKind.MISSING:
             raise DataError(f"There is no picture {path}.") from None

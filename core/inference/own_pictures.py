@@ -18,7 +18,9 @@ from PIL import AvifImagePlugin, Image  # noqa: F401 (the plugin: see FORMATS in
 from core import DataError
 from core.datasets.decoding import MOST_PIXELS
 from core.datasets.folder.picture_index import SUFFIXES
-from core.datasets.pictures import FORMATS, TURNS, PictureError, bands, open_picture, orientation_of, to_rgb
+from core.datasets.pictures import FORMATS, PictureError, open_picture
+from core.datasets.pixels.eight_bits import decode, depth_of
+from core.datasets.pixels.upright import orientation_of, turn_upright, upright_size
 from core.datasets.problems import ProblemKind
 from core.files import open_file
 
@@ -27,13 +29,6 @@ ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")
 MEGAPIXELS = int(MOST_PIXELS / 1e6)
 JPEGS = ("JPEG", "MPO")
 UNCHANGED = (*JPEGS, "PNG", "WEBP", "BMP", "PPM")  # formats of which the user's file may be used as it is
-BACKGROUND = (255, 255, 255)  # white, as on the page, where a picture is transparent
-MIRRORS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-}  # with TURNS: the transposition that makes a picture upright, by EXIF orientation
-NO_COLOURS = {"F": "its pixels are fractions", "LAB": "its colours are in the LAB model"}
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO 23008-12, Annex B
 
 
@@ -49,7 +44,7 @@ class OwnPicture:
 def prepare_picture(path: str | Path, target: str | Path, name: str | None = None) -> OwnPicture:
     """Return the picture as a viewer shows it: its file, or if that is not upright, RGB and 8 bits, a PNG at `target`.
 
-    Takes the first of several frames and the upper 8 of 16 bits; transparency becomes white. Decodes every pixel.
+    Takes the first of several frames; more than 8 bits and transparency become what `decode` says. Decodes every pixel.
     Raises DataError, which begins with the name (default: the path), if the picture cannot be read.
     """
     path, target, name = Path(path), Path(target), str(path) if name is None else name
@@ -59,10 +54,11 @@ def prepare_picture(path: str | Path, target: str | Path, name: str | None = Non
                 image.draft(None, (1, 1))  # at an eighth of its size: twice as fast, and detects the same damage
                 image.load()
                 return OwnPicture(name, path, size)
-            image.load()  # a PNG may state its orientation only after its pixels
-            if image.format not in JPEGS and (size := _size_if_unchanged(image)):
+            is_deep = depth_of(image) is not None
+            pixels = decode(image)  # a PNG may state its orientation only after its pixels
+            if image.format not in JPEGS and not is_deep and (size := _size_if_unchanged(image)):
                 return OwnPicture(name, path, size)
-            picture = _converted(image)
+            picture = turn_upright(pixels.convert("RGB"), orientation_of(image))
     except PictureError as error:
         raise DataError(_sentence(path, name, error)) from None
     try:
@@ -103,26 +99,7 @@ def _size_if_unchanged(image: Image.Image) -> tuple[int, int] | None:
     """Return the upright size if `read_picture` and `thumbnail` show the file itself correctly, else None."""
     if image.format not in UNCHANGED or image.mode not in ("RGB", "L") or image.has_transparency_data:
         return None
-    orientation = orientation_of(image)
-    if orientation == 1:
-        return image.size
-    # both recognise a turned picture by its size, which does not work for a square one
-    is_recognised = orientation in TURNS and image.width != image.height and image.format in JPEGS
-    return image.size[::-1] if is_recognised else None
-
-
-def _converted(image: Image.Image) -> Image.Image:
-    if image.mode in NO_COLOURS:
-        raise PictureError(ProblemKind.UNREADABLE, NO_COLOURS[image.mode])
-    turn = (MIRRORS | TURNS).get(orientation_of(image))
-    if image.has_transparency_data and not image.mode.startswith("I"):
-        picture = Image.new("RGB", image.size, BACKGROUND)
-        for box in bands((0, 0, *image.size)):
-            rgba = image.crop(box).convert("RGBA")
-            picture.paste(rgba, box, mask=rgba)
-    else:
-        picture = image if image.mode == "RGB" else to_rgb(image)
-    return picture if turn is None else picture.transpose(turn)
+    return upright_size(image.size, orientation_of(image))
 
 
 def _sentence(path: Path, name: str, error: PictureError) -> str:

@@ -17,7 +17,8 @@ import yaml
 
 from core import DataError, files
 from core.datasets.folder.picture_index import is_picture
-from core.datasets.pictures import TURNS, PictureError, open_picture, orientation_of
+from core.datasets.pictures import PictureError, open_picture
+from core.datasets.pixels.upright import orientation_of, upright_size
 
 MOST_YAML_BYTES = 2**18  # of a description of a folder; one with 1,200 classes has a tenth of it
 MOST_DAMAGE = 1000  # sentences: a folder with more is not read on
@@ -194,8 +195,8 @@ def read_picture_size(path: Path, damage: list[str]) -> PictureSize | None:
     """Return a picture's size from its header; None, and a sentence in `damage`, if it is no picture or too large."""
     try:
         with open_picture(path) as image:
-            stored, is_turned = image.size, orientation_of(image) in TURNS
+            stored, upright = image.size, upright_size(image.size, orientation_of(image))
     except PictureError as error:
         damage.append(f"{path} cannot be read ({error.reason}): replace or delete it")
         return None
-    return PictureSize(stored, stored[::-1] if is_turned else stored)
+    return PictureSize(stored, upright)

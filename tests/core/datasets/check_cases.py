@@ -107,19 +107,18 @@ def in_the_pictures(folder):
     picture(train / "4.jpg", SIZE[::-1], orientation=6)
     picture(train / "5.jpg", orientation=3)
     shutil.copy(train / "6.jpg", folder / "val/8.jpg")
-    return {
-        (kind, "train"): [(image, ())]
-        for image, kind in enumerate(
-            (
-                ProblemKind.MISSING,
-                ProblemKind.UNREADABLE,
-                ProblemKind.OTHER_SIZE,
-                ProblemKind.TURNED,
-                ProblemKind.MIRRORED,
-            ),
-            start=1,
-        )
-    } | {(ProblemKind.LEAK, ""): [(8, ())]}
+    val = folder / "val"
+    picture(val / "1.jpg", orientation=6)
+    Image.new("I;16", SIZE).save(val / "2.jpg", "PNG")
+    Image.new("RGBA", SIZE, "teal").save(val / "3.jpg", "PNG")
+    Image.new("L", SIZE, 9).save(val / "4.jpg", "TIFF", save_all=True, append_images=[Image.new("L", SIZE)])
+    in_train = (
+        ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE, ProblemKind.TURNED, ProblemKind.ORIENTED,
+    )  # fmt: skip
+    in_val = ProblemKind.AS_STORED, ProblemKind.DEEP, ProblemKind.TRANSPARENT, ProblemKind.FRAMES
+    expected = {(kind, "train"): [(image, ())] for image, kind in enumerate(in_train, start=1)}
+    expected |= {(kind, "val"): [(image, ())] for image, kind in enumerate(in_val, start=1)}
+    return expected | {(ProblemKind.LEAK, ""): [(8, ())]}
 
 
 def fatal_in_a_file(folder):

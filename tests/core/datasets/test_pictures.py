@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from core.datasets.picture_check import picture_problem
+from core.datasets.picture_check import examine_picture, picture_problem
 from core.datasets.pictures import FORMATS, path_inside, read_picture
 from core.datasets.problems import ProblemKind
 from tests.core.datasets import picture_cases
@@ -44,24 +44,29 @@ def test_width_and_height_exchanged_without_exif_is_another_size(write):
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_picture_is_read_as_its_json_states_it(write, form, orientation):
+def test_a_turned_picture_is_read_upright_unless_only_its_stored_size_is_stated(write, form, orientation):
     path = write(encoded(form=form, exif=exif(orientation)))
     with Image.open(path) as image:
         stored, upright = image.convert("RGB"), ImageOps.exif_transpose(image).convert("RGB")
-    assert read_picture(path) == stored and read_picture(path, SIZE) == stored
-    mirrored = (ProblemKind.MIRRORED, f"EXIF orientation {orientation}")
-    assert (
-        picture_problem(path, SIZE)
-        == picture_problem(path, SIZE, whole=True)
-        == (None if orientation == 1 else mirrored)
-    )
+    assert np.array_equal(read_picture(path), upright) and np.array_equal(read_picture(path, upright.size), upright)
+    turned = (ProblemKind.TURNED, f"stored as 48 × 32, EXIF orientation {orientation}")
+    as_stored, oriented = ((kind, turned[1][-18:]) for kind in (ProblemKind.AS_STORED, ProblemKind.ORIENTED))
+    expected = None if orientation == 1 else oriented if orientation < 5 else turned
+    assert picture_problem(path, upright.size) == picture_problem(path, upright.size, whole=True) == expected
     if orientation >= 5:
-        assert np.array_equal(read_picture(path, SIZE[::-1]), upright)
-        turned = (ProblemKind.TURNED, f"stored as 48 × 32, EXIF orientation {orientation}")
-        assert picture_problem(path, SIZE[::-1]) == picture_problem(path, SIZE[::-1], whole=True) == turned
+        assert read_picture(path, SIZE) == stored
+        assert picture_problem(path, SIZE) == picture_problem(path, SIZE, whole=True) == as_stored
     else:
         assert picture_problem(path, SIZE[::-1])[0] is ProblemKind.OTHER_SIZE and refusal(path, SIZE[::-1])
     assert picture_problem(path, (5, 6))[0] is ProblemKind.OTHER_SIZE and refusal(path, (5, 6))
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_of_a_square_picture_no_size_tells_and_it_is_taken_upright(write, orientation):
+    path = write(encoded(photograph((40, 40)), exif=exif(orientation)))
+    with Image.open(path) as image:
+        assert np.array_equal(read_picture(path, (40, 40)), ImageOps.exif_transpose(image).convert("RGB"))
+    assert picture_problem(path, (40, 40)) == (ProblemKind.ORIENTED, f"EXIF orientation {orientation}")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -107,14 +112,9 @@ def test_every_mode_is_read_as_rgb(write, mode):
     assert picture.mode == "RGB" and picture.size == SIZE
     with Image.open(path) as image:
         assert picture == image.convert("RGB")
-    assert picture_problem(path, SIZE) is None and picture_problem(path, SIZE, whole=True) is None
-
-
-@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
-def test_of_sixteen_bits_the_upper_eight_are_read(write, form):
-    values = np.array([[0, 255, 256, 30_000, 65_535]], np.uint16)
-    path = write(encoded(Image.fromarray(values), form))
-    assert np.asarray(read_picture(path))[0].tolist() == [[v] * 3 for v in (0, 0, 1, 117, 255)]
+    kinds = [ProblemKind.TRANSPARENT] * (mode in ("LA", "RGBA"))
+    assert [kind for kind, _ in examine_picture(path, SIZE)] == kinds
+    assert [kind for kind, _ in examine_picture(path, SIZE, whole=True)] == kinds
 
 
 @pytest.mark.parametrize("form", ["GIF", "MPO", "TIFF", "WEBP", "PNG"])
@@ -124,7 +124,8 @@ def test_of_several_frames_the_first_is_read(write, form):
     path = write(encoded(frames[0], form, save_all=True, append_images=frames[1:]))
     apart = [np.abs(np.array(read_picture(path, SIZE), int) - frame).mean() for frame in pixels]
     assert apart[0] + 3 < min(apart[1:])
-    assert picture_problem(path, SIZE) is None and picture_problem(path, SIZE, whole=True) is None
+    expected = None if form == "MPO" else (ProblemKind.FRAMES, form)
+    assert picture_problem(path, SIZE) == picture_problem(path, SIZE, whole=True) == expected
 
 
 def test_a_palette_with_transparency_and_other_oddities_warn_nobody(write):

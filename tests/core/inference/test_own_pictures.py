@@ -56,7 +56,8 @@ def seen(mode: str, stored: np.ndarray) -> np.ndarray:
     if mode == "1":
         s = np.where(s > 127, 255.0, 0.0)
     if mode == "I;16":
-        s = (stored.astype(int) * 200 + 77) // 256
+        values = stored.astype(int) * 200 + 77
+        s = values >> next(bits for bits in (8, 10, 12, 14, 16) if values.max() < 2**bits) - 8
     if mode == "P":
         return PALETTE[stored[..., 0]].astype(float)
     if mode in ("RGBA", "LA"):
@@ -190,7 +191,6 @@ REFUSED = {
     "empty": (b"", "cannot be read (an empty file): save it again as JPEG or PNG."),
     "text": (b"hello", "cannot be read (not a JPEG"),
     "cut off": (PHOTO[: len(PHOTO) // 2], "cannot be read (cut off)"),
-    "fractions": (encoded(Image.new("F", (5, 5), 0.5), "TIFF"), "cannot be read (its pixels are fractions)"),
     "LAB": (encoded(Image.new("LAB", (5, 5)), "TIFF"), "cannot be read (its colours are in the LAB model)"),
 }
 
