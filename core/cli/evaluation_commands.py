@@ -13,6 +13,7 @@ from typing import Any
 from core import DataError, LabError
 from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show
 from core.cli.evaluations import chosen_evaluation, detection_table_of
+from core.datasets.problems import first_of
 from core.export.text import describe_table, evaluation_json, evaluation_text, percent
 from core.runs.models import baseline_of
 from core.runs.schema import Evaluation
@@ -117,9 +118,9 @@ def analyze(options: Namespace) -> None:
     store = RunStore.default()
     evaluation = chosen_evaluation(store, options)
     table, run = detection_table_of(evaluation), store.get(evaluation.run_id)
-    pictures = []
+    pictures, left_out = [], []
     try:
-        pictures = draw_worst_images(store, run, table, options.score, options.images)
+        pictures, left_out = draw_worst_images(store, run, table, options.score, options.images)
     except DataError as error:
         if not run.is_imported:  # whose pictures may be missing
             raise
@@ -127,6 +128,8 @@ def analyze(options: Namespace) -> None:
     if pictures:
         first = store.analysis_path(run.id, 1)
         show(f"{first} … {len(pictures)} pictures, worst first: red predictions, green ground truth")
+    if left_out:
+        show(f"Left out: {sentence(first_of(left_out))}")
     show(write_report(store, run, evaluation, table, options.score, pictures))
     show(*evaluation_text(_models(store, evaluation), table, options.score).split("\n"))
 

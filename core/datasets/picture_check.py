@@ -43,11 +43,6 @@ class PicturesChecked(Generic[Key]):
     problems: tuple[tuple[Key, ProblemKind, str], ...] = ()
 
 
-def picture_problem(path: str | Path, size: Size, whole: bool = False) -> Finding | None:
-    """Return the first of what `examine_picture` finds, the most important; None if there is nothing."""
-    return next(iter(examine_picture(path, size, whole)), None)
-
-
 def examine_picture(path: str | Path, size: Size, whole: bool = False) -> list[Finding]:
     """Return what is wrong with a picture whose JSON states `size`, or odd, each with a few words.
 

@@ -37,29 +37,41 @@ from core.runs.store import RunStore
 
 def draw_worst_images(
     store: RunStore, run: Run, table: pa.Table, score: float, most: int
-) -> list[tuple[str, Image.Image]]:
-    """Draw the worst images, at most `most`, into analysis_1.png and on; return each with its title, the worst first.
+) -> tuple[list[tuple[str, Image.Image]], list[str]]:
+    """Draw the worst images, at most `most`, into analysis_1.png and on.
 
-    Raises DataError if a picture does not exist any more, or never did.
+    Returns each with its title, the worst first, and a sentence on each image left out, as its picture cannot be read;
+    the next worst takes its place. Raises DataError if none can be, or an image has left the data set.
     """
     if run.is_imported and run.config["imported"]["images"] is None:
         raise DataError("none were found when these results were imported; import them again with --images DIR.")
     split = evaluated_images(run)
-    chosen = worst_images(table, score)[:most]
-    if missing := [image_id for image_id, _ in chosen if image_id not in split.image_by_id]:
+    ranking = worst_images(table, score)
+    if missing := [image_id for image_id, _ in ranking[:most] if image_id not in split.image_by_id]:
         raise DataError(
             f"{split.json_path} has changed since {run.id} was evaluated: image {missing[0]} is gone; put the old file "
             f"back, or {'import' if run.is_imported else 'train'} again."
         )
-    pictures = []
-    for number, (image_id, errors) in enumerate(tqdm(chosen, unit="image", desc="Drawing"), start=1):
-        image = split.image_by_id[image_id]
-        stored = read_picture(split.image_path(image), (image["width"], image["height"]))
-        picture = draw_analysis(stored, image_rows(table, image_id, score))
-        with whole_file(store.analysis_path(run.id, number)) as file:
-            picture.save(file, format="PNG")
-        pictures.append((f"{image['file_name']}: {errors} error{'s' * (errors != 1)}", picture))
-    return pictures
+    pictures: list[tuple[str, Image.Image]] = []
+    left_out: list[str] = []
+    with tqdm(total=min(most, len(ranking)), unit="image", desc="Drawing") as bar:
+        for image_id, errors in ranking:
+            if len(pictures) == most or image_id not in split.image_by_id:
+                break
+            image = split.image_by_id[image_id]
+            try:
+                stored = read_picture(split.image_path(image), (image["width"], image["height"]))
+            except DataError as error:
+                left_out.append(str(error))
+                continue
+            picture = draw_analysis(stored, image_rows(table, image_id, score))
+            with whole_file(store.analysis_path(run.id, len(pictures) + 1)) as file:
+                picture.save(file, format="PNG")
+            pictures.append((f"{image['file_name']}: {errors} error{'s' * (errors != 1)}", picture))
+            bar.update()
+    if left_out and not pictures:
+        raise DataError(left_out[0])
+    return pictures, left_out
 
 
 def write_report(

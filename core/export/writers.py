@@ -20,7 +20,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import DataError
 from core.datasets.decoding import MOST_FILE_BYTES
-from core.datasets.picture_check import picture_problem
+from core.datasets.picture_check import examine_picture
 from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
 from core.disk import whole_file
@@ -41,11 +41,17 @@ UNUSABLE = (
     ProblemKind.UNREADABLE,
     ProblemKind.OTHER_SIZE,
 )  # pictures that boxes cannot be shown on
+# Other programs do not agree on whether EXIF turns a picture, and show more than 8 bits dark: these are written anew.
+SHOWN_OTHERWISE = {ProblemKind.TURNED, ProblemKind.ORIENTED, ProblemKind.AS_STORED, ProblemKind.DEEP}
+SAVED_AS: dict[str, tuple[str, dict[str, Any]]] = {
+    **dict.fromkeys((".jpg", ".jpeg"), ("JPEG", {"quality": 95, "subsampling": 0})),
+    ".webp": ("WEBP", {"lossless": True}),
+}  # by ending; else PNG
 README = """{title}
 
 {images} images, predictions from score {score:g}.
 
-data/                the pictures
+data/                the pictures; those that EXIF turns, and those of more than 8 bits a colour, as DETR Lab shows them
 labels.json          what is annotated (COCO ground truth, original ids)
 predictions.json     what was predicted (COCO results); each with
                        error   classification, localization, both, duplicate or background (TIDE); null if it is right
@@ -199,15 +205,31 @@ def _copy(bundle: Bundle, image: dict[str, Any], archive: ZipFile, name: str) ->
         path = bundle.split.image_path(image)
     except DataError:
         return "its name leads out of the picture folder"
-    wrong = picture_problem(path, (image["width"], image["height"]))
-    if wrong and wrong[0] in UNUSABLE:
-        return wrong[1]
+    size = image["width"], image["height"]
+    kinds = dict(examine_picture(path, size))
+    if unusable := next((why for kind, why in kinds.items() if kind in UNUSABLE), ""):
+        return unusable
+    if not SHOWN_OTHERWISE.isdisjoint(kinds):
+        return _write_as_seen(path, size, archive, name)
     try:
         picture = open_file(path, MOST_FILE_BYTES)
     except OSError as error:  # deleted or replaced since it was looked at
         return "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
     with picture, _opened(archive, name, ZIP_STORED) as entry:
         shutil.copyfileobj(picture, entry)
+    return ""
+
+
+def _write_as_seen(path: Path, size: tuple[int, int], archive: ZipFile, name: str) -> str:
+    """Write the picture as it is shown here; return the reason if it cannot be read, else ""."""
+    file = BytesIO()
+    form, how = SAVED_AS.get(Path(name).suffix.lower(), ("PNG", {"compress_level": 3}))
+    try:
+        read_picture(path, size).save(file, form, **how)
+    except DataError as error:
+        return str(error).replace(str(path), "it")
+    with _opened(archive, name, ZIP_STORED) as entry:
+        entry.write(file.getbuffer())
     return ""
 
 

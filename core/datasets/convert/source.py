@@ -67,10 +67,11 @@ class LabelledObject:
 
 @dataclass(frozen=True)
 class PictureSize:
-    """(width, height) in pixels, as stored in the file and as shown: an EXIF orientation may turn a picture."""
+    """(width, height) in pixels, as stored and as shown: an EXIF orientation (2 to 8) may turn a picture."""
 
     stored: tuple[int, int]
     upright: tuple[int, int]
+    orientation: int = 1
 
 
 def normalize_splits(items: list[Item]) -> list[Item]:
@@ -195,8 +196,8 @@ def read_picture_size(path: Path, damage: list[str]) -> PictureSize | None:
     """Return a picture's size from its header; None, and a sentence in `damage`, if it is no picture or too large."""
     try:
         with open_picture(path) as image:
-            stored, upright = image.size, upright_size(image.size, orientation_of(image))
+            stored, orientation = image.size, orientation_of(image)
     except PictureError as error:
         damage.append(f"{path} cannot be read ({error.reason}): replace or delete it")
         return None
-    return PictureSize(stored, upright)
+    return PictureSize(stored, upright_size(stored, orientation), orientation)

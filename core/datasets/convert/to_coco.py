@@ -31,7 +31,7 @@ from core.files import read_bytes, real_path
 
 FORMATS = {"yolo": yolo, "voc": voc}
 MADE_BY = "DETR Lab: converted"
-CONVERTING = 1  # raise it whenever the result changes: folders converted before are then converted anew
+CONVERTING = 2  # raise it whenever the result changes: folders converted before are then converted anew
 SOURCE = "source.json"
 MOST_SOURCE_BYTES = 1_000_000
 OWN_NAMES = {"annotations", "images", "train", "val", SOURCE}
@@ -102,8 +102,8 @@ def _convert(listing: Listing, out: Path) -> Generator[tuple[int, int], None, No
     objects: list[tuple[int, LabelledObject]] = []  # each with its image's id
     damage: list[str] = []
     for number, item in enumerate(listing.items, start=1):
-        (width, height), objects_in_image = _read(listing, item, damage)
-        images.append({"id": number, "file_name": item.picture, "width": width, "height": height})
+        picture, objects_in_image = _read(listing, item, damage)
+        images.append({"id": number, "file_name": item.picture, **picture})
         objects += [(number, one) for one in objects_in_image]
         if len(damage) >= MOST_DAMAGE:
             break
@@ -123,13 +123,17 @@ def _convert(listing: Listing, out: Path) -> Generator[tuple[int, int], None, No
     yield total, total
 
 
-def _read(listing: Listing, item: Item, damage: list[str]) -> tuple[tuple[int, int], list[LabelledObject]]:
-    """Return a picture's (width, height) and objects; anything wrong goes into `damage`."""
+def _read(listing: Listing, item: Item, damage: list[str]) -> tuple[dict, list[LabelledObject]]:
+    """Return a picture's width and height, with `upright` if EXIF turns it, and its objects; else adds to `damage`."""
     if not is_unicode(item.picture):
         damage.append(f"A picture's name in {listing.folder}, {item.picture!a}, is not UTF-8: rename the file")
-        return (0, 0), []
+        return {}, []
     size = read_picture_size(listing.folder / item.picture, damage)
-    return ((0, 0), []) if size is None else FORMATS[listing.format].read(item, listing, size, damage)
+    if size is None:
+        return {}, []
+    (width, height), objects = FORMATS[listing.format].read(item, listing, size, damage)
+    is_turned = size.orientation > 1 and (width, height) == size.upright
+    return {"width": width, "height": height, **({"upright": True} if is_turned else {})}, objects
 
 
 def _write_splits(

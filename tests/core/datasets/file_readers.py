@@ -22,7 +22,7 @@ from core.datasets.coco2017.download import unfinished_downloads
 from core.datasets.convert.to_coco import convert, is_current
 from core.datasets.layouts import list_datasets
 from core.datasets.part import save_subset
-from core.datasets.picture_check import picture_problem
+from core.datasets.picture_check import examine_picture
 from core.datasets.pictures import read_picture
 from core.datasets.split import examine_splits, require_usable
 from core.datasets.statistics import dataset_statistics
@@ -151,7 +151,7 @@ def make_pictures(form: str, wide: bool = False, **how: object) -> Callable[[Pat
 
 def read_one_picture(folder: Path) -> Sentences:
     path = folder / "a.picture"
-    sentences = [problem[1] for whole in (False, True) if (problem := picture_problem(path, SIZE, whole))]
+    sentences = [why for whole in (False, True) for _, why in examine_picture(path, SIZE, whole)]
     for look in (
         lambda: read_picture(path, SIZE), lambda: read_picture(path), lambda: thumbnail(path, 20, SIZE),
         lambda: thumbnail(path, 16, SIZE, (1, 1, 20, 20)), lambda: prepare_picture(path, folder / "made.png"),

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck
 from PIL import Image
 
 from core import DataError
+from core.datasets.picture_check import examine_picture
 from core.datasets.pictures import read_picture
 
 SIZE = (48, 32)
@@ -46,6 +47,11 @@ def png_of_size(width: int, height: int) -> bytes:
     """A PNG of a hundred bytes that says it is as large as that."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(40))) + chunk(b"IEND", b"")
+
+
+def picture_problem(path, size, whole=False):
+    """The first of what examine_picture says of a picture; None if it says nothing."""
+    return next(iter(examine_picture(path, size, whole)), None)
 
 
 def refusal(path, size=None) -> str | None:

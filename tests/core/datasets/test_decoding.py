@@ -13,7 +13,7 @@ from PIL import Image, TiffImagePlugin
 from core import PROJECT, DataError
 from core.datasets import decoding
 from core.datasets.decoding import Turns
-from core.datasets.picture_check import picture_problem
+from core.datasets.picture_check import examine_picture
 from core.datasets.pictures import PictureError, open_picture, read_picture
 from tests.core.datasets.picture_cases import chunk, encoded, photograph
 
@@ -151,7 +151,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path):
     for repeats, is_read in ((1, True), (600, False)):
         path = tmp_path / f"{repeats}.jpg"
         path.write_bytes(data[:last] + data[last:-2] * repeats + data[-2:])
-        assert (picture_problem(path, (64, 64), whole=True) is None) == is_read
+        assert (not examine_picture(path, (64, 64), whole=True)) == is_read
         if not is_read:
             with pytest.raises(DataError, match=r"60\d scans, more than the 500 that are read"):
                 read_picture(path)

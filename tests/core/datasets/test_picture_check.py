@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.datasets.picture_check import PicturesChecked, leaked_pictures, picture_problem, picture_problems
+from core.datasets.picture_check import PicturesChecked, leaked_pictures, picture_problems
 from core.datasets.problems import ProblemKind
 from tests.core.datasets import picture_cases
 from tests.core.datasets.picture_cases import (
@@ -18,6 +18,7 @@ from tests.core.datasets.picture_cases import (
     SIZE,
     encoded,
     photograph,
+    picture_problem,
 )
 
 write = picture_cases.write  # a fixture

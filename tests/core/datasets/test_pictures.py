@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from core.datasets.picture_check import examine_picture, picture_problem
+from core.datasets.picture_check import examine_picture
 from core.datasets.pictures import FORMATS, path_inside, read_picture
 from core.datasets.problems import ProblemKind
 from tests.core.datasets import picture_cases
@@ -20,6 +20,7 @@ from tests.core.datasets.picture_cases import (
     encoded,
     exif,
     photograph,
+    picture_problem,
     refusal,
 )
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.datasets.picture_check import picture_problem
 from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind, Severity
 from core.wording import visible
@@ -22,6 +21,7 @@ from tests.core.datasets.picture_cases import (
     chunk,
     encoded,
     photograph,
+    picture_problem,
     png_of_size,
     refusal,
 )
