@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_LAYERS = 12  # of a decoder; a published DETR has 6
+LAYER_NUMBERS = tuple(str(n) for n in range(1, MOST_LAYERS + 1))
 COUNTED_SCORE = 0.3  # from which a detection counts as a prediction in `PREDICTED`
 
 
@@ -62,34 +63,40 @@ class MetricFamily:
 
 @dataclass(frozen=True)
 class Loss:
-    """One of DETR's losses: recorded after each step (`train`), at evaluations (`val`) and by decoder layer (`layers`).
+    """One of DETR's losses, or of the errors that it logs beside them: recorded after each step and at evaluations.
 
-    name   of the loss in DETR's code, and in the tags
+    name   in DETR's code and log, and in the tags
     label  what it is, for a title
     short  the same for a title with little room
     help   what it measures, as a sentence
+    unit   in which it is shown, "" for a plain number
     """
 
     name: str
     label: str
     short: str
     help: str
+    unit: str = ""
 
     @property
     def train(self) -> Metric:
         """The metric of a training step."""
-        return Metric(f"train/{self.name}", self.label, self.help, short="training")
+        return Metric(f"train/{self.name}", self.label, self.help, self.unit, short="training")
 
     @property
     def val(self) -> Metric:
         """The metric of the validation images."""
-        return Metric(f"val/{self.name}", self.label, self.help, short="validation")
+        return Metric(f"val/{self.name}", self.label, self.help, self.unit, short="validation")
 
     @property
     def layers(self) -> MetricFamily:
         """The metrics of the decoder's layers, counted from 1, at a training step."""
-        numbers = tuple(str(n) for n in range(1, MOST_LAYERS + 1))
-        return MetricFamily(f"train/{self.name}/layer", self.label, self.help, names=numbers)
+        return MetricFamily(f"train/{self.name}/layer", self.label, self.help, names=LAYER_NUMBERS)
+
+    @property
+    def val_layers(self) -> MetricFamily:
+        """The same on the validation images."""
+        return MetricFamily(f"val/{self.name}/layer", self.label, self.help, names=LAYER_NUMBERS)
 
 
 LOSS = Loss(
@@ -108,6 +115,17 @@ LOSS_GIOU = Loss(
 )  # fmt: skip
 LOSS_PARTS = (LOSS_CE, LOSS_BBOX, LOSS_GIOU)  # of which the total is the weighted sum
 LOSSES = (LOSS, *LOSS_PARTS)
+CLASS_ERROR = Loss(
+    "class_error", "Class error (class_error)", "class error",
+    "The share of matched queries whose best class is not their object's; as in DETR's log, 100 without objects.", "%",
+)  # fmt: skip
+CARDINALITY_ERROR = Loss(
+    "cardinality_error", "Cardinality error (cardinality_error)", "objects miscounted",
+    "How many more or fewer queries than objects say something else than the last class, by image: “no object” in "
+    "DETR; in models without it a class of its own, so that it tells little there, as in their published code.",
+)  # fmt: skip
+LOGGED_ERRORS = (CLASS_ERROR, CARDINALITY_ERROR)  # of the last layer; nothing is trained by them
+CURVES = (*LOSSES, *LOGGED_ERRORS)  # in the order in which they are shown
 
 LR = Metric("train/lr", "Learning rate", "Of the transformer, at this step.", short="transformer")
 LR_BACKBONE = Metric(
@@ -153,10 +171,11 @@ PREDICTED_BY_CLASS = MetricFamily(
 OBJECTS = Metric("val/truths", "Objects per image", "Annotated objects, crowds left out, by image.")
 
 METRICS: tuple[Metric, ...] = (
-    *(metric for loss in LOSSES for metric in (loss.train, loss.val)),
+    *(metric for loss in CURVES for metric in (loss.train, loss.val)),
     *LEARNING_RATES, GRAD_NORM, SKIPPED, *MACHINE, *COCO.values(), PREDICTED, OBJECTS,
 )  # fmt: skip
-FAMILIES: tuple[MetricFamily, ...] = (*(loss.layers for loss in LOSS_PARTS), AP_BY_CLASS, PREDICTED_BY_CLASS)
+LAYERS = tuple(family for loss in LOSS_PARTS for family in (loss.layers, loss.val_layers))
+FAMILIES: tuple[MetricFamily, ...] = (*LAYERS, AP_BY_CLASS, PREDICTED_BY_CLASS)
 
 
 @dataclass(frozen=True)
@@ -183,8 +202,8 @@ class MetricGroup:
 GROUPS = {
     group.key: group
     for group in (
-        MetricGroup("losses", "Losses", (*(m for loss in LOSSES for m in (loss.train, loss.val)), AP)),
-        MetricGroup("layers", "Layers", families=tuple(loss.layers for loss in LOSS_PARTS)),
+        MetricGroup("losses", "Losses", (*(m for loss in CURVES for m in (loss.train, loss.val)), AP)),
+        MetricGroup("layers", "Layers", families=LAYERS),
         MetricGroup("rates", "Rates", (*LEARNING_RATES, GRAD_NORM)),
         MetricGroup("machine", "Machine", MACHINE),
         MetricGroup("classes", "Classes", families=(AP_BY_CLASS,)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.charts.chart import Chart
-from core.metrics import AP, LOSSES, Loss
+from core.metrics import AP, CURVES, Loss
 
 MOST_POINTS = 1000  # of a curve
 Curve = tuple[list, list]  # steps, and values with None for what is not finite
@@ -24,7 +24,7 @@ def training_charts(curves: dict[str, Curve]) -> list[Chart]:
     charts = []
     if curves.get(AP.tag, NOTHING)[0]:
         charts.append(_ap_chart(curves[AP.tag], steps))
-    for loss in LOSSES:
+    for loss in CURVES:
         train, val = curves.get(loss.train.tag, NOTHING), curves.get(loss.val.tag, NOTHING)
         if train[0] or val[0]:
             charts.append(_loss_chart(loss, train, val, steps))

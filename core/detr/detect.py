@@ -1,20 +1,21 @@
-"""From batches to what a DETR answers: `Layers` of all its decoder layers, and `Detections` of the last one.
+"""From batches to what a DETR answers: `Layers` of all its decoder layers, `Detections` of the last, `LossSums`.
 
 The model's edge on the way out is here: normalised `cxcywh` becomes `xyxy` pixels of the original image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from core import ConfigError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
-from core.detr.batch import Batch, split_batch
+from core.detr.batch import Batch, ImageTargets, split_batch
 from core.detr.families.base import Detector
-from core.detr.losses import Layers, LossSums
+from core.detr.losses import COUNTS, PARTS, SUMS, Layers, LossConfig, LossNormalizers, logged_errors, set_losses, total
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NO_ROOM = (
@@ -22,6 +23,50 @@ NO_ROOM = (
     "or a smaller model."
 )
 TOP_K = 100  # detections of an image where each class is a sigmoid of its own (post_process_object_detection, top_k)
+
+
+NOTHING = LossNormalizers(0, 0.0, 0, 0)
+
+
+@dataclass
+class LossSums:
+    """Losses summed over any number of batches, as if they were one: the same however they were cut."""
+
+    loss_config: LossConfig
+    normalizers: LossNormalizers = NOTHING
+    sums: dict[str, torch.Tensor] | None = None  # each (L,) float64
+
+    def add(self, layers: Layers, labels: Sequence[ImageTargets]) -> None:
+        """Add the losses of one batch."""
+        losses = set_losses(layers, labels, LossNormalizers(1, 1.0, 1, 1), self.loss_config)
+        normalizers = LossNormalizers.of(labels, layers.logits.shape[2], self.loss_config)
+        values = torch.stack([losses[name] for name in SUMS]).double().cpu()
+        self.add_sums(dict(zip(SUMS, values, strict=True)), normalizers)
+
+    def add_sums(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:
+        """Add the `sums` and `normalizers` of another process; its sums are None if it had no batch."""
+        if sums is not None:
+            self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in SUMS}
+            self.normalizers = self.normalizers + normalizers
+
+    def by_layer(self) -> dict[str, torch.Tensor]:
+        """Return {loss_ce, loss_bbox, loss_giou} of every decoder layer, (L,) float64."""
+        if self.sums is None:
+            raise ValueError("No batch was added, so there are no losses.")
+        boxes = max(self.normalizers.boxes, 1.0)
+        of_classes = boxes if self.loss_config.focal_alpha is not None else max(self.normalizers.weights, 1e-6)
+        return {name: self.sums[name] / (of_classes if name == "loss_ce" else boxes) for name in PARTS}
+
+    def values(self) -> dict[str, float]:
+        """Return {loss, loss_ce, loss_bbox, loss_giou}: the weighted sum over all layers, the last layer's losses."""
+        losses = self.by_layer()
+        whole = float(total(losses, self.loss_config))
+        return {"loss": whole, **{name: float(value[-1]) for name, value in losses.items()}}
+
+    def errors(self) -> dict[str, float]:
+        """Return {class_error, cardinality_error} of the last layer."""
+        right, miscounted = (float(self.sums[name][-1]) if self.sums else 0.0 for name in COUNTS)
+        return logged_errors(right, miscounted, self.normalizers)
 
 
 def forward(detector: Detector, batch: Batch, device: torch.device, precision: str = "fp32") -> Layers:

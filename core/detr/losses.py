@@ -1,6 +1,7 @@
 """DETR's matching and losses, over all decoder layers at once, in float32.
 
-In: what every layer says (`Layers`) and the images' targets. Out: loss_ce, loss_bbox and loss_giou of every layer.
+In: what every layer says (`Layers`) and the images' targets. Out: loss_ce, loss_bbox and loss_giou of every layer, and
+what DETR's log has beside them: class_error and cardinality_error.
 
 Written here rather than taken from transformers for three reasons. A step may be cut into parts, over forward passes or
 processes, and must have the losses of one batch: so each loss is a sum, divided by `LossNormalizers` that are known
@@ -14,7 +15,7 @@ Source: Carion et al. 2020, equations 1 and 2; transformers `loss_for_object_det
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,12 @@ from scipy.optimize import linear_sum_assignment
 from transformers import PretrainedConfig
 
 from core.detr.batch import ImageTargets
-from core.metrics import LOSS_PARTS
+from core.metrics import CARDINALITY_ERROR, CLASS_ERROR, LOSS_PARTS
 
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss in the matching cost (Lin et al. 2017)
 PARTS = tuple(loss.name for loss in LOSS_PARTS)  # loss_ce, loss_bbox, loss_giou
+COUNTS = ("right", "miscounted")  # what the errors of DETR's log are made of: see `logged_errors`
+SUMS = PARTS + COUNTS
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,25 @@ class LossNormalizers:
 
     boxes    number of target boxes
     weights  sum of the class weights of all queries: 1 where matched, `no_object_weight` elsewhere
+    matched  number of queries that are matched with a target
+    images   number of images
     """
 
     boxes: float
     weights: float
+    matched: float
+    images: float
 
     @classmethod
     def of(cls, labels: Sequence[ImageTargets], queries: int, loss_config: LossConfig) -> LossNormalizers:
         """Count the targets of some images, for a model with so many queries."""
         counts = [len(target["class_labels"]) for target in labels]
         matched = sum(min(count, queries) for count in counts)
-        return cls(sum(counts), matched + loss_config.no_object_weight * (queries * len(counts) - matched))
+        weights = matched + loss_config.no_object_weight * (queries * len(counts) - matched)
+        return cls(sum(counts), weights, matched, len(counts))
 
     def __add__(self, other: LossNormalizers) -> LossNormalizers:
-        return LossNormalizers(self.boxes + other.boxes, self.weights + other.weights)
+        return LossNormalizers(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,9 @@ class Targets:
         return cls(image, label, boxes, counts)
 
 
+Places = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # the layer, image and query of each match, (M,) int64
+
+
 class Matches(NamedTuple):
     """M pairs of a query and a target: in decoder layer `layer`, `query` is row `target` of the Targets; (M,) int64."""
 
@@ -127,9 +138,10 @@ class Matches(NamedTuple):
 def set_losses(
     layers: Layers, labels: Sequence[ImageTargets], normalizers: LossNormalizers, loss_config: LossConfig
 ) -> dict[str, torch.Tensor]:
-    """Return {loss_ce, loss_bbox, loss_giou}, each (L,) float32: this part's share of the step.
+    """Return {loss_ce, loss_bbox, loss_giou} and, for `logged_errors`, {right, miscounted}, each (L,) float32.
 
-    `labels` are those of the images that `layers` answer for; `normalizers` are those of the whole step.
+    The losses are this part's share of the step. `labels` are those of the images that `layers` answer for;
+    `normalizers` are those of the whole step.
     """
     targets = Targets.of(labels, layers.boxes.device)
     matches = match(layers, targets, loss_config)
@@ -140,11 +152,33 @@ def set_losses(
     def per_layer(values: torch.Tensor) -> torch.Tensor:
         return values.new_zeros(len(layers.boxes)).index_add(0, matches.layer, values) / boxes
 
-    places = matches.layer, image, matches.query
+    places, label = (matches.layer, image, matches.query), targets.label[matches.target]
     return {
-        "loss_ce": _class_loss(layers.logits, places, targets.label[matches.target], normalizers, loss_config),
+        "loss_ce": _class_loss(layers.logits, places, label, normalizers, loss_config),
         "loss_bbox": per_layer((predicted - expected).abs().sum(-1)),
         "loss_giou": per_layer(1 - giou(predicted, expected)),
+        **_counts(layers.logits.detach(), places, label, targets),
+    }
+
+
+def _counts(logits: torch.Tensor, places: Places, label: torch.Tensor, targets: Targets) -> dict[str, torch.Tensor]:
+    """Count, by layer (L,), the matches whose best class is their `label`, and the objects too many or too few.
+
+    The last class is taken for "no object", also where there is none, as in facebookresearch/detr (`loss_labels`,
+    `loss_cardinality`) and in what took its code over.
+    """
+    best = logits.argmax(-1)  # (L, B, Q)
+    right, predicted = (best[places] == label).float(), (best != logits.shape[-1] - 1).sum(-1).float()  # (M,), (L, B)
+    objects = predicted.new_zeros(logits.shape[1]).index_add(0, targets.image, torch.ones_like(targets.boxes[:, 0]))
+    right = predicted.new_zeros(len(logits)).index_add(0, places[0], right)
+    return {"right": right, "miscounted": (predicted - objects).abs().sum(1)}
+
+
+def logged_errors(right: float, miscounted: float, normalizers: LossNormalizers) -> dict[str, float]:
+    """Return {class_error, cardinality_error} of the images that `normalizers` count, by the sums of their counts."""
+    return {
+        CLASS_ERROR.name: 100 - 100 * right / max(normalizers.matched, 1),
+        CARDINALITY_ERROR.name: miscounted / max(normalizers.images, 1),
     }
 
 
@@ -156,7 +190,7 @@ def total(losses: dict[str, torch.Tensor], loss_config: LossConfig) -> torch.Ten
 
 def _class_loss(
     logits: torch.Tensor,
-    places: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    places: Places,
     label: torch.Tensor,
     normalizers: LossNormalizers,
     loss_config: LossConfig,
@@ -235,34 +269,3 @@ def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     hull = (torch.maximum(high1, high2) - torch.minimum(low1, low2)).prod(-1)
     # two boxes without extent on one spot: 0 / 0
     return inter / union.clamp(min=1e-9) - (hull - union) / hull.clamp(min=1e-9)
-
-
-@dataclass
-class LossSums:
-    """Losses summed over any number of batches, as if they were one: the same however they were cut."""
-
-    loss_config: LossConfig
-    normalizers: LossNormalizers = LossNormalizers(0, 0.0)
-    sums: dict[str, torch.Tensor] | None = None  # each (L,) float64
-
-    def add(self, layers: Layers, labels: Sequence[ImageTargets]) -> None:
-        """Add the losses of one batch."""
-        losses = set_losses(layers, labels, LossNormalizers(1, 1.0), self.loss_config)
-        normalizers = LossNormalizers.of(labels, layers.logits.shape[2], self.loss_config)
-        self.add_sums({name: value.double().cpu() for name, value in losses.items()}, normalizers)
-
-    def add_sums(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:
-        """Add the `sums` and `normalizers` of another process; its sums are None if it had no batch."""
-        if sums is not None:
-            self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in PARTS}
-            self.normalizers = self.normalizers + normalizers
-
-    def values(self) -> dict[str, float]:
-        """Return {loss, loss_ce, loss_bbox, loss_giou}: the weighted sum over all layers, the last layer's losses."""
-        if self.sums is None:
-            raise ValueError("No batch was added, so there are no losses.")
-        boxes = max(self.normalizers.boxes, 1.0)
-        of_classes = boxes if self.loss_config.focal_alpha is not None else max(self.normalizers.weights, 1e-6)
-        losses = {name: self.sums[name] / (of_classes if name == "loss_ce" else boxes) for name in PARTS}
-        whole = float(total(losses, self.loss_config))
-        return {"loss": whole, **{name: float(value[-1]) for name, value in losses.items()}}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,9 @@ from core.config import TrainConfig
 from core.detr.batch import Batch, split_batch
 from core.detr.detect import NO_ROOM, forward
 from core.detr.families.base import Detector
-from core.detr.losses import PARTS, LossNormalizers, set_losses, total
+from core.detr.losses import PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
 from core.detr.model import parameter_groups
-from core.metrics import GRAD_NORM, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED
+from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.trainer_state import TrainerState, fitting_optimizer, fitting_scaler, is_plain
@@ -111,15 +112,15 @@ class Stepper:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         share = self._normalizers(batches)
-        normalizers = LossNormalizers(*self.processes.all_reduce_sum(share.boxes, share.weights))
-        losses, broken = self._backward(number, batches, normalizers)
+        normalizers = LossNormalizers(*self.processes.all_reduce_sum(*astuple(share)))
+        sums, broken = self._backward(number, batches, normalizers)
         self.processes.all_reduce_gradients(self.parameters)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip or math.inf)
         *values, gradient = self.processes.all_reduce_sum(
-            *torch.cat([losses.flatten(), norm.reshape(1) / self.processes.world_size]).tolist()
+            *torch.cat([sums.flatten(), norm.reshape(1) / self.processes.world_size]).tolist()
         )
-        by_layer = np.array(values).reshape(len(PARTS), -1)
+        by_layer = np.array(values).reshape(len(SUMS), -1)
         if not np.isfinite(by_layer).all() or not (math.isfinite(gradient) or self.scaler.is_enabled()):
             return self._skip(number, by_layer, broken or [i for batch in batches for i in batch["image_id"]])
         self.is_ahead = True
@@ -129,18 +130,21 @@ class Stepper:
         if self.average:
             self.average.update_parameters(self.model)
         self.skipped = 0
-        return self._metrics(number, by_layer, gradient, factor)
+        right, miscounted = by_layer[len(PARTS) :, -1].tolist()
+        errors = logged_errors(right, miscounted, normalizers)
+        metrics = self._metrics(number, by_layer[: len(PARTS)], gradient, factor)
+        return metrics | {error.train.tag: errors[error.name] for error in LOGGED_ERRORS}
 
     def try_out(self, batches: list[Batch]) -> tuple[torch.Tensor, float]:
         """Run forward and backward on this process's first batches, without an update.
 
         Returns the losses (3, L), by PARTS and decoder layer, and the gradient's norm.
         """
-        losses, _ = self._backward(0, batches, self._normalizers(batches))
+        sums, _ = self._backward(0, batches, self._normalizers(batches))
         norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
         gradient = float(torch.stack(norms).norm()) / self.scaler.get_scale()
         self.optimizer.zero_grad(set_to_none=True)
-        return losses, gradient
+        return sums[: len(PARTS)], gradient
 
     def _normalizers(self, batches: list[Batch]) -> LossNormalizers:
         labels = [targets for batch in batches for targets in batch["labels"]]
@@ -149,7 +153,7 @@ class Stepper:
     def _backward(
         self, number: int, batches: list[Batch], normalizers: LossNormalizers
     ) -> tuple[torch.Tensor, list[int]]:
-        """Return the losses by part and layer, (3, L), and the images on which they are not finite; leave gradients.
+        """Return the SUMS by layer, (5, L), and the images on which they are not finite; leave gradients.
 
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
@@ -166,18 +170,18 @@ class Stepper:
             self._halve(number)
 
     def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> tuple[torch.Tensor, list[int]]:
-        losses = torch.zeros(len(PARTS), self.model.num_layers, device=self.device)
+        sums = torch.zeros(len(SUMS), self.model.num_layers, device=self.device)
         broken: list[int] = []
         for batch in batches:
             for part in split_batch(batch, self.images_per_pass):
                 layers = forward(self.model, part, self.device, self.config.precision)
                 values = set_losses(layers, part["labels"], normalizers, self.loss_config)
                 self.scaler.scale(total(values, self.loss_config)).backward()
-                by_layer = torch.stack([values[name].detach() for name in PARTS])
+                by_layer = torch.stack([values[name].detach() for name in SUMS])
                 if not torch.isfinite(by_layer).all():
                     broken += part["image_id"]
-                losses += by_layer
-        return losses, broken
+                sums += by_layer
+        return sums, broken
 
     def _halve(self, number: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)

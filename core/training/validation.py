@@ -16,9 +16,9 @@ import torch
 from core import metrics as tags
 from core.boxes import Detections
 from core.detr.dataset import DetectionDataset
-from core.detr.detect import detect
+from core.detr.detect import LossSums, detect
 from core.detr.loader import loader
-from core.detr.losses import LossNormalizers, LossSums
+from core.detr.losses import LossNormalizers
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.training.step import Stepper, deterministic
 
@@ -71,8 +71,10 @@ def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Sha
     detections = detections[order]
     ground_truth = data.split.to_dict()
     figures = evaluate(ground_truth, detections, data.label_map)
-    values = losses.values()
-    metrics = {loss.val.tag: values[loss.name] for loss in tags.LOSSES}
+    values = losses.values() | losses.errors()
+    metrics = {loss.val.tag: values[loss.name] for loss in tags.CURVES}
+    for loss, by_layer in zip(tags.LOSS_PARTS, losses.by_layer().values(), strict=True):
+        metrics |= {loss.val_layers.tag(n): value for n, value in enumerate(by_layer.tolist(), start=1)}
     twelve = {metric.tag: getattr(figures, name) for name, metric in tags.COCO.items()}
     by_class = {tags.AP_BY_CLASS.tag(name): ap for name, ap in figures.per_class.items()}
     metrics |= {tag: value for tag, value in (twelve | by_class).items() if value is not None}

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from core.metrics import AP, GRAD_NORM, GROUPS, LOSSES
+from core.metrics import AP, GRAD_NORM, GROUPS, LOGGED_ERRORS, LOSSES, Loss
 from core.runs.schema import Run
 from ui.server import scripts, services
 
 HERE = Path(__file__).parent
+
+
+def _words(loss: Loss) -> dict[str, Any]:
+    layers = {"layers": asdict(loss.layers), "valLayers": asdict(loss.val_layers)}
+    return {**asdict(loss), "train": asdict(loss.train), "val": asdict(loss.val), **layers}
+
+
 METRICS = {  # their words, for the curves; types.d.ts describes it
-    "losses": [
-        {**asdict(loss), "train": asdict(loss.train), "val": asdict(loss.val), "layers": asdict(loss.layers)}
-        for loss in LOSSES
-    ],
+    "losses": [_words(loss) for loss in LOSSES],
+    "errors": [_words(error) for error in LOGGED_ERRORS],
     "groups": {key: asdict(group) for key, group in GROUPS.items()},
     "ap": asdict(AP),
     "gradNorm": asdict(GRAD_NORM),

@@ -16,7 +16,7 @@ export const CSS_DASHES = { solid: "solid", dash: "dashed", dot: "dotted" }
 export function makePlot(spec, parent) {
   const figure = element("figure", "dl-plot dl-plot-" + spec.key, "", parent)
   const caption = element("figcaption", "", "", figure)
-  element("b", "", spec.title, caption)
+  element("b", "", spec.title, caption).title = spec.help ?? ""
   element("span", "", spec.words, caption)
   const box = /** @type {PlotlyBox} */ (element("div", "dl-canvas", "", figure))
   box.setAttribute("role", "img")
@@ -51,7 +51,7 @@ export function draw(view, isThemed) {
   plots.forEach((plot, i) => { plot.figure.hidden = hidden[i] })
   if (isMoved) resize(view)
   plots.forEach((plot, i) => {
-    plot.empty.textContent = counts[i] ? "" : view.isLive ? "Waiting for the first figures …" : "Nothing was recorded."
+    plot.empty.textContent = counts[i] || hidden[i] ? "" : view.isLive ? "Waiting for the first figures …" : "Nothing was recorded."
     if (changes[i] === plot.drawn && !isThemed) return
     plot.drawn = changes[i]
     if (counts[i]) {

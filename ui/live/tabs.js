@@ -15,17 +15,20 @@ const ONE_OF_EACH = [{ kind: "raw", words: "training, each step" }, { words: "tr
  * @param {Metrics} metrics
  * @returns {TabSpec[]}
  */
-export function makeTabs({ losses, ap, gradNorm, groups }) {
+export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
   const rates = groups.rates.metrics.filter(({ tag }) => tag !== gradNorm.tag)
   return [
     { ...named(groups.losses),
       plots: [{ key: "ap", title: ap.label, words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
-        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot)],
+        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot),
+        // a run of an earlier version has none of them
+        ...errors.map((error) => ({ ...lossPlot(error), fromZero: true, optional: true }))],
       legend: ({ theme }) => [...ONE_OF_EACH, { kind: "diamond", color: theme.val, words: losses[0].val.short },
         { dash: "dash", color: theme.gray, words: "baseline" }] },
     { ...named(groups.layers), plots: losses.slice(1).map(layerPlot),
       legend: (view, tab) => layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
-        words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })) },
+        words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })).concat(
+        [{ kind: "diamond", color: view.theme.val, words: losses[0].val.short }]) },
     { ...named(groups.rates),
       plots: [{ key: "lr", title: "Learning rates", words: "by step", log: true, tags: () => rates.map(({ tag }) => tag),
         traces: (view, rows, range) => rateTraces(view, rates, rows, range) },
@@ -55,8 +58,9 @@ function named({ key, label }) {
  * @param {Loss} loss
  * @returns {PlotSpec}
  */
-function lossPlot({ name, short, train, val }) {
-  return { key: name, title: name, words: short + ", by step", tags: () => [train.tag, val.tag],
+function lossPlot({ name, short, help, train, val }) {
+  const unit = train.unit && `, ${train.unit}`
+  return { key: name, title: name + unit, words: short + ", by step", help, tags: () => [train.tag, val.tag],
     traces: (view, rows, range) => [...trainTraces(view, rows[train.tag] ?? NOTHING, range),
       { ...(rows[val.tag] ?? NOTHING), mode: "lines+markers", name: val.short, hovertemplate: "%{y:.4g}",
         line: { color: view.theme.val, width: 1.5 }, marker: { color: view.theme.val, size: 7, symbol: "diamond" },
@@ -85,12 +89,16 @@ function apTraces(view, aps) {
  * @param {Loss} loss
  * @returns {PlotSpec}
  */
-function layerPlot({ name, short, layers: { prefix } }) {
-  const tags = (/** @type {Rows} */ rows) => layers(rows).map((n) => prefix + n)
-  return { key: name + "-layers", title: name, words: short + ", smoothed, by step", tags,
-    traces: (view, rows, range) => tags(rows).map((tag, i, { length }) => ({
-      ...decimate(smooth(rows[tag] ?? NOTHING), range), mode: "lines", name: `layer ${layers(rows)[i]}`,
-      hovertemplate: "%{y:.4g}", line: { color: shade(view.theme, i, length), width: i === length - 1 ? 2.5 : 1.5 } })) }
+function layerPlot({ name, short, help, layers: { prefix }, valLayers }) {
+  const tags = (/** @type {Rows} */ rows) => [prefix, valLayers.prefix].flatMap((from) => layers(rows).map((n) => from + n))
+  return { key: name + "-layers", title: name, words: short + ", smoothed, by step", help, tags,
+    traces: (view, rows, range) => layers(rows).flatMap((n, i, { length }) => {
+      const color = shade(view.theme, i, length), validation = rows[valLayers.prefix + n] ?? NOTHING
+      return [{ ...decimate(smooth(rows[prefix + n] ?? NOTHING), range), mode: "lines", name: `layer ${n}`,
+        hovertemplate: "%{y:.4g}", line: { color, width: i === length - 1 ? 2.5 : 1.5 } },
+      { x: validation.x, y: validation.y, mode: "markers", name: `layer ${n}, validation`,
+        hovertemplate: "%{y:.4g}", marker: { color, size: 7, symbol: "diamond" }, cliponaxis: false }]
+    }) }
 }
 
 /**

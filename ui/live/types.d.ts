@@ -73,14 +73,17 @@ export interface MetricGroup {
 export interface Loss {
   name: string
   short: string
+  help: string
   train: Metric
   val: Metric
   layers: MetricFamily
+  valLayers: MetricFamily
 }
 
 /** What is recorded, and which of it is drawn together; the first loss is the sum of the others. */
 export interface Metrics {
   losses: Loss[]
+  errors: Loss[]
   groups: Record<"losses" | "layers" | "rates" | "machine" | "classes", MetricGroup>
   ap: Metric
   gradNorm: Metric
@@ -108,6 +111,7 @@ export interface PlotSpec {
   key: string
   title: string
   words: string
+  help?: string // how it is measured, told at the title
   byEpoch?: boolean // else by step
   fromZero?: boolean
   log?: boolean

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from core.charts.chart import Chart
 from core.charts.training import NOTHING, Curve, decimate, smooth
 from core.evaluation.defined import defined
-from core.metrics import AP, LOSSES, Metric
+from core.metrics import AP, CURVES, Metric
 
-TAGS = (AP.tag, *(metric.tag for loss in LOSSES for metric in (loss.train, loss.val)))  # what is drawn
+TAGS = (AP.tag, *(metric.tag for loss in CURVES for metric in (loss.train, loss.val)))  # what is drawn
 PARTS = {"train": "training", "val": "validation"}
 MOST_RATIO = 20  # of positive values, from which an axis of the parallel coordinates is logarithmic
 LONGEST = 24  # characters of a value on such an axis
@@ -43,7 +43,7 @@ def curves_together(runs: Sequence[RunCurves], unit: str = "epoch") -> list[Char
     """Draw a chart of AP, and one of each loss that a run has: training as a smooth line, validation with marks."""
     note = "After each epoch; at 0 the baseline."
     charts = [_together(runs, unit, "AP", "AP on the validation images", note, {"val": AP})]
-    for loss in LOSSES:
+    for loss in CURVES:
         parts = {"train": loss.train, "val": loss.val}
         charts.append(_together(runs, unit, loss.name, loss.label, loss.help, parts))
     return [chart for chart in charts if chart.traces]

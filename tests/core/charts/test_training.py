@@ -31,6 +31,13 @@ def test_ap_and_the_four_losses_are_charts_on_the_number_of_steps():
     assert {(chart.n, chart.unit) for chart in charts} == {(40, "training steps")}
 
 
+def test_the_errors_of_detrs_log_are_charts_where_they_were_recorded():
+    curves = recorded() | {"val/class_error": ([0, 40], [90.0, 20.0]), "train/cardinality_error": ([1], [3.5])}
+    charts = {chart.key: chart for chart in training_charts(curves)}
+    assert list(charts)[-2:] == ["training-class_error", "training-cardinality_error"]
+    assert "matched queries" in charts["training-class_error"].note
+
+
 def test_ap_is_drawn_in_percent_and_kept_as_it_is():
     ap = training_charts(recorded())[0]
     assert ap.traces[0]["y"].tolist() == [12.5, 25]

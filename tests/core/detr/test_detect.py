@@ -14,9 +14,9 @@ from core.datasets.split import read_split
 from core.detr import detect as module
 from core.detr.batch import Collator
 from core.detr.dataset import DetectionDataset
-from core.detr.detect import detect, forward, to_detections
+from core.detr.detect import LossSums, detect, forward, to_detections
 from core.detr.loader import loader
-from core.detr.losses import LossNormalizers, LossSums, set_losses
+from core.detr.losses import PARTS, LossNormalizers, set_losses
 from core.detr.model import FAMILIES, load_model, small_detr
 from tests.core.detr.released import TEN, released
 
@@ -98,8 +98,9 @@ def test_the_validation_losses_of_one_batch_are_its_training_losses(batch):
             LossNormalizers.of(batch["labels"], 30, loss_config),
             loss_config,
         )
-    for name, layers in expected.items():
-        assert losses.values()[name] == pytest.approx(float(layers[-1]))
+    for name in PARTS:
+        assert losses.values()[name] == pytest.approx(float(expected[name][-1]))
+        assert losses.by_layer()[name].tolist() == pytest.approx(expected[name].tolist())
 
 
 def test_a_batch_without_any_object_has_finite_losses(batch):

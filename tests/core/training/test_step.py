@@ -62,7 +62,8 @@ def test_a_step_reports_every_layers_losses_its_rates_and_gradient(samples):
     parts = {f"train/{name}" for name in ("loss_ce", "loss_bbox", "loss_giou")}
     layers = {f"{part}/layer{n}" for part in parts for n in (1, 2, 3)}
     rates = {"train/lr", "train/lr_backbone", "train/lr_head"}
-    assert set(metrics) == parts | layers | rates | {"train/loss", "train/grad_norm"}
+    errors = {"train/class_error", "train/cardinality_error"}
+    assert set(metrics) == parts | layers | rates | errors | {"train/loss", "train/grad_norm"}
     assert metrics["train/loss_ce/layer3"] == metrics["train/loss_ce"]
     weighed = sum(
         factor * metrics[f"train/{name}/layer{n}"]

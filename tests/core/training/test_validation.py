@@ -2,7 +2,7 @@
 
 import math
 
-from core.metrics import FAMILIES, LOSSES, METRICS
+from core.metrics import CURVES, FAMILIES, METRICS
 from core.training.events import (
     Measured,
     StepDone,
@@ -15,7 +15,7 @@ def test_every_tag_has_its_words(whole):
     known = {metric.tag for metric in METRICS}
     unknown = {tag for tag in tags - known if not any(family.name(tag) for family in FAMILIES)}
     assert not unknown
-    assert {metric.tag for loss in LOSSES for metric in (loss.train, loss.val)} <= tags
+    assert {metric.tag for loss in CURVES for metric in (loss.train, loss.val)} <= tags
 
 
 def test_an_evaluation_has_every_query_of_every_image(whole, street):
@@ -25,6 +25,14 @@ def test_an_evaluation_has_every_query_of_every_image(whole, street):
         assert len(progress.detections) == 6 * 30 and len(set(progress.detections.image_id)) == 6
         assert {f"val/{name}" for name in ("loss", "loss_ce", "loss_bbox", "loss_giou", "AP")} <= set(progress.metrics)
         assert progress.metrics["val/AP"] == progress.figures.AP
+
+
+def test_an_evaluation_has_the_losses_of_every_layer_and_the_last_ones_are_the_models(whole):
+    for progress in evaluations(whole[0]):
+        for name in ("loss_ce", "loss_bbox", "loss_giou"):
+            layers = sorted(tag for tag in progress.metrics if tag.startswith(f"val/{name}/layer"))
+            assert len(layers) == 3 and progress.metrics[layers[-1]] == progress.metrics[f"val/{name}"]
+        assert 0 <= progress.metrics["val/class_error"] <= 100 and progress.metrics["val/cardinality_error"] >= 0
 
 
 def test_every_figure_of_a_step_is_a_number(whole):
