@@ -202,8 +202,9 @@ class MetricGroup:
 GROUPS = {
     group.key: group
     for group in (
-        MetricGroup("losses", "Losses", (*(m for loss in CURVES for m in (loss.train, loss.val)), AP)),
+        MetricGroup("losses", "Losses", (*(m for loss in LOSSES for m in (loss.train, loss.val)), AP)),
         MetricGroup("layers", "Layers", families=LAYERS),
+        MetricGroup("matching", "Matching", tuple(m for error in LOGGED_ERRORS for m in (error.train, error.val))),
         MetricGroup("rates", "Rates", (*LEARNING_RATES, GRAD_NORM)),
         MetricGroup("machine", "Machine", MACHINE),
         MetricGroup("classes", "Classes", families=(AP_BY_CLASS,)),

@@ -10,6 +10,7 @@ import numpy as np
 from core.charts.chart import Chart
 from core.metrics import AP, CURVES, Loss
 
+TAGS = (AP.tag, *(metric.tag for loss in CURVES for metric in (loss.train, loss.val)))  # what is drawn
 MOST_POINTS = 1000  # of a curve
 Curve = tuple[list, list]  # steps, and values with None for what is not finite
 NOTHING: Curve = ([], [])

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from core import DataError, RunError
 from core.charts.compare.differences import differences
 from core.charts.sections import View, charts_of, verdicts
-from core.charts.training import training_charts
+from core.charts.training import TAGS, training_charts
 from core.datasets.pictures import read_picture
 from core.disk import whole_file
 from core.evaluation.coco_eval import FIGURES
@@ -28,7 +28,6 @@ from core.evaluation.table import read_table
 from core.evaluation.threshold import image_rows, worst_images
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
-from core.metrics import GROUPS
 from core.runs.imports import evaluated_images
 from core.runs.models import baseline_of
 from core.runs.schema import Evaluation, Run
@@ -91,7 +90,7 @@ def write_report(
     except RunError as error:  # the data set changed between the two evaluations
         facts.append(("Not compared", str(error)))
         baseline, intervals = None, bootstrap(table)
-    curves = training_charts(store.curves_after(run.id, tags=GROUPS["losses"].tags([]))[0])
+    curves = training_charts(store.curves_after(run.id, tags=TAGS)[0])
     sections = [
         ("Change" if baseline is not None else "Intervals", [differences(intervals)]),
         ("Training", curves),

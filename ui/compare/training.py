@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.chart import Chart
-from core.charts.compare.runs import TAGS, RunCurves, curves_together
+from core.charts.compare.runs import RunCurves, curves_together
+from core.charts.training import TAGS
 from core.config_diff import compare_settings, value_text
 from core.runs.schema import Run
 from core.wording import cell, visible

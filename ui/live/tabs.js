@@ -20,15 +20,15 @@ export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
   return [
     { ...named(groups.losses),
       plots: [{ key: "ap", title: ap.label, words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
-        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot),
-        // a run of an earlier version has none of them
-        ...errors.map((error) => ({ ...lossPlot(error), fromZero: true, optional: true }))],
-      legend: ({ theme }) => [...ONE_OF_EACH, { kind: "diamond", color: theme.val, words: losses[0].val.short },
+        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot)],
+      legend: ({ theme }) => [...ONE_OF_EACH, validation(theme),
         { dash: "dash", color: theme.gray, words: "baseline" }] },
     { ...named(groups.layers), plots: losses.slice(1).map(layerPlot),
       legend: (view, tab) => layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
         words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })).concat(
-        [{ kind: "diamond", color: view.theme.val, words: losses[0].val.short }]) },
+        [validation(view.theme)]) },
+    { ...named(groups.matching), plots: errors.map((error) => ({ ...lossPlot(error), fromZero: true })),
+      legend: ({ theme }) => [...ONE_OF_EACH, validation(theme)] },
     { ...named(groups.rates),
       plots: [{ key: "lr", title: "Learning rates", words: "by step", log: true, tags: () => rates.map(({ tag }) => tag),
         traces: (view, rows, range) => rateTraces(view, rates, rows, range) },
@@ -41,6 +41,15 @@ export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
     { ...named(groups.machine), plots: groups.machine.metrics.map(machinePlot), legend: () => ONE_OF_EACH },
     makeClassesTab(groups.classes),
   ]
+}
+
+/**
+ * Return what the marks of validation images are, for a legend.
+ * @param {LiveTheme} theme
+ * @returns {LegendItem}
+ */
+function validation({ val }) {
+  return { kind: "diamond", color: val, words: "validation" }
 }
 
 /**

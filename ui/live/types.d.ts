@@ -84,7 +84,7 @@ export interface Loss {
 export interface Metrics {
   losses: Loss[]
   errors: Loss[]
-  groups: Record<"losses" | "layers" | "rates" | "machine" | "classes", MetricGroup>
+  groups: Record<"losses" | "layers" | "matching" | "rates" | "machine" | "classes", MetricGroup>
   ap: Metric
   gradNorm: Metric
 }

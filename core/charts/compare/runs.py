@@ -11,7 +11,6 @@ from core.charts.training import NOTHING, Curve, decimate, smooth
 from core.evaluation.defined import defined
 from core.metrics import AP, CURVES, Metric
 
-TAGS = (AP.tag, *(metric.tag for loss in CURVES for metric in (loss.train, loss.val)))  # what is drawn
 PARTS = {"train": "training", "val": "validation"}
 MOST_RATIO = 20  # of positive values, from which an axis of the parallel coordinates is logarithmic
 LONGEST = 24  # characters of a value on such an axis

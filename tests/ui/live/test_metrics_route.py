@@ -26,7 +26,8 @@ def test_the_runs_state_comes_along(client, finished):
 
 def test_each_group_of_curves_comes_alone_and_only_its_new_rows(client, finished, store):
     tags = {
-        "losses": "train/loss", "layers": "train/loss_bbox/layer6", "rates": "train/lr_head",
+        "losses": "train/loss", "layers": "train/loss_bbox/layer6", "matching": "val/class_error",
+        "rates": "train/lr_head",
         "machine": "train/gpu_busy", "classes": "val/AP/car",
     }  # fmt: skip
     store.record(finished.id, 21, dict.fromkeys(tags.values(), 0.5))
