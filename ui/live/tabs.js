@@ -21,14 +21,14 @@ export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
     { ...named(groups.losses),
       plots: [{ key: "ap", title: ap.label, words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
         tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot)],
-      legend: ({ theme }) => [...ONE_OF_EACH, validation(theme),
+      legend: ({ theme }) => [...ONE_OF_EACH, validationMark(theme),
         { dash: "dash", color: theme.gray, words: "baseline" }] },
     { ...named(groups.layers), plots: losses.slice(1).map(layerPlot),
       legend: (view, tab) => layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
         words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })).concat(
-        [validation(view.theme)]) },
+        [validationMark(view.theme)]) },
     { ...named(groups.matching), plots: errors.map((error) => ({ ...lossPlot(error), fromZero: true })),
-      legend: ({ theme }) => [...ONE_OF_EACH, validation(theme)] },
+      legend: ({ theme }) => [...ONE_OF_EACH, validationMark(theme)] },
     { ...named(groups.rates),
       plots: [{ key: "lr", title: "Learning rates", words: "by step", log: true, tags: () => rates.map(({ tag }) => tag),
         traces: (view, rows, range) => rateTraces(view, rates, rows, range) },
@@ -48,7 +48,7 @@ export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
  * @param {LiveTheme} theme
  * @returns {LegendItem}
  */
-function validation({ val }) {
+function validationMark({ val }) {
   return { kind: "diamond", color: val, words: "validation" }
 }
 
