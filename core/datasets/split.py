@@ -22,7 +22,7 @@ import numpy.typing as npt
 from core import DataError
 from core.datasets import coco_json
 from core.datasets.coco_json import CocoDict, Entry
-from core.datasets.folder.located import Located, locate_pictures
+from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
@@ -84,7 +84,7 @@ class CocoSplit:
     annotations: list[Entry]
     categories: list[Entry]
     problems: tuple[Problem, ...] = ()
-    located: Located = Located()
+    located: Located = NOWHERE_ELSE
     root: Path | None = None
 
     def label_map(self, chosen: Sequence[str] | None = None) -> LabelMap:

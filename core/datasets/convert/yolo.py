@@ -30,7 +30,6 @@ from core.datasets.convert.source import (
     PictureSize,
     files_in,
     is_inside,
-    is_picture,
     normalize_splits,
     pictures_in,
     read_list,
@@ -38,6 +37,7 @@ from core.datasets.convert.source import (
     read_yaml,
     to_class_name,
 )
+from core.datasets.folder.picture_index import is_picture
 from core.files import real_path
 from core.wording import short
 

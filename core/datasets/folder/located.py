@@ -37,6 +37,9 @@ class Located:
     problems: tuple[Problem, ...] = ()
 
 
+NOWHERE_ELSE = Located()  # every picture lies where the file says
+
+
 def locate_pictures(
     images: list[Entry], image_dir: Path, bases: Iterable[Path], root: Path, part: str | None, split: str
 ) -> Located:
@@ -47,14 +50,14 @@ def locate_pictures(
     listing = _Listing()
     rest = [image for image in images if not listing.holds(image_dir, image["file_name"])]
     paths: dict[int, Path] = {}
-    for base in map(real_path, bases):
+    for base in [real_path(base) for base in bases]:
         for image in rest:
             name = image["file_name"]
             if image["id"] not in paths and listing.holds(base, name) and (path := path_inside(base, name)):
                 paths[image["id"]] = path
     missing = [image for image in rest if image["id"] not in paths]
     if not missing:
-        return Located(paths)
+        return Located(paths) if paths else NOWHERE_ELSE
     index = PictureIndex(root)
     absent = {image["id"] for image in missing}
     present = [image for image in images if image["id"] not in absent]
@@ -62,7 +65,7 @@ def locate_pictures(
     folders: defaultdict[str, set[str]] = defaultdict(set)
     for image, place in zip(present, places, strict=True):
         folders[_folder_of(image)].add(os.path.dirname(place))
-    claims = _Claims(index, part, set(map(os.fspath, places)), folders)
+    claims = _Claims(index, part, {os.fspath(place) for place in places}, folders)
     for image in missing:
         claims.add(image)
     moved = claims.settled()
