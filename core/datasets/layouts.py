@@ -6,7 +6,7 @@ In: a folder. Out: for each split a `SplitLocation`, its JSON file and picture f
     train/_annotations.coco.json        train/…jpg      and valid/ alike                   Roboflow
     result.json                         images/…jpg     one JSON, to be split by seed      Label Studio, labelme
 
-Which JSON files are COCO's is decided by what is in them (`folder/annotation_files.py`), whose part each is by its name.
+Which JSON files are COCO's is decided by what is in them (`folder/annotation_files.py`), the part of each by its name.
 A picture folder here is the first place to look at; `folder/located.py` looks up what is not there.
 """
 
@@ -164,7 +164,8 @@ def _picture_folder(folder: Path, path: Path, part: str | None) -> Path:
     for base in dict.fromkeys((_beside(path), folder)):
         if place := next((place for place in _usual_places(base, path, part) if place.is_dir()), None):
             return place
-        with_pictures = [place for place in _folders(base) if _has_pictures(place)]
+        others = [] if part is None else [other for other in ("train", "val", "test") if other != part]
+        with_pictures = [p for p in _folders(base) if part_of(p.name) not in others and _has_pictures(p)]
         if len(with_pictures) == 1:
             return with_pictures[0]
         if _has_pictures(base):

@@ -84,6 +84,8 @@ def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out: str | Path
                 except DataError:  # as with NaN in it: what could be read of it is kept, without polygons
                     rest = take_subset(split, subset).to_dict() | {"info": {"subset": subset.to_dict()}}
                     target.write_text(json.dumps(rest), encoding="utf-8")
-                (partial / name).symlink_to(split.resolved_dir, target_is_directory=True)
+                elsewhere = not split.located.paths.keys().isdisjoint(ids)
+                pictures = real_path(split.root) if elsewhere and split.root else split.resolved_dir
+                (partial / name).symlink_to(pictures, target_is_directory=True)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}.") from error

@@ -53,6 +53,7 @@ class ProblemKind(Enum):
     PATH = Severity.DROPPED, "picture", "outside the picture folder", "left out"
     MISSING = Severity.DROPPED, "picture", "missing", "left out"
     UNREADABLE = Severity.DROPPED, "picture", "that cannot be read", "left out"
+    TEST_PART = Severity.DROPPED, "picture", "of a part for testing", "left out"
     OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
     PLACEHOLDER = Severity.DROPPED, "category", "that only stands above the others", "left out"
 

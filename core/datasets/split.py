@@ -10,6 +10,7 @@ picture's path cannot leave its folder.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +24,12 @@ from core import DataError
 from core.datasets import coco_json
 from core.datasets.coco_json import CocoDict, Entry
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
+from core.datasets.folder.part_names import part_of_folders
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
 from core.datasets.sound_boxes import image_rows, image_sizes, sound_boxes
-from core.datasets.stratify import stratified_validation_mask
+from core.datasets.stratify import part_masks
 from core.files import real_path
 from core.labels import LabelMap
 from core.wording import short
@@ -203,7 +205,7 @@ def examine_splits(folder: str | Path) -> dict[str, CocoSplit]:
     locations = find_splits(folder)
     shared = next((location for location in locations.values() if location.shared), None)
     if shared:
-        return _stratify(_examine(shared, "train"))
+        return _divide(_examine(shared, "train"))
     return {name: _examine(location, name) for name, location in locations.items()}
 
 
@@ -212,7 +214,7 @@ def examine_split(location: SplitLocation, split: str) -> CocoSplit:
 
     Raises DataError if the file is no COCO file at all.
     """
-    return _stratify(_examine(location, "train"))[split] if location.shared else _examine(location, split)
+    return _divide(_examine(location, "train"))[split] if location.shared else _examine(location, split)
 
 
 def _examine(location: SplitLocation, split: str) -> CocoSplit:
@@ -232,17 +234,25 @@ def _examine(location: SplitLocation, split: str) -> CocoSplit:
     )
 
 
-def _stratify(whole: CocoSplit) -> dict[str, CocoSplit]:
-    """Divide a file without splits into training and validation; its problems go with the training split."""
+def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
+    """Divide a file of all parts into training and validation; its problems go with the training split.
+
+    By the folders of the pictures where these name a part for each; else validation is drawn. Pictures in a folder for
+    testing are in neither.
+    """
     if whole.is_broken:
         return {name: replace(whole, name=name) for name in SPLITS}
-    c = whole.columns
-    is_val = stratified_validation_mask(c.image[~c.crowd], c.category[~c.crowd], len(whole.images))
+    c, folder = whole.columns, os.path.relpath(whole.image_dir, whole.root or whole.image_dir)
+    parts = [whole.located.parts.get(i["id"]) or part_of_folders(f"{folder}/{i['file_name']}") for i in whole.images]
+    of_part = part_masks(parts, c.image[~c.crowd], c.category[~c.crowd])
+    is_left_out = ~(of_part["train"] | of_part["val"])
+    examples = [Example(whole.images[i]["file_name"], whole.images[i]["id"]) for i in np.flatnonzero(is_left_out)]
+    problems = {"train": (*whole.problems, *problems_of(ProblemKind.TEST_PART, "train", examples)), "val": ()}
     splits = {}
-    for name, is_chosen, problems in (("train", ~is_val, whole.problems), ("val", is_val, ())):
+    for name, is_chosen in of_part.items():
         annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if is_chosen[image]]
         images = [image for image, is_in in zip(whole.images, is_chosen.tolist(), strict=True) if is_in]
-        splits[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems)
+        splits[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems[name])
     return splits
 
 

@@ -1,7 +1,7 @@
 """Stratified split: training and validation images of a data set without splits, so that every class is in both.
 
-In: which classes each image holds, and a seed. Out: which images are for validation. Apart from `split.py` because it
-knows nothing of files.
+In: which classes each image holds, what is known of its part, and a seed. Out: which images are for validation. Apart
+from `split.py` because it knows nothing of files.
 
 Iterative stratification: Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", 2011. Where it
 leaves a class in one split only, a random walk repairs it: Selman, Kautz and Cohen, "Noise Strategies for Improving
@@ -10,12 +10,34 @@ Local Search", 1994.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 VAL_SHARE, SEED = 0.2, 0  # of a single annotation file
 MOST_MOVES, NOISE = 1000, 0.2  # of the random walk; the share of its moves that ignore the loss
 TRAIN, VAL = 0, 1  # the splits as indices; an image that has none yet is at -1
+
+
+def part_masks(
+    parts: Sequence[str | None], images: np.ndarray, classes: np.ndarray
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which of M images are for training and which for validation, "train" and "val", (M,) each.
+
+    parts: what is known of each image, "train", "val", "test" or None. Only where it is known of every image does it
+    count: those for testing are in neither then, and without one for training or for validation the rest is divided.
+    images, classes: (N,) int each, the image and the class of each object.
+    """
+    known = np.array([part or "" for part in parts], dtype="U5")
+    if "" not in known and {"train", "val"} <= set(known.tolist()):
+        return {name: known == name for name in ("train", "val")}
+    usable = np.ones(len(known), dtype=bool) if "" in known or (known == "test").all() else known != "test"
+    row = np.cumsum(usable) - 1  # of an image among the usable ones
+    chosen = usable[images]
+    is_val = np.zeros(len(known), dtype=bool)
+    is_val[usable] = stratified_validation_mask(row[images[chosen]], classes[chosen], int(usable.sum()))
+    return {"train": usable & ~is_val, "val": is_val}
 
 
 def stratified_validation_mask(

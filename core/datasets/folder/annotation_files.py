@@ -1,7 +1,8 @@
 """The COCO files that a folder holds, told from other JSON files by what is in them, and the part that each is for.
 
-In: a folder. Out: its COCO files with their parts, also damaged ones if their name is COCO's own. They lie in `annotations/`, in the folder itself, or in folders of
-it, each with its own pictures: the first of these places that names a part counts, else the first that has a file.
+In: a folder. Out: its COCO files with their parts, also damaged ones if their name is COCO's own. They lie in
+`annotations/`, in the folder itself, or in folders of it, each with its own pictures: the first of these places that
+names a part counts, else the first that has a file.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import msgspec
 
 from core.datasets.folder.part_names import part_of
 from core.files import open_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as shortened
@@ -28,11 +28,13 @@ class Located:
     """Where pictures lie that are not at their name in the picture folder, and what a user is told of it.
 
     paths     by image id
+    parts     by image id, the part that the folders of a picture that was looked up mean
     hints     by image id, what is there instead of a missing picture, in a few words
     problems  pictures that were taken from elsewhere
     """
 
     paths: dict[int, Path] = field(default_factory=dict)
+    parts: dict[int, str | None] = field(default_factory=dict)
     hints: dict[int, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
@@ -49,30 +51,43 @@ def locate_pictures(
     """
     listing = _Listing()
     rest = [image for image in images if not listing.holds(image_dir, image["file_name"])]
+    if not rest:
+        return NOWHERE_ELSE
     paths: dict[int, Path] = {}
     for base in [real_path(base) for base in bases]:
         for image in rest:
             name = image["file_name"]
             if image["id"] not in paths and listing.holds(base, name) and (path := path_inside(base, name)):
                 paths[image["id"]] = path
-    missing = [image for image in rest if image["id"] not in paths]
-    if not missing:
-        return Located(paths) if paths else NOWHERE_ELSE
-    index = PictureIndex(root)
+    parts: dict[int, str | None] = {}
+    hints: dict[int, str] = {}
+    examples: list[Example] = []
+    for folder in dict.fromkeys((image_dir, real_path(root))):
+        if not (missing := [image for image in rest if image["id"] not in paths]):
+            break
+        claims = _Claims(PictureIndex(folder), part, _places(images, image_dir, paths, missing))
+        for image in missing:
+            claims.add(image)
+        moved = claims.settled()
+        paths |= {image_id: claims.index.real_path(path) for image_id, path in moved.items()}
+        parts |= {image_id: part_of_folders(path) for image_id, path in moved.items()}
+        hints |= claims.hints
+        examples += [Example(f"{shortened(image['file_name'])}: {moved[image['id']]}", image["id"])
+                     for image in missing if image["id"] in moved]  # fmt: skip
+    return Located(paths, parts, hints, tuple(problems_of(ProblemKind.ELSEWHERE, split, examples)))
+
+
+def _places(
+    images: list[Entry], image_dir: Path, paths: Mapping[int, Path], missing: list[Entry]
+) -> dict[str, set[str]]:
+    """Return the paths of the pictures that are there, by the folder that the annotation file names for them."""
     absent = {image["id"] for image in missing}
-    present = [image for image in images if image["id"] not in absent]
-    places = [paths.get(image["id"]) or os.path.join(image_dir, image["file_name"]) for image in present]
-    folders: defaultdict[str, set[str]] = defaultdict(set)
-    for image, place in zip(present, places, strict=True):
-        folders[_folder_of(image)].add(os.path.dirname(place))
-    claims = _Claims(index, part, {os.fspath(place) for place in places}, folders)
-    for image in missing:
-        claims.add(image)
-    moved = claims.settled()
-    examples = [Example(f"{shortened(image['file_name'])}: {moved[image['id']]}", image["id"])
-                for image in missing if image["id"] in moved]  # fmt: skip
-    paths |= {image_id: index.real_path(path) for image_id, path in moved.items()}
-    return Located(paths, claims.hints, tuple(problems_of(ProblemKind.ELSEWHERE, split, examples)))
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for image in images:
+        if image["id"] not in absent:
+            path = paths.get(image["id"]) or os.path.join(image_dir, image["file_name"])
+            places[_folder_of(image)].add(os.fspath(path))
+    return places
 
 
 def _folder_of(image: Entry) -> str:
@@ -109,37 +124,38 @@ def _names_in(directory: str) -> set[str] | None:
 class _Claims:
     """Which picture of an index is which image's: a picture that several names may mean is that of the best one.
 
-    used     the paths that are other images' already
-    folders  where the pictures lie that an annotation file names in a folder: no other of it is taken from elsewhere,
-             as from the masks or the validation pictures of the same names
-    hints    by image id, what is there instead
+    places  the paths that are other images' already, by the folder that the annotation file names for them: no other
+            of that folder is taken from elsewhere, as from the masks or the validation pictures of the same names
+    hints   by image id, what is there instead
     """
 
-    def __init__(self, index: PictureIndex, part: str | None, used: set[str], folders: dict[str, set[str]]) -> None:
+    def __init__(self, index: PictureIndex, part: str | None, places: Mapping[str, set[str]]) -> None:
         self.hints: dict[int, str] = {}
-        self._index, self._part, self._used, self._folders = index, part, used, folders
+        self.index, self._part = index, part
+        self._used = {path for paths in places.values() for path in paths}
+        self._folders = {name: set(map(os.path.dirname, paths)) for name, paths in places.items()}
         self._claims: dict[str, list[tuple[Match, Entry]]] = defaultdict(list)
 
     def add(self, image: Entry) -> None:
         """Look up an image's picture."""
-        matches = self._index.find(image["file_name"], self._part)
+        matches = self.index.find(image["file_name"], self._part)
         paths = " and ".join(match.path for match in matches[:3])
         if len(matches) > 1:
             self.hints[image["id"]] = f"{paths} are there"
-        elif matches and os.fspath(self._index.real_path(matches[0].path)) in self._used:
+        elif matches and os.fspath(self.index.real_path(matches[0].path)) in self._used:
             self.hints[image["id"]] = f"{paths} is there, another image's"
         elif matches and self._may_be(matches[0].path, image):
             self._claims[matches[0].path].append((matches[0], image))
         elif matches:
             self.hints[image["id"]] = f"{paths} is there"
-        elif len(self.hints) < MOST_HINTS and (nearest := self._index.nearest(image["file_name"])):
+        elif len(self.hints) < MOST_HINTS and (nearest := self.index.nearest(image["file_name"])):
             self.hints[image["id"]] = f"{nearest} is there"
 
     def _may_be(self, path: str, image: Entry) -> bool:
         folders = self._folders.get(_folder_of(image), {""})
         if self._part and part_of_folders(path) not in (None, self._part):
             return False
-        return any(self._index.real_path(path).is_relative_to(folder or "/") for folder in folders)
+        return any(self.index.real_path(path).is_relative_to(folder or "/") for folder in folders)
 
     def settled(self) -> dict[int, str]:
         """Return the path in the index by image id; two names that fit a picture equally well get none."""

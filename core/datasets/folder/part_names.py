@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 PARTS = {
     "train": "(mini)?train(ing)?(set)?",
-    "val": "(mini)?val(id|idate|idation)?(set)?|dev|eval(uation)?",
+    "val": "(mini)?val(id|idate|idation)?(set)?|eval(uation)?",
     "test": "test(ing|s)?(set)?",
 }
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_a-zA-Z]+")  # of "instances_myTrain2017": instances, my, Train

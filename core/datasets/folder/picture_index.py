@@ -40,13 +40,14 @@ def is_picture(name: str) -> bool:
 
 
 def plain_parts(name: str) -> list[str]:
-    """Return the folders and the file that a path of any system or an address means, without drive, "." and "..".
+    r"""Return the folders and the file that a path of any system or an address means, without drive, "." and "..".
 
-    >>> plain_parts("C:\\\\data\\\\..\\\\images\\\\a.jpg"), plain_parts("https://host/a.jpg?size=9")
+    >>> plain_parts(r"C:\data\..\images\a.jpg"), plain_parts("https://host/a.jpg?size=9")
     (['data', 'images', 'a.jpg'], ['host', 'a.jpg'])
     """
     name = name.rpartition("?d=")[2]  # "/data/local-files/?d=images/a.jpg", as Label Studio names its local files
-    name = re.sub(r"^([A-Za-z]:|file:|https?:)|(?<=\.\w{3}|\w{4})\?.*", "", unicodedata.normalize("NFC", name.strip()))
+    name = unicodedata.normalize("NFC", name.strip())
+    name = re.sub(r"^([A-Za-z]:|file:|https?:)|(?<=\.\w{3}|\w{4})\?.*", "", name)
     return [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
 
 

@@ -148,8 +148,22 @@ def in_the_paths(folder):
     write(folder, "val", gt)
     return {
         (ProblemKind.PATH, "train"): [(1, ())], (ProblemKind.PATH, "val"): [(1, ()), (2, ())],
-        (ProblemKind.ELSEWHERE, "train"): [(4, ())],
-        (ProblemKind.LEAK, ""): [(i, ()) for i in (3, 5, 6, 7, 8)], (ProblemKind.MISSING, "val"): [(4, ())],
+        (ProblemKind.ELSEWHERE, "train"): [(4, ())], (ProblemKind.ELSEWHERE, "val"): [(4, ())],
+        (ProblemKind.LEAK, ""): [(i, ()) for i in (3, 4, 5, 6, 7, 8)],
+        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
+    }  # fmt: skip
+
+
+def in_folders_of_parts(folder):
+    names = [f"{part}/{i}.jpg" for part in ("train", "val", "test") for i in range(2)]
+    gt = gt_small(*((i, 1, BOX) for i in range(1, 7)), images=6)
+    for number, (image, name) in enumerate(zip(gt["images"], names, strict=True)):
+        image["file_name"] = name
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(folder / name, SIZE, (40 * number, 9, 99))
+    (folder / "all.json").write_text(json.dumps(gt))
+    return {
+        (ProblemKind.TEST_PART, "train"): [(5, ()), (6, ())],
         (ProblemKind.FEW_OBJECTS, "train"): [(None, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
     }  # fmt: skip
 
@@ -183,7 +197,8 @@ def fatal_half(folder):
 
 
 CASES = [
-    in_the_labels, in_the_pictures, fatal_in_a_file, in_the_paths, fatal_between_splits, fatal_emptiness, fatal_half,
+    in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, fatal_in_a_file, fatal_between_splits,
+    fatal_emptiness, fatal_half,
 ]  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def test_validation_alone_is_enough_but_not_twice(tmp_path):
     make(tmp_path, "valid/_annotations.coco.json")
     assert found(tmp_path) == {"val": ("valid/_annotations.coco.json", "valid")}
     make(tmp_path, "val/_annotations.coco.json")
-    with pytest.raises(DataError, match="holds val/_annotations.coco.json and valid/_annotations.coco.json: keep one"):
+    with pytest.raises(DataError, match=r"holds val/_annotations.coco.json and valid/_annotations.coco.json: keep one"):
         find_splits(tmp_path)
 
 
