@@ -21,11 +21,9 @@ GT = gt_of((1, 1, (0, 0, 10, 10)), (1, 2, (0, 0, 50, 50), {"iscrowd": 1}), (2, 2
 
 def dataset(folder: Path, gt=GT, split="train") -> Path:
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
-    nothing = {"images": [], "annotations": [], "categories": []}
-    for name, data in {"train": nothing, "val": nothing, split: gt}.items():
+    for name, data in {**dict.fromkeys(("train", "val"), gt_of(images=0)), split: gt}.items():
         (folder / "annotations" / f"instances_{name}.json").write_text(json.dumps(data))
-    for name in ("train", "val", split):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir(exist_ok=True)
     return folder
 
 
