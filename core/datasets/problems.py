@@ -57,12 +57,26 @@ class ProblemKind(Enum):
     OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
     PLACEHOLDER = Severity.DROPPED, "category", "that only stands above the others", "left out"
 
+    # of folders in another format, which are converted
+    TEST_PART = Severity.DROPPED, "picture", "of a part for testing", "left out: neither trained on nor validated with"
+    UNLISTED = Severity.DROPPED, "picture", "in no list of a part", "left out: add it to a list"
+    LISTED_MISSING = Severity.DROPPED, "listed picture", "not in the folder", "left out"
+    UNLABELLED = Severity.DROPPED, "picture", "without a label file", "left out"
+    LABEL_ALONE = Severity.DROPPED, "label file", "without a picture", "left out"
+    LABEL_FILE = Severity.DROPPED, "label file", "that cannot be read", "left out with its picture"
+    LABEL_LINE = Severity.DROPPED, "label", "without the numbers of an object", "left out"
+    NO_NAME = Severity.DROPPED, "label", "of a class without a name", "left out: add its name to the list of classes"
+    LEADS_OUT = Severity.DROPPED, "link", "out of the folder", "left out: put the files themselves there"
+    FILE_NAME = Severity.DROPPED, "picture", "with a name that is not UTF-8", "left out: rename the file"
+
     ANNOTATION_ID = Severity.REPAIRED, "annotation", "without a whole number as id of its own", "given a new one"
     NO_AREA = Severity.REPAIRED, "annotation", "without area", "width × height is taken"
     ELSEWHERE = Severity.REPAIRED, "picture", "not where the annotations say", "taken from where it lies"
     BEYOND = Severity.REPAIRED, "box", "beyond the border of the image", "cut off there for the training"
     TURNED = Severity.REPAIRED, "picture", "stored turned (EXIF), its boxes upright", "turned when read"
     DEEP = Severity.REPAIRED, "picture", "of more than 8 bits a colour", "each scaled by what it holds, when read"
+    SIZE_STATED = Severity.REPAIRED, "label file", "without the picture's right size", "taken from the picture"
+    SAME_NAME = Severity.REPAIRED, "class", "with the name of an earlier one", "taken as that one"
 
     ORIENTED = (
         Severity.NOTED,
@@ -80,6 +94,9 @@ class ProblemKind(Enum):
     FEW_OBJECTS = Severity.NOTED, "class", "with fewer than 20 objects", "metrics on so few are chance"
     ONE_SPLIT = Severity.NOTED, "class", "in one split only", "either not learned or not judged"
     LEAK = Severity.NOTED, "picture", "in training and validation alike", "AP is too good there"
+    BACKGROUND = Severity.NOTED, "image", "without a label file", "taken as one without objects"
+    NO_FOLDER = Severity.NOTED, "part", "named by the description, but not in the folder", "the others are taken"
+    MORE_NUMBERS = Severity.NOTED, "label", "with a number after the box", "not read: a score or a track"
 
     def __init__(self, severity: Severity, unit: str, fault: str, advice: str) -> None:
         self.severity, self.unit, self.fault, self.advice = severity, unit, fault, advice
@@ -138,11 +155,11 @@ class Problem:
         where = f"{self.split}: " if self.split else ""
         return f"{where}{self.kind.counted(self.count)} ({self.kind.advice})"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the problem for JSON."""
+    def to_dict(self, most: int = MOST_EXAMPLES) -> dict[str, Any]:
+        """Return the problem for JSON, with its first `most` examples."""
         examples = [
             {"detail": e.detail, "image_id": e.image_id, "annotation_ids": list(e.annotation_ids)}
-            for e in self.examples[:MOST_EXAMPLES]
+            for e in self.examples[:most]
         ]
         return {
             "kind": self.kind.key, "severity": self.kind.severity.name.lower(), "split": self.split,

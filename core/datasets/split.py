@@ -23,6 +23,7 @@ import numpy.typing as npt
 from core import DataError
 from core.datasets import coco_json
 from core.datasets.coco_json import CocoDict, Entry
+from core.datasets.convert.record import conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.part_names import part_of_folders
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
@@ -228,7 +229,7 @@ def _examine(location: SplitLocation, split: str) -> CocoSplit:
     located = locate_pictures(data["images"], real_path(image_dir), location.bases, root, part, split)
     annotations, box_problems = sound_boxes(data["images"], data["annotations"], split)
     categories, placeholders = _without_placeholder(data["categories"], annotations, split)
-    problems += [*box_problems, *placeholders, *located.problems]
+    problems += [*box_problems, *placeholders, *located.problems, *conversion_problems(json_path, split)]
     return CocoSplit(
         split, json_path, image_dir, data["images"], annotations, categories, tuple(problems), located, root
     )

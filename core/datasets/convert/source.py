@@ -1,102 +1,96 @@
-"""What is known of a user's YOLO or VOC folder before a picture is opened: `Listing`; and how its files are read.
+"""Reading a user's folder of another format: the names of its files, its label files, lists and descriptions.
 
-In: the folder. Out: which picture belongs to which split and has which label file. Apart because both formats need it.
-
-Damage to single files and lines is collected as sentences without a full stop, so that the user hears of all of it at
-once; what makes the folder useless as a whole is a DataError. No name leads out of the folder.
+In: a folder. Out: paths relative to it, text, YAML, the sizes of pictures. Apart because every format needs it. No name
+leads out of the folder: a link that does is no file of it.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import yaml
 
 from core import DataError, files
+from core.datasets.convert.format import Item, PictureSize, ProblemCounter
+from core.datasets.folder.part_names import part_of
 from core.datasets.folder.picture_index import is_picture
 from core.datasets.pictures import PictureError, open_picture
 from core.datasets.pixels.upright import orientation_of, upright_size
+from core.datasets.problems import ProblemKind
 
 MOST_YAML_BYTES = 2**18  # of a description of a folder; one with 1,200 classes has a tenth of it
-MOST_DAMAGE = 1000  # sentences: a folder with more is not read on
 MOST_BYTES = 16 * 2**20  # of a label file or list; one with a thousand polygons has a tenth of it
+MOST_PROBES = 20  # files of a kind whose beginnings are read, to tell what a folder is
+MOST_NAMES, MOST_OF_FOLDER = 5000, 100  # files that are listed for it: in all, and directly in one folder
+BEGINNING = 4096  # bytes
 
 
-@dataclass(frozen=True, order=True)
-class Item:
-    """One picture, its split ("train" or "val") and its label file; paths are relative to the folder, with "/"."""
-
-    picture: str
-    split: str
-    label: str | None = field(default=None, compare=False)
+class LabelFileError(Exception):
+    """A label file cannot be read; the text says why, in a few words."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What a folder holds, by the names of its files.
+class FolderFiles:
+    """The names of all files in a folder, found once; hidden ones and links out of the folder are left out.
 
-    folder    resolved
-    format    "yolo" or "voc"
-    items     in the order of their paths; at least one
-    names     the classes by their number in the label files; None if the label files alone name them
-    lists     files besides labels that decide what is read: class names, splits
-    left_out  what is not converted: a description and how many
-    points    how many numbers of keypoints follow a box (YOLO poses)
+    folder     resolved
+    problems   told of links out of the folder
+    is_sample  list a bounded number of files, which is enough to tell what the folder is
     """
 
-    folder: Path
-    format: str
-    items: list[Item]
-    names: dict[int, str] | None
-    lists: list[Path]
-    left_out: dict[str, int]
-    points: int = 0
+    def __init__(self, folder: Path, problems: ProblemCounter | None = None, is_sample: bool = False) -> None:
+        self.folder = folder
+        walk = _walk(folder, problems, MOST_OF_FOLDER if is_sample else None)
+        self.names = list(islice(walk, MOST_NAMES if is_sample else None))  # relative to the folder, with "/"
+
+    @cached_property
+    def pictures(self) -> list[str]:
+        """The files whose names end as a picture's, by path."""
+        return sorted(name for name in self.names if is_picture(name))
+
+    def ending(self, *suffixes: str) -> list[str]:
+        """Return the files with one of these endings, whatever their case, by path."""
+        return sorted(name for name in self.names if name.lower().endswith(suffixes))
+
+    def path(self, name: str) -> Path:
+        """Return the path of one of the files."""
+        return self.folder / name
 
 
-@dataclass(frozen=True)
-class LabelledObject:
-    """One object as its label file has it; corners (x1, y1, x2, y2) in pixels of the upright picture."""
+def _walk(root: Path, problems: ProblemCounter | None, most: int | None) -> Iterator[str]:
+    """Yield the files in a folder and in those in it, also those that links inside of it lead to, each folder once.
 
-    name: str
-    corners: tuple[float, float, float, float]
-    difficult: bool = False
-
-
-@dataclass(frozen=True)
-class PictureSize:
-    """(width, height) in pixels, as stored and as shown: an EXIF orientation (2 to 8) may turn a picture."""
-
-    stored: tuple[int, int]
-    upright: tuple[int, int]
-    orientation: int = 1
-
-
-def normalize_splits(items: list[Item]) -> list[Item]:
-    """Return each picture of each split once, by path; all are "train" unless both splits hold pictures and differ."""
-    train, val = ({item.picture for item in items if item.split == split} for split in ("train", "val"))
-    if train and val and train != val:
-        return sorted(set(items))
-    return sorted({Item(item.picture, "train", item.label) for item in items})
-
-
-def pictures_in(directory: Path, root: Path, deep: bool = True) -> Iterator[str]:
-    """Yield the paths, relative to `root`, of the pictures in a folder and in the folders in it; no hidden ones.
-
-    Raises DataError if a link leads out of `root`.
+    most: how many of each folder
     """
-    require_inside(directory, root)
-    for folder, folders, names in os.walk(directory, onerror=_raise):
-        folders[:] = sorted(name for name in folders if deep and not name.startswith("."))
-        inner = Path(folder).relative_to(root).as_posix()
-        for name in names:
-            if is_picture(name):
-                path = os.path.join(folder, name)  # as text: objects would double the time of a large folder
-                if os.path.islink(path):
-                    require_inside(Path(path), root)
-                yield name if inner == "." else f"{inner}/{name}"
+    seen = {os.path.realpath(root)}
+    for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
+        inner = os.path.relpath(folder, root)
+        prefix = "" if inner == "." else inner.replace(os.sep, "/") + "/"
+        kept = []
+        for name in sorted(folders):
+            path = os.path.join(folder, name)
+            if name.startswith(".") or name == "__MACOSX" or not _stays_inside(path, prefix + name, root, problems):
+                continue
+            if (real := os.path.realpath(path)) not in seen:
+                seen.add(real)
+                kept.append(name)
+        folders[:] = kept
+        for name in sorted(names)[:most]:
+            if not name.startswith(".") and _stays_inside(os.path.join(folder, name), prefix + name, root, problems):
+                yield prefix + name
+
+
+def _stays_inside(path: str, name: str, root: Path, problems: ProblemCounter | None) -> bool:
+    if not os.path.islink(path) or is_inside(Path(path), root):
+        return True
+    if problems is not None:
+        problems.add(ProblemKind.LEADS_OUT, name)
+    return False
 
 
 def _raise(error: OSError) -> None:
@@ -108,57 +102,69 @@ def is_inside(path: Path, root: Path) -> bool:
     return "\0" not in os.fspath(path) and files.real_path(path).is_relative_to(root)
 
 
-def require_inside(path: Path, root: Path) -> None:
-    """Raise DataError unless the path, links followed, is `root` or lies in it."""
-    if not is_inside(path, root):
-        raise DataError(f"{path} leads out of {root}: put the files themselves into the folder.")
+def splits_by_folder(names: Collection[str]) -> dict[str, str]:
+    """Return the part of each path by the first folder in it that is named like one; folders of all paths do not count.
+
+    Paths without such a folder are not in the result.
+    """
+    above = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""
+    first = above.count("/") + 1 if above else 0
+    inner = {name: s for name in names if (s := _split_of_folders(name.split("/")[first:-1]))}
+    return inner or {name: s for name in names if (s := _split_of_folders(name.split("/")[:-1]))}
 
 
-def files_in(directory: Path, suffix: str) -> list[Path]:
-    """Return the files with a suffix directly in a folder, by name; no hidden ones, none if there is no such folder."""
+def _split_of_folders(folders: list[str]) -> str | None:
+    return next((split for folder in folders if (split := part_of(folder))), None)
+
+
+def beginning(path: Path) -> str:
+    """Return the first characters of a file, "" if it cannot be read; what is no UTF-8 is replaced."""
     try:
-        names = sorted(os.listdir(directory))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [directory / name for name in names if name.lower().endswith(suffix) and not name.startswith(".")]
+        with files.open_file(path) as file:
+            return decode(file.read(BEGINNING), errors="replace")
+    except (OSError, LabelFileError):
+        return ""
 
 
-def read_text(path: Path, damage: list[str], most_bytes: int = MOST_BYTES) -> str | None:
-    """Return a label file's text; None, and a sentence in `damage`, if it is no text."""
-    data = read_bytes(path, damage, most_bytes)
+def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    """Return a label file's text; raises LabelFileError if it cannot be read or is no text."""
+    return decode(read_bytes(path, most_bytes))
+
+
+def decode(data: bytes, errors: str = "strict") -> str:
+    """Decode text in UTF-8, or in UTF-16 where its first bytes say so; raises LabelFileError if it is neither."""
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return None if data is None else data.decode("utf-8-sig")
+        return data.decode(encoding, errors)
     except UnicodeDecodeError:
-        damage.append(f"{path} is not a text file in UTF-8: export it again or delete it")
-        return None
+        raise LabelFileError("not a text file in UTF-8") from None
 
 
-def read_bytes(path: Path, damage: list[str], most_bytes: int = MOST_BYTES) -> bytes | None:
-    """Return a label file's bytes; None, and a sentence in `damage`, if it cannot be read or is far too large."""
+def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Return a label file's bytes; raises LabelFileError if it cannot be read or is far too large."""
     try:
         return files.read_bytes(path, most_bytes)
     except files.FileTooLarge:
-        damage.append(f"{path} has more than {most_bytes / 2**20:g} MB, too much for such a file: delete it")
-        return None
-    except files.FileRefused:
-        damage.append(f"{path} is not a file: delete it or put a label file in its place")
-        return None
+        raise LabelFileError(f"more than {most_bytes / 2**20:g} MB, too much for such a file") from None
     except OSError as error:
-        damage.append(f"{path} cannot be read ({error.strerror}): give access to it or delete it")
-        return None
+        raise LabelFileError(error.strerror or "not to be read") from None
 
 
 def read_list(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """Return the text of a list of pictures or class names; raises DataError, as nothing can be read without it."""
-    damage: list[str] = []
-    text = read_text(path, damage, most_bytes)
-    if text is None:
-        raise DataError(f"{damage[0]}.")
-    return text
+    try:
+        return read_text(path, most_bytes)
+    except LabelFileError as error:
+        raise DataError(f"{path} cannot be read ({error}): save it as text in UTF-8 or delete it.") from None
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Reads no aliases, with which few bytes may mean gigabytes."""
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text; unlike `splitlines`, only at its line ends, which no name can hold."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+class _PlainLoader(yaml.BaseLoader):
+    """Reads every value as text, so that a class "no" stays one, and no aliases: few bytes may mean gigabytes."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -167,12 +173,12 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> object:
-    """Return what a YAML file describes, None if it is no YAML; raises DataError if it cannot be read."""
-    text = read_list(path, MOST_YAML_BYTES)
+    """Return what a YAML file describes, its values as text; raises LabelFileError if it is no YAML."""
     try:
-        return yaml.load(text, _PlainLoader)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):  # ValueError: the 31st of February
-        return None
+        return yaml.load(read_text(path, MOST_YAML_BYTES), _PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise LabelFileError(f"line {mark.line + 1}" if mark else "not YAML") from None
 
 
 def to_class_name(value: object) -> str | None:
@@ -192,12 +198,12 @@ def is_unicode(name: str) -> bool:
     return True
 
 
-def read_picture_size(path: Path, damage: list[str]) -> PictureSize | None:
-    """Return a picture's size from its header; None, and a sentence in `damage`, if it is no picture or too large."""
+def read_picture_size(path: Path, item: Item, problems: ProblemCounter) -> PictureSize | None:
+    """Return a picture's size from its header; None, and a problem of the item, if it is none or too large."""
     try:
         with open_picture(path) as image:
             stored, orientation = image.size, orientation_of(image)
     except PictureError as error:
-        damage.append(f"{path} cannot be read ({error.reason}): replace or delete it")
+        problems.add(error.kind, f"{item.picture}: {error.reason}", item)
         return None
     return PictureSize(stored, upright_size(stored, orientation), orientation)

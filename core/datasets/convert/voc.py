@@ -1,7 +1,8 @@
 """Pascal VOC folders: an XML file per picture with its objects' names and corners.
 
-    Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt       VOC2012
+    Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt       VOC2012, CVAT, Datumaro, labelme2voc
     train/a.xml         train/a.jpg        valid/…                                 Roboflow
+    labels/a.xml        data/a.jpg                                                 FiftyOne
     annotations/a.xml   images/a.jpg,   or a.xml beside a.jpg
 
 VOC counts pixels from 1 and a box holds its last pixel: xmin − 1 … xmax are the borders from 0, as Detectron2 has it.
@@ -12,85 +13,134 @@ entities, and neither says what is wrong.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+import re
+from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.ElementTree import fromstring
 
 from core import DataError
-from core.datasets.convert.source import (
-    MOST_DAMAGE,
+from core.datasets.convert.format import (
     Item,
     LabelledObject,
+    Labels,
     Listing,
     PictureSize,
-    files_in,
-    is_inside,
+    ProblemCounter,
     normalize_splits,
-    pictures_in,
+)
+from core.datasets.convert.names import NameIndex
+from core.datasets.convert.source import (
+    MOST_PROBES,
+    FolderFiles,
+    LabelFileError,
+    beginning,
     read_bytes,
-    read_list,
     to_class_name,
 )
+from core.datasets.convert.voc_parts import splits_of_pictures
+from core.datasets.problems import ProblemKind
 
-LABEL_FOLDERS = ("Annotations", "annotations", "")
-PICTURE_FOLDERS = ("JPEGImages", "images", "Images", "")
+TITLE = "Pascal VOC"
 MOST_PIXELS = 10**6  # of a side, far beyond any picture
-SPLIT_FOLDERS = {"train": ("train",), "val": ("valid", "val", "validation"), "test": ("test",)}
-SETS = ("ImageSets", "Main")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
+ROUNDING = 1.0  # pixels that a corner may lie beyond the picture
+NO_PICTURES = re.compile(
+    r"segmentation(class|object).*|.*visualization", re.IGNORECASE
+)  # folders of masks and drawings
+ROOT = re.compile(r"<annotation[\s>]")
+ENCODING = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([\w.-]+)["'][^>]*\?>""")
 
 
 def looks_like(folder: Path) -> bool:
-    """Check whether the folder has VOC's files."""
-    return any(_label_folder(directory) for directory in (folder, *_split_folders(folder).values()))
+    """Check whether the folder has an XML file that begins as VOC's do."""
+    files = FolderFiles(folder, is_sample=True)
+    return any(_is_voc(files.path(name)) for name in files.ending(".xml")[:MOST_PROBES])
 
 
-def list_folder(folder: Path) -> Listing:
+def _is_voc(path: Path) -> bool:
+    return bool(ROOT.search(beginning(path)))
+
+
+def list_folder(folder: Path, problems: ProblemCounter) -> Listing:
     """Return the pictures and splits of a resolved folder; raises DataError if there are none."""
-    lists: list[Path] = []
-    left_out: dict[str, int] = {}
-    if _label_folder(folder):
-        items = _items_by_sets(folder, _label_pairs(folder, folder, left_out), lists, left_out)
-    else:
-        directories = _split_folders(folder)
-        if "test" in directories:
-            left_out["labels of a test part"] = len(_label_pairs(folder, directories.pop("test"), {}))
-        items = [
-            _item(folder, picture, split, xml)
-            for split, directory in directories.items()
-            for xml, picture in _label_pairs(folder, directory, left_out).items()
-        ]
-    if not items:
+    files = FolderFiles(folder, problems)
+    pictures = [name for name in files.pictures if not any(map(NO_PICTURES.fullmatch, name.split("/")[:-1]))]
+    labels, alone = _match_labels(files, pictures)
+    if not labels:
         raise DataError(f"{folder} holds no picture with a Pascal VOC label file: put each XML file's picture there.")
-    return Listing(folder, "voc", normalize_splits(items), None, lists, {key: n for key, n in left_out.items() if n})
+    splits, lists = splits_of_pictures(files, pictures, labels, problems)
+    items = [Item(picture, split, labels.get(picture)) for picture, split in splits]
+    return Listing(folder, normalize_splits([*items, *(Item("", "", name) for name in alone)]), None, lists)
 
 
-def read(
-    item: Item, listing: Listing, size: PictureSize, damage: list[str]
-) -> tuple[tuple[int, int], list[LabelledObject]]:
-    """Return a picture's (width, height) as its label file means it, and its objects; corners as they are written."""
-    assert item.label is not None  # of VOC, pictures without a label file are left out
-    path = listing.folder / item.label
-    root = _read_annotation(path, damage)
+def _match_labels(files: FolderFiles, pictures: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return each picture's label file, and those without a picture: that of the same name, else the one it names."""
+    index = NameIndex(pictures)
+    labels: dict[str, str] = {}
+    left = []
+    for name in files.ending(".xml"):
+        free = [picture for picture in index.find(name) if picture not in labels]
+        if free:
+            labels[free[0]] = name
+        else:
+            left.append(name)
+    alone = []
+    for name in left:
+        named = [picture for picture in index.find(_named_picture(files.path(name))) if picture not in labels]
+        if named:
+            labels[named[0]] = name
+        elif _is_voc(files.path(name)):  # others are not of this format
+            alone.append(name)
+    return labels, alone
+
+
+def _named_picture(path: Path) -> str:
+    """Return the picture that a label file names, "" for none."""
+    try:
+        return _read_annotation(path).findtext("filename", "").strip()
+    except LabelFileError:
+        return ""
+
+
+def read(item: Item, listing: Listing, size: PictureSize, problems: ProblemCounter) -> Labels:
+    """Return a picture's objects, corners as they are written, and its (width, height) as its label file means it."""
+    assert item.label is not None
+    try:
+        root = _read_annotation(listing.folder / item.label)
+    except LabelFileError as error:
+        problems.add(ProblemKind.LABEL_FILE, f"{item.label}: {error}", item)
+        return Labels([], None, 0)
+    elements = root.findall("object")
     objects: list[LabelledObject] = []
-    if root is None:
-        return size.upright, objects
-    width, height = _number(root, "size/width"), _number(root, "size/height")
-    if width is None or height is None or min(width, height) <= 0:
-        damage.append(f"{path} has no size with width and height: state the picture's size in pixels")
-    elif (width, height) not in (size.upright, size.stored):
-        damage.append(f"{path} is of a picture of {width:g}×{height:g} pixels, but {item.picture} has "
-                      f"{size.upright[0]}×{size.upright[1]}: export the labels again")  # fmt: skip
-    for number, element in enumerate(root.findall("object"), start=1):
-        if len(damage) >= MOST_DAMAGE:
-            break
+    for number, element in enumerate(elements, start=1):
         try:
             objects.append(_object(element))
         except ValueError as error:
-            damage.append(f"Object {number} in {path} {error}: correct or delete it")
-    # A tool that does not turn pictures states the stored size and means its boxes so.
-    return (size.stored if (width, height) == size.stored else size.upright), objects
+            problems.add(ProblemKind.LABEL_LINE, f"{item.label}, object {number}: {error}", item)
+    return Labels(objects, _size(root, item, size, objects, problems), len(elements))
+
+
+def _size(
+    root: Element, item: Item, size: PictureSize, objects: list[LabelledObject], problems: ProblemCounter
+) -> tuple[int, int] | None:
+    """Return the size of the picture that the corners refer to; None if they refer to another picture."""
+    stated = _number(root, "size/width") or 0, _number(root, "size/height") or 0
+    if stated == size.stored:  # a tool that does not turn pictures means its boxes so
+        return size.stored
+    if stated == size.upright:
+        return size.upright
+    if min(stated) <= 0:
+        problems.add(ProblemKind.SIZE_STATED, f"{item.label}: none", item)
+        return size.upright
+    right, bottom = (max((one.corners[side] for one in objects), default=0) for side in (2, 3))
+    text = f"{item.label}: {stated[0]:g}×{stated[1]:g}, {item.picture} has {size.upright[0]}×{size.upright[1]}"
+    beyond_stated = right > stated[0] + ROUNDING or bottom > stated[1] + ROUNDING
+    if not objects or (beyond_stated and right <= size.upright[0] + ROUNDING and bottom <= size.upright[1] + ROUNDING):
+        problems.add(ProblemKind.SIZE_STATED, text, item)
+        return size.upright
+    problems.add(ProblemKind.OTHER_SIZE, text, item)
+    return None
 
 
 def first_pixel(objects: list[LabelledObject]) -> int:
@@ -121,103 +171,23 @@ def _number(element: Element, path: str) -> float | None:
     return value if abs(value) <= MOST_PIXELS else None  # also of NaN
 
 
-def _read_annotation(path: Path, damage: list[str]) -> Element | None:
-    """Return the <annotation> of an XML file; None, and a sentence in `damage`, if there is none."""
-    data = read_bytes(path, damage)
-    if data is None:
-        return None
+def _read_annotation(path: Path) -> Element:
+    """Return the <annotation> of an XML file; raises LabelFileError if there is none."""
     try:
-        root = fromstring(data, forbid_dtd=True)  # with a DOCTYPE, few bytes may mean gigabytes or other files
-    except ParseError as error:
-        damage.append(f"{path} is not valid XML (line {error.position[0]}): export it again or delete it")
+        root = fromstring(_in_known_encoding(read_bytes(path)), forbid_dtd=True)  # with a DOCTYPE, few bytes may mean
+    except ParseError as error:  # gigabytes or other files
+        raise LabelFileError(f"not valid XML (line {error.position[0]})") from None
     except (ValueError, LookupError):  # DTDForbidden, or an encoding that is not known
-        damage.append(f"{path} has a DOCTYPE or an unknown encoding, which a label file may not have: export it again")
-    else:
-        if root.tag == "annotation":
-            return root
-        damage.append(f"{path} is not a Pascal VOC label file, which begins with <annotation>: delete it")
-    return None
+        raise LabelFileError("a DOCTYPE or an unknown encoding") from None
+    if root.tag != "annotation":
+        raise LabelFileError("not a Pascal VOC label file, which begins with <annotation>")
+    return root
 
 
-def _label_folder(directory: Path) -> Path | None:
-    return next((directory / name for name in LABEL_FOLDERS if files_in(directory / name, ".xml")), None)
-
-
-def _split_folders(folder: Path) -> dict[str, Path]:
-    """Return the folder of each split that has label files."""
-    candidates = {
-        split: next((folder / name for name in names if _label_folder(folder / name)), None)
-        for split, names in SPLIT_FOLDERS.items()
-    }
-    return {split: directory for split, directory in candidates.items() if directory}
-
-
-def _label_pairs(folder: Path, directory: Path, left_out: dict[str, int]) -> dict[Path, str]:
-    """Return each label file with its picture: that of the same name, else the one that it names."""
-    pictures: dict[str, str] = {}
-    for name in PICTURE_FOLDERS:
-        if not pictures and (directory / name).is_dir():
-            # of several with one stem, the first by name stays
-            paths = sorted(pictures_in(directory / name, folder, deep=False), reverse=True)
-            pictures = {PurePosixPath(path).stem: path for path in paths}
-    by_name = {PurePosixPath(picture).name: picture for picture in pictures.values()}
-    pairs: dict[Path, str] = {}
-    spare = set(pictures.values())
-    labels = files_in(_label_folder(directory) or directory, ".xml")
-    for path in labels:
-        picture = pictures.get(path.stem) or by_name.get(_named_picture(path))
-        if picture is not None and picture in spare:
-            spare.remove(picture)
-            pairs[path] = picture
-    _count(left_out, "labels without a picture", len(labels) - len(pairs))
-    _count(left_out, "pictures without a label file", len(spare))
-    return pairs
-
-
-def _named_picture(path: Path) -> str:
-    """Return the picture that a label file names, without folders: they are those of another machine."""
-    root = _read_annotation(path, [])
-    name = "" if root is None else root.findtext("filename", "").strip()
-    return name.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _items_by_sets(folder: Path, pairs: dict[Path, str], lists: list[Path], left_out: dict[str, int]) -> list[Item]:
-    """Return the pictures of ImageSets/Main's lists with their splits; without lists all of them."""
-    sets = folder.joinpath(*SETS)
-    paths = {name: sets / f"{name}.txt" for name in ("train", "val", "trainval") if (sets / f"{name}.txt").is_file()}
-    if not paths:
-        return [_item(folder, picture, "train", xml) for xml, picture in pairs.items()]
-    if "train" in paths or "val" in paths:
-        paths.pop("trainval", None)
-    by_stem = {path.stem: path for path in pairs}
-    items = []
-    for set_name, path in paths.items():
-        lists.append(path)
-        names = _listed_names(folder, path)
-        present = [by_stem[name] for name in names if name in by_stem]
-        items += [_item(folder, pairs[xml], "val" if set_name == "val" else "train", xml) for xml in present]
-        _count(left_out, "listed pictures that are missing", len(names) - len(present))
-    used = {item.picture for item in items}
-    spare = [xml for xml, picture in pairs.items() if picture not in used]
-    if set(paths) == {"val"}:  # what is not for validation is for training
-        items += [_item(folder, pairs[xml], "train", xml) for xml in spare]
-    else:
-        _count(left_out, "labelled pictures in no list", len(spare))
-    return items
-
-
-def _item(folder: Path, picture: str, split: str, xml: Path) -> Item:
-    return Item(picture, split, xml.relative_to(folder).as_posix())
-
-
-def _listed_names(folder: Path, path: Path) -> list[str]:
-    """Return the names in a list, each once; raises DataError for one that leads out of the folder."""
-    names = [line.strip() for line in read_list(path).splitlines()]
-    for number, name in enumerate(names, start=1):
-        if "\0" in name or not is_inside(folder / "JPEGImages" / name, folder):
-            raise DataError(f"Line {number} of {path} leads out of the folder: name pictures of JPEGImages.")
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def _count(left_out: dict[str, int], description: str, number: int) -> None:
-    left_out[description] = left_out.get(description, 0) + number
+def _in_known_encoding(data: bytes) -> bytes:
+    """Return XML in UTF-8 where it says that it has an encoding of several bytes, which the parser does not read."""
+    match = ENCODING.match(data)
+    encoding = match[1].decode().lower() if match else ""
+    if match is None or encoding.startswith(("utf", "ucs", "us-ascii", "iso", "latin")):
+        return data
+    return data[match.end() :].decode(encoding).encode()

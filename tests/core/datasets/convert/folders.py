@@ -1,12 +1,15 @@
 """Folders to be converted, and what came of them. Used by the tests beside it."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from core import DataError
+from core.datasets.convert.record import read_conversion
 from core.datasets.convert.to_coco import convert
 from core.datasets.layouts import find_splits
 
@@ -62,6 +65,11 @@ def converted(folder: Path, out: Path) -> dict[str, dict]:
     steps = list(convert(folder, out))
     total = steps[-1][1]
     assert steps == [(n, total) for n in range(1, total + 1)]
+    return written(out)
+
+
+def written(out: Path) -> dict[str, dict]:
+    """Each part's JSON in a converted folder, by its name."""
     splits = find_splits(out)
     parts = {path.stem: json.loads(path.read_text()) for path in (out / "annotations").iterdir()}
     for place in splits.values():
@@ -83,8 +91,29 @@ def boxes(data: dict) -> list[list[float]]:
     return [annotation["bbox"] for annotation in data["annotations"]]
 
 
-def left_out(out: Path) -> dict:
-    return json.loads((out / "source.json").read_text())["left_out"]
+def told(out: Path) -> dict[str, int]:
+    """How many problems of each kind the conversion tells, by the kind's key."""
+    conversion = read_conversion(out)
+    assert conversion is not None
+    counts: dict[str, int] = {}
+    for problem in conversion.problems:
+        counts[problem.kind.key] = counts.get(problem.kind.key, 0) + problem.count
+    return counts
+
+
+def details(out: Path) -> list[str]:
+    """The examples of all problems that the conversion tells."""
+    return [example.detail for problem in read_conversion(out).problems for example in problem.examples]
+
+
+def costs(folder: Path, kind: str, says: str, count: int = 1) -> dict[str, dict]:
+    """Each part's JSON of a folder of which some files or lines have a problem of one kind, and none of another."""
+    out = folder.parent / f"out of {folder.name}"
+    parts = converted(folder, out)
+    assert told(out) == {kind: count}
+    assert any(re.search(says, detail) for detail in details(out)), details(out)
+    shutil.rmtree(out)
+    return parts
 
 
 def refused(folder: Path, says: str):

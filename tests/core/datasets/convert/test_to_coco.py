@@ -9,7 +9,20 @@ import pytest
 
 from core import DataError
 from core.datasets.convert.to_coco import convert, detect_format, is_current
-from tests.core.datasets.convert.folders import BOX, YAML, boxes, converted, picture, refused, text, voc, xml, yolo
+from tests.core.datasets.convert.folders import (
+    BOX,
+    YAML,
+    boxes,
+    converted,
+    costs,
+    names,
+    picture,
+    refused,
+    text,
+    voc,
+    xml,
+    yolo,
+)
 
 
 def hashes(folder: Path) -> dict[str, tuple]:
@@ -148,48 +161,65 @@ def test_other_folders_have_no_format(tmp_path):
 # Bad input
 
 
-def test_lists_and_links_that_lead_out_are_refused(tmp_path):
-    folder = yolo(tmp_path / "mine", yaml="train: train.txt\nnames: [car]")
+def test_nothing_that_lists_and_links_name_outside_is_read(tmp_path):
     outside = picture(tmp_path / "outside.png")
-    for name in ("../outside.png", str(outside), "../../etc/passwd"):
+    folder = yolo(tmp_path / "mine", yaml="train: train.txt\nval: images/val\nnames: [car]")
+    for name in ("../outside.png", str(outside), "../../etc/passwd", "a\0b"):
         text(folder / "train.txt", f"images/train/train.png\n{name}\n")
-        refused(folder, "Line 2 of .*train.txt leads out of the folder")
+        parts = costs(folder, "listed-missing", "^train.txt, line 2: ")
+        assert names(parts["instances_train"]) == ["images/train/train.png"]
     folder = yolo(tmp_path / "linked")
     (folder / "images/train/link.png").symlink_to(outside)
-    refused(folder, "link.png leads out of .*linked: put the files themselves")
+    (folder / "images/train/folder").symlink_to(tmp_path)
+    parts = costs(folder, "leads-out", "^images/train/link.png$", count=2)
+    assert names(parts["instances_train"]) == ["images/train/train.png"]
     folder = voc(tmp_path / "voc")
     for name in ("../../../outside", "/etc/passwd", "a\0b"):
         text(folder / "ImageSets/Main/train.txt", f"a\n{name}\n")
-        refused(folder, "Line 2 of .*train.txt leads out of the folder")
+        assert names(costs(folder, "listed-missing", "line 2")["instances"]) == ["JPEGImages/a.png"]
 
 
-def test_pictures_and_labels_that_are_none_are_named(tmp_path):
+def test_a_picture_or_label_file_that_is_none_costs_that_picture(tmp_path):
     folder = yolo(tmp_path / "mine")
-    broken = text(folder / "images/val/val.png", "<svg/>")
-    refused(folder, f"{broken} cannot be read .not a JPEG, PNG, .* picture.: replace or delete it.$")
+    broken = text(folder / "images/val/2.png", "<svg/>")
+    parts = costs(folder, "unreadable", "^images/val/2.png: not a JPEG, PNG, .* picture$")
+    assert names(parts["instances_val"]) == ["images/val/val.png"]
+    text(broken, "")
+    costs(folder, "unreadable", "^images/val/2.png: an empty file$")
     broken.unlink()
     os.mkfifo(broken)
-    refused(folder, f"{broken} cannot be read .not a file.: replace")
+    costs(folder, "unreadable", "^images/val/2.png: not a file$")
     broken.unlink()
     picture(broken)
-    label = folder / "labels/val/val.txt"
+    label = folder / "labels/val/2.txt"
     label.write_bytes(b"0 .5 \xff")
-    refused(folder, f"{label} is not a text file in UTF-8")
+    parts = costs(folder, "label-file", "^labels/val/2.txt: not a text file in UTF-8$")
+    assert names(parts["instances_val"]) == ["images/val/val.png"]
     with label.open("wb") as file:
         file.truncate(2**31)
-    refused(folder, f"{label} has more than 16 MB")
+    costs(folder, "label-file", "^labels/val/2.txt: more than 16 MB")
+    label.unlink()
+    label.mkdir()
+    costs(folder, "background", "^images/val/2.png$")
 
 
-def test_a_decompression_bomb_is_refused(tmp_path):
+def test_a_folder_of_broken_pictures_is_refused(tmp_path):
     folder = yolo(tmp_path / "mine")
-    path = folder / "images/val/val.png"
+    for part in ("train", "val"):
+        text(folder / f"images/{part}/{part}.png", "")
+    refused(folder, "None of the pictures in .* can be used: images/train/train.png: an empty file, and 1 more.$")
+
+
+def test_a_decompression_bomb_costs_one_picture(tmp_path):
+    folder = yolo(tmp_path / "mine")
+    path = folder / "images/val/2.png"
     for side in (60_000, 11_000):
         picture(path, (1, 1))
         data = bytearray(path.read_bytes())
         data[16:24] = side.to_bytes(4, "big") * 2
         data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
         path.write_bytes(data)
-        refused(folder, f"{path} cannot be read .(more than 179|121) megapixels: too large to be read safely")
+        costs(folder, "unreadable", "^images/val/2.png: (more than 179|121) megapixels: too large to be read safely")
 
 
 def test_folders_without_pictures_are_refused(tmp_path):
@@ -201,10 +231,10 @@ def test_folders_without_pictures_are_refused(tmp_path):
     refused(tmp_path / "empty", "has neither YOLO's")
 
 
-def test_a_file_name_that_is_no_text_is_refused(tmp_path):
+def test_a_file_name_that_is_no_text_costs_one_picture(tmp_path):
     folder = yolo(tmp_path / "mine")
     try:
-        os.rename(os.fsencode(folder / "images/val/val.png"), os.fsencode(folder) + b"/images/val/\xff.png")
+        os.rename(picture(folder / "images/val/2.png"), os.fsencode(folder) + b"/images/val/\xff.png")
     except OSError:
         pytest.skip("This file system has no such names.")
-    refused(folder, "is not UTF-8: rename the file")
+    costs(folder, "file-name", "udcff.png")

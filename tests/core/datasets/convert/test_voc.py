@@ -8,12 +8,13 @@ from tests.core.datasets.convert.folders import (
     NAMES,
     boxes,
     converted,
-    left_out,
+    costs,
     names,
     only,
     picture,
     refused,
     text,
+    told,
     voc,
     xml,
 )
@@ -29,7 +30,7 @@ def test_voc2012_layout_counts_pixels_from_one_to_the_last(tmp_path):
     assert names(parts["instances_train"]) == ["JPEGImages/2007_01.png"]
     assert names(parts["instances_val"]) == ["JPEGImages/2007_02.png"]
     assert boxes(parts["instances_train"]) == [[10, 20, 20, 20]]
-    assert left_out(tmp_path / "out") == {"listed pictures that are missing": 1, "labelled pictures in no list": 1}
+    assert told(tmp_path / "out") == {"listed-missing": 1, "unlisted": 1}
 
 
 @pytest.mark.parametrize("lists, parts", [({"val"}, {"instances_train": 2, "instances_val": 1}),
@@ -49,7 +50,7 @@ def test_roboflows_voc_layout_counts_from_zero_if_a_corner_shows_it(tmp_path):
         text(folder / part / "a_jpg.rf.1.xml", xml([("car", (x1, 20, 30, 40))]))
     parts = converted(folder, tmp_path / "out")
     assert boxes(parts["instances_train"]) == [[10, 20, 20, 20]] and boxes(parts["instances_val"]) == [[0, 20, 30, 20]]
-    assert left_out(tmp_path / "out") == {"labels of a test part": 1}
+    assert told(tmp_path / "out") == {"test-part": 1}
 
 
 @pytest.mark.parametrize("labels, pictures", [("annotations", "images"), ("", "")])
@@ -61,7 +62,7 @@ def test_other_voc_layouts(tmp_path, labels, pictures):
     text(folder / labels / "spare.xml", xml(filename="spare.jpg"))
     assert detect_format(folder) == "voc"
     assert boxes(only(folder, tmp_path / "out")) == [[10, 20, 20, 20]]
-    assert left_out(tmp_path / "out") == {"labels without a picture": 1, "pictures without a label file": 1}
+    assert told(tmp_path / "out") == {"label-alone": 1, "unlabelled": 1}
 
 
 def test_a_voc_label_of_another_name_is_joined_by_the_file_name_in_it(tmp_path):
@@ -110,27 +111,54 @@ BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
 
 
 @pytest.mark.parametrize(
-    "label, says",
+    "label, kind, says",
     [
-        (xml()[:-20], r"a.xml is not valid XML \(line 1\): export it again or delete it"),
-        ("", "is not valid XML"),
-        ("<annotations></annotations>", "is not a Pascal VOC label file, which begins with <annotation>"),
-        (BOMB + "]>" + xml([("&i;", (1, 1, 2, 2))]), "has a DOCTYPE"),
-        ('<!DOCTYPE a SYSTEM "http://127.0.0.1/a.dtd">' + xml(), "has a DOCTYPE"),
-        ('<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + xml([("&a;", (1, 1, 2, 2))]), "has a DOCTYPE"),
-        ('<?xml version="1.0" encoding="nonsense"?>' + xml(), "is not valid XML|unknown encoding"),
-        ("<annotation>" + "<a>" * 100_000, "is not valid XML"),
-        (xml(size=None), "has no size with width and height"),
-        (xml(size=(0, 0)), "has no size"),
-        (xml(size=("wide", 5)), "has no size"),
-        (xml(size=(640, 480)), r"is of a picture of 640×480 pixels, but JPEGImages/a.png has 100×50: export"),
-        (xml([("", (1, 1, 2, 2))]), "Object 1 in .*a.xml has no name: correct or delete it"),
-        (xml().replace("bndbox", "polygon"), "Object 1 in .* has no bndbox"),
-        (xml().replace("ymax", "y"), "has a bndbox without four numbers of pixels"),
-        (xml([("car", (1, 1, 2, 2)), ("car", (1, "nan", 2, 2))]), "Object 2 in .* without four numbers of pixels"),
-        (xml([("car", (-1e308, 1, 1e308, 2))]), "Object 1 in .* without four numbers of pixels"),
-        (xml([("car", ("a", 1, 2, 2))] * 3), "Object 1 in .*, and 2 more damaged lines or files"),
+        (xml()[:-20], "label-file", r"not valid XML \(line 1\)"),
+        (BOMB + "]>" + xml([("&i;", (1, 1, 2, 2))]), "label-file", "a DOCTYPE"),
+        ('<!DOCTYPE a SYSTEM "http://127.0.0.1/a.dtd">' + xml(), "label-file", "a DOCTYPE"),
+        (
+            '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + xml([("&a;", (1, 1, 2, 2))]),
+            "label-file",
+            "DOCTYPE",
+        ),
+        ('<?xml version="1.0" encoding="nonsense"?>' + xml(), "label-file", "not valid XML|unknown encoding"),
+        ("<annotation>" + "<a>" * 100_000, "label-file", "not valid XML"),
+        ("", "label-file", "not valid XML"),
+        ("<annotations></annotations>", "label-file", "not a Pascal VOC label file, which begins with <annotation>"),
+        (xml(size=(640, 480)), "other-size", "Annotations/b.xml: 640×480, JPEGImages/b.png has 100×50"),
     ],
 )
-def test_a_damaged_xml_file_is_named(tmp_path, label, says):
-    refused(voc(tmp_path / "mine", label=label), says)
+def test_a_damaged_xml_file_costs_its_picture_and_is_named(tmp_path, label, kind, says):
+    folder = voc(tmp_path / "mine", "a", "b")
+    text(folder / "Annotations/b.xml", label)
+    assert names(costs(folder, kind, f"^Annotations/b.xml: .*{says}|{says}")["instances"]) == ["JPEGImages/a.png"]
+    (folder / "Annotations/a.xml").unlink()
+    if label.startswith("<annotation>") or "?xml" in label:  # else nothing in it shows that it is VOC
+        refused(folder, "None of the labels in .* can be used: Annotations/b.xml: ")
+
+
+@pytest.mark.parametrize(
+    "label, says",
+    [
+        (xml([("", (1, 1, 2, 2))]), "has no name"),
+        (xml().replace("bndbox", "polygon"), "has no bndbox"),
+        (xml().replace("ymax", "y"), "has a bndbox without four numbers of pixels"),
+        (xml([("car", (1, "nan", 2, 2))]), "has a bndbox without four numbers of pixels"),
+        (xml([("car", (-1e308, 1, 1e308, 2))]), "has a bndbox without four numbers of pixels"),
+    ],
+)
+def test_a_damaged_object_costs_that_object_and_is_named(tmp_path, label, says):
+    folder = voc(tmp_path / "mine", "a", "b")
+    text(folder / "Annotations/b.xml", label.replace("</annotation>", xml()[xml().index("<object>") :]))
+    data = costs(folder, "label-line", f"^Annotations/b.xml, object 1: {says}")["instances"]
+    assert names(data) == ["JPEGImages/a.png", "JPEGImages/b.png"] and boxes(data) == [[10, 20, 20, 20]] * 2
+    refused(voc(tmp_path / "all", label=label), f"None of the labels in .* can be used: .*object 1: .*{says}.$")
+
+
+@pytest.mark.parametrize("size", [None, (0, 0), ("wide", 5), (-100, 50), (20, 30)])
+def test_a_size_that_is_missing_or_refuted_by_the_boxes_is_taken_from_the_picture(tmp_path, size):
+    folder = voc(tmp_path / "mine", "a", "b")
+    text(folder / "Annotations/b.xml", xml(size=size))
+    data = costs(folder, "size-stated", "^Annotations/b.xml: ")["instances"]
+    assert [(i["width"], i["height"]) for i in data["images"]] == [(100, 50)] * 2
+    assert boxes(data) == [[10, 20, 20, 20]] * 2

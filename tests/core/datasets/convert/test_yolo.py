@@ -14,12 +14,12 @@ from tests.core.datasets.convert.folders import (
     YAML,
     boxes,
     converted,
-    left_out,
     names,
     only,
     picture,
     refused,
     text,
+    told,
     yolo,
 )
 from tests.core.datasets.convert.round_trips import assert_same, datasets, quick, thin_picture
@@ -48,13 +48,15 @@ def test_roboflows_yolo_layout(tmp_path):
     parts = converted(folder, tmp_path / "out")
     assert names(parts["instances_train"]) == ["train/images/a_jpg.rf.1.jpg"]
     assert names(parts["instances_val"]) == ["valid/images/a_jpg.rf.1.jpg"]
-    assert left_out(tmp_path / "out") == {"pictures of a test part": 1}
+    assert told(tmp_path / "out") == {"test-part": 1}
 
 
 def test_a_validation_folder_that_is_not_there_makes_one_part(tmp_path):
     folder = yolo(tmp_path / "mine", yaml="train: ../images/train\nval: ../valid/images\nnames: [car]")
+    (folder / "images/val/val.png").unlink()
+    (folder / "labels/val/val.txt").unlink()
     assert names(only(folder, tmp_path / "out")) == ["images/train/train.png"]
-    assert left_out(tmp_path / "out") == {"val folders that are not there": 1}
+    assert told(tmp_path / "out") == {"no-folder": 1}
 
 
 def test_the_same_pictures_in_both_parts_are_one_part(tmp_path):
@@ -85,14 +87,14 @@ def test_one_folder_is_one_part(tmp_path):
         data = only(folder, tmp_path / f"out{folder.name}")
         assert names(data) == [f"{where}a.png"] and boxes(data) == [[40, 15, 20, 20]]
         assert (tmp_path / f"out{folder.name}" / "images").resolve() == folder
-        assert left_out(tmp_path / f"out{folder.name}") == {}
+        assert told(tmp_path / f"out{folder.name}") == {}
 
 
 def test_lists_of_pictures_are_followed(tmp_path):
     folder = yolo(tmp_path / "mine", yaml="train: train.txt\nval: [images/val]\nnames: [car]")
     text(folder / "train.txt", "./images/train/train.png\n\nimages/train/gone.png\n")
     assert names(converted(folder, tmp_path / "out")["instances_train"]) == ["images/train/train.png"]
-    assert left_out(tmp_path / "out") == {"listed pictures that are missing": 1}
+    assert told(tmp_path / "out") == {"listed-missing": 1}
 
 
 def test_a_yaml_file_of_another_name_is_found_by_its_class_names(tmp_path):
@@ -101,6 +103,8 @@ def test_a_yaml_file_of_another_name_is_found_by_its_class_names(tmp_path):
     text(folder / "training.yaml", "epochs: 3")
     assert set(converted(folder, tmp_path / "out")) == {"instances_train", "instances_val"}
     text(folder / "mine.yml", YAML)
+    assert detect_format(folder) == "yolo", "both say the same"
+    text(folder / "mine.yml", YAML.replace("bus", "tram"))
     refused(folder, "coco8.yaml and mine.yml, both with class names: keep one")
 
 
@@ -108,7 +112,7 @@ def test_a_yaml_file_of_another_name_is_found_by_its_class_names(tmp_path):
     "yaml", ["names: {1: bus, 0: car}", "names: {'0': car, '1': bus}", "names:\n  0: car\n  1: bus"]
 )
 def test_names_may_be_a_dict(tmp_path, yaml):
-    data = only(yolo(tmp_path / "mine", "1 .5 .5 .1 .1", "train: images\n" + yaml), tmp_path / "out")
+    data = converted(yolo(tmp_path / "mine", "1 .5 .5 .1 .1", yaml), tmp_path / "out")["instances_train"]
     assert data["categories"] == [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}]
     assert {a["category_id"] for a in data["annotations"]} == {2}
 
@@ -123,7 +127,7 @@ def test_a_picture_without_label_file_or_objects_is_kept(tmp_path):
     text(folder / "labels/train/classes.txt", "car")
     train = converted(folder, tmp_path / "out")["instances_train"]
     assert names(train) == ["images/train/background.png", "images/train/train.png"] and boxes(train) == []
-    assert left_out(tmp_path / "out") == {"labels without a picture": 1}
+    assert told(tmp_path / "out") == {"label-alone": 1, "background": 1}
 
 
 def test_polygons_become_their_bounding_boxes_beside_boxes(tmp_path):
@@ -205,59 +209,3 @@ def test_fiftyone_reads_the_same_from_a_yolo_folder(tmp_path):
             scale = [image["width"], image["height"]] * 2
             expected = [v * s for v, s in zip(one.bounding_box, scale, strict=True)]
             assert annotation["bbox"] == pytest.approx(expected, abs=0.0101)
-
-
-# Bad input
-
-
-@pytest.mark.parametrize(
-    "line, says",
-    [
-        ("0 .5 .5 .2", "has 4 numbers, but a box has 5 and a polygon 7, 9"),
-        ("0 .5 .5 .2 .2 .9", "has 6 numbers"),
-        ("0 .1 .1 .2 .2 .3 .3 .4", "has 8 numbers"),
-        ("car .5 .5 .2 .2", "holds something else than numbers"),
-        ("0 .5 .5 .2 nan", "holds a number that is not finite"),
-        ("inf .5 .5 .2 .2", "holds a number that is not finite"),
-        ("2 .5 .5 .2 .2", "has the class 2, but the names are those of 0 to 1"),
-        ("-1 .5 .5 .2 .2", "has the class -1"),
-        ("0.5 .5 .5 .2 .2", "has the class 0.5"),
-        ("0 50 25 20 20", "has a number beyond 0 to 1, but they are shares"),
-    ],
-)
-def test_a_damaged_yolo_line_is_named(tmp_path, line, says):
-    folder = yolo(tmp_path / "mine")
-    path = text(folder / "labels/val/val.txt", f"{BOX}\n{line}\n")
-    refused(folder, f"Line 3 of {path} {says}.*: correct or delete it.$")
-    text(path, f"{BOX}\n{line}\n{line}\n{line}")
-    refused(folder, f"Line 3 of {path} .*, and 2 more damaged lines or files.$")
-
-
-@pytest.mark.parametrize(
-    "yaml, says",
-    [
-        ("train: images/train", "has no names, so its classes are only numbers: add the list"),
-        (None, "has neither data.yaml nor classes.txt"),
-        ("names: [", "not a YOLO description in YAML"),
-        ("- a", "not a YOLO description in YAML"),
-        ("a: &a [*a, *a]\nnames: *a", "not a YOLO description in YAML"),
-        ("names: " + "[" * 2000, "not a YOLO description in YAML"),
-        ("!!python/object/apply:os.system ['true']", "not a YOLO description in YAML"),
-        ("names: 7", "are not a list of class names"),
-        ("names: car", "are not a list of class names"),
-        ("names: {.inf: car}", "are not a list of class names"),
-        ("names: {a: car}", "are not a list of class names"),
-        ("names: [car, no]", "The name of class 1 in .* is empty or no text: write it in quotes"),
-        ("names: [car, '']", "The name of class 1"),
-        ("names: [car, car]", "one occurs twice"),
-        ("names: [car]\ntrain: nowhere/pictures", "names 'nowhere/pictures' for training, which is not there"),
-        ("names: [car]\ntrain: 7", "names something else than a folder"),
-        ("names: [car]\ntrain: ../../", "leads out of the folder"),
-        ("names: [car]\ntrain: /etc", "names '/etc', which leads out of the folder"),
-        ("names: [car]\npath: /\ntrain: etc", "names 'etc', which leads out of the folder"),
-        ("names: [car]\ntrain: ../other", "names '../other', which leads out of the folder"),
-    ],
-)
-def test_a_damaged_yaml_file_is_refused(tmp_path, yaml, says):
-    (tmp_path / "other").mkdir()
-    refused(yolo(tmp_path / "mine", yaml=yaml), says)
