@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from itertools import islice
