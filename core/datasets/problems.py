@@ -58,7 +58,6 @@ class ProblemKind(Enum):
     PLACEHOLDER = Severity.DROPPED, "category", "that only stands above the others", "left out"
 
     # of folders in another format, which are converted
-    TEST_PART = Severity.DROPPED, "picture", "of a part for testing", "left out: neither trained on nor validated with"
     UNLISTED = Severity.DROPPED, "picture", "in no list of a part", "left out: add it to a list"
     LISTED_MISSING = Severity.DROPPED, "listed picture", "not in the folder", "left out"
     UNLABELLED = Severity.DROPPED, "picture", "without a label file", "left out"
