@@ -24,9 +24,8 @@ export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
       legend: ({ theme }) => [...ONE_OF_EACH, validationMark(theme),
         { dash: "dash", color: theme.gray, words: "baseline" }] },
     { ...named(groups.layers), plots: losses.slice(1).map(layerPlot),
-      legend: (view, tab) => layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
-        words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })).concat(
-        [validationMark(view.theme)]) },
+      legend: (view, tab) => [...layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
+        words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })), validationMark(view.theme)] },
     { ...named(groups.matching), plots: errors.map((error) => ({ ...lossPlot(error), fromZero: true })),
       legend: ({ theme }) => [...ONE_OF_EACH, validationMark(theme)] },
     { ...named(groups.rates),
