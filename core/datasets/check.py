@@ -20,7 +20,7 @@ import numpy as np
 from core import DataError
 from core.datasets.coco_json import Entry
 from core.datasets.layouts import SPLITS
-from core.datasets.picture_check import leaked_pictures, picture_problems
+from core.datasets.picture_check import picture_problems, same_pictures
 from core.datasets.problems import (
     Example,
     Problem,
@@ -159,7 +159,7 @@ def check_pictures_and_leaks(
 ) -> Generator[PicturesDone, None, list[Problem]]:
     """Check pictures, yielding (pictures done, in all); return what is wrong with each, and which both splits have."""
     problems = yield from check_pictures(splits, whole)
-    return problems + check_leaks(splits)
+    return problems + check_same_pictures(splits)
 
 
 def check_pictures(
@@ -210,16 +210,21 @@ def _size(image: Entry) -> tuple[int, int]:
     return int(image["width"]), int(image["height"])
 
 
-def check_leaks(splits: Mapping[str, CocoSplit]) -> list[Problem]:
-    """Return the pictures that are in training and validation alike, byte for byte."""
-    if set(splits) != set(SPLITS):
-        return []
-    train, val = (splits[name] for name in SPLITS)
-    examples = [
-        Example(f"{train.image_by_id[train_id]['file_name']} and {val.image_by_id[val_id]['file_name']}", val_id)
-        for train_id, val_id in leaked_pictures(_paths(train), _paths(val))
-    ]
-    return problems_of(ProblemKind.LEAK, "", examples)
+def check_same_pictures(splits: Mapping[str, CocoSplit]) -> list[Problem]:
+    """Return the pictures that are in training and validation alike, byte for byte, or repeat one of their split."""
+    files = [((name, image_id), path) for name, split in splits.items() for image_id, path in _paths(split)]
+    leaks, repeated = [], defaultdict(list)
+    for group in same_pictures(files):
+        first: dict[str, str] = {}  # file name by split
+        for name, image_id in group:
+            file_name = splits[name].image_by_id[image_id]["file_name"]
+            if name in first:
+                repeated[name].append(Example(f"{file_name}: the same as {first[name]}", image_id))
+            first.setdefault(name, file_name)
+            if name == "val" and "train" in first:
+                leaks.append(Example(f"{first['train']} and {file_name}", image_id))
+    in_split = [problem for name in splits for problem in problems_of(ProblemKind.REPEATED, name, repeated[name])]
+    return [*problems_of(ProblemKind.LEAK, "", leaks), *in_split]
 
 
 def _paths(split: CocoSplit) -> list[tuple[int, Path]]:
@@ -241,7 +246,7 @@ def sound_splits(
     pictures = yield from check_pictures(splits)
     sound_train, sound_val = (_without_unusable(split, pictures) for split in (train, val))
     empty = [p for split in (sound_train, sound_val) if not split.is_broken for p in _check_empty(split)]
-    problems = sort_by_severity([*problems, *pictures, *empty, *check_leaks(splits)])
+    problems = sort_by_severity([*problems, *pictures, *empty, *check_same_pictures(splits)])
     fatal = [problem for problem in problems if problem.kind.severity is Severity.FATAL]
     if fatal:
         raise DataError("The data cannot be trained on. " + first_of(map(_with_example, fatal)) + ".")

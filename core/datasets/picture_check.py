@@ -1,7 +1,7 @@
-"""Checking picture files before a training: what is wrong with each of them, and which are in both splits.
+"""Checking picture files before a training: what is wrong with each of them, and which are the same.
 
 In: paths and the sizes that a COCO file states. Out: a `ProblemKind` and a few words for each file that has a problem;
-pairs of the same picture. Apart from `pictures.py`, which reads one picture and refuses what is found here.
+which pictures are the same. Apart from `pictures.py`, which reads one picture and refuses what is found here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +29,6 @@ END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL = 4096  # bytes at a file's end in which its end marker is looked for: cameras write notes behind it
 
 Key = TypeVar("Key", bound=Hashable)
-Other = TypeVar("Other", bound=Hashable)
 Fingerprint = int | bytes
 Finding = tuple[ProblemKind, str]  # with a few words on it
 _Candidate = tuple[Key, Path, tuple[Fingerprint, ...]]
@@ -115,21 +114,28 @@ def picture_problems(
         pool.shutdown(cancel_futures=True)
 
 
-def leaked_pictures(train: Iterable[tuple[Key, Path]], val: Iterable[tuple[Other, Path]]) -> list[tuple[Key, Other]]:
-    """Return the pictures of `val` that are also in `train`, byte for byte, as (train key, val key).
+def same_pictures(pictures: Iterable[tuple[Key, Path]], unread: bool = False) -> list[list[Key]]:
+    """Return the keys of pictures that are the same, byte for byte, in lists of at least two, in the order given.
 
-    They are in the order of `val`, each with its first copy in `train`. Links count as the file they lead to; empty
-    and unreadable files are no pictures.
+    Links count as the file they lead to; empty and unreadable files are no pictures. With `unread`, those of one path
+    are the same also where it cannot be read.
     """
-    train_left: list[_Candidate[Key]] = [(key, path, ()) for key, path in train]
-    val_left: list[_Candidate[Other]] = [(key, path, ()) for key, path in val]
+    keys: dict[Path, list[Key]] = {}
+    order: dict[Key, int] = {}
+    for key, path in pictures:
+        keys.setdefault(path, []).append(key)
+        order[key] = len(order)
+    left: list[_Candidate[Path]] = [(path, path, ()) for path in keys]
     for fingerprint in (_length, _ending, _digest):  # each dearer than the one before, and taken of fewer files
-        train_left, val_left = _with_fingerprint(fingerprint, train_left), _with_fingerprint(fingerprint, val_left)
-        common = {marks for _, _, marks in train_left} & {marks for _, _, marks in val_left}
-        train_left = [candidate for candidate in train_left if candidate[2] in common]
-        val_left = [candidate for candidate in val_left if candidate[2] in common]
-    first = {marks: key for key, _, marks in reversed(train_left)}
-    return [(first[marks], key) for key, _, marks in val_left]
+        left = _with_fingerprint(fingerprint, left)
+        counts = Counter(marks for _, _, marks in left)
+        left = [one for one in left if counts[one[2]] > 1 or len(keys[one[0]]) > 1]
+    groups: dict[Hashable, list[Key]] = {}
+    for path, _, marks in left:
+        groups.setdefault(marks, []).extend(keys.pop(path))
+    if unread:
+        groups |= keys
+    return [sorted(group, key=order.__getitem__) for group in groups.values() if len(group) > 1]
 
 
 def _with_fingerprint(

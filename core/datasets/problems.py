@@ -92,6 +92,7 @@ class ProblemKind(Enum):
     TINY = Severity.NOTED, "box", "narrower or lower than 2 pixels", "is there an object?"
     FEW_OBJECTS = Severity.NOTED, "class", "with fewer than 20 objects", "metrics on so few are chance"
     ONE_SPLIT = Severity.NOTED, "class", "in one split only", "either not learned or not judged"
+    REPEATED = Severity.NOTED, "picture", "repeating another one of its split", "delete one, or each counts"
     LEAK = Severity.NOTED, "picture", "in training and validation alike", "AP is too good there"
     BACKGROUND = Severity.NOTED, "image", "without a label file", "taken as one without objects"
     NO_FOLDER = Severity.NOTED, "part", "named by the description, but not in the folder", "the others are taken"

@@ -27,6 +27,7 @@ from core.datasets.convert.record import conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.part_names import part_of_folders
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
+from core.datasets.picture_check import same_pictures
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
 from core.datasets.sound_boxes import image_rows, image_sizes, sound_boxes
@@ -244,8 +245,9 @@ def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
     if whole.is_broken:
         return {name: replace(whole, name=name) for name in SPLITS}
     c, folder = whole.columns, os.path.relpath(whole.image_dir, whole.root or whole.image_dir)
+    paths = ((row, path) for row, image in enumerate(whole.images) if (path := whole.path_of(image)))
     parts = [whole.located.parts.get(i["id"]) or part_of_folders(f"{folder}/{i['file_name']}") for i in whole.images]
-    of_part = part_masks(parts, c.image[~c.crowd], c.category[~c.crowd])
+    of_part = part_masks(parts, c.image[~c.crowd], c.category[~c.crowd], lambda: same_pictures(paths, unread=True))
     is_left_out = ~(of_part["train"] | of_part["val"])
     examples = [Example(whole.images[i]["file_name"], whole.images[i]["id"]) for i in np.flatnonzero(is_left_out)]
     problems = {"train": (*whole.problems, *problems_of(ProblemKind.TEST_PART, "train", examples)), "val": ()}

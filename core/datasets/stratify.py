@@ -10,24 +10,26 @@ Local Search", 1994.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 VAL_SHARE, SEED = 0.2, 0  # of a single annotation file
 MOST_MOVES, NOISE = 1000, 0.2  # of the random walk; the share of its moves that ignore the loss
+Groups = list[list[int]]  # of images, by their rows
 TRAIN, VAL = 0, 1  # the splits as indices; an image that has none yet is at -1
 
 
 def part_masks(
-    parts: Sequence[str | None], images: np.ndarray, classes: np.ndarray
+    parts: Sequence[str | None], images: np.ndarray, classes: np.ndarray, same_images: Callable[[], Groups] = list
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Return which of M images are for training and which for validation, "train" and "val", (M,) each.
 
     parts: what is known of each image, "train", "val", "test" or None. Only where it is known of every image does it
     count: those for testing are in neither then, and without one for training or for validation the rest is divided.
-    images, classes: (N,) int each, the image and the class of each object.
+    images, classes: (N,) int each, the image and the class of each object. same_images: returns the groups of those that
+    show the same picture, which are not divided; it is called only where something is.
     """
     known = np.array([part or "" for part in parts], dtype="U5")
     if "" not in known and {"train", "val"} <= set(known.tolist()):
@@ -37,6 +39,8 @@ def part_masks(
     chosen = usable[images]
     is_val = np.zeros(len(known), dtype=bool)
     is_val[usable] = stratified_validation_mask(row[images[chosen]], classes[chosen], int(usable.sum()))
+    groups = [[image for image in group if usable[image]] for group in same_images()]
+    is_val = keep_together(is_val, groups, images[chosen], classes[chosen])
     return {"train": usable & ~is_val, "val": is_val}
 
 
@@ -50,11 +54,7 @@ def stratified_validation_mask(
     at least two images is in both splits, unless other classes prevent it; one with a single image is for training.
     Images without objects are assigned last, so that each split has its share of images.
     """
-    pairs = np.unique(np.stack([classes, images]), axis=1)  # (2, P): an image's class counts once
-    images_of = {int(k): pairs[1, pairs[0] == k].tolist() for k in np.unique(pairs[0])}  # by class
-    classes_of: dict[int, list[int]] = {}  # by image
-    for k, image in pairs.T.tolist():
-        classes_of.setdefault(image, []).append(k)
+    images_of, classes_of = _by_class_and_image(images, classes)
     rng = np.random.default_rng(seed)
     order = rng.permutation(count)
     rank = np.argsort(order)
@@ -80,6 +80,47 @@ def stratified_validation_mask(
     more = min(max(round(count * share) - int((split == VAL).sum()), 0), len(rest))
     split[rest[:more]] = VAL
     return _repaired(split, images_of, classes_of, rng) == VAL
+
+
+def keep_together(
+    is_val: npt.NDArray[np.bool_], groups: Groups, images: np.ndarray, classes: np.ndarray
+) -> npt.NDArray[np.bool_]:
+    """Return the mask (count,) with the images of each group on one side, as they show the same picture.
+
+    groups: images (rows of the mask). A group goes where it leaves the fewest classes in one split only or untrained;
+    at a tie where its first image is. All other images stay where they are. images, classes: as above.
+    """
+    split = is_val.astype(np.int8)
+    mixed = [group for group in groups if 0 < split[group].sum() < len(group)]
+    if not mixed:
+        return is_val
+    images_of, classes_of = _by_class_and_image(images, classes)
+    counts = {k: np.bincount(split[holders], minlength=2).tolist() for k, holders in images_of.items()}
+    for group in mixed:
+        first = int(split[group[0]])
+        options = []
+        for side in (first, 1 - first):
+            after: dict[int, list[int]] = {}
+            for image in group:
+                for k in classes_of.get(image, []):
+                    after.setdefault(k, list(counts[k]))[split[image]] -= 1
+                    after[k][side] += 1
+            badness = sum(not all(n) for n in after.values()), sum(not n[TRAIN] for n in after.values())
+            options.append((badness, side, after))
+        _, side, after = min(options, key=lambda option: option[0])
+        counts |= after
+        split[group] = side
+    return split == VAL
+
+
+def _by_class_and_image(images: np.ndarray, classes: np.ndarray) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """Return the images of each class and the classes of each image, each once."""
+    pairs = np.unique(np.stack([classes, images]), axis=1)  # (2, P)
+    images_of = {int(k): pairs[1, pairs[0] == k].tolist() for k in np.unique(pairs[0])}
+    classes_of: dict[int, list[int]] = {}
+    for k, image in pairs.T.tolist():
+        classes_of.setdefault(image, []).append(k)
+    return images_of, classes_of
 
 
 def _repaired(

@@ -22,6 +22,7 @@ BOX = (4, 4, 20, 20)
 
 def picture(path, size=SIZE, color="teal", orientation=None):
     exif = Image.Exif()
+    exif[0x010E] = f"{path.parent.name}/{path.name}"  # a description: no two are the same, whatever their colours
     if orientation:
         exif[0x0112] = orientation
     Image.new("RGB", size, color).save(path, exif=exif)
@@ -107,6 +108,7 @@ def in_the_pictures(folder):
     picture(train / "4.jpg", SIZE[::-1], orientation=6)
     picture(train / "5.jpg", orientation=3)
     shutil.copy(train / "6.jpg", folder / "val/8.jpg")
+    shutil.copy(train / "7.jpg", train / "9.jpg")
     val = folder / "val"
     picture(val / "1.jpg", orientation=6)
     Image.new("I;16", SIZE).save(val / "2.jpg", "PNG")
@@ -118,7 +120,7 @@ def in_the_pictures(folder):
     in_val = ProblemKind.AS_STORED, ProblemKind.DEEP, ProblemKind.TRANSPARENT, ProblemKind.FRAMES
     expected = {(kind, "train"): [(image, ())] for image, kind in enumerate(in_train, start=1)}
     expected |= {(kind, "val"): [(image, ())] for image, kind in enumerate(in_val, start=1)}
-    return expected | {(ProblemKind.LEAK, ""): [(8, ())]}
+    return expected | {(ProblemKind.LEAK, ""): [(8, ())], (ProblemKind.REPEATED, "train"): [(9, ())]}
 
 
 def fatal_in_a_file(folder):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.datasets.picture_check import PicturesChecked, leaked_pictures, picture_problems
+from core.datasets.picture_check import PicturesChecked, picture_problems, same_pictures
 from core.datasets.problems import ProblemKind
 from tests.core.datasets import picture_cases
 from tests.core.datasets.picture_cases import (
@@ -86,32 +86,24 @@ def test_warnings_of_others_are_heard_while_pictures_are_read(write):
 # The same picture twice
 
 
-def pairs(folder: Path, train: dict, val: dict) -> list:
-    """The same pictures of two splits, given as file name to content; None is not written."""
-    for split, files in (("train", train), ("val", val)):
-        (folder / split).mkdir()
-        for name, content in files.items():
-            if content is not None:
-                (folder / split / name).write_bytes(content)
-    return leaked_pictures([(n, folder / "train" / n) for n in train], [(n, folder / "val" / n) for n in val])
+def same(folder: Path, files: dict) -> list:
+    """The groups of the same pictures, given as file name to content; None is not written."""
+    for name, content in files.items():
+        if content is not None:
+            (folder / name).write_bytes(content)
+    return same_pictures((name, folder / name) for name in files)
 
 
 def test_pictures_with_the_same_bytes_are_the_same_whatever_they_are_called(tmp_path):
     a, b, c = (encoded(photograph(seed=seed)) for seed in (1, 2, 3))
-    assert pairs(tmp_path, {"x": a, "y": b}, {"p": c, "q": b, "r": a}) == [("y", "q"), ("x", "r")]
+    assert same(tmp_path, {"x": a, "y": b, "p": c, "q": b, "r": a, "z": b}) == [["x", "r"], ["y", "q", "z"]]
 
 
 def test_files_of_one_size_that_differ_in_a_byte_are_not_the_same(tmp_path):
     data = bytearray(encoded(photograph((200, 100)), "BMP"))  # larger than the tail that is compared first
     places = (0, 100, len(data) // 2, len(data) - 1)
     others = [bytes(data[:at]) + bytes([data[at] ^ 1]) + bytes(data[at + 1 :]) for at in places]
-    val = {f"{n}": other for n, other in enumerate(others)}
-    assert pairs(tmp_path, {"x": bytes(data)}, val) == []
-
-
-def test_each_validation_picture_is_named_once_with_its_first_twin(tmp_path):
-    a = encoded()
-    assert pairs(tmp_path, {"x": b"other", "y": a, "z": a}, {"q": a, "p": a}) == [("y", "q"), ("y", "p")]
+    assert same(tmp_path, {"x": bytes(data)} | {f"{n}": other for n, other in enumerate(others)}) == []
 
 
 def test_links_are_the_same_picture_and_unreadable_files_are_none(tmp_path):
@@ -121,15 +113,18 @@ def test_links_are_the_same_picture_and_unreadable_files_are_none(tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "folder.jpg").mkdir()
     odd = [(name, tmp_path / name) for name in ("empty.jpg", "folder.jpg", "missing.jpg", "nul\0.jpg")]
-    val = [(name, tmp_path / name) for name in ("soft.jpg", "hard.jpg", "a.jpg")]
-    found = leaked_pictures([*odd, ("a", tmp_path / "a.jpg")], [*odd, *val])
-    assert found == [("a", "soft.jpg"), ("a", "hard.jpg"), ("a", "a.jpg")]
-    assert leaked_pictures([], val) == leaked_pictures(val, []) == []
+    files = [(name, tmp_path / name) for name in ("soft.jpg", "hard.jpg", "a.jpg")]
+    twice = [*odd, *files, (7, tmp_path / "missing.jpg"), (8, tmp_path / "a.jpg")]
+    assert same_pictures(twice) == [["soft.jpg", "hard.jpg", "a.jpg", 8]]
+    assert same_pictures(twice, unread=True) == [["soft.jpg", "hard.jpg", "a.jpg", 8], ["missing.jpg", 7]]
+    assert same_pictures([]) == same_pictures(odd) == same_pictures(files[:1]) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[READABLE])
-@given(st.lists(st.binary(max_size=2), max_size=8), st.lists(st.binary(max_size=2), max_size=8))
-def test_the_pairs_are_those_of_comparing_all_with_all(tmp_path_factory, train, val):
-    folder = tmp_path_factory.mktemp("pairs")
-    found = pairs(folder, {f"{n}": c for n, c in enumerate(train)}, {f"{n}": c for n, c in enumerate(val)})
-    assert found == [(f"{train.index(c)}", f"{n}") for n, c in enumerate(val) if c and c in train]
+@settings(max_examples=60, deadline=None, suppress_health_check=[READABLE])
+@given(st.lists(st.binary(max_size=2), max_size=12))
+def test_the_groups_are_those_of_comparing_all_with_all(tmp_path_factory, contents):
+    folder = tmp_path_factory.mktemp("same")
+    expected = [
+        [str(n) for n, c in enumerate(contents) if c == content] for content in dict.fromkeys(contents) if content
+    ]
+    assert same(folder, {f"{n}": c for n, c in enumerate(contents)}) == [group for group in expected if len(group) > 1]

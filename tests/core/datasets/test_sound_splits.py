@@ -26,6 +26,7 @@ def test_exactly_the_images_of_bad_pictures_are_left_out(tmp_path):
     assert {p.kind for p in problems} == {
         ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE, ProblemKind.TURNED,
         ProblemKind.ORIENTED, ProblemKind.LEAK, ProblemKind.AS_STORED, ProblemKind.TRANSPARENT, ProblemKind.FRAMES,
+        ProblemKind.REPEATED,
     }  # fmt: skip
     assert train.columns.size.shape == (6, 2)
     assert set(train.annotations_by_image) == {4, 5, 6, 7, 8, 9}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from core.datasets.split import read_split
-from core.datasets.stratify import SEED, VAL_SHARE, stratified_validation_mask
+from core.datasets.stratify import SEED, VAL_SHARE, keep_together, stratified_validation_mask
 from tests.core.coco_cases import gt_of
 
 
@@ -143,3 +144,90 @@ def test_crowds_do_not_count_as_a_classs_objects(tmp_path):
     for name in ("train", "val"):
         split = read_split(tmp_path, name)
         assert [a["category_id"] for a in split.annotations if not a["iscrowd"]].count(2) == 1
+
+
+# The same picture
+
+
+def one_file(folder, pictures: list, boxes, classes=("a", "b")):
+    """A data set of one JSON: images of the given colours, None without a file; the file's first name is `0.png`."""
+    (folder / "images").mkdir(parents=True)
+    gt = gt_of(*boxes, images=len(pictures), categories=classes)
+    for number, (image, colour) in enumerate(zip(gt["images"], pictures, strict=True)):
+        image |= {"file_name": f"{number}.png", "width": 16, "height": 12}
+        if colour is not None:
+            Image.new("RGB", (16, 12), colour).save(folder / f"images/{number}.png")
+    (folder / "labels.json").write_text(json.dumps(gt))
+    return folder
+
+
+def val_ids(folder) -> list[int]:
+    return [image["id"] for image in read_split(folder, "val").images]
+
+
+def test_the_split_of_an_earlier_version_is_drawn_again():
+    images, classes = np.arange(24) % 17, np.arange(24) % 5
+    assert np.flatnonzero(stratified_validation_mask(images, classes, 20)).tolist() == [4, 10, 12, 13]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_without_the_same_picture_twice_the_split_is_that_of_the_labels_alone(tmp_path, seen):
+    boxes = [(i, 1 + i % 2, (1, 1, 9, 9)) for i in range(1, 31)]
+    folder = one_file(tmp_path / "data", [(i, 9, 9) if seen else None for i in range(30)], boxes)
+    alone = stratified_validation_mask(np.arange(30), np.array([i % 2 for i in range(1, 31)]), 30)
+    assert val_ids(folder) == (np.flatnonzero(alone) + 1).tolist()
+
+
+def test_the_same_picture_is_on_one_side_under_whatever_name_and_id(tmp_path):
+    boxes = [(i, 1 + i % 2, (1, 1, 9, 9)) for i in range(1, 41)]
+    folder = one_file(tmp_path / "data", [(i % 10, 9, 9) for i in range(40)], boxes)  # each four times
+    gt = json.loads((folder / "labels.json").read_text())
+    gt["images"][3]["file_name"] = gt["images"][4]["file_name"]  # one file under two ids
+    (folder / "labels.json").write_text(json.dumps(gt))
+    chosen = set(val_ids(folder))
+    assert chosen == set(val_ids(folder)), "drawn again alike"
+    groups = [{i for i in range(1, 41) if (4 if i == 4 else (i - 1) % 10) == colour} for colour in range(10)]
+    groups = [group for group in groups if group]
+    assert all(group <= chosen or not group & chosen for group in groups)
+    assert 4 <= len(chosen) <= 16
+
+
+def test_one_missing_file_under_two_ids_is_on_one_side(tmp_path):
+    boxes = [(i, 1, (1, 1, 9, 9)) for i in range(1, 21)]
+    folder = one_file(tmp_path / "data", [None] * 20, boxes)
+    gt = json.loads((folder / "labels.json").read_text())
+    before = set(val_ids(folder))
+    inside, outside = min(before), min(set(range(1, 21)) - before)
+    gt["images"][outside - 1]["file_name"] = gt["images"][inside - 1]["file_name"]
+    (folder / "labels.json").write_text(json.dumps(gt))
+    assert len({inside, outside} & set(val_ids(folder))) in (0, 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(small(), st.integers(0, 3), st.integers(0, 9**9))
+def test_groups_stay_together_others_where_they_are_and_no_class_is_lost_without_need(case, seed, chance):
+    pairs, count = case
+    is_val = part(pairs, count, seed=seed)
+    label = np.random.default_rng(chance).integers(0, count, count)
+    groups = [np.flatnonzero(label == k).tolist() for k in np.unique(label) if (label == k).sum() > 1]
+    images, classes = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    kept = keep_together(is_val, groups, images, classes)
+    assert all(len(set(kept[group].tolist())) == 1 for group in groups)
+    moved = np.flatnonzero(kept != is_val)
+    assert all(any(i in group and len(set(is_val[group].tolist())) == 2 for group in groups) for i in moved)
+    if len(groups) == 1:
+        options = []
+        for side in (False, True):
+            other = is_val.copy()
+            other[groups[0]] = side
+            options.append(split_classes(pairs, other))
+        mixed = len(set(is_val[groups[0]].tolist())) == 2
+        assert split_classes(pairs, kept) == (max(options) if mixed else split_classes(pairs, is_val))
+
+
+def test_a_class_whose_only_two_images_are_the_same_picture_is_learned(tmp_path):
+    pairs = [(i, 0) for i in range(18)] + [(18, 1), (19, 1)]
+    is_val = part(pairs, 20)
+    images, classes = np.array(pairs, dtype=np.int64).T
+    assert is_val[[18, 19]].sum() == 1
+    assert not keep_together(is_val, [[18, 19]], images, classes)[[18, 19]].any()
