@@ -28,8 +28,8 @@ def part_masks(
 
     parts: what is known of each image, "train", "val", "test" or None. Only where it is known of every image does it
     count: those for testing are in neither then, and without one for training or for validation the rest is divided.
-    images, classes: (N,) int each, the image and the class of each object. same_images: returns the groups of those that
-    show the same picture, which are not divided; it is called only where something is.
+    images, classes: (N,) int each, the image and the class of each object. same_images: called where something is
+    divided, returns the groups of images that show the same picture, which stay together.
     """
     known = np.array([part or "" for part in parts], dtype="U5")
     if "" not in known and {"train", "val"} <= set(known.tolist()):
