@@ -56,6 +56,17 @@ def cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULAS) and not NUMBER.fullmatch(text) else text
 
 
+def size_text(size: float) -> str:
+    """Return a number of bytes in words.
+
+    >>> size_text(0), size_text(1_001), size_text(2_500_000), size_text(1.26e9)
+    ('0 kB', '2 kB', '2.5 MB', '1.3 GB')
+    """
+    if size >= 1e9:
+        return f"{size / 1e9:,.1f} GB"
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{-(-int(size) // 1000)} kB"
+
+
 def is_utf8(text: str) -> bool:
     r"""Check whether a text can be stored and sent: a file's name that is not UTF-8 holds halves of characters.
 

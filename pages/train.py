@@ -10,6 +10,7 @@ from core.runs.provenance.data import DataRecord, refused_data
 from core.runs.schema import Run, Status
 from ui.choose import built_in, pickers
 from ui.choose.address import remember
+from ui.choose.manage_run import show_bin, show_manage
 from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
 from ui.server import services
@@ -56,19 +57,6 @@ def attempt(action: Callable[..., object], *args: object) -> None:
         st.session_state[REFUSED] = str(error)
 
 
-@st.dialog("Delete this run?")
-def confirm_deletion(run: Run) -> None:
-    """Ask whether to delete the run."""
-    st.markdown(f"**{plain(pickers.run_label(run))}**")
-    st.write("Its curves, checkpoints and evaluations are removed from the disk. This cannot be undone.")
-    with st.container(horizontal=True):
-        if st.button("Delete", key="delete for good", type="primary", icon=":material/delete:"):
-            attempt(store.delete, run.id)
-            st.rerun()
-        if st.button("Cancel", key="keep it"):
-            st.rerun()
-
-
 @st.dialog("Resume on the changed data?")
 def confirm_changed_data(run: Run, refused: DataRecord) -> None:
     """Ask whether to go on with a run on data that is not what it was trained on before."""
@@ -86,24 +74,28 @@ def show_actions(run: Run) -> None:
     """Show the buttons for what can be done with the run now."""
     jobs = services.jobs()
     if run.is_damaged:
-        show_deletion(run)
-    elif run.is_live and run.stop_requested:
+        return
+    if run.is_live:
+        # while it stops the button stays where it is: whoever clicks twice must not end the process, or delete the run
+        st.button("Stopping" if run.stop_requested else "Stop", key="stop", icon=":material/stop_circle:",
+                  on_click=attempt, args=(jobs.stop, run.id), disabled=run.stop_requested,
+                  help="Ends after the current step and keeps a checkpoint; the run can be resumed.")  # fmt: skip
+    if run.is_live and run.stop_requested:
         st.button("End it now", key="end", icon=":material/dangerous:", on_click=attempt,
                   args=(jobs.stop, run.id, True), help="Ends its process without waiting for its step.")  # fmt: skip
-    elif run.is_live:
-        st.button("Stop", key="stop", icon=":material/stop_circle:", on_click=attempt, args=(jobs.stop, run.id),
-                  help="Ends after the current step and keeps a checkpoint; the run can be resumed.")  # fmt: skip
-    else:
+    if not run.is_live:
         show_actions_after(run)
 
 
 def show_actions_after(run: Run) -> None:
-    """Show the buttons of a run that has ended."""
+    """Show the buttons of a run that has ended; first, where Stop was, what does no harm at a second click."""
     if any(e.table for e in store.evaluations(run.id)):
         if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
             st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
         if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
             st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
+    st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
+              help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
     if (refused := refused_data(store, run)) and st.button(
         "Resume on the changed data", key="changed data", icon=":material/published_with_changes:",
         help="Asks before it goes on.",
@@ -115,15 +107,6 @@ def show_actions_after(run: Run) -> None:
                   help="Goes on from its checkpoint, if it has one.")  # fmt: skip
     st.button("Train again", key="again", icon=":material/replay:", on_click=start_again, args=(run,),
               help="A new run with this run's settings, which are also filled into the form.")  # fmt: skip
-    st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
-              help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
-    show_deletion(run)
-
-
-def show_deletion(run: Run) -> None:
-    """Show the button that deletes the run."""
-    if st.button("Delete", key="delete", icon=":material/delete:", help="Asks before it deletes."):
-        confirm_deletion(run)
 
 
 def show_end(run: Run) -> None:
@@ -154,6 +137,7 @@ if refusal := st.session_state.pop(REFUSED, None):
 if not runs:
     st.title("Train")
     st.info("No run yet. Choose data and model on the left and click **Train**: the curves appear here.")
+    show_bin()
     st.stop()
 
 live = [run for run in runs if run.is_live]
@@ -163,7 +147,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
     watch(run.id)  # also after its end, when another one trains
     show_queue(attempt, watch)
+    show_manage(run, "train")
     show_actions(run)
+    show_bin()
 if run.is_damaged:  # the note above every page says how
     st.stop()
 show_end(run)

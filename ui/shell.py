@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import PROJECT, LabError
 from ui.choose.damage import show_damage
+from ui.choose.manage_run import show_note
 from ui.server.services import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
 from ui.text import plain
 
@@ -28,6 +29,7 @@ pages = [
 ]  # fmt: skip
 page = st.navigation(pages, position="top")
 show_damage()
+show_note()
 try:
     page.run()
 except LabError as error:  # what no page could foresee, as a run database that was deleted: its sentence, no traceback

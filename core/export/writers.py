@@ -31,7 +31,7 @@ from core.export.bundle import Bundle, coco_ground_truth, coco_results, safe_nam
 from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.runs.marks import marks_to_coco
-from core.wording import visible
+from core.wording import size_text, visible
 
 HERE = Path(__file__).parent
 SCRIPT = "open_in_fiftyone.py"
@@ -94,7 +94,7 @@ class ExportResult:
     @property
     def sentence(self) -> str:
         """As "24 images, 1.8 MB; 2 left out: left_out.txt inside says why"."""
-        size = f"{self.size / 1e6:,.1f} MB" if self.size >= 1e6 else f"{-(-self.size // 1000)} kB"
+        size = size_text(self.size)
         text = f"{self.images:,} image{'s' * (self.images != 1)}, {size}"
         if not self.left_out:
             return text

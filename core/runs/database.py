@@ -32,7 +32,8 @@ ADVICE = {  # by SQLite's primary result code, the last byte of the whole one
 class Database:
     """The SQLite file at `path`, created from the SQL text `schema` if it does not exist.
 
-    An older file is upgraded to `version` by `upgrades`: version to the SQL statement that leads to the next version.
+    An older file is upgraded to `version` by `upgrades`: version to the SQL statements, separated by ";", that lead to
+    the next version.
 
     Its connections wait in a pool, not in threads, because Streamlit's threads come and go.
 
@@ -68,7 +69,8 @@ class Database:
                 return current
             with self.write() as db:
                 if _user_version(db) == current:  # nobody else was quicker
-                    db.execute(upgrades[current])
+                    for statement in upgrades[current].split(";"):
+                        db.execute(statement)
                     db.execute(f"pragma user_version = {current + 1}")
 
     def _create(self, schema: str, version: int) -> None:

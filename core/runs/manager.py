@@ -23,8 +23,9 @@ import psutil
 from core import PROJECT, RunError
 from core.config import TrainConfig
 from core.disk import is_disk_full
+from core.runs.bin import Bin
+from core.runs.deletion.leftovers import clear_run
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
-from core.runs.leftovers import clear_run
 from core.runs.log import open_log
 from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.provenance.data import accept_changed_data
@@ -57,7 +58,8 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
             queue.end(run.id, *_status_and_message(run, code, store), pid=run.pid)
             if run.is_imported:
                 with suppress(RunError):  # another process was quicker, or its folder cannot be deleted
-                    store.delete(run.id)
+                    Bin(store).delete(run.id)
+                    Bin(store).remove([run.id])
 
 
 def _status_and_message(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:

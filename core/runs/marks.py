@@ -77,7 +77,8 @@ class Marks:
         """Return the run's marks in the order in which they were made, but for damaged ones; none without a run."""
         with self._database.read() as db:
             rows = db.execute(
-                "select marks.* from marks join runs on number = run where id = ? order by marks.created, marks.rowid",
+                "select marks.* from marks join runs on number = run where id = ? and deleted is null"
+                " order by marks.created, marks.rowid",
                 (run_id,),
             ).fetchall()
         return [mark for row in rows if (mark := _from_row(row))]
@@ -99,7 +100,7 @@ class Marks:
             for mark in marks
         ]  # fmt: skip
         with self._database.write() as db:
-            run = db.execute("select number from runs where id = ?", (run_id,)).fetchone()
+            run = db.execute("select number from runs where id = ? and deleted is null", (run_id,)).fetchone()
             if run is None:
                 raise RunError(f"There is no run {run_id!r} any more.")
             db.executemany(
@@ -115,7 +116,7 @@ class Marks:
         """Delete the marks with these keys, as far as there are any."""
         with self._database.write() as db:
             db.executemany(
-                "delete from marks where key = ? and run = (select number from runs where id = ?)",
+                "delete from marks where key = ? and run = (select number from runs where id = ? and deleted is null)",
                 [(key, run_id) for key in keys],
             )
 

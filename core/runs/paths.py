@@ -4,6 +4,7 @@
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, watched/epoch_0003.parquet,
                                    analysis_1.png, report.html, preflight.json and .png, profile.json, trace.json.gz
     checkpoints/<id>/best, last    what the training saved
+    runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
 
 Apart from `store.py`, which adds the database: a path does not say whether the file exists.
@@ -18,6 +19,7 @@ from core import RunError
 from core.training.checkpoint_folder import current
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+BIN = ".deleted"
 
 
 def table_name(epoch: int) -> str:
@@ -69,6 +71,11 @@ class RunPaths:
         if name not in ("best", "last"):
             raise RunError(f"A run has the checkpoints 'best' and 'last', not {name!r}.")
         return current(self.checkpoints(run_id) / name)
+
+    def places(self, run_id: str) -> tuple[tuple[Path, Path], ...]:
+        """Return each folder that a run has, and where it lies once the run is deleted."""
+        folders = self.folder(run_id), self.checkpoints(run_id)
+        return tuple((folder, folder.with_name(BIN) / run_id) for folder in folders)
 
     def preflight_path(self, run_id: str) -> Path:
         """Return the path of the pre-flight's checks, JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""

@@ -128,7 +128,7 @@ class RunQueue:
             rows = db.execute(
                 f"update runs set status = ?, pid = ?, pid_started = ?, queued = {END_OF_QUEUE}, ended = null,"
                 " stop_requested = 0, message = null"
-                " where id = ? and status in ('stopped', 'failed', 'interrupted') returning *",
+                " where id = ? and deleted is null and status in ('stopped', 'failed', 'interrupted') returning *",
                 (str(Status.STARTING if process else Status.QUEUED), *(process or (None, None)), time.time(), run_id),
             ).fetchall()
         if rows:

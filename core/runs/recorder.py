@@ -22,7 +22,7 @@ from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.disk import atomic_file
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
-from core.runs.leftovers import clear_run
+from core.runs.deletion.leftovers import clear_run
 from core.runs.provenance.data import hold_to_data, keep_fingerprint, note_step
 from core.runs.schema import NewEvaluation, Run
 from core.runs.store import RunStore

@@ -15,7 +15,7 @@ from core.labelled_enum import LabelledEnum
 from core.runs.damage import cells
 from core.wording import short
 
-VERSION = 3  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
+VERSION = 4  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
     run        integer not null references runs on delete cascade,
     key        text not null,                             -- what is marked, a Mark's key
@@ -29,7 +29,11 @@ MARKS = """create table marks (
     primary key (run, key)
 )"""
 DAMAGED_ID = "damaged-"  # and its row's number: what a run is called whose id cannot be read
-UPGRADES = {1: "alter table runs add column remarks text not null default '[]'", 2: MARKS}  # version to its next one
+UPGRADES = {  # version to what leads to its next one
+    1: "alter table runs add column remarks text not null default '[]'",
+    2: MARKS,
+    3: "alter table runs add column notes text not null default ''; alter table runs add column deleted real",
+}
 
 SCHEMA = f"""
 create table runs (
@@ -48,6 +52,8 @@ create table runs (
     pid_started       real,                               -- … and its start time, because pids come again
     stop_requested    integer not null default 0,
     message           text,                               -- what it is doing, or a sentence on how it ended
+    notes             text not null default '',           -- free text of the user
+    deleted           real,                               -- when it was moved into the bin; 0: it goes for good
     epoch             integer,                            -- done, of `epochs`
     epochs            integer,
     step              integer,                            -- done, of `steps`, over all epochs
@@ -149,6 +155,8 @@ class Run:
     best_ap: float | None
     best_epoch: int | None
     remarks: list[dict[str, Any]]
+    notes: str
+    deleted: float | None
 
     @property
     def is_live(self) -> bool:
@@ -175,7 +183,7 @@ class Run:
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Run:
         """Return a row of `runs` as a Run, a damaged one too: what cannot be read of it is left out."""
-        values: dict[str, Any] = {"config": {}, "remarks": [], "stop_requested": False, "created": 0.0}
+        values: dict[str, Any] = {"config": {}, "remarks": [], "stop_requested": False, "notes": "", "created": 0.0}
         values["id"] = f"{DAMAGED_ID}{row['number']}"  # as long as its own is not read
         problems = []
         for f in fields(cls):

@@ -22,7 +22,7 @@ from typing import Any
 from core import PROJECT, RunError
 from core.disk import hidden_path
 from core.runs.database import Database
-from core.runs.leftovers import recover
+from core.runs.deletion.leftovers import recover
 from core.runs.paths import RUN_ID, RunPaths
 from core.runs.schema import (
     END_OF_QUEUE,
@@ -40,6 +40,7 @@ from core.runs.schema import (
 )
 from core.wording import is_utf8, short
 
+MOST_LETTERS = {"name": 200, "notes": 10_000}  # of a run's own texts
 Curve = tuple[list[int], list[float | None]]  # steps and values
 
 
@@ -104,9 +105,8 @@ class RunStore(RunPaths):
 
     def _insert(self, db: sqlite3.Connection, name: str | None, values: dict[str, Any]) -> str:
         """Insert a run with these fields; return its new id. Raises RunError for texts that cannot be stored."""
-        for text in (name or "", json.dumps(values["config"], ensure_ascii=False)):
-            if not is_utf8(text):
-                raise RunError(f"{short(text)} is not UTF-8: give the run, the file or the folder another name.")
+        _require_text(name or "")
+        _require_text(json.dumps(values["config"], ensure_ascii=False))
         now, run_id = time.time(), None
         while run_id is None or db.execute("select 1 from runs where id = ?", (run_id,)).fetchone():
             run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{secrets.token_hex(2)}"
@@ -119,18 +119,21 @@ class RunStore(RunPaths):
         return run_id
 
     def get(self, run_id: str) -> Run:
-        """Return a run by its id, by a beginning that no other run's id has, or by the word "last".
+        """Return a run by its id, by a beginning that no other run's id has, or by the word "last": the newest.
 
-        Raises RunError, which lists similar ids, if there is none, and one that says so if its row is damaged.
+        Raises RunError, which lists similar ids, if there is none, and one that says so if it is damaged or deleted.
         """
         query = "select * from runs where id = ?"
         if run_id == "last":
-            query = "select * from runs where ? = 'last' order by number desc limit 1"
+            query = "select * from runs where ? = 'last' and deleted is null order by number desc limit 1"
         with self.database.read() as db:
             row = db.execute(query, (run_id,)).fetchone()
-            listed = () if row else db.execute("select id from runs order by number desc").fetchall()
+            listed = () if row else db.execute("select id from runs where deleted is null order by number desc")
+            listed = list(listed)
         if row:
             run = Run.from_row(row)
+            if row["deleted"] is not None:
+                raise RunError(f"The run {run.id} is deleted: python -m core restore {run.id} brings it back.")
             if run.is_damaged:
                 raise RunError(run.message)
             return run
@@ -146,31 +149,29 @@ class RunStore(RunPaths):
         raise RunError(f"There is no run {run_id!r}; there are, among others: {', '.join(similar)}.")
 
     def runs(self) -> list[Run]:
-        """Return all runs, the newest first; those whose row is damaged, too, which `get` refuses."""
+        """Return all runs but deleted ones, the newest first; damaged ones, too, which `get` refuses."""
         with self.database.read() as db:
-            return [Run.from_row(row) for row in db.execute("select * from runs order by number desc")]
+            rows = db.execute("select * from runs where deleted is null order by number desc")
+            return [Run.from_row(row) for row in rows]
 
     def update(self, run_id: str, **values: Any) -> None:
         """Set fields of a Run; raise ValueError for a name that is no field."""
         with self.database.write() as db:
             self._set(db, self._number(db, run_id), values)
 
-    def delete(self, run_id: str) -> None:
-        """Remove the run, its folder and its checkpoints; raise RunError while it is queued or at work."""
-        with self.database.write() as db:
-            number = self._number(db, run_id)
-            run = Run.from_row(db.execute("select * from runs where number = ?", (number,)).fetchone())
-            if run.is_live:
-                raise RunError(f"The run {run.name} is {run.status}: stop it before you delete it.")
-            db.execute("delete from runs where number = ?", (number,))
-        # of a run whose id cannot be read, nobody knows what its folders are called
-        for folder in () if number_of_damaged(run_id) else (self.folder(run_id), self.checkpoints(run_id)):
-            try:
-                shutil.rmtree(folder)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                raise RunError(f"The run is gone, but its folder {folder} remains ({error}): delete it.") from error
+    def set_words(self, run_id: str, name: str | None = None, notes: str | None = None) -> Run:
+        """Set the run's name, or its notes; an empty name is the id again. Return the run.
+
+        Raises RunError for a text that cannot be stored, or that is too long.
+        """
+        words = {"name": name if name is None else name.strip() or run_id, "notes": notes and notes.strip()}
+        words = {field: text for field, text in words.items() if text is not None}
+        for field, text in words.items():
+            _require_text(text)
+            if len(text) > MOST_LETTERS[field]:
+                raise RunError(f"The {field} has {len(text):,} letters: give at most {MOST_LETTERS[field]:,}.")
+        self.update(run_id, **words)
+        return self.get(run_id)
 
     # Metrics
 
@@ -277,7 +278,7 @@ class RunStore(RunPaths):
     @staticmethod
     def _number(db: sqlite3.Connection, run_id: str) -> int:
         names = (run_id, number_of_damaged(run_id))
-        row = db.execute("select number from runs where id = ? or number = ?", names).fetchone()
+        row = db.execute("select number from runs where (id = ? or number = ?) and deleted is null", names).fetchone()
         if row is None:
             raise RunError(f"There is no run {run_id!r} any more.")
         return int(row["number"])
@@ -287,6 +288,11 @@ class RunStore(RunPaths):
         if columns := to_columns(values):
             setters = ", ".join(f"{name} = ?" for name in columns)
             db.execute(f"update runs set {setters} where number = ?", (*columns.values(), number))
+
+
+def _require_text(text: str) -> None:
+    if not is_utf8(text):
+        raise RunError(f"{short(text)} is not UTF-8: give the run, the file or the folder another name.")
 
 
 def _remove(path: Path) -> None:

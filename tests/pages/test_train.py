@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from core.config import PRESETS, TrainConfig
+from core.runs.bin import Bin
 from core.runs.imports import import_results
 from core.runs.schema import Status
 from tests.pages.train_page import checked, click_train, open_page, setting, shown
@@ -80,7 +81,7 @@ def test_stop_asks_the_run_to_stop_and_then_offers_to_end_it(store, run_maker):
 def test_a_finished_run_offers_its_errors_and_another_training(finished, store):
     app = open_page()
     keys = {button.key for button in app.button}
-    assert {"results", "look", "again", "use", "delete"} <= keys
+    assert {"results", "look", "again", "use", "train delete"} <= keys
     assert not {"stop", "resume"} & keys
     checked(app.button(key="look").click().run())
     assert app.query_params["run"] == finished.id
@@ -162,13 +163,53 @@ def test_an_imported_run_has_no_model_to_train_further_and_does_not_disturb_a_tr
     assert store.get("last").status == Status.QUEUED
 
 
-def test_deleting_asks_first(finished, store):
+def test_a_deleted_run_is_brought_back_by_the_note_and_from_the_bin(finished, store):
     app = open_page()
-    checked(app.button(key="delete").click().run())
-    assert store.get(finished.id)
-    assert app.button(key="delete for good")
-    checked(app.button(key="keep it").click().run())
-    assert store.get(finished.id)
+    for undo in ("undo delete", f"restore {finished.id}"):
+        checked(app.button(key="train delete").click().run())
+        assert store.runs() == [] and any("is deleted" in one.value for one in app.markdown)
+        checked(app.button(key=undo).click().run())
+        assert store.get(finished.id) == finished and app.button(key="train delete")
+        assert not any("is deleted" in one.value for one in app.markdown)
+
+
+def test_the_bin_is_emptied(finished, store):
+    app = open_page()
+    checked(app.button(key="train delete").click().run())
+    checked(app.button(key="empty bin").click().run())
+    assert (
+        Bin(store).runs() == []
+        and not store.checkpoints(finished.id).with_name(".deleted").joinpath(finished.id).exists()
+    )
+    assert not {"empty bin", "undo delete"} & {button.key for button in app.button}
+
+
+def test_a_waiting_or_training_run_is_not_deleted_and_stopping_keeps_the_places_of_the_buttons(store, run_maker):
+    run = run_maker(status=Status.RUNNING, evaluated=False)
+    app = open_page()
+    assert app.button(key="train delete").disabled
+    before = [button.key for button in app.main.button]
+    checked(app.button(key="stop").click().run())
+    after = [button.key for button in app.main.button]
+    assert after[: after.index("end")] == before[: before.index("stop") + 1] and app.button(key="stop").disabled
+    store.update(run.id, status=Status.STOPPED)
+    ended = [button.key for button in checked(app.run()).main.button]
+    assert ended[before.index("stop")] == "use"  # no harm at a second click
+
+
+HOSTILE = "<b>x</b> **y** [z](https://example.invalid) $a$"
+
+
+def test_a_name_and_notes_are_kept_and_shown_word_for_word(finished, store):
+    app = open_page()
+    checked(app.text_input(key=f"train name of {finished.id}").set_value(HOSTILE).run())
+    checked(app.text_area(key=f"train notes of {finished.id}").set_value(f"{HOSTILE}\nsecond").run())
+    run = store.get(finished.id)
+    assert (run.name, run.notes) == (HOSTILE, f"{HOSTILE}\nsecond")
+    (option,) = app.selectbox(key="train run").options
+    assert HOSTILE in option and "“<b>x</b>" in option and "second" not in option
+    store.set_words(run.id, name="renamed elsewhere")
+    assert checked(app.run()).text_input(key=f"train name of {run.id}").value == "renamed elsewhere"
 
 
 def test_the_best_of_a_run_can_be_trained_further(finished, store):

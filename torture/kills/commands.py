@@ -21,6 +21,7 @@ from PIL import Image
 
 from core.cli.main import main
 from core.evaluation.findings.label_errors import LabelErrorKind
+from core.runs.bin import Bin
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
@@ -141,7 +142,7 @@ def delete_run(root: Path) -> None:
     """Delete the store's run, if it is there."""
     store = RunStore(root)
     for run in store.runs():
-        store.delete(run.id)
+        Bin(store).delete(run.id)
     store.close()
 
 

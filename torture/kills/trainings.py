@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.runs.leftovers import recover
+from core.runs.deletion.leftovers import recover
 from core.runs.manager import close_dead_runs
 from core.runs.schema import Status
 from core.runs.store import RunStore

@@ -79,7 +79,7 @@ def ap_text(value: float | None) -> str:
 
 
 def run_label(run: Run) -> str:
-    """Return a run in one line: its name, data set, status and, once it does not change any more, best AP.
+    """Return a run in one line: its name, data set, status, best AP once it does not change any more, and notes.
 
     For "finished" there is only the sign before the name. An imported run has no data set, a damaged one nothing else.
     """
@@ -89,7 +89,13 @@ def run_label(run: Run) -> str:
     parts = [f"{STATUS_SIGNS.get(run.status.value, '!')} {run_name(run)}"]
     parts += [run.label.lower()] if run.is_imported else [short(Path(run.config.get("data", "")).name)]
     parts += [run.status.label.lower()] if not run.is_imported and run.status != Status.FINISHED else []
-    return " · ".join(parts + ([f"AP {ap_text(ap)}"] if ap is not None else []))
+    parts += [f"AP {ap_text(ap)}"] if ap is not None else []
+    return " · ".join(parts + ([f"“{short(first_line(run.notes), 40)}”"] if run.notes else []))
+
+
+def first_line(notes: str) -> str:
+    """Return the first line of a run's notes."""
+    return notes.partition("\n")[0]
 
 
 def pick_run(runs: Sequence[Run], key: str, chosen: str | None, default: Run, on_choose: Callable[[str], None]) -> Run:

@@ -16,6 +16,7 @@ from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 from ui.choose import pickers
 from ui.choose.address import Address, remember
+from ui.choose.manage_run import show_manage
 from ui.choose.pickers import ap_text
 from ui.server import services
 from ui.text import plain
@@ -81,6 +82,9 @@ def pick_evaluated_model(runs: Sequence[EvaluatedRun], key: str, address: Addres
     if wanted and wanted not in evaluations:  # of a link or chosen on Train; until another one is chosen
         st.warning(f"There is no evaluated run {plain(wanted)}: this is another one.")
     run = pickers.pick_run([run for run, _ in runs], key, wanted, runs[0][0], lambda run_id: remember(RUN, run_id))
+    show_manage(run, key)
+    if run.notes:
+        st.caption(plain(run.notes))
     models = models_of_run(run, evaluations[run.id])
     return models[_pick_model(models, st.session_state.get(MODEL))]
 

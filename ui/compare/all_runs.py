@@ -14,6 +14,7 @@ from core.wording import cell, visible
 from ui.charts.component import show_chart
 from ui.charts.tables import percent
 from ui.choose import pickers
+from ui.choose.manage_run import show_manage
 from ui.choose.pair_picker import ModelKey, choose_pair
 from ui.choose.run_picker import EvaluatedModel
 from ui.text import plain
@@ -40,6 +41,8 @@ def show_runs(models: Mapping[ModelKey, EvaluatedModel], on_compare: Callable[[]
         on_compare()
 
     with place:
+        if len(pair) == 1:
+            show_manage(pair[0].run, "all runs")
         st.button("Compare these two", key="compare two", icon=":material/compare:", type="primary",
                   disabled=len(pair) != 2, on_click=compare, help="Choose two rows on their left.")  # fmt: skip
         chosen = f"{len(pair)} chosen" if pair else "Choose two rows on their left"
@@ -68,7 +71,7 @@ def _table(
     formats["Δ AP"] = st.column_config.NumberColumn(
         format="%+.1f", help="Against the run's own baseline, the untouched model."
     )
-    texts, places = {"Run"}, {model.run.id: i for i, model in enumerate(trained)}
+    texts, places = {"Run", "Notes"}, {model.run.id: i for i, model in enumerate(trained)}
     for setting in settings:
         values = setting.values if setting.is_number else [cell(visible(value_text(value))) for value in setting.values]
         name = setting.label if setting.label not in columns else setting.name
@@ -78,6 +81,8 @@ def _table(
         else:
             formats[name] = st.column_config.TextColumn(help=plain(setting.help))
             texts.add(name)
+    if any(model.run.notes for model in runs):
+        columns["Notes"] = [cell(visible(model.run.notes)) or None for model in runs]
     series = {name: pd.Series(v, dtype=object if name in texts else float) for name, v in columns.items()}
     return pd.DataFrame(series), formats
 

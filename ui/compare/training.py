@@ -42,6 +42,9 @@ def show_settings(before: EvaluatedModel, after: EvaluatedModel, names: tuple[st
         st.dataframe(style, hide_index=True, height="content", alt="Settings of both runs")
     elif not is_one_run:
         st.caption("Both were trained with the same settings.")
+    for run, name in ((before.run, names[0]), (after.run, names[1]))[is_one_run:]:
+        if run.notes:
+            st.caption(f"Notes on {plain(name)}: {plain(run.notes)}")
     named = [f"{plain(s.label.lower())} {plain(value_text(s.values[0]))}" for s in same if s.name in NAMED]
     rest = len(same) - len(named)
     if same and not show_all:

@@ -172,5 +172,5 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "pid": optional(partial(count, high=MOST_PIDS)), "pid_started": TIME, "stop_requested": flag,
     "message": optional(text), "epoch": AMOUNT, "epochs": AMOUNT, "step": AMOUNT, "steps": AMOUNT,
     "images_per_second": MEASURE, "seconds_left": MEASURE, "baseline_ap": MEASURE, "ap": MEASURE, "best_ap": MEASURE,
-    "best_epoch": AMOUNT, "remarks": remarks,
+    "best_epoch": AMOUNT, "remarks": remarks, "notes": text, "deleted": TIME,
 }  # fmt: skip

@@ -21,7 +21,7 @@ select name, count(*) as n from (
         or typeof(score) not in ('real', 'null')
         or typeof(x1) not in ('real', 'null') or typeof(y1) not in ('real', 'null')
         or typeof(x2) not in ('real', 'null') or typeof(y2) not in ('real', 'null')
-) join runs on number = run group by run
+) join runs on number = run where deleted is null group by run
 """
 
 

@@ -11,6 +11,7 @@ from core import DataError, RunError
 from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
+from core.runs.bin import Bin
 from core.runs.imports import evaluated_images, import_results
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
@@ -73,7 +74,7 @@ def test_its_figures_and_table_are_those_of_the_two_files(store, write, case):
     stats = [None if value == -1 else float(value) for value in judge(gt, dt).stats]
     assert list(evaluation.figures.values())[:12] == stats
     assert table.equals(detection_table(gt, dt))
-    store.delete(run.id)
+    Bin(store).delete(run.id)
 
 
 def test_the_coco_apis_fixture_keeps_its_published_figures(store):
@@ -138,7 +139,7 @@ def test_two_imports_of_the_same_are_two_runs_of_their_own(store, write):
     paths = write()
     first, second = (imported(store, paths) for _ in range(2))
     assert first[0].id != second[0].id and first[1].figures == second[1].figures
-    store.delete(first[0].id)
+    Bin(store).delete(first[0].id)
     assert not first[1].table.exists() and read_table(second[1].table).equals(second[2])
 
 

@@ -17,8 +17,10 @@ import psutil
 import pytest
 
 from core import RunError
+from core.runs.bin import Bin
 from core.runs.drive import DISK_FULL_STATUS
 from core.runs.manager import close_dead_runs
+from core.runs.process import has_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -215,8 +217,10 @@ def test_a_run_whose_folder_is_deleted_under_it_still_ends_well(store, manage):
     shutil.rmtree(store.folder(run.id))
     training(store, run.id, store.get(run.id).step + 20)
     manager.stop(run.id)
-    assert over(store, run.id).status is Status.STOPPED
-    store.delete(run.id)
+    run = over(store, run.id)
+    assert run.status is Status.STOPPED
+    until(lambda: not has_process(run))
+    Bin(store).delete(run.id)
     assert store.runs() == []
 
 

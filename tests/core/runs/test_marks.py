@@ -13,6 +13,7 @@ from core.datasets.split import CocoSplit, read_split
 from core.evaluation.findings.label_errors import LabelErrorKind, label_errors
 from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
+from core.runs.bin import Bin
 from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import UPGRADES
 from core.runs.store import RunStore
@@ -110,17 +111,21 @@ def test_two_tabs_can_mark_at_once(store, run_id, tmp_path):
         tab.close()
 
 
-def test_a_deleted_run_takes_its_marks_along_and_gets_no_more(store, run_id):
+def test_a_deleted_run_takes_its_marks_along_gets_no_more_and_brings_them_back(store, run_id):
     marks = Marks(store)
     marks.add(run_id, WRONG)
     store.update(run_id, status="stopped")
-    store.delete(run_id)
-    with store.database.read() as db:
-        assert db.execute("select count(*) from marks").fetchone()[0] == 0
+    Bin(store).delete(run_id)
     assert marks.all(run_id) == []
     marks.remove(run_id, WRONG.key)
     with pytest.raises(RunError, match=r"There is no run .* any more"):
         marks.add(run_id, WRONG)
+    Bin(store).restore(run_id)
+    assert undated(marks.all(run_id)) == [WRONG]
+    Bin(store).delete(run_id)
+    Bin(store).remove([run_id])
+    with store.database.read() as db:
+        assert db.execute("select count(*) from marks").fetchone()[0] == 0
 
 
 def test_many_are_marked_and_unmarked_at_once(store, run_id):
@@ -147,9 +152,12 @@ def test_of_many_marks_all_are_kept_or_none(store, run_id):
 @pytest.mark.parametrize("version", UPGRADES)
 def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_path, version):
     with store.database.write() as db:  # back to what that version had
-        db.execute("drop table marks")
+        if version < 3:
+            db.execute("drop table marks")
         if version < 2:
             db.execute("alter table runs drop column remarks")
+        for column in ("notes", "deleted"):
+            db.execute(f"alter table runs drop column {column}")
         db.execute(f"pragma user_version = {version}")
     store.close()
     with contextlib.closing(RunStore(tmp_path)) as newer:

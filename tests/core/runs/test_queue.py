@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import RunError
+from core.runs.bin import Bin
 from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -180,7 +181,7 @@ def test_a_run_that_was_closed_or_deleted_behind_its_trainings_back_must_stop(qu
     queue.begin(run.id, A)
     queue.end(run.id, Status.INTERRUPTED, None)
     assert queue.must_stop(run.id)
-    queue.store.delete(run.id)
+    Bin(queue.store).delete(run.id)
     assert queue.must_stop(run.id)
 
 

@@ -36,7 +36,7 @@ def test_a_new_run_is_queued_with_its_settings_and_nothing_else_known(store):
     assert (run.name, run.status, run.stop_requested) == ("cars and dogs", Status.QUEUED, False)
     assert TrainConfig.from_dict(run.config) == TrainConfig(classes=("car", "dog"))
     assert run.created == run.queued
-    known = {"id", "name", "status", "config", "created", "queued", "stop_requested", "remarks"}
+    known = {"id", "name", "status", "config", "created", "queued", "stop_requested", "remarks", "notes"}
     assert run.remarks == []
     assert all(getattr(run, f.name) is None for f in fields(Run) if f.name not in known)
     assert store.get(run.id) == run
@@ -135,34 +135,17 @@ def test_the_default_store_is_where_the_environment_says(tmp_path, monkeypatch):
     store.close()
 
 
-def test_delete_removes_the_rows_and_the_folders_of_this_run_only(store, run):
-    other = store.create({})
-    for one in (run, other):
-        store.record(one.id, 1, {"a": 1.0})
-        store.add_evaluation(one.id, 0, 0, {"AP": 0.1})
-        end(store, one)
-        for folder in (store.folder(one.id), store.checkpoint(one.id, "last")):
-            folder.mkdir(parents=True)
-            (folder / "file").write_text("x")
-    store.delete(run.id)
-    assert [r.id for r in store.runs()] == [other.id]
-    assert not store.folder(run.id).exists() and not store.checkpoints(run.id).exists()
-    assert (store.folder(other.id) / "file").is_file() and len(store.evaluations(other.id)) == 1
-    with store.database.read() as db:
-        assert db.execute("select count(*) from metrics").fetchone()[0] == 1
-    with pytest.raises(RunError, match="no run"):
-        store.metrics_after(run.id)
+def test_a_run_is_renamed_and_has_notes(store, run):
+    assert store.set_words(run.id, name="  better <b>run</b> ").name == "better <b>run</b>"
+    assert store.set_words(run.id, notes=" too large a rate\nsee 2 \n").notes == "too large a rate\nsee 2"
+    assert store.get(run.id).name == "better <b>run</b>"
+    assert store.set_words(run.id, name=" ", notes="").name == run.id and store.get(run.id).notes == ""
 
 
-def test_a_run_whose_folders_are_gone_can_be_deleted(store, run):
-    end(store, run)
-    store.delete(run.id)
-    assert store.runs() == []
-
-
-def test_a_live_run_is_not_deleted(store, run):
-    for step in (lambda: None, lambda: RunQueue(store).claim(ME), lambda: RunQueue(store).begin(run.id, ME)):
-        step()
-        with pytest.raises(RunError, match="stop it before you delete it"):
-            store.delete(run.id)
-        assert store.get(run.id)
+@pytest.mark.parametrize(
+    "words", [{"name": "\udcff"}, {"notes": "\udcff"}, {"name": "x" * 201}, {"notes": "x" * 10_001}]
+)
+def test_a_text_that_cannot_be_kept_changes_nothing(store, run, words):
+    with pytest.raises(RunError, match=r"not UTF-8|give at most"):
+        store.set_words(run.id, **{"name": "other", "notes": "other", **words})
+    assert store.get(run.id) == run

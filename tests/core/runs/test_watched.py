@@ -13,6 +13,7 @@ from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.threshold import count_errors, image_rows
 from core.evaluation.tide import detection_table
+from core.runs.bin import Bin
 from core.runs.recorder import Recorder
 from core.runs.store import RunStore
 from core.runs.watched import MOST, frames, part_of, watched_images
@@ -181,6 +182,7 @@ def test_a_deleted_run_leaves_no_part(killed, tmp_path):
     store, run, _ = killed
     copy = RunStore(shutil.copytree(store.root, tmp_path / "copy"))
     copy.update(run.id, status="finished")
-    copy.delete(run.id)
+    Bin(copy).delete(run.id)
+    Bin(copy).remove([run.id])
     assert not list(copy.root.rglob("*.parquet"))
     copy.close()

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.export.writers import ExportFormat
+from core.runs.bin import Bin
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
@@ -128,7 +129,7 @@ def test_an_image_with_several_objects_counts_once(made):
 
 def test_a_run_that_is_gone_is_told_when_it_is_marked(made, store):
     mark_and_export._mark(made.id, [1], True)
-    store.delete(made.id)
+    Bin(store).delete(made.id)
     app = AppTest.from_string(
         f"from ui.errors import mark_and_export\nmark_and_export._mark({made.id!r}, [1], True)", default_timeout=30
     ).run()

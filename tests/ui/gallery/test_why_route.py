@@ -10,6 +10,7 @@ import pytest
 
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
+from core.runs.bin import Bin
 from core.runs.imports import import_results
 from tests.core.inference.asked import trained
 from tests.core.runs.waiting import until
@@ -199,7 +200,7 @@ def test_of_an_imported_run_no_model_can_be_asked(client, val, tmp_path):
     imported = import_results(services.store(), val.json_path, tmp_path / "dt.json")
     answer = client.post(f"/api/why/{imported.id}/best/{val.images[0]['id']}?query=0")
     assert answer.status_code == 404 and "was imported" in answer.json()["error"]
-    services.store().delete(imported.id)
+    Bin(services.store()).delete(imported.id)
 
 
 def test_a_run_that_was_not_evaluated_says_so(client, run, val):
@@ -207,7 +208,7 @@ def test_a_run_that_was_not_evaluated_says_so(client, run, val):
     answer = client.post(f"/api/why/{other.id}/best/{val.images[0]['id']}?query=0")
     assert "it has: none yet" in answer.json()["error"]
     services.store().update(other.id, status="stopped")
-    services.store().delete(other.id)
+    Bin(services.store()).delete(other.id)
 
 
 def test_only_the_newest_answers_are_kept(client, run, val, fresh, monkeypatch):
@@ -242,7 +243,7 @@ def test_a_deleted_run_takes_its_answers_along(client, root, run, val, tmp_path)
     store.add_evaluation(other.id, 0, 0, {"AP": 0.0}, has_table=True)
     assert client.post(f"/api/why/{other.id}/untouched/{val.images[0]['id']}?query=1").status_code == 200
     assert list(folder_of(other).iterdir())
-    store.delete(other.id)
+    Bin(store).delete(other.id)
     assert not folder_of(other).exists()
 
 

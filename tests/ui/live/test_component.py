@@ -5,6 +5,7 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 
 import pytest
 
+from core.runs.bin import Bin
 from core.runs.schema import Status
 from core.training.remark import Remark
 from tests.chromium import needs_chromium
@@ -175,7 +176,7 @@ def test_a_run_that_is_deleted_meanwhile_is_told_once(page, run_maker, store):
     wait_for_points(page, "loss_ce", 20)
     store.update(run.id, status=Status.STOPPED, stop_requested=False)
     page.wait_for_function("told.length === 1")
-    store.delete(run.id)
+    Bin(store).delete(run.id)
     show(page, run, "stopped")
     page.wait_for_function("told.length === 2")
     assert told(page)[1] == ["version", "gone"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core import RunError
 from core.config import TrainConfig
 from core.evaluation.findings.label_errors import LabelErrorKind
+from core.runs.bin import Bin
 from core.runs.damage.report import lost_rows
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
@@ -27,6 +28,7 @@ WHOLE = {
     "created": 1e9, "queued": 1e9, "started": None, "ended": 1e9, "heartbeat": 1e9, "pid": 1, "pid_started": 1.0,
     "stop_requested": 0, "message": None, "epoch": 2, "epochs": 2, "step": 20, "steps": 20, "images_per_second": 1.5,
     "seconds_left": None, "baseline_ap": 0.1, "ap": 0.2, "best_ap": 0.3, "best_epoch": 1, "remarks": "[]",
+    "notes": "", "deleted": None,
 }  # fmt: skip
 CELLS = (
     st.none() | st.text(max_size=20) | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=12) | st.floats()
@@ -51,11 +53,21 @@ DAMAGE = {
     "queued": [math.inf, "x"], "heartbeat": [-math.inf], "pid": [-1, 2**40, "x", 1.5], "pid_started": ["x"],
     "stop_requested": ["maybe", 7], "message": [b"\xff\xfe", 3], "name": [b"\xff", 5], "ap": ["high", math.inf],
     "best_ap": [b""], "images_per_second": [math.inf], "seconds_left": ["soon"], "best_epoch": ["x"],
+    "notes": [b"\xff"],
     "id": ["../../etc", "", 5, b"\xff", "20261123"],
 }  # fmt: skip
 EVERY = [(column, value) for column, values in DAMAGE.items() for value in values]
 
-TEXTS = ("name", "message", "status", "id", "config", "label_map", "remarks")  # SQLite makes text of a number there
+TEXTS = (
+    "name",
+    "message",
+    "status",
+    "id",
+    "config",
+    "label_map",
+    "remarks",
+    "notes",
+)  # SQLite makes text of a number there
 KEPT = [(c, v) for c, v in EVERY if v is not None and not (c in TEXTS and isinstance(v, int))]
 
 
@@ -128,7 +140,7 @@ def test_a_damaged_run_is_listed_and_deleted_and_the_others_are_untouched(store,
     assert damage(store) == [listed[1].message]
     with pytest.raises(RunError, match="is damaged" if column != "id" else "There is no run"):
         store.get(one.id)
-    store.delete(listed[1].id)
+    Bin(store).delete(listed[1].id)
     assert [run.is_damaged for run in store.runs()] == [False, False] and damage(store) == []
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from core.runs.leftovers import recover
+from core.runs.deletion.leftovers import recover
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.runs.fake_training import leave_checkpoint

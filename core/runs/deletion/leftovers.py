@@ -11,17 +11,22 @@ from pathlib import Path
 
 from core.disk import LEFTOVER, clear_leftovers, is_leftover
 from core.runs.database import Database
+from core.runs.deletion.folders import settle_all
 from core.runs.paths import RUN_ID, RunPaths
 from core.training.checkpoint_folder import delete_retired
 
 
 def recover(paths: RunPaths, database: Database) -> None:
-    """Give the folders of imported runs their names, where a process died in between; delete all that is unfinished."""
+    """Finish what killed processes have begun, and delete what they cannot finish.
+
+    So the folders of imported runs get their names, and those of deleted runs their places.
+    """
     with suppress(OSError):
         for path in list(paths.runs_dir.iterdir()):
             match = LEFTOVER.fullmatch(path.name)
             if match and RUN_ID.fullmatch(match["name"]) and is_leftover(path):
                 _name_folder(match["name"], paths, database, path)
+    settle_all(paths, database)
     for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir):
         clear_leftovers(folder)
     with database.read() as db:

@@ -1,0 +1,1 @@
+"""What a store gets rid of: the folders of deleted runs, and what killed processes leave."""
