@@ -17,7 +17,7 @@ from tqdm import tqdm
 from core import LabError
 from core.wording import short, visible
 
-RUN_HELP = "a run's id, its beginning, or: last"
+RUN_HELP = "a run's id, its beginning, or: last, the newest with something for this command"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from core import LabError
+from core.cli.chosen_run import EVALUATED, chosen_run
 from core.runs.schema import Evaluation
 from core.runs.store import RunStore
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # some commands start without pyarrow
 
 def chosen_evaluation(store: RunStore, options: Namespace) -> Evaluation:
     """Return the run's evaluation of --epoch, else its best one, else (nothing trained yet) its first."""
-    run = store.get(options.run_id)
+    run = chosen_run(store, options.run_id, EVALUATED)
     evaluations = {e.epoch: e for e in store.evaluations(run.id)}
     if not evaluations:
         raise LabError(

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from core import LabError
 from core.cli import (
+    bin_commands,
     data_commands,
     evaluation_commands,
     export_commands,
@@ -28,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     *data_commands.COMMANDS,
     *training_commands.COMMANDS,
     *run_commands.COMMANDS,
+    *bin_commands.COMMANDS,
     *evaluation_commands.COMMANDS,
     *export_commands.COMMANDS,
     *prediction_commands.COMMANDS,

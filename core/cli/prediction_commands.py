@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from core.cli.chosen_run import EVALUATED, chosen_run
 from core.cli.command import RUN_HELP, Command, check_score, show
 from core.keep_result import KeepResult
 from core.runs.models import RunModel
@@ -40,7 +41,7 @@ def predict(options: Namespace) -> int:
     logging.disable_progress_bar()
     paths, store, are_usable = picture_files(options.pictures), RunStore.default(), []
     is_named = options.model in RunModel.names()
-    run_id = store.get(options.run or "last").id if options.run or is_named else None
+    run_id = chosen_run(store, options.run or "last", EVALUATED).id if options.run or is_named else None
     model = open_model(
         ModelCache(store), RunModel.from_name(options.model).value if is_named else options.model, run_id
     )

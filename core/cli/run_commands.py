@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core import LabError, RunError
+from core.cli.chosen_run import RECORDED, chosen_run
 from core.cli.command import Command, add_run, show
 from core.export.text import in_percent, percent
 from core.runs.schema import Run
@@ -51,7 +52,8 @@ def runs(options: Namespace) -> None:
         epoch = f"{'–':>4}     " if run.is_imported else f"{run.epoch or 0:>4}/{run.epochs or '?':<4}"
         baseline = None if run.is_imported else run.baseline_ap
         metrics = f"{percent(baseline):>13}{percent(run.ap):>8}{percent(run.best_ap):>9}"
-        show(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {short(run.name)}")
+        noted = f"  “{short(run.notes, 40)}”" if run.notes else ""
+        show(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {short(run.name)}{noted}")
     if waiting:
         names = {run.id: short(run.name) for run in listed}
         show("", "queue, the next first")
@@ -78,7 +80,7 @@ def add_metrics_options(parser: ArgumentParser) -> None:
 def metrics(options: Namespace) -> None:
     """Print a run's recorded metrics as they are stored, AP in [0, 1]: a line for each tag, or every row as CSV."""
     store = RunStore.default()
-    run = store.get(options.run_id)
+    run = chosen_run(store, options.run_id, RECORDED)
     if run.is_imported:
         raise LabError(f"The run {run.id} is imported: no training has recorded metrics; evaluate prints its AP.")
     if options.csv:

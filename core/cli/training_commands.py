@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from core import LabError
+from core.cli.chosen_run import LIVE, RESUMABLE, chosen_run
 from core.cli.command import Command, add_run, show
 from core.cli.data_commands import show_conversion
 from core.config import PRESETS, TrainConfig
@@ -53,7 +54,6 @@ def _add_setting(parser: ArgumentParser, field: Field[Any]) -> None:
 
 def train(options: Namespace) -> int:
     """Create a run and train it, or drive the run of the app that --run names; return the exit status."""
-    from core.datasets.layouts import find_splits
     from core.runs.drive import train_beside_main_process
     from core.runs.process import this_process
 
@@ -63,7 +63,7 @@ def train(options: Namespace) -> int:
     config = _with_processes(config_of(options))
     _prepare_torch(config)
     config = replace(config, data=_in_coco_layout(store, config.data))
-    find_splits(config.data)  # a mistyped folder shall not leave a run behind
+    _check_words(config)
     if not _is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)
         return 0
@@ -90,7 +90,7 @@ def resume(options: Namespace) -> int:
 
     store = RunStore.default()
     close_dead_runs(store)  # it may have died a moment ago
-    run = _trained(store.get(options.run_id))
+    run = _trained(chosen_run(store, options.run_id, RESUMABLE))
     config = _with_processes(TrainConfig.from_dict(run.config))
     _prepare_torch(config)
     if not _is_main_process():
@@ -114,7 +114,7 @@ def stop(options: Namespace) -> None:
 
     store = RunStore.default()
     close_dead_runs(store)
-    run = _trained(store.get(options.run_id))
+    run = _trained(chosen_run(store, options.run_id, LIVE))
     if not run.is_live:
         raise LabError(f"The run {run.id} is {run.status}: there is nothing to stop.")
     run = stop_run(store, run.id, options.force)
@@ -138,6 +138,20 @@ def config_of(options: Namespace) -> TrainConfig:
         if os.path.exists(path):  # False where no file can have such a name
             given[name] = str(real_path(path))
     return TrainConfig(**{**changes, **given})
+
+
+def _check_words(config: TrainConfig) -> None:
+    """Raise LabError for what was mistyped, so that it leaves no run behind: data, classes, model or device."""
+    from core.datasets.layouts import find_splits
+    from core.datasets.split import read_split
+    from core.detr.device import choose_device
+    from core.detr.pretrained import known_classes
+
+    find_splits(config.data)
+    if config.classes:
+        read_split(config.data, "train").label_map(list(config.classes))
+    known_classes(config.model)
+    choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def _in_coco_layout(store: RunStore, folder: str) -> str:

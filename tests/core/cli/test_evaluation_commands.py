@@ -82,16 +82,16 @@ def test_runs_lists_an_imported_run_as_such(capsys, imported):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("resume", "last"), "no training to begin, resume or stop."),
-        (("stop", "last"), "no training to begin, resume or stop."),
-        (("stop", "last", "--force"), "no training to begin, resume or stop."),
+        (("resume", "RUN"), "no training to begin, resume or stop."),
+        (("stop", "RUN"), "no training to begin, resume or stop."),
+        (("stop", "RUN", "--force"), "no training to begin, resume or stop."),
         (("train", "--run", "last"), "no training to begin, resume or stop."),
-        (("metrics", "last"), "no training has recorded metrics"),
-        (("metrics", "last", "--csv"), "no training has recorded metrics"),
+        (("metrics", "RUN"), "no training has recorded metrics"),
+        (("metrics", "RUN", "--csv"), "no training has recorded metrics"),
     ],
 )
 def test_what_needs_a_training_refuses_an_imported_run_in_one_sentence(root, capsys, imported, arguments, said):
-    status, out, err = run(capsys, *arguments)
+    status, out, err = run(capsys, *(imported if word == "RUN" else word for word in arguments))
     assert (status, out) == (1, "") and err.startswith(f"error: The run {imported} is imported: ") and said in err
     assert RunStore(root).get(imported).status is Status.FINISHED
 

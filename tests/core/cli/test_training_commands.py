@@ -139,13 +139,14 @@ def test_stop_without_waiting_asks_only(store, capsys):
 def test_stop_takes_a_run_out_of_the_queue(store, capsys):
     made = create(store, "short")
     assert run(capsys, "stop", "last")[:2] == (0, f"{made.id} stopped: Taken out of the queue.\n")
-    status, _, err = run(capsys, "stop", "last")
+    status, _, err = run(capsys, "stop", made.id)
     assert status == 1 and f"The run {made.id} is stopped: there is nothing to stop." in err
+    assert "There is no run that waits or trains; the newest" in run(capsys, "stop", "last")[2]
 
 
 def test_stop_of_a_run_whose_process_has_died_says_that_there_is_nothing_to_stop(store, capsys):
-    store.create({}, process=(os.getpid(), 1.0))
-    status, _, err = run(capsys, "stop", "last")
+    made = store.create({}, process=(os.getpid(), 1.0))
+    status, _, err = run(capsys, "stop", made.id)
     assert status == 1 and "is interrupted: there is nothing to stop" in err
 
 
@@ -168,12 +169,17 @@ def test_what_is_to_be_said_of_a_run_stands_below_its_result_and_in_json(store, 
     assert remark.title in [r["title"] for r in said["remarks"]]
 
 
-def test_a_mistyped_folder_leaves_no_run(root, capsys):
-    assert run(capsys, "train", "--data", root / "none", *TINY)[0] == 1
+def test_what_was_mistyped_leaves_no_run(root, street, tmp_path, capsys):
+    for mistyped in (
+        ("--data", root / "none"), ("--model", "checkpoints/none"), ("--model", tmp_path), ("--device", "mps"),
+        ("--classes", "unicorn"), ("--lr", "-1"), ("--data", tmp_path),
+    ):  # fmt: skip
+        status, out, err = run(capsys, "train", "--data", street, *TINY, *mistyped)
+        assert (status, out) == (1, "") and err.startswith("error: "), mistyped
     assert json.loads(run(capsys, "runs", "--json")[1]) == []
 
 
-def test_a_failed_training_is_a_failed_command_and_a_failed_run(root, street, capsys):
-    status, _, err = run(capsys, "train", "--data", street, "--classes", "unicorn", *TINY)
-    assert status == 1 and "no class 'unicorn'" in err
-    assert json.loads(run(capsys, "runs", "--json")[1])[0]["status"] == "failed"
+def test_a_training_that_fails_is_a_failed_command_and_a_failed_run(store, capsys):
+    made = create(store, "wrong")
+    status, _, err = run(capsys, "train", "--run", made.id)
+    assert status == 1 and err.startswith("error: ") and store.get(made.id).status is Status.FAILED
