@@ -128,8 +128,7 @@ class RunStore(RunPaths):
             query = "select * from runs where ? = 'last' and deleted is null order by number desc limit 1"
         with self.database.read() as db:
             row = db.execute(query, (run_id,)).fetchone()
-            listed = () if row else db.execute("select id from runs where deleted is null order by number desc")
-            listed = list(listed)
+            listed = db.execute("select id from runs where deleted is null order by number desc").fetchall()
         if row:
             run = Run.from_row(row)
             if row["deleted"] is not None:
@@ -164,8 +163,8 @@ class RunStore(RunPaths):
 
         Raises RunError for a text that cannot be stored, or that is too long.
         """
-        words = {"name": name if name is None else name.strip() or run_id, "notes": notes and notes.strip()}
-        words = {field: text for field, text in words.items() if text is not None}
+        given = {"name": None if name is None else name.strip() or run_id, "notes": notes and notes.strip()}
+        words = {field: text for field, text in given.items() if text is not None}
         for field, text in words.items():
             _require_text(text)
             if len(text) > MOST_LETTERS[field]:
