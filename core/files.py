@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from io import BufferedReader
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 
 class FileRefused(OSError):
@@ -68,3 +70,69 @@ def real_path(path: str | Path) -> Path:
         return Path(os.path.realpath(path))
     except ValueError:  # a name that no file can have
         return Path(os.path.abspath(path))
+
+
+# --- paths that a person typed ------------------------------------------------------------------------------------
+
+# what Windows' and other systems' dialogs put around a path that is copied: marks of direction, of no width
+UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’", "«": "»", "<": ">"}
+WINDOWS_DRIVE = re.compile(r"([A-Za-z]):[\\/](.*)", re.DOTALL)
+
+
+def typed_path(text: str, base: str | Path = "") -> str:
+    r"""Return the path that a person means who typed or pasted `text`; a relative one is looked for from `base`.
+
+    Understood are spaces and quotes around it, `~`, variables as $HOME, file:// addresses, a shell's backslashes before
+    spaces and brackets, and a drive of Windows where /mnt/c shows it. Of these readings the first that is there is
+    returned, the text itself before all; if none is, the plainest.
+
+    >>> typed_path(' "C:\\data\\my birds"\n')
+    'C:\\data\\my birds'
+    >>> typed_path("file:///data/my%20birds/")
+    '/data/my birds/'
+    """
+    plain = _without_quotes(text)
+    if plain.lower().startswith("file:"):
+        plain = _of_address(plain)
+    home = _from_home(plain)
+    readings = [text, plain, home, os.path.expandvars(home)]
+    if os.name == "posix":
+        readings.append(re.sub(r"\\(.)", r"\1", home))
+        if drive := WINDOWS_DRIVE.fullmatch(plain):
+            readings.append(f"/mnt/{drive[1].lower()}/" + drive[2].replace("\\", "/"))
+    return next((path for path in readings if path.strip() and _is_there(base, path)), home)
+
+
+def _without_quotes(text: str) -> str:
+    """Return a text without spaces, marks that are not seen and pairs of quotes around it."""
+    while True:
+        stripped = text.strip().strip(UNSEEN).strip()
+        if len(stripped) > 1 and QUOTES.get(stripped[0]) == stripped[-1]:
+            stripped = stripped[1:-1]
+        if stripped == text:
+            return text
+        text = stripped
+
+
+def _of_address(address: str) -> str:
+    """Return the path of a file:// address; of another machine's, as Windows' file://server/share, the address."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    if parts.netloc not in ("", "localhost"):
+        return address
+    path = unquote(parts.path)
+    return path[1:] if WINDOWS_DRIVE.fullmatch(path[1:]) else path
+
+
+def _from_home(path: str) -> str:
+    try:
+        return os.path.expanduser(path)
+    except ValueError:  # no user can have such a name
+        return path
+
+
+def _is_there(base: str | Path, path: str) -> bool:
+    return os.path.exists(os.path.join(base, path))

@@ -107,6 +107,10 @@ with st.sidebar:
     if pictures:
         st.button("Clear", key="predict clear", icon=":material/delete_sweep:", width="stretch", on_click=clear,
                   args=(key,), help="Deletes all pictures here.")  # fmt: skip
+if choice is None:
+    st.title("Predict")
+    st.info("Type the folder of a checkpoint, or a model's name on the Hugging Face hub, on the left.")
+    st.stop()
 name = f"predict {key} {choice.key}"
 if new_pictures:
     background_tasks().forget(name)

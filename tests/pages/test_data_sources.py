@@ -264,7 +264,7 @@ def test_train_on_this_fills_the_form_with_this_data_and_these_classes(store, tm
     app.button(key="train on this").click().run()  # AppTest does not follow to the page, but keeps the session
     app.switch_page("../pages/train.py")
     app = checked(app.run())
-    assert app.selectbox(key=form.FIELD + "data").value == str(folder)
+    assert app.text_input(key=form.FIELD + "data typed").value == str(folder)
     assert app.multiselect(key=form.FIELD + "classes").value == chosen
     checked(app.button(key="train").click().run())
     (run,) = store.runs()

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.inference.own_pictures import ENDINGS
 from core.inference.predictions import Prediction
+from ui.choose.pickers import OTHER
 from ui.predict import answers as room
 from ui.server import services
 from ui.server.background import background_tasks
@@ -161,7 +162,7 @@ def test_another_model_is_asked_at_once_and_the_first_ones_boxes_are_kept(models
     typed = str(Path("checkpoints/starter").resolve())
     app = settled(drop(open_page(typed), *street(store, 2)))
     first = boxes(app)
-    for chosen in ("checkpoints/starter", typed):  # which is still offered
+    for chosen in ("checkpoints/starter", OTHER):  # what was typed is still there
         app.selectbox[0].set_value(chosen)
         app = settled(checked(app.run()))
         assert models.pictures == 4 and boxes(app) == first

@@ -15,6 +15,7 @@ from core.datasets.convert.to_coco import convert, default_target, detect_format
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltInDataset
 from core.datasets.layouts import is_dataset, list_datasets
+from core.files import typed_path
 from ui.choose import built_in
 from ui.choose.pickers import relative_to_project
 from ui.server import services
@@ -68,18 +69,19 @@ def _pick_subset() -> Path | None:
 
 
 def _pick_own() -> Path | None:
-    typed = st.text_input(
+    text = st.text_input(
         "Folder", key=TYPED, placeholder="Type or paste a path", persist_state="session",
         help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
              "YOLO or Pascal VOC.",
-    ).strip().strip("\"'")  # fmt: skip
+    )  # fmt: skip
+    typed = typed_path(text, PROJECT)
     names = {relative_to_project(folder): folder.name for folder in list_datasets(services.store().data_dir)}
     names = {path: name for path, name in names.items() if not built_in.built_in_at(path)}
     if names:
         st.session_state[KEPT] = typed if typed in names else None
         st.selectbox("Under data/", list(names), index=None, format_func=names.__getitem__, key=KEPT,
                      on_change=_take_kept, placeholder="Those that are there")  # fmt: skip
-    return PROJECT / os.path.expanduser(typed) if typed else None
+    return PROJECT / typed if typed else None
 
 
 def _take_kept() -> None:
@@ -108,8 +110,8 @@ def coco_folder(folder: Path) -> Path | None:
 
 def in_coco_layout(data: str) -> str:
     """Return a data set as settings have it; a YOLO or VOC folder is converted first, and replaced by the result."""
-    folder = PROJECT / Path(data).expanduser()
-    if not os.path.isdir(folder) or is_dataset(folder) or not detect_format(folder):
+    folder = PROJECT / data
+    if not data or not os.path.isdir(folder) or is_dataset(folder) or not detect_format(folder):
         return data
     target = coco_folder(folder)
     return relative_to_project(target) if target else data

@@ -5,8 +5,10 @@ In: the run store and the session. Out: what is chosen, as a setting or a `Run`.
 
 from __future__ import annotations
 
+import os
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +18,9 @@ from core import PROJECT
 from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
+from core.detr.model_folder import CONFIG, WEIGHTS
 from core.detr.pretrained import KNOWN_MODELS
-from core.files import real_path
+from core.files import real_path, typed_path
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import short, visible
@@ -26,6 +29,8 @@ from ui.text import plain
 
 T = TypeVar("T")
 STARTER = TrainConfig().model
+OTHER = ""  # of a list: what is typed into a field below it
+HUB_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)(?:/.*)?", re.IGNORECASE)
 STATUS_SIGNS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
 
 
@@ -39,13 +44,11 @@ def pick_data(store: RunStore, key: str) -> str:
     """Show the data sets under data/, beside which any folder may be typed; return the chosen one as a setting."""
     names = {relative_to_project(folder): folder.name for folder in list_datasets(store.data_dir)}
     built_in = {relative_to_project(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
-    chosen = st.session_state.setdefault(key, next(iter(built_in)))
+    st.session_state.setdefault(key, next(iter(built_in)))
     names = built_in | {path: name for path, name in names.items() if path not in built_in}
-    names.setdefault(chosen, chosen)
-    return st.selectbox(
-        "Data set", list(names), format_func=lambda n: visible(names.get(n, n)), key=key,
-        accept_new_options=True, persist_state="session",
-        help="A folder in COCO layout: one under data/, or type the path of any other.",
+    return pick_or_type(
+        "Data set", names, key, "Another folder …", "Type or paste a path",
+        "One under data/, or any other folder: COCO, YOLO or Pascal VOC.",
     )  # fmt: skip
 
 
@@ -57,13 +60,44 @@ def pick_model(store: RunStore, key: str) -> str:
         if folder.is_dir():
             names[relative_to_project(folder)] = f"Best of {run_name(run)}"
     names[RANDOM_MODEL] = "Small DETR, untrained"
-    chosen = st.session_state.setdefault(key, STARTER)
-    names.setdefault(chosen, chosen)
-    return st.selectbox(
-        "Model", list(names), format_func=lambda n: visible(names.get(n, n)), key=key, accept_new_options=True,
-        persist_state="session",
-        help="What training starts from; or type a checkpoint folder, or a model's name on the Hugging Face hub.",
+    st.session_state.setdefault(key, STARTER)
+    return typed_model(
+        pick_or_type(
+            "Model", names, key, "Another model …", "Checkpoint folder, or name on the hub",
+            "What training starts from: one of these, a checkpoint's folder, or a name on the Hugging Face hub.",
+        )
     )  # fmt: skip
+
+
+def pick_or_type(label: str, names: Mapping[str, str], key: str, other: str, placeholder: str, explanation: str) -> str:
+    """Show `names` (value to label) and `other`, below which a path or name may be typed; return the value.
+
+    The typed text has a field of its own, which takes it at Enter and when it is left; a select box would drop it then.
+    It is understood as `typed_path` says; "" while nothing is typed. A value in the session under `key` that is none of
+    `names`, as one of a link or of an earlier run, stands in the field.
+    """
+    chosen, typed_key = st.session_state[key], f"{key} typed"
+    if chosen not in names and chosen != OTHER:
+        st.session_state[typed_key], st.session_state[key] = visible(chosen), OTHER
+    value = st.selectbox(
+        label, [*names, OTHER], format_func=lambda n: visible(names.get(n, n)) if n else other, key=key,
+        persist_state="session", help=plain(explanation),
+    )  # fmt: skip
+    if value != OTHER:
+        return value
+    typed = st.text_input(
+        f"{label}: path or name", key=typed_key, placeholder=placeholder, label_visibility="collapsed",
+        persist_state="session",
+    )  # fmt: skip
+    return typed_path(typed, PROJECT)
+
+
+def typed_model(text: str) -> str:
+    """Return the model that a person means: also by its address on the hub, or by a file in its folder."""
+    if address := HUB_ADDRESS.fullmatch(text):
+        return address[1]
+    path = PROJECT / text
+    return str(Path(text).parent) if path.name in (CONFIG, WEIGHTS) and os.path.isfile(path) else text
 
 
 def run_name(run: Run) -> str:

@@ -14,11 +14,11 @@ from core.detr.pretrained import KNOWN_MODELS
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from ui.choose.pickers import STARTER, run_name
+from ui.choose.pickers import STARTER, pick_or_type, run_name, typed_model
 from ui.choose.run_picker import MODEL, RUN
 from ui.server import services
 
-PICKER, TYPED = "predict model", "predict typed"  # in the session
+PICKER = "predict model"  # in the session
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class ModelChoice:
         return f"{self.run_id} {self.model} {self.stamp}"
 
 
-def pick_model(store: RunStore) -> ModelChoice:
-    """Show the list of models, in which any other may be typed, and return the chosen one."""
-    choices, typed = model_choices(store), st.session_state.setdefault(TYPED, [])
-    chosen = st.session_state.setdefault(PICKER, first_choice(choices))
-    if chosen not in (*choices, *typed):
-        typed.append(chosen)
-    choices |= {value: ModelChoice(value, None, value) for value in typed if value not in choices}
-    chosen = st.selectbox(
-        "Model", list(choices), key=PICKER, accept_new_options=True, persist_state="session",
-        format_func=lambda value: choices[value].label if value in choices else value,
-        help="Of a run, or the starter; or type a checkpoint's folder, or a model's name on the Hugging Face hub.",
+def pick_model(store: RunStore) -> ModelChoice | None:
+    """Show the models, beside which any other may be typed; return the chosen one, None while none is typed."""
+    choices = model_choices(store)
+    st.session_state.setdefault(PICKER, first_choice(choices))
+    chosen = pick_or_type(
+        "Model", {value: choice.label for value, choice in choices.items()}, PICKER, "Another model …",
+        "Checkpoint folder, or name on the hub",
+        "Of a run, the starter, a published one, a checkpoint's folder, or a name on the Hugging Face hub.",
     )  # fmt: skip
-    return choices.get(chosen) or ModelChoice(chosen, None, chosen)
+    if not chosen or chosen in choices:
+        return choices.get(chosen)
+    model = typed_model(chosen)
+    return ModelChoice(model, None, model)
 
 
 def model_choices(store: RunStore) -> dict[str, ModelChoice]:

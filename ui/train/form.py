@@ -37,9 +37,9 @@ GROUPS = {
 def show_training_form(store: RunStore) -> TrainConfig | None:
     """Show the form and return its settings; None, with the reason on the page, where they cannot be trained with."""
     data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
-    train = _show_data(data)
+    train = _show_data(data) if data else None
     classes, model = _pick_classes(train), pickers.pick_model(store, FIELD + "model")
-    has_model = _show_model(model, classes or _class_names(train))
+    has_model = bool(model) and _show_model(model, classes or _class_names(train))
     values: dict[str, Any] = {"data": data, "classes": classes, "model": model}
     preset = _pick_preset()
     rest = {f.name: f for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET}
@@ -53,6 +53,8 @@ def show_training_form(store: RunStore) -> TrainConfig | None:
             st.markdown(f"**{plain(title)}**")
             for field in [f for f in rest.values() if f.metadata["group"] == group]:
                 values[field.name] = _setting(field, preset)
+    if not (data and model):  # not typed yet
+        return None
     try:
         config = TrainConfig(**values)
     except ConfigError as error:
