@@ -80,13 +80,13 @@ def pick_or_type(label: str, names: Mapping[str, str], key: str, other: str, pla
     if chosen not in names and chosen != OTHER:
         st.session_state[typed_key], st.session_state[key] = visible(chosen), OTHER
     value = st.selectbox(
-        label, [*names, OTHER], format_func=lambda n: visible(names.get(n, n)) if n else other, key=key,
+        plain(label), [*names, OTHER], format_func=lambda n: visible(names.get(n, n)) if n else other, key=key,
         persist_state="session", help=plain(explanation),
     )  # fmt: skip
     if value != OTHER:
         return value
     typed = st.text_input(
-        f"{label}: path or name", key=typed_key, placeholder=placeholder, label_visibility="collapsed",
+        plain(f"{label}: path or name"), key=typed_key, placeholder=placeholder, label_visibility="collapsed",
         persist_state="session",
     )  # fmt: skip
     return typed_path(typed, PROJECT)
