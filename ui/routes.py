@@ -79,7 +79,7 @@ def unknown(request: Request) -> Response:
 class IdConvertor(Convertor[int]):
     """Image ids and the like in an address, as far as a database keeps them."""
 
-    regex = "[0-9]{1,18}"
+    regex = "-?[0-8]?[0-9]{1,18}"  # as `coco/ids.py` keeps them
 
     def convert(self, value: str) -> int:
         """Return the number."""

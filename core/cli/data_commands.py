@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from core import DataError
 from core.cli.command import Command, show, show_progress
+from core.datasets.coco.box_format import BoxFormat
 from core.keep_result import KeepResult
 from core.wording import visible
 
@@ -87,12 +88,21 @@ def add_convert_options(parser: ArgumentParser) -> None:
     """Add the options of `convert`."""
     parser.add_argument("folder", metavar="FOLDER", help="with data.yaml and labels/, or Annotations/ and JPEGImages/")
     parser.add_argument("--out", required=True, help="folder to make")
+    parser.add_argument(
+        "--boxes", choices=[format.value for format in BoxFormat],
+        help="FOLDER is COCO's, or a COCO file, with such boxes: make a copy with x, y, width, height in pixels",
+    )  # fmt: skip
 
 
 def convert(options: Namespace) -> None:
-    """Convert a YOLO or Pascal VOC folder."""
+    """Convert a YOLO or Pascal VOC folder, or the boxes of a COCO folder."""
+    from core.datasets.convert.boxes import rewrite_boxes
     from core.datasets.convert.to_coco import convert
 
+    if options.boxes:
+        count = rewrite_boxes(options.folder, options.out, BoxFormat(options.boxes))
+        show(f"{options.out}: {count:,} boxes as x, y, width, height in pixels; the pictures stay in {options.folder}")
+        return
     show(show_conversion(options.folder, options.out, convert(options.folder, options.out)))
 
 

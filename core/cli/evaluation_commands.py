@@ -6,6 +6,7 @@ AP, AR and impact (ΔAP50) are in percent in whatever these commands print, in -
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def import_results(options: Namespace) -> None:
     show(run.id)
     metrics = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
     show(f"imported: {describe_table(detection_table_of(evaluation))}: {metrics}")
+    show(*run.config["imported"]["notes"])
     if run.config["imported"]["images"] is None:
         show("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
     show("next: open the app, or")
@@ -68,8 +70,8 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
 
 def evaluate(options: Namespace) -> None:
     """Print the COCO metrics, classes and errors of a run's model, or of results in files."""
-    from core.datasets.coco_json import read_ground_truth, read_results
     from core.evaluation.coco_eval import evaluate
+    from core.evaluation.coco_files import read_matched, read_truth, truth_notes
     from core.evaluation.tide import detection_table
 
     check_score(options.score)
@@ -78,9 +80,12 @@ def evaluate(options: Namespace) -> None:
         evaluation = chosen_evaluation(store, options)
         models, table = _models(store, evaluation), detection_table_of(evaluation)
     elif options.gt and options.dt and not options.run_id:
-        ground_truth, results = read_ground_truth(options.gt), read_results(options.dt)
-        models = {"results": evaluate(ground_truth, results).to_dict()}
-        table = detection_table(ground_truth, results)
+        truth = read_truth(options.gt)
+        results, ground_truth = read_matched(options.dt, truth), truth.to_dict()
+        models = {"results": evaluate(ground_truth, results.rows).to_dict()}
+        table = detection_table(ground_truth, results.rows)
+        notes = [*truth_notes(truth.problems, options.gt), *results.notes]
+        show(*notes, file=sys.stderr if options.json else None)
     else:
         raise LabError("Name either a RUN, or both --gt and --dt.")
     if options.json:

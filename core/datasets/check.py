@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from core import DataError
-from core.datasets.coco_json import Entry
+from core.datasets.coco.annotations import all_crowd
+from core.datasets.coco.entries import Entry
 from core.datasets.layouts import SPLITS
 from core.datasets.picture_check import picture_problems, same_pictures
 from core.datasets.problems import (
@@ -116,9 +117,11 @@ def check_classes(splits: Mapping[str, CocoSplit], classes: Collection[str] | No
 
 def _check_empty(split: CocoSplit) -> list[Problem]:
     """Return the problem of a split without images, or without objects in them."""
-    if split.images and not split.columns.crowd.all():
-        return []
-    return [Problem(ProblemKind.NO_OBJECTS if split.images else ProblemKind.NO_IMAGES, split.name, 1)]
+    if not split.images:
+        return [Problem(ProblemKind.NO_IMAGES, split.name, 1)]
+    if not split.annotations:
+        return [Problem(ProblemKind.NO_OBJECTS, split.name, 1)]
+    return all_crowd(split.annotations, split.name)
 
 
 def objects_by_class(split: CocoSplit) -> dict[str, int]:
@@ -174,7 +177,7 @@ def check_pictures(
     for name, split in splits.items():
         examples: defaultdict[ProblemKind, list[Example]] = defaultdict(list)
         inside = []
-        for image in _locatable(split):
+        for image in split.images:
             path = split.path_of(image)
             if path is None:
                 examples[ProblemKind.PATH].append(
@@ -200,12 +203,6 @@ def check_pictures(
     return problems
 
 
-def _locatable(split: CocoSplit) -> list[Entry]:
-    """Return the images, or none if their entries are so broken that no picture can be looked for."""
-    broken = (ProblemKind.IMAGE_ID, ProblemKind.IMAGE_NAME, ProblemKind.IMAGE_STATED)
-    return [] if any(problem.kind in broken for problem in split.problems) else split.images
-
-
 def _size(image: Entry) -> tuple[int, int]:
     return int(image["width"]), int(image["height"])
 
@@ -229,7 +226,7 @@ def check_same_pictures(splits: Mapping[str, CocoSplit]) -> list[Problem]:
 
 def _paths(split: CocoSplit) -> list[tuple[int, Path]]:
     """Return (image id, path) of each picture that lies inside the split's folder."""
-    paths = [(image["id"], split.path_of(image)) for image in _locatable(split)]
+    paths = [(image["id"], split.path_of(image)) for image in split.images]
     return [(image_id, path) for image_id, path in paths if path]
 
 

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from core import DataError
-from core.datasets.coco_json import Entry
+from core.datasets.coco.entries import Entry
 from core.datasets.json_reader import decode
 from core.datasets.layouts import SPLITS
 from core.datasets.street.classes import check_extra

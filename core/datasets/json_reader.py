@@ -126,13 +126,14 @@ def _check_memory(path: Path, size: int, factor: int) -> None:
 
 
 def decode_with_python(path: Path) -> Any:
-    """Read a JSON file with Python's own reader, which knows NaN; polygons are left out.
+    """Read a JSON file with Python's own reader, which knows NaN; polygons of annotations with a box are left out.
 
     Raises DataError if it is no JSON.
     """
 
     def without_polygons(values: dict[str, Any]) -> dict[str, Any]:
-        values.pop("segmentation", None)
+        if values.get("bbox"):
+            values.pop("segmentation", None)
         if not all(is_utf8(value) for value in values.values() if isinstance(value, str)):
             raise ValueError  # half a character: msgspec refuses it too, and nothing could store or show it
         return values

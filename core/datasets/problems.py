@@ -12,6 +12,7 @@ from typing import Any
 
 from core.wording import short
 
+PLURALS = {"category": "categories", "box": "boxes", "class": "classes", "entry": "entries"}
 MOST_DETAIL = 100  # letters
 MOST_TOLD = 4  # problems in one sentence
 MOST_EXAMPLES = 200  # of a problem that are kept
@@ -34,16 +35,27 @@ class Severity(Enum):
 class ProblemKind(Enum):
     """A kind of problem: its severity, the unit that is counted, what is wrong, and what to do or what was done."""
 
-    IMAGE_ID = Severity.FATAL, "image", "without a whole number as id of its own", "give every image one"
-    IMAGE_NAME = Severity.FATAL, "image", "without file_name", "name each picture's file"
-    IMAGE_STATED = Severity.FATAL, "image", "without width and height", "state each picture's size in pixels"
-    CATEGORY = Severity.FATAL, "category", "without a name and a whole number as the only id", "correct the categories"
+    BOX_FORMAT = (
+        Severity.FATAL, "split", "whose boxes are not x, y, width, height in pixels",
+        "write a corrected copy: python -m core convert DATA --boxes FORMAT --out NEW; with --boxes xywh they stay",
+    )  # fmt: skip
     OTHER_ID = Severity.FATAL, "class", "whose id in training is another one in validation", "give it one id"
     NO_SPLIT = Severity.FATAL, "split", "that is missing", "give training and validation, or one file to be split"
     NO_IMAGES = Severity.FATAL, "split", "without images", "give each split images with objects"
     NO_PICTURES = Severity.FATAL, "split", "most of whose pictures are missing", "is this the right folder?"
+    ALL_CROWD = (
+        Severity.FATAL, "split", "whose objects are all marked as crowds (iscrowd 1)",
+        "nothing can be learned or found: set iscrowd to 0 where a box holds one object",
+    )  # fmt: skip
     NO_OBJECTS = Severity.FATAL, "split", "without an object to learn or find", "add annotations"
 
+    NO_ENTRY = Severity.DROPPED, "entry", "that is no JSON object", "left out"
+    IMAGE_ID = Severity.DROPPED, "image", "without an id", "left out"
+    IMAGE_NAME = Severity.DROPPED, "image", "without file_name", "left out"
+    SHARED_ID = Severity.DROPPED, "image", "sharing an id with another picture", "left out: whose boxes are whose?"
+    NO_SIZE = Severity.DROPPED, "image", "without a size, in the file and in its picture", "left out"
+    CATEGORY_ID = Severity.DROPPED, "category", "without an id of its own", "left out"
+    LOST = Severity.DROPPED, "annotation", "of an image or a category that is left out", "left out"
     UNKNOWN_IMAGE = Severity.DROPPED, "annotation", "of an image that is not listed", "left out"
     UNKNOWN_CATEGORY = Severity.DROPPED, "annotation", "of a category that is not listed", "left out"
     NO_NUMBERS = Severity.DROPPED, "box", "without four finite numbers", "left out"
@@ -55,7 +67,7 @@ class ProblemKind(Enum):
     UNREADABLE = Severity.DROPPED, "picture", "that cannot be read", "left out"
     TEST_PART = Severity.DROPPED, "picture", "of a part for testing", "left out"
     OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
-    PLACEHOLDER = Severity.DROPPED, "category", "that only stands above the others", "left out"
+    PLACEHOLDER = Severity.DROPPED, "category", "without objects that is only a placeholder", "left out"
 
     # of folders in another format, which are converted
     UNLISTED = Severity.DROPPED, "picture", "in no list of a part", "left out: add it to a list"
@@ -68,8 +80,17 @@ class ProblemKind(Enum):
     LEADS_OUT = Severity.DROPPED, "link", "out of the folder", "left out: put the files themselves there"
     FILE_NAME = Severity.DROPPED, "picture", "with a name that is not UTF-8", "left out: rename the file"
 
-    ANNOTATION_ID = Severity.REPAIRED, "annotation", "without a whole number as id of its own", "given a new one"
-    NO_AREA = Severity.REPAIRED, "annotation", "without area", "width × height is taken"
+    IMAGE_AGAIN = Severity.REPAIRED, "image", "listed again with the same id and file_name", "taken once"
+    IMAGE_STATED = Severity.REPAIRED, "image", "without width and height", "taken from its picture"
+    CATEGORY_NAME = Severity.REPAIRED, "category", "without a name", "named after its id"
+    CATEGORY_AGAIN = Severity.REPAIRED, "category", "with the name of another one", "taken for the same class"
+    TEXT_ID = Severity.REPAIRED, "id", "that is text", "replaced by a number, everywhere the same"
+    TEXT_NUMBER = Severity.REPAIRED, "entry", "with numbers written as text", "read as numbers"
+    BY_NAME = Severity.REPAIRED, "annotation", "with a name instead of an id", "assigned by it"
+    ANNOTATION_ID = Severity.REPAIRED, "annotation", "without an id of its own", "given a new one"
+    NO_BOX = Severity.REPAIRED, "annotation", "without bbox", "the box around its outline is taken"
+    NO_AREA = Severity.REPAIRED, "annotation", "without area", "taken from its outline, else width × height"
+    AREA = Severity.REPAIRED, "annotation", "whose area contradicts its box", "computed from its outline or box"
     ELSEWHERE = Severity.REPAIRED, "picture", "not where the annotations say", "taken from where it lies"
     BEYOND = Severity.REPAIRED, "box", "beyond the border of the image", "cut off there for the training"
     TURNED = Severity.REPAIRED, "picture", "stored turned (EXIF), its boxes upright", "turned when read"
@@ -77,6 +98,7 @@ class ProblemKind(Enum):
     SIZE_STATED = Severity.REPAIRED, "label file", "without the picture's right size", "taken from the picture"
     SAME_NAME = Severity.REPAIRED, "class", "with the name of an earlier one", "taken as that one"
 
+    BOXES_LOOK = Severity.NOTED, "split", "whose few boxes may not be x, y, width, height in pixels", "look at them"
     ORIENTED = (
         Severity.NOTED,
         "picture",
@@ -112,7 +134,7 @@ class ProblemKind(Enum):
         >>> ProblemKind.NO_EXTENT.counted(2)
         '2 boxes of zero or negative size'
         """
-        plural = {"category": "categories", "box": "boxes", "class": "classes"}.get(self.unit, self.unit + "s")
+        plural = PLURALS.get(self.unit, self.unit + "s")
         return f"{count:,} {self.unit if count == 1 else plural} {self.fault}"
 
 
@@ -173,6 +195,18 @@ def problems_of(
     """Return a list of one problem that keeps the first `most` examples (None: all), or of none without an example."""
     examples = list(examples)
     return [Problem(kind, split, len(examples), tuple(examples[:most]))] if examples else []
+
+
+def merged(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems with those of one kind and split as one, each in the place of the first."""
+    by_kind: dict[tuple[ProblemKind, str], Problem] = {}
+    for problem in problems:
+        key = problem.kind, problem.split
+        if before := by_kind.get(key):
+            examples = (before.examples + problem.examples)[:MOST_EXAMPLES]
+            problem = Problem(*key, before.count + problem.count, examples)
+        by_kind[key] = problem
+    return list(by_kind.values())
 
 
 def first_of(sentences: Iterable[str]) -> str:

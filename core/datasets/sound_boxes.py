@@ -12,7 +12,9 @@ from reprlib import repr as shortened
 import numpy as np
 import numpy.typing as npt
 
-from core.datasets.coco_json import EXACT_LIMIT, Entry, is_box
+from core.datasets.coco.areas import to_array
+from core.datasets.coco.entries import Entry
+from core.datasets.coco.ids import EXACT_LIMIT
 from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 
 ROUNDING = 1.0  # pixels by which a box may reach beyond its image
@@ -26,7 +28,7 @@ def sound_boxes(images: list[Entry], annotations: list[Entry], split: str) -> tu
 
     The others are the problems. Boxes that reach beyond their image stay as they are, and are reported.
     """
-    xywh = _to_array(annotations)  # (N, 4), NaN where there is no box
+    xywh = to_array(annotations)  # (N, 4), NaN where there is no box
     rows = image_rows(images, annotations)
     width, height = image_sizes(images)[rows].T
     x, y, w, h = xywh.T
@@ -110,18 +112,6 @@ def image_sizes(images: list[Entry]) -> npt.NDArray[np.float64]:
     """Return width and height of each image in pixels, (M, 2)."""
     sides = (np.fromiter(map(itemgetter(side), images), np.float64, len(images)) for side in ("width", "height"))
     return np.stack(list(sides), axis=1)
-
-
-def _to_array(annotations: list[Entry]) -> npt.NDArray[np.float64]:
-    """Return the boxes as (N, 4); NaN where a box is not four numbers."""
-    boxes = list(map(itemgetter("bbox"), annotations))
-    try:
-        xywh = np.array(boxes)
-    except (ValueError, OverflowError):  # of several lengths; beyond float64
-        xywh = np.array(None)
-    if xywh.dtype.kind not in "if" or xywh.shape != (len(boxes), 4):
-        xywh = np.array([box if is_box(box) else [np.nan] * 4 for box in boxes], dtype=np.float64).reshape(-1, 4)
-    return xywh.astype(np.float64, copy=False) + 0.0  # no -0.0, which has other bits than 0.0
 
 
 def _repeated(annotations: list[Entry], rows: np.ndarray, xywh: np.ndarray) -> npt.NDArray[np.bool_]:

@@ -21,15 +21,20 @@ import numpy as np
 import numpy.typing as npt
 
 from core import DataError
-from core.datasets import coco_json
-from core.datasets.coco_json import CocoDict, Entry
+from core.datasets.coco.areas import to_array
+from core.datasets.coco.box_guess import box_format_problems
+from core.datasets.coco.columns import AnnotationColumns
+from core.datasets.coco.entries import Entry
+from core.datasets.coco.placeholders import placeholders
+from core.datasets.coco.sizes import with_pictures
+from core.datasets.coco_json import CocoDict, read_coco
 from core.datasets.convert.record import conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.part_names import part_of_folders
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.picture_check import same_pictures
 from core.datasets.pictures import path_inside
-from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, problems_of
+from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, merged, problems_of
 from core.datasets.sound_boxes import image_rows, image_sizes, sound_boxes
 from core.datasets.stratify import part_masks
 from core.files import real_path
@@ -38,6 +43,7 @@ from core.wording import short
 
 SIZES = ("small", "medium", "large")
 DROPPED_ANNOTATIONS = (
+    ProblemKind.LOST,
     ProblemKind.UNKNOWN_IMAGE,
     ProblemKind.UNKNOWN_CATEGORY,
     ProblemKind.NO_NUMBERS,
@@ -47,26 +53,6 @@ DROPPED_ANNOTATIONS = (
 )
 FEW = 20  # objects or boxes: what rests on fewer is noise, so no sentence is made of it and charts grey it out
 SIZE_LIMITS = (32**2, 96**2)  # px²: small < 32² ≤ medium < 96² ≤ large
-
-
-@dataclass(frozen=True, eq=False)
-class AnnotationColumns:
-    """The N annotations of a split as arrays, and the sizes of its M images.
-
-    image     (N,) int64, the row of its image in `images`
-    category  (N,) int64, the row of its class in `categories`
-    xywh      (N, 4) float64, pixels
-    area      (N,) float64, px²
-    crowd     (N,) bool
-    size      (M, 2) float64, width and height of each image in pixels
-    """
-
-    image: np.ndarray
-    category: np.ndarray
-    xywh: np.ndarray
-    area: np.ndarray
-    crowd: np.ndarray
-    size: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,6 +96,12 @@ class CocoSplit:
     def image_by_id(self) -> dict[int, Entry]:
         """The images by their id."""
         return {image["id"]: image for image in self.images}
+
+    @property
+    def used_names(self) -> set[str]:
+        """The names of the categories with annotations."""
+        used = {annotation["category_id"] for annotation in self.annotations}
+        return {category["name"] for category in self.categories if category["id"] in used}
 
     @cached_property
     def columns(self) -> AnnotationColumns:
@@ -186,7 +178,13 @@ def read_split(folder: str | Path, split: str) -> CocoSplit:
     locations = find_splits(folder)
     if split not in locations:
         raise DataError(f"The data set {folder} has no {split} split; it has: {', '.join(locations)}.")
-    return require_usable(examine_split(locations[split], split))
+    if locations[split].shared:
+        return require_usable(examine_splits(folder)[split])
+    examined = require_usable(_examine(locations[split], split))
+    if placeholders(examined.categories, examined.used_names, (Path(folder).name,)):  # used in the other split?
+        others = [_examine(location, name) for name, location in locations.items() if name != split]
+        examined = _without_placeholders(examined, Path(folder), others)
+    return examined
 
 
 def require_usable(split: CocoSplit) -> CocoSplit:
@@ -203,37 +201,53 @@ def _with_example(problem: Problem) -> str:
 
 
 def examine_splits(folder: str | Path) -> dict[str, CocoSplit]:
-    """Read all splits of the data set in `folder` as far as possible, with their problems; see `examine_split`."""
+    """Read all splits of the data set in `folder` as far as possible, with all their problems.
+
+    Where a problem of a split is FATAL, it has no annotations. Raises DataError if a file is no COCO file at all.
+    """
     locations = find_splits(folder)
     shared = next((location for location in locations.values() if location.shared), None)
     if shared:
-        return _divide(_examine(shared, "train"))
-    return {name: _examine(location, name) for name, location in locations.items()}
+        return _divide(_without_placeholders(_examine(shared, "train"), Path(folder), ()))
+    splits = {name: _examine(location, name) for name, location in locations.items()}
+    return {name: _without_placeholders(split, Path(folder), splits.values()) for name, split in splits.items()}
 
 
 def examine_split(location: SplitLocation, split: str) -> CocoSplit:
-    """Read a split as far as possible, with all its problems; where one is FATAL, it has no annotations.
-
-    Raises DataError if the file is no COCO file at all.
-    """
-    return _divide(_examine(location, "train"))[split] if location.shared else _examine(location, split)
+    """Read a split as far as possible, with all its problems; see `examine_splits`."""
+    folder = location.root or location.image_dir.parent
+    if location.shared:
+        return _divide(_without_placeholders(_examine(location, "train"), folder, ()))[split]
+    return _without_placeholders(_examine(location, split), folder, ())
 
 
 def _examine(location: SplitLocation, split: str) -> CocoSplit:
-    """Read the whole file as one split, also where it is shared."""
+    """Read the whole file as one split, also where it is shared; placeholders are still among its classes."""
     json_path, image_dir, root = location.json_path, location.image_dir, location.root or location.image_dir
-    data, problems = coco_json.examine_ground_truth(json_path, split)
-    problems = [*location.problems, *problems]
+    file = read_coco(json_path, split)
+    part, named = None if location.shared else split, [image for image in file.images.kept if image["file_name"]]
+    located = locate_pictures(named, real_path(image_dir), location.bases, root, part, split)
+    whole = CocoSplit(split, json_path, image_dir, named, [], file.categories.kept, (), located, root)
+    images, annotations, problems = with_pictures(file.images.kept, file.annotations, whole.path_of, split)
+    problems = merged([*location.problems, *file.problems, *problems])
+    sizes = image_sizes(images)[image_rows(images, annotations)]
+    problems += box_format_problems(to_array(annotations), sizes, file.info, split)
     if any(problem.kind.severity is Severity.FATAL for problem in problems):
-        return CocoSplit(split, json_path, image_dir, data["images"], [], data["categories"], tuple(problems))
-    part = None if location.shared else split
-    located = locate_pictures(data["images"], real_path(image_dir), location.bases, root, part, split)
-    annotations, box_problems = sound_boxes(data["images"], data["annotations"], split)
-    categories, placeholders = _without_placeholder(data["categories"], annotations, split)
-    problems += [*box_problems, *placeholders, *located.problems, *conversion_problems(json_path, split)]
-    return CocoSplit(
-        split, json_path, image_dir, data["images"], annotations, categories, tuple(problems), located, root
-    )
+        return replace(whole, images=images, problems=tuple(problems))
+    annotations, box_problems = sound_boxes(images, annotations, split)
+    problems += [*box_problems, *located.problems, *conversion_problems(json_path, split)]
+    return replace(whole, images=images, annotations=annotations, problems=tuple(problems))
+
+
+def _without_placeholders(split: CocoSplit, folder: Path, others: Iterable[CocoSplit]) -> CocoSplit:
+    """Remove the categories that stand for no class and have no objects, in none of the splits."""
+    used = {name for one in (split, *others) for name in one.used_names}
+    removed = placeholders(split.categories, used, (folder.name,))
+    if split.is_broken or not removed:
+        return split
+    examples = [Example(repr(category["name"])) for category in removed]
+    problems = merged([*split.problems, *problems_of(ProblemKind.PLACEHOLDER, split.name, examples)])
+    return replace(split, categories=[c for c in split.categories if c not in removed], problems=tuple(problems))
 
 
 def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
@@ -257,25 +271,6 @@ def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
         images = [image for image, is_in in zip(whole.images, is_chosen.tolist(), strict=True) if is_in]
         splits[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems[name])
     return splits
-
-
-def _without_placeholder(
-    categories: list[Entry], annotations: list[Entry], split: str
-) -> tuple[list[Entry], list[Problem]]:
-    """Remove a category that has no objects and is the supercategory of others, as Roboflow writes one."""
-    names = {c["name"] for c in categories} & {_supercategory(c) for c in categories}
-    if not names:
-        return categories, []
-    used = {a["category_id"] for a in annotations}
-    kept = [c for c in categories if c["name"] not in names or c["id"] in used]
-    examples = [Example(repr(c["name"])) for c in categories if c not in kept]
-    return kept, problems_of(ProblemKind.PLACEHOLDER, split, examples)
-
-
-def _supercategory(category: Entry) -> str | None:
-    """Return the name of the supercategory, unless it is that of the category itself, as COCO's person has it."""
-    name = category.get("supercategory")
-    return name if isinstance(name, str) and name != category["name"] else None
 
 
 def filter_to_classes(

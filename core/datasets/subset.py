@@ -21,6 +21,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from core import DataError
+from core.datasets.coco.entries import Entries, add_names, clean_categories, clean_images, resolve
+from core.datasets.coco.ids import to_id
+from core.datasets.coco_json import read_coco
 from core.datasets.json_reader import decode
 from core.disk import atomic_file
 from core.wording import short
@@ -90,28 +93,15 @@ class ImageEntry(msgspec.Struct, frozen=True, gc=False):
 class _References(msgspec.Struct, gc=False):
     """The image and the category of an annotation, without its box."""
 
-    image_id: int | float  # some tools write 7.0, which is 7
-    category_id: int | float
+    image_id: Any = None
+    category_id: Any = None
 
 
 _read_references = msgspec.json.Decoder(_References).decode
 
 
-class _Category(msgspec.Struct):
-    id: int | float
-    name: str
-
-
-class AnnotationIndex(msgspec.Struct):
-    """An annotation file without boxes and polygons: what decides which images are chosen."""
-
-    images: list[ImageEntry]
-    annotations: list[_References]
-    categories: list[_Category]
-
-
 class _RawFile(msgspec.Struct):
-    """An annotation file in which every entry is still bytes."""
+    """An annotation file in which every annotation is still bytes."""
 
     images: list[msgspec.Raw]
     annotations: list[msgspec.Raw]
@@ -120,35 +110,32 @@ class _RawFile(msgspec.Struct):
     licenses: msgspec.Raw = msgspec.Raw(b"[]")
 
 
-class _Id(msgspec.Struct):
-    id: int | float
-
-
 def choose_images(path: str | Path, subset: Subset, split: str) -> list[ImageEntry]:
     """Return the images of the annotation file at `path` that the subset holds, at least one, in the file's order.
 
     `split` is "train" or "val". Raises DataError if the file is broken, has no class of a chosen name, or no image
     shows one, and if the name of a picture is not a plain file name.
     """
-    index = read_index(path)
-    chosen = set(find_category_ids(((c.name, c.id) for c in index.categories), subset.classes, path).values())
-    with_a_class = {a.image_id for a in index.annotations if a.category_id in chosen}
-    del index.annotations
-    ids = [image.id for image in index.images]
+    file = read_coco(path)
+    chosen = set(find_category_ids(_names(file.categories), subset.classes, path).values())
+    with_a_class = {a["image_id"] for a in file.annotations if a["category_id"] in chosen}
+    ids = [image["id"] for image in file.images.kept]
     chosen_ids = set(choose_image_ids(ids, with_a_class, subset.max_images(split), subset.empty_share, subset.seed))
-    images = [image for image in index.images if image.id in chosen_ids]
+    images = [_entry(image, path) for image in file.images.kept if image["id"] in chosen_ids]
     if not images:
         raise DataError(f"No image of {path} shows {short(' or '.join(subset.classes))}: choose more classes.")
     _check_names(images, path)
     return images
 
 
-def read_index(path: str | Path) -> AnnotationIndex:
-    """Read an annotation file without its boxes and polygons; raises DataError if it is broken."""
-    try:
-        return decode(path, AnnotationIndex)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{path} is not a COCO annotation file: {error}.") from None
+def _entry(image: dict[str, Any], path: str | Path) -> ImageEntry:
+    if image["width"] is None:
+        raise DataError(f"{path} states no size of image {image['id']}: it is not COCO's own file.")
+    return ImageEntry(image["id"], image["file_name"], int(image["width"]), int(image["height"]))
+
+
+def _names(categories: Entries) -> list[tuple[str, int]]:
+    return [(category["name"], category["id"]) for category in categories.kept]
 
 
 def find_category_ids(categories: Iterable[tuple[str, Id]], names: Iterable[str], source: str | Path) -> dict[str, Id]:
@@ -204,17 +191,20 @@ def write_split(
     source, target = Path(source), Path(target)
     try:
         raw_file = decode(source, _RawFile)
-        categories = [(msgspec.json.decode(raw, type=_Category), raw) for raw in raw_file.categories]
-        chosen = set(find_category_ids(((c.name, c.id) for c, _ in categories), classes, source).values())
-        chosen_images = set(ids)
-        read_id = msgspec.json.Decoder(_Id).decode
-        images = [raw for raw in raw_file.images if read_id(raw).id in chosen_images]
-        annotations = [raw for raw in raw_file.annotations if _belongs(raw, chosen_images, chosen)]
+        images = clean_images([msgspec.json.decode(raw) for raw in raw_file.images])
+        categories = clean_categories([msgspec.json.decode(raw) for raw in raw_file.categories], ())
+        chosen = set(find_category_ids(_names(categories), classes, source).values())
+        add_names(images)
+        references = (images, set(ids)), (categories, chosen)
+        annotations = [raw for raw in raw_file.annotations if _belongs(raw, *references)]
+        lists = {
+            "images": _kept(raw_file.images, *references[0]), "annotations": annotations,
+            "categories": _kept(raw_file.categories, *references[1]),
+        }  # fmt: skip
         info = msgspec.json.decode(raw_file.info)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"{source} is not a COCO annotation file: {error}.") from None
     info = (info if isinstance(info, dict) else {}) | {"subset": settings}
-    lists = {"images": images, "annotations": annotations, "categories": [r for c, r in categories if c.id in chosen]}
     with atomic_file(target, durable=True) as unfinished, unfinished.open("wb") as out:
         out.write(b'{"info":' + json.dumps(info).encode() + b',"licenses":' + bytes(raw_file.licenses))
         for name, entries in lists.items():
@@ -226,13 +216,27 @@ def write_split(
         out.write(b"}\n")
 
 
-def _belongs(raw: msgspec.Raw, image_ids: set[int], category_ids: set[int | float]) -> bool:
+def _kept(raws: list[msgspec.Raw], entries: Entries, ids: set[int]) -> list[msgspec.Raw]:
+    """Return the entries that are one of these, or stand for the same."""
+    every = ids | {other for other, kept in entries.same.items() if kept in ids}
+    kept = []
+    for raw in raws:
+        entry = msgspec.json.decode(raw)
+        if isinstance(entry, dict) and to_id(entry.get("id")) in every:
+            kept.append(raw)
+    return kept
+
+
+def _belongs(raw: msgspec.Raw, images: tuple[Entries, set[int]], categories: tuple[Entries, set[int]]) -> bool:
     """Check whether an annotation is of one of these images and categories; one that names none is not."""
     try:
         references = _read_references(raw)
     except msgspec.ValidationError:
         return False
-    return references.category_id in category_ids and references.image_id in image_ids
+    return all(
+        resolve(value, entries) in ids
+        for value, (entries, ids) in ((references.category_id, categories), (references.image_id, images))
+    )
 
 
 def _check_names(images: list[ImageEntry], path: str | Path) -> None:

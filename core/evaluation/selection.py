@@ -36,7 +36,7 @@ LOWEST_SCORE = 0.05  # from which boxes are shown at all, and so the lowest that
 BACKGROUND = ""  # in a `pair`: no object, or no prediction
 NO_IMAGE = -(2**63)  # no file's id: a selection of this image alone is empty
 FLAGS = ("truncated", "crowd", "marked")  # of a Selection, as an address has them
-_ID = re.compile(r"-?[0-9]{1,18}")  # an image id in an address: one that int64 holds
+_ID = re.compile(r"-?[0-8]?[0-9]{1,18}")  # an image id in an address, as `coco/ids.py` keeps them
 
 
 @dataclass(frozen=True)

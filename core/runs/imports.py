@@ -3,11 +3,13 @@
 In: a COCO ground truth and a results list, both files. Out: a finished run with one evaluation, of epoch 0, and its
 detection table (`Run.is_imported`). The run keeps only paths: ground truth and pictures are read where they are.
 
-    config = {"imported": {"gt": path, "dt": path, "images": folder, or None where no pictures were found}}
+    config = {"imported": {"gt": path, "dt": path, "images": folder, or None where no pictures were found,
+                           "notes": sentences on what was left out, repaired or matched by another key than its id}}
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -21,11 +23,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import DataError, RunError
-from core.datasets.coco_json import read_ground_truth, read_results
+from core.datasets.coco.areas import to_array
+from core.datasets.coco.sizes import with_pictures
+from core.datasets.coco_json import CocoFile
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
 from core.disk import hidden_path
 from core.evaluation.coco_eval import CocoFigures, evaluate
+from core.evaluation.coco_files import read_matched, read_truth, truth_notes
 from core.evaluation.columns import checked_columns
 from core.evaluation.table import table_metadata, write_table
 from core.evaluation.tide import detection_table
@@ -50,11 +55,11 @@ def import_results(
     the run cannot be written; then no run is left.
     """
     gt, dt = real_path(gt), real_path(dt)
-    ground_truth = read_ground_truth(gt)
-    split = _split(gt, ground_truth, gt.parent)
-    figures, table = _evaluated(gt, ground_truth, dt)
+    truth = read_truth(gt)
+    split = _split(gt, truth, gt.parent)
+    figures, table, notes = _evaluated(gt, truth, dt)
     folder = _picture_folder(split) if images is None else _checked_folder(split, Path(images))
-    imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder)}
+    imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder), "notes": notes}
     return _add(store, {"imported": imported}, name, figures, table)
 
 
@@ -73,10 +78,23 @@ def read_imported_split(gt: str | Path, images: str | Path | None = None) -> Coc
     gone or broken.
     """
     gt = Path(gt)
-    return _split(gt, read_ground_truth(gt), gt.parent if images is None else Path(images))
+    split = _split(gt, read_truth(gt), gt.parent if images is None else Path(images))
+    _fill_sizes(split)
+    return split
 
 
-def _split(gt: Path, data: dict[str, Any], folder: Path) -> CocoSplit:
+def _fill_sizes(split: CocoSplit) -> None:
+    """Give each image without a size that of its picture, or else one that holds its boxes: pages draw them on it."""
+    with_pictures(split.images, split.annotations, split.path_of, "val")
+    for image in split.images:
+        if image["width"] is None:
+            boxes = to_array(split.annotations_by_image[image["id"]])
+            right, bottom = np.append(boxes[:, :2] + boxes[:, 2:], [[1, 1]], axis=0).max(axis=0).tolist()
+            image["width"], image["height"] = math.ceil(right), math.ceil(bottom)
+
+
+def _split(gt: Path, truth: CocoFile, folder: Path) -> CocoSplit:
+    data = truth.to_dict()
     for part in ("images", "categories"):
         if not data[part]:
             raise DataError(f"{gt} lists no {part}: it is no ground truth to evaluate on.")
@@ -91,10 +109,10 @@ def _split(gt: Path, data: dict[str, Any], folder: Path) -> CocoSplit:
     return CocoSplit("val", gt, folder, data["images"], kept, data["categories"], problems)
 
 
-def _evaluated(gt: Path, ground_truth: dict[str, Any], dt: Path) -> tuple[CocoFigures, pa.Table]:
-    results = read_results(dt)
+def _evaluated(gt: Path, truth: CocoFile, dt: Path) -> tuple[CocoFigures, pa.Table, list[str]]:
+    results, ground_truth = read_matched(dt, truth), truth.to_dict()
     try:
-        figures, table = evaluate(ground_truth, results), detection_table(ground_truth, results)
+        figures, table = evaluate(ground_truth, results.rows), detection_table(ground_truth, results.rows)
     except DataError as error:
         raise DataError(f"{dt} cannot be evaluated on {gt}: {error}") from None
     scores = pc.min_max(table["score"]).as_py()  # None without detections
@@ -104,7 +122,7 @@ def _evaluated(gt: Path, ground_truth: dict[str, Any], dt: Path) -> tuple[CocoFi
             f"The scores in {dt} lie between {low:g} and {high:g}, but must lie between 0 and 1: "
             "export them as probabilities, or divide them by the highest possible one."
         )
-    return figures, table
+    return figures, table, [*truth_notes(truth.problems, gt), *results.notes]
 
 
 def _picture_folder(split: CocoSplit) -> Path | None:

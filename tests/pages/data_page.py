@@ -88,7 +88,7 @@ def truths(app) -> list[dict]:
 
 def shown_ids(app) -> list[tuple[str, int]]:
     """The images of the page of the gallery, as (split, id)."""
-    return [(image["source"].split("/")[-2], image["id"]) for image in gallery(app)["images"]]
+    return [(image["source"].split("/")[-2], int(image["id"])) for image in gallery(app)["images"]]
 
 
 def is_open(app) -> str:

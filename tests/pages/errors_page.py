@@ -48,7 +48,7 @@ def shown(app) -> dict:
 
 
 def ids(app) -> list[int]:
-    return [image["id"] for image in shown(app)["images"]]
+    return [int(image["id"]) for image in shown(app)["images"]]
 
 
 def names_of(table, store) -> dict[int, str]:

@@ -54,7 +54,7 @@ def test_the_gallery_shows_the_images_with_the_most_changes_in_both_models_eyes(
     app = open_page()
     found = changes(*tables(store, (two[0], 2), (two[1], 2)))
     data = shown(app)
-    assert [image["id"] for image in data["images"]] == changed_images(found, FIXED_OR_BROKEN)[: paging.PER_PAGE]
+    assert [int(image["id"]) for image in data["images"]] == changed_images(found, FIXED_OR_BROKEN)[: paging.PER_PAGE]
     assert data["layout"] == "beside"
     assert [m["label"] for m in data["models"]] == ["Before · epoch 2", "After · epoch 2"]
     assert [m["why"] for m in data["models"]] == [f"/api/why/{run.id}/best" for run in two]
@@ -67,7 +67,7 @@ def test_what_a_bar_opens_is_shown_by_the_gallery_and_lit(two, store):
     data = shown(open_page(**target))
     found = changes(*tables(store, (two[0], 2), (two[1], 2)))
     ids = changed_images(found, (Change.BROKEN,), [target["class"]])
-    assert [image["id"] for image in data["images"]] == ids[: paging.PER_PAGE] != []
+    assert [int(image["id"]) for image in data["images"]] == ids[: paging.PER_PAGE] != []
     for model in data["models"]:
         assert sum(model["truths"]["chosen"]) == found.number(Change.BROKEN, [target["class"]])
 
@@ -78,7 +78,7 @@ def test_single_objects_are_cut_out_and_lit(two, store):
     ids = set(found.after.take(found.rows[Change.BROKEN])["gt_id"].to_pylist())
     assert data["layout"] == "over" and data["total"] == len(ids)
     assert {image["lit"][0] for image in data["images"]} == {"truth"}
-    assert {image["lit"][1] for image in data["images"]} <= ids
+    assert {int(image["lit"][1]) for image in data["images"]} <= ids
     assert all(image["crop"] for image in data["images"])
 
 

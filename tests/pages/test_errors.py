@@ -140,7 +140,7 @@ def test_images_that_left_the_data_set_leave_the_page(finished, store):
     coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] in kept]
     path.write_text(json.dumps(coco))
     app = open_page()
-    assert {image["id"] for image in shown(app)["images"]} <= kept
+    assert {int(image["id"]) for image in shown(app)["images"]} <= kept
 
 
 def test_another_tools_results_can_be_looked_at(store, tmp_path):

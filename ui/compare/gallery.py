@@ -143,15 +143,16 @@ def _highlight(data: dict[str, Any], changes: Changes, chosen: ChangeFilter) -> 
     rows = {change: changes.chosen(change, chosen.classes, chosen.sizes) for change in chosen.kinds}
     if chosen.is_about_objects:
         ids = np.concatenate([integers(changes.after, "gt_id")[change_rows] for change_rows in rows.values()])
+        texts = set(map(str, ids.tolist()))  # as they go to the browser
         for model in data["models"]:
-            model["truths"]["chosen"] = np.isin(model["truths"]["id"], ids)
-            model["predictions"]["chosen"] = np.isin(model["predictions"]["gt"], ids)  # NaN is none
+            for kind, column in (("truths", "id"), ("predictions", "gt")):
+                model[kind]["chosen"] = np.array([one in texts for one in model[kind][column].tolist()], dtype=bool)
         return
     change = chosen.kinds[0]
     table, maker = changes.table_of(change), 0 if change is Change.GONE else 1
     images, queries = table["image_id"].to_numpy()[rows[change]], integers(table, "query")[rows[change]]
     pairs = set(zip(images.tolist(), queries.tolist(), strict=True))
-    shown = [image["id"] for image in data["images"]]
+    shown = [int(image["id"]) for image in data["images"]]
     for m, model in enumerate(data["models"]):
         predictions = model["predictions"]
         places = np.repeat(np.arange(len(shown)), predictions["n"])

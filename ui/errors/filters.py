@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from core import LabError
+from core.datasets.coco.ids import to_id
 from core.datasets.split import SIZES
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.ordering import SortOrder
@@ -45,7 +46,10 @@ def marked_images(run_id: str) -> set[int]:
 def take_gallery_mark(gallery: str, run_id: str) -> None:
     """Mark an image, or take its mark back, as the gallery of that key says; a callback."""
     request, marks = st.session_state[gallery].mark, Marks(services.store())
-    mark = Mark(LabelErrorKind.IMAGE, int(request["id"]))
+    image_id = to_id(request["id"])  # text, as a browser's number would be rounded
+    if image_id is None:
+        return
+    mark = Mark(LabelErrorKind.IMAGE, image_id)
     with suppress(LabError):  # the run was deleted meanwhile, which the page says
         if request["on"]:
             marks.add(run_id, mark)

@@ -7,9 +7,9 @@ In: a detection table, or a part of one. Out: two dicts of columns, which hold t
     predictions  n, x1 y1 x2 y2, class, size, score, iou, error, crowd, query, gt, chosen
 
 Boxes are pixels of the original image; class, size and error are indices into the lists that go with them, NaN (null
-in JSON) where there is none. `iou` and `gt` are `selection.best_iou` and `associated_ground_truths`. `chosen`,
-whether the filters select a box, is there only where the browser cannot decide it by class, size and error. Columns are
-arrays: 100 boxes on each of 96 pictures are made and sent in some milliseconds.
+in JSON) where there is none; ids, `id` and `gt`, are text. `iou` and `gt` are `selection.best_iou` and
+`associated_ground_truths`. `chosen`, whether the filters select a box, is there only where the browser cannot decide it
+by class, size and error. Columns are arrays: 100 boxes on each of 96 pictures are made and sent in some milliseconds.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _common(part: pa.Table, classes: Sequence[str]) -> dict[str, np.ndarray]:
 def _ground_truths(part: pa.Table) -> dict[str, np.ndarray]:
     return {
         "crowd": flags(part, "iscrowd"), "match": floats(part, "match_score"),
-        "pointed": floats(part, "pointed_score"), "id": integers(part, "gt_id"),
+        "pointed": floats(part, "pointed_score"), "id": _texts(integers(part, "gt_id")),
     }  # fmt: skip
 
 
@@ -121,4 +121,11 @@ def _predictions(part: pa.Table) -> dict[str, np.ndarray]:
 
 def _ground_truth(part: pa.Table) -> np.ndarray:
     ids, has_one = associated_ground_truths(part)
-    return np.where(has_one, ids, np.nan)
+    texts = _texts(ids)
+    texts[~has_one] = None
+    return texts
+
+
+def _texts(ids: np.ndarray) -> np.ndarray:
+    """Return ids as text, (N,): the browser's numbers would round those beyond 2**53."""
+    return np.array([str(i) for i in ids.tolist()], dtype=object)

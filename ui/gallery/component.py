@@ -109,9 +109,13 @@ def page_data(
 def _image(split: CocoSplit, source: str, item: Item | ObjectCrop) -> dict:
     image = split.image_by_id[item.image_id]
     return {
-        "id": item.image_id, "source": f"{source}/{item.image_id}", "name": image["file_name"],
-        "w": image["width"], "h": image["height"], "crop": item.crop, "lit": item.lit,
+        "id": str(item.image_id), "source": f"{source}/{item.image_id}", "name": image["file_name"],
+        "w": image["width"], "h": image["height"], "crop": item.crop, "lit": item.lit and _lit(*item.lit),
     }  # fmt: skip
+
+
+def _lit(kind: str, number: int) -> tuple[str, int | str]:
+    return kind, str(number) if kind == "truth" else number
 
 
 def show_page(
@@ -121,10 +125,13 @@ def show_page(
     """Show a page as `page_data` returns it; the browser draws it again only if it has changed.
 
     The callbacks read their value from st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
-    {"id", "on"}. marked: the ids of marked images; None where images cannot be marked.
+    {"id", "on"}. marked: the ids of marked images; None where images cannot be marked. Ids go out, and come back, as
+    text: the browser's numbers would round those beyond 2**53.
     """
     body = json_bytes(data)
-    marked_here = None if marked is None else sorted({image["id"] for image in data["images"]} & set(marked))
+    marked_here = (
+        None if marked is None else sorted({image["id"] for image in data["images"]} & set(map(str, marked)), key=int)
+    )
     _component(
         key=key,
         data={

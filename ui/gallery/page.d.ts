@@ -17,7 +17,7 @@ export interface TruthColumns extends Columns {
   crowd: boolean[]
   match: (number | null)[]
   pointed: (number | null)[]
-  id: number[]
+  id: string[] // as all ids: a number would be rounded beyond 2**53
 }
 
 export interface PredictionColumns extends Columns {
@@ -26,7 +26,7 @@ export interface PredictionColumns extends Columns {
   error: (number | null)[]
   crowd: boolean[]
   query: number[]
-  gt: (number | null)[]
+  gt: (string | null)[]
 }
 
 export interface Model {
@@ -40,11 +40,11 @@ export interface Model {
 
 export type CurveKey = "AP" | "loss_ce" | "loss_bbox"
 export type Frame = { epoch: number } & Partial<Record<CurveKey, number | null>>
-export type Lit = [kind: "truth" | "query", id: number]
+export type Lit = [kind: "truth", id: string] | [kind: "query", query: number]
 export type Layout = "one" | "beside" | "over" | "frames"
 
 export interface Picture {
-  id: number
+  id: string
   source: string
   name: string
   w: number
@@ -83,6 +83,6 @@ export interface Page {
 export interface Data {
   signature: string
   page: string // a Page as JSON
-  marked: number[] | null
+  marked: string[] | null
   token: string
 }

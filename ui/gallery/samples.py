@@ -63,7 +63,7 @@ def page_data(
 def _image(split: CocoSplit, sample: SampleImage, key: str) -> dict[str, Any]:
     image = split.image_by_id[sample.image_id]
     return {
-        "id": sample.image_id, "source": f"/api/data/{key}/{sample.split}/{sample.image_id}",
+        "id": str(sample.image_id), "source": f"/api/data/{key}/{sample.split}/{sample.image_id}",
         "name": image["file_name"] if sample.split == "train" else f"{image['file_name']} · {NAMES[sample.split]}",
         "w": image["width"], "h": image["height"], "crop": None, "lit": None,
     }  # fmt: skip
@@ -86,7 +86,7 @@ def _ground_truths(
             row = dict(zip(CORNERS, (round(v, 1) for v in (x, y, x + w, y + h)), strict=True))
             row |= {
                 "class": class_of[annotation["category_id"]], "size": int(size_indices([annotation["area"]])[0]),
-                "crowd": bool(annotation["iscrowd"]), "match": 1, "pointed": None, "id": annotation["id"],
+                "crowd": bool(annotation["iscrowd"]), "match": 1, "pointed": None, "id": str(annotation["id"]),
                 "chosen": not sample.boxes or annotation["id"] in sample.boxes,
             }  # fmt: skip
             for name, value in row.items():

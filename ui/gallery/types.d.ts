@@ -26,7 +26,7 @@ interface AnyItem {
 
 export interface TruthItem extends AnyItem {
   prediction: false
-  id: number
+  id: string
   match: number | null // the highest score of a prediction that found it
   pointed: number | null // the highest score of a localization or classification error that points to it
   score?: undefined
@@ -41,7 +41,7 @@ export interface PredictionItem extends AnyItem {
   score: number
   iou: number | null
   query: number
-  gt: number | null
+  gt: string | null
   short: string
   id?: undefined
 }
@@ -164,7 +164,7 @@ export interface Stage {
 /** The chosen box: of two models each has its own queries, but both have the same ground truth. */
 export interface Chosen {
   query?: number
-  truth?: number
+  truth?: string
   model: number
 }
 
@@ -224,7 +224,7 @@ export interface View {
   refresh: () => void // draws what depends on the toolbar, with the next frame
   waiting: boolean
   canMark: boolean
-  marked: Set<number>
+  marked: Set<string>
   show: Record<ShowKey, boolean>
   score: number
   given: number // the page's own score, which the slider follows

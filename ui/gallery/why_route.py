@@ -39,6 +39,7 @@ SECONDS = 60  # at most for an answer; the first one waits for torch
 MOST_BYTES = 10_000_000  # of a kept answer
 KEPT = 500  # answers of a run on disk, of about 10 KB each
 OTHER_SCORE, OTHER_PLACE = 0.05, 0.02  # more than GPU and CPU differ: in score, and in shares of the image's side
+LONGEST = {"query": 18, "gt": 20}  # characters of a number in an address
 WEIGHTS = "model.safetensors"
 
 
@@ -102,7 +103,7 @@ def _question(run: Run, model: str, image_id: int, query: dict[str, str]) -> dic
     path, (width, height) = cache.validation_image(run, image_id)
     question = {"run": run.id, "model": model, "image": {"path": str(path), "width": width, "height": height}}
     name, value = next((name, query[name]) for name in ("query", "gt") if name in query)
-    if not value.removeprefix("-").isdecimal() or len(value) > 18:
+    if not value.removeprefix("-").isdecimal() or len(value) > LONGEST[name]:
         raise DataError(f"{name} is {value[:20]!r}, but must be a number.")
     if name == "query":
         return {**question, "query": int(value)}

@@ -24,8 +24,9 @@ import msgspec
 from core import DataError
 from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in
 from core.datasets.coco2017.pictures import PAUSES, PERMANENT, DownloadProgress, Transfer, download_error, wait
+from core.datasets.coco_json import read_coco
 from core.datasets.json_reader import decode
-from core.datasets.subset import ImageEntry, Subset, choose_images, read_index, write_split
+from core.datasets.subset import ImageEntry, Subset, choose_images, write_split
 from core.disk import PARTIAL, flush, is_disk_full, partial_path
 from core.files import read_bytes
 
@@ -178,7 +179,7 @@ def _take_annotations(raw: Path, cache: Path) -> str | None:
     for split in SPLITS:
         path = raw / f"instances_{split}2017.json"
         try:
-            read_index(path)
+            read_coco(path)
         except DataError as error:
             if "memory" in str(error):  # fetching it again makes it no smaller
                 raise

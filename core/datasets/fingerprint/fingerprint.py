@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from core import DataError, RunError
-from core.datasets.coco_json import Entry
+from core.datasets.coco.entries import Entry
 from core.datasets.fingerprint.pictures import Column, PictureColumns, take_pictures
 from core.datasets.split import CocoSplit
 from core.disk import atomic_file

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as shortened
 
-from core.datasets.coco_json import Entry
+from core.datasets.coco.entries import Entry
 from core.datasets.folder.part_names import part_of_folders
 from core.datasets.folder.picture_index import Match, PictureIndex, plain_parts
 from core.datasets.pictures import path_inside

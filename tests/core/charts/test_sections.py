@@ -12,7 +12,7 @@ from core.charts import sections
 from core.charts.chart import Chart
 from core.charts.sections import SECTIONS, View, charts_of, verdicts
 from core.charts.to_json import to_json
-from core.datasets.coco_json import read_ground_truth, read_results
+from core.evaluation.coco_files import read_ground_truth, read_results
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import ERROR_TYPES, has_value, is_detection
 from core.evaluation.threshold import count_errors

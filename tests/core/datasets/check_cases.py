@@ -62,7 +62,7 @@ def labels_with_problems():
         {"id": 2, "name": "dog", "supercategory": "animals"}, {"id": 3, "name": "bird", "supercategory": "animals"},
     ]  # fmt: skip
     odd = [
-        {"id": 10, "image_id": 77, "category_id": 1, "bbox": BOX},
+        {"id": 10, "image_id": 77, "category_id": 1, "bbox": BOX, "area": 200},
         {"id": 11, "image_id": image, "category_id": 77, "bbox": BOX},
         {"id": 12, "image_id": image, "category_id": 1, "bbox": [1, nan, 2, 3]},
         {"id": 13, "image_id": image, "category_id": 1, "bbox": [1, 1, 2]},
@@ -74,7 +74,7 @@ def labels_with_problems():
         {"id": 0, "image_id": image, "category_id": 3, "bbox": [30, 30, 1.5, 9]},
         {"id": 18, "image_id": image, "category_id": 3, "bbox": [30.05, 30, 1.5, 9]},
     ]
-    gt["annotations"] += [{"area": 5, "iscrowd": 0} | annotation for annotation in odd]
+    gt["annotations"] += [{"area": 9, "iscrowd": 0} | annotation for annotation in odd]
     del gt["annotations"][-1]["area"]
     return gt
 
@@ -123,18 +123,46 @@ def in_the_pictures(folder):
     return expected | {(ProblemKind.LEAK, ""): [(8, ())], (ProblemKind.REPEATED, "train"): [(9, ())]}
 
 
-def fatal_in_a_file(folder):
-    gt = gt_small((1, 1, BOX), images=6)
-    gt["images"][0]["id"] = "a"
-    gt["images"][1]["id"] = 3
-    del gt["images"][3]["file_name"], gt["images"][4]["width"], gt["categories"][1]["name"]
-    gt["images"][5]["file_name"] = "../6.jpg"
-    dataset(folder, train=gt, val=gt_small((1, 1, BOX)))
-    return {
-        (ProblemKind.IMAGE_ID, "train"): [(None, ())] * 2, (ProblemKind.IMAGE_NAME, "train"): [(4, ())],
-        (ProblemKind.IMAGE_STATED, "train"): [(5, ())], (ProblemKind.CATEGORY, "train"): [(None, ())],
-        (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
+def in_the_entries(folder):
+    """Images and categories of which some are wrong, each costing itself and its annotations."""
+    gt = gt_small(*((i, 1, BOX) for i in range(1, 10)), images=9, categories=("car", "car", "dog"))
+    images, annotations = gt["images"], gt["annotations"]
+    images[0]["id"] = None
+    images[1]["id"] = images[2]["id"] = 3
+    del images[3]["file_name"], images[4]["width"], images[5]["height"]
+    images[6]["width"] = "64"
+    images[7]["id"] = annotations[7]["image_id"] = "h"
+    images += [images[8] | {}, 7]
+    annotations[8] |= {"image_id": "9.jpg", "bbox": None, "segmentation": [[4, 4, 24, 4, 24, 24, 4, 24]], "area": 9999}
+    annotations[8]["category_id"] = 2
+    annotations[6]["area"] = 9999
+    del gt["categories"][2]["name"]
+    gt["categories"] += [{"id": 4, "name": "a"}, {"id": 4, "name": "b"}]
+    dataset(folder, train=gt_small() | {"images": []}, val=gt_small((1, 1, BOX)))
+    for number in (5, 7, 8, 9):
+        picture(folder / f"train/{number}.jpg", color=(number, 9, 99))
+    write(folder, "train", gt)
+    expected = {
+        ProblemKind.NO_ENTRY: [(None, ())], ProblemKind.IMAGE_ID: [(None, ())], ProblemKind.IMAGE_NAME: [(4, ())],
+        ProblemKind.SHARED_ID: [(None, ())] * 2, ProblemKind.NO_SIZE: [(6, ())],
+        ProblemKind.CATEGORY_ID: [(None, ())] * 2, ProblemKind.LOST: [(None, (i,)) for i in (3, 4, 6)],
+        ProblemKind.UNKNOWN_IMAGE: [(None, (1,)), (None, (2,))], ProblemKind.IMAGE_AGAIN: [(9, ())],
+        ProblemKind.IMAGE_STATED: [(5, ())], ProblemKind.CATEGORY_NAME: [(None, ())],
+        ProblemKind.CATEGORY_AGAIN: [(None, ())], ProblemKind.TEXT_ID: [(None, ())],
+        ProblemKind.TEXT_NUMBER: [(7, ())], ProblemKind.BY_NAME: [(9, ())], ProblemKind.NO_BOX: [(9, (9,))],
+        ProblemKind.AREA: [(7, (7,))], ProblemKind.FEW_OBJECTS: [(None, ())],
     }  # fmt: skip
+    return {(kind, "train"): some for kind, some in expected.items()} | {(ProblemKind.FEW_OBJECTS, "val"): [(None, ())]}
+
+
+def fatal_box_format(folder):
+    corners = [(i, 1, (30 + j % 3, 24 + j % 2, 60, 40), {"area": 99}) for i in (1, 2) for j in range(6)]
+    shares = [(1, 1, (0.1, 0.2, 0.3, 0.4), {"area": 0.12})]
+    dataset(folder, train=gt_small(*corners, images=2), val=gt_small(*shares))
+    expected = {
+        ProblemKind.BOXES_LOOK: [(None, ())], ProblemKind.TINY: [(1, (1,))], ProblemKind.FEW_OBJECTS: [(None, ())],
+    }  # fmt: skip
+    return {(kind, "val"): some for kind, some in expected.items()} | {(ProblemKind.BOX_FORMAT, "train"): [(None, ())]}
 
 
 def in_the_paths(folder):
@@ -185,22 +213,22 @@ def fatal_emptiness(folder):
         (folder / "train" / name).unlink()
     return {
         (ProblemKind.NO_PICTURES, "train"): [(None, ())], (ProblemKind.MISSING, "train"): [(1, ()), (3, ())],
-        (ProblemKind.NO_OBJECTS, "train"): None, (ProblemKind.NO_IMAGES, "val"): None,
+        (ProblemKind.ALL_CROWD, "train"): [(None, ())], (ProblemKind.NO_IMAGES, "val"): None,
     }  # fmt: skip
 
 
 def fatal_half(folder):
-    dataset(folder, val=gt_small((1, 1, BOX)))
+    dataset(folder, val=gt_small(images=1))
     write(folder, "test", gt_small((1, 1, BOX)))
     return {
         (ProblemKind.NO_SPLIT, "train"): None, (ProblemKind.UNUSED_FILE, "val"): [(None, ())],
-        (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
+        (ProblemKind.NO_OBJECTS, "val"): None,
     }  # fmt: skip
 
 
 CASES = [
-    in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, fatal_in_a_file, fatal_between_splits,
-    fatal_emptiness, fatal_half,
+    in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, in_the_entries, fatal_box_format,
+    fatal_between_splits, fatal_emptiness, fatal_half,
 ]  # fmt: skip
 
 

@@ -7,13 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError
-from core.datasets.coco_json import (
-    ANNOTATION_FIELDS,
-    examine_ground_truth,
-    read_ground_truth,
-    read_results,
-)
-from core.datasets.problems import Severity
+from core.datasets.coco.annotations import ANNOTATION_FIELDS
+from core.datasets.coco_json import examine_ground_truth
+from core.datasets.problems import ProblemKind, Severity
+from core.evaluation.coco_files import read_ground_truth, read_results, read_truth, truth_notes
 from tests.core.coco_cases import gt_of
 from tests.core.datasets.plain_reader import (
     GT,
@@ -42,10 +39,6 @@ def path(tmp_path_factory):
         ("garbage", "begins with neither"),
         ('{"images": [], "annotations": []}', "not a COCO annotation file: it should hold the lists images, annotati"),
         ('{"images": [], "annotations": {}, "categories": []}', "not a COCO annotation file"),
-        ('{"images": [1], "annotations": [], "categories": []}', "not a COCO annotation file"),
-        ('{"images": [], "annotations": [1], "categories": []}', "not a COCO annotation file"),
-        ('{"images": [], "annotations": [[NaN]], "categories": []}', "not a COCO annotation file"),
-        ('{"images": [NaN], "annotations": [], "categories": []}', "not a COCO annotation file"),
         ('{"images": NaN}', "not a COCO annotation file"),
         ('{"images": null, "annotations": null, "categories": null}', "not a COCO annotation file"),
         ('{"name": "detr", "version": "1.0.0"}', "not a COCO annotation file"),
@@ -120,20 +113,29 @@ def test_any_values_in_any_places_are_read_or_refused(path, images, annotations,
 
 
 @pytest.mark.parametrize(
-    "fields, says",
+    "fields, kept, says",
     [
-        ({"id": 3}, "has 1 annotation without a whole number as id of its own, as the id 3: correct the file"),
-        ({"id": "a"}, "as the id 'a'"),
-        ({"image_id": 9}, "has 1 annotation of an image that is not listed, as annotation 1: image_id 9: correct"),
-        ({"category_id": None}, "of a category that is not listed, as annotation 1: category_id None"),
-        ({"bbox": MISSING}, "Annotation 1 in .* has no bbox"),
-        ({"bbox": None}, "Annotation 1 in .* has no bbox"),
+        ({"id": 3}, 3, "1 annotation without an id of its own (given a new one), as the id 3"),
+        ({"id": "a"}, 3, "1 id that is text (replaced by a number, everywhere the same), as the id 'a'"),
+        ({"image_id": 9}, 2, "1 annotation of an image that is not listed (left out), as annotation 1: image_id 9"),
+        ({"image_id": "9"}, 2, "as annotation 1: image_id '9'"),
+        ({"category_id": None}, 2, "of a category that is not listed (left out), as annotation 1: category_id None"),
+        ({"bbox": MISSING}, 2, "1 box without four finite numbers (left out), as annotation 1: None"),
+        ({"bbox": ["1", "wide", 2, 3]}, 2, "as annotation 1: [1, 'wide', 2, 3]"),
     ],
 )
-def test_another_tools_ground_truth_is_refused_where_something_would_be_left_out(path, fields, says):
-    write(path, changed("annotations", 0, **fields))
-    with pytest.raises(DataError, match=says):
-        read_ground_truth(path)
+def test_another_tools_ground_truth_is_read_as_a_data_set_is_and_says_so(path, fields, kept, says):
+    truth = read_truth(write(path, changed("annotations", 0, **fields)))
+    assert len(truth.annotations) == kept
+    assert any(says in note for note in truth_notes(truth.problems, path))
+
+
+@pytest.mark.parametrize("entry", [1, None, "a", [], [[NAN]], 1e400])
+@pytest.mark.parametrize("part", ["images", "annotations", "categories"])
+def test_an_entry_that_is_no_object_costs_itself(path, part, entry):
+    data, problems = examine_ground_truth(write(path, GT | {part: [*GT[part], entry]}))
+    assert data == GT
+    assert [(problem.kind, problem.count) for problem in problems] == [(ProblemKind.NO_ENTRY, 1)]
 
 
 def test_another_tools_ground_truth_may_lack_areas_and_crowds(path):

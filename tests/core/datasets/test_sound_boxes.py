@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.datasets import sound_boxes as module
-from core.datasets.coco_json import EXACT_LIMIT
+from core.datasets.coco.ids import EXACT_LIMIT
 from core.datasets.problems import MOST_EXAMPLES, ProblemKind
 from core.datasets.sound_boxes import (
     ROUNDING,

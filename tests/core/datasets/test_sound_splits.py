@@ -62,16 +62,18 @@ def test_the_labels_problems_reach_the_training(tmp_path):
     kinds = [p.kind for p in problems]
     assert ProblemKind.NO_EXTENT in kinds and ProblemKind.ONE_SPLIT in kinds
     assert summarize_problems(problems).startswith("left out: 1 annotation of an image that is not listed, ")
-    assert (
-        "; repaired: 1 annotation without a whole number as id of its own, 1 annotation without area"
-        in summarize_problems(problems)
+    assert "; repaired: 1 annotation without an id of its own, 1 annotation without area" in summarize_problems(
+        problems
     )
 
 
 @pytest.mark.parametrize(
     "case, says",
     [
-        (cases.fatal_in_a_file, r"cannot be used\. 2 images without a whole number as id of its own"),
+        (
+            cases.fatal_box_format,
+            r"cannot be used\. 1 split whose boxes are not x, y, width, height in pixels, as 12 of",
+        ),
         (cases.fatal_between_splits, r"The data cannot be trained on\. 2 classes whose id .*\): car: 1 and 2\."),
         (
             cases.fatal_emptiness,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.boxes import Detections
-from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.coco_eval import CocoFigures, evaluate, to_results
+from core.evaluation.coco_files import read_ground_truth, read_results
 from core.labels import LabelMap
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result
 

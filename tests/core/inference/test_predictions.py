@@ -10,8 +10,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from core.boxes import Detections
-from core.datasets.coco_json import read_results
 from core.evaluation.coco_eval import evaluate
+from core.evaluation.coco_files import read_results
 from core.evaluation.draw import RED
 from core.evaluation.table import table_metadata
 from core.evaluation.threshold import image_rows

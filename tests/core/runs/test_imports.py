@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 from core import DataError, RunError
-from core.datasets.coco_json import read_ground_truth, read_results
+from core.evaluation.coco_files import read_ground_truth, read_results
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
@@ -156,11 +156,18 @@ BROKEN = [
     ({"images": []}, DT, "gt.json is not a COCO annotation file"),
     (GT | {"images": [], "annotations": []}, [], "gt.json lists no images"),
     (GT | {"categories": [], "annotations": []}, [], "gt.json lists no categories"),
-    (gt_of((1, 1, (0, 0, "wide", 1), {"area": 1})), [], "gt.json cannot be evaluated on: The bbox of annotation"),
     (GT, {"images": []}, "dt.json is not a COCO results file"),
     (GT, [1, 2], "dt.json is not a COCO results file"),
-    (GT, [result(7, 1, (0, 0, 1, 1))], "gt.json: A detection is of image 7, which the ground truth does not list."),
-    (GT, [result(1, 9, (0, 0, 1, 1))], "gt.json: A detection is of category 9, which the ground truth does not list."),
+    (
+        GT,
+        [result(7, 1, (0, 0, 1, 1))],
+        "dt.json has the image_id 7, which is no image of the ground truth (ids 1 to 3)",
+    ),
+    (
+        GT,
+        [result(1, 9, (0, 0, 1, 1))],
+        "dt.json has the category_id 9, which is no category of the ground truth (ids 1 to 2)",
+    ),
     (GT, GT, "gt.json: The score of detection number 0 is None, but must be a number."),
     (GT, [result(1, 1, (0, 0, 1, 1), 87.5)], "lie between 87.5 and 87.5, but must lie between 0 and 1"),
     (GT, [result(1, 1, (0, 0, 1, 1), -2)], "must lie between 0 and 1"),
@@ -257,7 +264,7 @@ def test_a_folder_of_pictures_can_be_named(store, write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = import_results(store, "gt.json", "dt.json", "elsewhere")
     names = {"gt": "gt.json", "dt": "dt.json", "images": "elsewhere"}
-    assert run.config == {"imported": {what: str(tmp_path / name) for what, name in names.items()}}
+    assert run.config == {"imported": {key: str(tmp_path / name) for key, name in names.items()} | {"notes": []}}
 
 
 def test_a_folder_that_is_not_there_or_has_none_of_the_pictures_is_refused(store, write, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from pycocotools.coco import COCO
 
 from core import RunError
-from core.datasets.coco_json import read_ground_truth
 from core.datasets.split import CocoSplit, read_split
+from core.evaluation.coco_files import read_ground_truth
 from core.evaluation.findings.label_errors import LabelErrorKind, label_errors
 from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table

@@ -43,17 +43,17 @@ def test_f_opens_and_m_marks_the_image_that_is_meant(page, lone, way):
     show(page, lone.page(marked=[]))
     (cell(page, 2).hover if way == "pointer" else cell(page, 2).focus)()
     press(page, "m")
-    assert told(page) == [["mark", {"id": 3, "on": True}]]
+    assert told(page) == [["mark", {"id": "3", "on": True}]]
     expect(cell(page, 2).locator(".star")).to_be_visible()
     assert "marked" in cell(page, 2).get_attribute("aria-label")
     press(page, "m", "f")
-    assert told(page) == [["mark", {"id": 3, "on": False}]]
+    assert told(page) == [["mark", {"id": "3", "on": False}]]
     expect(large(page).locator("h2")).to_have_text("000003.png")
     press(page, "m")
-    assert told(page) == [["mark", {"id": 3, "on": True}]]
+    assert told(page) == [["mark", {"id": "3", "on": True}]]
     expect(large(page).get_by_role("button", name="Marked")).to_have_attribute("aria-pressed", "true")
     large(page).get_by_role("button", name="Marked").click()
-    assert told(page) == [["mark", {"id": 3, "on": False}]]
+    assert told(page) == [["mark", {"id": "3", "on": False}]]
     press(page, "Escape")
     expect(cell(page, 2).locator(".star")).to_be_hidden()
 

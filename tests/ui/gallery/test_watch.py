@@ -65,7 +65,7 @@ def test_all_epochs_come_on_one_page_each_with_its_boxes_and_figures(run, store)
     found = frames(store, run.id)
     watched = watched_of(found)
     assert (data["layout"], data["page"], data["pages"], data["total"], data["score"]) == ("frames", 1, 1, MOST, 0.4)
-    assert tuple(image["id"] for image in data["images"]) == watched
+    assert tuple(image["id"] for image in data["images"]) == tuple(map(str, watched))
     assert [model["label"] for model in data["models"]] == ["baseline", "epoch 1", "epoch 2", "epoch 3"]
     assert data["frames"] == [frame.to_dict() for frame in found]
     assert [frame["loss_ce"] for frame in data["frames"]] == [5.0, 4.0, 3.0, 2.0]
@@ -103,7 +103,7 @@ def test_a_run_from_before_shows_the_models_whose_tables_are_kept(run, store):
     assert [model["label"] for model in data["models"]] == ["baseline", "epoch 3"]
     whole = read_table(store.table_path(run.id, 3))
     ids = watched_images(whole)
-    assert tuple(image["id"] for image in data["images"]) == ids
+    assert tuple(image["id"] for image in data["images"]) == tuple(map(str, ids))
     assert data["models"][1]["predictions"] == as_json(
         columns_of(part_of(whole, ids), ids, data["classes"])["predictions"]
     )

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import DataError
-from core.datasets.coco_json import read_ground_truth, read_results
 from core.evaluation.coco_eval import evaluate
+from core.evaluation.coco_files import read_ground_truth, read_results
 from core.evaluation.findings.curves import RECALLS, average_precision, class_figures, coco_figures, precision_recall
 from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.threshold import count_errors
