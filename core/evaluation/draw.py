@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from core import DataError
 from core.boxes import context_box
@@ -20,12 +20,12 @@ from core.datasets.pictures import PictureError, open_picture, shrink
 from core.datasets.pixels.eight_bits import decode
 from core.datasets.pixels.upright import Size, meant_orientation, orientation_of, upright_size
 from core.datasets.problems import ProblemKind
+from core.evaluation.lettering import Lettering, lettering
 from core.evaluation.table import CORNERS, ErrorType
 
 Row = dict[str, Any]  # of `threshold.image_rows`
 Box = tuple[float, float, float, float]  # xyxy, pixels of the picture that is drawn on
 Color = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 GREEN, RED, WHITE, DARK = (0, 200, 83), (255, 45, 60), (255, 255, 255), (24, 26, 31)
 BEHIND = {GREEN: (0, 118, 48), RED: (200, 0, 24)}  # a label's ground, dark enough for white letters
@@ -51,15 +51,15 @@ def draw_analysis(image: Image.Image, rows: Sequence[Row], title: str = "", lege
     scale = min(max(*image.size, smallest), LARGEST) / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     picture = _as_rgb(image).resize(size, Image.Resampling.LANCZOS)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(FONT_SIZE)
+    draw, letters = ImageDraw.Draw(picture), lettering(FONT_SIZE)
     # Rows come most important first, so they are drawn from the back; predictions' labels choose their places first.
     boxes = [(row, [row[corner] * scale for corner in CORNERS]) for row in rows]
     for row, box in reversed(boxes):
         draw_box(draw, clamp_box(box, size), row)
     taken: list[Box] = []
     for row, box in sorted(boxes, key=lambda pair: not _is_ground_truth(pair[0])):
-        draw_label(draw, font, clamp_box(box, size), row, size, taken)
-    return _with_legend(picture, rows, title, font) if legend else picture
+        draw_label(draw, letters, clamp_box(box, size), row, size, taken)
+    return _with_legend(picture, rows, title, letters) if legend else picture
 
 
 def draw_crop(
@@ -185,9 +185,9 @@ def _draw_dashes(draw: ImageDraw.ImageDraw, line: Box, color: Color, dashes: tup
         place += on + off
 
 
-def _label(row: Row) -> str:
+def _label(row: Row, letters: Lettering) -> str:
     """Return a row's label: "car 0.92 · localization error", "dog · missed", "person · crowd"."""
-    text = _one_line(row["class_name"])
+    text = _one_line(letters.legible(_one_line(row["class_name"])))
     if not _is_ground_truth(row):
         text += f" {row['score']:.2f}"
     if row["error"]:
@@ -204,11 +204,11 @@ def _one_line(text: str) -> str:
 
 
 def draw_label(
-    draw: ImageDraw.ImageDraw, font: Font, box: Box, row: Row, size: tuple[int, int], taken: list[Box]
+    draw: ImageDraw.ImageDraw, letters: Lettering, box: Box, row: Row, size: tuple[int, int], taken: list[Box]
 ) -> None:
     """Write a row's label where it covers the fewest other labels, and add its place to `taken`."""
-    text = _label(row)
-    width, height = draw.textlength(text, font=font) + 8, FONT_SIZE + 6
+    text = _label(row, letters)
+    width, height = letters.width(text) + 8, FONT_SIZE + 6
     x1, y1, x2, y2 = box
     above, below, top, bottom = y1 - height, y2 + 1, y1, y2 - height
     # Predictions are labelled at the top, ground truths at the bottom: so two boxes of one object seldom collide.
@@ -221,7 +221,7 @@ def draw_label(
     spot = min(spots, key=lambda spot: sum(_shared_area(spot, other) for other in taken))  # of equals the first
     taken.append(spot)
     draw.rectangle(spot, fill=BEHIND[_style(row)[0]])
-    draw.text((spot[0] + 4, spot[1] + 2), text, fill=WHITE, font=font)
+    letters.write(draw, (spot[0] + 4, spot[1] + 2), text, WHITE)
 
 
 def _shared_area(a: Box, b: Box) -> float:
@@ -229,7 +229,7 @@ def _shared_area(a: Box, b: Box) -> float:
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
-def _with_legend(picture: Image.Image, rows: Sequence[Row], title: str, font: Font) -> Image.Image:
+def _with_legend(picture: Image.Image, rows: Sequence[Row], title: str, letters: Lettering) -> Image.Image:
     """Return the picture above a strip that explains the colours and counts boxes and errors."""
     n_objects = sum(_is_ground_truth(row) and not row["iscrowd"] for row in rows)
     n_predictions, n_errors = sum(not _is_ground_truth(row) for row in rows), sum(bool(row["error"]) for row in rows)
@@ -241,11 +241,11 @@ def _with_legend(picture: Image.Image, rows: Sequence[Row], title: str, font: Fo
         (sample | {"kind": "detection"}, "prediction with score"),
         (None, f"{n_objects} ground truth, {n_predictions} predicted, {n_errors} errors"),
     ]
-    items += [(None, _one_line(title))] if title else []
+    items += [(None, _one_line(letters.legible(_one_line(title))))] if title else []
     width, line = max(picture.width, NARROWEST), FONT_SIZE + 10
     placed, x, y = [], 8.0, 5
     for row, text in items:
-        item_width = (SAMPLE + 6 if row else 0) + font.getlength(text)
+        item_width = (SAMPLE + 6 if row else 0) + letters.width(text)
         if x > 8 and x + item_width > width - 8:  # the next line
             x, y = 8.0, y + line
         placed.append((row, text, x, y))
@@ -257,5 +257,5 @@ def _with_legend(picture: Image.Image, rows: Sequence[Row], title: str, font: Fo
         y += picture.height
         if row:
             draw_box(draw, (x + 1, y + 2, x + SAMPLE - 3, y + FONT_SIZE), row)
-        draw.text((x + (SAMPLE + 6 if row else 0), y), text, fill=DARK, font=font)
+        letters.write(draw, (x + (SAMPLE + 6 if row else 0), y), text, DARK)
     return sheet

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from core.boxes import cxcywh_normalized_to_xyxy
 from core.detr.transforms import MEAN, STD
 from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, clamp_box, draw_box, draw_label
+from core.evaluation.lettering import Lettering, lettering
 
 if TYPE_CHECKING:
     from core.detr.batch import Batch  # loads torch, which is not needed here
@@ -24,9 +25,6 @@ PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding
 TILE = 640  # pixels: the longest side to which an image is enlarged
 GAP = 10  # pixels between images
 NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose longer side has so many are named
-
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_batch(batch: Batch, names: Sequence[str]) -> Image.Image:
@@ -44,17 +42,17 @@ def draw_batch(batch: Batch, names: Sequence[str]) -> Image.Image:
     wide, high = round(width * scale), round(height * scale)
     down = -(-count // across)
     size = (across * (wide + GAP) + GAP, down * (high + line) + line + 6)
-    sheet, font = Image.new("RGB", (max(size[0], NARROWEST), size[1]), WHITE), ImageFont.load_default(FONT_SIZE)
+    sheet, letters = Image.new("RGB", (max(size[0], NARROWEST), size[1]), WHITE), lettering(FONT_SIZE)
     draw = ImageDraw.Draw(sheet)
     for i in range(count):
         x, y = GAP + i % across * (wide + GAP), i // across * (high + line)
         labels = {key: np.asarray(value) for key, value in batch["labels"][i].items()}
         title = f"image {batch['image_id'][i]} · {_objects(len(labels['boxes']))}"
-        draw.text((x, y + 5), _shortened(title, wide, font), fill=DARK, font=font)
-        sheet.paste(_draw_sample(pixels[i], masks[i], labels, names, scale, font), (x, y + line))
+        letters.write(draw, (x, y + 5), _shortened(title, wide, letters), DARK)
+        sheet.paste(_draw_sample(pixels[i], masks[i], labels, names, scale, letters), (x, y + line))
     others = len(batch["image_id"]) - count
     words = "As the model sees it" + "; hatched: padding" * bool(batch["padded"]) + f"; {others} more" * bool(others)
-    draw.text((GAP, size[1] - line + 2), words, fill=DARK, font=font)
+    letters.write(draw, (GAP, size[1] - line + 2), words, DARK)
     return sheet
 
 
@@ -74,15 +72,15 @@ def _objects(count: int) -> str:
     return "no objects" if not count else f"{count} object{'s' * (count > 1)}"
 
 
-def _shortened(text: str, width: float, font: Font) -> str:
+def _shortened(text: str, width: float, letters: Lettering) -> str:
     """Return as much of the beginning of a text as fits into `width` pixels."""
-    while text and font.getlength(text) > width:
+    while text and letters.width(text) > width:
         text = text[:-2].rstrip(" ·…") + "…" if len(text) > 2 else ""
     return text
 
 
 def _draw_sample(
-    pixels: np.ndarray, mask: np.ndarray, labels: dict, names: Sequence[str], scale: float, font: Font
+    pixels: np.ndarray, mask: np.ndarray, labels: dict, names: Sequence[str], scale: float, letters: Lettering
 ) -> Image.Image:
     """Draw one image of a batch, (3, H, W), with its boxes; `mask` (H, W) is 1 on the image and 0 on the padding."""
     inner = int(mask[0].sum()), int(mask[:, 0].sum())  # width and height of what is no padding
@@ -109,7 +107,7 @@ def _draw_sample(
     taken: list[tuple] = []
     for row, box in rows:
         if len(rows) <= CROWDED or max(box[2] - box[0], box[3] - box[1]) >= NAMED:
-            draw_label(draw, font, box, row, tile.size, taken)
+            draw_label(draw, letters, box, row, tile.size, taken)
     return tile
 
 
