@@ -123,7 +123,8 @@ def analyze(options: Namespace) -> None:
     store = RunStore.default()
     evaluation = chosen_evaluation(store, options)
     table, run = detection_table_of(evaluation), store.get(evaluation.run_id)
-    pictures, left_out = [], []
+    pictures: list[tuple[str, Any]] = []
+    left_out: list[str] = []
     try:
         pictures, left_out = draw_worst_images(store, run, table, options.score, options.images)
     except DataError as error:

@@ -7,6 +7,7 @@ which pictures are the same. Apart from `pictures.py`, which reads one picture a
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 from collections import Counter, deque
@@ -26,6 +27,8 @@ from core.datasets.problems import ProblemKind
 from core.files import open_file
 
 END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+RIFF_LENGTH = 4  # where a WebP file says how many bytes follow
+TIFF_PLACES = (273, 279), (324, 325)  # tags: where strips or tiles begin, and how many bytes they have
 TAIL = 4096  # bytes at a file's end in which its end marker is looked for: cameras write notes behind it
 
 Key = TypeVar("Key", bound=Hashable)
@@ -45,14 +48,14 @@ class PicturesChecked(Generic[Key]):
 def examine_picture(path: str | Path, size: Size, whole: bool = False) -> list[Finding]:
     """Return what is wrong with a picture whose JSON states `size`, or odd, each with a few words.
 
-    Only its header is read, and the end of a JPEG or PNG file, which tells whether it is cut off; `whole` decodes all
-    of it. Decoding finds every picture that is cut off, of any format, and whatever else `read_picture` would refuse.
-    It does not find what the decoders pass over in silence: changed bytes or a run of zeros in the middle of a JPEG.
+    Only its header is read, and what tells whether the file is cut off; GIF, BMP and PPM, where nothing does, are
+    decoded. `whole` decodes every picture, which finds whatever `read_picture` would refuse, as bytes that changed in
+    the middle of a PNG, but not what the decoders pass over in silence, as those in the middle of a JPEG.
     """
     try:
         with open_picture(path) as image:
             stored, odd = image.size, _oddities(image)
-            if whole or not _ends_well(image):
+            if whole or not _seems_whole(image):
                 image.draft(None, (1, 1))  # a JPEG at an eighth of its size: twice as fast, and finds the same damage
                 decode(image)
             elif image.format == "PNG" and stored != tuple(size):
@@ -134,7 +137,7 @@ def same_pictures(pictures: Iterable[tuple[Key, Path]], unread: bool = False) ->
     for path, _, marks in left:
         groups.setdefault(marks, []).extend(keys.pop(path))
     if unread:
-        groups |= keys
+        groups.update(keys)
     return [sorted(group, key=order.__getitem__) for group in groups.values() if len(group) > 1]
 
 
@@ -153,17 +156,32 @@ def _with_fingerprint(
     return extended
 
 
-def _ends_well(image: ImageFile.ImageFile) -> bool:
-    """Check whether the marker that ends a file of its format is where it should be; True for formats without one."""
-    marker, file = END_MARKERS.get(image.format or ""), image.fp
-    if marker is None or file is None:
-        return True
+def _seems_whole(image: ImageFile.ImageFile) -> bool:
+    """Check whether a file is as long as its header says, or has the marker of its end; False where neither tells."""
+    file = image.fp
+    if file is None:
+        return False
     header = file.tell()  # pictures inside the header have an end, too
     end = file.seek(0, os.SEEK_END)
-    file.seek(max(header, end - TAIL))
-    ends_well = marker in file.read()
+    if marker := END_MARKERS.get(image.format or ""):
+        file.seek(max(header, end - TAIL))
+        seems_whole = marker in file.read()
+    elif image.format == "WEBP":
+        file.seek(RIFF_LENGTH)
+        seems_whole = end >= RIFF_LENGTH + 4 + int.from_bytes(file.read(4), "little")
+    else:
+        seems_whole = image.format == "TIFF" and end >= _end_of_tiff(image)
     file.seek(header)
-    return ends_well
+    return seems_whole
+
+
+def _end_of_tiff(image: ImageFile.ImageFile) -> float:
+    """Return how many bytes a TIFF has at least: up to the end of its last strip or tile."""
+    tags = image.tag_v2  # type: ignore[attr-defined]  # of Pillow's class for TIFF
+    for starts, lengths in TIFF_PLACES:
+        if starts in tags and len(tags[starts]) == len(tags.get(lengths, ())):
+            return max(start + length for start, length in zip(tags[starts], tags[lengths], strict=True))
+    return math.inf
 
 
 def _length(path: Path) -> int:

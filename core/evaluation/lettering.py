@@ -92,7 +92,7 @@ class Lettering:
         self._fonts: list[Font] = [self._first]
         self._unread: Iterator[Path] | None = None
         self._font_of: dict[str, Font | None] = {}
-        self._missing: dict[int, tuple] = {}  # by font, how it shows what it lacks
+        self._missing: dict[int, tuple[tuple[int, int], bytes]] = {}  # by font, how it shows what it lacks
 
     def legible(self, text: str) -> str:
         """Return the text with the letters for which no font is there put into Latin ones, or as U+ and their number.

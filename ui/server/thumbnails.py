@@ -24,6 +24,7 @@ from ui.server.guard import refused
 
 WIDTHS = (320, 640, 1280, 3840)  # pixels; a request's width is rounded up, so that few files are kept
 KEPT_BYTES = 200_000_000  # of thumbnails on disk
+DRAWN = 2  # raise it whenever a picture is shown otherwise than before: kept thumbnails are then made anew
 NO_STORE = {"Cache-Control": "no-store"}
 IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 
@@ -48,7 +49,7 @@ def picture_response(
         path, size = find(request.path_params)
         stamp = path.stat()
         width = next((w for w in WIDTHS if w >= wanted), WIDTHS[-1])
-        content = f"{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}|{crop}"
+        content = f"{DRAWN}|{path}|{stamp.st_mtime_ns}|{stamp.st_size}|{size}|{width}|{crop}"
         name = hashlib.sha256(content.encode()).hexdigest()[:32]
         folder = path.parent if beside else services.store().runs_dir / ".thumbnails"
         body = _cached(folder / f"{name}.jpg", lambda: thumbnail(path, width, size, crop))
