@@ -20,7 +20,7 @@ from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, problems_of
 from core.files import real_path
 
-MOST_HINTS = 20  # missing pictures for which the nearest name is looked up
+MOST_HINTS = 10  # missing pictures for which the nearest name is looked up
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,10 @@ class _Claims:
 
     def _may_be(self, path: str, image: Entry) -> bool:
         folders = self._folders.get(_folder_of(image), {""})
+        real = os.fspath(self.index.real_path(path))
         if self._part and part_of_folders(path) not in (None, self._part):
             return False
-        return any(self.index.real_path(path).is_relative_to(folder or "/") for folder in folders)
+        return any(real.startswith(os.path.join(folder, "")) for folder in folders)
 
     def settled(self) -> dict[int, str]:
         """Return the path in the index by image id; two names that fit a picture equally well get none."""

@@ -7,7 +7,7 @@ The only place that reads such a name. A part is a word in it, in any case, with
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from functools import lru_cache
 
 PARTS = {
     "train": "(mini)?train(ing)?(set)?",
@@ -17,6 +17,7 @@ PARTS = {
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_a-zA-Z]+")  # of "instances_myTrain2017": instances, my, Train
 
 
+@lru_cache(4096)
 def part_of(name: str) -> str | None:
     """Return the part, "train", "val" or "test", that a name without folders means; None if it is none or several.
 
@@ -34,5 +35,5 @@ def part_of_folders(path: str) -> str | None:
     >>> part_of_folders("val2017/train/a.jpg"), part_of_folders("train.jpg")
     ('train', None)
     """
-    folders = reversed(PurePosixPath(path).parts[:-1])
+    folders = path.split("/")[-2::-1]
     return next((part for folder in folders if (part := part_of(folder))), None)

@@ -24,7 +24,7 @@ from core.wording import is_utf8
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 MOST_PICTURES = 2_000_000  # that are listed, and folders
 MOST_DEPTH = 12  # of folders in folders
-MOST_COMPARED = 3000  # names that are compared with a missing one
+MOST_COMPARED = 500  # names that are compared with a missing one
 
 
 class Match(NamedTuple):

@@ -158,7 +158,7 @@ def test_a_folder_that_is_to_be_converted_first_says_how(tmp_path, capsys, make,
         (lambda folder: text(folder / "annotations/instances_train.json", "{").parent.parent, "no picture folder"),
         (lambda folder: text(dataset(folder) / "annotations/instances_val.json", "{").parent.parent, "not valid JSON"),
         (lambda folder: text(dataset(folder) / "annotations/instances_val.json", "{}").parent.parent, "not a COCO"),
-        (lambda folder: text(folder / "notes.txt", "no data").parent, "has no annotations/instances_train"),
+        (lambda folder: text(folder / "notes.txt", "no data").parent, "has no COCO annotation file"),
     ],
 )
 def test_what_is_no_data_set_is_one_sentence(tmp_path, capsys, make, says):
