@@ -18,7 +18,7 @@ from core.datasets.subset import Subset
 from ui.charts.component import show_charts
 from ui.choose import built_in, data_source
 from ui.choose.pickers import relative_to_project
-from ui.data import choices, download
+from ui.data import choices, download, draft
 from ui.data.images import SPLITS, choose_images, show_images
 from ui.data.problems import known_problems, show_problems
 from ui.server import cache, services
@@ -103,6 +103,7 @@ def show_tabs() -> None:
                 show_problems(folder, whole, problems, picture_check)
 
 
+draft.take_draft()
 if done := download.finished_download():
     data_source.choose_dataset(done)
 picked = data_source.pick_source()
@@ -110,9 +111,11 @@ scenes = picked and built_in.built_in_at(picked)
 if problem := built_in.draw_built_in_data(scenes) if scenes else "":
     st.error(plain(problem))
 if data_source.is_new_subset():
+    draft.write_draft()
     download.show_download_form()
     st.stop()
 if picked is None:
+    draft.write_draft()
     st.title("Data")
     st.info("Choose a folder on the left: COCO, YOLO or Pascal VOC. Its files are never changed.")
     st.stop()
@@ -145,6 +148,7 @@ with st.sidebar:
     except DataError as error:
         st.error(plain(error))
         st.stop()
+    draft.write_draft()
     if subset:
         st.button("Keep as a data set", key="keep", icon=":material/save:", width="stretch", on_click=keep_subset,
                   args=(whole, subset, name))  # fmt: skip

@@ -15,7 +15,7 @@ from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
 from ui.server import services
 from ui.text import plain
-from ui.train import form
+from ui.train import draft, form
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
@@ -119,6 +119,7 @@ def show_end(run: Run) -> None:
 
 
 store = services.store()
+draft.take_draft()
 if problem := built_in.draw_built_in_data(form.chosen_scenes()):
     st.error(plain(problem))
 runs = [run for run in store.runs() if not run.is_imported]  # those were never trained here
@@ -131,6 +132,7 @@ with st.sidebar:
         attempt(start, config)
         st.rerun()
     form.show_back_to_preset()
+draft.write_draft()
 
 if refusal := st.session_state.pop(REFUSED, None):
     st.error(plain(refusal))

@@ -21,11 +21,16 @@ def new_address(widget: str, names: Sequence[str]) -> Address | None:
     None at every other run, and where the address says nothing. `widget` is the key of a widget that the page always
     shows: Streamlit drops its state when the page is left.
     """
-    context = get_script_run_ctx()
-    if widget in st.session_state and not (context and context.is_history_navigation):
+    if widget in st.session_state and not is_back_or_forward():
         return None
     address = {name: st.query_params.get_all(name) for name in names if name in st.query_params}
     return address or None  # a click in the navigation: all as it was
+
+
+def is_back_or_forward() -> bool:
+    """Check whether this run is one that the browser asked for by going back or forward."""
+    context = get_script_run_ctx()
+    return bool(context and context.is_history_navigation)
 
 
 def write_address(query: Mapping[str, str | list[str]]) -> None:

@@ -117,6 +117,18 @@ def in_coco_layout(data: str) -> str:
     return relative_to_project(target) if target else data
 
 
+def opens_unchanged(data: str) -> bool:
+    """Check whether nothing need be written to open a folder: it is built in, COCO's, or was converted before."""
+    folder = PROJECT / data
+    try:
+        if built_in.built_in_at(data) or (os.path.isdir(folder) and is_dataset(folder)):
+            return True
+        is_other = os.path.isdir(folder) and detect_format(folder) is not None
+        return is_other and is_current(folder, default_target(folder, services.store().data_dir))
+    except (DataError, OSError, ValueError):
+        return False
+
+
 def _converted(folder: Path, kind: str) -> Path | None:
     target, known = default_target(folder, services.store().data_dir), st.session_state.setdefault(CONVERTED, set())
     name = f"convert {folder}"

@@ -92,6 +92,12 @@ def pick_or_type(label: str, names: Mapping[str, str], key: str, other: str, pla
     return typed_path(typed, PROJECT)
 
 
+def picked(key: str) -> str:
+    """Return what `pick_or_type` returns under this key, from the session."""
+    value = st.session_state.get(key, OTHER)
+    return value if value != OTHER else typed_path(st.session_state.get(f"{key} typed", ""), PROJECT)
+
+
 def typed_model(text: str) -> str:
     """Return the model that a person means: also by its address on the hub, or by a file in its folder."""
     if address := HUB_ADDRESS.fullmatch(text):

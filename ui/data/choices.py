@@ -11,6 +11,7 @@ from core.datasets.subset import Subset
 from core.labels import COCO_TEN
 
 CLASSES, CLASSES_OF, FEWER = "data classes", "classes of", "data fewer"  # in the session
+FIRST_CLASSES, ASKED_CLASSES = "first data classes", "asked data classes"  # before any choice, and as a link has them
 TRAIN, VAL, EMPTY, SEED, NAME = (f"fewer {name}" for name in ("train", "val", "empty", "seed", "name"))
 
 
@@ -27,12 +28,27 @@ def pick_classes(names: list[str], is_built_in: bool) -> list[str]:
     if st.session_state.get(CLASSES_OF) != names:
         st.session_state[CLASSES_OF] = names
         ten = [name for name in names if name in COCO_TEN]
-        st.session_state[CLASSES] = ten if len(ten) == len(COCO_TEN) < len(names) and not is_built_in else []
+        first = ten if len(ten) == len(COCO_TEN) < len(names) and not is_built_in else []
+        asked = st.session_state.pop(ASKED_CLASSES, None)
+        st.session_state[FIRST_CLASSES] = first
+        st.session_state[CLASSES] = first if asked is None else [name for name in names if name in asked]
     chosen = st.multiselect("Classes", names, key=CLASSES, placeholder=f"All {len(names)} classes",
                             persist_state="session")  # fmt: skip
     if chosen and len(chosen) < len(names):
         st.caption(f"{len(chosen)} of {len(names)} classes; clear the box for all.")
     return [name for name in names if name in chosen] or names
+
+
+def ask_for_classes(names: list[str]) -> None:
+    """Choose these classes, of those that there are, before the widgets are made; an empty name stands for all."""
+    st.session_state[ASKED_CLASSES] = names
+    st.session_state.pop(CLASSES_OF, None)
+
+
+def changed_classes() -> list[str] | None:
+    """Return the chosen classes, none for all; None where they are those before any choice."""
+    chosen = st.session_state.get(CLASSES)
+    return None if chosen is None or chosen == st.session_state.get(FIRST_CLASSES) else list(chosen)
 
 
 def pick_subset(classes: list[str]) -> tuple[Subset | None, str]:

@@ -154,11 +154,16 @@ def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> Markup:
 def _pick_preset() -> TrainConfig:
     """Show the presets, each of which fills the form when it is chosen; return the chosen one's settings."""
     if FIELD + FIRST_SETTINGS[0] not in st.session_state:
-        st.session_state["preset"] = FIRST_PRESET
-        _fill()
+        fill_preset(FIRST_PRESET)
     name = st.selectbox("Preset", list(PRESETS), key="preset", on_change=_fill, persist_state="session")
     st.caption(PRESETS[name].description)
     return PRESETS[name].apply()
+
+
+def fill_preset(name: str) -> None:
+    """Choose a preset and fill the form with its settings, before the form is shown."""
+    st.session_state["preset"] = name
+    _fill()
 
 
 def _fill() -> None:
