@@ -26,6 +26,7 @@ from core import DataError, RunError
 from core.datasets.coco.areas import to_array
 from core.datasets.coco.sizes import with_pictures
 from core.datasets.coco_json import CocoFile
+from core.datasets.folder.located import locate_pictures
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
 from core.disk import hidden_path
@@ -78,7 +79,8 @@ def read_imported_split(gt: str | Path, images: str | Path | None = None) -> Coc
     gone or broken.
     """
     gt = Path(gt)
-    split = _split(gt, read_truth(gt), gt.parent if images is None else Path(images))
+    split = _split(gt, read_truth(gt), gt.parent)
+    split = split if images is None else _with_pictures_of(split, Path(images))
     _fill_sizes(split)
     return split
 
@@ -133,14 +135,21 @@ def _picture_folder(split: CocoSplit) -> Path | None:
     bases = (split.json_path.parent.parent, split.json_path.parent)
     folders = [base / folder for base in bases for name in names for folder in (name, f"images/{name}")]
     folders += [base / folder for base in bases for folder in ("images", ".")]
-    return next((real_path(folder) for folder in folders if _has_pictures(split, folder, LOOKED_FOR)), None)
+    first = replace(split, images=split.images[:LOOKED_FOR])
+    return next((real_path(folder) for folder in folders if _has_pictures(replace(first, image_dir=folder))), None)
+
+
+def _with_pictures_of(split: CocoSplit, folder: Path) -> CocoSplit:
+    """Return the split with its pictures in a folder, where they are looked up if they are not as they are named."""
+    located = locate_pictures(split.images, real_path(folder), (), folder, None, "val")
+    return replace(split, image_dir=folder, located=located, root=folder, problems=split.problems + located.problems)
 
 
 def _checked_folder(split: CocoSplit, folder: Path) -> Path:
     """Return the folder that the user names, if it has at least one of the pictures; else raise DataError."""
     if not os.path.isdir(folder):
         raise DataError(f"There is no picture folder {folder}.")
-    if not _has_pictures(split, folder, len(split.images)):
+    if not _has_pictures(_with_pictures_of(split, folder)):
         raise DataError(
             f"{folder} has none of the pictures that {split.json_path} lists, such as "
             f"{short(split.images[0]['file_name'])}: name the folder that its file names start from."
@@ -148,12 +157,11 @@ def _checked_folder(split: CocoSplit, folder: Path) -> Path:
     return real_path(folder)
 
 
-def _has_pictures(split: CocoSplit, folder: Path, most: int) -> bool:
-    """Check whether one of the first `most` pictures lies in the folder."""
-    moved = replace(split, image_dir=folder)
-    for image in split.images[:most]:
+def _has_pictures(split: CocoSplit) -> bool:
+    """Check whether one of the pictures is there."""
+    for image in split.images:
         with suppress(DataError, OSError):  # its name leads out of the folder, or cannot be a file's
-            if moved.image_path(image).is_file():
+            if split.image_path(image).is_file():
                 return True
     return False
 

@@ -75,3 +75,12 @@ def test_a_file_name_that_leads_elsewhere_is_no_picture(store, write, tmp_path, 
     gt = GT | {"images": [image | {"file_name": name} for image in GT["images"]]}
     run = import_results(store, *write(gt, folder=tmp_path / "set"))
     assert run.config["imported"]["images"] is None
+
+
+def test_names_of_another_machine_are_looked_up_in_the_folder_that_is_named(store, write, tmp_path):
+    named = GT | {"images": [image | {"file_name": f"C:\\me\\{image['id']}.JPG"} for image in GT["images"]]}
+    draw(tmp_path / "elsewhere", "deep/1.jpg", "deep/2.jpg")
+    run = import_results(store, *write(named), tmp_path / "elsewhere")
+    split = evaluated_images(run)
+    assert split.image_path(split.image_by_id[2]) == tmp_path / "elsewhere/deep/2.jpg"
+    assert "not where the annotations say" in split.problems[-1].sentence
