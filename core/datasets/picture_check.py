@@ -133,12 +133,11 @@ def same_pictures(pictures: Iterable[tuple[Key, Path]], unread: bool = False) ->
         left = _with_fingerprint(fingerprint, left)
         counts = Counter(marks for _, _, marks in left)
         left = [one for one in left if counts[one[2]] > 1 or len(keys[one[0]]) > 1]
-    groups: dict[Hashable, list[Key]] = {}
+    groups: dict[tuple[Fingerprint, ...], list[Key]] = {}
     for path, _, marks in left:
         groups.setdefault(marks, []).extend(keys.pop(path))
-    if unread:
-        groups.update(keys)
-    return [sorted(group, key=order.__getitem__) for group in groups.values() if len(group) > 1]
+    lists = [*groups.values(), *(keys.values() if unread else ())]
+    return [sorted(group, key=order.__getitem__) for group in lists if len(group) > 1]
 
 
 def _with_fingerprint(

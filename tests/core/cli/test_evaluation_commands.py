@@ -73,6 +73,24 @@ def test_analyze_of_an_imported_run_draws_its_pictures_or_says_why_not(root, tmp
     assert status == 0 and out.startswith("No pictures: There is no file") and "Missed" in out
 
 
+def test_a_damaged_picture_costs_one_picture_of_the_analysis(root, tmp_path, capsys):
+    truths = gt_of(*((i, 1, (10, 10, 40, 40)) for i in (1, 2, 3)), images=3)
+    (tmp_path / "gt.json").write_text(json.dumps(truths))
+    (tmp_path / "dt.json").write_text(json.dumps([result(1, 1, (10, 10, 40, 40))]))
+    for name in ("1.jpg", "2.jpg", "3.jpg"):
+        Image.new("RGB", (200, 100)).save(tmp_path / name)
+    run(capsys, "import", "--gt", tmp_path / "gt.json", "--dt", tmp_path / "dt.json")
+    (tmp_path / "2.jpg").write_bytes(b"")
+    status, out, _ = run(capsys, "analyze", "last", "--images", 2)
+    assert status == 0 and "analysis_1.png … 2 pictures" in out
+    (left_out,) = [line for line in out.splitlines() if line.startswith("Left out: ")]
+    assert "2.jpg cannot be read (an empty file)" in left_out
+    for name in ("1.jpg", "3.jpg"):
+        (tmp_path / name).unlink()
+    status, out, _ = run(capsys, "analyze", "last")
+    assert status == 0 and out.startswith("No pictures: ") and "Missed" in out
+
+
 def test_runs_lists_an_imported_run_as_such(capsys, imported):
     (line,) = [line for line in run(capsys, "runs")[1].splitlines() if imported in line]
     assert line.split() == [imported, "Imported", "–", "–", "50.5", "50.5", "YOLO"]
