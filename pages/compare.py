@@ -17,6 +17,7 @@ from core.evaluation.table import table_metadata
 from ui.charts.component import show_charts
 from ui.choose import pair_picker
 from ui.choose.address import Query, new_address, remember, write_address
+from ui.choose.data_notice import show_data_notice, show_difference
 from ui.choose.run_picker import evaluated_runs, show_empty_page
 from ui.compare import filters
 from ui.compare.all_runs import show_runs
@@ -123,4 +124,7 @@ with st.sidebar:
         filters.apply_address(address, classes)
         remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
     score, chosen = filters.pick_filters(classes)
+show_data_notice((before.run, tables[0]), (after.run, tables[1]))
+if not problem:
+    show_difference((before.run, tables[0]), (after.run, tables[1]))
 show_tabs()

@@ -17,6 +17,7 @@ from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.threshold import count_errors
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
+from ui.choose.data_notice import show_data_notice
 from ui.choose.run_picker import TableKey, evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import take_gallery_score
 from ui.errors import filters
@@ -122,6 +123,7 @@ selection = chosen.on_images(marked) if chosen.marked else chosen
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
 query |= {"view": view} if view != "images" else {}
 
+show_data_notice((run, table))
 filters.show_error_types(error_counts(viewed.table_key, selection, table), chosen.error)
 filters.show_chips(chosen)
 if view == "watch":

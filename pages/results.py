@@ -10,6 +10,7 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import table_metadata
 from ui.choose import pair_picker
 from ui.choose.address import Address, Query, new_address, write_address
+from ui.choose.data_notice import show_data_notice
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import pick_score, set_score
 from ui.results.label_errors import show_label_errors
@@ -130,4 +131,5 @@ with st.sidebar:
         go_to(services.COMPARE_PAGE, pair_picker.compare_address(runs, viewed, view.score))
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
+show_data_notice((run, table))
 show_tabs()

@@ -13,7 +13,7 @@ from typing import Any
 
 from core import DataError, LabError
 from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show
-from core.cli.evaluations import chosen_evaluation, detection_table_of
+from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.datasets.problems import first_of
 from core.export.text import describe_table, evaluation_json, evaluation_text, percent
 from core.runs.models import baseline_of
@@ -123,6 +123,8 @@ def analyze(options: Namespace) -> None:
     store = RunStore.default()
     evaluation = chosen_evaluation(store, options)
     table, run = detection_table_of(evaluation), store.get(evaluation.run_id)
+    if changed := changed_since(store, run, table):
+        show(f"note: {changed}")
     pictures: list[tuple[str, Any]] = []
     left_out: list[str] = []
     try:
@@ -136,7 +138,7 @@ def analyze(options: Namespace) -> None:
         show(f"{first} … {len(pictures)} pictures, worst first: red predictions, green ground truth")
     if left_out:
         show(f"Left out: {sentence(first_of(left_out))}")
-    show(write_report(store, run, evaluation, table, options.score, pictures))
+    show(write_report(store, run, evaluation, table, options.score, pictures, changed))
     show(*evaluation_text(_models(store, evaluation), table, options.score).split("\n"))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from core import LabError
 from core.cli.chosen_run import EVALUATED, chosen_run
-from core.runs.schema import Evaluation
+from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 
 if TYPE_CHECKING:  # some commands start without pyarrow
@@ -38,3 +39,16 @@ def detection_table_of(evaluation: Evaluation) -> pa.Table:
             "baseline, the best and the last model."
         )
     return read_table(evaluation.table)
+
+
+def changed_since(store: RunStore, run: Run, table: pa.Table) -> str:
+    """Return sentences on what changed of the data since a run was evaluated; "" if nothing did, or it is unknown."""
+    from core.evaluation.table import table_metadata
+    from core.runs.imports import evaluated_images
+    from core.runs.provenance.current import EvaluatedData, notice
+    from core.runs.provenance.data import kept_fingerprint
+
+    with suppress(LabError):  # whoever needs the images says why they cannot be read
+        if fingerprint := kept_fingerprint(store, run.id, table_metadata(table).data):
+            return notice(EvaluatedData(fingerprint, evaluated_images(run)).changes())
+    return ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import LabError
 from core.cli.command import Command, add_epoch, add_run, check_score, show, show_progress
-from core.cli.evaluations import chosen_evaluation, detection_table_of
+from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.keep_result import KeepResult
 from core.runs.store import RunStore
 
@@ -60,6 +60,8 @@ def export(options: Namespace) -> None:
     evaluation = chosen_evaluation(store, options)
     table, run, marks = detection_table_of(evaluation), store.get(evaluation.run_id), Marks(store)
     ids = _chosen_images(table, options, marks.image_ids(run.id) if options.marked else None)
+    if changed := changed_since(store, run, table):
+        show(f"note: {changed}")
     run_marks, title = tuple(marks.all(run.id)), bundle_title(run, evaluation)
     bundle = Bundle(evaluated_images(run), table, tuple(ids), options.score, run_marks, title)
     work = KeepResult(write_export(bundle, kind, out))

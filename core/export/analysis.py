@@ -80,11 +80,16 @@ def write_report(
     table: pa.Table,
     score: float,
     pictures: Sequence[tuple[str, Image.Image]],
+    changed: str = "",
 ) -> Path:
-    """Write report.html into the run's folder; raise RunError if that fails."""
+    """Write report.html into the run's folder; raise RunError if that fails.
+
+    changed  a sentence on what changed of the data since the evaluation
+    """
     before = baseline_of(store.evaluations(run.id))
     baseline = read_table(before.table) if before and before.table and evaluation.epoch > 0 else None
     facts, view = _facts(run, evaluation, table, score), View(table, score)
+    facts += [("Data today", changed)] if changed else []
     try:
         intervals = bootstrap(table, baseline)
     except RunError as error:  # the data set changed between the two evaluations

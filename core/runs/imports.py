@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from core import DataError, RunError
 from core.datasets.coco.areas import to_array
 from core.datasets.coco.sizes import with_pictures
 from core.datasets.coco_json import CocoFile
+from core.datasets.fingerprint.fingerprint import take_fingerprint
 from core.datasets.folder.located import locate_pictures
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
@@ -33,10 +35,12 @@ from core.disk import hidden_path
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.evaluation.coco_files import read_matched, read_truth, truth_notes
 from core.evaluation.columns import checked_columns
-from core.evaluation.table import table_metadata, write_table
+from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.files import real_path
+from core.keep_result import KeepResult
 from core.runs.paths import table_name
+from core.runs.provenance.data import keep_fingerprint
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.wording import short
@@ -61,7 +65,9 @@ def import_results(
     figures, table, notes = _evaluated(gt, truth, dt)
     folder = _picture_folder(split) if images is None else _checked_folder(split, Path(images))
     imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder), "notes": notes}
-    return _add(store, {"imported": imported}, name, figures, table)
+    used = split if folder is None else _with_pictures_of(split, folder)
+    _fill_sizes(used)
+    return _add(store, {"imported": imported}, name, figures, table, used)
 
 
 def evaluated_images(run: Run) -> CocoSplit:
@@ -166,14 +172,21 @@ def _has_pictures(split: CocoSplit) -> bool:
     return False
 
 
-def _add(store: RunStore, config: dict[str, Any], name: str | None, figures: CocoFigures, table: pa.Table) -> Run:
+def _add(
+    store: RunStore, config: dict[str, Any], name: str | None, figures: CocoFigures, table: pa.Table, split: CocoSplit
+) -> Run:
     """Create the run, whole or not at all."""
     label_map = table_metadata(table).label_map
+    fingerprint = KeepResult(take_fingerprint(label_map, [split]))
+    deque(fingerprint, maxlen=0)
+    metadata = replace(table_metadata(table), data=fingerprint.result.digest)
+    table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
     state = {"label_map": label_map.to_dict(), "epoch": 0, "epochs": 0, "step": 0, "steps": 0}
     try:
         with hidden_path(store.runs_dir / "import") as folder, ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)  # unless it has become the run's
             write_table(table, folder / table_name(0))
+            keep_fingerprint(folder, fingerprint.result)
             return store.create_finished(config, name, state, figures.to_dict(), folder)
     except OSError as error:
         raise RunError(f"The run cannot be written under {store.runs_dir}: {error.strerror or error}.") from error

@@ -107,7 +107,7 @@ class Recorder:
         if resumes:
             hold_to_data(self.store, self.run, fingerprint)
         else:
-            keep_fingerprint(self.store, self.run.id, fingerprint)
+            keep_fingerprint(self.store.folder(self.run.id), fingerprint)
         self._data = fingerprint.digest
 
     def _begin(self, progress: Measured) -> _EventFile:

@@ -75,13 +75,13 @@ def fingerprint_path(store: RunStore, run_id: str, digest: str) -> Path:
     return store.folder(run_id) / "data" / f"{digest}.parquet"
 
 
-def _record_path(store: RunStore, run_id: str) -> Path:
-    return store.folder(run_id) / "data" / "record.json"
+def _record_path(folder: Path) -> Path:
+    return folder / "data" / "record.json"
 
 
 def read_record(store: RunStore, run_id: str) -> DataRecord:
     """Return what is noted of a run's data, nothing of an earlier version's run; raises RunError if it is damaged."""
-    path = _record_path(store, run_id)
+    path = _record_path(store.folder(run_id))
     try:
         record = msgspec.json.decode(read_bytes(path, MOST_BYTES), type=DataRecord)
         if not DIGEST.fullmatch(record.digest):
@@ -93,8 +93,8 @@ def read_record(store: RunStore, run_id: str) -> DataRecord:
         raise RunError(f"{path}, which says what data the run has used, is damaged: delete it to go on.") from error
 
 
-def _write_record(store: RunStore, run_id: str, record: DataRecord) -> None:
-    path = _record_path(store, run_id)
+def _write_record(folder: Path, record: DataRecord) -> None:
+    path = _record_path(folder)
     try:
         with atomic_file(path, durable=True) as partial:
             partial.write_bytes(msgspec.json.encode(record))
@@ -107,19 +107,19 @@ def kept_fingerprint(store: RunStore, run_id: str, digest: str) -> Fingerprint |
     return read_fingerprint(fingerprint_path(store, run_id, digest)) if digest and DIGEST.fullmatch(digest) else None
 
 
-def keep_fingerprint(store: RunStore, run_id: str, fingerprint: Fingerprint) -> None:
-    """Note that the run begins on this data; raises RunError if that cannot be written."""
-    _keep(store, run_id, fingerprint, DataRecord())
+def keep_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
+    """Note in a run's folder that it begins on this data; raises RunError if that cannot be written."""
+    _keep(folder, fingerprint, DataRecord())
 
 
-def _keep(store: RunStore, run_id: str, fingerprint: Fingerprint, record: DataRecord) -> None:
-    path = fingerprint_path(store, run_id, fingerprint.digest)
+def _keep(folder: Path, fingerprint: Fingerprint, record: DataRecord) -> None:
+    path = folder / "data" / f"{fingerprint.digest}.parquet"
     try:
         write_fingerprint(fingerprint, path)
     except OSError as error:
         raise RunError(f"{path} cannot be written ({error.strerror or error}): make room or give access.") from error
     record.digest, record.refused, record.words, record.accepted = fingerprint.digest, "", "", ""
-    _write_record(store, run_id, record)
+    _write_record(folder, record)
 
 
 def accept_changed_data(store: RunStore, run_id: str, digest: str) -> None:
@@ -130,7 +130,7 @@ def accept_changed_data(store: RunStore, run_id: str, digest: str) -> None:
     record = read_record(store, run_id)
     if record.accepted != digest:
         record.accepted = digest
-        _write_record(store, run_id, record)
+        _write_record(store.folder(run_id), record)
 
 
 def hold_to_data(store: RunStore, run: Run, fingerprint: Fingerprint) -> None:
@@ -143,13 +143,13 @@ def hold_to_data(store: RunStore, run: Run, fingerprint: Fingerprint) -> None:
     if changes.words and not (changes.are_safe and record.accepted in (ANY, fingerprint.digest)):
         record.refused = fingerprint.digest if changes.are_safe else ""
         record.words, record.accepted = short(changes.words, MOST_WORDS), ""
-        _write_record(store, run.id, record)
+        _write_record(store.folder(run.id), record)
         advice = GO_ON if changes.are_safe else TRAIN_ANEW
         advice = advice.format(run=run.id, checkpoint=store.checkpoint(run.id, "last"))
         raise RunError(f"The data is not what this run was trained on before: {record.words}. {advice}")
     if changes.words:
         record.changes.append(DataChange(short(changes.words, MOST_WORDS)))
-    _keep(store, run.id, fingerprint, record)
+    _keep(store.folder(run.id), fingerprint, record)
 
 
 def _changes(store: RunStore, run: Run, record: DataRecord, fingerprint: Fingerprint) -> DataChanges:
@@ -176,7 +176,7 @@ def note_step(store: RunStore, run_id: str, step: int) -> Remark | None:
     if any(change.step is None for change in record.changes):
         for change in record.changes:
             change.step = step if change.step is None else change.step
-        _write_record(store, run_id, record)
+        _write_record(store.folder(run_id), record)
     count, last = len(record.changes), record.changes[-1]
     return Remark(
         rule=TrainingRule.DATA_CHANGED,

@@ -27,7 +27,7 @@ def data(tmp_path):
 @pytest.fixture
 def run(store, data):
     run = store.create({})
-    keep_fingerprint(store, run.id, data.fingerprint())
+    keep_fingerprint(store.folder(run.id), data.fingerprint())
     store.update(run.id, status=Status.FAILED)
     return store.get(run.id)
 
@@ -106,7 +106,7 @@ def test_of_an_earlier_versions_run_only_the_classes_are_known(store, data, edit
 
 def test_a_run_that_begins_again_forgets_what_it_had(store, data, run):
     data.change(small_data.add_a_class)
-    keep_fingerprint(store, run.id, data.fingerprint())
+    keep_fingerprint(store.folder(run.id), data.fingerprint())
     assert read_record(store, run.id).digest == data.fingerprint().digest
 
 
