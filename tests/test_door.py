@@ -34,7 +34,6 @@ ALLOWED = {
     ("core/export/html.py", "(HERE / 'report.css').read_text(encoding='utf-8')"),
     ("core/export/html.py", "(HERE / 'report.js').read_text(encoding='utf-8')"),
     ("core/export/html.py", "PLOTLY.read_text(encoding='utf-8')"),
-    ("core/export/html.py", "project.read_text(encoding='utf-8')"),
     ("ui/server/scripts.py", "path.read_bytes()"),
     ("ui/server/guard.py", "(Path(st.__file__).parent / 'static/index.html').read_text(encoding='utf-8')"),
     ("ui/gallery/component.py", "(HERE / name).read_text(encoding='utf-8')"),

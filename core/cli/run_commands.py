@@ -15,6 +15,7 @@ from core import LabError, RunError
 from core.cli.chosen_run import RECORDED, chosen_run
 from core.cli.command import Command, add_run, show
 from core.export.text import in_percent, percent
+from core.runs.provenance.code import code_values
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.wording import cell, sentence, short
@@ -45,7 +46,7 @@ def runs(options: Namespace) -> None:
     place = {run_id: i for i, run_id in enumerate(waiting, start=1)}
     listed = store.runs()
     if options.json:
-        print(json.dumps([{**_run_json(run), "place": place.get(run.id)} for run in listed]))
+        print(json.dumps([{**_run_json(store, run), "place": place.get(run.id)} for run in listed]))
         return
     show(f"{'id':<21}{'status':<13}{'epoch':>9}{'baseline AP':>13}{'AP':>8}{'best AP':>9}  name")
     for run in listed:
@@ -61,9 +62,10 @@ def runs(options: Namespace) -> None:
             show(f"{place[run_id]:>3}  {run_id:<21}{names[run_id]}")
 
 
-def _run_json(run: Run) -> dict[str, Any]:
-    """Return a run's fields, AP in percent under the names of the printed columns."""
-    return {
+def _run_json(store: RunStore, run: Run) -> dict[str, Any]:
+    """Return a run's fields, AP in percent under the names of the printed columns, and by what code it was made."""
+    code = {} if run.is_damaged else code_values(store.folder(run.id))
+    return {"code": code} | {
         AP_KEYS.get(name, name): in_percent(value) if name in AP_KEYS else value for name, value in asdict(run).items()
     }
 

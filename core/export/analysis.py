@@ -30,6 +30,7 @@ from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
 from core.runs.imports import evaluated_images
 from core.runs.models import baseline_of
+from core.runs.provenance.code import code_values
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 
@@ -90,6 +91,8 @@ def write_report(
     baseline = read_table(before.table) if before and before.table and evaluation.epoch > 0 else None
     facts, view = _facts(run, evaluation, table, score), View(table, score)
     facts += [("Data today", changed)] if changed else []
+    if code := code_values(store.folder(run.id)):
+        facts.append(("Made by", "; ".join(f"{name} {value}" for name, value in code.items())))
     try:
         intervals = bootstrap(table, baseline)
     except RunError as error:  # the data set changed between the two evaluations

@@ -12,7 +12,6 @@ import io
 import json
 import platform
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,11 +21,11 @@ from typing import Any
 
 from PIL import Image
 
-from core import PROJECT
 from core.charts.chart import Chart
 from core.charts.to_json import PLOTLY, SCRIPT, caption, to_json
 from core.datasets.split import FEW
 from core.export.text import percent
+from core.runs.provenance.code import lab_version
 
 HERE = Path(__file__).parent
 LONGEST_SIDE = 1000  # pixels of a picture
@@ -122,23 +121,13 @@ def report_html(
 
 def package_versions() -> dict[str, str]:
     """Return the versions of DETR Lab, Python and the packages that the metrics depend on, without importing them."""
-    versions = {"detr-lab": _lab_version(), "python": platform.python_version()}
+    versions = {"detr-lab": lab_version(), "python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
     return {name: number for name, number in versions.items() if number}
-
-
-def _lab_version() -> str | None:
-    try:
-        return version("detr-lab")
-    except PackageNotFoundError:  # run from its folder, without having been installed
-        project = PROJECT / "pyproject.toml"
-        return (
-            str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]) if project.exists() else None
-        )
 
 
 def _inside_script(text: str) -> str:

@@ -40,6 +40,7 @@ from core.evaluation.tide import detection_table
 from core.files import real_path
 from core.keep_result import KeepResult
 from core.runs.paths import table_name
+from core.runs.provenance.code import note_code
 from core.runs.provenance.data import keep_fingerprint
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -187,6 +188,7 @@ def _add(
             stack.callback(shutil.rmtree, folder, ignore_errors=True)  # unless it has become the run's
             write_table(table, folder / table_name(0))
             keep_fingerprint(folder, fingerprint.result)
+            note_code(folder)
             return store.create_finished(config, name, state, figures.to_dict(), folder)
     except OSError as error:
         raise RunError(f"The run cannot be written under {store.runs_dir}: {error.strerror or error}.") from error

@@ -23,6 +23,7 @@ from core.disk import atomic_file
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.deletion.leftovers import clear_run
+from core.runs.provenance.code import note_code
 from core.runs.provenance.data import hold_to_data, keep_fingerprint, note_step
 from core.runs.schema import NewEvaluation, Run
 from core.runs.store import RunStore
@@ -103,11 +104,13 @@ class Recorder:
             events.add(progress.step, metrics)
 
     def _hold_to_data(self, fingerprint: Fingerprint, resumes: bool) -> None:
-        """Note what data the training uses; raises RunError if it goes on, and the data changed without a consent."""
+        """Note what data and code the training uses; raises RunError if it goes on, and nobody agreed to the data."""
+        folder = self.store.folder(self.run.id)
         if resumes:
             hold_to_data(self.store, self.run, fingerprint)
         else:
-            keep_fingerprint(self.store.folder(self.run.id), fingerprint)
+            keep_fingerprint(folder, fingerprint)
+        note_code(folder, (self.run.step or 0) if resumes else 0)
         self._data = fingerprint.digest
 
     def _begin(self, progress: Measured) -> _EventFile:

@@ -9,6 +9,7 @@ from core.charts.chart import Chart
 from core.charts.compare.runs import RunCurves, curves_together
 from core.charts.training import TAGS
 from core.config_diff import compare_settings, value_text
+from core.runs.provenance.code import compare_code
 from core.runs.schema import Run
 from core.wording import cell, visible
 from ui.charts.component import show_charts
@@ -18,7 +19,7 @@ from ui.text import plain
 
 ALL_SETTINGS, UNIT = "all settings", "curves by"  # in the session
 HIGHLIGHT = "background-color: rgba(250, 176, 5, 0.25)"  # of differences, on light and dark ground
-NAMED = ("data", "model", "classes", "seed")  # equal settings that are named; the others are counted
+NAMED = ("data", "model", "classes", "seed", "code")  # equal settings that are named; the others are counted
 UNITS = {"epoch": "By epoch", "step": "By step"}
 CurveKey = tuple[str, int | None, float | None, str, str]  # a run's id, step, heartbeat, label and colour
 
@@ -30,6 +31,7 @@ def show_settings(before: EvaluatedModel, after: EvaluatedModel, names: tuple[st
     if is_one_run:
         st.caption("Both models are of one run, and so of one training.")
     settings = compare_settings([before.run.config, after.run.config])
+    settings += compare_code([services.store().folder(model.run.id) for model in (before, after)])
     same = [setting for setting in settings if not setting.differs]
     show_all = st.toggle("All settings", key=ALL_SETTINGS, persist_state="session",
                          help="Those too that are the same for both.")  # fmt: skip
