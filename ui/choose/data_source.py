@@ -72,7 +72,7 @@ def _pick_own() -> Path | None:
     text = st.text_input(
         "Folder", key=TYPED, placeholder="Type or paste a path", persist_state="session",
         help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
-             "YOLO or Pascal VOC.",
+             "YOLO, Pascal VOC, or the files of labelme, CVAT, Label Studio and others (see the guide).",
     )  # fmt: skip
     typed = typed_path(text, PROJECT)
     names = {relative_to_project(folder): folder.name for folder in list_datasets(services.store().data_dir)}

@@ -20,11 +20,24 @@ from core import DataError
 from core.datasets.convert import voc, yolo
 from core.datasets.convert.conversion import Content, read_items
 from core.datasets.convert.format import Format, LabelledObject, Listing, ProblemCounter
+from core.datasets.convert.formats.createml import CREATEML
+from core.datasets.convert.formats.cvat import CVAT
+from core.datasets.convert.formats.datumaro import DATUMARO
+from core.datasets.convert.formats.fiftyone import LABELS, SAMPLES
+from core.datasets.convert.formats.label_studio import LABEL_STUDIO
+from core.datasets.convert.formats.labelme import LABELME
+from core.datasets.convert.formats.rows import KERAS_YOLO, RETINANET, TENSORFLOW
+from core.datasets.convert.formats.supervisely import SUPERVISELY
+from core.datasets.convert.formats.via import VIA
 from core.datasets.convert.record import MADE_BY, SOURCE, Conversion, read_conversion, write_conversion
 from core.disk import atomic_folder
 from core.files import real_path
 
-FORMATS: dict[str, Format] = {"yolo": yolo, "voc": voc}
+FORMATS: dict[str, Format] = {
+    "yolo": yolo, "voc": voc, "labelme": LABELME, "cvat": CVAT, "createml": CREATEML, "tensorflow": TENSORFLOW,
+    "retinanet": RETINANET, "yolo list": KERAS_YOLO, "label studio": LABEL_STUDIO, "supervisely": SUPERVISELY,
+    "datumaro": DATUMARO, "fiftyone labels": LABELS, "fiftyone": SAMPLES, "via": VIA,
+}  # fmt: skip
 OWN_NAMES = {"annotations", "images", "train", "val", SOURCE}
 
 
@@ -91,7 +104,10 @@ def _list(folder: Path, problems: ProblemCounter) -> tuple[str, Listing]:
         raise DataError(f"There is no folder {folder}.")
     format_ = detect_format(folder)
     if format_ is None:
-        raise DataError(f"{folder} has neither YOLO's data.yaml or labels nor Pascal VOC's XML files: choose another.")
+        raise DataError(
+            f"{folder} has neither YOLO's data.yaml or labels nor Pascal VOC's XML files, nor another tool's files "
+            "that are read here: choose another, or export it as COCO."
+        )
     try:
         return format_, FORMATS[format_].list_folder(folder, problems)
     except OSError as error:

@@ -29,6 +29,7 @@ from core.datasets.convert.format import (
     ProblemCounter,
     normalize_splits,
 )
+from core.datasets.convert.meant_size import meant_size
 from core.datasets.convert.names import NameIndex
 from core.datasets.convert.source import (
     MOST_PROBES,
@@ -44,7 +45,6 @@ from core.datasets.problems import ProblemKind
 TITLE = "Pascal VOC"
 MOST_PIXELS = 10**6  # of a side, far beyond any picture
 SIDES = ("xmin", "ymin", "xmax", "ymax")
-ROUNDING = 1.0  # pixels that a corner may lie beyond the picture
 NO_PICTURES = re.compile(
     r"segmentation(class|object).*|.*visualization", re.IGNORECASE
 )  # folders of masks and drawings
@@ -118,29 +118,8 @@ def read(item: Item, listing: Listing, size: PictureSize, problems: ProblemCount
             objects.append(_object(element))
         except ValueError as error:
             problems.add(ProblemKind.LABEL_LINE, f"{item.label}, object {number}: {error}", item)
-    return Labels(objects, _size(root, item, size, objects, problems), len(elements))
-
-
-def _size(
-    root: Element, item: Item, size: PictureSize, objects: list[LabelledObject], problems: ProblemCounter
-) -> tuple[int, int] | None:
-    """Return the size of the picture that the corners refer to; None if they refer to another picture."""
     stated = _number(root, "size/width") or 0, _number(root, "size/height") or 0
-    if stated == size.stored:  # a tool that does not turn pictures means its boxes so
-        return size.stored
-    if stated == size.upright:
-        return size.upright
-    if min(stated) <= 0:
-        problems.add(ProblemKind.SIZE_STATED, f"{item.label}: none", item)
-        return size.upright
-    right, bottom = (max((one.corners[side] for one in objects), default=0) for side in (2, 3))
-    text = f"{item.label}: {stated[0]:g}×{stated[1]:g}, {item.picture} has {size.upright[0]}×{size.upright[1]}"
-    beyond_stated = right > stated[0] + ROUNDING or bottom > stated[1] + ROUNDING
-    if not objects or (beyond_stated and right <= size.upright[0] + ROUNDING and bottom <= size.upright[1] + ROUNDING):
-        problems.add(ProblemKind.SIZE_STATED, text, item)
-        return size.upright
-    problems.add(ProblemKind.OTHER_SIZE, text, item)
-    return None
+    return Labels(objects, meant_size(stated, item, size, objects, problems), len(elements))
 
 
 def first_pixel(objects: list[LabelledObject]) -> int:

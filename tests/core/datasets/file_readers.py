@@ -35,6 +35,7 @@ from core.runs.imports import import_results
 from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 from tests.core.datasets.convert.folders import voc, yolo
+from tests.core.datasets.convert.formats.made import MAKERS
 from ui.train import preflight, profiler
 
 Sentences = Iterable[str] | None
@@ -216,6 +217,7 @@ KINDS = {
     "results": Kind(make_results, ("*.json",), read_results),
     "yolo": Kind(make_yolo, ("*.yaml", "labels/*/*.txt", "labels/*.txt"), read_folder),
     "voc": Kind(make_voc, ("Annotations/*.xml", "ImageSets/*/*.txt"), read_folder),
+    **{key: Kind(maker, targets, read_folder) for key, (maker, targets) in MAKERS.items()},
     **{
         form: Kind(make_pictures(form), ("*.picture",), read_one_picture)
         for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
