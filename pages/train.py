@@ -63,8 +63,8 @@ def confirm_changed_data(run: Run, refused: DataRecord) -> None:
     st.markdown(f"Since the run stopped, this changed: {plain(refused.words)}.")
     st.write("Its numbers are then not those of one training on the same data, and the run says so.")
     with st.container(horizontal=True):
-        if st.button("Resume", key="resume anyway", type="primary", icon=":material/play_arrow:"):
-            attempt(services.jobs().resume, run.id, refused.refused)
+        if st.button("Resume", key="resume anyway", type="primary", icon=":material/play_arrow:", on_click=attempt,
+                     args=(services.jobs().resume, run.id, refused.refused)):  # fmt: skip
             st.rerun()
         if st.button("Cancel", key="not on this data"):
             st.rerun()
