@@ -8,7 +8,7 @@ from core import DataError
 from core.charts.chart import Chart
 from core.charts.datasets.bars_and_labels import counted as number_of
 from core.charts.datasets.statistics import dataset_charts
-from core.datasets.check import summarize_problems
+from core.datasets.folder.totals import summarize_problems
 from core.datasets.layouts import find_splits
 from core.datasets.part import save_subset, take_subset
 from core.datasets.problems import Severity

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from core import DataError
 from core.cli.command import Command, show, show_progress
 from core.datasets.coco.box_format import BoxFormat
 from core.keep_result import KeepResult
@@ -103,19 +102,23 @@ def convert(options: Namespace) -> None:
         count = rewrite_boxes(options.folder, options.out, BoxFormat(options.boxes))
         show(f"{options.out}: {count:,} boxes as x, y, width, height in pixels; the pictures stay in {options.folder}")
         return
-    show(show_conversion(options.folder, options.out, convert(options.folder, options.out)))
+    show(*show_conversion(options.folder, options.out, convert(options.folder, options.out)))
 
 
-def show_conversion(folder: str, out: str | Path, steps: Iterable[tuple[int, int]]) -> str:
-    """Iterate over the (done, total) of a conversion with a bar; return a sentence on it."""
-    total = show_progress(steps, "image", f"Converting {folder}")
-    return f"{out}: {total:,} images in COCO layout; the pictures stay in {folder}"
+def show_conversion(folder: str, out: str | Path, steps: Iterable[tuple[int, int]]) -> list[str]:
+    """Iterate over the (done, total) of a conversion with a bar; return lines on what came of it."""
+    from core.datasets.check import report_on_annotations
+
+    show_progress(steps, "image", f"Converting {folder}")
+    report = report_on_annotations(out)
+    used = f"{out}: {report.totals.pictures.used:,} images in COCO layout; the pictures stay in {folder}"
+    return [used, *report.totals.sentences, *_problem_lines(report)]
 
 
 def add_check_options(parser: ArgumentParser) -> None:
     """Add the options of `check`."""
     parser.add_argument(
-        "data", metavar="DATA", help="its folder: COCO's or Roboflow's layout, or one JSON beside pictures"
+        "data", metavar="DATA", help="its folder, in any layout that a training takes: COCO, YOLO, Pascal VOC"
     )
     parser.add_argument("--whole", action="store_true", help="decode every picture: finds more damage, takes longer")
     parser.add_argument("--json", action="store_true", help="print one JSON object with examples of each problem")
@@ -124,14 +127,7 @@ def add_check_options(parser: ArgumentParser) -> None:
 def check(options: Namespace) -> int:
     """Print every problem with examples; return 1 if the data cannot be trained on."""
     from core.datasets.check import check_dataset
-    from core.datasets.convert.to_coco import detect_format
-    from core.datasets.layouts import is_dataset
 
-    if not is_dataset(options.data) and (kind := detect_format(options.data)):
-        raise DataError(
-            f"{options.data} is a {kind.upper()} folder: convert it first, with "
-            f"python -m core convert {options.data} --out FOLDER, which says what is wrong with it."
-        )
     work = KeepResult(check_dataset(options.data, options.whole))
     show_progress(work, "picture", f"Looking at {options.data}")
     report = work.result
@@ -143,14 +139,20 @@ def check(options: Namespace) -> int:
 
 
 def _report_lines(report: CheckReport) -> Iterator[str]:
-    """Yield a report in lines, the most urgent problems first."""
+    """Yield a report in lines: how much is used, then the problems, the most urgent first."""
+    yield from report.totals.sentences
     for name, images in report.images.items():
         yield f"{name}: {images:,} images, {report.annotations[name]:,} annotations"
+    yield from _problem_lines(report)
+    verdict = "it can be trained on" if report.problems else "nothing is wrong"
+    yield verdict if report.is_fit else "it cannot be trained on"
+
+
+def _problem_lines(report: CheckReport) -> Iterator[str]:
+    """Yield a line for each problem, and below it its first examples."""
     for problem in report.problems:
         yield f"{problem.kind.severity.label}: {problem.sentence}"
         yield from (f"    {example.detail}" for example in problem.examples[:EXAMPLES])
-    verdict = "it can be trained on" if report.problems else "nothing is wrong"
-    yield verdict if report.is_fit else "it cannot be trained on"
 
 
 COMMANDS = (

@@ -163,7 +163,7 @@ def _in_coco_layout(store: RunStore, folder: str) -> str:
         return folder
     out = default_target(folder, store.data_dir)
     if _is_main_process():
-        show(show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
+        show(*show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
     else:
         while not is_current(folder, out):  # the main process converts it
             time.sleep(POLL_SECONDS)

@@ -9,10 +9,11 @@ takes a while. The files themselves are never changed.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ import numpy as np
 from core import DataError
 from core.datasets.coco.annotations import all_crowd
 from core.datasets.coco.entries import Entry
-from core.datasets.layouts import SPLITS
+from core.datasets.convert.to_coco import convert, detect_format
+from core.datasets.folder.totals import UNUSABLE, Totals, count_totals
+from core.datasets.layouts import SPLITS, is_dataset
 from core.datasets.picture_check import picture_problems, same_pictures
 from core.datasets.problems import (
     Example,
@@ -35,8 +38,6 @@ from core.datasets.sound_boxes import noted_boxes
 from core.datasets.split import FEW, CocoSplit, examine_splits
 
 MOST_MISSING = 0.5  # of a split's pictures, beyond which it is the wrong folder rather than some lost files
-TOLD_BEFORE_TRAINING = (ProblemKind.LEAK, ProblemKind.ORIENTED)  # of what is only to be looked at
-UNUSABLE = (ProblemKind.PATH, ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE)
 
 PicturesDone = tuple[int, int]  # pictures done, pictures in all
 
@@ -47,12 +48,14 @@ class CheckReport:
 
     images       number of images by split
     annotations  number of annotations by split, without those left out
+    totals       how many pictures and boxes of the folder are used
     """
 
     folder: Path
     images: dict[str, int]
     annotations: dict[str, int]
     problems: tuple[Problem, ...]
+    totals: Totals
 
     @property
     def is_fit(self) -> bool:
@@ -66,7 +69,7 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
         return {
-            "folder": str(self.folder), "fit": self.is_fit, "images": self.images,
+            "folder": str(self.folder), "fit": self.is_fit, "totals": self.totals.to_dict(), "images": self.images,
             "annotations": self.annotations, "problems": [problem.to_dict() for problem in self.problems],
         }  # fmt: skip
 
@@ -74,17 +77,38 @@ class CheckReport:
 def check_dataset(folder: str | Path, whole: bool = False) -> Generator[PicturesDone, None, CheckReport]:
     """Check annotations and pictures, yielding (pictures done, pictures in all); return the report.
 
-    `whole` decodes every picture, which finds more and takes minutes.
-    Raises DataError if there is no data set, or a file is not COCO's at all.
+    `whole` decodes every picture, which finds more and takes minutes. A folder of another format is converted into a
+    folder that is then deleted. Raises DataError if there is no data set, or a file is none of its format at all.
     """
-    splits = examine_splits(folder)
+    if is_dataset(folder) or not detect_format(folder):
+        return (yield from _check(folder, folder, whole))
+    with TemporaryDirectory() as directory:
+        converted = Path(directory) / "converted"
+        yield from convert(folder, converted)
+        return (yield from _check(converted, folder, whole))
+
+
+def _check(data: str | Path, folder: str | Path, whole: bool) -> Generator[PicturesDone, None, CheckReport]:
+    """Check a data set in COCO layout, `folder` or what it was converted to."""
+    splits = examine_splits(data)
     problems = check_annotations(splits)
     problems += yield from check_pictures_and_leaks(splits, whole)
+    return _report(folder, splits, problems)
+
+
+def report_on_annotations(folder: str | Path) -> CheckReport:
+    """Return the report on a data set in COCO layout as far as its annotations tell; raises as `examine_splits`."""
+    splits = examine_splits(folder)
+    return _report(folder, splits, check_boxes(splits))
+
+
+def _report(folder: str | Path, splits: Mapping[str, CocoSplit], problems: list[Problem]) -> CheckReport:
     return CheckReport(
         Path(folder),
         {name: len(split.images) for name, split in splits.items()},
         {name: len(split.annotations) for name, split in splits.items()},
         tuple(sort_by_severity(problems)),
+        count_totals(splits, problems),
     )
 
 
@@ -264,17 +288,3 @@ def _without_unusable(split: CocoSplit, problems: list[Problem]) -> CocoSplit:
         images=[image for image in split.images if image["id"] not in unusable],
         annotations=[a for a in split.annotations if a["image_id"] not in unusable],
     )
-
-
-def summarize_problems(problems: Sequence[Problem]) -> str:
-    """Return a sentence on what was left out, repaired or is TOLD_BEFORE_TRAINING; "" if there is nothing."""
-    parts = []
-    for severity in (Severity.DROPPED, Severity.REPAIRED, Severity.NOTED):
-        counts: Counter[ProblemKind] = Counter()
-        for problem in problems:
-            kind = problem.kind
-            if kind.severity is severity and (severity is not Severity.NOTED or kind in TOLD_BEFORE_TRAINING):
-                counts[kind] += problem.count
-        if counts:
-            parts.append(f"{severity.label}: " + ", ".join(kind.counted(n) for kind, n in counts.items()))
-    return "; ".join(parts)

@@ -28,7 +28,7 @@ from core.datasets.coco.entries import Entry
 from core.datasets.coco.placeholders import placeholders
 from core.datasets.coco.sizes import with_pictures
 from core.datasets.coco_json import CocoDict, read_coco
-from core.datasets.convert.record import conversion_problems
+from core.datasets.folder.conversion_record import conversion_of, conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.part_names import part_of_folders
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
@@ -261,6 +261,8 @@ def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
     c, folder = whole.columns, os.path.relpath(whole.image_dir, whole.root or whole.image_dir)
     paths = ((row, path) for row, image in enumerate(whole.images) if (path := whole.path_of(image)))
     parts = [whole.located.parts.get(i["id"]) or part_of_folders(f"{folder}/{i['file_name']}") for i in whole.images]
+    if conversion_of(whole.json_path):  # which has read the folder's lists of parts
+        parts = [None] * len(parts)
     of_part = part_masks(parts, c.image[~c.crowd], c.category[~c.crowd], lambda: same_pictures(paths, unread=True))
     is_left_out = ~(of_part["train"] | of_part["val"])
     examples = [Example(whole.images[i]["file_name"], whole.images[i]["id"]) for i in np.flatnonzero(is_left_out)]

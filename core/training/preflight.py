@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_normalized
-from core.datasets.check import summarize_problems
+from core.datasets.folder.totals import Totals, summarize_problems
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
 from core.detr.batch import Batch
@@ -30,10 +30,11 @@ ENOUGH_AP = 0.95  # of the ground truth as its own prediction; below 1 only wher
 SPARE_BYTES = 200_000_000  # for events, tables and pictures
 
 
-def check_data(problems: list[Problem]) -> Check:
+def check_data(problems: list[Problem], totals: Totals | None = None) -> Check:
     """Tell which annotations and pictures are left out or repaired; with a fatal problem no training comes this far."""
     summary = summarize_problems(problems)
     evidence = f"{summary[0].upper()}{summary[1:]}." if summary else "Every box and picture can be used."
+    evidence = ". ".join([*(totals.sentences if totals else []), evidence])
     return Check("Data", True, evidence)
 
 

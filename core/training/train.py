@@ -17,12 +17,14 @@ Processes that train together (`distributed.py`) all run it; the main one's even
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.config import TrainConfig
 from core.datasets.check import sound_splits
 from core.datasets.fingerprint.fingerprint import Fingerprint, take_fingerprint
+from core.datasets.folder.totals import count_totals
 from core.datasets.layouts import SPLITS
 from core.datasets.split import read_split
 from core.keep_result import KeepResult
@@ -81,7 +83,8 @@ def _read_data(
     work = KeepResult(sound_splits(*splits))
     for done, total in work:
         yield _loading(config, f"Looking at the pictures: {done:,} of {total:,}")
-    data = choose_data(config, *work.result, saved)
+    totals = count_totals({split.name: split for split in splits}, work.result[2])
+    data = replace(choose_data(config, *work.result, saved), totals=totals)
     left_out = {
         split.name: frozenset(split.image_by_id.keys() - sound.image_by_id.keys())
         for split, sound in zip(splits, work.result[:2], strict=True)

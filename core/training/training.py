@@ -66,7 +66,7 @@ class Training:
         self.config, self.folder = config, folder
         self.processes = ProcessGroup(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
         self.device = choose_device(config.device, self.processes.local_rank)
-        self.problems, self.label_map = data.problems, data.label_map
+        self.problems, self.totals, self.label_map = data.problems, data.totals, data.label_map
         self.train_data = self._dataset(data.train, config.augment)
         self.val_data = self._dataset(data.val, "none")
         self.epoch, self.step, self.epoch_start, self.best_ap = 0, 0, 0, -1.0
@@ -124,7 +124,7 @@ class Training:
         yield PreflightRunning(**self._position(), message="Pre-flight: checking data, model and disk")
         model = self.stepper.model
         checks = (
-            check_data(self.problems),
+            check_data(self.problems, self.totals),
             check_disk(self.folder, model, bool(self.config.ema)),
             check_mapping(self.val_data, self.label_map),
             check_queries([self.train_data.split, self.val_data.split], self.label_map, model.num_queries),

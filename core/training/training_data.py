@@ -12,6 +12,7 @@ from pathlib import Path
 from core import ConfigError, DataError, ModelError
 from core.config import TrainConfig
 from core.datasets.fingerprint.changes import class_changes
+from core.datasets.folder.totals import Totals
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit, filter_to_classes
 from core.detr.model_folder import read_label_map
@@ -27,6 +28,7 @@ class TrainingData:
     saved      the classes of the checkpoint from which it goes on; None if it begins
     train      images for training, with the chosen classes only; val: those for validation
     problems   what was left out or repaired
+    totals     how many of all pictures and boxes are used, whatever the classes; None if nobody has counted
     """
 
     label_map: LabelMap
@@ -34,6 +36,7 @@ class TrainingData:
     train: CocoSplit
     val: CocoSplit
     problems: list[Problem]
+    totals: Totals | None = None
 
     def require_same_classes(self) -> None:
         """Raise DataError if other classes than those of the checkpoint are in the data, by id and order."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.datasets.check import check_boxes, check_classes, check_pictures_and_leaks
+from core.datasets.folder.totals import Totals, count_totals
 from core.datasets.problems import Problem, Severity, sort_by_severity
 from core.datasets.split import CocoSplit
 from ui.gallery.samples import SampleImage, show_samples
@@ -26,6 +27,14 @@ MOST_DETAILS = 30  # examples in words
 def box_problems(folder: Path, stamps: cache.Stamps, _splits: dict[str, CocoSplit]) -> list[Problem]:
     """Return the problems of the boxes."""
     return check_boxes(_splits)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _totals(
+    folder: Path, stamps: cache.Stamps, counts: tuple, _splits: dict[str, CocoSplit], _problems: list[Problem]
+) -> Totals:
+    """Return how much of the data is used; `counts` are those of the problems."""
+    return count_totals(_splits, _problems)
 
 
 def picture_check(folder: Path, splits: dict[str, CocoSplit], start: bool) -> Task | None:
@@ -57,6 +66,10 @@ def known_problems(
 def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], task: Task | None) -> None:
     """Show the state of the check of the pictures, the problems, and examples of the chosen one."""
     _show_picture_check(folder, splits, task)
+    if not any(split.is_broken for split in splits.values()):
+        counts = tuple((p.kind.key, p.split, p.count) for p in problems)
+        for sentence in _totals(folder, cache.data_stamps(folder), counts, splits, problems).sentences:
+            st.markdown(plain(sentence))
     if problems:
         chosen = _pick_problem(folder, problems)
         if chosen:

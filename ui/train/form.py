@@ -14,8 +14,8 @@ import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import PRESETS, TrainConfig
-from core.datasets.check import summarize_problems
 from core.datasets.demo import BUILT_IN, BuiltInDataset
+from core.datasets.folder.totals import summarize_problems
 from core.datasets.split import CocoSplit
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.runs.schema import Run

@@ -29,7 +29,7 @@ from core.datasets.convert.formats.labelme import LABELME
 from core.datasets.convert.formats.rows import KERAS_YOLO, RETINANET, TENSORFLOW
 from core.datasets.convert.formats.supervisely import SUPERVISELY
 from core.datasets.convert.formats.via import VIA
-from core.datasets.convert.record import MADE_BY, SOURCE, Conversion, read_conversion, write_conversion
+from core.datasets.folder.conversion_record import MADE_BY, SOURCE, Conversion, read_conversion, write_conversion
 from core.disk import atomic_folder
 from core.files import real_path
 

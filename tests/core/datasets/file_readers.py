@@ -17,9 +17,10 @@ from PIL import Image
 
 from core import DataError
 from core.datasets import demo
-from core.datasets.check import check_annotations, check_dataset, sound_splits, summarize_problems
+from core.datasets.check import check_annotations, check_dataset, sound_splits
 from core.datasets.coco2017.download import unfinished_downloads
 from core.datasets.convert.to_coco import convert, is_current
+from core.datasets.folder.totals import summarize_problems
 from core.datasets.layouts import list_datasets
 from core.datasets.part import save_subset
 from core.datasets.picture_check import examine_picture

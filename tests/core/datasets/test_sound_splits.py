@@ -6,8 +6,8 @@ from core import DataError
 from core.datasets.check import (
     CheckReport,
     sound_splits,
-    summarize_problems,
 )
+from core.datasets.folder.totals import count_totals, summarize_problems
 from core.datasets.problems import MOST_EXAMPLES, Problem, ProblemKind, Severity
 from core.datasets.split import read_split
 from tests.core.datasets import check_cases as cases
@@ -139,5 +139,5 @@ def test_in_short_counts_both_splits_together_and_is_silent_of_the_rest():
 
 def test_a_report_knows_its_problems_by_severity(tmp_path):
     problems = (Problem(ProblemKind.NO_IMAGES, "val", 1), Problem(ProblemKind.TINY, "train", 2))
-    report = CheckReport(tmp_path, {}, {}, problems)
+    report = CheckReport(tmp_path, {}, {}, problems, count_totals({}, problems))
     assert report.of(Severity.FATAL) == [problems[0]] and report.of(Severity.DROPPED) == []

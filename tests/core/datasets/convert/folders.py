@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from core import DataError
-from core.datasets.convert.record import read_conversion
 from core.datasets.convert.to_coco import convert
+from core.datasets.folder.conversion_record import read_conversion
 from core.datasets.layouts import find_splits
 
 NAMES = ["car", "a <b>", "Käse"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.convert.record import read_conversion
 from core.datasets.convert.to_coco import FORMATS, convert, detect_format
+from core.datasets.folder.conversion_record import read_conversion
 from core.datasets.layouts import is_dataset
 from core.datasets.problems import ProblemKind
 from tests.core.datasets.convert.formats.made import MAKERS, A, B

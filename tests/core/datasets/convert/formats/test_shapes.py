@@ -11,8 +11,8 @@ from core.datasets.convert.format import ProblemCounter
 from core.datasets.convert.formats.documents import BadObject
 from core.datasets.convert.formats.shapes import from_corners, from_points, turned
 from core.datasets.convert.formats.supervisely import SUPERVISELY
-from core.datasets.convert.record import read_conversion
 from core.datasets.convert.to_coco import detect_format
+from core.datasets.folder.conversion_record import read_conversion
 from core.datasets.problems import ProblemKind
 from tests.core.datasets.convert.folders import picture, text
 from tests.core.datasets.convert.formats.made import dump, mask
