@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def picture(path: Path, size=(100, 50), orientation=None) -> Path:
     exif = Image.Exif()
     if orientation:
         exif[0x0112] = orientation
-    Image.new("RGB", size).save(path, exif=exif)
+    color = f"#{zlib.crc32(path.as_posix().encode()) % 2**24:06x}"  # no two pictures are the same
+    Image.new("RGB", size, color).save(path, exif=exif)
     return path
 
 
