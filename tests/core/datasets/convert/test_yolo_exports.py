@@ -138,17 +138,13 @@ def darknet_on_windows(folder):
     text(folder / "classes.names", "cat\ndog")
     text(folder / "train.txt", "C:\\Users\\me\\data\\img\\A.jpg\r\n")
     text(folder / "TEST.txt", "D:\\img\\B.JPG\r\n")
-    text(
-        folder / "my.data",
-        "classes=2\ntrain=C:\\Users\\me\\train.txt\nvalid=C:\\Users\\me\\TEST.txt\nnames=classes.names",
-    )
-    return {"": ["img/a.JPG"]}, 1
+    text(folder / "my.data", "train=C:\\Users\\me\\train.txt\nvalid=C:\\me\\TEST.txt\nnames=classes.names")
+    return {"train": ["img/a.JPG"], "val": ["img/b.jpg"]}, 0
 
 
 def in_a_folder_of_its_own(folder):
-    return {
-        part: [f"my project/{name}" for name in some] for part, some in roboflow(folder / "my project")[0].items()
-    }, 1
+    expected, _ = roboflow(folder / "my project")
+    return {part: [f"my project/{name}" for name in some] for part, some in expected.items()}, 1
 
 
 EXPORTS = [
