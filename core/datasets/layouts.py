@@ -40,7 +40,8 @@ class SplitLocation(NamedTuple):
 
     bases     further folders that a picture's name may start from
     root      the data set's folder, in which pictures are looked up that are at none of these places
-    problems  what of the folder is not used
+    testing   annotation files of a part for testing, which is told with this split
+    problems  what else of the folder is not used
     """
 
     json_path: Path
@@ -48,6 +49,7 @@ class SplitLocation(NamedTuple):
     shared: bool = False
     bases: tuple[Path, ...] = ()
     root: Path | None = None
+    testing: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -99,33 +101,27 @@ def annotation_files(folder: str | Path) -> list[Path]:
 
 def _locations(folder: Path, files: list[AnnotationFile]) -> dict[str, SplitLocation]:
     paths = {part: [file.path for file in files if file.part == part] for part in (*SPLITS, "test", None)}
-    unused = paths["test"]
+    unused: list[Path] = []
     if paths["train"] or paths["val"]:
-        unused = sorted(unused + paths[None])
+        unused = paths[None]
         chosen = {part: _only(folder, paths[part], part) for part in SPLITS if paths[part]}
     elif paths[None]:
         chosen = {"train": _only(folder, paths[None], None)}
     else:
-        names = _names(folder, unused)
+        names = _names(folder, paths["test"])
         raise DataError(f"{folder} holds only {names}, for testing: name it instances_train.json to train on it.")
-    problems = _unused(folder, next(iter(chosen)), unused)
     shared = "val" not in chosen
-    locations = {
-        split: SplitLocation(
-            path,
-            _picture_folder(folder, path, None if paths[None] == [path] else split),
-            shared,
-            _bases(folder, path),
-            folder,
-            problems,
-        )
-        for split, path in chosen.items()
-    }
+    locations = {}
+    for split, path in chosen.items():
+        pictures = _picture_folder(folder, path, None if paths[None] == [path] else split)
+        locations[split] = SplitLocation(path, pictures, shared, _bases(folder, path), folder)
+    first = next(iter(chosen))
+    locations[first] = locations[first]._replace(testing=tuple(paths["test"]), problems=_unused(folder, first, unused))
     return dict.fromkeys(SPLITS, locations["train"]) if shared else locations
 
 
 def _unused(folder: Path, split: str, paths: list[Path]) -> tuple[Problem, ...]:
-    """Return the problem of annotation files that are for testing or of no part, to be told with a split's."""
+    """Return the problem of annotation files of no part, to be told with a split's."""
     examples = tuple(Example(path.relative_to(folder).as_posix()) for path in paths)
     return (Problem(ProblemKind.UNUSED_FILE, split, len(paths), examples[:MOST_EXAMPLES]),) if paths else ()
 

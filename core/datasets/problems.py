@@ -66,6 +66,7 @@ class ProblemKind(Enum):
     MISSING = Severity.DROPPED, "picture", "missing", "left out"
     UNREADABLE = Severity.DROPPED, "picture", "that cannot be read", "left out"
     TEST_PART = Severity.DROPPED, "picture", "of a part for testing", "left out"
+    TEST_BOX = Severity.DROPPED, "box", "of a part for testing", "left out"
     OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
     PLACEHOLDER = Severity.DROPPED, "category", "without objects that is only a placeholder", "left out"
 
@@ -108,7 +109,7 @@ class ProblemKind(Enum):
     AS_STORED = Severity.NOTED, "picture", "turned by EXIF, its stated size not", "boxes are taken as pixels are stored"
     TRANSPARENT = Severity.NOTED, "picture", "with transparency", "what is transparent is read as white"
     FRAMES = Severity.NOTED, "picture", "of several pages or frames", "the first is read"
-    UNUSED_FILE = Severity.NOTED, "file", "of annotations for testing or of no part", "not used"
+    UNUSED_FILE = Severity.NOTED, "file", "of annotations whose name says no part", "not used"
     ZERO_ID = Severity.NOTED, "annotation", "with the id 0", "pycocotools takes its object for missed; not so here"
     TWICE = Severity.NOTED, "object", "labelled twice (same class, IoU above 0.9)", "delete one of the two boxes"
     TINY = Severity.NOTED, "box", "narrower or lower than 2 pixels", "is there an object?"

@@ -31,6 +31,7 @@ from core.datasets.coco_json import CocoDict, read_coco
 from core.datasets.folder.conversion_record import conversion_of, conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.part_names import part_of_folders
+from core.datasets.folder.testing import problems_of_testing
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.picture_check import same_pictures
 from core.datasets.pictures import path_inside
@@ -229,7 +230,7 @@ def _examine(location: SplitLocation, split: str) -> CocoSplit:
     located = locate_pictures(named, real_path(image_dir), location.bases, root, part, split)
     whole = CocoSplit(split, json_path, image_dir, named, [], file.categories.kept, (), located, root)
     images, annotations, problems = with_pictures(file.images.kept, file.annotations, whole.path_of, split)
-    problems = merged([*location.problems, *file.problems, *problems])
+    problems = merged([*location.problems, *problems_of_testing(location.testing, split), *file.problems, *problems])
     sizes = image_sizes(images)[image_rows(images, annotations)]
     problems += box_format_problems(to_array(annotations), sizes, file.info, split)
     if any(problem.kind.severity is Severity.FATAL for problem in problems):
@@ -266,7 +267,10 @@ def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
     of_part = part_masks(parts, c.image[~c.crowd], c.category[~c.crowd], lambda: same_pictures(paths, unread=True))
     is_left_out = ~(of_part["train"] | of_part["val"])
     examples = [Example(whole.images[i]["file_name"], whole.images[i]["id"]) for i in np.flatnonzero(is_left_out)]
-    problems = {"train": (*whole.problems, *problems_of(ProblemKind.TEST_PART, "train", examples)), "val": ()}
+    of_testing = problems_of(ProblemKind.TEST_PART, "train", examples)
+    if n_boxes := int(is_left_out[c.image].sum()):
+        of_testing.append(Problem(ProblemKind.TEST_BOX, "train", n_boxes))
+    problems = {"train": (*whole.problems, *of_testing), "val": ()}
     splits = {}
     for name, is_chosen in of_part.items():
         annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if is_chosen[image]]

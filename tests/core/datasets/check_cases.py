@@ -186,14 +186,14 @@ def in_the_paths(folder):
 
 def in_folders_of_parts(folder):
     names = [f"{part}/{i}.jpg" for part in ("train", "val", "test") for i in range(2)]
-    gt = gt_small(*((i, 1, BOX) for i in range(1, 7)), images=6)
+    gt = gt_small(*((i, 1, BOX) for i in range(1, 6)), images=6)
     for number, (image, name) in enumerate(zip(gt["images"], names, strict=True)):
         image["file_name"] = name
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         picture(folder / name, SIZE, (40 * number, 9, 99))
     (folder / "all.json").write_text(json.dumps(gt))
     return {
-        (ProblemKind.TEST_PART, "train"): [(5, ()), (6, ())],
+        (ProblemKind.TEST_PART, "train"): [(5, ()), (6, ())], (ProblemKind.TEST_BOX, "train"): None,
         (ProblemKind.FEW_OBJECTS, "train"): [(None, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
     }  # fmt: skip
 
@@ -220,8 +220,10 @@ def fatal_emptiness(folder):
 def fatal_half(folder):
     dataset(folder, val=gt_small(images=1))
     write(folder, "test", gt_small((1, 1, BOX)))
+    write(folder, "old", gt_small((1, 1, BOX)))
     return {
-        (ProblemKind.NO_SPLIT, "train"): None, (ProblemKind.UNUSED_FILE, "val"): [(None, ())],
+        (ProblemKind.NO_SPLIT, "train"): None, (ProblemKind.TEST_PART, "val"): [(None, ())],
+        (ProblemKind.TEST_BOX, "val"): None, (ProblemKind.UNUSED_FILE, "val"): [(None, ())],
         (ProblemKind.NO_OBJECTS, "val"): None,
     }  # fmt: skip
 

@@ -15,7 +15,6 @@ from core.datasets.layouts import (
     is_dataset,
     list_datasets,
 )
-from core.datasets.problems import ProblemKind
 from tests.core.coco_cases import gt_of
 
 COCO = json.dumps(gt_of((1, 1, (0, 0, 10, 10))))
@@ -119,8 +118,8 @@ def test_without_a_validation_part_it_is_drawn_of_the_training_part(tmp_path, na
     make(tmp_path, name, "train/", "test/_annotations.coco.json", "annotations/instances_test.json")
     splits = find_splits(tmp_path)
     assert splits["train"] == splits["val"] and splits["train"].shared
-    (problem,) = splits["train"].problems
-    assert problem.kind is ProblemKind.UNUSED_FILE and "test" in problem.examples[0].detail
+    (testing,) = splits["train"].testing
+    assert "test" in testing.name + testing.parent.name
 
 
 def test_where_layouts_are_mixed_cocos_own_wins_whole(tmp_path):
