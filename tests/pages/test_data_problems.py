@@ -32,18 +32,20 @@ from ui.server.background import background_tasks
 # Problems
 
 
-BROKEN = {
+ODD = {
     "a category without a name": lambda d: d["categories"][0].pop("name"),
     "a category whose name is a list": lambda d: d["categories"][0].update(name=["a"]),
-    "a category whose name is a number": lambda d: d["categories"][0].update(name=5),
     "a category without an id": lambda d: d["categories"][0].pop("id"),
-    "two categories of one name": lambda d: d["categories"][0].update(name="dog"),
     "an image without a file name": lambda d: d["images"][0].pop("file_name"),
     "an image without a width": lambda d: d["images"][0].pop("width"),
     "an image whose width is text": lambda d: d["images"][0].update(width="240"),
     "an image twice": lambda d: d["images"][0].update(id=2),
     "an image without an id": lambda d: d["images"][0].update(id=None),
     "an image elsewhere": lambda d: d["images"][0].update(file_name="../../x.png"),
+}
+BROKEN = {
+    "two categories of one name": lambda d: d["categories"][0].update(name="dog"),  # and in validation they are two
+    "boxes of corners": lambda d: [a.update(bbox=[60 + a["id"] % 99, 90, 239, 179]) for a in d["annotations"]],
     "no images": lambda d: (d["images"].clear(), d["annotations"].clear()),
     "no annotations": lambda d: d["annotations"].clear(),
     "no categories": lambda d: d["categories"].clear(),
@@ -65,6 +67,20 @@ def test_data_that_cannot_be_trained_on_is_listed_and_train_is_out_of_reach(stor
     for view in ("Contents", "Images"):
         app.session_state["data view"] = view
         checked(app.run())
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_entry_is_listed_and_the_rest_can_be_trained_on(store, tmp_path, odd):
+    folder = mine(tmp_path / "mine")
+    path = folder / "annotations/instances_train.json"
+    data = json.loads(path.read_text())
+    ODD[odd](data)
+    write_json(path, data)
+    app = settled(open_page(folder, data_view="Problems"))
+    assert {row[0] for row in listed(app)} & {"left out", "repaired"}
+    for row in range(len(listed(app))):
+        select(app, row)
+    checked(app)
 
 
 def test_the_list_is_what_the_check_finds(store, tmp_path):

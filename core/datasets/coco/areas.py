@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from core.datasets.coco.entries import Entry
 from core.datasets.coco.ids import EXACT_LIMIT, is_number
-from core.datasets.coco.outlines import Outline, outline_of
+from core.datasets.coco.outlines import Outline, outline_of, outline_of_json
 from core.datasets.json_reader import PythonOnlyJson, decode
 from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 
@@ -135,6 +135,5 @@ def _outlines(path: Path, rows: list[Any], raw: list[Any], wanted: list[Entry]) 
     except (PythonOnlyJson, msgspec.ValidationError):  # with NaN in it: kept where the box is missing
         return [outline_of(raw[i].get("segmentation")) for i in places]
     return [
-        outline_of(msgspec.json.decode(segmentation)) if (segmentation := undecoded[i].get("segmentation")) else None
-        for i in places
+        outline_of_json(segmentation) if (segmentation := undecoded[i].get("segmentation")) else None for i in places
     ]

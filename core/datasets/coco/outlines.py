@@ -6,11 +6,14 @@ Only the few annotations that lack a box or an area are read so; nothing in a se
 
 from __future__ import annotations
 
+import math
+from operator import mul
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from core.datasets.coco.ids import EXACT_LIMIT, is_number
+from core.datasets.coco.ids import is_number
 
 MOST_RUNS = 10_000_000  # of one RLE: as many as a picture of many megapixels has
 
@@ -32,22 +35,45 @@ def outline_of(segmentation: Any) -> Outline | None:
         outline = _of_rle(segmentation) if isinstance(segmentation, dict) else _of_polygons(segmentation)
     except (TypeError, ValueError, OverflowError, KeyError):
         return None
-    if outline is None or not (np.abs([*outline.box, outline.area]) < EXACT_LIMIT).all():
+    return _checked(outline)
+
+
+def outline_of_json(segmentation: bytes | msgspec.Raw) -> Outline | None:
+    """Return what `outline_of` does of a segmentation that is still JSON: much faster for COCO's own polygons."""
+    try:
+        rings = _read_polygons(segmentation)
+    except msgspec.ValidationError:
+        return outline_of(msgspec.json.decode(segmentation))
+    if any(len(ring) == 2 for ring in rings):  # points
+        return outline_of(rings)
+    return _checked(_around([ring for ring in rings if len(ring) >= 6 and len(ring) % 2 == 0]))
+
+
+_read_polygons = msgspec.json.Decoder(list[list[float]]).decode
+
+
+def _checked(outline: Outline | None) -> Outline | None:
+    """Return the outline if its numbers are exact as float64 and its box has an extent."""
+    if outline is None or not all(map(is_number, (*outline.box, outline.area))):
         return None
     return outline if outline.box[2] > 0 and outline.box[3] > 0 else None
 
 
 def _of_polygons(polygons: Any) -> Outline | None:
-    corners, area = [], 0.0
-    for ring in _rings(polygons):
-        x, y = np.array(ring, dtype=np.float64).reshape(-1, 2).T
-        corners.append((x.min(), y.min(), x.max(), y.max()))
-        area += abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
-    if not corners:
+    return _around(_rings(polygons))
+
+
+def _around(rings: list[list[float]]) -> Outline | None:
+    """Return the outline of polygons, each x, y, x, y, …"""
+    if not rings:
         return None
-    x1, y1 = np.min(corners, axis=0)[:2].tolist()
-    x2, y2 = np.max(corners, axis=0)[2:].tolist()
-    return Outline([x1, y1, x2 - x1, y2 - y1], area)
+    left, top, right, bottom, area = math.inf, math.inf, -math.inf, -math.inf, 0.0
+    for ring in rings:
+        x, y = ring[0::2], ring[1::2]
+        left, top, right, bottom = min(left, *x), min(top, *y), max(right, *x), max(bottom, *y)
+        next_x, next_y = x[1:] + x[:1], y[1:] + y[:1]
+        area += abs(sum(map(mul, x, next_y)) - sum(map(mul, next_x, y))) / 2
+    return Outline([float(left), float(top), float(right - left), float(bottom - top)], float(area))
 
 
 def _rings(value: Any, depth: int = 3) -> list[list[float]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as masks
 
-from core.datasets.coco.outlines import outline_of
+from core.datasets.coco.outlines import outline_of, outline_of_json
 from tests.core.coco_cases import from_env
 
 
@@ -43,7 +43,7 @@ RING = [0, 0, 10, 0, 10, 5, 0, 5]
     ],
 )
 def test_a_polygon_may_be_a_list_of_numbers_or_of_points(polygons):
-    assert outline_of(polygons) == ([0, 0, 10, 5], 50)
+    assert outline_of(polygons) == outline_of_json(json.dumps(polygons).encode()) == ([0, 0, 10, 5], 50)
 
 
 def test_several_polygons_are_one_outline():
@@ -76,8 +76,11 @@ def test_anything_is_an_outline_or_none(value):
 
 
 def test_cocos_own_boxes_and_areas_are_those_of_its_outlines():
+    alike = []
     for path in from_env("DETR_LAB_COCO").glob("annotations/instances_*.json"):
         for annotation in json.loads(path.read_text())["annotations"]:
-            outline = outline_of(annotation["segmentation"])
+            outline = outline_of_json(json.dumps(annotation["segmentation"]).encode())
+            assert outline == outline_of(annotation["segmentation"])
             assert outline.box == pytest.approx(annotation["bbox"], abs=1.01)
-            assert outline.area == pytest.approx(annotation["area"], rel=0.2, abs=9)
+            alike.append(abs(outline.area - annotation["area"]) <= 0.05 * annotation["area"] + 3)
+    assert np.mean(alike) > 0.95  # but for polygons that cross or cover each other
