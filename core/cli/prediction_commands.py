@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from core import RunError
 from core.cli.chosen_run import EVALUATED, chosen_run
 from core.cli.command import RUN_HELP, Command, check_score, show
 from core.keep_result import KeepResult
@@ -31,22 +33,30 @@ def add_predict_options(parser: ArgumentParser) -> None:
 
 def predict(options: Namespace) -> int:
     """Draw and write the predictions on pictures, or with --json print them; return 1 if a picture cannot be used."""
+    from core.detr.pretrained import find_model
+    from core.inference.own_pictures import picture_files
+
+    check_score(options.score)
+    store, is_named = RunStore.default(), options.model in RunModel.names()
+    # what is not there is refused before torch and the model are loaded, which takes seconds
+    run_id = chosen_run(store, options.run or "last", EVALUATED).id if options.run or is_named else None
+    if run_id is None:
+        find_model(options.model)
+    paths, are_usable = picture_files(options.pictures), []
+    out = None if options.json and not options.out else Path(options.out or "predictions")
+    if out and os.path.lexists(out) and not os.path.isdir(out):
+        raise RunError(f"{out} is no folder, so the predictions cannot be written there: choose another for --out.")
+
     from transformers.utils import logging
 
     from core.inference.model_cache import ModelCache
-    from core.inference.own_pictures import picture_files
     from core.inference.predict import open_model, predict_files
 
-    check_score(options.score)
     logging.disable_progress_bar()
-    paths, store, are_usable = picture_files(options.pictures), RunStore.default(), []
-    is_named = options.model in RunModel.names()
-    run_id = chosen_run(store, options.run or "last", EVALUATED).id if options.run or is_named else None
     model = open_model(
         ModelCache(store), RunModel.from_name(options.model).value if is_named else options.model, run_id
     )
     title = f"{options.model} of {run_id}" if run_id else options.model
-    out = None if options.json and not options.out else Path(options.out or "predictions")
     work = KeepResult(predict_files(model, paths, options.score, title, out))
     for message, is_usable in work:
         are_usable.append(is_usable)

@@ -1,7 +1,8 @@
 """DETR's matching and losses, over all decoder layers at once, in float32.
 
-In: what every layer says (`Layers`) and the images' targets. Out: loss_ce, loss_bbox and loss_giou of every layer, and
-what DETR's log has beside them: class_error and cardinality_error.
+In: what every layer says (`Layers`) and the images' targets. Out: loss_ce, loss_bbox and loss_giou of every answer, and
+what DETR's log has beside them: class_error and cardinality_error. The answers are those of the encoder's proposals,
+where a model makes them in a first stage, and of every decoder layer.
 
 Written here rather than taken from transformers for three reasons. A step may be cut into parts, over forward passes or
 processes, and must have the losses of one batch: so each loss is a sum, divided by `LossNormalizers` that are known
@@ -15,7 +16,7 @@ Source: Carion et al. 2020, equations 1 and 2; transformers `loss_for_object_det
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from core.detr.batch import ImageTargets
 from core.metrics import CARDINALITY_ERROR, CLASS_ERROR, LOSS_PARTS
 
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss in the matching cost (Lin et al. 2017)
+CLASS_WEIGHT = "cls_loss_coefficient"  # in config.json; not every family's class in transformers has it
 PARTS = tuple(loss.name for loss in LOSS_PARTS)  # loss_ce, loss_bbox, loss_giou
 COUNTS = ("right", "miscounted")  # what the errors of DETR's log are made of: see `logged_errors`
 SUMS = PARTS + COUNTS
@@ -37,17 +39,22 @@ SUMS = PARTS + COUNTS
 class Layers:
     """What the L decoder layers say of B images with Q queries; the last layer is the model's answer.
 
-    logits  (L, B, Q, C) float32  C is N+1 with "no object" last, or N where each class is a sigmoid of its own
-    boxes   (L, B, Q, 4) float32  cxcywh in [0, 1]
+    logits     (L, B, Q, C) float32  C is N+1 with "no object" last, or N where each class is a sigmoid of its own
+    boxes      (L, B, Q, 4) float32  cxcywh in [0, 1]
+    proposals  of a model in two stages: what its encoder says, as one layer, with a query for each place of its feature
+               maps; class 0 is there "an object", whichever, and the others are none
     """
 
     logits: torch.Tensor
     boxes: torch.Tensor
+    proposals: Layers | None = None
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """A model's own numbers for matching and losses; the loss of a class has weight 1.
+    """A model's own numbers for matching and losses.
+
+    Source of each family's: `Detector.published`, or its config.json.
 
     no_object_weight  of "no object" in the cross-entropy; 0 where each class is a sigmoid of its own
     focal_alpha       of the focal loss of sigmoids; None for cross-entropy over a softmax with "no object"
@@ -56,10 +63,16 @@ class LossConfig:
     class_cost: float
     bbox_cost: float
     giou_cost: float
+    class_weight: float
     bbox_weight: float
     giou_weight: float
     no_object_weight: float
     focal_alpha: float | None
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """The weights of the losses, in the order of PARTS."""
+        return self.class_weight, self.bbox_weight, self.giou_weight
 
     @classmethod
     def of(
@@ -67,7 +80,7 @@ class LossConfig:
     ) -> LossConfig:
         """Read costs and weights from a model's config, where every family has them under the same names."""
         return cls(
-            config.class_cost, config.bbox_cost, config.giou_cost,
+            config.class_cost, config.bbox_cost, config.giou_cost, getattr(config, CLASS_WEIGHT, 1.0),
             config.bbox_loss_coefficient, config.giou_loss_coefficient, no_object_weight, focal_alpha,
         )  # fmt: skip
 
@@ -138,12 +151,25 @@ class Matches(NamedTuple):
 def set_losses(
     layers: Layers, labels: Sequence[ImageTargets], normalizers: LossNormalizers, loss_config: LossConfig
 ) -> dict[str, torch.Tensor]:
-    """Return {loss_ce, loss_bbox, loss_giou} and, for `logged_errors`, {right, miscounted}, each (L,) float32.
+    """Return {loss_ce, loss_bbox, loss_giou} and, for `logged_errors`, {right, miscounted}, each (A,) float32.
 
     The losses are this part's share of the step. `labels` are those of the images that `layers` answer for;
-    `normalizers` are those of the whole step.
+    `normalizers` are those of the whole step. The A answers are those of the L layers, and before them that of the
+    encoder's proposals if there are any: they are matched to the same boxes, all of them of class 0.
+    Source: Zhu et al. 2021, appendix A.4 (Deformable-DETR, SetCriterion.forward).
     """
     targets = Targets.of(labels, layers.boxes.device)
+    losses = _layer_losses(layers, targets, normalizers, loss_config)
+    if layers.proposals is None:
+        return losses
+    objects = replace(targets, label=torch.zeros_like(targets.label))
+    first = _layer_losses(layers.proposals, objects, normalizers, loss_config)
+    return {name: torch.cat([first[name], losses[name]]) for name in SUMS}
+
+
+def _layer_losses(
+    layers: Layers, targets: Targets, normalizers: LossNormalizers, loss_config: LossConfig
+) -> dict[str, torch.Tensor]:
     matches = match(layers, targets, loss_config)
     image = targets.image[matches.target]
     predicted, expected = layers.boxes[matches.layer, image, matches.query], targets.boxes[matches.target]
@@ -183,9 +209,10 @@ def logged_errors(right: float, miscounted: float, normalizers: LossNormalizers)
 
 
 def total(losses: dict[str, torch.Tensor], loss_config: LossConfig) -> torch.Tensor:
-    """Return DETR's weighted sum of the losses over all layers, a scalar."""
+    """Return DETR's weighted sum of the losses over all answers, a scalar."""
     loss_ce, loss_bbox, loss_giou = (losses[name].sum() for name in PARTS)
-    return loss_ce + loss_config.bbox_weight * loss_bbox + loss_config.giou_weight * loss_giou
+    class_weight, bbox_weight, giou_weight = loss_config.weights
+    return class_weight * loss_ce + bbox_weight * loss_bbox + giou_weight * loss_giou
 
 
 def _class_loss(

@@ -7,7 +7,6 @@ class outputs are the chosen classes'.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +19,7 @@ from core.detr.families.conditional_detr import ConditionalDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
 from core.detr.model_folder import LABEL_MAP_FILE, read_config
-from core.detr.pretrained import fetch, find_model
+from core.detr.pretrained import find_model, model_folder
 from core.detr.weights import load_detector
 from core.labels import LabelMap
 
@@ -56,7 +55,7 @@ def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> 
     if spec == RANDOM_MODEL:
         return small_detr(label_map, dropout or 0.0), Head((), label_map.names)
     source = find_model(spec)
-    folder = Path(source) if os.path.isdir(source) else fetch(source)
+    folder = model_folder(source)
     config = read_config(folder, spec)
     detector = load_detector(FAMILIES[config.model_type], config, folder, dropout)
     return detector, detector.replace_head(label_map)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from core import ModelError
 from core.config import RANDOM_MODEL
-from core.detr.model_folder import CONFIG, WEIGHTS, read_config
-from core.wording import short
+from core.detr.model_folder import read_config
+from core.detr.sources.config import CONFIG
+from core.detr.sources.foreign import no_model
+from core.detr.sources.hub import cached_file, download, download_folder, is_hub_name
 
-DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
 # Published checkpoints that can be trained further; all of them know COCO's 80 classes.
 KNOWN_MODELS = (
     "facebook/detr-resnet-50",
@@ -37,30 +38,43 @@ COCO_CLASSES = (
     "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
-# What stands in a config's id2label where no class is meant: COCO's gaps, and transformers' own numbering.
-PLACEHOLDER = re.compile(r"\s*(n/a|label_\d+)?\s*", re.IGNORECASE)
+COCO_SIZE = 91  # rows of a released model's head: COCO's category ids 1 to 90, and 0
+COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # ids that have a name in COCO's paper, but no annotation
+COCO_ROWS = dict(
+    zip(COCO_CLASSES, (row for row in range(1, COCO_SIZE) if row not in COCO_GAPS), strict=True)
+)  # category id of each class
+
+# What stands in a config's id2label where no class is meant: gaps, background, and transformers' own numbering.
+PLACEHOLDER = re.compile(
+    r"\s*(n/?a|none|null|label_\d+|[-_. ]*(background|no[-_ ]?object|unused|placeholder)[-_ ]*\d*)?\s*", re.IGNORECASE
+)
 
 
 def find_model(spec: str, base: Path = Path()) -> str:
     """Return the folder that `spec` names, else a downloaded copy under checkpoints/, else the name for the hub.
 
-    Relative folders are looked for from `base`. Raises ModelError for a folder in which there is no model.
+    Relative folders are looked for from `base`; a folder goes before a model of that name on the hub. Raises
+    ModelError, which says what is there instead, for a path at which there is no model.
     """
+    path = Path(os.path.expanduser(spec)) if spec.startswith("~") else base / spec
     # os.path.exists also for a name that no file can have
-    for folder in (base / spec, base / download_folder(spec)):
+    for folder in (path, base / download_folder(spec)):
         if os.path.exists(folder / CONFIG):
             return str(folder)
-    is_folder = os.path.exists(base / spec) or spec.count("/") > 1 or spec.startswith((".", "/", "~", f"{DOWNLOADS}/"))
-    if is_folder:
-        raise ModelError(
-            f"There is no model in the folder {short(spec, 150)}: it should hold config.json and model.safetensors."
-        )
+    if os.path.lexists(path) or not is_hub_name(spec):
+        raise ModelError(no_model(path, spec))
+    owner = base / spec.partition("/")[0]
+    if spec not in KNOWN_MODELS and os.path.lexists(owner) and not cached_file(spec, CONFIG):
+        raise ModelError(no_model(path, spec))  # in a folder that is there, runs/ for example
     return spec
 
 
-def download_folder(spec: str) -> Path:
-    """Return the folder in which a downloaded copy of a hub model is looked for, from where DETR Lab is run."""
-    return DOWNLOADS / spec
+def model_folder(source: str) -> Path:
+    """Return the folder that `find_model` gave, or that of the hub's model, which is downloaded if it is not here yet.
+
+    Raises ModelError as `download`, and for a model of the hub whose config.json cannot be read.
+    """
+    return Path(source) if os.path.isdir(source) else download(source, lambda folder: read_config(folder, source))
 
 
 def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
@@ -72,7 +86,7 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
     if spec == RANDOM_MODEL:
         return ()
     source = find_model(spec, base)
-    path = Path(source) / CONFIG if os.path.isdir(source) else _in_cache(source)
+    path = Path(source) / CONFIG if os.path.isdir(source) else cached_file(source, CONFIG)
     if path is None:
         return None
     return tuple(class_rows(read_config(path.parent, spec).names))
@@ -81,11 +95,14 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
 def class_rows(id2label: dict[int, str]) -> dict[str, int]:
     """Return the row of a classification head for each class name, in the order of rows, without placeholders.
 
-    Of two rows with one name the first counts.
+    Of two rows with one name the first counts. Of a head with COCO's 91 rows only COCO's 80 classes count: the names of
+    the others were never annotated, so that no picture trained their rows.
 
     >>> class_rows({0: "N/A", 1: "person", 2: "LABEL_2", 3: "car"})
     {'person': 1, 'car': 3}
     """
+    if all(id2label.get(row) == name for name, row in COCO_ROWS.items()) and set(id2label) <= set(range(COCO_SIZE)):
+        return dict(COCO_ROWS)
     rows: dict[str, int] = {}
     for row in sorted(id2label):
         if not PLACEHOLDER.fullmatch(id2label[row]):
@@ -101,34 +118,3 @@ def copied_and_fresh(names: Iterable[str], known: Iterable[str]) -> tuple[tuple[
     """
     kept, names = set(known), tuple(names)
     return tuple(n for n in names if n in kept), tuple(n for n in names if n not in kept)
-
-
-def fetch(name: str) -> Path:
-    """Return the folder of a hub's model in the hub's cache, with its config.json and model.safetensors; download them.
-
-    Raises ModelError if the hub does not give it.
-    """
-    from huggingface_hub import hf_hub_download
-
-    try:
-        path = hf_hub_download(name, CONFIG)
-        read_config(Path(path).parent, name)  # before what is large is fetched
-        return Path(hf_hub_download(name, WEIGHTS)).parent
-    except ModelError:
-        raise
-    except Exception as error:  # whatever a network raises
-        raise ModelError(
-            f"The model {short(name, 60)} is not on this machine and the Hugging Face hub did not give it: check the "
-            f"name and the network, or put a downloaded copy into {short(download_folder(name), 80)}/."
-        ) from error
-
-
-def _in_cache(name: str) -> Path | None:
-    """Return the config.json of a model that was downloaded from the hub before; None if it was not."""
-    from huggingface_hub import try_to_load_from_cache  # half a second, for whoever asks about a hub's name only
-
-    try:
-        path = try_to_load_from_cache(name, CONFIG)
-    except ValueError:  # no name that the hub could have
-        return None
-    return Path(path) if isinstance(path, str) else None  # else not there, or known not to exist

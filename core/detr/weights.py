@@ -8,24 +8,32 @@ would also look for code, adapters, quantisation and other files to load.
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from core import ModelError
 from core.detr.batch import STRIDE
 from core.detr.families.base import Detector
-from core.detr.model_folder import CONFIG, WEIGHTS, ModelConfig, unreadable
+from core.detr.losses import CLASS_WEIGHT
+from core.detr.model_folder import COPY_AGAIN, SAME_SAVE, refused, unreadable, weight_files
+from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
+from core.detr.sources.foreign import wrong_content
 from core.files import open_file
 
 MOST_BYTES = 2_000_000_000  # of weights; a DETR with a ResNet-101 has 240,000,000
 MOST_HEADER = 8_000_000  # bytes; the header of 600 tensors takes 60,000
 FLOATS = ("F64", "F32", "F16", "BF16")
+UNTOUCHED = "take the weights as they were trained, not quantised"
+WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own
 IGNORED = "num_batches_tracked"  # of a batch norm, which is frozen here
 
 
@@ -35,7 +43,7 @@ def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dro
     Raises ModelError if config and weights do not go together, or the model cannot answer.
     """
     try:
-        detector = family(_build(family.model_class, config, folder, dropout))
+        detector = family(_build(family, config, folder, dropout))
         _try_out(detector)
         return detector
     except ModelError:
@@ -43,13 +51,15 @@ def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dro
     except OSError as error:
         raise unreadable(folder, f"{WEIGHTS}: {error.strerror or error}") from error
     except Exception as error:  # whatever transformers, timm and torch make of a config that nobody has seen before
-        raise unreadable(folder, str(error).strip().split("\n")[0] or type(error).__name__) from error
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise unreadable(folder, reason, f"check the settings in its {CONFIG}") from error
 
 
-def _build(
-    model_class: type[PreTrainedModel], config: ModelConfig, folder: Path, dropout: float | None
-) -> PreTrainedModel:
-    settings = {**config.settings(), **({} if dropout is None else {"dropout": dropout})}
+def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: float | None) -> PreTrainedModel:
+    model_class = family.model_class
+    settings = {**family.published, **config.settings(), **({} if dropout is None else {"dropout": dropout})}
+    if config.class_loss_coefficient is not None and config.cls_loss_coefficient is None:
+        settings[CLASS_WEIGHT] = config.class_loss_coefficient
     named = config.names
     labels: dict[str, Any] = {"num_labels": config.num_labels or 2}  # 2: transformers does not save these
     if named:
@@ -60,9 +70,12 @@ def _build(
         **{name: value for name, value in settings.items() if name in known},
         **labels, backbone_config=config.backbone_settings(), architectures=[model_class.__name__],
     )  # fmt: skip
+    if CLASS_WEIGHT in settings:
+        setattr(ours, CLASS_WEIGHT, settings[CLASS_WEIGHT])  # also where transformers' own class does not know it
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         planned = model_class(ours)  # without memory
     tensors = _read_tensors(folder, sum(parameter.numel() for parameter in planned.parameters()))
+    _check_classes(folder, family, tensors, ours.num_labels)
     loaded: Any = model_class.from_pretrained(
         None, config=ours, state_dict=tensors, dtype=torch.float32, trust_remote_code=False,
         output_loading_info=True, ignore_mismatched_sizes=True,
@@ -78,26 +91,77 @@ def _build(
 
 def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
     """Read the weights as float32; `wanted` is how many numbers the model has that the config describes."""
-    path = folder / WEIGHTS
-    with open_file(path, MOST_BYTES) as file:
-        if int.from_bytes(file.read(8), "little") > MOST_HEADER:
-            raise unreadable(folder, f"{WEIGHTS}: its header is damaged")
-    with safe_open(path, framework="pt") as weights:  # which checks that the header goes with the file
-        slices = {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
+    files = weight_files(folder)
+    _check_files(folder, files)
+    with ExitStack() as stack:
+        slices: dict[str, Any] = {}
+        for path in files:
+            weights = stack.enter_context(safe_open(path, framework="pt"))
+            slices |= {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
         kept = [name for name in slices if not name.endswith(IGNORED)]
         if other := [name for name in kept if slices[name].get_dtype() not in FLOATS]:
-            raise unreadable(folder, f"{WEIGHTS}: {other[0]} holds no floating-point numbers")
+            raise unreadable(folder, f"{WEIGHTS}: {other[0]} holds no floating-point numbers", UNTOUCHED)
         held = sum(math.prod(slices[name].get_shape()) for name in kept)
         if held < wanted:
-            raise unreadable(folder, f"{CONFIG} describes {wanted:,} weights, but {WEIGHTS} holds {held:,}")
-        return {name: weights.get_tensor(name).to(torch.float32, copy=True) for name in kept}
+            raise unreadable(folder, f"{CONFIG} describes {wanted:,} weights, but {WEIGHTS} holds {held:,}", SAME_SAVE)
+        return {name.replace(WRAPPED, "."): slices[name][...].to(torch.float32, copy=True) for name in kept}
+
+
+def _check_files(folder: Path, files: list[Path]) -> None:
+    """Raise ModelError if a file is too large, or is no safetensors file as its own header describes it."""
+    left = MOST_BYTES
+    for path in files:
+        with open_file(path, left) as file:
+            left -= os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+        if length > MOST_HEADER:
+            raise _damaged(folder, path, "its header is damaged")
+        try:
+            with safe_open(path, framework="pt"):  # which checks that the header goes with the file
+                pass
+        except SafetensorError as error:
+            raise _damaged(folder, path, str(error).strip().split("\n")[0]) from error
+
+
+def _damaged(folder: Path, path: Path, reason: str) -> ModelError:
+    foreign = wrong_content(path, _stated_size(path))
+    return refused(folder, foreign) if foreign else unreadable(folder, f"{path.name}: {reason}", COPY_AGAIN)
+
+
+def _stated_size(path: Path) -> int | None:
+    """Return how long a safetensors file is by its own header; None if that cannot be read."""
+    with open_file(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MOST_HEADER:
+            return None
+        head = file.read(length)
+    if len(head) < length:
+        return 8 + length if head.startswith(b"{") else None
+    try:
+        header = json.loads(head)
+        ends = [value["data_offsets"][1] for name, value in header.items() if name != "__metadata__"]
+        return 8 + length + max(ends, default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return None
+
+
+def _check_classes(folder: Path, family: type[Detector], tensors: dict[str, torch.Tensor], classes: int) -> None:
+    """Raise ModelError if the class output in the file has rows for another number of classes than the config names."""
+    heads = [tensors[name] for name in sorted(tensors) if set(name.split(".")) & family.class_modules]
+    rows = {len(tensor) - family.has_no_object for tensor in heads if tensor.ndim}
+    if rows and rows != {classes}:
+        count = min(rows - {classes})
+        raise unreadable(
+            folder, f"{CONFIG} names {classes} classes, but {WEIGHTS} has rows for {count}",
+            f"name the {count} classes in id2label of {CONFIG}, in the order of the rows",
+        )  # fmt: skip
 
 
 def _check_names(folder: Path, names: set[str], fault: str) -> None:
     """Raise ModelError if there are names: of weights that are not in the file, and so random, or of another model."""
     if names:
         more = f" and {len(names) - 1} others" if len(names) > 1 else ""
-        raise unreadable(folder, f"{WEIGHTS} {fault} {min(names)}{more}")
+        raise unreadable(folder, f"{WEIGHTS} {fault} {min(names)}{more}", SAME_SAVE)
 
 
 def _try_out(detector: Detector) -> None:

@@ -26,13 +26,13 @@ from core.detr.model import load_model
 from core.detr.model_folder import (
     LABEL_MAP_FILE,
     PROCESSOR,
-    WEIGHTS,
     read_config,
     read_edges,
     read_label_map,
     unreadable,
 )
-from core.detr.pretrained import class_rows, fetch, find_model
+from core.detr.pretrained import class_rows, find_model, model_folder
+from core.detr.sources.config import WEIGHTS
 from core.labels import LabelMap
 from core.runs.models import RunModel
 from core.runs.schema import Run
@@ -176,7 +176,7 @@ def _load_baseline(run: Run, config: TrainConfig) -> LoadedModel:
 
 def _load_published(source: str) -> LoadedModel:
     """Load a model that no run of this store has saved."""
-    folder = Path(source) if os.path.isdir(source) else fetch(source)
+    folder = model_folder(source)
     if os.path.exists(folder / LABEL_MAP_FILE):
         label_map = read_label_map(folder)
     elif rows := class_rows(read_config(folder, source).names):

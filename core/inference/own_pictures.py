@@ -23,6 +23,7 @@ from core.datasets.pixels.eight_bits import decode, depth_of
 from core.datasets.pixels.upright import orientation_of, turn_upright, upright_size
 from core.datasets.problems import ProblemKind
 from core.files import open_file
+from core.wording import short
 
 OWN_FORMATS = (*FORMATS, "AVIF")
 ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")
@@ -73,7 +74,7 @@ def prepare_picture(path: str | Path, target: str | Path, name: str | None = Non
 def picture_files(paths: Iterable[str | Path]) -> list[Path]:
     """Return the paths in their order, each folder replaced by the pictures in it, sorted by name.
 
-    Raises DataError for a folder without pictures.
+    Raises DataError for a folder without pictures, and if none of the files is there: no model is then loaded for them.
     """
     files = []
     for path in map(Path, paths):
@@ -88,6 +89,11 @@ def picture_files(paths: Iterable[str | Path]) -> list[Path]:
         if not inside:
             raise DataError(f"There is no picture in the folder {path}: it needs files with {', '.join(ENDINGS)}.")
         files += inside
+    if files and not any(os.path.exists(path) for path in files):
+        raise DataError(
+            f"{short(files[0], 120)} is not there: check its path." if len(files) == 1
+            else f"None of the {len(files):,} pictures is there, as {short(files[0], 120)}: check their paths."
+        )  # fmt: skip
     return files
 
 

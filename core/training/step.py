@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ class Stepper:
     def try_out(self, batches: list[Batch]) -> tuple[torch.Tensor, float]:
         """Run forward and backward on this process's first batches, without an update.
 
-        Returns the losses (3, L), by PARTS and decoder layer, and the gradient's norm.
+        Returns the losses (3, A), by PARTS and answer, and the gradient's norm.
         """
         sums, _ = self._backward(0, batches, self._normalizers(batches))
         norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
@@ -153,7 +153,7 @@ class Stepper:
     def _backward(
         self, number: int, batches: list[Batch], normalizers: LossNormalizers
     ) -> tuple[torch.Tensor, list[int]]:
-        """Return the SUMS by layer, (5, L), and the images on which they are not finite; leave gradients.
+        """Return the SUMS by answer, (5, A), and the images on which they are not finite; leave gradients.
 
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
@@ -170,7 +170,7 @@ class Stepper:
             self._halve(number)
 
     def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> tuple[torch.Tensor, list[int]]:
-        sums = torch.zeros(len(SUMS), self.model.num_layers, device=self.device)
+        sums = torch.zeros(len(SUMS), self.model.num_answers, device=self.device)
         broken: list[int] = []
         for batch in batches:
             for part in split_batch(batch, self.images_per_pass):
@@ -221,8 +221,7 @@ class Stepper:
     def _metrics(
         self, number: int, losses: npt.NDArray[np.float64], gradient: float, factor: float
     ) -> dict[str, float]:
-        weights = np.array([1.0, self.loss_config.bbox_weight, self.loss_config.giou_weight])
-        metrics = {LOSS.train.tag: float(weights @ losses.sum(1))}
+        metrics = {LOSS.train.tag: float(np.array(self.loss_config.weights) @ losses.sum(1))}
         metrics |= {loss.train.tag: float(losses[i, -1]) for i, loss in enumerate(LOSS_PARTS)}
         metrics[LR.tag] = self.config.lr * factor
         if math.isfinite(gradient):
@@ -231,7 +230,7 @@ class Stepper:
             rates = [group["lr"] for group in self.optimizer.param_groups if group["name"] == part]
             metrics[metric.tag] = rates[0] if rates else 0.0
         if number % max(1, math.ceil(self.steps / DETAILED_STEPS)) == 0:
-            for loss, values in zip(LOSS_PARTS, losses.tolist(), strict=True):
+            for loss, values in zip(LOSS_PARTS, losses[:, -self.model.num_layers :].tolist(), strict=True):
                 metrics |= {loss.layers.tag(n): value for n, value in enumerate(values, start=1)}
         return metrics
 
@@ -247,6 +246,7 @@ class Stepper:
             "scaler": self.scaler.state_dict(),
             "weights": self.model.inner.state_dict() if self.average else None,
             "averaged": int(self.average.n_averaged) if self.average else 0,
+            "class_weight": float(self.loss_config.class_weight),
         }
 
     def restore(self, state: TrainerState) -> None:
@@ -256,6 +256,7 @@ class Stepper:
         """
         if (state.weights is None) != (self.average is None):
             raise ValueError("one of them averages its weights, the other does not")
+        self.loss_config = replace(self.loss_config, class_weight=state.class_weight)
         self.optimizer.load_state_dict(fitting_optimizer(state.optimizer, self.optimizer, state.step))
         self.scaler.load_state_dict(fitting_scaler(state.scaler, self.scaler))
         if self.average and state.weights is not None:

@@ -42,6 +42,7 @@ class TrainerState(msgspec.Struct):
     averaged: Whole = 0
     epoch_start: Whole | None = None
     steps_per_epoch: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    class_weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0  # of all families, when no version stated it
 
     @property
     def begun(self) -> int:

@@ -47,6 +47,10 @@ class Detector(nn.Module, ABC):
     backbone_name  where the backbone is in `inner`
     finest_map     which of the backbone's feature maps is the finest that the transformer reads
     head_modules   names of modules whose parameters are the head: class and box outputs
+    class_modules  names of those among them that are class outputs, with a row for each class
+    published      the publication's numbers of matching and losses by their names in config.json, which count where
+                   that does not state its own; those that are not named are transformers' defaults, which are the
+                   publication's too: 5 and 2 for L1 and GIoU in both, 0.1 for "no object", alpha 0.25
     offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
     """
 
@@ -56,6 +60,8 @@ class Detector(nn.Module, ABC):
     backbone_name: ClassVar[str] = "model.backbone"
     finest_map: ClassVar[int]
     head_modules: ClassVar[frozenset[str]]
+    class_modules: ClassVar[frozenset[str]]
+    published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
 
     inner: PreTrainedModel
@@ -89,6 +95,11 @@ class Detector(nn.Module, ABC):
     def num_layers(self) -> int:
         """How many decoder layers answer: the L of Layers."""
         return int(self.inner.config.decoder_layers)
+
+    @property
+    def num_answers(self) -> int:
+        """How many answers have a loss: the layers', and that of the encoder where it proposes boxes."""
+        return self.num_layers
 
     def feature_stride(self) -> int:
         """Return the pixels of the model's input for each cell of the finest feature map it reads, in width."""

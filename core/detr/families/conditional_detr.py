@@ -6,14 +6,14 @@ Source: Meng et al. 2021.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import ConditionalDetrForObjectDetection, PretrainedConfig
 
 from core.detr.families.base import in_float32, inverse_sigmoid
 from core.detr.families.detr import Detr
-from core.detr.losses import LossConfig
+from core.detr.losses import CLASS_WEIGHT, LossConfig
 
 
 class ConditionalDetr(Detr):
@@ -22,6 +22,7 @@ class ConditionalDetr(Detr):
     model_type = "conditional_detr"
     model_class = ConditionalDetrForObjectDetection
     has_no_object = False
+    published: ClassVar[dict[str, float]] = {CLASS_WEIGHT: 2, "class_cost": 2}  # ConditionalDETR, main.py
 
     inner: ConditionalDetrForObjectDetection
 

@@ -6,9 +6,10 @@ Source: Zhu et al. 2021.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from transformers import DeformableDetrForObjectDetection, PretrainedConfig
 
 from core.detr.attention import AttentionRecord, SampledAttention, record
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
-from core.detr.losses import Layers, LossConfig
+from core.detr.losses import CLASS_WEIGHT, Layers, LossConfig
 
 
 class DeformableDetr(Detector):
@@ -25,8 +26,10 @@ class DeformableDetr(Detector):
     model_type = "deformable_detr"
     model_class = DeformableDetrForObjectDetection
     has_no_object = False
+    published: ClassVar[dict[str, float]] = {CLASS_WEIGHT: 2, "class_cost": 2}  # Deformable-DETR, main.py
     finest_map = 0
     head_modules = frozenset({"class_embed", "bbox_embed"})
+    class_modules = frozenset({"class_embed"})
     offset_modules = frozenset({"reference_points", "sampling_offsets"})
 
     inner: DeformableDetrForObjectDetection
@@ -44,7 +47,12 @@ class DeformableDetr(Detector):
             reference = inverse_sigmoid(references[layer])
             offsets[..., : reference.shape[-1]] += reference  # a point, or a box where boxes are refined
             boxes.append(offsets.sigmoid())
-        return Layers(torch.stack(logits), torch.stack(boxes))
+        return Layers(torch.stack(logits), torch.stack(boxes), _proposals(decoded))
+
+    @property
+    def num_answers(self) -> int:
+        """How many answers have a loss; see `Detector.num_answers`."""
+        return self.num_layers + self.inner.config.two_stage
 
     def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
         """Record the points that attention samples; see `Detector.record_attention`."""
@@ -58,9 +66,25 @@ class DeformableDetr(Detector):
         return LossConfig.of(config, focal_alpha=config.focal_alpha)
 
     def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
-        """Replace the class output of each layer, and of the encoder where it proposes boxes (two stages)."""
+        """Replace the class output of each layer, and of the encoder where it proposes boxes (two stages).
+
+        The encoder's, which is the last, has as many rows, but its first is no class: it says whether there is an
+        object, and picks the proposals. So this row stays, whatever the classes are.
+        """
         outputs = [output for output in self.inner.class_embed if isinstance(output, nn.Linear)]
         fresh = {id(old): replace(old) for old in outputs}  # layers may share one
         self.inner.class_embed = nn.ModuleList(fresh[id(old)] for old in outputs)
         if self.inner.config.two_stage:
+            with torch.no_grad():
+                of_encoder = copy.deepcopy(fresh[id(outputs[-1])])
+                of_encoder.weight[0], of_encoder.bias[0] = outputs[-1].weight[0], outputs[-1].bias[0]
+                self.inner.class_embed[-1] = of_encoder
             self.inner.model.decoder.class_embed = self.inner.class_embed
+
+
+def _proposals(decoded: Any) -> Layers | None:
+    """Return what the encoder says of every place, as one layer; None where the model has one stage."""
+    if decoded.enc_outputs_class is None:
+        return None
+    logits, boxes = decoded.enc_outputs_class.float(), decoded.enc_outputs_coord_logits.float().sigmoid()
+    return Layers(logits[None], boxes[None])

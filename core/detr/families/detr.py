@@ -31,6 +31,7 @@ class Detr(Detector):
     has_no_object = True
     finest_map = -1
     head_modules = frozenset({"class_labels_classifier", "bbox_predictor"})
+    class_modules = frozenset({"class_labels_classifier"})
 
     inner: DetrForObjectDetection | ConditionalDetrForObjectDetection
 

@@ -31,13 +31,35 @@ def cached(base, name, names):
     return checkpoint(folder / "snapshots/0123abcd", names)
 
 
-def test_an_empty_or_missing_folder_gives_one_sentence(base):
-    (base / "empty").mkdir()
-    for spec in ("empty", "/nowhere/at/all", "./model", "~/model", "a/b/c", "checkpoints/gone"):
-        with pytest.raises(ModelError, match="There is no model in the folder"):
-            find_model(spec, base)
-        with pytest.raises(ModelError, match="There is no model in the folder"):
-            known_classes(spec, base)
+@pytest.mark.parametrize(
+    "spec",
+    ["empty", "/nowhere/at/all", "./model", "~/model", "a/b/c", "checkpoints/gone", "runs/best", "model", "best.pt",
+     "C:\\models\\mine", "runs\\best", "no name at all", "-x-", "owner/", "/", "..", "owner/na me", "file.txt/x"],
+)  # fmt: skip
+def test_a_path_without_a_model_is_never_taken_for_a_name_on_the_hub(base, spec):
+    for folder in ("empty", "runs", "checkpoints"):
+        (base / folder).mkdir()
+    (base / "file.txt").write_text("")
+    for read in (find_model, known_classes):
+        with pytest.raises(ModelError, match="There is no model in the folder") as error:
+            read(spec, base)
+        assert "hub did not" not in str(error.value)
+
+
+def test_the_home_folder_is_found_by_its_sign(base, monkeypatch):
+    monkeypatch.setenv("HOME", str(base))
+    checkpoint(base / "models/mine", {"0": "scooter"})
+    assert known_classes("~/models/mine", base / "elsewhere") == ("scooter",)
+
+
+def test_a_name_of_the_hub_whose_owner_is_a_folder_here_is_taken_from_the_cache_only(base):
+    (base / "someone").mkdir()
+    (base / "facebook").mkdir()
+    with pytest.raises(ModelError, match="no such folder"):
+        find_model("someone/detr", base)
+    cached(base, "someone/detr", {"0": "scooter"})
+    assert find_model("someone/detr", base) == "someone/detr"
+    assert find_model("facebook/detr-resnet-50", base) == "facebook/detr-resnet-50"
 
 
 def test_a_folder_goes_before_a_downloaded_copy_and_that_before_the_hub(base):
@@ -60,7 +82,7 @@ def test_a_name_that_stands_twice_counts_once(base):
 
 
 def test_what_is_not_downloaded_yet_is_unknown(base):
-    for spec in (*KNOWN_MODELS, "someone/else", "no name at all", "-x-"):
+    for spec in (*KNOWN_MODELS, "someone/else"):
         assert known_classes(spec, base) is None
 
 
@@ -73,11 +95,46 @@ def test_an_untrained_model_knows_nothing(base):
     assert known_classes("random", base) == ()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"id2label": ["a"]}', '{"id2label": {"x": "a"}}'])
-def test_a_damaged_config_gives_one_sentence(base, text):
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("", "is empty: copy it again"), ("{", "copy its folder again"), ("[]", r"take config\.json as it was saved"),
+        ('{"id2label": ["a"]}', r"take config\.json as it was saved"),
+        ('{"model_type": "detr", "id2label": {"x": "a"}}', "name every row of the class output there, from 0 on"),
+        ('{"model_type": "detr", "id2label": {"1": "a", "2": "b"}}', "name every row of the class output there"),
+        ("<!DOCTYPE html><html>", "is a web page, not the file: download it again"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "only a pointer of Git LFS .* git lfs pull"),
+    ],
+)  # fmt: skip
+def test_a_damaged_config_gives_one_sentence(base, text, advice):
     (checkpoint(base / "model", {}) / "config.json").write_text(text)
-    with pytest.raises(ModelError, match="copy its folder again"):
+    with pytest.raises(ModelError, match=advice):
         known_classes("model", base)
+
+
+GAPS = {12: "street sign", 26: "hat", 29: "shoe", 30: "eye glasses", 45: "plate", 66: "mirror", 68: "window",
+        69: "desk", 71: "door", 83: "blender"}  # fmt: skip
+
+
+@pytest.mark.parametrize("gaps", [GAPS, dict.fromkeys(GAPS, "N/A"), {row: f"LABEL_{row}" for row in GAPS}])
+@pytest.mark.parametrize("zero", ["N/A", "background", "LABEL_0"])
+def test_of_cocos_91_rows_the_ten_that_no_picture_trained_are_no_knowledge(gaps, zero):
+    ids = [row for row in range(1, 91) if row not in GAPS]
+    rows = class_rows({0: zero, **gaps, **dict(zip(ids, COCO_CLASSES, strict=True))})
+    assert list(rows) == list(COCO_CLASSES) and list(rows.values()) == ids
+    assert copied_and_fresh(["hat", "person"], rows) == (("person",), ("hat",))
+
+
+def test_a_model_of_other_classes_keeps_a_hat():
+    assert class_rows({0: "person", 1: "hat", 2: "door"}) == {"person": 0, "hat": 1, "door": 2}
+
+
+@pytest.mark.parametrize(
+    "name", ["N/A", "n/a", "NA", "", " ", "LABEL_7", "label_0", "background", "_background_", "__background__",
+             "no-object", "no object", "None", "unused", "unused_3"]
+)  # fmt: skip
+def test_a_name_that_means_no_class_is_no_knowledge(name):
+    assert class_rows({0: name, 1: "car"}) == {"car": 1}
 
 
 def test_a_config_that_names_no_class_knows_none(base):

@@ -186,9 +186,13 @@ def test_the_baseline_goes_by_both_its_names(root, day, capsys):
         (("./nothing/here", "a.png"), "There is no model in the folder ./nothing/here"),
         ((STARTER, "a.png", "--score", "2"), "--score is 2: give a number from 0 to 1"),
         ((STARTER, "."), "There is no picture in the folder"),
+        ((STARTER, "a.png"), "a.png is not there: check its path"),
+        ((STARTER, "a.png", "b.png"), "None of the 2 pictures is there, as a.png: check their paths"),
+        ((STARTER, STARTER + "/config.json", "--out", STARTER + "/config.json"), "config.json is no folder, so"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(root, capsys, arguments, sentence):
+def test_what_cannot_be_done_is_said_before_a_model_is_loaded(root, capsys, monkeypatch, arguments, sentence):
+    monkeypatch.setattr("core.inference.model_cache.load_model", lambda *_: pytest.fail("loaded"))
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (1, "") and sentence in err and "Traceback" not in err
 

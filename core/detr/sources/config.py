@@ -1,0 +1,168 @@
+"""What is read of a model's config.json: `ModelConfig`, within limits and without torch.
+
+In: JSON that anybody may have written, of any version of transformers. Out: named fields of limited size, and the
+settings that transformers is given for them. A field that is not named here is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"  # of weights in several files
+
+Count = Annotated[int, Meta(ge=1, le=64)]  # layers, heads, levels, points
+Width = Annotated[int, Meta(ge=1, le=16_384)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Weight = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
+Word = Annotated[str, Meta(max_length=40)]
+Name = Annotated[str, Meta(max_length=200)]
+Stages = Annotated[list[Annotated[int, Meta(ge=-8, le=8)]], Meta(min_length=1, max_length=8)]
+TIMM_NAME = re.compile(r"[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")  # "hf-hub:…" and "local-dir:…" would load another's
+# transformers' own ResNets on the hub, which earlier versions named instead of describing them
+_LAYERS = {
+    18: [2, 2, 2, 2],
+    26: [2, 2, 2, 2],
+    34: [3, 4, 6, 3],
+    50: [3, 4, 6, 3],
+    101: [3, 4, 23, 3],
+    152: [3, 8, 36, 3],
+}
+RESNETS: dict[str, dict[str, Any]] = {
+    f"microsoft/resnet-{number}": {
+        "depths": depths,
+        "layer_type": "basic" if number in (18, 34) else "bottleneck",
+        "hidden_sizes": [64, 128, 256, 512] if number in (18, 34) else [256, 512, 1024, 2048],
+    }
+    for number, depths in _LAYERS.items()
+}
+
+ELSEWHERE = {
+    "model_type", "id2label", "num_labels", "backbone_config", "use_timm_backbone", "backbone", "backbone_kwargs",
+}  # fmt: skip
+BackboneKind = Literal["resnet", "timm_backbone"]
+
+
+class BackboneConfig(msgspec.Struct, omit_defaults=True):
+    """What is read of a `backbone_config`: transformers' own ResNet, or a model of timm's."""
+
+    model_type: BackboneKind
+    num_channels: Count | None = None
+    out_indices: Stages | None = None
+    # ResNet
+    embedding_size: Width | None = None
+    hidden_sizes: Annotated[list[Width], Meta(min_length=1, max_length=8)] | None = None
+    depths: Annotated[list[Count], Meta(min_length=1, max_length=8)] | None = None
+    layer_type: Literal["basic", "bottleneck"] | None = None
+    hidden_act: Word | None = None
+    downsample_in_first_stage: bool | None = None
+    downsample_in_bottleneck: bool | None = None
+    out_features: Annotated[list[Word], Meta(min_length=1, max_length=8)] | None = None
+    # timm
+    backbone: Name | None = None
+    freeze_batch_norm_2d: bool | None = None
+    output_stride: Literal[8, 16, 32] | None = None
+
+
+class BackboneArguments(msgspec.Struct):
+    """What is read of `backbone_kwargs`, with which transformers 4 described what it took of a named backbone."""
+
+    in_chans: Count | None = None
+    num_channels: Count | None = None
+    out_indices: Stages | None = None
+    out_features: Annotated[list[Word], Meta(min_length=1, max_length=8)] | None = None
+    output_stride: Literal[8, 16, 32] | None = None
+
+
+class ModelConfig(msgspec.Struct, omit_defaults=True):
+    """What is read of a config.json; what is None is left to the family's own class in transformers."""
+
+    model_type: str
+    id2label: Annotated[dict[str, str], Meta(max_length=20_000)] | None = None
+    num_labels: Annotated[int, Meta(ge=1, le=20_000)] | None = None
+    # the backbone, as it is described today and was earlier
+    backbone_config: BackboneConfig | None = None
+    use_timm_backbone: bool | None = None
+    backbone: Name | None = None
+    backbone_kwargs: BackboneArguments | None = None
+    dilation: bool | None = None
+    # the transformer
+    num_channels: Count | None = None
+    d_model: Width | None = None
+    num_queries: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    max_position_embeddings: Width | None = None
+    encoder_layers: Count | None = None
+    encoder_ffn_dim: Width | None = None
+    encoder_attention_heads: Count | None = None
+    decoder_layers: Count | None = None
+    decoder_ffn_dim: Width | None = None
+    decoder_attention_heads: Count | None = None
+    position_embedding_type: Literal["sine", "learned"] | None = None
+    activation_function: Word | None = None
+    auxiliary_loss: bool | None = None
+    dropout: Share | None = None
+    attention_dropout: Share | None = None
+    activation_dropout: Share | None = None
+    encoder_layerdrop: Share | None = None
+    decoder_layerdrop: Share | None = None
+    init_std: Share | None = None
+    init_xavier_std: Annotated[float, Meta(ge=0, le=100)] | None = None
+    # Deformable DETR
+    num_feature_levels: Annotated[int, Meta(ge=1, le=8)] | None = None
+    encoder_n_points: Count | None = None
+    decoder_n_points: Count | None = None
+    return_intermediate: Literal[True] | None = None  # every layer's answer is asked for
+    two_stage: bool | None = None
+    two_stage_num_proposals: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    with_box_refine: bool | None = None
+    disable_custom_kernels: bool | None = None
+    # matching and losses
+    class_cost: Weight | None = None
+    bbox_cost: Weight | None = None
+    giou_cost: Weight | None = None
+    mask_loss_coefficient: Weight | None = None
+    dice_loss_coefficient: Weight | None = None
+    cls_loss_coefficient: Weight | None = None
+    class_loss_coefficient: Weight | None = None  # as other models call the same
+    bbox_loss_coefficient: Weight | None = None
+    giou_loss_coefficient: Weight | None = None
+    eos_coefficient: Share | None = None
+    focal_alpha: Share | None = None
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The name of each row of the class output that has one."""
+        return {int(row): name for row, name in (self.id2label or {}).items()}
+
+    def backbone_settings(self) -> dict[str, Any]:
+        """Return the backbone's settings, with its `model_type`, however the file describes it."""
+        if self.backbone_config is not None:
+            settings: dict[str, Any] = msgspec.to_builtins(self.backbone_config)
+            return settings
+        arguments = self.backbone_kwargs or BackboneArguments()
+        if self.use_timm_backbone is False:  # of transformers; a plain name stands for its default
+            named = RESNETS.get(self.backbone or "", {})
+            settings = {"model_type": "resnet", **named, "out_features": arguments.out_features or ["stage4"]}
+            if arguments.out_indices and not arguments.out_features:
+                settings["out_features"] = [f"stage{index}" for index in arguments.out_indices]
+            return settings
+        maps = [1, 2, 3, 4]  # transformers' defaults
+        if self.model_type == "deformable_detr":
+            maps = [4] if self.num_feature_levels == 1 else [2, 3, 4]
+        return {
+            "model_type": "timm_backbone",
+            "backbone": self.backbone or "resnet50",
+            "num_channels": arguments.in_chans or arguments.num_channels or self.num_channels or 3,
+            "out_indices": arguments.out_indices or maps,
+            "output_stride": arguments.output_stride or (16 if self.dilation else None),
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return what else the file says, but of backbone and classes."""
+        settings: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: value for name, value in settings.items() if name not in ELSEWHERE}

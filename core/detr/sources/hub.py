@@ -1,0 +1,136 @@
+"""Models of the Hugging Face hub: what may be a name there, the copy in the hub's cache, and the download.
+
+In: a name, owner/model. Out: the folder of its copy. A copy that is complete is used without asking the network;
+whether the hub can be reached at all is tried once, for a few seconds, before its own library tries again and again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from core import ModelError
+from core.detr.sources.config import CONFIG, WEIGHTS
+from core.wording import short
+
+DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+PATIENCE_SECONDS = 3.0  # for the hub's first answer, name look-up and proxy included
+PATIENCE_VARIABLE = "HF_HUB_ETAG_TIMEOUT"  # by which users of a slow network give the hub more
+
+
+def is_hub_name(spec: str) -> bool:
+    r"""Check whether a model on the hub could have this name.
+
+    >>> [is_hub_name(name) for name in ("facebook/detr-resnet-50", "runs/x/best", "./model", "best.pt", "C:\\model")]
+    [True, False, False, False, False]
+    """
+    return HUB_NAME.fullmatch(spec) is not None
+
+
+def download_folder(spec: str) -> Path:
+    """Return the folder in which a downloaded copy of a hub model is looked for, from where DETR Lab is run."""
+    return DOWNLOADS / spec
+
+
+def cached_file(name: str, file: str) -> Path | None:
+    """Return a file of a model that was downloaded from the hub before; None if it was not."""
+    from huggingface_hub import try_to_load_from_cache  # half a second, for whoever asks about a hub's name only
+
+    try:
+        path = try_to_load_from_cache(name, file)
+    except ValueError:  # no name that the hub could have
+        return None
+    return Path(path) if isinstance(path, str) else None  # else not there, or known not to exist
+
+
+def download(name: str, check: Callable[[Path], object]) -> Path:
+    """Return the folder of a hub's model in the hub's cache, with its config.json and model.safetensors; download them.
+
+    A copy that has both is taken as it is, without asking the hub. `check` is given the folder with config.json before
+    what is large is fetched, and may raise. Raises ModelError if the hub does not give them, within PATIENCE_SECONDS if
+    it cannot be reached.
+    """
+    from huggingface_hub import hf_hub_download
+
+    config, weights = cached_file(name, CONFIG), cached_file(name, WEIGHTS)
+    if config and weights:
+        return weights.parent
+    _reach(name)
+    try:
+        check(Path(hf_hub_download(name, CONFIG)).parent)
+        return Path(hf_hub_download(name, WEIGHTS)).parent
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a network raises
+        raise _refusal(name, error) from error
+
+
+def _reach(name: str) -> None:
+    """Raise ModelError if the hub gives no answer at all in time; the answer itself is not looked at.
+
+    In a thread of its own, because a look-up of the hub's address cannot be broken off.
+    """
+    from huggingface_hub import constants, get_session, hf_hub_url
+
+    if constants.is_offline_mode():
+        raise _unreached(name, "is not asked, as HF_HUB_OFFLINE says")
+    patience = PATIENCE_SECONDS
+    with suppress(ValueError):
+        patience = float(os.environ.get(PATIENCE_VARIABLE, patience))
+    failures: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            get_session().head(hf_hub_url(name, CONFIG), timeout=patience, follow_redirects=False)
+        except Exception as error:  # whatever a network raises
+            failures.append(error)
+
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(patience)
+    if asking.is_alive():
+        raise _unreached(name, f"gave no answer within {patience:g} seconds")
+    if failures:
+        raise _unreached(name, "cannot be reached") from failures[0]
+
+
+def _unreached(name: str, reason: str) -> ModelError:
+    return ModelError(
+        f"The model {short(name, 60)} is not on this machine, and the Hugging Face hub {reason}: check the network, "
+        f"or put a downloaded copy into {short(download_folder(name), 80)}/."
+    )
+
+
+def _refusal(name: str, error: Exception) -> ModelError:
+    """Return the error for a model that the hub, which answers, does not give."""
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    name, folder = short(name, 60), short(download_folder(name), 80)
+    if isinstance(error, GatedRepoError):
+        return ModelError(
+            f"The model {name} needs a permission: ask for it on its page on the hub, then run hf auth login."
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return ModelError(
+            f"There is no model {name} on the Hugging Face hub, or it is private: check the name, or run hf auth login."
+        )
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        return ModelError(
+            f"The model {name} on the Hugging Face hub has no {CONFIG} and {WEIGHTS}: if you trust it, run python -c "
+            f'"from transformers import AutoModelForObjectDetection as M; '
+            f"M.from_pretrained('{name}').save_pretrained('{folder}')\"."
+        )
+    return ModelError(
+        f"The model {name} is not on this machine and the Hugging Face hub did not give it: check the "
+        f"name and the network, or put a downloaded copy into {folder}/."
+    )
