@@ -34,7 +34,7 @@ class LossSums:
 
     loss_config: LossConfig
     normalizers: LossNormalizers = NOTHING
-    sums: dict[str, torch.Tensor] | None = None  # each (L,) float64
+    sums: dict[str, torch.Tensor] | None = None  # each (A,) float64
 
     def add(self, layers: Layers, labels: Sequence[ImageTargets]) -> None:
         """Add the losses of one batch."""
@@ -49,8 +49,8 @@ class LossSums:
             self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in SUMS}
             self.normalizers = self.normalizers + normalizers
 
-    def by_layer(self) -> dict[str, torch.Tensor]:
-        """Return {loss_ce, loss_bbox, loss_giou} of every decoder layer, (L,) float64."""
+    def by_answer(self) -> dict[str, torch.Tensor]:
+        """Return {loss_ce, loss_bbox, loss_giou} of every answer that `set_losses` knows, (A,) float64."""
         if self.sums is None:
             raise ValueError("No batch was added, so there are no losses.")
         boxes = max(self.normalizers.boxes, 1.0)
@@ -59,7 +59,7 @@ class LossSums:
 
     def values(self) -> dict[str, float]:
         """Return {loss, loss_ce, loss_bbox, loss_giou}: the weighted sum over all layers, the last layer's losses."""
-        losses = self.by_layer()
+        losses = self.by_answer()
         whole = float(total(losses, self.loss_config))
         return {"loss": whole, **{name: float(value[-1]) for name, value in losses.items()}}
 

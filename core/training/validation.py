@@ -73,8 +73,9 @@ def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Sha
     figures = evaluate(ground_truth, detections, data.label_map)
     values = losses.values() | losses.errors()
     metrics = {loss.val.tag: values[loss.name] for loss in tags.CURVES}
-    for loss, by_layer in zip(tags.LOSS_PARTS, losses.by_layer().values(), strict=True):
-        metrics |= {loss.val_layers.tag(n): value for n, value in enumerate(by_layer.tolist(), start=1)}
+    for loss, by_answer in zip(tags.LOSS_PARTS, losses.by_answer().values(), strict=True):
+        by_layer = by_answer[-stepper.model.num_layers :].tolist()
+        metrics |= {loss.val_layers.tag(n): value for n, value in enumerate(by_layer, start=1)}
     twelve = {metric.tag: getattr(figures, name) for name, metric in tags.COCO.items()}
     by_class = {tags.AP_BY_CLASS.tag(name): ap for name, ap in figures.per_class.items()}
     metrics |= {tag: value for tag, value in (twelve | by_class).items() if value is not None}

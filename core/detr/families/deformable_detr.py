@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers import DeformableDetrForObjectDetection, PretrainedConfig
 
+from core import ConfigError
 from core.detr.attention import AttentionRecord, SampledAttention, record
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
 from core.detr.losses import CLASS_WEIGHT, Layers, LossConfig
@@ -37,7 +38,15 @@ class DeformableDetr(Detector):
     def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
         """Return what every decoder layer says of the images; see `Detector.forward`."""
         with self.padding.hide(pixel_mask):
-            decoded = self.inner.model(pixel_values, pixel_mask=pixel_mask)
+            try:
+                decoded = self.inner.model(pixel_values, pixel_mask=pixel_mask)
+            except RuntimeError as error:
+                if "selected index k out of range" in str(error):
+                    raise ConfigError(
+                        f"A picture has fewer places than the {self.num_queries} boxes that the model's first stage "
+                        "proposes: take larger edges."
+                    ) from error
+                raise
         # what each layer's boxes are counted from: the layer before's, refined or not
         references = [decoded.init_reference_points, *decoded.intermediate_reference_points.unbind(1)]
         logits, boxes = [], []
@@ -48,6 +57,12 @@ class DeformableDetr(Detector):
             offsets[..., : reference.shape[-1]] += reference  # a point, or a box where boxes are refined
             boxes.append(offsets.sigmoid())
         return Layers(torch.stack(logits), torch.stack(boxes), _proposals(decoded))
+
+    @property
+    def num_queries(self) -> int:
+        """How many queries there are: one for each box that the encoder proposes, where it does."""
+        config = self.inner.config
+        return int(config.two_stage_num_proposals if config.two_stage else config.num_queries)
 
     @property
     def num_answers(self) -> int:

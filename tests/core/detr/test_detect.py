@@ -100,7 +100,7 @@ def test_the_validation_losses_of_one_batch_are_its_training_losses(batch):
         )
     for name in PARTS:
         assert losses.values()[name] == pytest.approx(float(expected[name][-1]))
-        assert losses.by_layer()[name].tolist() == pytest.approx(expected[name].tolist())
+        assert losses.by_answer()[name].tolist() == pytest.approx(expected[name].tolist())
 
 
 def test_a_batch_without_any_object_has_finite_losses(batch):

@@ -1,6 +1,7 @@
 """Each family says of itself what the rest asks, and leaves transformers' model as it was loaded."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from transformers import TimmBackboneConfig
 
 from core.detr.families.base import inverse_sigmoid
 from core.detr.families.detr import Detr
-from core.detr.model import FAMILIES, load_model
+from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.model_folder import FAMILY_NAMES
 from core.labels import LabelMap
 from tests.core.detr.released import TEN, released, small_config
@@ -113,3 +114,27 @@ def test_the_inverse_of_the_sigmoid_is_finite_at_its_ends():
     values = torch.tensor([-1.0, 0.0, 0.25, 1.0, 2.0])
     assert torch.isfinite(inverse_sigmoid(values)).all()
     assert inverse_sigmoid(values)[2].sigmoid() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated", "expected"),
+    [
+        ("detr", {}, (1, 1)), ("conditional_detr", {}, (2, 2)), ("deformable_detr", {}, (2, 2)),
+        ("deformable_detr", {"class_cost": 1}, (1, 2)), ("deformable_detr", {"cls_loss_coefficient": 1}, (2, 1)),
+        ("conditional_detr", {"cls_loss_coefficient": 3, "class_cost": 4}, (4, 3)),
+        ("deformable_detr", {"class_loss_coefficient": 5}, (2, 5)), ("detr", {"cls_loss_coefficient": 0.5}, (1, 0.5)),
+    ],
+)  # fmt: skip
+def test_losses_weigh_as_the_config_states_else_as_published(kind, stated, expected, tmp_path):
+    folder = released(kind, tmp_path / "model")
+    settings = json.loads((folder / "config.json").read_text())
+    numbers = ("class_cost", "bbox_cost", "giou_cost", "cls_loss_coefficient", "bbox_loss_coefficient",
+               "giou_loss_coefficient", "eos_coefficient", "focal_alpha")  # fmt: skip
+    rest = {name: value for name, value in settings.items() if name not in numbers}
+    (folder / "config.json").write_text(json.dumps(rest | stated))
+    model, _ = load_model(str(folder), TEN)
+    save_model(model, TEN, tmp_path / "saved")
+    for config in (model.loss_config, load_model(str(tmp_path / "saved"), TEN)[0].loss_config):
+        assert (config.class_cost, config.class_weight) == expected
+        assert (config.bbox_cost, config.giou_cost, config.bbox_weight, config.giou_weight) == (5, 2, 5, 2)
+        assert (config.no_object_weight, config.focal_alpha) == ((0.1, None) if kind == "detr" else (0, 0.25))

@@ -5,9 +5,10 @@ import copy
 import pytest
 import torch
 
+from core import ConfigError
 from core.config import TrainConfig
-from core.detr.detect import forward
-from core.detr.losses import PARTS, Layers, LossNormalizers, LossSums, set_losses, total
+from core.detr.detect import LossSums, forward
+from core.detr.losses import PARTS, Layers, LossNormalizers, set_losses, total
 from core.detr.model import FAMILIES, load_model, parameter_groups, save_model
 from core.labels import LabelMap
 from tests.core.detr.released import TEN, small_config
@@ -110,3 +111,11 @@ def test_every_parameter_learns_once(folder):
     ours = [id(p) for group in groups for p in group["params"]]
     assert sorted(ours) == sorted(id(p) for p in model.parameters())
     assert model.part_of("model.decoder.class_embed.3.weight") == "head"
+
+
+def test_pictures_with_fewer_places_than_proposals_are_a_sentence(folder, batch):
+    model, _ = load_model(str(folder), SHUFFLED)
+    assert model.num_queries == 12
+    model.inner.config.two_stage_num_proposals = 10_000
+    with pytest.raises(ConfigError, match="fewer places than the 10000 boxes"):
+        answer(model, batch)
