@@ -6,6 +6,7 @@ training that failed before it began; which run that is, is said on stderr.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ def _can_resume(store: RunStore, run: Run) -> bool:
 
 
 EVALUATED = Purpose("is evaluated", lambda store, run: bool(store.evaluations(run.id)))
+HAS_MODEL = Purpose(
+    "has a model",
+    lambda store, run: (
+        run.label_map is not None or any(os.path.isdir(store.checkpoint(run.id, name)) for name in ("best", "last"))
+    ),
+)
 RESUMABLE = Purpose("can be resumed", _can_resume)
 LIVE = Purpose("waits or trains", lambda store, run: run.is_live)
 ENDED = Purpose("has ended", lambda store, run: not run.is_live)

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from core import RunError
-from core.cli.chosen_run import EVALUATED, chosen_run
+from core.cli.chosen_run import HAS_MODEL, chosen_run
 from core.cli.command import RUN_HELP, Command, check_score, show
 from core.keep_result import KeepResult
 from core.runs.models import RunModel
@@ -39,7 +39,7 @@ def predict(options: Namespace) -> int:
     check_score(options.score)
     store, is_named = RunStore.default(), options.model in RunModel.names()
     # what is not there is refused before torch and the model are loaded, which takes seconds
-    run_id = chosen_run(store, options.run or "last", EVALUATED).id if options.run or is_named else None
+    run_id = chosen_run(store, options.run or "last", HAS_MODEL).id if options.run or is_named else None
     if run_id is None:
         find_model(options.model)
     paths, are_usable = picture_files(options.pictures), []

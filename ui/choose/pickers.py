@@ -18,8 +18,8 @@ from core import PROJECT
 from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
-from core.detr.model_folder import CONFIG, WEIGHTS
 from core.detr.pretrained import KNOWN_MODELS
+from core.detr.sources.config import CONFIG, WEIGHTS
 from core.files import real_path, typed_path
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
