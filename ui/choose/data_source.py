@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import PROJECT, DataError
-from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
+from core.datasets.convert.to_coco import FORMATS, convert, default_target, detect_format, is_current
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltInDataset
 from core.datasets.layouts import is_dataset, list_datasets
@@ -27,7 +27,6 @@ NEW = "New subset …"
 WHICH = "built-in scenes"
 SOURCE, SUBSET, TYPED, KEPT = "data source", "coco subset", "own folder", "kept folder"
 CONVERTED = "converted folders"  # in the session: those that are known to be up to date
-KINDS = {"yolo": "YOLO", "voc": "Pascal VOC"}
 
 
 def pick_source() -> Path | None:
@@ -109,7 +108,7 @@ def coco_folder(folder: Path) -> Path | None:
 
 
 def in_coco_layout(data: str) -> str:
-    """Return a data set as settings have it; a YOLO or VOC folder is converted first, and replaced by the result."""
+    """Return a data set as settings have it; one of another format is converted first, and replaced by the result."""
     folder = PROJECT / data
     if not data or not os.path.isdir(folder) or is_dataset(folder) or not detect_format(folder):
         return data
@@ -136,14 +135,17 @@ def _converted(folder: Path, kind: str) -> Path | None:
     if task is None and (folder in known or is_current(folder, target)):
         known.add(folder)
         with st.sidebar:
-            st.caption(f"{KINDS[kind]}, converted once to COCO in {plain(relative_to_project(target))}.")
+            st.caption(f"{plain(FORMATS[kind].TITLE)}, converted once to COCO in {plain(relative_to_project(target))}.")
             st.button("Convert again", key="convert again", type="tertiary", icon=":material/refresh:",
                       on_click=known.discard, args=(folder,), help="If labels were changed meanwhile.")  # fmt: skip
         return target
     task = task or background_tasks().start(name, lambda: convert(folder, target), f"{folder} could not be converted")
-    bar = st.progress(0.0, f"Converting {KINDS[kind]} to COCO …")
+    title = plain(FORMATS[kind].TITLE)
+    bar = st.progress(0.0, f"Converting {title} to COCO …")
     for done, total in task.progress():
-        bar.progress(done / max(total, 1), f"Converting {KINDS[kind]} to COCO: {done:,} of {total:,} images …")
+        bar.progress(
+            done / max(total, 1), f"Converting {title} to COCO: {done:,} of {total:,} images …"
+        )
     bar.empty()
     background_tasks().forget(name)
     if task.error:
