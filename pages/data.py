@@ -117,9 +117,7 @@ if data_source.is_new_subset():
 if picked is None:
     draft.write_draft()
     st.title("Data")
-    st.info(
-        "Choose a folder on the left: COCO, YOLO, Pascal VOC, or a tool's export. Its files are never changed."
-    )
+    st.info("Choose a folder on the left: COCO, YOLO, Pascal VOC, or a tool's export. Its files are never changed.")
     st.stop()
 if (coco_folder := data_source.coco_folder(picked)) is None:
     st.stop()

@@ -143,9 +143,7 @@ def _converted(folder: Path, kind: str) -> Path | None:
     title = plain(FORMATS[kind].TITLE)
     bar = st.progress(0.0, f"Converting {title} to COCO …")
     for done, total in task.progress():
-        bar.progress(
-            done / max(total, 1), f"Converting {title} to COCO: {done:,} of {total:,} images …"
-        )
+        bar.progress(done / max(total, 1), f"Converting {title} to COCO: {done:,} of {total:,} images …")
     bar.empty()
     background_tasks().forget(name)
     if task.error:
