@@ -67,6 +67,7 @@ def train(options: Namespace) -> int:
     if not _is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)
         return 0
+    _warn(config)
     run = store.create(config.to_dict(), options.name, process=this_process())
     return _train_with_bar(store, run.id)
 
@@ -152,6 +153,23 @@ def _check_words(config: TrainConfig) -> None:
         read_split(config.data, "train").label_map(list(config.classes))
     known_classes(config.model)
     choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _warn(config: TrainConfig) -> None:
+    """Print which settings do not go together, on stderr; what cannot be read is told when the training begins."""
+    from core.datasets.demo import BUILT_IN
+    from core.datasets.split import read_split
+    from core.training.doctor.settings import Plan, mismatches
+
+    try:
+        split = read_split(config.data, "train")
+        names = config.classes or tuple(category["name"] for category in split.categories)
+        is_drawn = any(Path(config.data).name == one.folder for one in BUILT_IN)
+        sentences = mismatches(Plan.of(config, len(split.images), names, is_drawn))
+    except LabError:
+        return
+    for text in sentences:
+        show(f"Note: {text}", file=sys.stderr)
 
 
 def _in_coco_layout(store: RunStore, folder: str) -> str:

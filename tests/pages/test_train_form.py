@@ -147,3 +147,12 @@ def test_settings_of_an_older_version_fill_the_form(store, run_maker):
     checked(app.button(key="use").click().run())
     assert (setting(app, "epochs").value, setting(app, "augment").value) == (7, "none")
     assert setting(app, "ema").value == 0.0
+
+
+def test_what_does_not_go_together_is_said_below_the_preset_and_forbids_nothing(store):
+    app = open_page()
+    assert not any("warning" in text for text in captions(app))
+    checked(app.get_by_key("preset").set_value("Experiment").run())
+    (slow, _) = [text for text in captions(app) if ":material/warning:" in text]
+    assert "A small model hardly moves at a learning rate of 1e\\-05" in slow or "1e-05" in slow
+    assert not app.button(key="train").disabled

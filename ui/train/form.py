@@ -20,6 +20,7 @@ from core.datasets.split import CocoSplit
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
 from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.training.doctor.settings import Plan, mismatches
 from ui.choose import built_in, data_source, pickers
 from ui.server import cache
 from ui.text import Markup, join_names, plain
@@ -42,6 +43,7 @@ def show_training_form(store: RunStore) -> TrainConfig | None:
     has_model = bool(model) and _show_model(model, classes or _class_names(train))
     values: dict[str, Any] = {"data": data, "classes": classes, "model": model}
     preset = _pick_preset()
+    remarks = st.container()
     rest = {f.name: f for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET}
     columns = st.columns(2)
     images_a_step = st.empty()
@@ -63,7 +65,12 @@ def show_training_form(store: RunStore) -> TrainConfig | None:
     if (config.accumulate, config.processes) != (1, 1):
         factors = (config.batch_size, config.accumulate, config.processes)
         images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
-    return config if train and has_model else None
+    if not (train and has_model):
+        return None
+    plan = Plan.of(config, len(train.images), classes or _class_names(train), bool(built_in.built_in_at(data)), PROJECT)
+    for sentence in mismatches(plan):
+        remarks.caption(Markup(f":orange[:material/warning:] {plain(sentence)}"))
+    return config
 
 
 def show_back_to_preset() -> None:

@@ -1,0 +1,92 @@
+"""Which settings do not go together is said before the training; the presets, as they are meant, get no remark."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from core import PROJECT, ModelError
+from core.config import PRESETS, RANDOM_MODEL, TrainConfig
+from core.datasets.demo import BUILT_IN
+from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS
+from core.training.doctor.settings import RULES, Plan, mismatches
+
+RELEASED, STARTER = KNOWN_MODELS[0], TrainConfig().model
+CAR = ("car",)
+
+
+def keys(model, preset, images=600, classes=CAR, drawn=False, **changes) -> list[str]:
+    """The rules that hold for a preset with a model, on a machine with a GPU."""
+    config = replace(PRESETS[preset].apply(TrainConfig(model=model)), **changes)
+    plan = Plan.of(config, images, classes, drawn, PROJECT)
+    plan = replace(plan, has_gpu=True, fresh=() if plan.fresh is None else plan.fresh)
+    holding = [rule.key for rule in RULES if rule.holds(plan)]
+    assert len(mismatches(plan)) == len(holding)
+    return holding
+
+
+@pytest.mark.parametrize("preset", ["Experiment", "Quick look", "Full recipe"])
+def test_a_released_model_on_photographs_goes_with_the_presets_for_it(preset):
+    assert keys(RELEASED, preset) == []
+
+
+def test_the_starter_on_the_built_in_scenes_goes_with_the_demo():
+    assert keys(STARTER, "Built-in demo", drawn=True, classes=COCO_CLASSES[:1]) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "how", "expected"),
+    [
+        (RELEASED, "Built-in demo", {}, ["fast for a released model", "another image size"]),
+        (STARTER, "Built-in demo", {}, ["starter on photographs"]),
+        (STARTER, "Experiment", {"drawn": True}, ["slow for a small model", "another image size"]),
+        (RANDOM_MODEL, "Experiment", {"drawn": True}, ["slow for a small model", "few steps from nothing"]),
+        (RANDOM_MODEL, "Built-in demo", {"freeze": "backbone", "epochs": 100}, ["frozen without weights"]),
+        (RANDOM_MODEL, "Built-in demo", {"lr_backbone": 0.0, "epochs": 100}, ["frozen without weights"]),
+        (RELEASED, "Experiment", {"lr": 0.0, "lr_head": 0.0, "freeze": "backbone"}, ["nothing learns"]),
+        (RELEASED, "Experiment", {"shortest_edge": 320}, ["another image size"]),
+        (RELEASED, "Full recipe", {"device": "cpu"}, ["released model without a GPU"]),
+        (STARTER, "Built-in demo", {"drawn": True, "classes": ("van",), "images": 9}, ["few steps for fresh classes"]),
+        (STARTER, "Built-in demo", {"drawn": True, "images": 16}, []),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_said(model, preset, how, expected):
+    assert keys(model, preset, **how) == expected
+
+
+def test_a_machine_without_a_gpu_is_only_a_matter_of_large_models():
+    config = PRESETS["Full recipe"].apply(TrainConfig(model=RELEASED))
+    plan = replace(Plan.of(config, 600, CAR, False, PROJECT), has_gpu=False, fresh=())
+    assert len(mismatches(plan)) == 1 and "30,000 images" in mismatches(plan)[0]
+    assert mismatches(replace(plan, has_gpu=None)) == []  # not known: nothing is said
+
+
+def test_a_folders_own_width_and_edge_count(tmp_path):
+    config = {"model_type": "detr", "id2label": {"0": "car"}, "d_model": 128}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps({"size": {"shortest_edge": 480, "longest_edge": 640}})
+    )
+    assert keys(str(tmp_path), "Quick look", images=5000) == []
+    assert keys(str(tmp_path), "Experiment", images=5000, shortest_edge=1000) == [
+        "slow for a small model",
+        "another image size",
+    ]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"d_model": 256}))
+    assert keys(str(tmp_path), "Quick look", images=5000, lr=1e-3) == ["fast for a released model"]
+
+
+def test_of_a_model_that_is_not_on_this_machine_nothing_is_guessed():
+    assert keys("someone/else", "Built-in demo") == []
+
+
+def test_a_folder_without_a_model_raises():
+    with pytest.raises(ModelError):
+        Plan.of(TrainConfig(model="/nowhere/at/all"), 0, (), False)
+
+
+def test_every_rule_says_a_sentence_of_its_own():
+    plan = Plan(TrainConfig(), 10, False, True, 800, CAR)
+    sentences = [rule.sentence(plan) for rule in RULES]
+    assert len(set(sentences)) == len(RULES) == len({rule.key for rule in RULES})
+    assert all(text.endswith(".") and len(text) < 200 for text in sentences) and BUILT_IN
