@@ -31,8 +31,14 @@ def test_a_folder_is_converted_and_can_be_checked(tmp_path, capsys, make):
     folder, out = make(tmp_path / "theirs"), tmp_path / "ours"
     before = files(folder)
     status, told, _ = run(capsys, "convert", folder, "--out", out)
-    assert status == 0 and told == f"{out}: 2 images in COCO layout; the pictures stay in {folder}\n"
+    assert status == 0 and told.splitlines() == [
+        f"{out}: 2 images in COCO layout; the pictures stay in {folder}",
+        "2 pictures: 2 used, 0 of them repaired; 0 left out",
+        "2 boxes: 2 used, 0 of them repaired; 0 left out",
+    ]
     answer = json.loads(run(capsys, "check", out, "--json")[1])
+    assert answer | {"folder": str(folder)} == json.loads(run(capsys, "check", folder, "--json")[1])
+    assert answer["totals"]["pictures"] == {"total": 2, "used": 2, "repaired": 0, "left_out": 0}
     assert sum(answer["images"].values()) == 2 and sum(answer["annotations"].values()) == 2
     assert not {p["kind"] for p in answer["problems"]} & {"missing", "path", "other-size", "unreadable"}
     assert files(folder) == before
