@@ -94,7 +94,7 @@ def add_convert_options(parser: ArgumentParser) -> None:
 
 
 def convert(options: Namespace) -> None:
-    """Convert a YOLO or Pascal VOC folder, or the boxes of a COCO folder."""
+    """Convert a folder of another format than COCO's, or the boxes of a COCO folder."""
     from core.datasets.convert.boxes import rewrite_boxes
     from core.datasets.convert.to_coco import convert
 
@@ -162,8 +162,8 @@ COMMANDS = (
         download,
     ),
     Command(
-        "convert", "make a COCO data set of a YOLO or Pascal VOC folder; the pictures stay there", add_convert_options,
-        convert,
+        "convert", "make a COCO data set of YOLO, Pascal VOC or another tool's; the pictures stay there",
+        add_convert_options, convert,
     ),
     Command(
         "check", "what is wrong with a data set: pictures, boxes, classes; its files are not changed",

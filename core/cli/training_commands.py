@@ -173,7 +173,7 @@ def _warn(config: TrainConfig) -> None:
 
 
 def _in_coco_layout(store: RunStore, folder: str) -> str:
-    """Return the folder, or the one under data/ into which a YOLO or Pascal VOC folder is converted, once."""
+    """Return the folder, or the one under data/ into which a folder of another format is converted, once."""
     from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
     from core.datasets.layouts import is_dataset
 

@@ -48,7 +48,7 @@ def pick_data(store: RunStore, key: str) -> str:
     names = built_in | {path: name for path, name in names.items() if path not in built_in}
     return pick_or_type(
         "Data set", names, key, "Another folder …", "Type or paste a path",
-        "One under data/, or any other folder: COCO, YOLO or Pascal VOC.",
+        "One under data/, or any other folder: COCO, YOLO, Pascal VOC, or another tool's export.",
     )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def _write_splits(partial: Path, key: str, listing: Listing, content: Content) -
     splits = sorted(set(content.split_of.values()))
     for split in splits:
         data = {
-            "info": {"description": f"{MADE_BY} from {key.upper()}"},
+            "info": {"description": f"{MADE_BY} from {FORMATS[key].TITLE}"},
             "images": [image for image in content.images if content.split_of[image["id"]] == split],
             "annotations": [one for one in annotations if content.split_of[one["image_id"]] == split],
             "categories": [{"id": number, "name": name} for name, number in ids.items()],

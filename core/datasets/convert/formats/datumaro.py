@@ -15,7 +15,7 @@ from typing import Any
 
 from core.datasets.convert.format import LabelledObject
 from core.datasets.convert.formats.documents import BadObject, Documents, Entry, Source
-from core.datasets.convert.formats.shapes import centre, from_points, from_xywh, size_of, turned
+from core.datasets.convert.formats.shapes import centre, from_centre, from_points, from_xywh, size_of, turned
 from core.datasets.convert.source import to_class_name
 
 NO_OBJECT = ("label", "caption")  # of a whole picture
@@ -37,11 +37,15 @@ def _object(value: Any, names: list[Any]) -> LabelledObject | None:
     kind, label = value["type"], value.get("label_id")
     if kind in NO_OBJECT:
         return None
-    if kind not in ("bbox", "polygon"):
+    if kind not in ("bbox", "polygon", "ellipse", "rotated_bbox"):
         raise BadObject(f"is a {kind[:40]}, which has no box")
     if not isinstance(label, int) or not 0 <= label < len(names):
         raise BadObject("has no class")
-    if kind == "polygon":
+    if kind == "rotated_bbox":  # its middle, sides and angle
+        x, y, width, height, degrees = value["bbox"]
+        one = from_centre(names[label], x, y, width, height)
+        return turned(one, degrees, *centre(one))
+    if kind in ("polygon", "ellipse"):  # all its points, or two corners
         return from_points(names[label], value["points"][::2], value["points"][1::2])
     one = from_xywh(names[label], *value["bbox"])
     return turned(one, (value.get("attributes") or {}).get("rotation"), *centre(one))

@@ -42,6 +42,10 @@ def made(request, tmp_path):
     return request.param, folder
 
 
+def test_every_format_has_a_title_that_is_shown():
+    assert all(reader.TITLE and reader.TITLE[0].isalpha() for reader in FORMATS.values())
+
+
 def test_every_format_but_the_two_large_ones_is_made_here():
     assert set(MAKERS) == set(FORMATS) - {"yolo", "voc"}
 

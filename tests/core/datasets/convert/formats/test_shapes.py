@@ -214,6 +214,8 @@ def test_datumaro_knows_polygons_and_turned_boxes(tmp_path):
         {"type": "polygon", "label_id": 0, "points": [1, 2, 30, 8, 9, 40]}, {"type": "label", "label_id": 0},
         {"type": "bbox", "label_id": 0, "bbox": [40, 20, 20, 10], "attributes": {"rotation": 90}},
         {"type": "points", "label_id": 0, "points": [1, 2, 2]},
+        {"type": "rotated_bbox", "label_id": 0, "bbox": [50, 25, 20, 10, 90]},
+        {"type": "ellipse", "label_id": 0, "points": [10, 5, 40, 30]},
     ]  # fmt: skip
     for part in ("train", "validation"):
         picture(tmp_path / f"m/images/{part}/a.png")
@@ -221,7 +223,8 @@ def test_datumaro_knows_polygons_and_turned_boxes(tmp_path):
         categories = {"label": {"labels": [{"name": "car"}], "attributes": []}, "mask": {"colormap": []}}
         dump(tmp_path / f"m/annotations/{part}.json", {"info": {}, "categories": categories, "items": [item]})
     assert set(converted(tmp_path / "m")) == {"train", "val"}
-    assert boxes(tmp_path / "m") == [near(1, 2, 30, 40), near(45, 15, 55, 35)]
+    turned_boxes = [near(45, 15, 55, 35)] * 2
+    assert boxes(tmp_path / "m") == [near(1, 2, 30, 40), *turned_boxes, near(10, 5, 40, 30)]
 
 
 def test_roboflows_parts_stay_apart(tmp_path):
