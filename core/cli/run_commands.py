@@ -35,15 +35,15 @@ def add_runs_options(parser: ArgumentParser) -> None:
 def runs(options: Namespace) -> None:
     """Print the runs, the newest first, and the queue in order; AP in percent, in --json too."""
     from core.runs.manager import close_dead_runs
-    from core.runs.queue import RunQueue
+    from core.runs.queue import RunQueue, queue_differences
 
     store = RunStore.default()
     try:
         close_dead_runs(store)  # without an app, nobody else has noticed that a training's process has died
     except RunError as error:  # the disk is full, but the runs can be listed
         show(f"note: {sentence(error)}", file=sys.stderr)
-    waiting = [run.id for run in RunQueue(store).waiting()]
-    place = {run_id: i for i, run_id in enumerate(waiting, start=1)}
+    waiting = RunQueue(store).waiting()
+    place = {run.id: i for i, run in enumerate(waiting, start=1)}
     listed = store.runs()
     if options.json:
         print(json.dumps([{**_run_json(store, run), "place": place.get(run.id)} for run in listed]))
@@ -56,10 +56,11 @@ def runs(options: Namespace) -> None:
         noted = f"  “{short(run.notes, 40)}”" if run.notes else ""
         show(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {short(run.name)}{noted}")
     if waiting:
-        names = {run.id: short(run.name) for run in listed}
+        differences = queue_differences(waiting)
         show("", "queue, the next first")
-        for run_id in waiting:
-            show(f"{place[run_id]:>3}  {run_id:<21}{names[run_id]}")
+        for run in waiting:
+            name = f"{short(run.name)}: " if run.name != run.id else ""
+            show(f"{place[run.id]:>3}  {run.id:<21}{name}{differences[run.id]}")
 
 
 def _run_json(store: RunStore, run: Run) -> dict[str, Any]:

@@ -81,9 +81,16 @@ BUILT_IN = (
 )
 
 
+def folder_of(dataset: BuiltInDataset, data_dir: Path) -> Path:
+    """Return the data set's folder under `data_dir`: another one where a user has a data set of that name."""
+    folder = data_dir / dataset.folder
+    is_free = not os.path.lexists(folder) or _may_be_replaced(folder)
+    return folder if is_free else folder.with_name(f"{dataset.folder}-built-in")
+
+
 def draw_built_in(dataset: BuiltInDataset, data_dir: Path) -> Generator[tuple[int, int], None, None]:
     """Draw a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
-    return draw_dataset(data_dir / dataset.folder, dataset.look, dataset.train, dataset.val, extra=dataset.extra)
+    return draw_dataset(folder_of(dataset, data_dir), dataset.look, dataset.train, dataset.val, extra=dataset.extra)
 
 
 class _Picture(TypedDict):

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
 
 from core import RunError
+from core.config import PRESETS
+from core.config_diff import compare_settings, value_text
 from core.runs.process import ProcessId
 from core.runs.schema import END_OF_QUEUE, QUEUE_STEP, Run, Status, number_of_damaged
 from core.runs.store import RunStore
 from core.training.checkpoint_folder import saved_checkpoint
+from core.wording import short
 
+NAMED = ("data", "model")  # settings that name each waiting run
 ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died meanwhile
 IN_ORDER = "select * from runs where status = 'queued' order by queued, number"
 
@@ -140,6 +147,27 @@ class RunQueue:
 def _waiting(db: sqlite3.Connection) -> list[Run]:
     runs = [Run.from_row(row) for row in db.execute(IN_ORDER)]
     return [run for run in runs if not run.is_damaged]
+
+
+def queue_differences(runs: Sequence[Run]) -> dict[str, str]:
+    """Return by id what each run trains: data set, model, preset, and the settings in which the runs differ."""
+    settings = [s for s in compare_settings([run.config for run in runs]) if s.differs and s.name not in NAMED]
+    texts = {}
+    for place, run in enumerate(runs):
+        names = [short(PurePath(str(run.config.get(name, ""))).name, 30) for name in NAMED]
+        parts = [" · ".join(filter(None, names)), *preset_names(run.config)]
+        parts += [f"{s.label.lower()} {short(value_text(s.values[place]), 30)}" for s in settings]
+        texts[run.id] = ", ".join(parts)
+    return texts
+
+
+def preset_names(config: dict[str, Any]) -> list[str]:
+    """Return the presets all of whose settings a run has."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    return [
+        name for name, preset in PRESETS.items()
+        if preset.changes and all(values.get(field) == value for field, value in preset.changes.items())
+    ]  # fmt: skip
 
 
 def resumes_from_checkpoint(store: RunStore, run: Run) -> bool:

@@ -7,15 +7,24 @@ from pathlib import Path
 import streamlit as st
 
 from core import PROJECT
-from core.datasets.demo import BUILT_IN, BuiltInDataset, draw_built_in, is_complete
+from core.datasets.demo import BUILT_IN, BuiltInDataset, draw_built_in, folder_of, is_complete
 from ui.server import services
 from ui.server.background import background_tasks
+from ui.server.services import file_stamp
 from ui.text import plain
 
 
 def built_in_folder(dataset: BuiltInDataset = BUILT_IN[0]) -> Path:
     """Return where the data set is, or will be once it is drawn."""
-    return services.store().data_dir / dataset.folder
+    folder = services.store().data_dir / dataset.folder
+    annotations = folder / "annotations"
+    return _folder(dataset, folder.parent, tuple(map(file_stamp, (folder, annotations))))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _folder(dataset: BuiltInDataset, data_dir: Path, stamps: tuple[str, ...]) -> Path:
+    """Look at what the folder holds, again when it or its annotations have changed."""
+    return folder_of(dataset, data_dir)
 
 
 def built_in_at(folder: str | Path) -> BuiltInDataset | None:

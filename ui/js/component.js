@@ -1,4 +1,7 @@
 // What a component of Streamlit is made of: a view that outlives the page's reruns, and what happens to it at each.
+import { keepHistoryShort } from "./history.js"
+
+keepHistoryShort()
 
 /**
  * What Streamlit calls a component with: first when it is mounted, and again whenever data or theme have changed.

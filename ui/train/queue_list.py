@@ -1,4 +1,7 @@
-"""The queue: a button with the number of waiting runs, behind it their list, to be reordered or cancelled."""
+"""The queue: a button with the number of waiting runs, behind it their list, to be reordered or cancelled.
+
+Each run is told by its name, data set and model, and by the settings in which the waiting runs differ.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.runs.queue import queue_differences
 from ui.choose import pickers
 from ui.server import services
 from ui.text import plain
@@ -22,6 +26,7 @@ def show_queue(attempt: Callable[..., None], watch: Callable[[str], None]) -> No
         return
     jobs = services.jobs()
     with st.popover(f"Queue · {len(waiting)}", key="queue", icon=":material/format_list_numbered:"):
+        differences = queue_differences(waiting)
         for place, run in enumerate(waiting):
             with st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", width=380
@@ -35,3 +40,4 @@ def show_queue(attempt: Callable[..., None], watch: Callable[[str], None]) -> No
                               on_click=attempt, args=(jobs.move, run.id, 1), help="One place later")  # fmt: skip
                     st.button("", key=f"cancel {run.id}", icon=":material/close:", on_click=attempt,
                               args=(jobs.stop, run.id), help="Takes it out of the queue.")  # fmt: skip
+            st.caption(plain(differences[run.id]))

@@ -1,14 +1,16 @@
 """core/runs/queue.py: each step of a run is done once, by whom it belongs to, and in order."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core import RunError
+from core.config import PRESETS, TrainConfig
 from core.runs.bin import Bin
-from core.runs.queue import RunQueue, resumes_from_checkpoint
+from core.runs.queue import RunQueue, queue_differences, resumes_from_checkpoint
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.runs.fake_training import leave_checkpoint
@@ -250,3 +252,14 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(queue):
     run = trained(queue, evaluated=(0,))
     queue.store.checkpoints(run.id).mkdir(parents=True)  # as its training made it
     assert not resumes_from_checkpoint(queue.store, run) and queue.requeue(run.id).status is Status.QUEUED
+
+
+def test_waiting_runs_are_told_apart_by_data_model_preset_and_the_settings_that_differ(store):
+    demo = PRESETS["Built-in demo"].apply(TrainConfig(data="data/street", model="checkpoints/starter"))
+    configs = [demo, replace(demo, epochs=3), replace(demo, data="data/<b>mine", classes=("car",))]
+    runs = [store.create(config.to_dict()) for config in configs]
+    first, second, third = queue_differences([store.get(run.id) for run in runs]).values()
+    assert first == f"street · starter, Built-in demo, classes all, epochs {demo.epochs}"
+    assert second == "street · starter, classes all, epochs 3"
+    assert third == f"<b>mine · starter, Built-in demo, classes car, epochs {demo.epochs}"
+    assert queue_differences([runs[0]])[runs[0].id] == "street · starter, Built-in demo"

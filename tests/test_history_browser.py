@@ -1,0 +1,72 @@
+"""The browser's Back, in a real browser: one press leads to the page before, whichever page completes its address.
+
+Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from core.runs.store import RunStore
+from tests import pages_in_browser
+from tests.chromium import needs_chromium
+from tests.invented import draw_street, invented_run
+from tests.pages_in_browser import CELLS, choose, open_errors, wait_for_query
+
+pytestmark = needs_chromium
+address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A root folder with a drawn data set and two runs, so that Compare has something to show."""
+    root = tmp_path_factory.mktemp("root")
+    store = RunStore(root)
+    street = draw_street(root)
+    for _ in range(2):
+        invented_run(store, street)
+    store.close()
+    return root
+
+
+def go(page, name: str) -> None:
+    """Opens a page by the navigation, and waits until it has completed its address."""
+    page.get_by_role("link", name=name, exact=True).click()
+    page.wait_for_url(re.compile(rf"/{name.lower()}\?.*run="))
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
+@pytest.mark.parametrize("name", ["Errors", "Results", "Compare"])
+def test_one_press_of_back_leads_to_the_page_before(page, address, name):
+    page.goto(address)
+    page.locator(".dl-chip").wait_for()
+    go(page, name)
+    page.go_back()
+    page.wait_for_url(lambda url: urlsplit(url).path == "/")
+    page.locator(".dl-chip").wait_for()
+    page.go_forward()
+    page.wait_for_url(re.compile(rf"/{name.lower()}\?.*run="))
+
+
+def test_one_press_leads_from_errors_to_the_results_and_from_there_to_train(page, address):
+    page.goto(address)
+    page.locator(".dl-chip").wait_for()
+    for name in ("Results", "Errors"):
+        go(page, name)
+    page.go_back()
+    page.wait_for_url(re.compile(r"/results\?"))
+    page.go_back()
+    page.wait_for_url(lambda url: urlsplit(url).path == "/")
+    page.locator(".dl-chip").wait_for()
+
+
+def test_a_filter_that_a_user_sets_is_an_entry_of_its_own(page, address):
+    open_errors(page, address)
+    choose(page, "Class", "car")
+    page.keyboard.press("Escape")
+    wait_for_query(page, **{"class": "car"})
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("class=car"))
+    page.locator(CELLS).first.wait_for()

@@ -1,0 +1,23 @@
+// The browser's history: an address that a page completes when it is opened takes the place of the one it was opened
+// by. Streamlit adds an entry for every change of an address, so Back would lead to the same page once more.
+
+const INSTALLED = "detrLabHistory"
+
+/** Have it so from now on, once for the window. */
+export function keepHistoryShort() {
+  const { documentElement } = document
+  if (documentElement.dataset[INSTALLED]) return
+  documentElement.dataset[INSTALLED] = "1"
+  let isUntouched = true // since the page was opened: what changes its address then is the page itself
+  const push = history.pushState.bind(history)
+  for (const kind of ["pointerdown", "keydown"]) {
+    addEventListener(kind, () => { isUntouched = false }, { capture: true, passive: true })
+  }
+  addEventListener("popstate", () => { isUntouched = true }, { capture: true })
+  history.pushState = (state, title, url) => {
+    const isSamePage = new URL(url ?? "", location.href).pathname === location.pathname
+    if (isSamePage && isUntouched) history.replaceState(state, title, url)
+    else push(state, title, url)
+    if (!isSamePage) isUntouched = true
+  }
+}
