@@ -129,8 +129,8 @@ def folders_of_parts_in_any_case(folder):
 
 def names_in_another_spelling(folder):
     both(folder, "JPEGImages/Stra\u00dfe 1.JPG", "Annotations/STRASSE 1.xml")
-    both(folder, "JPEGImages/caf\u00e9.jpg", "Annotations/0001.xml", filename="C:\\me\\cafe\u0301")
-    return {"": ["JPEGImages/Stra\u00dfe 1.JPG", "JPEGImages/caf\u00e9.jpg"]}, {}
+    both(folder, "JPEGImages/\u00e9t\u00e9.jpg", "Annotations/0001.xml", filename="C:\\me\\e\u0301te\u0301")
+    return {"": ["JPEGImages/Stra\u00dfe 1.JPG", "JPEGImages/\u00e9t\u00e9.jpg"]}, {}
 
 
 EXPORTS = [
