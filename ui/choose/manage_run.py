@@ -15,7 +15,7 @@ from core.runs.bin import Bin, DeletedRun
 from core.runs.deletion.folders import KEPT_DAYS
 from core.runs.schema import Run
 from core.runs.store import MOST_LETTERS
-from core.wording import size_text
+from core.wording import size_text, visible
 from ui.choose import pickers
 from ui.server import services
 from ui.text import plain
@@ -28,7 +28,8 @@ def show_manage(run: Run, prefix: str) -> None:
 
     prefix: of the widgets' keys, one for each place of a page.
     """
-    with st.popover("Manage", key=f"{prefix} manage", icon=":material/edit_note:"):
+    # closed once another run is shown, so that a second click does not delete that one, too
+    with st.popover("Manage", key=f"{prefix} manage {run.id}", icon=":material/edit_note:"):
         if not run.is_damaged:
             _show_field(run, "name", f"{prefix} name of {run.id}", run.name if run.name != run.id else "")
             _show_field(run, "notes", f"{prefix} notes of {run.id}", run.notes)
@@ -42,7 +43,7 @@ def _show_field(run: Run, field: str, key: str, value: str) -> None:
     if st.session_state.get(key) != value:  # renamed elsewhere; what is being typed stays
         st.session_state[key] = value
     if field == "name":
-        st.text_input("Name", key=key, max_chars=MOST_LETTERS[field], placeholder=plain(pickers.run_name(run)),
+        st.text_input("Name", key=key, max_chars=MOST_LETTERS[field], placeholder=visible(pickers.run_name(run)),
                       on_change=_set_words, args=(run.id, field, key))  # fmt: skip
     else:
         st.text_area("Notes", key=key, max_chars=MOST_LETTERS[field], on_change=_set_words, args=(run.id, field, key),
