@@ -1,7 +1,7 @@
 """Reading a user's folder of another format: the names of its files, its label files, lists and descriptions.
 
 In: a folder. Out: paths relative to it, text, YAML, the sizes of pictures. Apart because every format needs it. No name
-leads out of the folder: a link that does is no file of it.
+leads out of the folder: a file that is a link out of it is none of its files.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MOST_BYTES = 16 * 2**20  # of a label file or list; one with a thousand polygons
 MOST_PROBES = 20  # files of a kind whose beginnings are read, to tell what a folder is
 MOST_NAMES, MOST_OF_FOLDER = 5000, 100  # files that are listed for it: in all, and directly in one folder
 BEGINNING = 4096  # bytes
+LINK_DEPTH = 2  # of folders: images/ and images/train/ may be links that lead out
 
 
 class LabelFileError(Exception):
@@ -62,8 +63,9 @@ class FolderFiles:
 
 
 def _walk(root: Path, problems: ProblemCounter | None, most: int | None) -> Iterator[str]:
-    """Yield the files in a folder and in those in it, also those that links inside of it lead to, each folder once.
+    """Yield the files in a folder and in those in it, also those that links lead to, each folder once.
 
+    A picture folder may be a link to another disk, so folders at the top may lead out; deeper ones and files may not.
     most: how many of each folder
     """
     seen = {os.path.realpath(root)}
@@ -73,7 +75,9 @@ def _walk(root: Path, problems: ProblemCounter | None, most: int | None) -> Iter
         kept = []
         for name in sorted(folders):
             path = os.path.join(folder, name)
-            if name.startswith(".") or name == "__MACOSX" or not _stays_inside(path, prefix + name, root, problems):
+            if name.startswith(".") or name == "__MACOSX":
+                continue
+            if prefix.count("/") >= LINK_DEPTH and not _stays_inside(path, prefix + name, root, problems):
                 continue
             if (real := os.path.realpath(path)) not in seen:
                 seen.add(real)

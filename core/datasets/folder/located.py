@@ -72,9 +72,19 @@ def locate_pictures(
         paths |= {image_id: claims.index.real_path(path) for image_id, path in moved.items()}
         parts |= {image_id: part_of_folders(path) for image_id, path in moved.items()}
         hints |= claims.hints
-        examples += [Example(f"{shortened(image['file_name'])}: {moved[image['id']]}", image["id"])
-                     for image in missing if image["id"] in moved]  # fmt: skip
+        examples += [
+            Example(f"{shortened(image['file_name'])}: {place}", image["id"])
+            for image in missing
+            if (place := moved.get(image["id"])) and not _is_linked(image["file_name"], place, claims.index, root)
+        ]
     return Located(paths, parts, hints, tuple(problems_of(ProblemKind.ELSEWHERE, split, examples)))
+
+
+def _is_linked(name: str, path: str, index: PictureIndex, root: Path) -> bool:
+    """Check whether a picture lies where its name says, in a folder that is a link."""
+    return name.endswith(path) and any(
+        real_path(os.path.join(folder, name)) == index.real_path(path) for folder in (root, index.folder)
+    )
 
 
 def _places(
@@ -107,7 +117,8 @@ class _Listing:
             return False
         directory = os.path.join(folder, inner)
         if directory not in self._names:
-            self._names[directory] = _names_in(directory)
+            leads_out = not os.path.join(real_path(directory), "").startswith(os.path.join(folder, ""))
+            self._names[directory] = set() if leads_out else _names_in(directory)
         names = self._names[directory]
         return names is None or last in names
 

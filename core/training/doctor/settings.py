@@ -13,8 +13,9 @@ from math import ceil
 from pathlib import Path
 
 from core.config import PRESETS, RANDOM_MODEL, TrainConfig
-from core.detr.model_folder import CONFIG, read_config, read_edges
+from core.detr.model_folder import read_config, read_edges
 from core.detr.pretrained import KNOWN_MODELS, copied_and_fresh, find_model, known_classes
+from core.detr.sources.config import CONFIG
 
 STARTER, DEMO, EXPERIMENT = TrainConfig().model, PRESETS["Built-in demo"], PRESETS["Experiment"]
 WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 128

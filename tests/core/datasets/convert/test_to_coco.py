@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import zlib
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from core import DataError
 from core.datasets.convert.to_coco import convert, detect_format, is_current
+from core.datasets.problems import ProblemKind
+from core.datasets.split import examine_splits
 from tests.core.datasets.convert.folders import (
     BOX,
     YAML,
@@ -238,3 +241,18 @@ def test_a_file_name_that_is_no_text_costs_one_picture(tmp_path):
     except OSError:
         pytest.skip("This file system has no such names.")
     costs(folder, "file-name", "udcff.png")
+
+
+@pytest.mark.parametrize("linked", ["images", "images/train", "labels"])
+def test_a_folder_at_the_top_may_be_a_link_to_another_disk(tmp_path, linked):
+    folder = yolo(tmp_path / "mine")
+    shutil.move(folder / linked, tmp_path / "disk")
+    (folder / linked).symlink_to(tmp_path / "disk", target_is_directory=True)
+    converted(folder, tmp_path / "out")
+    splits = examine_splits(tmp_path / "out")
+    assert {name: (len(split.images), len(split.annotations)) for name, split in splits.items()} == {
+        "train": (1, 1), "val": (1, 1),
+    }  # fmt: skip
+    for split in splits.values():
+        assert split.image_path(split.images[0]).is_file()
+        assert not [p for p in split.problems if p.kind in (ProblemKind.ELSEWHERE, ProblemKind.MISSING)]

@@ -104,3 +104,12 @@ def test_pictures_in_several_folders_and_their_parts(tmp_path):
     write(tmp_path, {"a.json": coco(*names)} | pictures(*names.values()))
     assert paths_of(tmp_path) | paths_of(tmp_path, "val") == names
     assert set(paths_of(tmp_path, "val")) == {"p/3.png"}
+
+
+@pytest.mark.parametrize("name", ["images/1.png", "1.png"])
+def test_a_picture_folder_may_be_a_link_to_another_disk(tmp_path, name):
+    write(tmp_path / "disk", pictures("1.png", "2.png"))
+    folder = write(tmp_path / "data", {"a.json": coco(name, name.replace("1", "2"))})
+    (folder / "images").symlink_to(tmp_path / "disk", target_is_directory=True)
+    report = report_of(folder)
+    assert not details(report, ProblemKind.MISSING) and not details(report, ProblemKind.ELSEWHERE) and report.is_fit
