@@ -200,7 +200,7 @@ def test_train_is_text(page, walk):
     walk.check()
     walk.options("Model")
     walk.options("Data set")
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Manage").click()
     walk.check()
     assert {"zqpicture", "zqlink", "zqauto", "zqlogo", "zqmail"} <= walk.seen
 
