@@ -32,7 +32,6 @@ from core.detr.model_folder import (
     unreadable,
 )
 from core.detr.pretrained import class_rows, find_model, model_folder
-from core.detr.sources.config import WEIGHTS
 from core.labels import LabelMap
 from core.runs.models import RunModel
 from core.runs.schema import Run
@@ -90,7 +89,7 @@ class ModelCache:
         if model == RunModel.BASELINE:
             return self._keep((run.id, model), lambda: _load_baseline(run, config))
         folder = checkpoint_of(self.store, run, model)
-        return self._keep((run.id, model, *_stamp(folder)), lambda: _load_checkpoint(folder, config))
+        return self._keep((run.id, model, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config))
 
     def open(self, spec: str) -> LoadedModel:
         """Return the model in a checkpoint's folder or with a name on the hub, with all classes that it knows by name.
@@ -103,8 +102,8 @@ class ModelCache:
         with suppress(RunError):
             if folder.resolve().parent == self.store.checkpoints(run_id).resolve():
                 config = TrainConfig.from_dict(self.store.get(run_id).config)
-                return self._keep((run_id, folder.name, *_stamp(folder)), lambda: _load_checkpoint(folder, config))
-        return self._keep((source, *_stamp(folder)), lambda: _load_published(source))
+                return self._keep((run_id, folder.name, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config))
+        return self._keep((source, *stamp_of_weights(folder)), lambda: _load_published(source))
 
     def forget(self) -> None:
         """Give all memory back."""
@@ -197,10 +196,10 @@ def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedM
     return LoadedModel(model, label_map, config.shortest_edge, config.longest_edge, config.precision, device)
 
 
-def _stamp(folder: Path) -> tuple[int, int]:
-    """Return time and size of a checkpoint's weights, which change with them; zeros if there are none."""
+def stamp_of_weights(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time and size of the files of a checkpoint's weights, which change with them."""
     try:
-        stat = (folder / WEIGHTS).stat()
+        stats = sorted((path.name, path.stat()) for path in folder.glob("*.safetensors"))
     except OSError:
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_size
+        return ()
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

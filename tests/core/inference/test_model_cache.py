@@ -5,7 +5,7 @@ import json
 import pytest
 
 from core import ModelError
-from core.inference.model_cache import checkpoint_of
+from core.inference.model_cache import checkpoint_of, stamp_of_weights
 from core.runs.store import RunStore
 from core.training.checkpoint_folder import EPOCH_FILE
 from tests.core.runs.fake_training import leave_checkpoint
@@ -49,3 +49,13 @@ def test_the_last_one_is_the_last(made):
     assert made(1, 2)("last") == "last"
     with pytest.raises(ModelError, match="best is gone"):
         made(-1, -1)("best")
+
+
+def test_weights_in_several_files_are_other_ones_as_soon_as_one_changes(tmp_path):
+    assert stamp_of_weights(tmp_path) == stamp_of_weights(tmp_path / "gone") == ()
+    parts = [tmp_path / f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    for part in parts:
+        part.write_bytes(b"1234")
+    before = stamp_of_weights(tmp_path)
+    parts[1].write_bytes(b"12345")
+    assert stamp_of_weights(tmp_path) != before == before[:2]
