@@ -102,7 +102,9 @@ class ModelCache:
         with suppress(RunError):
             if folder.resolve().parent == self.store.checkpoints(run_id).resolve():
                 config = TrainConfig.from_dict(self.store.get(run_id).config)
-                return self._keep((run_id, folder.name, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config))
+                return self._keep(
+                    (run_id, folder.name, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config)
+                )
         return self._keep((source, *stamp_of_weights(folder)), lambda: _load_published(source))
 
     def forget(self) -> None:
