@@ -168,7 +168,8 @@ def _picture_folder(folder: Path, path: Path, part: str | None) -> Path:
             return base
     if any(map(_has_pictures, _folders_below(folder))):
         return folder
-    tried = ", ".join(f"{place.relative_to(folder).as_posix()}/" for place in _usual_places(folder, path, part))
+    places = dict.fromkeys(_usual_places(folder, path, part))
+    tried = ", ".join(f"{place.relative_to(folder).as_posix()}/" for place in places)
     raise DataError(f"{folder} has no picture folder for {path.name}; looked for {short(tried, 160)}.")
 
 

@@ -19,6 +19,7 @@ from core.files import open_file
 from core.wording import is_utf8
 
 MOST_FILES, MOST_FOLDERS = 200, 200  # that are looked at in one place
+MOST_WRAPS = 3  # folders in folders that hold nothing else
 BEGINNINGS = (4096, 2**16, 8 * 2**20)  # bytes of a file that are looked at, until it is clear what it is
 TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 TOP_LISTS = ("images", "annotations")  # what no other JSON has as lists of its own; others have categories too
@@ -46,7 +47,7 @@ def coco_files(folder: Path) -> list[AnnotationFile]:
 
 def json_paths(folder: Path) -> list[Path]:
     """Return every JSON file that may be one of the folder's COCO files, whatever is in it, by path."""
-    return sorted(path for place in _places(folder) for directory in place for path in _json_in(directory))
+    return sorted({path for place in _places(folder) for directory in place for path in _json_in(directory)})
 
 
 def is_coco(path: Path) -> bool:
@@ -89,13 +90,18 @@ def is_annotation_folder(path: Path) -> bool:
     return path.name.lower() in ("annotations", "annotation")
 
 
-def _places(folder: Path) -> Iterator[list[Path]]:
-    """Yield the folders of each place where annotation files may be, the usual ones first."""
+def _places(folder: Path, most_wraps: int = MOST_WRAPS) -> Iterator[list[Path]]:
+    """Yield the folders of each place where annotation files may be, the usual ones first.
+
+    What an archive was unpacked into often holds one folder and nothing else: its places follow.
+    """
     inner = _folders_in(folder)
     yield [path for path in inner if is_annotation_folder(path)]
     yield [folder]
     others = [path for path in inner if not is_annotation_folder(path)]
     yield [*others, *(deeper for path in others for deeper in _folders_in(path) if is_annotation_folder(deeper))]
+    if len(inner) == 1 and most_wraps and not _json_in(folder):
+        yield from _places(inner[0], most_wraps - 1)
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -144,7 +144,14 @@ class PictureIndex:
 
 
 def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return (
+        key[: -len(".jpeg")] + ".jpg"
+        if key.endswith(".jpeg")
+        else key.removesuffix("f")
+        if key.endswith(".tiff")
+        else key
+    )
 
 
 def _stem(name: str) -> str:

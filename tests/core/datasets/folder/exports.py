@@ -149,16 +149,20 @@ def in_a_folder_more():
     return {f"project/{name}": content for name, content in cvat_with_subsets().items()}
 
 
+def unpacked_twice():
+    return {f"project/export 1/{name}": content for name, content in roboflow().items()}
+
+
 EXPORTS: dict[str, Callable[[], dict]] = {
     make.__name__: make
     for make in (
         cvat, cvat_with_subsets, label_studio, label_studio_on_windows, roboflow, roboflow_without_valid,
         labelme_converter, fiftyone, fiftyone_by_split, datumaro, supervisely, via, coco_2017,
         plain_json_and_numbered_folders, custom_names, one_json_for_all_parts, paths_of_another_machine,
-        in_a_folder_more,
+        in_a_folder_more, unpacked_twice,
     )
 }  # fmt: skip
 BY_PART = {
     "cvat_with_subsets", "roboflow", "fiftyone_by_split", "datumaro", "supervisely", "coco_2017",
-    "plain_json_and_numbered_folders", "custom_names", "one_json_for_all_parts", "in_a_folder_more",
+    "plain_json_and_numbered_folders", "custom_names", "one_json_for_all_parts", "in_a_folder_more", "unpacked_twice",
 }  # fmt: skip

@@ -47,6 +47,11 @@ def test_an_encoded_file_and_one_without_its_extension_are_meant_too(tmp_path):
     assert found(index, "photo.png") == ["photo"]
 
 
+def test_two_spellings_of_an_extension_are_the_same(tmp_path):
+    index = index_of(tmp_path, "a.jpg", "b.JPEG", "c.tif")
+    assert [found(index, name) for name in ("a.jpeg", "b.jpg", "c.TIFF")] == [["a.jpg"], ["b.JPEG"], ["c.tif"]]
+
+
 def test_another_extension_is_another_picture_and_is_named_as_the_nearest(tmp_path):
     index = index_of(tmp_path, "images/000.JPG", "images/img_12.png", "images/zebra crossing.jpg")
     assert found(index, "000.png") == []
