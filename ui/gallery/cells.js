@@ -1,11 +1,11 @@
 // The grid's cells: a picture or two with boxes over them, and a caption that counts what is seen.
 import { button, element } from "../js/element.js"
 import { openLarge, warmUp } from "./large/large.js"
-import { boxesOf, isLit, judge } from "./overlay/boxes.js"
+import { boxesOf, isFiltered, isLit, judge } from "./overlay/boxes.js"
 import { drawThumbnail, makeLayer, measure } from "./overlay/layer.js"
 import { panesOf, partOf, source } from "./state.js"
 /** @import { Lit, Picture } from "./page" */
-/** @import { Cell, Item, Judged, Pane, Part, View } from "./types" */
+/** @import { Cell, Item, Judged, Numbers, Pane, Part, View } from "./types" */
 
 const FIRST = 12 // cells that are probably in sight at once
 
@@ -92,22 +92,25 @@ function refreshCell(view, cell) {
  * @param {Cell} cell
  * @param {Judged[]} states of the models whose boxes are on it
  */
-function caption(view, { image, cell, name, errors }, states) {
-  const { plain, bare } = view.data, last = states[states.length - 1]
-  const count = (/** @type {Judged} */ state) =>
-    (plain ? state.truths.length : bare ? state.predictions.length : state.errors)
-  const word = plain ? "object" : bare ? "box" : "error"
+function caption(view, { image, index, cell, name, errors }, states) {
+  const { plain, bare, models } = view.data, last = states[states.length - 1], { selected } = last
+  const all = { ...last.all, objects: models[0].truths.total?.[index] ?? last.all.objects }
+  const of = isFiltered(view.data)
+  const words = (/** @type {keyof Numbers} */ kind, word = kind.slice(0, -1)) =>
+    counted(selected[kind], of ? all[kind] : null, word)
+  const moved = (/** @type {Judged} */ state) => state.selected.errors + (of ? ` of ${state.all.errors}` : "")
   const lit = image.lit && !plain ? litItem(last, image.lit) : null
   if (lit) name.textContent = litText(lit)
   errors.textContent = lit ? litFigure(lit)
-    : states.length > 1 ? `${count(states[0])} → ${count(states[1])} ${plural(word)}` : counted(count(last), word)
-  errors.classList.toggle("none", Boolean(plain || bare || (lit && lit.error === null) || !last.errors))
+    : states.length > 1 ? `${moved(states[0])} → ${moved(states[1])} errors`
+      : plain ? words("objects") : bare ? words("predictions", "box") : words("errors")
+  errors.classList.toggle("none", Boolean(plain || bare || (lit && lit.error === null) || !selected.errors))
   const isMarked = view.marked.has(image.id)
   cell.classList.toggle("marked", isMarked)
-  const objects = counted(last.truths.length, "object"), found = counted(last.predictions.length, "prediction")
-  const words = plain ? objects : bare ? found : `${objects}, ${found}, ${counted(last.errors, "error")}`
+  const counts = plain ? words("objects") : bare ? words("predictions")
+    : `${words("objects")}, ${words("predictions")}, ${words("errors")}`
   cell.setAttribute("aria-label",
-    `${image.name}${lit ? `, ${litText(lit)}` : ""}: ${words}${isMarked ? ", marked" : ""}. Open in large.`)
+    `${image.name}${lit ? `, ${litText(lit)}` : ""}: ${counts}${isMarked ? ", marked" : ""}. Open in large.`)
 }
 
 /**
@@ -138,18 +141,13 @@ function litFigure(item) {
 }
 
 /**
- * Return a number of things in words: "no boxes", "1 box", "2 boxes".
+ * Return a number of things in words: "no boxes", "1 box", "2 boxes"; "0 of 1 box" where only some are asked for.
  * @param {number} count
+ * @param {number | null} all how many there are where a filter is set
  * @param {string} word
  */
-function counted(count, word) {
-  return `${count || "no"} ${count === 1 ? word : plural(word)}`
-}
-
-/**
- * Return the plural of a word.
- * @param {string} word
- */
-function plural(word) {
-  return word + (word.endsWith("x") ? "es" : "s")
+function counted(count, all, word) {
+  const number = all ?? count
+  const words = number === 1 ? word : word + (word.endsWith("x") ? "es" : "s")
+  return `${all ? `${count} of ${all}` : number || "no"} ${words}`
 }

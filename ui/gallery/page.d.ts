@@ -14,6 +14,7 @@ export interface Columns {
 }
 
 export interface TruthColumns extends Columns {
+  total?: number[] // objects of each image, where those of some classes are not sent
   crowd: boolean[]
   match: (number | null)[]
   pointed: (number | null)[]

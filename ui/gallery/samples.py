@@ -47,7 +47,7 @@ def page_data(
 ) -> dict[str, Any]:  # fmt: skip
     """Return what `gallery.js` needs for one page, as `ui.gallery.component.page_data` does.
 
-    classes: the chosen ones; objects of others have no box.
+    classes: the chosen ones; objects of others have no box and are only counted.
     """
     first = (page - 1) * PER_PAGE
     part, key, names = images[first : first + PER_PAGE], cache.data_key(folder), list(classes)
@@ -72,7 +72,11 @@ def _image(split: CocoSplit, sample: SampleImage, key: str) -> dict[str, Any]:
 def _ground_truths(
     splits: Mapping[str, CocoSplit], images: Sequence[SampleImage], names: list[str]
 ) -> dict[str, list[Any]]:
-    """Return the annotations of the images as columns (`ui/gallery/columns.py`), none of them missed."""
+    """Return the annotations of the images as columns (`ui/gallery/columns.py`), none of them missed.
+
+    With `total`, the number of each image's objects, where those of other classes than `names` are left out; with
+    `chosen` where boxes are highlighted.
+    """
     columns: dict[str, list[Any]] = {
         name: [] for name in ("n", *CORNERS, "class", "size", "crowd", "match", "pointed", "id", "chosen")
     }
@@ -91,4 +95,8 @@ def _ground_truths(
             }  # fmt: skip
             for name, value in row.items():
                 columns[name].append(value)
+    if not any(sample.boxes for sample in images):
+        del columns["chosen"]
+    if any(category["name"] not in names for split in splits.values() for category in split.categories):
+        columns["total"] = [len(splits[one.split].annotations_by_image[one.image_id]) for one in images]
     return columns

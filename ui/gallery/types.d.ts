@@ -55,11 +55,19 @@ export interface Boxes {
   lit?: Item | null
 }
 
-/** What of them counts at the slider's score. */
+/** How many boxes there are of each kind; errors are among both. */
+export interface Numbers {
+  objects: number
+  predictions: number
+  errors: number
+}
+
+/** What of them counts at the slider's score: `all`, and of them those that the page's filters select. */
 export interface Judged {
   truths: TruthItem[]
   predictions: PredictionItem[]
-  errors: number
+  selected: Numbers
+  all: Numbers
   count: number
 }
 

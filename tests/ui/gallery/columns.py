@@ -30,7 +30,7 @@ def in_browser(*args, **more) -> dict:
 
 def by_image(columns: dict) -> list[list[dict]]:
     """Each image's boxes, a dict of the columns each."""
-    names = [name for name in columns if name != "n"]
+    names = [name for name in columns if name not in ("n", "total")]  # these are of each image
     assert {len(columns[name]) for name in names} == {sum(columns["n"])}, "a column is shorter than the others"
     boxes = [dict(zip(names, row, strict=True)) for row in zip(*(columns[name] for name in names), strict=True)]
     first, images = 0, []

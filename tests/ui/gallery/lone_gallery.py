@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 from core.config import TrainConfig
-from core.evaluation.selection import Selection
+from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import write_table
 from core.evaluation.threshold import count_errors, visible
 from core.evaluation.tide import detection_table
@@ -130,10 +130,11 @@ class Lone:
         part = table.filter(pc.equal(table["image_id"], image_id))
         return part.filter(pa.array(visible(part, score)))
 
-    def errors(self, image_id: int, score: float, table=None) -> int:
+    def errors(self, image_id: int, score: float, table=None, chosen: Selection | None = None) -> int:
+        """How many errors an image has at a score; `chosen`: of those that these filters select."""
         table = self.table if table is None else table
         part = table.filter(pc.equal(table["image_id"], image_id))
-        return sum(count_errors(part, score).values())
+        return sum(count_errors(part, score, chosen and selected_rows(part, chosen)).values())
 
 
 def frames_page(lone: Lone, epochs=(0, 1, 2), asked: str | None = None) -> dict:
@@ -143,10 +144,10 @@ def frames_page(lone: Lone, epochs=(0, 1, 2), asked: str | None = None) -> dict:
     return lone.page(models=models, layout="frames", frames=frames, per=7)
 
 
-def samples_page(lone: Lone) -> dict:
+def samples_page(lone: Lone, classes=CLASSES, boxes: tuple[int, ...] = ()) -> dict:
     """The same images as the page Data shows them."""
     folder = lone.split.json_path.parents[1]
-    return samples_data(folder, {"val": lone.split}, [SampleImage("val", i) for i in range(1, 8)], 1, CLASSES)
+    return samples_data(folder, {"val": lone.split}, [SampleImage("val", i, boxes) for i in range(1, 8)], 1, classes)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 // What a box is: from the columns of columns.py to items with a verdict at the slider's score.
 /** @import { Columns, Filter, Lit, Model, Page, Picture } from "../page" */
-/** @import { Boxes, Cell, Item, Judged, PredictionItem, TruthItem, View } from "../types" */
+/** @import { Boxes, Cell, Item, Judged, Numbers, PredictionItem, TruthItem, View } from "../types" */
 
 /**
  * Return the boxes of model `m` on a cell's image, made once.
@@ -97,20 +97,29 @@ export function judge(view, boxes, m) {
   for (const truth of truths) judgeTruth(view.data, truth, score)
   const count = countFrom(boxes.predictions, score)
   const predictions = boxes.predictions.slice(0, count)
-  let errors = 0
   const wrong = new Set()
-  for (const item of predictions) {
-    if (item.error === null) continue
-    errors += 1
-    if (item.gt !== null) wrong.add(item.gt)
-  }
-  for (const truth of truths) if (truth.error !== null) errors += 1
+  for (const item of predictions) if (item.error !== null && item.gt !== null) wrong.add(item.gt)
+  const all = { objects: 0, predictions: 0, errors: 0 }, selected = { ...all }
   for (const item of [...truths, ...predictions]) {
-    item.dim = !inFilter(filter, item) || (lit ? item !== lit && !areOne(item, lit) : false)
+    const isSelected = inFilter(filter, item)
+    addTo(all, item)
+    if (isSelected) addTo(selected, item)
+    item.dim = !isSelected || (lit ? item !== lit && !areOne(item, lit) : false)
     item.hidden = view.show.onlyErrors && item.error === null && (item.prediction || !wrong.has(item.id))
     item.model = m
   }
-  return { truths, predictions, errors, count }
+  return { truths, predictions, selected, all, count }
+}
+
+/**
+ * Add a box, with its verdict, to the numbers of boxes.
+ * @param {Numbers} numbers
+ * @param {Item} item
+ */
+function addTo(numbers, item) {
+  if (item.prediction) numbers.predictions += 1
+  else numbers.objects += 1
+  if (item.error !== null) numbers.errors += 1
 }
 
 /**
@@ -152,6 +161,14 @@ function countFrom(predictions, score) {
  */
 export function areOne(a, b) {
   return a.prediction !== b.prediction && (a.prediction ? a.gt === b.id : b.gt === a.id)
+}
+
+/**
+ * Check whether the page is about some boxes of its images only.
+ * @param {Page} data
+ */
+export function isFiltered({ filter: { classes, error, sizes }, models: [{ truths }] }) {
+  return classes.length > 0 || sizes.length > 0 || error !== null || Boolean(truths.chosen || truths.total)
 }
 
 /**
