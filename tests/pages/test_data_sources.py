@@ -167,7 +167,7 @@ def two_files(tmp_path):
     (truncated, "instances_val.json is not valid JSON"),
     (no_coco, "instances_train.json is not a COCO annotation file"),
     (pictures_alone, "pictures"),
-    (two_files, "instances_train2014.json and instances_train2017.json"),
+    (two_files, "instances_train2014.json and annotations/instances_train2017.json"),
     (lambda _: "~nobody-of-this-name/data", "nobody-of-this-name"),
     (lambda _: "a\0b", "no folder"),
     (lambda _: "x" * 5000, ""),
@@ -201,13 +201,18 @@ def test_the_data_sets_under_data_are_offered_but_the_built_in_one(store):
     assert app.selectbox(key=data_source.KEPT).options == ["first", "second"]
 
 
-def test_a_folder_with_only_training_images_is_shown_after_another_split_was_chosen(store, tmp_path):
+def test_a_folder_with_only_validation_images_is_shown_after_another_split_was_chosen(store, tmp_path):
     both = mine(tmp_path / "both")
-    train = write(tmp_path / "train only", {"train": labels(1, 9)})
-    app = open_page(both, data_view="Images", samples_split="val")
-    assert {split for split, _ in shown_ids(app)} == {"val"}
-    app = turn_to(app, train)
-    assert set(cards(app)) == {"train"} and len(shown_ids(app)) > 0
+    val = write(tmp_path / "validation only", {"val": labels(1, 9)})
+    app = open_page(both, data_view="Images", samples_split="train")
+    assert {split for split, _ in shown_ids(app)} == {"train"}
+    app = turn_to(app, val)
+    assert set(cards(app)) == {"val"} and len(shown_ids(app)) > 0
+
+
+def test_of_a_folder_with_only_training_images_validation_is_drawn(store, tmp_path):
+    app = settled(open_page(write(tmp_path / "train only", {"train": labels(1, 9)})))
+    assert set(cards(app)) == {"train", "val"} and not app.button(key="train on this").disabled
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "**bold** `code` $x$", ":red[x] [a](http://b)", "a\nb"])
@@ -241,10 +246,9 @@ def assert_no_markup(app, name):
 # Train on this
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_what_has_no_validation_or_no_training_images_cannot_be_trained_on(store, tmp_path, split):
-    app = settled(open_page(write(tmp_path / "mine", {split: spotless(1)})))
-    assert app.button(key="train on this").disabled and set(cards(app)) == {split}
+def test_what_has_no_training_images_cannot_be_trained_on(store, tmp_path):
+    app = settled(open_page(write(tmp_path / "mine", {"val": spotless(1)})))
+    assert app.button(key="train on this").disabled and set(cards(app)) == {"val"}
 
 
 def test_classes_without_an_object_in_a_split_cannot_be_trained_on_alone(store, tmp_path):

@@ -15,7 +15,7 @@ from core.datasets.problems import Problem, ProblemKind, Severity
 from core.keep_result import KeepResult
 from tests.core.cli.running import dataset, last_line, run
 from tests.core.coco_cases import gt_of
-from tests.core.datasets.convert.folders import text, voc, yolo
+from tests.core.datasets.convert.folders import text
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -54,6 +54,8 @@ def test_a_clean_data_set_is_found_to_be_one(tmp_path, capsys):
     n = 4 * FEW
     assert status == 0
     assert out.splitlines() == [
+        "4 pictures: 4 used, 0 of them repaired; 0 left out",
+        f"{2 * n} boxes: {2 * n} used, 0 of them repaired; 0 left out",
         f"train: 2 images, {n} annotations", f"val: 2 images, {n} annotations", "nothing is wrong",
     ]  # fmt: skip
 
@@ -63,7 +65,7 @@ def test_a_data_set_to_be_looked_at_can_be_trained_on(tmp_path, capsys):
     status, out, _ = run(capsys, "check", dataset(tmp_path / "d", **gt))
     lines = out.splitlines()
     assert status == 0 and lines[-1] == "it can be trained on"
-    assert lines[2:-1] == [
+    assert lines[4:-1] == [
         f"to be looked at: {Problem(ProblemKind.FEW_OBJECTS, 'train', 2).sentence}", "    car: 1", "    dog: 1",
     ]  # fmt: skip
 
@@ -75,7 +77,7 @@ def test_every_problem_has_its_line_and_its_examples_and_fatal_ones_make_status_
     lines, report = out.splitlines(), report_of(folder)
     assert status == 1 and lines[-1] == "it cannot be trained on"
     assert {p.kind.severity for p in report.problems} == set(Severity)
-    told = [line for line in lines[2:-1] if not line.startswith("    ")]
+    told = [line for line in lines[4:-1] if not line.startswith("    ")]
     assert told == [f"{p.kind.severity.label}: {p.sentence}" for p in report.problems]
     assert told[0] == "fatal: 1 class whose id in training is another one in validation (give it one id)"
     found = {p.kind for p in report.problems}
@@ -140,15 +142,6 @@ def test_a_strange_name_is_told_on_one_line_and_cannot_command_the_terminal(tmp_
     assert status == 0 and [line for line in out.splitlines() if line.startswith(shown)]
     assert all(char.isprintable() or char == "\n" for char in out)
     assert json.loads(run(capsys, "check", folder, "--json")[1])["fit"]
-
-
-@pytest.mark.parametrize(("make", "kind"), [(yolo, "YOLO"), (voc, "VOC")])
-def test_a_folder_that_is_to_be_converted_first_says_how(tmp_path, capsys, make, kind):
-    folder = make(tmp_path / "theirs")
-    status, out, err = run(capsys, "check", folder)
-    assert (status, out) == (1, "")
-    assert last_line(err).startswith(f"error: {folder} is a {kind} folder: ")
-    assert f"python -m core convert {folder} --out " in last_line(err)
 
 
 @pytest.mark.parametrize(
