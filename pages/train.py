@@ -4,16 +4,17 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import LabError
+from core import PROJECT, LabError
 from core.config import TrainConfig
 from core.runs.provenance.data import DataRecord, refused_data
 from core.runs.schema import Run, Status
+from core.training.typed_settings import check_typed
 from ui.choose import built_in, pickers
 from ui.choose.address import remember
 from ui.choose.manage_run import show_bin, show_manage
 from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
-from ui.server import services
+from ui.server import cache, services
 from ui.text import plain
 from ui.train import draft, form
 from ui.train.preflight import has_failed, read_checks, show_checks
@@ -34,8 +35,15 @@ def choose(run_id: str) -> None:
     remember(RUN, run_id)
 
 
+def latest(runs: list[Run]) -> Run:
+    """Return the newest run that has recorded metrics, not one that failed at its start; else the newest."""
+    whole = [run for run in runs if not run.is_damaged]
+    return next((run for run in whole if store.metrics_after(run.id, limit=1)[0]), (whole or runs)[0])
+
+
 def start(config: TrainConfig) -> None:
-    """Queue a training, and show it unless another one trains."""
+    """Queue a training, and show it unless another one trains; raises LabError for data or a model not there."""
+    check_typed(config, PROJECT, cache.images_of)
     ahead = services.jobs().current
     run = services.jobs().submit(config)
     watch(None if ahead else run.id)
@@ -143,8 +151,7 @@ if not runs:
     st.stop()
 
 live = [run for run in runs if run.is_live]
-whole = next((run for run in runs if not run.is_damaged), runs[0])
-current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else whole)
+current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else latest(runs))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
     watch(run.id)  # also after its end, when another one trains

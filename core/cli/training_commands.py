@@ -54,8 +54,10 @@ def _add_setting(parser: ArgumentParser, field: Field[Any]) -> None:
 
 def train(options: Namespace) -> int:
     """Create a run and train it, or drive the run of the app that --run names; return the exit status."""
+    from core.detr.device import choose_device
     from core.runs.drive import train_beside_main_process
     from core.runs.process import this_process
+    from core.training.typed_settings import check_typed
 
     store = RunStore.default()
     if options.run_id:
@@ -63,7 +65,8 @@ def train(options: Namespace) -> int:
     config = _with_processes(config_of(options))
     _prepare_torch(config)
     config = replace(config, data=_in_coco_layout(store, config.data))
-    _check_words(config)
+    check_typed(config)
+    choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
     if not _is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)
         return 0
@@ -139,20 +142,6 @@ def config_of(options: Namespace) -> TrainConfig:
         if os.path.exists(path):  # False where no file can have such a name
             given[name] = str(real_path(path))
     return TrainConfig(**{**changes, **given})
-
-
-def _check_words(config: TrainConfig) -> None:
-    """Raise LabError for what was mistyped, so that it leaves no run behind: data, classes, model or device."""
-    from core.datasets.layouts import find_splits
-    from core.datasets.split import read_split
-    from core.detr.device import choose_device
-    from core.detr.pretrained import known_classes
-
-    find_splits(config.data)
-    if config.classes:
-        read_split(config.data, "train").label_map(list(config.classes))
-    known_classes(config.model)
-    choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def _warn(config: TrainConfig) -> None:

@@ -8,23 +8,27 @@ weights that are there.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
+from safetensors import SafetensorError, safe_open
 
 from core import DataError, ModelError
 from core.detr.sources.config import CONFIG, INDEX, RESNETS, TIMM_NAME, WEIGHTS, BackboneKind, ModelConfig
 from core.detr.sources.foreign import no_weights, wrong_content
-from core.files import read_bytes
+from core.files import open_file, read_bytes
 from core.labels import LabelMap
 from core.wording import short
 
 LABEL_MAP_FILE = "label_map.json"
 PROCESSOR = "preprocessor_config.json"  # of a published model: the edges that it was trained with
 MOST_BYTES = 4_000_000  # of a JSON file; a thousand classes take 50,000
+MOST_WEIGHTS = 2_000_000_000  # bytes; a DETR with a ResNet-101 has 240,000,000
+MOST_HEADER = 8_000_000  # bytes; the header of 600 tensors takes 60,000
 FAMILY_NAMES = (
     "detr",
     "conditional_detr",
@@ -162,6 +166,44 @@ def weight_files(folder: Path) -> list[Path]:
     if not names:
         raise unreadable(folder, f"{INDEX} names no file", SAME_SAVE)
     return [folder / name for name in names]
+
+
+def check_weight_files(folder: Path, files: list[Path]) -> None:
+    """Raise ModelError if a file is too large, or is no safetensors file as its header describes it; or OSError."""
+    left = MOST_WEIGHTS
+    for path in files:
+        with open_file(path, left) as file:
+            left -= os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+        if length > MOST_HEADER:
+            raise _damaged(folder, path, "its header is damaged")
+        try:
+            with safe_open(path, framework="numpy"):  # which checks that the header goes with the file
+                pass
+        except SafetensorError as error:
+            raise _damaged(folder, path, str(error).strip().split("\n")[0]) from error
+
+
+def _damaged(folder: Path, path: Path, reason: str) -> ModelError:
+    foreign = wrong_content(path, _stated_size(path))
+    return refused(folder, foreign) if foreign else unreadable(folder, f"{path.name}: {reason}", COPY_AGAIN)
+
+
+def _stated_size(path: Path) -> int | None:
+    """Return how long a safetensors file is by its own header; None if that cannot be read."""
+    with open_file(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MOST_HEADER:
+            return None
+        head = file.read(length)
+    if len(head) < length:
+        return 8 + length if head.startswith(b"{") else None
+    try:
+        header = json.loads(head)
+        ends = [value["data_offsets"][1] for name, value in header.items() if name != "__metadata__"]
+        return 8 + length + max(ends, default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return None
 
 
 def _read(folder: Path, name: str, kind: type[T]) -> T:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from core import ModelError
 from core.config import RANDOM_MODEL
-from core.detr.model_folder import read_config
-from core.detr.sources.config import CONFIG
+from core.detr.model_folder import check_weight_files, read_config, unreadable, weight_files
+from core.detr.sources.config import CONFIG, WEIGHTS
 from core.detr.sources.foreign import no_model
 from core.detr.sources.hub import cached_file, download, download_folder, is_hub_name
 
@@ -90,6 +90,19 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
     if path is None:
         return None
     return tuple(class_rows(read_config(path.parent, spec).names))
+
+
+def check_weights(spec: str, base: Path = Path()) -> None:
+    """Raise ModelError if the model is a folder whose weights are missing, or no safetensors files; torch is not asked.
+
+    So the weights of a model that is not on this machine yet are not judged, and no number in a file is.
+    """
+    if spec == RANDOM_MODEL or not os.path.isdir(folder := Path(find_model(spec, base))):
+        return
+    try:
+        check_weight_files(folder, weight_files(folder))
+    except OSError as error:
+        raise unreadable(folder, f"{WEIGHTS}: {error.strerror or error}") from error
 
 
 def class_rows(id2label: dict[int, str]) -> dict[str, int]:

@@ -8,29 +8,23 @@ would also look for code, adapters, quantisation and other files to load.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from core import ModelError
 from core.detr.batch import STRIDE
 from core.detr.families.base import Detector
 from core.detr.losses import CLASS_WEIGHT
-from core.detr.model_folder import COPY_AGAIN, SAME_SAVE, refused, unreadable, weight_files
+from core.detr.model_folder import SAME_SAVE, check_weight_files, unreadable, weight_files
 from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
-from core.detr.sources.foreign import wrong_content
-from core.files import open_file
 
-MOST_BYTES = 2_000_000_000  # of weights; a DETR with a ResNet-101 has 240,000,000
-MOST_HEADER = 8_000_000  # bytes; the header of 600 tensors takes 60,000
 FLOATS = ("F64", "F32", "F16", "BF16")
 UNTOUCHED = "take the weights as they were trained, not quantised"
 WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own
@@ -92,7 +86,7 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
 def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
     """Read the weights as float32; `wanted` is how many numbers the model has that the config describes."""
     files = weight_files(folder)
-    _check_files(folder, files)
+    check_weight_files(folder, files)
     with ExitStack() as stack:
         slices: dict[str, Any] = {}
         for path in files:
@@ -105,44 +99,6 @@ def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
         if held < wanted:
             raise unreadable(folder, f"{CONFIG} describes {wanted:,} weights, but {WEIGHTS} holds {held:,}", SAME_SAVE)
         return {name.replace(WRAPPED, "."): slices[name][...].to(torch.float32, copy=True) for name in kept}
-
-
-def _check_files(folder: Path, files: list[Path]) -> None:
-    """Raise ModelError if a file is too large, or is no safetensors file as its own header describes it."""
-    left = MOST_BYTES
-    for path in files:
-        with open_file(path, left) as file:
-            left -= os.fstat(file.fileno()).st_size
-            length = int.from_bytes(file.read(8), "little")
-        if length > MOST_HEADER:
-            raise _damaged(folder, path, "its header is damaged")
-        try:
-            with safe_open(path, framework="pt"):  # which checks that the header goes with the file
-                pass
-        except SafetensorError as error:
-            raise _damaged(folder, path, str(error).strip().split("\n")[0]) from error
-
-
-def _damaged(folder: Path, path: Path, reason: str) -> ModelError:
-    foreign = wrong_content(path, _stated_size(path))
-    return refused(folder, foreign) if foreign else unreadable(folder, f"{path.name}: {reason}", COPY_AGAIN)
-
-
-def _stated_size(path: Path) -> int | None:
-    """Return how long a safetensors file is by its own header; None if that cannot be read."""
-    with open_file(path) as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MOST_HEADER:
-            return None
-        head = file.read(length)
-    if len(head) < length:
-        return 8 + length if head.startswith(b"{") else None
-    try:
-        header = json.loads(head)
-        ends = [value["data_offsets"][1] for name, value in header.items() if name != "__metadata__"]
-        return 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return None
 
 
 def _check_classes(folder: Path, family: type[Detector], tensors: dict[str, torch.Tensor], classes: int) -> None:

@@ -1,6 +1,8 @@
 import shutil
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core.config import PRESETS, TrainConfig
 from core.runs.bin import Bin
@@ -52,6 +54,30 @@ def test_the_live_run_is_shown_before_a_later_one_and_else_the_latest(store, run
     assert shown(open_page())["run"] == older.id
     store.update(older.id, status=Status.STOPPED)
     assert shown(open_page())["run"] == newer.id
+
+
+def test_a_run_that_failed_at_its_start_is_not_the_latest_unless_there_is_no_other(store, run_maker):
+    failed = store.create(TrainConfig(data=str(store.data_dir / "street")).to_dict())
+    store.update(failed.id, status=Status.FAILED, message="The device cuda is not available.")
+    assert shown(open_page())["run"] == failed.id
+    recorded = run_maker(status=Status.FAILED, evaluated=False)
+    for _ in range(2):
+        store.update(store.create(failed.config).id, status=Status.FAILED)
+    assert shown(open_page())["run"] == recorded.id
+    waiting = store.create(failed.config)
+    assert shown(open_page())["run"] == waiting.id
+
+
+@pytest.mark.parametrize("lost", [
+    {"data": "/nowhere/at/all"}, {"data": "tests"}, {"model": "/nowhere/at/all"}, {"model": "runs"},
+    {"classes": ["unicorn"]},
+])  # fmt: skip
+def test_to_train_again_with_what_is_not_there_any_more_gives_one_sentence_and_no_run(store, finished, lost):
+    store.update(finished.id, config={**finished.config, **lost})
+    app = open_page()
+    checked(app.button(key="again").click().run())
+    assert store.runs() == [store.get(finished.id)]
+    assert app.error and next(iter(lost.values()))[0] in app.error[0].value.replace("\\", "")
 
 
 def test_an_older_run_can_be_looked_at(store, run_maker):
@@ -216,6 +242,7 @@ def test_the_best_of_a_run_can_be_trained_further(finished, store):
     best = store.checkpoint(finished.id, "best")
     best.mkdir(parents=True)
     (best / "config.json").write_text('{"model_type": "detr", "id2label": {"0": "car"}}')
+    save_file({"a": np.zeros(1, np.float32)}, best / "model.safetensors")
     app = open_page()
     checked(setting(app, "model").set_value(str(store.checkpoint(finished.id, "best"))).run())
     click_train(app)

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
 from core.config import PRESETS, TrainConfig
@@ -93,6 +95,7 @@ def test_the_form_says_which_classes_the_model_brings_along_and_which_start_fres
     (tmp_path / "model").mkdir()
     config = {"model_type": "detr", "id2label": {"0": "N/A", "1": "person", "2": "car"}}
     (tmp_path / "model/config.json").write_text(json.dumps(config))
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model/model.safetensors")
     assert "Copied from the model: all 10 classes." in captions(open_page())
     app = open_with(model=str(tmp_path / "model"), classes=["car", "dog", "cat"])
     assert "Copied from the model: car; fresh: dog, cat." in captions(app)
@@ -118,6 +121,16 @@ def test_a_folder_without_a_model_gives_one_sentence_and_no_training(store):
     app = open_with(model="/nowhere/at/all")
     assert len(app.error) == 1 and "no model in the folder /nowhere/at/all" in app.error[0].value
     assert app.button(key="train").disabled
+
+
+@pytest.mark.parametrize("weights", [None, b"", b"version https://git-lfs.github.com/spec/v1", bytes(100)])
+def test_a_folder_whose_weights_are_missing_or_none_gives_one_sentence_and_no_training(store, tmp_path, weights):
+    (tmp_path / "config.json").write_text('{"model_type": "detr", "id2label": {"0": "car"}}')
+    if weights is not None:
+        (tmp_path / "model.safetensors").write_bytes(weights)
+    app = open_with(model=str(tmp_path))
+    (error,) = app.error
+    assert "model.safetensors" in error.value.replace("\\", "") and app.button(key="train").disabled
 
 
 def test_a_class_name_is_shown_word_for_word(store):

@@ -17,7 +17,7 @@ from core.config import PRESETS, TrainConfig
 from core.datasets.demo import BUILT_IN, BuiltInDataset
 from core.datasets.folder.totals import summarize_problems
 from core.datasets.split import CocoSplit
-from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, copied_and_fresh, known_classes
+from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, check_weights, copied_and_fresh, known_classes
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.doctor.settings import Plan, mismatches
@@ -138,6 +138,7 @@ def _show_model(model: str, names: tuple[str, ...]) -> bool:
     """Say which classes are copied from the model and which start fresh; return False, with the reason, without one."""
     try:
         known = known_classes(model, PROJECT)
+        check_weights(model, PROJECT)
     except ModelError as error:
         st.error(plain(error))
         return False
