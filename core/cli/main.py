@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from argparse import Namespace
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import NoReturn
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if unreadable := [argument for argument in arguments if not is_utf8(argument)]:
         parser.error(f"{short(unreadable[0])} is not UTF-8: give the file or folder another name.")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments, Namespace(arguments=arguments))
     command: Command = options.command
     try:
         return command.run(options) or 0

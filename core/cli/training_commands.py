@@ -17,6 +17,7 @@ from core import LabError
 from core.cli.chosen_run import LIVE, RESUMABLE, chosen_run
 from core.cli.command import Command, add_run, show
 from core.cli.data_commands import show_conversion
+from core.cli.processes import is_main_process, launch, needs_launch, with_processes
 from core.config import PRESETS, TrainConfig
 from core.export.text import loss_text, percent
 from core.files import real_path
@@ -62,12 +63,15 @@ def train(options: Namespace) -> int:
     store = RunStore.default()
     if options.run_id:
         return _train_silently(store, options.run_id)
-    config = _with_processes(config_of(options))
+    config = config_of(options)
+    if needs_launch(config):
+        return launch(store, [sys.executable, "-m", "core", *options.arguments], config.processes)
+    config = with_processes(config)
     _prepare_torch(config)
     config = replace(config, data=_in_coco_layout(store, config.data))
     check_typed(config)
     choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
-    if not _is_main_process():
+    if not is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)
         return 0
     _warn(config)
@@ -95,9 +99,13 @@ def resume(options: Namespace) -> int:
     store = RunStore.default()
     close_dead_runs(store)  # it may have died a moment ago
     run = _trained(chosen_run(store, options.run_id, RESUMABLE))
-    config = _with_processes(TrainConfig.from_dict(run.config))
+    config = TrainConfig.from_dict(run.config)
+    if needs_launch(config):  # the id: once the main process has begun it, "last" is another one
+        given = [run.id, *(["--changed-data"] if options.changed_data else [])]
+        return launch(store, [sys.executable, "-m", "core", "resume", *given], config.processes)
+    config = with_processes(config)
     _prepare_torch(config)
-    if not _is_main_process():
+    if not is_main_process():
         train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
     accept_changed_data(store, run.id, ANY if options.changed_data else "")
@@ -169,7 +177,7 @@ def _in_coco_layout(store: RunStore, folder: str) -> str:
     if is_dataset(folder) or not detect_format(folder):
         return folder
     out = default_target(folder, store.data_dir)
-    if _is_main_process():
+    if is_main_process():
         show(*show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
     else:
         while not is_current(folder, out):  # the main process converts it
@@ -190,8 +198,10 @@ def _train_silently(store: RunStore, run_id: str) -> int:
     bound_output()
     run = _trained(store.get(run_id))
     config = TrainConfig.from_dict(run.config)
+    if needs_launch(config):
+        return launch(store, [sys.executable, "-m", "core", "train", "--run", run.id], config.processes)
     _prepare_torch(config)
-    if not _is_main_process():
+    if not is_main_process():
         train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
     run = drive(store, run.id)
@@ -239,26 +249,7 @@ def _trained(run: Run) -> Run:
 
 def _exit_status(run: Run) -> int:
     """Return 130 for a stopped training, as after Ctrl-C, else 0; `accelerate launch` would take 130 for a failure."""
-    return 130 if run.status is Status.STOPPED and "WORLD_SIZE" not in os.environ else 0
-
-
-def _with_processes(config: TrainConfig) -> TrainConfig:
-    """Return the settings with the number of processes that `accelerate launch` has started, 1 without it.
-
-    Raises LabError if the settings ask for another number.
-    """
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    if config.processes not in (1, world_size):
-        raise LabError(
-            f"The settings ask for {config.processes} processes, but {world_size} run: begin with "
-            f"accelerate launch --multi_gpu --num_processes {config.processes} -m core …"
-        )
-    return replace(config, processes=world_size)
-
-
-def _is_main_process() -> bool:
-    """Check whether this process keeps the run's record: the only one, or the first that `accelerate` has started."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return 130 if run.status is Status.STOPPED and "TORCHELASTIC_RUN_ID" not in os.environ else 0
 
 
 def _prepare_torch(config: TrainConfig) -> None:

@@ -121,9 +121,14 @@ def train_beside_main_process(config: TrainConfig, folder: Path, resume: bool) -
     """Train, to its end, beside a main process: that one records, and alone stops it, so no signal does."""
     from core.training.train import train
 
-    with _signals_set(threading.Event()):
-        for _ in train(config, folder, resume):
-            pass
+    try:
+        with _signals_set(threading.Event()):
+            for _ in train(config, folder, resume):
+                pass
+    except Exception as error:
+        if _is_out_of_memory(error):
+            raise RunError(NO_MEMORY) from error
+        raise
 
 
 def disk_full_message(store: RunStore) -> str:

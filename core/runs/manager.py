@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -27,7 +26,7 @@ from core.runs.bin import Bin
 from core.runs.deletion.leftovers import clear_run
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
 from core.runs.log import open_log
-from core.runs.process import has_process, is_dedicated_process, kill, process_of, this_process
+from core.runs.process import ended_by, has_process, is_dedicated_process, kill, process_of, this_process
 from core.runs.provenance.data import accept_changed_data
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
@@ -63,14 +62,16 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
 
 
 def _status_and_message(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
-    """Return how a run has ended whose process died with an exit code (negative: by that signal; None: unknown)."""
+    """Return how a run has ended whose process died with an exit code; None: unknown.
+
+    Negative: by that signal; so is what is more than 128, of a process that trained in several others.
+    """
     log = f"see {store.log_path(run.id).relative_to(store.root)}"
     if run.stop_requested:
         return Status.STOPPED, "The process was ended before it obeyed the request to stop: what it saved is kept."
-    if code is not None and code < 0:
-        name = {number.value: number.name for number in signal.Signals}.get(-code, f"signal {-code}")
-        hint = ", which often means that memory ran out" if name == "SIGKILL" else ""
-        return Status.INTERRUPTED, f"The process was ended by {name}{hint}: resume the run, or {log}."
+    if code is not None and (code < 0 or code > 128):
+        number = -code if code < 0 else code - 128
+        return Status.INTERRUPTED, f"The process {ended_by(number)}: resume the run, or {log}."
     if code == DISK_FULL_STATUS:
         return Status.FAILED, disk_full_message(store)
     if code is not None:
@@ -101,17 +102,6 @@ def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
 def child_command(run_id: str) -> list[str]:
     """Return the command line of the process that trains a run."""
     return [sys.executable, "-m", "core", "train", "--run", run_id]
-
-
-def launch_command(command: list[str], processes: int) -> list[str]:
-    """Return the command line of a child that trains in several processes, each on its GPU, or all on the CPU."""
-    if processes == 1:
-        return command
-    return [
-        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1",
-        "--num_processes", str(processes), "--main_process_port", "0", "--mixed_precision", "no",
-        "--dynamo_backend", "no", *command[1:],
-    ]  # fmt: skip
 
 
 class JobManager:
@@ -240,19 +230,19 @@ class JobManager:
     def _exit_code(self, run: Run) -> int | None:
         if self._child is None or self._child_run != run.id:
             return None
-        if run.pid == self._child.pid and not has_process(run):
-            with suppress(subprocess.TimeoutExpired):  # a killed process has no code before its last thread has ended
+        if not has_process(run):
+            # a killed process has no code before its last thread has ended, several processes before the last of them
+            with suppress(subprocess.TimeoutExpired):
                 self._child.wait(JOIN_SECONDS)
         return self._child.poll()
 
     def _start_child(self, run: Run) -> None:
         environment = {**os.environ, "DETR_LAB_ROOT": str(self.store.root), "PYTHONUNBUFFERED": "1"}
-        command = launch_command(self._command(run.id), run.config.get("processes", 1))
         try:
             with open_log(self.store.log_path(run.id)) as log:
                 self._child = subprocess.Popen(
-                    command, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT,
+                    self._command(run.id), cwd=PROJECT, env=environment,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                     start_new_session=True,  # so that Ctrl-C on the app does not reach it
                 )  # fmt: skip
             self._child_run = run.id

@@ -6,6 +6,7 @@ Apart from `manager.py` so that the command line and a training itself can name 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -59,6 +60,12 @@ def is_dedicated_process(run: Run) -> bool:
         return run.pid is not None and run.id in psutil.Process(run.pid).cmdline()
     except (psutil.Error, ValueError):
         return False
+
+
+def ended_by(number: int) -> str:
+    """Return in words that a process was ended by the signal of this number, and what that may mean."""
+    name = {one.value: one.name for one in signal.Signals}.get(number, f"signal {number}")
+    return f"was ended by {name}" + (", which often means that memory ran out" if name == "SIGKILL" else "")
 
 
 def kill(pid: int) -> None:

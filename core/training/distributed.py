@@ -1,4 +1,4 @@
-"""The processes that train together: one for each GPU, started by `accelerate launch`; usually there is just one.
+"""The processes that train together: one for each GPU, started by the command line; usually there is just one.
 
 What they share goes through here: sums over all of them, the gradient's too, and whether the main process goes on.
 Gradients are summed explicitly, once a step, rather than by a wrapper around the model: the losses are then those of
@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from core import RunError
+from core.training.events import PEER_ENDED
 
 BUCKET = 25_000_000  # numbers that are sent at once: 100 MB
 
@@ -118,6 +119,4 @@ class ProcessGroup:
         try:
             operation(*arguments, **{"group": self._gloo, **options})
         except RuntimeError as error:
-            raise RunError(
-                "Another process of this training has ended, so it cannot go on: the run's log says why; then resume."
-            ) from error
+            raise RunError(PEER_ENDED) from error

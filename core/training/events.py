@@ -23,6 +23,9 @@ from core.evaluation.table import ModelInput
 from core.labels import LabelMap
 from core.training.remark import Remark
 
+# the message of a run whose main process lost another one, and knows no more than that
+PEER_ENDED = "Another process of this training has ended, so it cannot go on: the run's log says why; then resume."
+
 
 class NotRecorded(Exception):
     """Thrown into a training by whoever could not record its last event: it then saves nothing that the record lacks.

@@ -60,7 +60,6 @@ def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys, tmp_p
         (("analyze", "2099"), "There is no run yet"),
         (("analyze", "last", "--score", "7"), "--score is 7"),
         (("evaluate", "last", "--score", "nan"), "--score is nan"),
-        (("train", "--processes", "2", "--data", "x"), "accelerate launch --multi_gpu --num_processes 2"),
         (("analyze", "last", "--images", "0"), "--images is 0"),
         (("train", "--lr", "7"), "lr is 7.0"),
         (("train", "--data", "/no/such/folder"), "/no/such/folder"),
