@@ -27,12 +27,9 @@ from core import LabError, RunError
 from core.cli.command import show
 from core.config import TrainConfig
 from core.runs.log import open_log
-from core.runs.manager import close_dead_runs
 from core.runs.process import ProcessId, ended_by, kill, process_of, this_process
-from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.training.events import PEER_ENDED
 from core.wording import sentence, short, visible
 
 SECONDS_TO_RECORD = 30.0  # for the main process to end and record that another one has failed
@@ -71,6 +68,8 @@ def launch(store: RunStore, command: Sequence[str], processes: int) -> int:
     That is the main process's, which has said why; or, if another one failed before it, that one's, whose words become
     the run's message. 128 + n: ended by signal n. None of the processes is left when this returns.
     """
+    from core.training.events import PEER_ENDED
+
     with ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, processes)]
         children: list[subprocess.Popen[bytes]] = []
@@ -191,6 +190,10 @@ def _message(name: str, code: int, output: str, store: RunStore, run: Run | None
 
 def _record(store: RunStore, run: Run, status: Status, message: str, output: str) -> None:
     """Make it the run's message, also where the main process knew only that another one has ended; keep the output."""
+    from core.runs.manager import close_dead_runs
+    from core.runs.queue import RunQueue
+    from core.training.events import PEER_ENDED
+
     with suppress(RunError, OSError):  # a full disk must not hide the sentence and the exit status
         if store.get(run.id).stop_requested:  # it was killed because it did not obey
             close_dead_runs(store)
