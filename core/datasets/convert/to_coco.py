@@ -46,11 +46,14 @@ def detect_format(folder: str | Path) -> str | None:
 
     Of several the one in which more pictures have a label file is meant.
     """
-    folder = Path(folder)
     try:
-        keys = [key for key, reader in FORMATS.items() if folder.is_dir() and reader.looks_like(folder)]
+        return _format_of(Path(folder))
     except OSError:  # no access
         return None
+
+
+def _format_of(folder: Path) -> str | None:
+    keys = [key for key, reader in FORMATS.items() if folder.is_dir() and reader.looks_like(folder)]
     return max(keys, key=lambda key: _labelled(folder, key)) if len(keys) > 1 else next(iter(keys), None)
 
 
@@ -102,14 +105,14 @@ def _list(folder: Path, problems: ProblemCounter) -> tuple[str, Listing]:
     """Return the key of the folder's format and what the folder holds."""
     if not os.path.isdir(folder):
         raise DataError(f"There is no folder {folder}.")
-    format_ = detect_format(folder)
-    if format_ is None:
-        raise DataError(
-            f"{folder} has neither YOLO's data.yaml or labels nor Pascal VOC's XML files, nor another tool's files "
-            "that are read here: choose another, or export it as COCO."
-        )
     try:
-        return format_, FORMATS[format_].list_folder(folder, problems)
+        key = _format_of(folder)
+        if key is None:
+            raise DataError(
+                f"{folder} has neither YOLO's data.yaml or labels nor Pascal VOC's XML files, nor another tool's files "
+                "that are read here: choose another, or export it as COCO."
+            )
+        return key, FORMATS[key].list_folder(folder, problems)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error}): give access to it.") from None
 

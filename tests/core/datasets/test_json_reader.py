@@ -148,9 +148,11 @@ def test_garbage_is_collected_afterwards_as_before(path, text):
         (gc.enable if was_on else gc.disable)()
 
 
-def test_the_slow_reader_takes_nan_and_leaves_polygons_out(path):
-    path.write_text('{"a": [{"segmentation": [[1, 2]], "b": -Infinity}]}')
-    assert json_reader.decode_with_python(path) == {"a": [{"b": float("-inf")}]}
+def test_the_slow_reader_takes_nan_and_leaves_polygons_beside_boxes_out(path):
+    path.write_text('{"a": [{"segmentation": [[1, 2]], "bbox": [1], "b": -Infinity}, {"segmentation": [[1, 2]]}]}')
+    assert json_reader.decode_with_python(path) == {
+        "a": [{"bbox": [1], "b": float("-inf")}, {"segmentation": [[1, 2]]}]
+    }
     for text in ('{"a": NaN', '{"a": NaN, "b": [{"name": "c\\ud800"}]}', "[" * 200_000, '{"a": ' + "1" * 5000 + "}"):
         path.write_text(text)
         with pytest.raises(DataError, match="not valid JSON: it may be cut off or damaged"):
