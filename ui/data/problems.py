@@ -65,6 +65,8 @@ def known_problems(
 
 def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Problem], task: Task | None) -> None:
     """Show the state of the check of the pictures, the problems, and examples of the chosen one."""
+    if task and not task.is_running and not set(task.result or ()) <= set(problems):
+        st.rerun()  # it has ended since the problems were put together
     _show_picture_check(folder, splits, task)
     if not any(split.is_broken for split in splits.values()):
         counts = tuple((p.kind.key, p.split, p.count) for p in problems)

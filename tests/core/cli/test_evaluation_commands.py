@@ -88,7 +88,7 @@ def test_a_damaged_picture_costs_one_picture_of_the_analysis(root, tmp_path, cap
     for name in ("1.jpg", "3.jpg"):
         (tmp_path / name).unlink()
     status, out, _ = run(capsys, "analyze", "last")
-    assert status == 0 and out.startswith("No pictures: ") and "Missed" in out
+    assert status == 0 and "\nNo pictures: " in out and "Missed" in out
 
 
 def test_runs_lists_an_imported_run_as_such(capsys, imported):
