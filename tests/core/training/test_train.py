@@ -75,11 +75,6 @@ def test_data_that_cannot_be_trained_on_stops_with_the_whole_list(config, street
     data = shutil.copytree(street, tmp_path / "data")
     shutil.rmtree(data / "val")
     (data / "val").mkdir()
-    path = data / "annotations/instances_train.json"
-    path.write_text(path.read_text().replace("000000000003.jpg", "../secret.jpg"))
-    with pytest.raises(DataError, match=r"outside the picture folder, as '\.\./secret\.jpg'"):
-        list(train(replace(config, data=str(data)), tmp_path / "out"))
-    path.write_text(path.read_text().replace("../secret.jpg", "000000000003.jpg"))
     with pytest.raises(DataError, match=r"val: 1 split most of whose pictures are missing .*: 6 of 6 are not in"):
         list(train(replace(config, data=str(data)), tmp_path / "out"))
 
