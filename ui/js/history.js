@@ -9,15 +9,21 @@ export function keepHistoryShort() {
   if (documentElement.dataset[INSTALLED]) return
   documentElement.dataset[INSTALLED] = "1"
   let isUntouched = true // since the page was opened: what changes its address then is the page itself
+  let isLeaving = false // a link to another page was clicked: Streamlit takes back some of this one's address first
   const push = history.pushState.bind(history)
   for (const kind of ["pointerdown", "keydown"]) {
-    addEventListener(kind, () => { isUntouched = false }, { capture: true, passive: true })
+    addEventListener(kind, (event) => {
+      isUntouched = false
+      const link = event.target instanceof Element ? event.target.closest("a[href]") : null
+      isLeaving = link instanceof HTMLAnchorElement && new URL(link.href).pathname !== location.pathname
+    }, { capture: true, passive: true })
   }
   addEventListener("popstate", () => { isUntouched = true }, { capture: true })
   history.pushState = (state, title, url) => {
     const isSamePage = new URL(url ?? "", location.href).pathname === location.pathname
+    if (isSamePage && isLeaving) return // the entry keeps the address that the user leaves
     if (isSamePage && isUntouched) history.replaceState(state, title, url)
     else push(state, title, url)
-    if (!isSamePage) isUntouched = true
+    if (!isSamePage) [isUntouched, isLeaving] = [true, false]
   }
 }
