@@ -65,4 +65,4 @@ def test_the_errors_page_shows_it(store, files):
     app.run()
     assert not app.exception and not app.error, (app.exception, app.error)
     page = json.loads(json.loads(app.get("bidi_component")[0].proto.json)["page"])
-    assert {(image["id"], image["source"].split("/")[3]) for image in page["images"]} == {(1, run.id), (2, run.id)}
+    assert {(image["id"], image["source"].split("/")[3]) for image in page["images"]} == {("1", run.id), ("2", run.id)}
