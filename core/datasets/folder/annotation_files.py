@@ -105,12 +105,14 @@ def _places(folder: Path, most_wraps: int = MOST_WRAPS) -> Iterator[list[Path]]:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return [folder / entry.name for entry in _entries(folder) if entry.is_dir()][:MOST_FOLDERS]
+    # os.path, since a link in a circle makes an entry's own methods raise
+    return [folder / entry.name for entry in _entries(folder) if os.path.isdir(entry.path)][:MOST_FOLDERS]
 
 
 def _json_in(folder: Path) -> list[Path]:
     """Return a folder's JSON files, of very many those whose names say a part."""
-    names = [entry.name for entry in _entries(folder) if entry.name.lower().endswith(".json") and entry.is_file()]
+    names = [entry.name for entry in _entries(folder) if entry.name.lower().endswith(".json")]
+    names = [name for name in names if os.path.isfile(folder / name)]
     names.sort(key=lambda name: part_of(name) is None)
     return [folder / name for name in names[:MOST_FILES]]
 

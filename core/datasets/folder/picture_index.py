@@ -133,12 +133,12 @@ class PictureIndex:
                 if entry.name.startswith(".") or not is_utf8(entry.name):
                     continue
                 listed += 1
-                if entry.is_dir():
+                if os.path.isdir(entry.path):  # entry.is_dir() raises at a link in a circle
                     if depth < MOST_DEPTH:
                         folders.append((f"{inner}{entry.name}/", entry.path, depth + 1))
                 elif is_picture(entry.name) or "." not in entry.name:
                     path = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, entry.name)
-                    if path.startswith(os.path.join(real, "")):  # and is no link that leads out of the folder
+                    if path.startswith(os.path.join(real, "")) and os.path.isfile(path):  # and is no link that leads out of the folder
                         paths[inner + entry.name] = path
         return paths
 

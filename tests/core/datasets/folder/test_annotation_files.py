@@ -91,3 +91,10 @@ def test_what_is_only_for_testing_is_no_data_to_train_on_and_the_advice_works(tm
         find_splits(tmp_path)
     (tmp_path / "annotations/instances_Test.json").rename(tmp_path / "annotations/instances_train.json")
     assert set(find_splits(tmp_path)) == {"train", "val"}
+
+
+@pytest.mark.parametrize("name", ["annotations", "train", "labels.json"])
+def test_a_link_in_a_circle_is_none(tmp_path, name):
+    write(tmp_path, {"coco.json": coco("a.jpg")} | pictures("images/a.jpg"))
+    (tmp_path / name).symlink_to(tmp_path / name)
+    assert set(find_splits(tmp_path)) == {"train", "val"}

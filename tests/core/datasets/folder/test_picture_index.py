@@ -91,6 +91,7 @@ def test_links_are_followed_but_lead_nowhere_outside_and_not_in_circles(tmp_path
     (tmp_path / "data/again").symlink_to(tmp_path / "data", target_is_directory=True)
     (tmp_path / "data/secret.jpg").symlink_to(tmp_path / "secret.jpg")
     (tmp_path / "data/nowhere").symlink_to(tmp_path / "gone")
+    (tmp_path / "data/loop.jpg").symlink_to(tmp_path / "data/loop.jpg")
     index = PictureIndex(tmp_path / "data")
     assert index.paths == ["c.jpg", "images/a.jpg", "images/deep/b.jpg"]
     assert index.real_path("images/deep/b.jpg") == tmp_path / "store/deep/b.jpg"
