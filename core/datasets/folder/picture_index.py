@@ -137,9 +137,11 @@ class PictureIndex:
                     if depth < MOST_DEPTH:
                         folders.append((f"{inner}{entry.name}/", entry.path, depth + 1))
                 elif is_picture(entry.name) or "." not in entry.name:
-                    path = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, entry.name)
-                    if path.startswith(os.path.join(real, "")) and os.path.isfile(path):  # and is no link that leads out of the folder
-                        paths[inner + entry.name] = path
+                    is_link = entry.is_symlink()
+                    path = os.path.realpath(entry.path) if is_link else os.path.join(real, entry.name)
+                    if is_link and not (path.startswith(os.path.join(real, "")) and os.path.isfile(path)):
+                        continue  # it leads out of the folder, or nowhere
+                    paths[inner + entry.name] = path
         return paths
 
 
