@@ -160,8 +160,9 @@ def _picture_folder(folder: Path, path: Path, part: str | None) -> Path:
     for base in dict.fromkeys((_beside(path), folder)):
         if place := next((place for place in _usual_places(base, path, part) if place.is_dir()), None):
             return place
-        others = [] if part is None else [other for other in ("train", "val", "test") if other != part]
-        with_pictures = [p for p in _folders(base) if part_of(p.name) not in others and _has_pictures(p)]
+        # a folder of another part is none of its pictures'
+        fits = [place for place in _folders(base) if part is None or part_of(place.name) in (None, part)]
+        with_pictures = [place for place in fits if _has_pictures(place)]
         if len(with_pictures) == 1:
             return with_pictures[0]
         if _has_pictures(base):

@@ -161,7 +161,8 @@ def _scaled(image: ImageFile.ImageFile, is_unsigned: bool) -> Image.Image:
 
     boxes = list(bands((0, 0, *image.size)))
     scale = _scale_of([_limits(values(box)) for box in boxes], image.mode == "F")
-    is_inverted = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]
+    tags: Any = getattr(image, "tag_v2", {})  # of a TIFF
+    is_inverted = image.format == "TIFF" and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
     picture = Image.new("L", image.size)
     for box in boxes:
         grey = scale(values(box)).astype(np.uint8)

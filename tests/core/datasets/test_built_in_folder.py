@@ -11,19 +11,19 @@ SCOOTERS = next(one for one in BUILT_IN if one.folder == "scooters")
 
 @pytest.mark.parametrize("what", ["pictures", "annotations", "a file"])
 def test_a_users_own_folder_of_that_name_is_not_built_in_and_stays_as_it_is(tmp_path, what):
-    own = tmp_path / "scooters"
+    user_folder = tmp_path / "scooters"
     if what == "a file":
-        own.write_text("mine")
+        user_folder.write_text("mine")
     elif what == "pictures":
-        (own / "train").mkdir(parents=True)
-        (own / "train/1.jpg").write_bytes(b"mine")
+        (user_folder / "train").mkdir(parents=True)
+        (user_folder / "train/1.jpg").write_bytes(b"mine")
     else:
-        (own / "annotations").mkdir(parents=True)
-        (own / "annotations/instances_train.json").write_text(json.dumps({"info": {}, "images": []}))
-    before = [(path, path.stat().st_mtime_ns) for path in (own, *own.rglob("*"))]
+        (user_folder / "annotations").mkdir(parents=True)
+        (user_folder / "annotations/instances_train.json").write_text(json.dumps({"info": {}, "images": []}))
+    before = [(path, path.stat().st_mtime_ns) for path in (user_folder, *user_folder.rglob("*"))]
     assert folder_of(SCOOTERS, tmp_path) == tmp_path / "scooters-built-in"
     next(iter(draw_built_in(SCOOTERS, tmp_path)))
-    assert [(path, path.stat().st_mtime_ns) for path in (own, *own.rglob("*"))] == before
+    assert [(path, path.stat().st_mtime_ns) for path in (user_folder, *user_folder.rglob("*"))] == before
 
 
 def test_what_the_demo_drew_there_is_built_in_until_something_is_put_into_it(tmp_path):

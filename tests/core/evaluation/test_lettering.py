@@ -80,11 +80,11 @@ def test_without_a_font_they_are_put_into_latin_letters(text, latin):
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12))
 def test_no_letter_is_left_that_would_be_a_box(text):
     legible = ALONE.legible(text)
-    own = ImageFont.load_default(SIZE)
-    missing = bytes(own.getmask(module.NOBODYS)), own.getmask(module.NOBODYS).size
+    default_font = ImageFont.load_default(SIZE)
+    missing = bytes(default_font.getmask(module.NOBODYS)), default_font.getmask(module.NOBODYS).size
     for letter in legible:
         if not letter.isspace() and not module._goes_with_the_last(letter):
-            assert (bytes(own.getmask(letter)), own.getmask(letter).size) != missing, ascii(letter)
+            assert (bytes(default_font.getmask(letter)), default_font.getmask(letter).size) != missing, ascii(letter)
     assert ALONE.legible(legible) == legible
     assert ALONE.width(legible) >= 0
 

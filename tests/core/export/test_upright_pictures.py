@@ -195,9 +195,9 @@ def test_who_opens_an_export_sees_it_whether_it_minds_exif_or_not(folders, tmp_p
 
 def test_predict_sees_it(folders, tmp_path):
     for _, path, size, box in boxes(split_of(folders["coco"])):
-        own = prepare_picture(path, tmp_path / "made.png")
-        assert own.size == tuple(size) and is_blue_under(read_picture(own.path, own.size), box)
-        assert is_blue_under(Image.open(io.BytesIO(thumbnail(own.path, 320, own.size))), box)
+        prepared = prepare_picture(path, tmp_path / "made.png")
+        assert prepared.size == tuple(size) and is_blue_under(read_picture(prepared.path, prepared.size), box)
+        assert is_blue_under(Image.open(io.BytesIO(thumbnail(prepared.path, 320, prepared.size))), box)
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,10 @@ def test_without_images_there_is_a_page_with_nothing(page):
 
 def test_an_image_says_where_it_is_how_large_and_what_it_is_called(page):
     for image in page()["images"]:
-        own = page.images.image_by_id[int(image["id"])]
+        entry = page.images.image_by_id[int(image["id"])]
         assert image == {
-            "id": str(own["id"]), "source": f"{SOURCE}/{own['id']}", "name": own["file_name"], "w": own["width"],
-            "h": own["height"], "crop": None, "lit": None,
+            "id": str(entry["id"]), "source": f"{SOURCE}/{entry['id']}", "name": entry["file_name"],
+            "w": entry["width"], "h": entry["height"], "crop": None, "lit": None,
         }  # fmt: skip
 
 

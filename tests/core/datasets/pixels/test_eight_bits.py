@@ -142,8 +142,8 @@ def test_the_gallery_and_predict_see_what_the_training_sees(tmp_path, monkeypatc
         shown = np.asarray(Image.open(io.BytesIO(thumbnail(path, 320, SIZE, crop))).convert("RGB")).astype(int)
         part = expected if crop is None else expected[crop[1] : crop[3], crop[0] : crop[2]]
         assert shown.shape[1::-1] == size and np.abs(shown - part).mean() < 4
-    own = prepare_picture(path, tmp_path / "made.png")
-    assert own.path == tmp_path / "made.png" and np.array_equal(read(own.path), expected)
+    prepared = prepare_picture(path, tmp_path / "made.png")
+    assert prepared.path == tmp_path / "made.png" and np.array_equal(read(prepared.path), expected)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -180,8 +180,8 @@ def test_what_is_transparent_is_white_for_all(tmp_path, mode):
     assert seen[0, 0].tolist() == [255] * 3 and seen[20, 20].tolist() in ([200, 10, 10], [90] * 3)
     shown = Image.open(io.BytesIO(thumbnail(path, 320, SIZE)))
     assert min(shown.getpixel((1, 1))) > 240
-    own = prepare_picture(path, tmp_path / "made.png")
-    assert np.array_equal(read(own.path), seen)
+    prepared = prepare_picture(path, tmp_path / "made.png")
+    assert np.array_equal(read(prepared.path), seen)
 
 
 def test_colours_behind_nothing_but_transparency_are_shown(tmp_path):

@@ -145,8 +145,8 @@ def fiftyone(folder: Path) -> None:
     samples = []
     for stem, objects in (("a", A), ("b", B)):
         picture(folder / f"data/{stem}.png")
-        found = [{"_cls": "Detection", "label": name, "bounding_box": shares(box)} for name, box in objects]
-        truth = {"_cls": "Detections", "detections": found}
+        detections = [{"_cls": "Detection", "label": name, "bounding_box": shares(box)} for name, box in objects]
+        truth = {"_cls": "Detections", "detections": detections}
         samples.append({"filepath": f"data/{stem}.png", "tags": [], "_media_type": "image", "ground_truth": truth})
     dump(folder / "samples.json", {"samples": samples})
     dump(folder / "metadata.json", {"name": "mine", "media_type": "image"})
