@@ -6,6 +6,7 @@ hidden path carries the number of its process (`core/disk.py`).
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def _name_folder(run_id: str, paths: RunPaths, database: Database, path: Path) -
 
 
 def clear_run(paths: RunPaths, run_id: str) -> None:
-    """Delete what killed processes have left in the folders of a run."""
-    folder = paths.folder(run_id)
-    for path in (folder, folder / "tables", folder / "watched", folder / "why", paths.checkpoints(run_id)):
-        clear_leftovers(path)
+    """Delete what killed processes have left in a run's folder, in any folder of it, and among its checkpoints."""
+    for folder, _, _ in os.walk(paths.folder(run_id)):
+        clear_leftovers(Path(folder))
+    clear_leftovers(paths.checkpoints(run_id))

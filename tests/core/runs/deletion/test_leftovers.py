@@ -2,7 +2,8 @@
 
 import os
 
-from core.runs.deletion.leftovers import recover
+from core.runs.deletion.leftovers import clear_run, recover
+from core.runs.provenance.data import accept_changed_data
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.runs.fake_training import leave_checkpoint
@@ -66,3 +67,16 @@ def test_a_finished_run_is_made_whole_or_not_at_all(tmp_path):
     assert (run.status, run.name, run.ap, run.best_ap) == (Status.FINISHED, "mine", 0.5, 0.5)
     assert (store.folder(run.id) / "tables").is_dir() and store.evaluations(run.id)[0].table
     assert sorted(path.name for path in store.runs_dir.iterdir() if path.is_dir()) == [run.id]
+
+
+def test_nothing_is_left_in_any_folder_of_a_run(tmp_path):
+    store = RunStore(tmp_path)
+    run = store.create({})
+    accept_changed_data(store, run.id, "any")  # its folder for data, with a file that stays
+    folder = store.folder(run.id)
+    places = [folder, *(folder / name for name in ("data", "tables", "watched", "why", "of/a/later version"))]
+    left = [leave(place, "record.json") for place in [*places, store.checkpoints(run.id)]]
+    written = leave(folder / "data", "record.json", pid=os.getppid())
+    clear_run(store, run.id)
+    assert not any(path.exists() for path in left) and written.exists()
+    assert (folder / "data" / "record.json").is_file()
