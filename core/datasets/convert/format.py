@@ -11,8 +11,8 @@ file or line and is given to the `ProblemCounter`; what makes the folder useless
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ USED = ("train", "val")  # the parts that are converted
 TEST, UNLISTED = "test", ""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Item:
     """A picture with its label file, or one without the other; paths are relative to the folder, with "/".
 
@@ -33,7 +33,7 @@ class Item:
 
     picture: str
     split: str
-    label: str | None = field(default=None, compare=False)
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,5 +158,9 @@ def normalize_splits(items: list[Item]) -> list[Item]:
     else:  # what is for validation becomes the training part
         items = [item for item in items if item.split != "val" or item.picture not in test]
     if train and val and train != val:
-        return sorted(set(items))
-    return sorted({Item(i.picture, "train" if i.split in USED else i.split, i.label) for i in items})
+        return _sorted(items)
+    return _sorted(Item(i.picture, "train" if i.split in USED else i.split, i.label) for i in items)
+
+
+def _sorted(items: Iterable[Item]) -> list[Item]:
+    return sorted(set(items), key=lambda item: (item.picture, item.split, item.label or ""))

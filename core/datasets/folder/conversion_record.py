@@ -15,7 +15,7 @@ from core.datasets.problems import Example, Problem, ProblemKind, Severity
 from core.files import read_bytes
 
 MADE_BY = "DETR Lab: converted"
-CONVERTING = 3  # raise it whenever the result changes: folders converted before are then converted anew
+CONVERTING = 4  # raise it whenever the result changes: folders converted before are then converted anew
 SOURCE = "source.json"
 MOST_SOURCE_BYTES = 4_000_000
 MOST_KEPT = 50  # examples of a problem

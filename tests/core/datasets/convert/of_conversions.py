@@ -7,13 +7,13 @@ from tests.core.datasets.convert.folders import BOX, picture, text, voc, xml, yo
 
 # by kind: how many; in each of these folders
 OF_YOLO = {
-    ProblemKind.TEST_PART: 1, ProblemKind.UNLISTED: 1, ProblemKind.LISTED_MISSING: 2, ProblemKind.LABEL_ALONE: 1,
+    ProblemKind.TEST_PART: 1, ProblemKind.UNLISTED: 1, ProblemKind.LISTED_MISSING: 2, ProblemKind.LABEL_ALONE: 2,
     ProblemKind.LABEL_FILE: 1, ProblemKind.LABEL_LINE: 1, ProblemKind.NO_NAME: 1, ProblemKind.LEADS_OUT: 1,
     ProblemKind.SAME_NAME: 1, ProblemKind.BACKGROUND: 1, ProblemKind.NO_FOLDER: 1, ProblemKind.MORE_NUMBERS: 1,
     ProblemKind.UNREADABLE: 1, ProblemKind.FILE_NAME: 1, ProblemKind.BEYOND: 1, ProblemKind.OUTSIDE: 1,
 }  # fmt: skip
 OF_VOC = {
-    ProblemKind.TEST_PART: 2, ProblemKind.UNLABELLED: 1, ProblemKind.LABEL_ALONE: 1, ProblemKind.SIZE_STATED: 1,
+    ProblemKind.TEST_PART: 2, ProblemKind.UNLABELLED: 1, ProblemKind.LABEL_ALONE: 2, ProblemKind.SIZE_STATED: 1,
     ProblemKind.OTHER_SIZE: 1,
 }  # fmt: skip
 ALSO_OF_COCO = {
@@ -32,7 +32,8 @@ def bad_yolo(folder):
     text(folder / "labels/train/empty.txt", BOX)
     text(folder / "labels/train/test.txt", BOX)
     text(folder / "labels/train/spare.txt", BOX)
-    text(folder / "labels/train/alone.txt", BOX)
+    for name in ("alone", "lonely"):
+        text(folder / f"labels/train/{name}.txt", BOX)
     os.rename(picture(folder / "images/val/name.png"), os.fsencode(folder) + b"/images/val/\xff.png")
     (folder / "images/val/out.png").symlink_to(picture(folder.parent / "outside.png"))
     lines = [BOX, "0 1.03 .5 .1 .1\n", "0 1.5 .5 .1 .1\n", "0 .5 .5 .1\n", "3 .5 .5 .1 .1\n", "1 .4 .5 .1 .1 .93\n"]
@@ -40,7 +41,7 @@ def bad_yolo(folder):
     listed = ("train", "background", "empty", "no text", "gone", "Tset")
     text(folder / "train.txt", "".join(f"data\\images\\train\\{name}.png\n" for name in listed))
     text(folder / "Test.txt", "C:/me/images/train/TEST.PNG\n")
-    return folder, (3, 8), (5, 12)
+    return folder, (3, 8), (5, 13)
 
 
 def bad_voc(folder):
@@ -49,6 +50,7 @@ def bad_voc(folder):
     text(folder / "ImageSets/Main/Test.txt", "C\nimages/d.jpg\n")
     text(folder / "Annotations/b.xml", xml(size=None))
     text(folder / "Annotations/e.xml", xml(size=(640, 480)))
-    text(folder / "Annotations/alone.xml", xml([("car", (1, 1, 9, 9))] * 2, filename="alone.jpg"))
+    for name in ("alone", "lonely"):
+        text(folder / f"Annotations/{name}.xml", xml([("car", (1, 1, 9, 9))] * 2, filename=f"{name}.jpg"))
     picture(folder / "JPEGImages/unlabelled.png")
-    return folder, (2, 6), (2, 7)
+    return folder, (2, 6), (2, 9)
