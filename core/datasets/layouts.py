@@ -28,6 +28,7 @@ from core.datasets.folder.annotation_files import (
 )
 from core.datasets.folder.part_names import part_of
 from core.datasets.folder.picture_index import is_picture
+from core.datasets.folder.testing import ForTesting
 from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 from core.wording import is_utf8, short
 
@@ -49,7 +50,7 @@ class SplitLocation(NamedTuple):
     shared: bool = False
     bases: tuple[Path, ...] = ()
     root: Path | None = None
-    testing: tuple[Path, ...] = ()
+    testing: tuple[ForTesting, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -116,7 +117,8 @@ def _locations(folder: Path, files: list[AnnotationFile]) -> dict[str, SplitLoca
         pictures = _picture_folder(folder, path, None if paths[None] == [path] else split)
         locations[split] = SplitLocation(path, pictures, shared, _bases(folder, path), folder)
     first = next(iter(chosen))
-    locations[first] = locations[first]._replace(testing=tuple(paths["test"]), problems=_unused(folder, first, unused))
+    testing = tuple(ForTesting(p, (_picture_folder(folder, p, "test"), *_bases(folder, p))) for p in paths["test"])
+    locations[first] = locations[first]._replace(testing=testing, problems=_unused(folder, first, unused))
     return dict.fromkeys(SPLITS, locations["train"]) if shared else locations
 
 

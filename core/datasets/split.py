@@ -31,7 +31,7 @@ from core.datasets.coco_json import CocoDict, read_coco
 from core.datasets.folder.conversion_record import conversion_of, conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.part_names import part_of_folders
-from core.datasets.folder.testing import problems_of_testing
+from core.datasets.folder.testing import without_testing
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.picture_check import same_pictures
 from core.datasets.pictures import path_inside
@@ -44,14 +44,9 @@ from core.wording import short
 
 SIZES = ("small", "medium", "large")
 DROPPED_ANNOTATIONS = (
-    ProblemKind.LOST,
-    ProblemKind.UNKNOWN_IMAGE,
-    ProblemKind.UNKNOWN_CATEGORY,
-    ProblemKind.NO_NUMBERS,
-    ProblemKind.NO_EXTENT,
-    ProblemKind.OUTSIDE,
-    ProblemKind.SAME_ANNOTATION,
-)
+    ProblemKind.LOST, ProblemKind.UNKNOWN_IMAGE, ProblemKind.UNKNOWN_CATEGORY, ProblemKind.NO_NUMBERS,
+    ProblemKind.NO_EXTENT, ProblemKind.OUTSIDE, ProblemKind.SAME_ANNOTATION,
+)  # fmt: skip
 FEW = 20  # objects or boxes: what rests on fewer is noise, so no sentence is made of it and charts grey it out
 SIZE_LIMITS = (32**2, 96**2)  # px²: small < 32² ≤ medium < 96² ≤ large
 
@@ -217,26 +212,29 @@ def examine_splits(folder: str | Path) -> dict[str, CocoSplit]:
 def examine_split(location: SplitLocation, split: str) -> CocoSplit:
     """Read a split as far as possible, with all its problems; see `examine_splits`."""
     folder = location.root or location.image_dir.parent
-    if location.shared:
-        return _divide(_without_placeholders(_examine(location, "train"), folder, ()))[split]
-    return _without_placeholders(_examine(location, split), folder, ())
+    examined = _without_placeholders(_examine(location, "train" if location.shared else split), folder, ())
+    return _divide(examined)[split] if location.shared else examined
 
 
 def _examine(location: SplitLocation, split: str) -> CocoSplit:
     """Read the whole file as one split, also where it is shared; placeholders are still among its classes."""
-    json_path, image_dir, root = location.json_path, location.image_dir, location.root or location.image_dir
-    file = read_coco(json_path, split)
+    file, image_dir, root = (
+        read_coco(location.json_path, split),
+        location.image_dir,
+        location.root or location.image_dir,
+    )
     part, named = None if location.shared else split, [image for image in file.images.kept if image["file_name"]]
     located = locate_pictures(named, real_path(image_dir), location.bases, root, part, split)
-    whole = CocoSplit(split, json_path, image_dir, named, [], file.categories.kept, (), located, root)
+    whole = CocoSplit(split, location.json_path, image_dir, named, [], file.categories.kept, (), located, root)
     images, annotations, problems = with_pictures(file.images.kept, file.annotations, whole.path_of, split)
-    problems = merged([*location.problems, *problems_of_testing(location.testing, split), *file.problems, *problems])
+    images, annotations, of_testing = without_testing(location.testing, images, annotations, whole.path_of, split)
+    problems = merged([*location.problems, *of_testing, *file.problems, *problems])
     sizes = image_sizes(images)[image_rows(images, annotations)]
     problems += box_format_problems(to_array(annotations), sizes, file.info, split)
     if any(problem.kind.severity is Severity.FATAL for problem in problems):
         return replace(whole, images=images, problems=tuple(problems))
     annotations, box_problems = sound_boxes(images, annotations, split)
-    problems += [*box_problems, *located.problems, *conversion_problems(json_path, split)]
+    problems += [*box_problems, *located.problems, *conversion_problems(location.json_path, split)]
     return replace(whole, images=images, annotations=annotations, problems=tuple(problems))
 
 

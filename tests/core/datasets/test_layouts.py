@@ -119,7 +119,7 @@ def test_without_a_validation_part_it_is_drawn_of_the_training_part(tmp_path, na
     splits = find_splits(tmp_path)
     assert splits["train"] == splits["val"] and splits["train"].shared
     (testing,) = splits["train"].testing
-    assert "test" in testing.name + testing.parent.name
+    assert "test" in testing.json_path.name + testing.json_path.parent.name
 
 
 def test_where_layouts_are_mixed_cocos_own_wins_whole(tmp_path):
