@@ -30,7 +30,6 @@ from core.datasets.convert.format import (
     normalize_splits,
 )
 from core.datasets.convert.meant_size import meant_size
-from core.datasets.convert.names import NameIndex
 from core.datasets.convert.source import (
     MOST_PROBES,
     FolderFiles,
@@ -40,6 +39,7 @@ from core.datasets.convert.source import (
     to_class_name,
 )
 from core.datasets.convert.voc_parts import splits_of_pictures
+from core.datasets.folder.names import NameIndex
 from core.datasets.problems import ProblemKind
 
 TITLE = "Pascal VOC"

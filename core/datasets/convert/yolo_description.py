@@ -14,7 +14,6 @@ from typing import Any
 
 from core import DataError
 from core.datasets.convert.format import ProblemCounter
-from core.datasets.convert.names import NameIndex
 from core.datasets.convert.source import (
     FolderFiles,
     LabelFileError,
@@ -24,6 +23,7 @@ from core.datasets.convert.source import (
     read_yaml,
     to_class_name,
 )
+from core.datasets.folder.names import NameIndex
 from core.datasets.folder.part_names import part_of
 from core.datasets.problems import ProblemKind
 

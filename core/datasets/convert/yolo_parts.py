@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from core import DataError
 from core.datasets.convert.format import TEST, UNLISTED, USED, ProblemCounter
-from core.datasets.convert.names import NameIndex, spelling, without_ending
 from core.datasets.convert.source import (
     FolderFiles,
     beginning,
@@ -24,6 +23,7 @@ from core.datasets.convert.source import (
     splits_by_folder,
 )
 from core.datasets.convert.yolo_description import Description
+from core.datasets.folder.names import NameIndex, spelling, without_ending
 from core.datasets.folder.part_names import part_of
 from core.datasets.problems import ProblemKind
 from core.wording import short
@@ -119,7 +119,7 @@ class _Parts:
             written = written.rpartition("/")[0]
         above = (description.name or "").rpartition("/")[0]
         for place in (f"{description.root}/{written}", written, f"{above}/{written}", *_ends(written)):
-            key = spelling("/".join(part for part in PurePosixPath(place).parts if part not in ("..", "/", ".")))
+            key = spelling(place)
             if key in self._texts:
                 return None, self._texts[key]
             if key in self._folders and (key or _is_here(written)):

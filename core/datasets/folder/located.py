@@ -14,8 +14,9 @@ from pathlib import Path
 from reprlib import repr as shortened
 
 from core.datasets.coco.entries import Entry
+from core.datasets.folder.names import Match, plain_parts
 from core.datasets.folder.part_names import part_of_folders
-from core.datasets.folder.picture_index import Match, PictureIndex, plain_parts
+from core.datasets.folder.picture_index import PictureIndex
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, problems_of
 from core.files import real_path
@@ -149,7 +150,7 @@ class _Claims:
 
     def add(self, image: Entry) -> None:
         """Look up an image's picture."""
-        matches = self.index.find(image["file_name"], self._part)
+        matches = self.index.matches(image["file_name"], self._part)
         paths = " and ".join(match.path for match in matches[:3])
         if len(matches) > 1:
             self.hints[image["id"]] = f"{paths} are there"

@@ -26,7 +26,6 @@ from core.datasets.convert.format import (
     normalize_splits,
 )
 from core.datasets.convert.meant_size import meant_size
-from core.datasets.convert.names import NameIndex, without_ending
 from core.datasets.convert.source import (
     MOST_PROBES,
     FolderFiles,
@@ -35,6 +34,7 @@ from core.datasets.convert.source import (
     read_bytes,
     splits_by_folder,
 )
+from core.datasets.folder.names import NameIndex, without_ending
 from core.datasets.folder.part_names import part_of, part_of_folders
 from core.datasets.problems import ProblemKind
 from core.wording import short

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.datasets.folder.picture_index import PictureIndex, plain_parts
+from core.datasets.folder.names import plain_parts
+from core.datasets.folder.picture_index import PictureIndex
 
 
 def index_of(folder, *names):
@@ -22,7 +23,7 @@ def index_of(folder, *names):
 
 
 def found(index, name, part=None):
-    return [match.path for match in index.find(name, part)]
+    return [match.path for match in index.matches(name, part)]
 
 
 NAMES = [
