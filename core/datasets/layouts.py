@@ -26,9 +26,9 @@ from core.datasets.folder.annotation_files import (
     is_annotation_folder,
     json_paths,
 )
-from core.datasets.folder.names import is_picture
-from core.datasets.folder.part_names import part_of
 from core.datasets.folder.testing import ForTesting
+from core.datasets.names.name_index import is_picture
+from core.datasets.names.part_names import part_of
 from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 from core.wording import is_utf8, short
 

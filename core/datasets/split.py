@@ -30,9 +30,9 @@ from core.datasets.coco.sizes import with_pictures
 from core.datasets.coco_json import CocoDict, read_coco
 from core.datasets.folder.conversion_record import conversion_of, conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
-from core.datasets.folder.part_names import part_of_folders
 from core.datasets.folder.testing import without_testing
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
+from core.datasets.names.part_names import part_of_folders
 from core.datasets.picture_check import same_pictures
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, Severity, first_of, merged, problems_of

@@ -17,7 +17,7 @@ from PIL import AvifImagePlugin, Image  # noqa: F401 (the plugin: see FORMATS in
 
 from core import DataError
 from core.datasets.decoding import MOST_PIXELS
-from core.datasets.folder.names import SUFFIXES
+from core.datasets.names.name_index import SUFFIXES
 from core.datasets.pictures import FORMATS, PictureError, open_picture
 from core.datasets.pixels.eight_bits import decode, depth_of
 from core.datasets.pixels.upright import orientation_of, turn_upright, upright_size

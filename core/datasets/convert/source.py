@@ -17,8 +17,8 @@ import yaml
 
 from core import DataError, files
 from core.datasets.convert.format import Item, PictureSize, ProblemCounter
-from core.datasets.folder.names import is_picture
-from core.datasets.folder.part_names import part_of
+from core.datasets.names.name_index import is_picture
+from core.datasets.names.part_names import part_of
 from core.datasets.pictures import PictureError, open_picture
 from core.datasets.pixels.upright import orientation_of, upright_size
 from core.datasets.problems import ProblemKind

@@ -39,7 +39,7 @@ from core.datasets.convert.source import (
     to_class_name,
 )
 from core.datasets.convert.voc_parts import splits_of_pictures
-from core.datasets.folder.names import NameIndex
+from core.datasets.names.name_index import NameIndex
 from core.datasets.problems import ProblemKind
 
 TITLE = "Pascal VOC"

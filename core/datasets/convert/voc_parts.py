@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from core.datasets.convert.format import TEST, UNLISTED, ProblemCounter
 from core.datasets.convert.source import FolderFiles, lines_of, read_list, splits_by_folder
-from core.datasets.folder.names import NameIndex
-from core.datasets.folder.part_names import part_of
+from core.datasets.names.name_index import NameIndex
+from core.datasets.names.part_names import part_of
 from core.datasets.problems import ProblemKind
 
 TRAINVAL = "trainval"

@@ -23,8 +23,8 @@ from core.datasets.convert.source import (
     read_yaml,
     to_class_name,
 )
-from core.datasets.folder.names import NameIndex
-from core.datasets.folder.part_names import part_of
+from core.datasets.names.name_index import NameIndex
+from core.datasets.names.part_names import part_of
 from core.datasets.problems import ProblemKind
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "data_config.yaml")

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 
 from core.datasets.convert.source import FolderFiles, splits_by_folder
-from core.datasets.folder.names import spelling, without_ending
+from core.datasets.names.name_index import spelling, without_ending
 
 NO_LABELS = re.compile(r"(readme|license|licence|notes|requirements)\b.*", re.IGNORECASE)
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures")

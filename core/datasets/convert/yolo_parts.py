@@ -23,8 +23,8 @@ from core.datasets.convert.source import (
     splits_by_folder,
 )
 from core.datasets.convert.yolo_description import Description
-from core.datasets.folder.names import NameIndex, spelling, without_ending
-from core.datasets.folder.part_names import part_of
+from core.datasets.names.name_index import NameIndex, spelling, without_ending
+from core.datasets.names.part_names import part_of
 from core.datasets.problems import ProblemKind
 from core.wording import short
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from core.datasets.folder.part_names import part_of
+from core.datasets.names.part_names import part_of
 from core.files import open_file
 from core.wording import is_utf8
 

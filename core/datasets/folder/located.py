@@ -14,9 +14,9 @@ from pathlib import Path
 from reprlib import repr as shortened
 
 from core.datasets.coco.entries import Entry
-from core.datasets.folder.names import Match, plain_parts
-from core.datasets.folder.part_names import part_of_folders
 from core.datasets.folder.picture_index import PictureIndex
+from core.datasets.names.name_index import Match, plain_parts
+from core.datasets.names.part_names import part_of_folders
 from core.datasets.pictures import path_inside
 from core.datasets.problems import Example, Problem, ProblemKind, problems_of
 from core.files import real_path

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from core.datasets.folder.names import NameIndex, is_picture
+from core.datasets.names.name_index import NameIndex, is_picture
 from core.files import real_path
 from core.wording import is_utf8
 

@@ -34,8 +34,8 @@ from core.datasets.convert.source import (
     read_bytes,
     splits_by_folder,
 )
-from core.datasets.folder.names import NameIndex, without_ending
-from core.datasets.folder.part_names import part_of, part_of_folders
+from core.datasets.names.name_index import NameIndex, without_ending
+from core.datasets.names.part_names import part_of, part_of_folders
 from core.datasets.problems import ProblemKind
 from core.wording import short
 

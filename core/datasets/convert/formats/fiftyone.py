@@ -16,7 +16,7 @@ from typing import Any
 from core.datasets.convert.format import LabelledObject
 from core.datasets.convert.formats.documents import BadObject, Documents, Entry, Source
 from core.datasets.convert.formats.shapes import from_xywh
-from core.datasets.folder.part_names import part_of
+from core.datasets.names.part_names import part_of
 
 FIELD = "ground_truth"  # of labels, as FiftyOne calls it if nobody says; else the first field with detections
 

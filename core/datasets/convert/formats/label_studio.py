@@ -17,7 +17,7 @@ from typing import Any
 from core.datasets.convert.format import LabelledObject
 from core.datasets.convert.formats.documents import BadObject, Documents, Entry, Source
 from core.datasets.convert.formats.shapes import from_circle, from_pairs, from_xywh, number, size_of, turned
-from core.datasets.folder.names import is_picture
+from core.datasets.names.name_index import is_picture
 
 NO_AREA = {"keypointlabels": "key point", "brushlabels": "brush stroke", "vectorlabels": "line"}
 CLASSES = ("rectanglelabels", "polygonlabels", "ellipselabels", "labels")

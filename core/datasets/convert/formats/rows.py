@@ -18,7 +18,7 @@ from core.datasets.convert.format import LabelledObject
 from core.datasets.convert.formats.documents import BadObject, Documents, Entry, Source
 from core.datasets.convert.formats.shapes import from_corners, size_of
 from core.datasets.convert.source import LabelFileError, decode, lines_of
-from core.datasets.folder.names import SUFFIXES
+from core.datasets.names.name_index import SUFFIXES
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 PICTURE = re.compile(

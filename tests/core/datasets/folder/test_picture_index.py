@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.datasets.folder.names import plain_parts
 from core.datasets.folder.picture_index import PictureIndex
+from core.datasets.names.name_index import plain_parts
 
 
 def index_of(folder, *names):

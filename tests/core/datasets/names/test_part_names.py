@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.datasets.folder.part_names import PARTS, part_of, part_of_folders
+from core.datasets.names.part_names import PARTS, part_of, part_of_folders
 
 
 @pytest.mark.parametrize(

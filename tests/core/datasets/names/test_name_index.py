@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.datasets.folder.names import NameIndex, spelling, without_ending
+from core.datasets.names.name_index import NameIndex, spelling, without_ending
 
 PICTURES = ["images/train/a.jpg", "images/val/a.jpg", "images/val/b.c.jpeg", "odd/x.png", "odd/x.jpg", "odd\\y.bmp"]
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from core.datasets.folder.part_names import part_of_folders
+from core.datasets.names.part_names import part_of_folders
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 ENDINGS = {*SUFFIXES, ".xml", ".txt", ".json"}  # which a written name may have or lack
