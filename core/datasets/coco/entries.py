@@ -16,6 +16,7 @@ from reprlib import repr as shortened
 from typing import Any
 
 from core.datasets.coco.ids import is_number, is_text_id, to_id, to_number
+from core.datasets.names.name_index import spelling
 from core.datasets.problems import Example, Problem, ProblemKind, problems_of
 from core.wording import is_utf8
 
@@ -105,8 +106,8 @@ def add_names(images: Entries) -> None:
 
 
 def _spellings(file_name: str) -> list[str]:
-    """Return the names of a picture, in lower case: whole, without its ending, and both without folders."""
-    whole = file_name.replace("\\", "/").lower()
+    """Return the names of a picture, whatever their case or form: whole, without ending, and both without folders."""
+    whole = spelling(file_name)
     last = posixpath.basename(whole)
     names = (whole, posixpath.splitext(whole)[0], last, posixpath.splitext(last)[0])
     return [name for name in names if name]

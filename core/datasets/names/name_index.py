@@ -42,7 +42,7 @@ def plain_parts(name: str) -> list[str]:
     """
     name = name.rpartition("?d=")[2]  # "/data/local-files/?d=images/a.jpg", as Label Studio names its local files
     name = unicodedata.normalize("NFC", name.strip())
-    name = re.sub(r"^([A-Za-z]:|file:|https?:)|(?<=\.\w{3}|\w{4})\?.*", "", name)
+    name = re.sub(r"^([A-Za-z]:|file:|https?:)|(?:(?<=\.\w{3})|(?<=\.\w{4}))\?.*", "", name)
     return [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import unicodedata
 
 import pytest
 
@@ -107,6 +108,21 @@ def test_names_that_several_pictures_have_match_none(tmp_path):
     assert results.notes == []
     with pytest.raises(DataError, match=r"'image\.jpg'"):
         matched(tmp_path, odd(update(image_id=lambda r: "image.jpg")), gt)
+
+
+def test_names_match_in_every_spelling(tmp_path):
+    gt = copy.deepcopy(GT)
+    for image in gt["images"]:
+        image["file_name"] = f"val/Ä {image['id']}.jpg"
+    ways = [
+        "C:\\data\\val\\ä 1.JPG",
+        unicodedata.normalize("NFD", "Ä 2.jpg"),
+        "val/%C3%84%203",
+        "https://h/val/Ä%204.jpg?v=1",
+        "Ä 5",
+    ]
+    _, results = matched(tmp_path, odd(update(image_id=lambda r: ways[r["image_id"] - 1])), gt)
+    assert [row["image_id"] for row in results.rows] == [row["image_id"] for row in DT]
 
 
 def test_detections_on_what_the_ground_truth_has_lost_are_left_out_and_counted(tmp_path):

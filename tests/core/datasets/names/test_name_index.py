@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from core.datasets.names.name_index import NameIndex, spelling, without_ending
 
-PICTURES = ["images/train/a.jpg", "images/val/a.jpg", "images/val/b.c.jpeg", "odd/x.png", "odd/x.jpg", "odd\\y.bmp"]
+PICTURES = [
+    "images/train/a.jpg", "images/val/a.jpg", "images/val/b.c.jpeg", "odd/x.png", "odd/x.jpg", "odd\\y.bmp",
+    "who is it?.jpg",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,7 @@ PICTURES = ["images/train/a.jpg", "images/val/a.jpg", "images/val/b.c.jpeg", "od
         ("odd/y.xml", ["odd\\y.bmp"]),  # as an archive leaves it that was made on Windows
         ("' C:\\sets\\val\\A.JPG '", ["images/val/a.jpg"]),
         ("https://host/bucket/b.c.jpeg?X-Token=a/b&c=1.jpg", ["images/val/b.c.jpeg"]),
+        ("who is it?.jpg", ["who is it?.jpg"]),
         ("b", []),
         ("", []),
         (" / ", []),
