@@ -194,7 +194,8 @@ def check_pictures(
 ) -> Generator[PicturesDone, None, list[Problem]]:
     """Check each picture of the splits, yielding (pictures done, in all); return what is wrong with them.
 
-    A problem keeps all its examples, because a training leaves out these images.
+    A problem keeps all its examples, because a training leaves out these images; a split of which nothing is left then
+    is a problem, too.
     """
     total, done = sum(len(split.images) for split in splits.values()), 0
     problems: list[Problem] = []
@@ -224,6 +225,8 @@ def check_pictures(
         ):
             example = Example(f"{missing:,} of {len(split.images):,} are not in {split.image_dir}")
             problems.append(Problem(ProblemKind.NO_PICTURES, name, 1, (example,)))
+        elif not split.is_broken and not _check_empty(split):
+            problems += _check_empty(_without_unusable(split, problems))
     return problems
 
 
@@ -266,7 +269,7 @@ def sound_splits(
     problems = sort_by_severity([*train.problems, *val.problems, *_compare_classes(splits)])
     pictures = yield from check_pictures(splits)
     sound_train, sound_val = (_without_unusable(split, pictures) for split in (train, val))
-    empty = [p for split in (sound_train, sound_val) if not split.is_broken for p in _check_empty(split)]
+    empty = [p for split in splits.values() if not split.is_broken for p in _check_empty(split)]
     problems = sort_by_severity([*problems, *pictures, *empty, *check_same_pictures(splits)])
     fatal = [problem for problem in problems if problem.kind.severity is Severity.FATAL]
     if fatal:

@@ -166,7 +166,7 @@ def fatal_box_format(folder):
 
 
 def in_the_paths(folder):
-    gt = gt_small((1, 1, BOX), images=8)
+    gt = gt_small((1, 1, BOX), (3, 1, BOX), images=8)
     dataset(folder, train=gt, val=gt)
     (folder / "secret.jpg").write_text("")
     (folder / "train/1.jpg").unlink()

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 
 import pytest
+from PIL import Image
 
 from core import DataError
 from core.datasets.check import (
@@ -167,3 +168,14 @@ def test_real_photographs_have_known_problems_only():
     train, val, _ = sound(folder)
     assert (len(train.images), len(val.images)) == (70, 72)
     assert filter_to_classes(train, ["person"]).images
+
+
+@pytest.mark.parametrize("damage", ["size", "bytes"])
+def test_a_split_of_which_nothing_can_be_used_is_not_fit(tmp_path, damage):
+    dataset(tmp_path, train=gt_small((1, 1, BOX), images=2), val=gt_small((1, 1, BOX)))
+    for path in (tmp_path / "train").iterdir():
+        Image.new("RGB", (7, 9)).save(path) if damage == "size" else path.write_bytes(b"")
+    report, _ = finish(check_dataset(tmp_path))
+    assert not report.is_fit and report.totals.pictures.used == 1
+    fatal = [(problem.kind, problem.split) for problem in report.of(Severity.FATAL)]
+    assert fatal == [(ProblemKind.NO_IMAGES, "train")]

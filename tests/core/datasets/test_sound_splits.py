@@ -79,7 +79,7 @@ def test_the_labels_problems_reach_the_training(tmp_path):
             cases.fatal_emptiness,
             (
                 r"trained on\. val: 1 split without images \(.*\); train: 1 split most of whose pictures are missing "
-                r"\(is this the right folder\?\): 2 of 3 are not in .*; train: 1 split without an object"
+                r"\(is this the right folder\?\): 2 of 3 are not in .*; train: 1 split whose objects are all marked"
             ),
         ),
     ],
