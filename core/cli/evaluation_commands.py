@@ -70,9 +70,8 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
 
 def evaluate(options: Namespace) -> None:
     """Print the COCO metrics, classes and errors of a run's model, or of results in files."""
-    from core.evaluation.coco_eval import evaluate
-    from core.evaluation.coco_files import read_matched, read_truth, truth_notes
-    from core.evaluation.tide import detection_table
+    from core.evaluation.coco_files import read_truth
+    from core.evaluation.of_files import evaluate_results
 
     check_score(options.score)
     if options.run_id and not (options.gt or options.dt):
@@ -80,12 +79,9 @@ def evaluate(options: Namespace) -> None:
         evaluation = chosen_evaluation(store, options)
         models, table = _models(store, evaluation), detection_table_of(evaluation)
     elif options.gt and options.dt and not options.run_id:
-        truth = read_truth(options.gt)
-        results, ground_truth = read_matched(options.dt, truth), truth.to_dict()
-        models = {"results": evaluate(ground_truth, results.rows).to_dict()}
-        table = detection_table(ground_truth, results.rows)
-        notes = [*truth_notes(truth.problems, options.gt), *results.notes]
-        show(*notes, file=sys.stderr if options.json else None)
+        evaluated = evaluate_results(read_truth(options.gt), options.gt, options.dt)
+        models, table = {"results": evaluated.figures.to_dict()}, evaluated.table
+        show(*evaluated.notes, file=sys.stderr if options.json else None)
     else:
         raise LabError("Name either a RUN, or both --gt and --dt.")
     if options.json:

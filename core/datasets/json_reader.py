@@ -12,7 +12,7 @@ import gc
 import json
 import os
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +73,8 @@ def _read(path: Path, memory_factor: int) -> bytes:
             if not size:
                 raise DataError(f"{path} is empty: fetch or export it again.")
             start = file.read(BEGINNING)
+            if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                raise DataError(f"{path} is not valid JSON: it is written as UTF-16; save it as UTF-8.")
             begin = len(BOM_UTF8) if start.startswith(BOM_UTF8) else 0
             if start[begin:].lstrip()[:1] not in (b"{", b"["):
                 raise DataError(f"{path} is not valid JSON: it begins with neither {{ nor [; is it another file?")
@@ -107,6 +109,9 @@ def _explained(path: Path, error: msgspec.DecodeError | UnicodeDecodeError, cont
     if place and _is_no_number(content, int(place[1])):
         return PythonOnlyJson("a number is NaN or infinite")
     where = f" from byte {int(place[1]):,} on" if place else ""
+    if "trailing" in str(error):
+        advice = "if each line is a value (JSON lines), make one list of them, else export it again"
+        return DataError(f"{path} is not valid JSON{where}, where more follows behind its first value: {advice}.")
     return DataError(f"{path} is not valid JSON{where}: it may be cut off or damaged; fetch or export it again.")
 
 

@@ -49,7 +49,7 @@ class ProblemKind(Enum):
     )  # fmt: skip
     NO_OBJECTS = Severity.FATAL, "split", "without an object to learn or find", "add annotations"
 
-    NO_ENTRY = Severity.DROPPED, "entry", "that is no JSON object", "left out"
+    NO_ENTRY = Severity.DROPPED, "entry", "without the braces of a JSON object", "left out"
     IMAGE_ID = Severity.DROPPED, "image", "without an id", "left out"
     IMAGE_NAME = Severity.DROPPED, "image", "without file_name", "left out"
     SHARED_ID = Severity.DROPPED, "image", "sharing an id with another picture", "left out: whose boxes are whose?"
@@ -68,7 +68,7 @@ class ProblemKind(Enum):
     TEST_PART = Severity.DROPPED, "picture", "of a part for testing", "left out"
     TEST_BOX = Severity.DROPPED, "box", "of a part for testing", "left out"
     OTHER_SIZE = Severity.DROPPED, "picture", "of another size than stated", "left out"
-    PLACEHOLDER = Severity.DROPPED, "category", "without objects that is only a placeholder", "left out"
+    PLACEHOLDER = Severity.DROPPED, "category", "without objects, only a placeholder", "left out"
 
     # of folders in another format, which are converted
     UNLISTED = Severity.DROPPED, "picture", "in no list of a part", "left out: add it to a list"
@@ -85,7 +85,7 @@ class ProblemKind(Enum):
     IMAGE_STATED = Severity.REPAIRED, "image", "without width and height", "taken from its picture"
     CATEGORY_NAME = Severity.REPAIRED, "category", "without a name", "named after its id"
     CATEGORY_AGAIN = Severity.REPAIRED, "category", "with the name of another one", "taken for the same class"
-    TEXT_ID = Severity.REPAIRED, "id", "that is text", "replaced by a number, everywhere the same"
+    TEXT_ID = Severity.REPAIRED, "id", "written as text", "replaced by a number, everywhere the same"
     TEXT_NUMBER = Severity.REPAIRED, "entry", "with numbers written as text", "read as numbers"
     BY_NAME = Severity.REPAIRED, "annotation", "with a name instead of an id", "assigned by it"
     ANNOTATION_ID = Severity.REPAIRED, "annotation", "without an id of its own", "given a new one"

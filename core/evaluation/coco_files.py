@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from core import DataError
 from core.datasets.coco.annotations import all_crowd
 from core.datasets.coco.areas import is_box, to_array
-from core.datasets.coco.box_guess import box_format_problems
-from core.datasets.coco.entries import FILE_NAMES, Entries, Entry, add_names, clean_images, resolve
+from core.datasets.coco.box_guess import box_format_problems, guess
+from core.datasets.coco.entries import FILE_NAMES, Entries, Entry, add_names, clean_categories, clean_images, resolve
 from core.datasets.coco.ids import to_id
 from core.datasets.coco_json import CocoDict, CocoFile, read_coco
 from core.datasets.json_reader import decode, decode_with_python
@@ -46,8 +47,7 @@ def read_truth(path: str | Path) -> CocoFile:
     Raises DataError if the file is broken, or if its boxes are not COCO's.
     """
     file = read_coco(path)
-    sizes = {image["id"]: (image["width"] or np.nan, image["height"] or np.nan) for image in file.images.kept}
-    size = np.array([sizes[a["image_id"]] for a in file.annotations], dtype=np.float64).reshape(-1, 2)
+    size = _sizes(file.images, file.annotations)
     boxes = box_format_problems(to_array(file.annotations), size, file.info, "")
     for problem in boxes:
         if problem.kind is ProblemKind.BOX_FORMAT:
@@ -81,44 +81,67 @@ def read_results(path: str | Path) -> list[Entry]:
     return _read(path)[0]
 
 
-def _read(path: str | Path) -> tuple[list[Entry], list[Any]]:
-    """Return the rows of a results file, and its own list of images if it has one."""
+def _read(path: str | Path) -> tuple[list[Entry], list[Any], list[Any]]:
+    """Return the rows of a results file, and its own lists of images and of categories, as far as it has them."""
     try:
         data = decode(path, Any)
     except msgspec.ValidationError:
         data = decode_with_python(Path(path))
-    images = data.get("images") if isinstance(data, dict) else None
+    lists = [data.get(key) if isinstance(data, dict) else None for key in ("images", "categories")]
+    images, categories = (one if isinstance(one, list) else [] for one in lists)
     rows = next((data[key] for key in LISTS if key in data), None) if isinstance(data, dict) else data
     if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
         raise DataError(f"{path} is not a COCO results file: it should hold a list of detections.")
-    return rows, images if isinstance(images, list) else []
+    return rows, images, categories
 
 
 def read_matched(path: str | Path, truth: CocoFile) -> Results:
     """Read a results file, and give its rows the ids of the ground truth; rows on what that has lost are left out.
 
-    Images are matched by the row's own picture name, by id, or by the number that is the name of a file; categories by
-    id, by name, or by place where they count from 0. Raises DataError that names the first value that fits in no way.
+    Images and categories are matched by the names that the file itself gives them, else by id; images then by the
+    number that is the name of a file, categories by place where they count from 0. Raises DataError that names the
+    first value that fits in no way.
     """
-    rows, images = _read(path)
-    if not rows or _fits(rows, truth, images):
-        return Results(rows, [])
+    rows, images, categories = _read(path)
+    if not rows:
+        return Results(rows, [f"{Path(path).name}: it holds no detections"])
+    notes: list[str] = []
+    if images or categories or not _fits(rows, truth):
+        rows, notes = _matched(rows, images, categories, truth, Path(path))
+    doubted = guess(to_array([{"bbox": row.get("bbox")} for row in rows]), _sizes(truth.images, rows))
+    if doubted and doubted.is_certain:
+        raise DataError(f"The boxes of {path} are not x, y, width, height in pixels: {doubted.reason}: write them so.")
+    if doubted:
+        notes.append(f"{Path(path).name}: its boxes may not be x, y, width, height in pixels: {doubted.reason}")
+    return Results(rows, notes)
+
+
+def _sizes(images: Entries, rows: list[Entry]) -> npt.NDArray[np.float64]:
+    """Return width and height of the image of each row, (N, 2), pixels; NaN where they are not known."""
+    sizes = {image["id"]: (image["width"] or np.nan, image["height"] or np.nan) for image in images.kept}
+    return np.array([sizes[row["image_id"]] for row in rows], dtype=np.float64).reshape(-1, 2)
+
+
+def _matched(
+    rows: list[Entry], images: list[Any], categories: list[Any], truth: CocoFile, path: Path
+) -> tuple[list[Entry], list[str]]:
+    """Return the rows with the ids of the ground truth, and sentences on how they were matched."""
     add_names(truth.images)
-    image_ids, note = _image_ids(rows, images, truth.images, Path(path))
-    category_ids, other_note = _category_ids(rows, truth.categories, Path(path))
+    image_ids, note = _image_ids(rows, images, truth.images, path)
+    category_ids, other_note = _category_ids(rows, categories, truth.categories, path)
     matched, lost = [], 0
     for row, image_id, category_id in zip(rows, image_ids, category_ids, strict=True):
         if image_id in truth.images.lost or category_id in truth.categories.lost:
             lost += 1
         else:
             matched.append(row | {"image_id": image_id, "category_id": category_id})
-    notes = [f"{Path(path).name}: {one}" for one in (note, other_note) if one]
+    notes = [f"{path.name}: {one}" for one in (note, other_note) if one]
     if lost:
-        notes.append(f"{Path(path).name}: {lost:,} detections of images or categories that are left out (left out)")
-    return Results(matched, notes)
+        notes.append(f"{path.name}: {lost:,} detections of images or categories that are left out (left out)")
+    return matched, notes
 
 
-def _fits(rows: list[Entry], truth: CocoFile, images: list[Any]) -> bool:
+def _fits(rows: list[Entry], truth: CocoFile) -> bool:
     """Check whether all ids are the ground truth's as they are, and nothing else could be meant."""
     try:
         listed = [{row["image_id"] for row in rows}, {row["category_id"] for row in rows}]
@@ -126,8 +149,8 @@ def _fits(rows: list[Entry], truth: CocoFile, images: list[Any]) -> bool:
         return False
     known = truth.images.ids, truth.categories.ids
     plain = all(type(value) is int for values in listed for value in values)
-    named = any(key in row for row in rows for key in FILE_NAMES)
-    return plain and not named and not images and all(map(set.issubset, listed, known))
+    named = any(key in row for row in rows for key in (*FILE_NAMES, *CLASS_NAMES))
+    return plain and not named and all(map(set.issubset, listed, known))
 
 
 def _image_ids(rows: list[Entry], images: list[Any], truth: Entries, path: Path) -> tuple[list[int | None], str | None]:
@@ -136,8 +159,8 @@ def _image_ids(rows: list[Entry], images: list[Any], truth: Entries, path: Path)
     names = [_first(row, FILE_NAMES) or listed.get(to_id(row.get("image_id"))) for row in rows]
     stated = [row.get("image_id") for row in rows]
     by_id = _mapped(stated, lambda value: resolve(value, truth))
-    by_name = _mapped(names, truth.by_name)
-    if None not in by_name and by_name != by_id:
+    by_name = _by_own_names(names, by_id, truth, f"{path} names the picture", "no single picture of the ground truth")
+    if by_name:
         return by_name, "the images are matched by the names of their pictures, as their ids are others"
     if None not in by_id:
         texts = any(isinstance(value, str) and to_id(value) not in truth.known for value in stated)
@@ -146,6 +169,26 @@ def _image_ids(rows: list[Entry], images: list[Any], truth: Entries, path: Path)
     if None not in by_number:
         return by_number, "the images are matched by the numbers that are the names of their pictures"
     raise DataError(_refusal(path, rows, by_id, "image_id", truth, "file_name of its picture"))
+
+
+def _by_own_names(
+    names: list[str | None], by_id: list[int | None], truth: Entries, named: str, fault: str
+) -> list[int | None] | None:
+    """Return what each row means by its name, if that is something else than by its id; None if ids are as good.
+
+    Raises DataError if a name contradicts an id, and another one means nothing.
+    """
+    by_name = _mapped(names, truth.by_name)
+    if all(one in (None, other) for one, other in zip(by_name, by_id, strict=True)):
+        return by_name if None in by_id and None not in by_name else None
+    if None in by_name:
+        place = by_name.index(None)
+        raise DataError(
+            f"{named} {shortened(names[place])} of detection {place + 1:,}, which is {fault}, while others are there "
+            f"under other ids than in the ground truth: take these {by_name.count(None):,} of {len(names):,} "
+            "detections out, or name them as it does."
+        )
+    return by_name
 
 
 def _by_number(truth: Entries) -> Match:
@@ -157,10 +200,19 @@ def _by_number(truth: Entries) -> Match:
     return lambda value: None if (number := to_id(value)) is None else numbers.get(number)
 
 
-def _category_ids(rows: list[Entry], truth: Entries, path: Path) -> tuple[list[int | None], str | None]:
+def _category_ids(
+    rows: list[Entry], categories: list[Any], truth: Entries, path: Path
+) -> tuple[list[int | None], str | None]:
     """Return each row's category in the ground truth, and a note if it is not the one of its `category_id`."""
+    kept = clean_categories(categories, ()).kept
+    listed_names: dict[int | None, str] = {category["id"]: category["name"] for category in kept}
+    names = [_first(row, CLASS_NAMES) or listed_names.get(to_id(row.get("category_id"))) for row in rows]
     stated = [row["category_id"] if "category_id" in row else _first(row, CLASS_NAMES) for row in rows]
     by_id = _mapped(stated, lambda value: resolve(value, truth))
+    if by_name := _by_own_names(
+        names, by_id, truth, f"{path} names the category", "no single category of the ground truth"
+    ):
+        return by_name, "the categories are matched by their names, as their ids are others"
     if None not in by_id:
         named = any(isinstance(value, str) and to_id(value) not in truth.known for value in stated)
         return by_id, "the categories are matched by their names" if named else None

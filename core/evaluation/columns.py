@@ -181,7 +181,7 @@ def checked_ids(items: Sequence[Any], key: str, noun: str) -> Ids:
         listed = [item[key] for item in items]
     except (KeyError, TypeError):
         place = next(i for i, item in enumerate(items) if not isinstance(item, dict) or key not in item)
-        raise DataError(f"The {noun} at place {place} has no {key}.") from None
+        raise DataError(f"The {noun} number {place + 1:,} has no {key}.") from None
     try:
         values = np.array(listed)
     except ValueError:  # some are lists
@@ -206,7 +206,8 @@ def _checked_numbers(values: Sequence[Any] | np.ndarray, shape: tuple[int, ...],
         pass
     count = "four numbers" if shape else "a number"
     place = next(i for i, value in enumerate(values) if not _is_numeric(value, shape))
-    raise DataError(f"{subject} number {place} is {short(repr(values[place]))}, but must be {count}.")
+    value = "missing" if values[place] is None else short(repr(values[place]))
+    raise DataError(f"{subject} number {place + 1:,} is {value}, but must be {count}.")
 
 
 def _is_numeric(value: object, shape: tuple[int, ...]) -> bool:

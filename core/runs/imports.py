@@ -32,11 +32,11 @@ from core.datasets.folder.located import locate_pictures
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
 from core.disk import hidden_path
-from core.evaluation.coco_eval import CocoFigures, evaluate
-from core.evaluation.coco_files import read_matched, read_truth, truth_notes
+from core.evaluation.coco_eval import CocoFigures
+from core.evaluation.coco_files import read_truth
 from core.evaluation.columns import checked_columns
+from core.evaluation.of_files import FileEvaluation, evaluate_results
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
-from core.evaluation.tide import detection_table
 from core.files import real_path
 from core.keep_result import KeepResult
 from core.runs.paths import table_name
@@ -63,12 +63,12 @@ def import_results(
     gt, dt = real_path(gt), real_path(dt)
     truth = read_truth(gt)
     split = _split(gt, truth, gt.parent)
-    figures, table, notes = _evaluated(gt, truth, dt)
+    evaluated = _evaluated(gt, truth, dt)
     folder = _picture_folder(split) if images is None else _checked_folder(split, Path(images))
-    imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder), "notes": notes}
+    imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder), "notes": evaluated.notes}
     used = split if folder is None else _with_pictures_of(split, folder)
     _fill_sizes(used)
-    return _add(store, {"imported": imported}, name, figures, table, used)
+    return _add(store, {"imported": imported}, name, evaluated.figures, evaluated.table, used)
 
 
 def evaluated_images(run: Run) -> CocoSplit:
@@ -118,20 +118,16 @@ def _split(gt: Path, truth: CocoFile, folder: Path) -> CocoSplit:
     return CocoSplit("val", gt, folder, data["images"], kept, data["categories"], problems)
 
 
-def _evaluated(gt: Path, truth: CocoFile, dt: Path) -> tuple[CocoFigures, pa.Table, list[str]]:
-    results, ground_truth = read_matched(dt, truth), truth.to_dict()
-    try:
-        figures, table = evaluate(ground_truth, results.rows), detection_table(ground_truth, results.rows)
-    except DataError as error:
-        raise DataError(f"{dt} cannot be evaluated on {gt}: {error}") from None
-    scores = pc.min_max(table["score"]).as_py()  # None without detections
+def _evaluated(gt: Path, truth: CocoFile, dt: Path) -> FileEvaluation:
+    evaluated = evaluate_results(truth, gt, dt)
+    scores = pc.min_max(evaluated.table["score"]).as_py()  # None without detections
     low, high = scores["min"] or 0, scores["max"] or 0
     if low < 0 or high > 1 + ROUNDING:
         raise DataError(
             f"The scores in {dt} lie between {low:g} and {high:g}, but must lie between 0 and 1: "
             "export them as probabilities, or divide them by the highest possible one."
         )
-    return figures, table, [*truth_notes(truth.problems, gt), *results.notes]
+    return evaluated
 
 
 def _picture_folder(split: CocoSplit) -> Path | None:

@@ -116,7 +116,7 @@ def test_any_values_in_any_places_are_read_or_refused(path, images, annotations,
     "fields, kept, says",
     [
         ({"id": 3}, 3, "1 annotation without an id of its own (given a new one), as the id 3"),
-        ({"id": "a"}, 3, "1 id that is text (replaced by a number, everywhere the same), as the id 'a'"),
+        ({"id": "a"}, 3, "1 id written as text (replaced by a number, everywhere the same), as the id 'a'"),
         ({"image_id": 9}, 2, "1 annotation of an image that is not listed (left out), as annotation 1: image_id 9"),
         ({"image_id": "9"}, 2, "as annotation 1: image_id '9'"),
         ({"category_id": None}, 2, "of a category that is not listed (left out), as annotation 1: category_id None"),

@@ -77,6 +77,62 @@ def test_a_dict_may_have_images_of_its_own(tmp_path, key):
     assert [row["image_id"] for row in results.rows] == [row["image_id"] for row in DT]
 
 
+@pytest.mark.parametrize("ids", [(2, 3, 1), (0, 1, 2), (7, 8, 9), (2, 1, 3)])
+def test_a_dict_may_number_the_categories_its_own_way(tmp_path, ids):
+    """As FiftyOne does, which counts the classes of the data set that it exports."""
+    categories = [{"id": i, "name": name} for i, name in zip(ids, ("CAR", "dog", "cat"), strict=True)]
+    rows = odd(update(category_id=lambda r: ids[r["category_id"] - 1]))
+    truth, results = matched(tmp_path, {"categories": categories, "annotations": rows})
+    assert [row["category_id"] for row in results.rows] == [row["category_id"] for row in DT]
+    assert results.notes == ["dt.json: the categories are matched by their names, as their ids are others"]
+    named = odd(update(category_name=lambda r: ["car", "dog", "Cat"][r["category_id"] - 1], category_id=lambda r: 1))
+    assert evaluate(truth.to_dict(), matched(tmp_path, named)[1].rows) == evaluate(GT, DT)
+
+
+def test_names_that_the_ground_truth_has_not_leave_ids_as_they_are_unless_others_contradict(tmp_path):
+    names = {1: "automobile", 2: "dog", 3: "cat"}
+    categories = [{"id": i, "name": name} for i, name in names.items()]
+    _, results = matched(tmp_path, {"categories": categories, "annotations": DT})
+    assert (results.rows, results.notes) == (DT, [])
+    categories[0]["name"], categories[1]["name"] = "dog", "bird"
+    with pytest.raises(
+        DataError, match=r"names the category 'bird' of detection 2, which is no single category .* 1 of"
+    ):
+        matched(tmp_path, {"categories": categories, "annotations": DT[2:]})
+    images = [{"id": 6 - i, "file_name": f"{138 + i:012d}.jpg"} for i in range(1, 5)] + [
+        {"id": 1, "file_name": "x.jpg"}
+    ]
+    with pytest.raises(DataError, match=r"names the picture 'x\.jpg' of detection 1, which is no single picture"):
+        matched(tmp_path, {"images": images, "annotations": DT})
+
+
+def test_no_detections_at_all_is_said(tmp_path):
+    assert matched(tmp_path, {"annotations": []})[1].notes == ["dt.json: it holds no detections"]
+
+
+def boxes(change, count=12):
+    rows = [result(1 + i % 5, 1, (300 + 7 * i, 200 + 9 * i, 120, 90), 0.5) for i in range(count)]
+    return [row | {"bbox": change(*row["bbox"])} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda x, y, w, h: [x, y, x + w, y + h], "12 of 12 fit as xyxy, 12 end far outside as xywh"),
+        (lambda x, y, w, h: [x / 640, y / 480, w / 640, h / 480], "12 of 12 boxes lie between 0 and 1"),
+    ],
+)
+def test_boxes_of_another_format_than_cocos_are_refused(tmp_path, change, says):
+    gt = copy.deepcopy(GT)
+    for image in gt["images"]:
+        image |= {"width": 640, "height": 480}
+    with pytest.raises(DataError, match=f"dt.json are not x, y, width, height in pixels: {says}: write them so"):
+        matched(tmp_path, boxes(change), gt)
+    _, results = matched(tmp_path, boxes(change, 2), gt)
+    assert len(results.notes) == 1 and "may not be x, y, width, height in pixels: 2 of 2" in results.notes[0]
+    assert matched(tmp_path, boxes(lambda *box: list(box)), gt)[1].notes == []
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -26,16 +26,16 @@ GOOD = result(1, 1, (0, 0, 10, 10))
         (GOOD | {"image_id": True}, "whole numbers"),
         (GOOD | {"image_id": [1]}, "whole numbers"),
         (GOOD | {"image_id": float("nan")}, "whole numbers"),
-        ({k: v for k, v in GOOD.items() if k != "category_id"}, "place 0 has no category_id"),
-        ({k: v for k, v in GOOD.items() if k != "bbox"}, "number 0 is None, but must be four numbers"),
-        ({k: v for k, v in GOOD.items() if k != "score"}, "score of detection number 0 is None"),
+        ({k: v for k, v in GOOD.items() if k != "category_id"}, "number 1 has no category_id"),
+        ({k: v for k, v in GOOD.items() if k != "bbox"}, "number 1 is missing, but must be four numbers"),
+        ({k: v for k, v in GOOD.items() if k != "score"}, "score of detection number 1 is missing"),
         (GOOD | {"bbox": [1, 2, 3]}, "four numbers"),
         (GOOD | {"bbox": [1, 2, 3, float("inf")]}, "four numbers"),
         (GOOD | {"bbox": [1, 2, 3, 10**400]}, "four numbers"),
         (GOOD | {"bbox": "box"}, "four numbers"),
         (GOOD | {"score": float("nan")}, "is nan, but must be a number"),
         (GOOD | {"score": "high"}, "must be a number"),
-        ([1, 1], "place 0 has no image_id"),
+        ([1, 1], "number 1 has no image_id"),
     ],
 )
 def test_a_broken_row_is_named_in_one_sentence(row, says):
@@ -69,7 +69,7 @@ def test_broken_detections_are_refused(found, says):
         ({"images": []}, "must hold the lists"),
         (gt_of(categories=("car", "car")), "same name"),
         (gt_of((9, 1, (0, 0, 1, 1))), "annotation is of image 9"),
-        (gt_of((1, 1, (0, 0, 1, float("nan")))), "bbox of annotation number 0"),
+        (gt_of((1, 1, (0, 0, 1, float("nan")))), "bbox of annotation number 1"),
     ],
 )
 def test_a_broken_ground_truth_is_refused(gt, says):

@@ -161,7 +161,7 @@ BROKEN = [
         [result(1, 9, (0, 0, 1, 1))],
         "dt.json has the category_id 9, which is no category of the ground truth (ids 1 to 2)",
     ),
-    (GT, GT, "gt.json: The score of detection number 0 is None, but must be a number."),
+    (GT, GT, "gt.json: The score of detection number 1 is missing, but must be a number."),
     (GT, [result(1, 1, (0, 0, 1, 1), 87.5)], "lie between 87.5 and 87.5, but must lie between 0 and 1"),
     (GT, [result(1, 1, (0, 0, 1, 1), -2)], "must lie between 0 and 1"),
 ]
