@@ -71,11 +71,10 @@ def ap_heat(
 
     cells = [[cell(i, j, size) for j, size in enumerate(AP_OF)] for i in range(len(names))]
     trace = heatmap(names, tuple(AP_OF), cells, -most, most, scale="@diverging")
-    waiting = "" if all(name in judged for name in names) else "-yet-unjudged"
     return Chart(
-        f"ap-changes{waiting}",
+        "ap-changes",
         "Change of AP by class and size",
-        _heat_note(bool(waiting)),
+        _heat_note(waits=not all(name in judged for name in names)),
         sum(a.objects for _, a in pairs),
         "objects",
         [trace],
