@@ -23,7 +23,7 @@ from ui.server.thumbnails import NO_STORE
 
 
 def boxes(request: Request) -> Response:
-    """Answer with the boxes and frames of an image; both lists are empty where no table of the run has it."""
+    """Answer with the boxes and frames of an image; refuse one that no evaluation of the run knows."""
     image_id = request.path_params["image_id"]
     try:
         lowest = float(request.query_params.get("score", LOWEST_SCORE))
@@ -31,6 +31,8 @@ def boxes(request: Request) -> Response:
         kept = boxes_at(services.store(), run.id, image_id)
     except (LabError, ValueError) as error:
         return refused(error)
+    if not kept:
+        return refused(f"No evaluation of the run {run.id} that can be read has an image {image_id}.")
     models = []
     for frame, part in kept:
         part = part.filter(pa.array(visible(part, lowest)))

@@ -218,10 +218,14 @@ def test_what_cannot_be_read_is_left_out(client, run, store):
 @pytest.mark.parametrize("path", ["{}/999999", "{}/4?score=x", "20261123-000000-dead/4", "..%2f..%2fetc/4", "{}/-4"])
 def test_what_is_not_there_has_no_boxes(client, run, path):
     answer = client.get("/api/boxes/" + path.format(run.id))
-    if answer.status_code == 200:
-        assert answer.json() == {"models": [], "frames": []}
-    else:
-        assert answer.status_code == 404 and "Traceback" not in answer.text
+    assert answer.status_code == 404 and "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("image_id", [999999, -1])
+def test_an_image_that_no_evaluation_knows_is_refused_in_a_sentence(client, run, image_id):
+    answer = client.get(f"/api/boxes/{run.id}/{image_id}")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == f"No evaluation of the run {run.id} that can be read has an image {image_id}."
 
 
 def test_an_answer_is_json_never_kept_and_of_this_machine_only(client, run):
