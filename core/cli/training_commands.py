@@ -172,9 +172,8 @@ def _warn(config: TrainConfig) -> None:
 def _in_coco_layout(store: RunStore, folder: str) -> str:
     """Return the folder, or the one under data/ into which a folder of another format is converted, once."""
     from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
-    from core.datasets.layouts import is_dataset
 
-    if is_dataset(folder) or not detect_format(folder):
+    if not detect_format(folder):
         return folder
     out = default_target(folder, store.data_dir)
     if is_main_process():

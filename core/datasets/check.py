@@ -23,7 +23,7 @@ from core.datasets.coco.annotations import all_crowd
 from core.datasets.coco.entries import Entry
 from core.datasets.convert.to_coco import convert, detect_format
 from core.datasets.folder.totals import UNUSABLE, Totals, count_totals
-from core.datasets.layouts import SPLITS, is_dataset
+from core.datasets.layouts import SPLITS
 from core.datasets.picture_check import picture_problems, same_pictures
 from core.datasets.problems import (
     Example,
@@ -80,7 +80,7 @@ def check_dataset(folder: str | Path, whole: bool = False) -> Generator[Pictures
     `whole` decodes every picture, which finds more and takes minutes. A folder of another format is converted into a
     folder that is then deleted. Raises DataError if there is no data set, or a file is none of its format at all.
     """
-    if is_dataset(folder) or not detect_format(folder):
+    if not detect_format(folder):
         return (yield from _check(folder, folder, whole))
     with TemporaryDirectory() as directory:
         converted = Path(directory) / "converted"

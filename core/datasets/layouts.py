@@ -25,6 +25,7 @@ from core.datasets.folder.annotation_files import (
     coco_files,
     is_annotation_folder,
     json_paths,
+    usual_coco_files,
 )
 from core.datasets.folder.testing import ForTesting
 from core.datasets.names.name_index import is_picture
@@ -33,6 +34,7 @@ from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 from core.wording import is_utf8, short
 
 SPLITS = ("train", "val")
+MOST_BELOW = 6  # folders in folders in which pictures are looked for
 MOST_ENTRIES = 1000  # of a folder that are looked at, to tell whether it holds pictures
 
 
@@ -69,6 +71,16 @@ def is_dataset(folder: str | Path) -> bool:
         return bool(coco_files(Path(folder)))
     except OSError:  # it must not be looked into
         return False
+
+
+def is_coco_first(folder: str | Path) -> bool:
+    """Check whether a folder's COCO files are to be read although it may hold labels in another format, too.
+
+    If one is for training, or is that of the whole folder; not if they are for validation or lie far below, as samples.
+    """
+    folder = Path(folder)
+    files = usual_coco_files(folder)
+    return any(file.part == "train" or (file.part is None and _beside(file.path) == folder) for file in files)
 
 
 def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
@@ -180,7 +192,7 @@ def _usual_places(base: Path, path: Path, part: str | None) -> list[Path]:
     """Return the folders in which tools put the pictures of an annotation file, whether they are there or not."""
     name = path.stem.removeprefix("instances_")  # "train2017"
     if part is None:
-        return [base / "images", base / name, base / "images" / name]
+        return [base / "images" / name, base / "images", base / name]
     alike = [place for place in (*_folders(base), *_folders(base / "images")) if part_of(place.name) == part]
     return [base / name, base / "images" / name, base / part, base / "images" / part, *alike, base / "images"]
 
@@ -193,11 +205,11 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _folders_below(folder: Path) -> Iterator[Path]:
-    for inner in _folders(folder)[:MOST_FOLDERS]:
-        yield inner
-        for deeper in _folders(inner)[:MOST_FOLDERS]:
-            yield deeper
-            yield from _folders(deeper)[:MOST_FOLDERS]
+    """Yield the folders in a folder and in those in it, the least deep first."""
+    folders = _folders(folder)
+    for _ in range(MOST_BELOW):
+        yield from folders
+        folders = [deeper for inner in folders[:MOST_FOLDERS] for deeper in _folders(inner)]
 
 
 def _has_pictures(folder: Path) -> bool:

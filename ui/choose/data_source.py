@@ -97,7 +97,7 @@ def coco_folder(folder: Path) -> Path | None:
             raise DataError(f"{folder} is a file: choose the folder that holds it and its pictures.")
         if not folder.is_dir():
             raise DataError(f"There is no folder {folder}.")
-        kind = None if is_dataset(folder) else detect_format(folder)
+        kind = detect_format(folder)
     except DataError as error:
         st.error(plain(error))
         return None
@@ -110,7 +110,7 @@ def coco_folder(folder: Path) -> Path | None:
 def in_coco_layout(data: str) -> str:
     """Return a data set as settings have it; one of another format is converted first, and replaced by the result."""
     folder = PROJECT / data
-    if not data or not os.path.isdir(folder) or is_dataset(folder) or not detect_format(folder):
+    if not data or not os.path.isdir(folder) or not detect_format(folder):
         return data
     target = coco_folder(folder)
     return relative_to_project(target) if target else data
@@ -120,10 +120,11 @@ def opens_unchanged(data: str) -> bool:
     """Check whether nothing need be written to open a folder: it is built in, COCO's, or was converted before."""
     folder = PROJECT / data
     try:
-        if built_in.built_in_at(data) or (os.path.isdir(folder) and is_dataset(folder)):
-            return True
-        is_other = os.path.isdir(folder) and detect_format(folder) is not None
-        return is_other and is_current(folder, default_target(folder, services.store().data_dir))
+        if built_in.built_in_at(data) or not os.path.isdir(folder):
+            return bool(built_in.built_in_at(data))
+        if detect_format(folder):
+            return is_current(folder, default_target(folder, services.store().data_dir))
+        return is_dataset(folder)
     except (DataError, OSError, ValueError):
         return False
 

@@ -30,6 +30,7 @@ from core.datasets.convert.formats.rows import KERAS_YOLO, RETINANET, TENSORFLOW
 from core.datasets.convert.formats.supervisely import SUPERVISELY
 from core.datasets.convert.formats.via import VIA
 from core.datasets.folder.conversion_record import MADE_BY, SOURCE, Conversion, read_conversion, write_conversion
+from core.datasets.layouts import is_coco_first
 from core.disk import atomic_folder
 from core.files import real_path
 
@@ -42,12 +43,13 @@ OWN_NAMES = {"annotations", "images", "train", "val", SOURCE}
 
 
 def detect_format(folder: str | Path) -> str | None:
-    """Return which of FORMATS the folder has, by what its files hold; None for anything else.
+    """Return which of FORMATS the folder is to be converted from, by what its files hold; None for anything else.
 
-    Of several the one in which more pictures have a label file is meant.
+    None where it holds COCO's files, too, and these come first. Of several formats the one in which more pictures have
+    a label file is meant.
     """
     try:
-        return _format_of(Path(folder))
+        return None if is_coco_first(folder) else _format_of(Path(folder))
     except OSError:  # no access
         return None
 

@@ -1,8 +1,8 @@
 """The COCO files that a folder holds, told from other JSON files by what is in them, and the part that each is for.
 
 In: a folder. Out: its COCO files with their parts, also damaged ones if their name is COCO's own. They lie in
-`annotations/`, in the folder itself, or in folders of it, each with its own pictures: the first of these places that
-names a part counts, else the first that has a file.
+`annotations/`, in the folder itself, or in folders of it, each with its own pictures: the first of these usual places
+that names a part counts, else the first that has a file. Only where none has, deeper folders are looked through.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from core.datasets.names.part_names import part_of
 from core.files import open_file
 from core.wording import is_utf8
 
-MOST_FILES, MOST_FOLDERS = 200, 200  # that are looked at in one place
-MOST_WRAPS = 3  # folders in folders that hold nothing else
+MOST_FILES, MOST_FOLDERS = 200, 200  # of a folder, and of a place, that are looked at
+MOST_OF_PLACE = 2000  # files
+MOST_DEPTH = 4  # of folders in folders: an archive was unpacked into them, or a tool wrote its export far below
+USUAL = 3  # places
 BEGINNINGS = (4096, 2**16, 8 * 2**20)  # bytes of a file that are looked at, until it is clear what it is
 TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
-TOP_LISTS = ("images", "annotations")  # what no other JSON has as lists of its own; others have categories too
 COCO_NAMES = re.compile(r"instances_.*\.json|_annotations\.coco\.json", re.IGNORECASE)  # whatever is in them
 OTHER_TASKS = re.compile("(person_keypoints|captions|stuff|panoptic|image_info|labels)_", re.IGNORECASE)
 
@@ -36,30 +37,51 @@ class AnnotationFile(NamedTuple):
 
 def coco_files(folder: Path) -> list[AnnotationFile]:
     """Return the folder's COCO files, all of one place, by path; of several tasks of one part those with boxes."""
-    first: list[AnnotationFile] = []
-    for place in _places(folder):
-        files = _files_of(folder, place)
-        if any(file.part in ("train", "val") for file in files):
-            return files
-        first = first or files
-    return first
+    return _search(folder)[0]
 
 
 def json_paths(folder: Path) -> list[Path]:
     """Return every JSON file that may be one of the folder's COCO files, whatever is in it, by path."""
-    return sorted({path for place in _places(folder) for directory in place for path in _json_in(directory)})
+    places = _search(folder)[1]
+    return sorted({path for place in places for directory in place for path in _json_in(directory)})
+
+
+def usual_coco_files(folder: Path) -> list[AnnotationFile]:
+    """Return the folder's COCO files if they lie in a usual place; else none."""
+    files, places = _search(folder)
+    return files if len(places) <= USUAL else []
+
+
+def _search(folder: Path) -> tuple[list[AnnotationFile], list[list[Path]]]:
+    """Return the folder's COCO files, and the places that were looked at for them."""
+    first: list[AnnotationFile] = []
+    places: list[list[Path]] = []
+    for place in _places(folder):
+        if first and len(places) >= USUAL:
+            break
+        places.append(place)
+        files = _files_of(folder, place)
+        if any(file.part in ("train", "val") for file in files):
+            return files, places
+        first = first or files
+    return first, places
 
 
 def is_coco(path: Path) -> bool:
-    """Check whether a file begins as a COCO file does; of a small one that is whole all is looked at."""
+    """Check whether a file begins as a COCO file does, with its list of images or annotations; a whole one has images.
+
+    Other tools' files have categories too, or the annotations of one picture.
+    """
     try:
         with open_file(path) as file:
             size, data = os.fstat(file.fileno()).st_size, b""
             for length in BEGINNINGS:
                 data += file.read(length - len(data))
-                if any(top_level(data).get(name) == b"[" for name in TOP_LISTS):
+                is_whole, keys = len(data) >= size, top_level(data)
+                is_large = not is_whole and length > BEGINNINGS[0]
+                if keys.get("images") == b"[" or (is_large and keys.get("annotations") == b"["):
                     return True
-                if len(data) >= size or not data.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
+                if is_whole or not data.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
                     return False
     except OSError:
         return False
@@ -90,23 +112,22 @@ def is_annotation_folder(path: Path) -> bool:
     return path.name.lower() in ("annotations", "annotation")
 
 
-def _places(folder: Path, most_wraps: int = MOST_WRAPS) -> Iterator[list[Path]]:
-    """Yield the folders of each place where annotation files may be, the usual ones first.
-
-    What an archive was unpacked into often holds one folder and nothing else: its places follow.
-    """
+def _places(folder: Path) -> Iterator[list[Path]]:
+    """Yield the folders of each place where annotation files may be: the USUAL ones, then those of each depth."""
     inner = _folders_in(folder)
     yield [path for path in inner if is_annotation_folder(path)]
     yield [folder]
-    others = [path for path in inner if not is_annotation_folder(path)]
-    yield [*others, *(deeper for path in others for deeper in _folders_in(path) if is_annotation_folder(deeper))]
-    if len(inner) == 1 and most_wraps and not _json_in(folder):
-        yield from _places(inner[0], most_wraps - 1)
+    for _ in range(MOST_DEPTH):
+        deeper = [path for one in inner for path in _folders_in(one)][:MOST_FOLDERS]
+        others = [path for path in inner if not is_annotation_folder(path)]
+        yield [*others, *(path for path in deeper if is_annotation_folder(path))]
+        inner = deeper
 
 
 def _folders_in(folder: Path) -> list[Path]:
     # os.path, since a link in a circle makes an entry's own methods raise
-    return [folder / entry.name for entry in _entries(folder) if os.path.isdir(entry.path)][:MOST_FOLDERS]
+    names = [one.name for one in _entries(folder) if (os.path.isdir(one.path) if one.is_symlink() else one.is_dir())]
+    return [folder / name for name in names if name != "__MACOSX"][:MOST_FOLDERS]
 
 
 def _json_in(folder: Path) -> list[Path]:
@@ -126,7 +147,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _files_of(folder: Path, place: list[Path]) -> list[AnnotationFile]:
     """Return the COCO files in a place; of each part the likeliest by name, several if they are alike."""
-    files = [AnnotationFile(path, _part(folder, path)) for directory in place for path in _json_in(directory)]
+    paths = [path for directory in place for path in _json_in(directory)][:MOST_OF_PLACE]
+    files = [AnnotationFile(path, _part(folder, path)) for path in paths]
     files = [file for file in files if COCO_NAMES.fullmatch(file.path.name) or is_coco(file.path)]
     best = {file.part: min(_unlikely(other) for other in files if other.part == file.part) for file in files}
     return sorted(file for file in files if _unlikely(file) == best[file.part])

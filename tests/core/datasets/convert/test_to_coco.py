@@ -1,6 +1,7 @@
 """Folders are converted once and whole, the user's files stay untouched, and what cannot be used is refused."""
 
 import hashlib
+import json
 import os
 import shutil
 import zlib
@@ -26,6 +27,7 @@ from tests.core.datasets.convert.folders import (
     xml,
     yolo,
 )
+from tests.core.datasets.folder.exports import coco
 
 
 def hashes(folder: Path) -> dict[str, tuple]:
@@ -159,6 +161,20 @@ def test_other_folders_have_no_format(tmp_path):
     refused(tmp_path / "nowhere", "There is no folder")
     assert detect_format(yolo(tmp_path / "y")) == "yolo" and detect_format(yolo(tmp_path / "z", yaml=None)) == "yolo"
     assert detect_format(voc(tmp_path / "v")) == "voc"
+
+
+@pytest.mark.parametrize("path", ["annotations/instances_val2017.json", "runs/val/sample.json", "old/sample.json"])
+def test_labels_for_training_come_before_a_coco_file_that_is_for_none_or_lies_below(tmp_path, path):
+    folder = yolo(tmp_path / "mine")
+    text(folder / path, json.dumps(coco("val.png")))
+    assert detect_format(folder) == "yolo"
+
+
+@pytest.mark.parametrize("path", ["annotations/instances_train.json", "train/_annotations.coco.json", "result.json"])
+def test_a_coco_file_for_training_or_for_all_comes_first(tmp_path, path):
+    folder = yolo(tmp_path / "mine")
+    text(folder / path, json.dumps(coco("train.png")))
+    assert detect_format(folder) is None
 
 
 # Bad input

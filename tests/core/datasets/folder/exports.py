@@ -153,16 +153,42 @@ def unpacked_twice():
     return {f"project/export 1/{name}": content for name, content in roboflow().items()}
 
 
+def unpacked_by_a_mac():
+    return in_a_folder_more() | {"__MACOSX/project/annotations/._instances_Train.json": "", ".DS_Store": ""}
+
+
+def roboflow_unpacked_by_a_mac():
+    files = {f"project/{name}": content for name, content in roboflow().items()}
+    return files | {"__MACOSX/project/train/._a_0.png": "", "Thumbs.db": ""}
+
+
+def bdd100k():
+    files = {f"labels/det_20/det_{part}_cocofmt.json": coco(*some) for part, some in (("train", TRAIN), ("val", VAL))}
+    return files | pictures(*TRAIN, inside="images/100k/train/") | pictures(*VAL, inside="images/100k/val/")
+
+
+def darwin():
+    item = {"version": "2.0", "item": {"name": TRAIN[0]}, "annotations": [{"name": "car", "bounding_box": {"x": 1}}]}
+    files = {"releases/latest/other_formats/coco/output.json": coco(*TRAIN, *VAL)}
+    return files | {"releases/latest/annotations/a_0.json": item} | pictures(*TRAIN, *VAL, inside="images/")
+
+
+def datumaro_without_parts():
+    return {"annotations/instances_default.json": coco(*TRAIN, *VAL)} | pictures(*TRAIN, *VAL, inside="images/default/")
+
+
 EXPORTS: dict[str, Callable[[], dict]] = {
     make.__name__: make
     for make in (
         cvat, cvat_with_subsets, label_studio, label_studio_on_windows, roboflow, roboflow_without_valid,
         labelme_converter, fiftyone, fiftyone_by_split, datumaro, supervisely, via, coco_2017,
         plain_json_and_numbered_folders, custom_names, one_json_for_all_parts, paths_of_another_machine,
-        in_a_folder_more, unpacked_twice,
+        in_a_folder_more, unpacked_twice, unpacked_by_a_mac, roboflow_unpacked_by_a_mac, bdd100k, darwin,
+        datumaro_without_parts,
     )
 }  # fmt: skip
 BY_PART = {
     "cvat_with_subsets", "roboflow", "fiftyone_by_split", "datumaro", "supervisely", "coco_2017",
     "plain_json_and_numbered_folders", "custom_names", "one_json_for_all_parts", "in_a_folder_more", "unpacked_twice",
+    "unpacked_by_a_mac", "roboflow_unpacked_by_a_mac", "bdd100k",
 }  # fmt: skip

@@ -18,6 +18,7 @@ OTHERS = {
     "results.json": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}],
     "createml.json": [{"image": "a.jpg", "annotations": []}],
     "via.json": {"_via_settings": {}, "_via_img_metadata": {"a": {"regions": []}}},
+    "darwin.json": {"version": "2.0", "item": {"name": "a.jpg"}, "annotations": [{"name": "car", "bounding_box": {}}]},
     "package.json": {"name": "images", "annotations": "none", "images": {"a": [1]}},
 }
 
