@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -52,8 +53,14 @@ class _Kind(msgspec.Struct):
 
 
 class _Edges(msgspec.Struct):
+    """The size of pictures: their edges, or the sides of what holds them, as in transformers' guide to fine-tuning."""
+
     shortest_edge: int | None = None
     longest_edge: int | None = None
+    max_height: int | None = None
+    max_width: int | None = None
+    height: int | None = None
+    width: int | None = None
 
 
 class _Index(msgspec.Struct):
@@ -126,7 +133,8 @@ def read_label_map(folder: str | Path) -> LabelMap:
 def read_edges(folder: Path) -> dict[str, Any]:
     """Read the edges with which a published model was trained, as far as its preprocessor_config.json names them.
 
-    Raises ModelError if that is there and cannot be read.
+    Of pictures that were stretched to one height and width the edges are those that hold them unstretched. Raises
+    ModelError if that is there and cannot be read.
     """
     if not os.path.exists(folder / PROCESSOR):
         return {}
@@ -134,7 +142,12 @@ def read_edges(folder: Path) -> dict[str, Any]:
     size = processor.size
     if isinstance(size, int):  # as transformers wrote it before it knew more than one edge
         size = _Edges(size, processor.max_size)
-    edges = {} if size is None else {"shortest_edge": size.shortest_edge, "longest_edge": size.longest_edge}
+    if size is None:
+        return {}
+    edges = {"shortest_edge": size.shortest_edge, "longest_edge": size.longest_edge}
+    sides = [side for side in (size.max_height or size.height, size.max_width or size.width) if side is not None]
+    if sides and edges == dict.fromkeys(edges):
+        edges = {"shortest_edge": min(sides), "longest_edge": max(sides)}
     return {name: edge for name, edge in edges.items() if edge is not None}
 
 
@@ -209,15 +222,17 @@ def _stated_size(path: Path) -> int | None:
 def _read(folder: Path, name: str, kind: type[T]) -> T:
     advice = COPY_AGAIN
     try:
-        return msgspec.json.decode(read_bytes(folder / name, MOST_BYTES), type=kind)
+        return msgspec.json.decode(read_bytes(folder / name, MOST_BYTES).removeprefix(BOM_UTF8), type=kind)
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except msgspec.ValidationError as error:
         reason, advice = _place_first(str(error).replace(" | null", "")), f"take {name} as it was saved"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if foreign := wrong_content(folder / name):
             raise refused(folder, foreign) from None
-        reason = "not valid JSON"
+        place = re.search(r"\(byte (\d+)\)", str(error))
+        reason = "not valid JSON" + (f" from byte {int(place[1]):,} on" if place else "")
+        advice = "correct it there, or copy it again"
     raise unreadable(folder, f"{name}: {reason}", advice)
 
 

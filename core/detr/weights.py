@@ -28,6 +28,7 @@ from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
 FLOATS = ("F64", "F32", "F16", "BF16")
 UNTOUCHED = "take the weights as they were trained, not quantised"
 WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own
+WRAPPERS = ("module.", "_orig_mod.")  # before every name: of a model that several GPUs trained, or torch compiled
 IGNORED = "num_batches_tracked"  # of a batch norm, which is frozen here
 
 
@@ -69,7 +70,7 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         planned = model_class(ours)  # without memory
     tensors = _read_tensors(folder, sum(parameter.numel() for parameter in planned.parameters()))
-    _check_classes(folder, family, tensors, ours.num_labels)
+    _check_classes(folder, family, tensors, ours.num_labels, len(named) or config.num_labels or 0)
     loaded: Any = model_class.from_pretrained(
         None, config=ours, state_dict=tensors, dtype=torch.float32, trust_remote_code=False,
         output_loading_info=True, ignore_mismatched_sizes=True,
@@ -93,22 +94,26 @@ def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
             weights = stack.enter_context(safe_open(path, framework="pt"))
             slices |= {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
         kept = [name for name in slices if not name.endswith(IGNORED)]
+        wrapper = next((w for w in WRAPPERS if kept and all(name.startswith(w) for name in kept)), "")
         if other := [name for name in kept if slices[name].get_dtype() not in FLOATS]:
             raise unreadable(folder, f"{WEIGHTS}: {other[0]} holds no floating-point numbers", UNTOUCHED)
         held = sum(math.prod(slices[name].get_shape()) for name in kept)
         if held < wanted:
             raise unreadable(folder, f"{CONFIG} describes {wanted:,} weights, but {WEIGHTS} holds {held:,}", SAME_SAVE)
-        return {name.replace(WRAPPED, "."): slices[name][...].to(torch.float32, copy=True) for name in kept}
+        plain = {name: name.removeprefix(wrapper).replace(WRAPPED, ".") for name in kept}
+        return {plain[name]: slices[name][...].to(torch.float32, copy=True) for name in kept}
 
 
-def _check_classes(folder: Path, family: type[Detector], tensors: dict[str, torch.Tensor], classes: int) -> None:
-    """Raise ModelError if the class output in the file has rows for another number of classes than the config names."""
+def _check_classes(
+    folder: Path, family: type[Detector], tensors: dict[str, torch.Tensor], classes: int, named: int
+) -> None:
+    """Raise ModelError if the class output in the file has not a row for each of the classes, `named` in the config."""
     heads = [tensors[name] for name in sorted(tensors) if set(name.split(".")) & family.class_modules]
     rows = {len(tensor) - family.has_no_object for tensor in heads if tensor.ndim}
     if rows and rows != {classes}:
         count = min(rows - {classes})
         raise unreadable(
-            folder, f"{CONFIG} names {classes} classes, but {WEIGHTS} has rows for {count}",
+            folder, f"{CONFIG} names {named or 'no'} classes, but {WEIGHTS} has rows for {count}",
             f"name the {count} classes in id2label of {CONFIG}, in the order of the rows",
         )  # fmt: skip
 

@@ -187,7 +187,7 @@ def _load_published(source: str) -> LoadedModel:
     try:
         config = replace(TrainConfig(), **read_edges(folder))
     except ConfigError as error:
-        raise unreadable(folder, f"{PROCESSOR}: {error}") from error
+        raise unreadable(folder, f"{PROCESSOR}: {str(error).removesuffix('.')}", "correct it there") from error
     return _load(folder, label_map, config)
 
 

@@ -70,7 +70,8 @@ def no_model(path: Path, name: str) -> str:
     names = _names(path)
     if not names:
         return f"There is no model in the folder {name}, which is empty: {NEEDED}."
-    if inside := [n for n in names if os.path.isfile(path / n / CONFIG)]:
+    copies = [f"snapshots/{n}" for n in _names(path / "snapshots")]  # of the hub's cache
+    if inside := [n for n in (*names, *copies) if os.path.isfile(path / n / CONFIG)]:
         more = f" and {len(inside) - MOST_NAMES} more" if len(inside) > MOST_NAMES else ""
         return (
             f"There is no model in the folder {name} itself, but in its folders "
@@ -165,6 +166,11 @@ def _library(path: Path) -> str | None:
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError):
         return None
     return next((library for word, library in LIBRARIES if word in data), None)
+
+
+def is_model_file(name: str) -> bool:
+    """Check whether a name ends as that of a file with weights or settings."""
+    return os.path.splitext(name)[1].lower() in (*PICKLES, *ENDINGS, ".safetensors", ".json")
 
 
 def _is_foreign(name: str) -> bool:

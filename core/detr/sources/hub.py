@@ -15,21 +15,23 @@ from threading import Thread
 
 from core import ModelError
 from core.detr.sources.config import CONFIG, WEIGHTS
+from core.detr.sources.foreign import is_model_file
 from core.wording import short
 
 DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+CHECKPOINT = re.compile(r"/checkpoint-\d+$")  # as transformers' Trainer names its folders
 PATIENCE_SECONDS = 3.0  # for the hub's first answer, name look-up and proxy included
 PATIENCE_VARIABLE = "HF_HUB_ETAG_TIMEOUT"  # by which users of a slow network give the hub more
 
 
 def is_hub_name(spec: str) -> bool:
-    r"""Check whether a model on the hub could have this name.
+    r"""Check whether a model on the hub could have this name; that of a file, or of a training's checkpoint, is a path.
 
-    >>> [is_hub_name(name) for name in ("facebook/detr-resnet-50", "runs/x/best", "./model", "best.pt", "C:\\model")]
+    >>> [is_hub_name(name) for name in ("facebook/detr-resnet-50", "runs/x/best", "./model", "a/best.pt", "C:\\model")]
     [True, False, False, False, False]
     """
-    return HUB_NAME.fullmatch(spec) is not None
+    return HUB_NAME.fullmatch(spec) is not None and not CHECKPOINT.search(spec) and not is_model_file(spec)
 
 
 def download_folder(spec: str) -> Path:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from core.detr.model_folder import read_config
+from core import ModelError
+from core.detr.model_folder import read_config, read_edges
 
 TIMM = {"model_type": "timm_backbone", "backbone": "resnet50", "num_channels": 3, "out_indices": [1, 2, 3, 4]}
 RESNET = {"model_type": "resnet", "out_features": ["stage4"]}
@@ -30,3 +31,31 @@ def test_the_backbone_is_understood_as_every_version_has_written_it(kind, descri
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **rest, **described}))
     config = read_config(tmp_path)
     assert config.backbone_settings() == settings and not set(rest) & set(config.settings())
+
+
+@pytest.mark.parametrize(
+    ("size", "edges"),
+    [
+        ({"shortest_edge": 800, "longest_edge": 1333}, (800, 1333)),
+        ({"max_height": 480, "max_width": 480}, (480, 480)),  # transformers' guide to fine-tuning
+        ({"max_height": 600, "max_width": 1000}, (600, 1000)),
+        ({"height": 640, "width": 640}, (640, 640)),
+        ({"shortest_edge": None, "longest_edge": None, "height": 640, "width": 480}, (480, 640)),
+        ({"shortest_edge": 800}, (800, None)),
+        ({}, (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_sizes_of_pictures_are_read_in_every_form(size, edges, tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": size}))
+    read = read_edges(tmp_path)
+    assert (read.get("shortest_edge"), read.get("longest_edge")) == edges
+
+
+def test_a_file_that_somebody_edited_is_read_with_its_mark_and_refused_by_its_place(tmp_path):
+    text = json.dumps({"model_type": "detr"})
+    (tmp_path / "config.json").write_bytes(b"\xef\xbb\xbf" + text.encode())  # as Windows' editors write it
+    assert read_config(tmp_path).model_type == "detr"
+    (tmp_path / "config.json").write_text(text[:-1] + ",}")
+    with pytest.raises(ModelError, match=r"config\.json: not valid JSON from byte 2\d on\): correct it there, or copy"):
+        read_config(tmp_path)

@@ -98,7 +98,8 @@ def test_an_untrained_model_knows_nothing(base):
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("", "is empty: copy it again"), ("{", "copy its folder again"), ("[]", r"take config\.json as it was saved"),
+        ("", "is empty: copy it again"), ("{", "correct it there, or copy it again"),
+        ("[]", r"take config\.json as it was saved"),
         ('{"id2label": ["a"]}', r"take config\.json as it was saved"),
         ('{"model_type": "detr", "id2label": {"x": "a"}}', "name every row of the class output there, from 0 on"),
         ('{"model_type": "detr", "id2label": {"1": "a", "2": "b"}}', "name every row of the class output there"),

@@ -169,6 +169,34 @@ def test_a_label_count_that_differs_from_the_head_names_both_counts(kind, names,
     assert "name the 91 classes in id2label of config.json" in told
 
 
+def test_a_config_without_classes_is_not_said_to_name_some(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["id2label"], config["label2id"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "config.json names no classes, but model.safetensors has rows for 91" in sentence("model")
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod."])
+def test_weights_of_a_wrapped_model_are_its_own(folder, wrapper):
+    whole = load_model("model", TEN)[0].state_dict()
+    tensors = load_file(folder / "model.safetensors")
+    save_file({wrapper + name: tensor for name, tensor in tensors.items()}, folder / "model.safetensors")
+    model, _ = load_model("model", TEN)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in whole.items())
+
+
+@pytest.mark.parametrize("path", ["weights/best.pt", "out/model.onnx", "out/checkpoint-500", "a/model.safetensors"])
+def test_a_path_that_is_not_there_is_no_name_on_the_hub(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="because there is no such folder"):
+        find_model(path)
+
+
+def test_a_copy_of_the_hubs_cache_leads_to_its_snapshot(folder, tmp_path):
+    shutil.move(folder, tmp_path / "models--facebook--detr/snapshots/0123abcd")
+    assert "but in its folders snapshots/0123abcd: name one of them" in sentence("models--facebook--detr")
+
+
 def test_weights_under_another_name_are_to_be_renamed(folder):
     (folder / "model.safetensors").rename(folder / "detr.safetensors")
     assert "rename detr.safetensors to that" in sentence("model")
