@@ -31,6 +31,7 @@ class TrainingRule(StrEnum):
     BATCH_HALVED = "batch_halved"
     STOPPED_EARLY = "stopped_early"
     DATA_CHANGED = "data_changed"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)

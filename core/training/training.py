@@ -46,6 +46,7 @@ from core.training.remark import Level, Remark, TrainingRule
 from core.training.step import Stepper, seeded
 from core.training.trainer_state import TrainerState
 from core.training.training_data import TrainingData
+from core.training.unreadable import Unreadable, remark_on_unreadable
 from core.training.validation import validate
 from core.wording import short
 
@@ -69,6 +70,7 @@ class Training:
         self.problems, self.totals, self.label_map = data.problems, data.totals, data.label_map
         self.train_data = self._dataset(data.train, config.augment)
         self.val_data = self._dataset(data.val, "none")
+        self.unreadable = Unreadable(len(self.train_data)), Unreadable(len(self.val_data))
         self.epoch, self.step, self.epoch_start, self.best_ap = 0, 0, 0, -1.0
         self.since_best = 0
         self.evaluated: int | None = None
@@ -114,6 +116,7 @@ class Training:
         loader = step_loader(
             self.train_data, c.batch_size, c.accumulate, self.epoch, start, c.workers, self.processes.rank,
             self.processes.world_size, pin_memory=self.device.type == "cuda", seed=c.seed,
+            spare=self.unreadable[0].spare,
         )  # fmt: skip
         return iter(loader)
 
@@ -152,7 +155,7 @@ class Training:
             self.durations.append(seconds)
             metrics |= {SPEED.tag: images / seconds, WAIT.tag: waited / seconds}
             metrics |= gpu_metrics(self.device, ask_driver=self.step % RECENT == 0)
-            remarks, self.stepper.remarks = tuple(self.stepper.remarks), []
+            remarks, self.stepper.remarks = (*self.stepper.remarks, *self._remarks_on_pictures()), []
             done = StepDone(
                 **self._position(), metrics=metrics, remarks=remarks, skipped_images=self.stepper.skipped_images,
                 profile=self.profiler.after_step(),
@@ -174,11 +177,14 @@ class Training:
         The checkpoint `last` must be of this epoch, but for the baseline's.
         """
         begin = time.perf_counter()
-        validation = KeepResult(validate(self.stepper, self.val_data))
+        validation = KeepResult(validate(self.stepper, self.val_data, self.unreadable[1]))
         for images in validation:
             message = f"Evaluating image {images} of {len(self.val_data)}"
             yield Evaluating(**self._position(), message=message)
         ap, measurements = validation.result
+        with self.processes.collective():
+            for sentences in self.processes.all_gather(self.unreadable[0].sentences):
+                self.unreadable[0].add(sentences)
         self.evaluation_seconds = time.perf_counter() - begin
         self.stepper.is_ahead = True
         self.evaluated = self.epoch
@@ -187,8 +193,9 @@ class Training:
         if is_best:
             self.best_ap = ap
         if measurements:
+            remarks = self._remarks_on_stopping() + self._remarks_on_pictures()
             evaluated = Evaluated(
-                **self._position(), metrics=measurements.metrics, remarks=self._remarks_on_stopping(),
+                **self._position(), metrics=measurements.metrics, remarks=remarks,
                 figures=measurements.figures, detections=measurements.detections,
                 ground_truth=self.val_data.split.to_dict(), model_input=self.model_input, is_best=is_best,
             )  # fmt: skip
@@ -218,6 +225,9 @@ class Training:
 
     def _has_stalled(self) -> bool:
         return 0 < self.config.early_stopping <= self.since_best
+
+    def _remarks_on_pictures(self) -> tuple[Remark, ...]:
+        return remark_on_unreadable(*self.unreadable, self.step)
 
     def _remarks_on_stopping(self) -> tuple[Remark, ...]:
         if not self._has_stalled() or self.epoch == self.config.epochs:

@@ -7,22 +7,25 @@ metrics in the main one. Apart from `training.py`, which decides when it is due 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from core import metrics as tags
 from core.boxes import Detections
+from core.datasets.split import CocoSplit
 from core.detr.dataset import DetectionDataset
 from core.detr.detect import LossSums, detect
 from core.detr.loader import loader
 from core.detr.losses import LossNormalizers
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.training.step import Stepper, deterministic
+from core.training.unreadable import Unreadable
 
-Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers]  # of one process: detections and losses
+# Of one process: detections, losses, and the images that it could not read.
+Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers, dict[int, str]]
 
 
 @dataclass(frozen=True)
@@ -39,31 +42,45 @@ class Measurements:
     metrics: dict[str, float]
 
 
-def validate(stepper: Stepper, data: DetectionDataset) -> Generator[int, None, tuple[float, Measurements | None]]:
-    """Evaluate the stepper's model on all images; yield how many are done.
+def validate(
+    stepper: Stepper, data: DetectionDataset, unreadable: Unreadable
+) -> Generator[int, None, tuple[float, Measurements | None]]:
+    """Evaluate the stepper's model on all images that can be read, and leave only those in `data`.
 
-    Returns AP, 0 where it is undefined, in every process; and the Measurements, None in all processes but the main one.
+    Yields how many are done. Returns AP, 0 where it is undefined, in every process; and the Measurements, None in all
+    processes but the main one.
     Raises what `detect` and `evaluate` raise.
     """
     config, processes = stepper.config, stepper.processes
     losses, parts, images = LossSums(stepper.loss_config), [], 0
     indices = list(range(processes.rank, len(data), processes.world_size))
-    batches = loader(data, config.batch_size, config.workers, indices)
+    batches = loader(data, config.batch_size, config.workers, indices, spare=unreadable.spare)
     with deterministic(config.deterministic):
         for detections in detect(stepper.evaluated, batches, stepper.device, losses, config.precision):
             parts.append(detections)
             images += len(set(detections.image_id.tolist())) * processes.world_size
             yield min(images, len(data))
     with processes.collective():
-        shares = processes.all_gather((Detections.concat(parts), losses.sums, losses.normalizers))
+        share = Detections.concat(parts), losses.sums, losses.normalizers, unreadable.sentences
+        shares = processes.all_gather(share)
+        for *_, sentences in shares:
+            unreadable.add(sentences)
+        data.split = _without(data.split, unreadable.sentences)
         measurements = _measurements(stepper, data, shares) if processes.is_main_process else None
         ap = processes.all_gather(measurements and (measurements.figures.AP or 0.0))[0]
     return ap, measurements
 
 
+def _without(split: CocoSplit, lost: Collection[int]) -> CocoSplit:
+    if not lost:
+        return split
+    images = [image for image in split.images if image["id"] not in lost]
+    return replace(split, images=images, annotations=[a for a in split.annotations if a["image_id"] not in lost])
+
+
 def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Share]) -> Measurements:
     losses = LossSums(stepper.loss_config)
-    for _, sums, normalizers in shares:
+    for _, sums, normalizers, _ in shares:
         losses.add_sums(sums, normalizers)
     detections = Detections.concat(share[0] for share in shares)
     position = {image["id"]: i for i, image in enumerate(data.split.images)}

@@ -102,6 +102,33 @@ def test_a_broken_picture_is_named_in_one_sentence_whoever_reads_it(tmp_path, wo
         list(loader(dataset(folder), 1, workers))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_spared_pictures_are_left_out_of_batches_and_have_stand_ins_in_steps(tmp_path, workers):
+    folder = write_dataset(tmp_path / "d", [], sizes=((64, 48),) * 6)
+    for number in (2, 3, 6):
+        (folder / "train" / f"{number}.png").write_bytes(b"none any more")
+    data, spared = dataset(folder), []
+    batches = list(loader(data, 2, workers, spare=spared.append))
+    assert [batch["image_id"] for batch in batches] == [[1], [4], [5]]
+    assert [failure.image_id for failure in spared] == [2, 3, 6]
+    assert spared[0].message.startswith("The picture ") and "2.png cannot be read" in spared[0].message
+    stand_in = {2: 4, 3: 4, 6: 1}
+    order = [data.split.images[place]["id"] for place in EpochOrder(6, seed=5, epoch=0)]
+    steps = list(step_loader(data, 1, 2, 0, workers=workers, seed=5, spare=spared.append))
+    seen = [image for step in steps for batch in step for image in batch["image_id"]]
+    assert seen == [stand_in.get(image, image) for image in order]
+
+
+def test_where_no_picture_can_be_read_a_step_ends_with_the_first(tmp_path):
+    folder = write_dataset(tmp_path / "d", [], sizes=((64, 48),) * 3)
+    data, spared = dataset(folder), []
+    for picture in (folder / "train").iterdir():
+        picture.unlink()
+    with pytest.raises(DataError, match="is missing"):
+        list(step_loader(data, 1, 1, 0, spare=spared.append))
+    assert len(spared) == 3 and list(loader(data, 2, spare=spared.append)) == []
+
+
 class Killing(DetectionDataset):
     """A data set that ends whoever reads it, as the system does when memory is short."""
 
