@@ -38,7 +38,7 @@ from core.datasets.convert.source import (
     read_text,
 )
 from core.datasets.convert.yolo_description import class_files, find_description, read_names
-from core.datasets.convert.yolo_labels import label_key, match_labels
+from core.datasets.convert.yolo_labels import match_labels
 from core.datasets.convert.yolo_parts import pictures_by_split
 from core.datasets.problems import ProblemKind
 
@@ -55,12 +55,11 @@ def looks_like(folder: Path) -> bool:
     description = find_description(files)
     if description.has_names and (files.pictures or description.has_parts or description.is_usual):
         return True
-    pictures = {label_key(name) for name in files.pictures}
     named = class_files(files)
-    texts = [name for name in files.ending(".txt") if name not in named]
-    beside = [name for name in texts if label_key(name) in pictures or "/labels/" in f"/{name.lower()}"]
-    lines = [line for name in beside[:MOST_PROBES] if (line := beginning(files.path(name)).lstrip().partition("\n")[0])]
-    return any(OBJECT.fullmatch(line) for line in lines) or bool(beside and named and not lines)
+    labels, alone = match_labels(files, named)
+    texts = [*labels.values(), *alone]
+    lines = [line for name in texts[:MOST_PROBES] if (line := beginning(files.path(name)).lstrip().partition("\n")[0])]
+    return any(OBJECT.fullmatch(line) for line in lines) or bool(texts and named and not lines)
 
 
 def list_folder(folder: Path, problems: ProblemCounter) -> Listing:

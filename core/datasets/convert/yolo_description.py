@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ CLASS_FILES = (
     "classes.txt", "obj.names", "_darknet.labels", "classes.names", "class_names.txt", "class.txt", "names.txt",
     "labels.txt", "label_list.txt", "predefined_classes.txt",
 )  # fmt: skip
+CLASS_FILE = re.compile(r"(.+[-_ ])?(classes|(class|obj)[-_ ]?names)\.txt|.*\.names")  # of whatever else is so called
 NOTES = "notes.json"
 DEEPEST = 2  # folders below the top in which a description is looked for
 MOST_DESCRIPTIONS = 20  # files that may be one
@@ -142,7 +144,7 @@ def class_files(files: FolderFiles) -> list[str]:
     ranked = []
     for name in files.ending(".txt", ".names", ".labels"):
         base = name.rpartition("/")[2].lower()
-        if base in CLASS_FILES or base.endswith(".names"):
+        if base in CLASS_FILES or CLASS_FILE.fullmatch(base):
             order = CLASS_FILES.index(base) if base in CLASS_FILES else len(CLASS_FILES)
             ranked.append((name.count("/"), order, name))
     return [name for _, _, name in sorted(ranked)]

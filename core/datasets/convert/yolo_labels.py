@@ -1,8 +1,8 @@
 """Which label file of a YOLO folder belongs to which picture.
 
-    images/train/a.jpg   labels/train/a.txt     "labels" in place of the last "images"
+    images/train/a.jpg   labels/train/a.txt     "labels" in place of the last "images", also in train_images/
     train/a.jpg          train/a.txt            or beside it
-    data/a.jpg           labels/1f2e3d4c-a.txt  or, if there is but one pair left with this name, anywhere
+    data/a.jpg           labels/1f2e3d4c-a.txt  or, if there is but one pair left with this name in a part, or in all
 
 Names are compared whatever their case, Unicode form or "%20".
 """
@@ -10,14 +10,13 @@ Names are compared whatever their case, Unicode form or "%20".
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from core.datasets.convert.source import FolderFiles, splits_by_folder
 from core.datasets.names.name_index import spelling, without_ending
 
 NO_LABELS = re.compile(r"(readme|license|licence|notes|requirements)\b.*", re.IGNORECASE)
-PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures")
+PICTURES = re.compile(r"(?<![^\W_\d])(images?|imgs?|jpegimages|pictures)(?![^\W_\d])")  # a word of a folder's name
 LABEL_FOLDERS = ("labels", "label", "labels_yolo", "annotations")
 PREFIX = re.compile(r"^[0-9a-f]{8}-")  # that Label Studio puts before the names of uploaded files
 
@@ -41,7 +40,8 @@ def match_labels(files: FolderFiles, others: Collection[str]) -> tuple[dict[str,
         if label is not None:
             labels[picture] = label
     for key_of in (_base, _base_without_prefix):
-        _match_left(files, texts, labels, key_of)
+        for by_part in (True, False):
+            _match_left(files, texts, labels, key_of, by_part)
     claimed = set(labels.values())
     folders = {name.rpartition("/")[0] for name in claimed}
     alone = [
@@ -58,9 +58,9 @@ def _places(key: str) -> list[str]:
     *folders, base = key.split("/")
     keys = []
     for number in range(len(folders) - 1, -1, -1):
-        if folders[number] in PICTURE_FOLDERS:
-            below = folders[number + 1 :]
-            keys += ["/".join([*folders[:number], place, *below, base]) for place in LABEL_FOLDERS]
+        if PICTURES.search(folders[number]):
+            places = [PICTURES.sub(place, folders[number], count=1) for place in LABEL_FOLDERS]
+            keys += ["/".join([*folders[:number], place, *folders[number + 1 :], base]) for place in places]
     keys.append(key)
     keys.append("/".join([*folders, "labels", base]))
     return keys
@@ -74,18 +74,25 @@ def _base_without_prefix(name: str) -> str:
     return PREFIX.sub("", _base(name))
 
 
-def _match_left(files: FolderFiles, texts: set[str], labels: dict[str, str], key_of: Callable[[str], str]) -> None:
-    """Match pictures and labels that are still alone where their names leave one possibility, and no part differs."""
-    claimed = set(labels.values())
-    pictures_left, texts_left = defaultdict(list), defaultdict(list)
-    for name in files.pictures:
-        if name not in labels:
-            pictures_left[key_of(name)].append(name)
-    for name in texts - claimed:
-        texts_left[key_of(name)].append(name)
-    splits = {**splits_by_folder(files.pictures), **splits_by_folder(texts)}
-    for key, (picture, *more) in pictures_left.items():
-        if not more and len(texts_left[key]) == 1:
-            text = texts_left[key][0]
-            if splits.get(picture) == splits.get(text) or None in (splits.get(picture), splits.get(text)):
+def _match_left(
+    files: FolderFiles, texts: set[str], labels: dict[str, str], key_of: Callable[[str], str], by_part: bool
+) -> None:
+    """Match pictures and labels that are still alone where their names leave one possibility, and no part differs.
+
+    by_part: in each part on its own
+    """
+    parts = {**splits_by_folder(files.pictures), **splits_by_folder(texts)}
+
+    def by_key(names: Iterable[str]) -> dict[tuple[str, str | None], list[str]]:
+        groups: dict[tuple[str, str | None], list[str]] = {}
+        for name in names:
+            if name in parts or not by_part:
+                groups.setdefault((key_of(name), parts[name] if by_part else None), []).append(name)
+        return groups
+
+    texts_left = by_key(texts - set(labels.values()))
+    for key, pictures in by_key(name for name in files.pictures if name not in labels).items():
+        if len(pictures) == len(texts_left.get(key, ())) == 1:
+            picture, text = pictures[0], texts_left[key][0]
+            if parts.get(picture) == parts.get(text) or None in (parts.get(picture), parts.get(text)):
                 labels[picture] = text

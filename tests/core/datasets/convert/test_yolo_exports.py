@@ -147,10 +147,39 @@ def in_a_folder_of_its_own(folder):
     return {part: [f"my project/{name}" for name in some] for part, some in expected.items()}, 1
 
 
+def openimages(folder):
+    both(folder, "apple/images/a.jpg", "apple/darknet/a.txt")
+    both(folder, "pear/images/b.jpg", "pear/darknet/b.txt")
+    text(folder / "darknet_obj_names.txt", "cat\ndog\n")
+    return {"": ["apple/images/a.jpg", "pear/images/b.jpg"]}, 0
+
+
+def folders_named_for_parts_and_pictures(folder):
+    for part in ("train", "val", "test"):
+        both(folder, f"{part}_images/1.jpg", f"{part}_labels/1.txt")
+    text(folder / "my_classes.txt", "cat\ndog\n")
+    return {"train": ["train_images/1.jpg"], "val": ["val_images/1.jpg"]}, 1
+
+
+def folders_of_any_names_in_parts(folder):
+    for part in ("train", "val", "test"):
+        both(folder, f"{part}/frames/1.jpg", f"{part}/yolo/1.txt")
+    text(folder / "data.yaml", "train: train/frames\nval: val/frames\ntest: test/frames\nnames: [cat, dog]\n")
+    return {"train": ["train/frames/1.jpg"], "val": ["val/frames/1.jpg"]}, 1
+
+
+def numbered_folders_of_two_cameras(folder):
+    for camera in (2, 3):
+        both(folder, f"image_{camera}/000001.png", f"label_{camera}/000001.txt")
+    text(folder / "classes.txt", "cat\ndog\n")
+    return {"": ["image_2/000001.png", "image_3/000001.png"]}, 0
+
+
 EXPORTS = [
     cvat_yolo, cvat_yolo_of_one_part, cvat_ultralytics, label_studio, label_studio_with_pictures_of_ones_own, roboflow,
     roboflow_without_valid, roboflow_darknet, roboflow_yolov6, fiftyone_yolov5, fiftyone_of_one_part, fiftyone_yolov4,
     datumaro_yolo, datumaro_ultralytics, supervisely, darknet_on_windows, in_a_folder_of_its_own,
+    openimages, folders_named_for_parts_and_pictures, folders_of_any_names_in_parts, numbered_folders_of_two_cameras,
 ]  # fmt: skip
 
 
