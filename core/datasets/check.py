@@ -186,7 +186,7 @@ def check_pictures_and_leaks(
 ) -> Generator[PicturesDone, None, list[Problem]]:
     """Check pictures, yielding (pictures done, in all); return what is wrong with each, and which both splits have."""
     problems = yield from check_pictures(splits, whole)
-    return problems + check_same_pictures(splits)
+    return problems + check_same_pictures(splits, problems)
 
 
 def check_pictures(
@@ -234,9 +234,13 @@ def _size(image: Entry) -> tuple[int, int]:
     return int(image["width"]), int(image["height"])
 
 
-def check_same_pictures(splits: Mapping[str, CocoSplit]) -> list[Problem]:
-    """Return the pictures that are in training and validation alike, byte for byte, or repeat one of their split."""
-    files = [((name, image_id), path) for name, split in splits.items() for image_id, path in _paths(split)]
+def check_same_pictures(splits: Mapping[str, CocoSplit], problems: list[Problem]) -> list[Problem]:
+    """Return the pictures that are in training and validation alike, byte for byte, or repeat one of their split.
+
+    problems: of pictures, as `check_pictures` returns them; what is UNUSABLE is left out anyway.
+    """
+    used = {name: _without_unusable(split, problems) for name, split in splits.items()}
+    files = [((name, image_id), path) for name, split in used.items() for image_id, path in _paths(split)]
     leaks, repeated = [], defaultdict(list)
     for group in same_pictures(files):
         first: dict[str, str] = {}  # file name by split
@@ -270,7 +274,7 @@ def sound_splits(
     pictures = yield from check_pictures(splits)
     sound_train, sound_val = (_without_unusable(split, pictures) for split in (train, val))
     empty = [p for split in splits.values() if not split.is_broken for p in _check_empty(split)]
-    problems = sort_by_severity([*problems, *pictures, *empty, *check_same_pictures(splits)])
+    problems = sort_by_severity([*problems, *pictures, *empty, *check_same_pictures(splits, pictures)])
     fatal = [problem for problem in problems if problem.kind.severity is Severity.FATAL]
     if fatal:
         raise DataError("The data cannot be trained on. " + first_of(map(_with_example, fatal)) + ".")

@@ -144,4 +144,16 @@ def _decode_lists(path: Path) -> tuple[dict[str, Any], bool]:
             return {name: data.get(name) for name in (*COCO_LISTS, "info")}, False
     except msgspec.ValidationError:
         pass
-    raise DataError(f"{path} is not a COCO annotation file: it should hold the lists {', '.join(COCO_LISTS)}.")
+    raise DataError(
+        f"{path} is not a COCO annotation file: it should hold the lists {', '.join(COCO_LISTS)}{_lacking(path)}."
+    )
+
+
+def _lacking(path: Path) -> str:
+    """Return which of the COCO_LISTS a JSON file lacks, in words; "" where it is no object, or Python's own JSON."""
+    try:
+        data = decode(path, dict[str, Any])
+    except msgspec.ValidationError:
+        return ""
+    lacking = [name for name in COCO_LISTS if not isinstance(data.get(name), list)]
+    return f", but {lacking[0]} is {'no list' if lacking[0] in data else 'missing'}" if lacking else ""

@@ -66,7 +66,8 @@ def examine_picture(path: str | Path, size: Size, whole: bool = False) -> list[F
         return [(error.kind, error.reason)]
     meant = meant_orientation(orientation, stored, size)
     if meant is None:
-        return [(ProblemKind.OTHER_SIZE, f"{size_text(stored)} instead of {size_text(size)}")]
+        swapped = ": width and height are swapped in the JSON" if stored[::-1] == tuple(size) else ""
+        return [(ProblemKind.OTHER_SIZE, f"{size_text(stored)} instead of {size_text(size)}{swapped}")]
     if orientation > 1:
         kind, text = ProblemKind.TURNED, f"stored as {size_text(stored)}, EXIF orientation {orientation}"
         if stored == tuple(size):

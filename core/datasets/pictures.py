@@ -8,6 +8,7 @@ only opener of pictures in the house, so that all agree on what can be read; how
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -38,8 +39,10 @@ from core.wording import short
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 RGB_BYTES = 4  # a pixel as Pillow keeps it: of the copy that a decoded picture becomes
 NO_COLOURS = {"LAB": "its colours are in the LAB model"}
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO 23008-12, Annex B
 SCAN, MOST_SCANS = b"\xff\xda", 500  # the marker that begins a JPEG's scan; encoders make some 10
 TIFF_TILE = 322, 323  # tags: width and height
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its complaints of a picture are printed, without a name
 _IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # an entry of warnings.filters
 
 
@@ -227,9 +230,17 @@ def _reason(error: Exception) -> str:
 
 
 def _unidentified(path: str | Path) -> str:
+    """Return what a file is by its first bytes, as far as people have it under a picture's name."""
     with suppress(OSError), open_file(path) as file:
-        if file.read(4) in TiffImagePlugin.PREFIXES:
+        start = file.read(200)
+        if start[:4] in TiffImagePlugin.PREFIXES:
             return "a TIFF whose kind of colours is not known: save it as PNG"
+        if start.startswith(b"version https://git-lfs"):
+            return "only a pointer of Git LFS: run git lfs pull in its folder"
+        if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            return "a web page: download the picture again"
+        if start[4:8] == b"ftyp" and start[8:12] in HEIC:
+            return "a HEIC picture: save it as JPEG"
     return "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture"
 
 

@@ -22,7 +22,6 @@ from core.datasets.pictures import FORMATS, PictureError, open_picture
 from core.datasets.pixels.eight_bits import decode, depth_of
 from core.datasets.pixels.upright import orientation_of, turn_upright, upright_size
 from core.datasets.problems import ProblemKind
-from core.files import open_file
 from core.wording import short
 
 OWN_FORMATS = (*FORMATS, "AVIF")
@@ -30,7 +29,6 @@ ENDINGS = (*sorted(SUFFIXES), ".ppm", ".avif")
 MEGAPIXELS = int(MOST_PIXELS / 1e6)
 JPEGS = ("JPEG", "MPO")
 UNCHANGED = (*JPEGS, "PNG", "WEBP", "BMP", "PPM")  # formats of which the user's file may be used as it is
-HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO 23008-12, Annex B
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def prepare_picture(path: str | Path, target: str | Path, name: str | None = Non
                 return OwnPicture(name, path, size)
             picture = turn_upright(pixels.convert("RGB"), orientation_of(image))
     except PictureError as error:
-        raise DataError(_sentence(path, name, error)) from None
+        raise DataError(_sentence(name, error)) from None
     try:
         picture.save(target, "PNG", compress_level=1)
     except OSError as error:
@@ -108,20 +106,11 @@ def _size_if_unchanged(image: Image.Image) -> tuple[int, int] | None:
     return upright_size(image.size, orientation_of(image))
 
 
-def _sentence(path: Path, name: str, error: PictureError) -> str:
+def _sentence(name: str, error: PictureError) -> str:
     if error.kind is ProblemKind.MISSING:
         return f"{name} is not there: check its path."
-    if _is_heic(path):
-        return f"{name} is a HEIC picture, which cannot be read here: save it as JPEG first."
     if "megapixels" in error.reason:
         return f"{name} has {error.reason}; {MEGAPIXELS} are the most: make it smaller first."
+    if "HEIC" in error.reason:
+        return f"{name} is a HEIC picture, which cannot be read here: save it as JPEG first."
     return f"{name} cannot be read ({error.reason}): save it again as JPEG or PNG."
-
-
-def _is_heic(path: Path) -> bool:
-    try:
-        with open_file(path) as file:
-            head = file.read(12)
-    except OSError:
-        return False
-    return head[4:8] == b"ftyp" and head[8:12] in HEIC

@@ -179,3 +179,12 @@ def test_a_split_of_which_nothing_can_be_used_is_not_fit(tmp_path, damage):
     assert not report.is_fit and report.totals.pictures.used == 1
     fatal = [(problem.kind, problem.split) for problem in report.of(Severity.FATAL)]
     assert fatal == [(ProblemKind.NO_IMAGES, "train")]
+
+
+def test_pictures_that_cannot_be_read_are_not_said_to_repeat_each_other(tmp_path):
+    """As where Git LFS left a pointer in the place of each."""
+    dataset(tmp_path, train=gt_small((1, 1, BOX), images=2), val=gt_small((1, 1, BOX)))
+    for path in (*(tmp_path / "train").iterdir(), *(tmp_path / "val").iterdir()):
+        path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    report, _ = finish(check_dataset(tmp_path))
+    assert not {problem.kind for problem in report.problems} & {ProblemKind.LEAK, ProblemKind.REPEATED}

@@ -37,6 +37,8 @@ def path(tmp_path_factory):
         ('{"images": [{"a": ' + '{"a": ' * 100_000, "nested without end"),
         ("[" * 100_000, "not a COCO annotation file"),
         ("garbage", "begins with neither"),
+        ('{"images": [], "annotations": []}', "annotations, categories, but categories is missing"),
+        ('{"images": [], "annotations": {}, "categories": []}', "but annotations is no list"),
         ('{"images": [], "annotations": []}', "not a COCO annotation file: it should hold the lists images, annotati"),
         ('{"images": [], "annotations": {}, "categories": []}', "not a COCO annotation file"),
         ('{"images": NaN}', "not a COCO annotation file"),

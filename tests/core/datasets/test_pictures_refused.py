@@ -3,8 +3,11 @@
 import json
 import os
 import random
+import subprocess
+import sys
 import zlib
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +28,7 @@ from tests.core.datasets.picture_cases import (
     png_of_size,
     refusal,
 )
+from tests.core.datasets.pixels.deep_files import write_tiff
 
 write = picture_cases.write  # a fixture
 
@@ -73,7 +77,7 @@ def test_an_error_of_the_disk_is_told_in_the_systems_words(write, monkeypatch):
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 48 32\n%%EndComments\n"
 XBM = b"#define im_width 48\n#define im_height 32\nstatic char im_bits[] = {\n0x00 };"
 NOT_PICTURES = {
-    "text": b"hello", "HTML": b"<!DOCTYPE html><h1>404</h1>" * 99, "SVG": b"<svg width='48' height='32'/>",
+    "text": b"hello", "SVG": b"<svg width='48' height='32'/>",
     "JSON": json.dumps({"images": []}).encode(), "one byte": b"\xff", "zeros": bytes(5000),
     "EPS": EPS, "XBM": XBM, "two bytes of JPEG": b"\xff\xd8", "eight bytes of PNG": b"\x89PNG\r\n\x1a\n",
     "ICO": encoded(form="ICO"), "TGA": encoded(form="TGA"), "PDF": encoded(form="PDF"),
@@ -87,6 +91,29 @@ def test_what_is_no_picture_of_the_read_formats_is_refused_whatever_its_name(wri
     found = ProblemKind.UNREADABLE, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM picture"
     assert picture_problem(path, SIZE) == picture_problem(path, SIZE, whole=True) == found
     assert refusal(path) == f"The picture {path} cannot be read ({found[1]}): replace the file."
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+            "only a pointer of Git LFS: run git lfs pull in",
+        ),
+        (b"\n<!DOCTYPE html><h1>404</h1>" * 99, "a web page: download the picture again"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "a HEIC picture: save it as JPEG"),
+    ],
+)
+def test_what_has_only_the_name_of_a_picture_says_what_it_is(write, data, what):
+    assert picture_problem(write(data), SIZE)[1].startswith(what)
+
+
+def test_pillow_prints_nothing_of_its_own(tmp_path):
+    """As it does of a picture of many bands, a line for each, which says neither which picture nor what to do."""
+    path = write_tiff(tmp_path / "a.tif", np.zeros((4, 4, 8), np.uint16), photometric=1)
+    code = f"from core.datasets.picture_check import examine_picture as e; print(e({str(path)!r}, (4, 4))[0][0].name)"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("UNREADABLE\n", "")
 
 
 def test_an_empty_file_says_that_it_is_empty(write):
