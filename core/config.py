@@ -33,7 +33,9 @@ class TrainConfig:
     Raises ConfigError naming the field, its value and what it may be.
     """
 
-    data: str = setting("data/street", "Data set", "Folder of the data set, in COCO layout.", "data")
+    data: str = setting(
+        "data/street", "Data set", "Folder of the data set: COCO, YOLO, Pascal VOC, or another tool's export.", "data"
+    )
     model: str = setting(
         "checkpoints/starter",
         "Model",

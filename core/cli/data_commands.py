@@ -85,7 +85,7 @@ def download(options: Namespace) -> None:
 
 def add_convert_options(parser: ArgumentParser) -> None:
     """Add the options of `convert`."""
-    parser.add_argument("folder", metavar="FOLDER", help="with data.yaml and labels/, or Annotations/ and JPEGImages/")
+    parser.add_argument("folder", metavar="FOLDER", help="of YOLO, Pascal VOC, or what another tool exports")
     parser.add_argument("--out", required=True, help="folder to make")
     parser.add_argument(
         "--boxes", choices=[format.value for format in BoxFormat],
@@ -100,7 +100,7 @@ def convert(options: Namespace) -> None:
 
     if options.boxes:
         count = rewrite_boxes(options.folder, options.out, BoxFormat(options.boxes))
-        show(f"{options.out}: {count:,} boxes as x, y, width, height in pixels; the pictures stay in {options.folder}")
+        show(f"{options.out}: {count:,} boxes as x, y, width, height in pixels; the pictures stay where they are")
         return
     show(*show_conversion(options.folder, options.out, convert(options.folder, options.out)))
 
@@ -117,9 +117,7 @@ def show_conversion(folder: str, out: str | Path, steps: Iterable[tuple[int, int
 
 def add_check_options(parser: ArgumentParser) -> None:
     """Add the options of `check`."""
-    parser.add_argument(
-        "data", metavar="DATA", help="its folder, in any layout that a training takes: COCO, YOLO, Pascal VOC"
-    )
+    parser.add_argument("data", metavar="DATA", help="its folder: COCO, YOLO, Pascal VOC, or what another tool exports")
     parser.add_argument("--whole", action="store_true", help="decode every picture: finds more damage, takes longer")
     parser.add_argument("--json", action="store_true", help="print one JSON object with examples of each problem")
 

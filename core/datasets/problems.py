@@ -36,7 +36,7 @@ class ProblemKind(Enum):
     """A kind of problem: its severity, the unit that is counted, what is wrong, and what to do or what was done."""
 
     BOX_FORMAT = (
-        Severity.FATAL, "split", "whose boxes are not x, y, width, height in pixels",
+        Severity.FATAL, "box", "not written as x, y, width, height in pixels",
         "write a corrected copy: python -m core convert DATA --boxes FORMAT --out NEW; with --boxes xywh they stay",
     )  # fmt: skip
     OTHER_ID = Severity.FATAL, "class", "whose id in training is another one in validation", "give it one id"

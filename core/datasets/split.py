@@ -31,6 +31,7 @@ from core.datasets.coco_json import CocoDict, read_coco
 from core.datasets.folder.conversion_record import conversion_of, conversion_problems
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.testing import without_testing
+from core.datasets.folder.totals import BOXES
 from core.datasets.layouts import SPLITS, SplitLocation, find_splits
 from core.datasets.names.part_names import part_of_folders
 from core.datasets.picture_check import same_pictures
@@ -131,10 +132,8 @@ class CocoSplit:
         """
         path = self.path_of(image)
         if path is None:
-            raise DataError(
-                f"{self.json_path.name} names the picture {short(repr(image['file_name']))}, which is not inside "
-                f"{self.image_dir}."
-            )
+            name = short(repr(image["file_name"]))
+            raise DataError(f"{self.json_path.name} names the picture {name}, which is not inside {self.image_dir}.")
         return path
 
     def path_of(self, image: Entry) -> Path | None:
@@ -231,7 +230,8 @@ def _examine(location: SplitLocation, split: str) -> CocoSplit:
     problems = merged([*location.problems, *of_testing, *file.problems, *problems])
     sizes = image_sizes(images)[image_rows(images, annotations)]
     problems += box_format_problems(to_array(annotations), sizes, file.info, split)
-    if any(problem.kind.severity is Severity.FATAL for problem in problems):
+    if any(p.kind.severity is Severity.FATAL for p in problems):  # of boxes that are not used nothing is repaired
+        problems = [p for p in problems if p.kind.severity is not Severity.REPAIRED or p.kind.unit not in BOXES]
         return replace(whole, images=images, problems=tuple(problems))
     annotations, box_problems = sound_boxes(images, annotations, split)
     problems += [*box_problems, *located.problems, *conversion_problems(location.json_path, split)]

@@ -1,6 +1,6 @@
 """The data set of the Data page: built in, a subset of COCO 2017, or a folder of the user's own.
 
-In: what the sidebar and the session say. Out: a folder in COCO layout; YOLO and Pascal VOC folders are converted once.
+In: what the sidebar and the session say. Out: a folder in COCO layout; one of another format is converted once.
 """
 
 from __future__ import annotations

@@ -68,10 +68,9 @@ def show_problems(folder: Path, splits: dict[str, CocoSplit], problems: list[Pro
     if task and not task.is_running and not set(task.result or ()) <= set(problems):
         st.rerun()  # it has ended since the problems were put together
     _show_picture_check(folder, splits, task)
-    if not any(split.is_broken for split in splits.values()):
-        counts = tuple((p.kind.key, p.split, p.count) for p in problems)
-        for sentence in _totals(folder, cache.data_stamps(folder), counts, splits, problems).sentences:
-            st.markdown(plain(sentence))
+    counts = tuple((p.kind.key, p.split, p.count) for p in problems)
+    for sentence in _totals(folder, cache.data_stamps(folder), counts, splits, problems).sentences:
+        st.markdown(plain(sentence))
     if problems:
         chosen = _pick_problem(folder, problems)
         if chosen:

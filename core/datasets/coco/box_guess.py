@@ -43,8 +43,8 @@ def box_format_problems(boxes: np.ndarray, size: np.ndarray, info: Mapping[str, 
     """
     if info.get(ANSWER) == BoxFormat.XYWH.value or not (guessed := guess(boxes, size)):
         return []
-    kind = ProblemKind.BOX_FORMAT if guessed.is_certain else ProblemKind.BOXES_LOOK
-    return [Problem(kind, split, 1, (Example(f"{guessed.reason}: --boxes {guessed.format.value}"),))]
+    kind, count = (ProblemKind.BOX_FORMAT, len(boxes)) if guessed.is_certain else (ProblemKind.BOXES_LOOK, 1)
+    return [Problem(kind, split, count, (Example(f"{guessed.reason}: --boxes {guessed.format.value}"),))]
 
 
 def to_xywh(boxes: np.ndarray, size: np.ndarray, format: BoxFormat) -> npt.NDArray[np.float64]:

@@ -30,7 +30,7 @@ from core.datasets.convert.formats.rows import KERAS_YOLO, RETINANET, TENSORFLOW
 from core.datasets.convert.formats.supervisely import SUPERVISELY
 from core.datasets.convert.formats.via import VIA
 from core.datasets.folder.conversion_record import MADE_BY, SOURCE, Conversion, read_conversion, write_conversion
-from core.datasets.layouts import is_coco_first
+from core.datasets.layouts import is_coco_first, is_dataset
 from core.disk import atomic_folder
 from core.files import real_path
 
@@ -109,6 +109,8 @@ def _list(folder: Path, problems: ProblemCounter) -> tuple[str, Listing]:
         raise DataError(f"There is no folder {folder}.")
     try:
         key = _format_of(folder)
+        if key is None and is_dataset(folder):
+            raise DataError(f"{folder} is in COCO layout: use it as it is, or say with --boxes what its boxes are.")
         if key is None:
             raise DataError(
                 f"{folder} has neither YOLO's data.yaml or labels nor Pascal VOC's XML files, nor another tool's files "

@@ -112,7 +112,7 @@ def count_totals(splits: Mapping[str, Split], problems: Iterable[Problem]) -> To
             listed.setdefault(key, annotations[image.get("id")])
             if image.get("id") not in unusable:
                 used.setdefault(key, annotations[image.get("id")])
-    dropped = [p for p in problems if p.kind.severity is Severity.DROPPED]
+    dropped = [p for p in problems if p.kind.severity in (Severity.FATAL, Severity.DROPPED)]
     conversion = next((c for split in splits.values() if (c := conversion_of(split.json_path))), None)
     # images of UNUSABLE kinds are still listed, those of others are not; what no image is of was left out before
     unlisted = [p for p in dropped if p.kind.unit in PICTURES and (p.kind not in UNUSABLE or not _is_of_images(p))]

@@ -86,6 +86,12 @@ def test_a_training_on_a_yolo_folder_converts_it_once_and_only_again_after_a_cha
     assert [path.name for path in (root / "data").iterdir()] == [out.name]
 
 
+def test_a_coco_folder_need_not_be_converted(tmp_path, capsys):
+    folder = dataset(tmp_path / "d")
+    status, _, err = run(capsys, "convert", folder, "--out", tmp_path / "new")
+    assert status == 1 and f"{folder} is in COCO layout: use it as it is, or say with --boxes" in last_line(err)
+
+
 def test_a_training_on_a_coco_folder_takes_it_as_it_is(root, trained, tmp_path, capsys):
     folder = dataset(tmp_path / "d")
     assert run(capsys, "train", "--data", folder, *TINY)[0] == 1

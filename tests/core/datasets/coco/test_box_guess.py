@@ -131,6 +131,9 @@ def test_a_corrected_copy_can_be_trained_on(folder, tmp_path, format, capsys):
     report, _ = finish(check_dataset(folder))
     (problem,) = [p for p in report.problems if p.kind is ProblemKind.BOX_FORMAT]
     assert not report.is_fit and problem.examples[0].detail.endswith(f": --boxes {format.value}")
+    assert report.totals.boxes.sentence == (
+        "80 boxes: 40 used, 0 of them repaired; 40 left out (40 not written as x, y, width, height in pixels)"
+    )
     with pytest.raises(DataError, match=f"--boxes {format.value}.*python -m core convert DATA --boxes"):
         read_truth(folder / "annotations/instances_train.json")
     assert main(["convert", str(folder), "--boxes", format.value, "--out", str(tmp_path / "new")]) == 0

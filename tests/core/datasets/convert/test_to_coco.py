@@ -153,7 +153,7 @@ def test_a_half_written_folder_is_not_taken_for_good(tmp_path):
 
 def test_other_folders_have_no_format(tmp_path):
     assert detect_format(tmp_path / "nowhere") is None and detect_format(tmp_path) is None
-    text(tmp_path / "annotations/instances_train.json", "{}")
+    text(tmp_path / "annotations/train.json", "{}")
     picture(tmp_path / "train/a.jpg")
     text(tmp_path / "notes.txt", "")
     assert detect_format(tmp_path) is None and detect_format(tmp_path / "notes.txt") is None
