@@ -17,6 +17,7 @@ from ui.live.component import show_live_run
 from ui.server import cache, services
 from ui.text import plain
 from ui.train import draft, form
+from ui.train.device import check_device
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
@@ -42,8 +43,9 @@ def latest(runs: list[Run]) -> Run:
 
 
 def start(config: TrainConfig) -> None:
-    """Queue a training, and show it unless another one trains; raises LabError for data or a model not there."""
+    """Queue a training, and show it unless another one trains; raises LabError for what is not there."""
     check_typed(config, PROJECT, cache.images_of)
+    check_device(config)
     ahead = services.jobs().current
     run = services.jobs().submit(config)
     watch(None if ahead else run.id)

@@ -16,17 +16,23 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     local_rank  which of several GPUs, counted from 0, as `accelerate launch` gives one to each process
     Raises ConfigError if this machine does not have it.
     """
+    name = available_device(name, local_rank)
+    if name != "cuda":
+        return torch.device(name)
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
+
+
+def available_device(name: str, local_rank: int = 0) -> str:
+    """Return the name of the device that `choose_device` chooses, without taking it; raises as that does."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[name]:
         raise ConfigError(f"The device {name} is not available on this machine: choose auto or cpu.")
-    if name != "cuda":
-        return torch.device(name)
-    if local_rank >= torch.cuda.device_count():
-        raise ConfigError(f"This machine has {torch.cuda.device_count()} GPUs, so no more processes can train on it.")
-    torch.cuda.set_device(local_rank)
-    return torch.device("cuda", local_rank)
+    if name == "cuda" and local_rank >= (count := torch.cuda.device_count()):
+        raise ConfigError(f"This machine has {count} GPU{'s' * (count != 1)}, so no more processes can train on it.")
+    return name
 
 
 def gpu_metrics(device: torch.device, ask_driver: bool) -> dict[str, float]:

@@ -5,6 +5,7 @@ process ends with its requests. So torch and its memory stay out of the process 
 back later.
 
     {"ask": "warm", "run": …, "model": …}    {}: the model, if one is named, is loaded
+    {"ask": "device", "device": …, "processes": …}    {"refused": one sentence, "" if a training can have them}
     {"ask": "why", "run": …, "model": "best" | "last" | "untouched", "image": …, "query" or "gt": …}    see `why`
     {"ask": "predict", …}                    see `core.inference.predict.answer_request`
 
@@ -26,8 +27,9 @@ import numpy as np
 import torch
 from transformers.utils import logging
 
-from core import LabError
+from core import ConfigError, LabError
 from core.child import open_requests
+from core.detr.device import available_device
 from core.detr.explain import Near, explain, nearest
 from core.inference.model_cache import ModelCache
 from core.runs.store import RunStore
@@ -80,6 +82,15 @@ def warm(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     if "run" in request:
         models.get(request["run"], request["model"])
     return {}
+
+
+def device(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
+    """Say whether this machine has a training's device, and as many of it as there are processes."""
+    try:
+        available_device(request["device"], request["processes"] - 1)
+    except ConfigError as error:
+        return {"refused": str(error)}
+    return {"refused": ""}
 
 
 def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
@@ -147,7 +158,7 @@ def predict(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     return answer_request(request, models)
 
 
-HANDLERS = {"warm": warm, "why": why, "predict": predict}
+HANDLERS = {"warm": warm, "device": device, "why": why, "predict": predict}
 
 if __name__ == "__main__":
     main()

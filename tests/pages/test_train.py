@@ -1,4 +1,5 @@
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from core.runs.schema import Status
 from tests.pages.train_page import checked, click_train, open_page, setting, shown
 from ui.choose import pickers
 from ui.server import services
+from ui.train import device
 
 
 def test_without_a_run_the_page_says_what_to_do(store):
@@ -78,6 +80,21 @@ def test_to_train_again_with_what_is_not_there_any_more_gives_one_sentence_and_n
     checked(app.button(key="again").click().run())
     assert store.runs() == [store.get(finished.id)]
     assert app.error and next(iter(lost.values()))[0] in app.error[0].value.replace("\\", "")
+
+
+def test_a_device_that_is_not_there_is_refused_before_there_is_a_run(store, finished, monkeypatch):
+    answer, asked = {"refused": "The device mps is not available."}, []
+    monkeypatch.setattr(device, "model_worker", lambda: SimpleNamespace(ask=lambda *a: asked.append(a[0]) or answer))
+    store.update(finished.id, config={**finished.config, "device": "mps"})
+    app = open_page()
+    checked(app.button(key="again").click().run())
+    assert "mps is not available" in app.error[0].value
+    click_train(app)
+    assert "mps is not available" in app.error[0].value and store.runs() == [store.get(finished.id)]
+    assert asked == 2 * [{"ask": "device", "device": "mps", "processes": 1}]
+    answer = {"error": "The process that runs the models has ended."}
+    click_train(app)
+    assert len(store.runs()) == 2, "then the training itself says it"
 
 
 def test_an_older_run_can_be_looked_at(store, run_maker):

@@ -139,6 +139,12 @@ def test_no_line_is_left_without_an_answer(models):
         assert list(worker.answer_line(line, models)) == ["error"]
 
 
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has it")
+def test_a_device_is_said_to_be_there_or_not(models):
+    assert ask(models, ask="device", device="cpu", processes=1) == {"refused": ""}
+    assert "mps is not available" in ask(models, ask="device", device="mps", processes=1)["refused"]
+
+
 def test_without_room_on_the_gpu_the_models_are_let_go(asked, monkeypatch):
     models = ModelCache(asked[0])
     models.get(asked[1].id, "best")
