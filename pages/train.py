@@ -85,38 +85,38 @@ def show_actions(run: Run) -> None:
     jobs = services.jobs()
     if run.is_damaged:
         return
-    if run.is_live:
-        # while it stops the button stays where it is: whoever clicks twice must not end the process, or delete the run
-        st.button("Stopping" if run.stop_requested else "Stop", key="stop", icon=":material/stop_circle:",
-                  on_click=attempt, args=(jobs.stop, run.id), disabled=run.stop_requested,
-                  help="Ends after the current step and keeps a checkpoint; the run can be resumed.")  # fmt: skip
     if run.is_live and run.stop_requested:
         st.button("End it now", key="end", icon=":material/dangerous:", on_click=attempt,
                   args=(jobs.stop, run.id, True), help="Ends its process without waiting for its step.")  # fmt: skip
+    if run.is_live:
+        # last in a row that ends at the right edge, also while it stops: a second click must not end the process
+        st.button("Stopping" if run.stop_requested else "Stop", key="stop", icon=":material/stop_circle:",
+                  on_click=attempt, args=(jobs.stop, run.id), disabled=run.stop_requested,
+                  help="Ends after the current step and keeps a checkpoint; the run can be resumed.")  # fmt: skip
     if not run.is_live:
         show_actions_after(run)
 
 
 def show_actions_after(run: Run) -> None:
-    """Show the buttons of a run that has ended; first, where Stop was, what does no harm at a second click."""
-    if any(e.table for e in store.evaluations(run.id)):
-        if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
-            st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
-        if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
-            st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
-    st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
-              help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
+    """Show the buttons of a run that has ended; last, where Stop was, what does no harm at a second click."""
+    st.button("Train again", key="again", icon=":material/replay:", on_click=start_again, args=(run,),
+              help="A new run with this run's settings, which are also filled into the form.")  # fmt: skip
+    if run.status != Status.FINISHED:
+        st.button("Resume", key="resume", icon=":material/play_arrow:", on_click=attempt,
+                  args=(services.jobs().resume, run.id),
+                  help="Goes on from its checkpoint, if it has one.")  # fmt: skip
     if (refused := refused_data(store, run)) and st.button(
         "Resume on the changed data", key="changed data", icon=":material/published_with_changes:",
         help="Asks before it goes on.",
     ):  # fmt: skip
         confirm_changed_data(run, refused)
-    if run.status != Status.FINISHED:
-        st.button("Resume", key="resume", icon=":material/play_arrow:", on_click=attempt,
-                  args=(services.jobs().resume, run.id),
-                  help="Goes on from its checkpoint, if it has one.")  # fmt: skip
-    st.button("Train again", key="again", icon=":material/replay:", on_click=start_again, args=(run,),
-              help="A new run with this run's settings, which are also filled into the form.")  # fmt: skip
+    st.button("Use settings", key="use", icon=":material/tune:", on_click=form.fill_from, args=(run,),
+              help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
+    if any(e.table for e in store.evaluations(run.id)):
+        if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
+            st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
+        if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
+            st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
 
 
 def show_end(run: Run) -> None:

@@ -227,17 +227,17 @@ def test_the_bin_is_emptied(finished, store):
     assert not {"empty bin", "undo delete"} & {button.key for button in app.button}
 
 
-def test_a_waiting_or_training_run_is_not_deleted_and_stopping_keeps_the_places_of_the_buttons(store, run_maker):
-    run = run_maker(status=Status.RUNNING, evaluated=False)
+@pytest.mark.parametrize(("evaluated", "last"), [(False, "use"), (True, "look")])
+def test_a_training_run_is_not_deleted_and_a_second_click_on_stop_does_no_harm(store, run_maker, evaluated, last):
+    """The row ends at the right edge of the page, so its last button is where Stop was."""
+    run = run_maker(status=Status.RUNNING, evaluated=evaluated)
     app = open_page()
     assert app.button(key="train delete").disabled
-    before = [button.key for button in app.main.button]
+    assert app.main.button[-1].key == "stop"
     checked(app.button(key="stop").click().run())
-    after = [button.key for button in app.main.button]
-    assert after[: after.index("end")] == before[: before.index("stop") + 1] and app.button(key="stop").disabled
+    assert [button.key for button in app.main.button][-2:] == ["end", "stop"] and app.button(key="stop").disabled
     store.update(run.id, status=Status.STOPPED)
-    ended = [button.key for button in checked(app.run()).main.button]
-    assert ended[before.index("stop")] == "use"  # no harm at a second click
+    assert checked(app.run()).main.button[-1].key == last
 
 
 HOSTILE = "<b>x</b> **y** [z](https://example.invalid) $a$"

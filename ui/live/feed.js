@@ -1,4 +1,4 @@
-// Fetches what is new for the tab in sight, while the run is live and the page is seen.
+// Fetches what is new for the tab in sight, while a run trains or waits and the page is seen.
 import { loadPlotly } from "../js/plotly.js"
 import { clearDoctor, showRemarks } from "./doctor.js"
 import { showInfo } from "./head.js"
@@ -25,7 +25,7 @@ export function reset(view, run) {
 }
 
 /**
- * Ask for what is new, and again as long as the run is live.
+ * Ask for what is new, and again as long as any run trains or waits.
  * @param {View} view
  */
 export async function poll(view) {
@@ -44,7 +44,7 @@ export async function poll(view) {
     }
     view.fails = 0
     take(view, tab, news)
-    wait = view.isLive ? PAUSE : -1
+    wait = view.isLive || news.busy ? PAUSE : -1 // the queue beside an ended run goes on
   } catch {
     if (turn !== view.turn) return
     view.fails += 1

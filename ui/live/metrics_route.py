@@ -6,6 +6,7 @@ rows     by tag [[steps], [values]]: the metrics of the group G of curves after 
 last     the number of the last row, for the next request
 run      the run's state
 version  changes when the page is to be run again (`services.page_version`)
+busy     whether any run trains or waits, so that the next request may find something new
 remarks  {"mark", "list"}: the doctor's remarks, left out if their mark is M
 """
 
@@ -43,6 +44,7 @@ def metrics(request: Request) -> Response:
         return refused(error)
     rows = {tag: (steps, [_five_digits(value) for value in values]) for tag, (steps, values) in curves.items()}
     answer = {"rows": rows, "last": last, "run": run_state(run), "version": services.page_version(run)}
+    answer["busy"] = bool(services.busy())
     remarks = by_urgency(run.remarks)
     mark = f"{zlib.crc32(json.dumps(remarks).encode()):08x}"
     if mark != query.get("remarks"):

@@ -46,6 +46,7 @@ export interface News {
   last: number
   run: RunInfo
   version: string
+  busy: boolean
   remarks?: { mark: string, list: Remark[] }
 }
 

@@ -97,13 +97,19 @@ def waiting() -> list[Run]:
     return jobs().waiting()
 
 
+def busy() -> list[Run]:
+    """Return the run that is at work, if any, and those that wait, the next one first."""
+    current = jobs().current
+    return [*([current] if current else []), *waiting()]
+
+
 def page_version(run: Run) -> str:
     """Return a short text that changes with what Train shows of a run beside its live component.
 
     When it has changed, the component has the page run again.
     """
     paths = (store().preflight_path(run.id), store().profile_path(run.id), store().trace_path(run.id))
-    parts = [run.label, *map(file_stamp, paths), *(other.id for other in waiting())]
+    parts = [run.label, *map(file_stamp, paths), *(f"{other.id} {other.status}" for other in busy())]
     return f"{run.status.value} {zlib.crc32(' '.join(parts).encode()):08x}"
 
 

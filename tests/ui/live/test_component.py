@@ -170,6 +170,16 @@ def test_the_page_is_told_once_when_what_it_shows_besides_has_changed(page, run_
     assert told(page) == [["version", services.page_version(store.get(run.id))]]
 
 
+def test_beside_a_run_that_has_ended_the_page_is_told_when_the_queue_goes_on(page, run_maker, store):
+    ended, waiting = run_maker(evaluated=False), store.create({"data": "x"})
+    show(page, ended)
+    wait_for_points(page, "loss_ce", 20)
+    for status in (Status.RUNNING, Status.FINISHED):
+        store.update(waiting.id, status=status)
+        page.wait_for_function("n => told.length === n", arg=1 + (status == Status.FINISHED))
+    assert told(page)[1] == ["version", services.page_version(ended)]
+
+
 def test_a_run_that_is_deleted_meanwhile_is_told_once(page, run_maker, store):
     run = run_maker(status=Status.RUNNING, evaluated=False)
     show(page, run)
