@@ -66,7 +66,7 @@ def examine_picture(path: str | Path, size: Size, whole: bool = False) -> list[F
         return [(error.kind, error.reason)]
     meant = meant_orientation(orientation, stored, size)
     if meant is None:
-        swapped = ": width and height are swapped in the JSON" if stored[::-1] == tuple(size) else ""
+        swapped = ": width and height are swapped" if stored[::-1] == tuple(size) else ""
         return [(ProblemKind.OTHER_SIZE, f"{size_text(stored)} instead of {size_text(size)}{swapped}")]
     if orientation > 1:
         kind, text = ProblemKind.TURNED, f"stored as {size_text(stored)}, EXIF orientation {orientation}"

@@ -20,6 +20,7 @@ MOST_SEARCHED = 4_000_000  # bytes of a pickle in which a library's name is look
 
 IMPORT = "its results on your pictures can be imported: python -m core import"
 RELEASED = "start from facebook/detr-resnet-50 or another released model of transformers instead"
+SAVED = "where it was trained, load it into its model again and write that as a folder, with save_pretrained"
 NEEDED = f"a model is a folder with {CONFIG} and {WEIGHTS}, as transformers' save_pretrained writes it"
 # run in the model's folder, for one file or its parts; nothing but tensors is unpickled
 CONVERT = (
@@ -35,6 +36,8 @@ BECAUSE = "which is not opened because such a file can run code"
 STATES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer.pt", "training_args.bin")  # of a training, no weights
 # a word in the bytes of a checkpoint, and whose it then is; the first that fits
 LIBRARIES = (
+    (b"class_labels_classifier", "transformers"),  # also within Lightning's
+    (b"encoder_attn.sampling_offsets", "transformers"),
     (b"ultralytics", "Ultralytics"),
     (b"dinov2_windowed", "RF-DETR"),
     (b"rfdetr", "RF-DETR"),
@@ -144,6 +147,8 @@ def _not_a_folder(path: Path, name: str) -> str:
         advice = IMPORT
         if library and "/" in library:  # of a family that can be trained
             advice = RELEASED
+        elif library == "transformers":
+            advice = SAVED
         elif not library:
             advice = NEEDED
         return f"{name} is {whose}, {BECAUSE}: {advice}."

@@ -103,7 +103,7 @@ def test_a_size_that_is_swapped_is_said_to_be(tmp_path):
     (tmp_path / "a.jpg").write_bytes(encoded())
     kind, detail = picture_problem(tmp_path / "a.jpg", SIZE[::-1])
     assert kind is ProblemKind.OTHER_SIZE
-    assert detail == "48 × 32 instead of 32 × 48: width and height are swapped in the JSON"
+    assert detail == "48 × 32 instead of 32 × 48: width and height are swapped"
 
 
 def test_files_of_one_size_that_differ_in_a_byte_are_not_the_same(tmp_path):

@@ -60,6 +60,8 @@ def torch_file(path, *words):
         ("checkpoint.pth", ["transformer.decoder.layers.0.multihead_attn.in_proj_weight"], "detr-resnet-50"),
         ("r50_deformable_detr.pth", ["transformer.decoder.layers.0.cross_attn.sampling_offsets"], "Deformable-DETR"),
         ("last.ckpt", ["pytorch-lightning_version"], "of PyTorch Lightning, which"),
+        ("detr.ckpt", ["pytorch-lightning_version", "model.class_labels_classifier.bias"], "transformers, .* save_p"),
+        ("model.pth", ["model.decoder.layers.0.encoder_attn.sampling_offsets.bias"], "transformers, .* save_p"),
         ("weights.pth", [], r"of torch\.save, which is not opened .* a model is a folder with config\.json"),
         ("model.onnx", None, "a model exported to ONNX, which cannot be trained"),
         ("model.engine", None, "compiled by TensorRT"),
