@@ -97,7 +97,8 @@ def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
         if not files:
             raise DataError(
                 f"{folder} has no COCO annotation file: none of its JSON files, such as annotations/"
-                "instances_train.json, holds the lists images and annotations."
+                "instances_train.json, holds the lists images and annotations. Choose the folder of an "
+                "export as COCO, or one as YOLO, Pascal VOC or of another tool that python -m core convert takes."
             )
         return _locations(folder, files)
     except OSError as error:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 import yaml
@@ -118,6 +118,23 @@ def splits_by_folder(names: Collection[str]) -> dict[str, str]:
 
 def _split_of_folders(folders: list[str]) -> str | None:
     return next((split for folder in folders if (split := part_of(folder))), None)
+
+
+def nearest_to(place: str, names: Iterable[str]) -> list[str]:
+    """Return those of the names, in order, that share the most folders with a path, from the top.
+
+    Parts of a data set, and data sets beside each other, may each have a picture of the same name.
+
+    >>> nearest_to("b/lists/train.txt", ["a/images/1.jpg", "b/images/1.jpg"])
+    ['b/images/1.jpg']
+    """
+    above = place.split("/")[:-1]
+    shared: dict[str, int] = {}
+    for name in sorted(names):
+        pairs = zip(above, name.split("/")[:-1], strict=False)
+        shared[name] = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    most = max(shared.values(), default=0)
+    return [name for name, count in shared.items() if count == most]
 
 
 def beginning(path: Path) -> str:

@@ -35,7 +35,9 @@ from core.datasets.convert.source import (
     FolderFiles,
     LabelFileError,
     beginning,
+    nearest_to,
     read_bytes,
+    splits_by_folder,
     to_class_name,
 )
 from core.datasets.convert.voc_parts import splits_of_pictures
@@ -75,21 +77,35 @@ def list_folder(folder: Path, problems: ProblemCounter) -> Listing:
 
 
 def _match_labels(files: FolderFiles, pictures: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Return each picture's label file, and those without a picture: that of the same name, else the one it names."""
-    index = NameIndex(pictures)
+    """Return each picture's label file, and those without a picture: that of the same name, else the one it names.
+
+    Of several the nearest is meant, and none of another part: a label of the same name may be another picture's.
+    """
+    texts = files.ending(".xml")
+    index, index_of_texts = NameIndex(pictures), NameIndex(texts)
+    parts = {**splits_by_folder(pictures), **splits_by_folder(texts)}
     labels: dict[str, str] = {}
+
+    def candidates(name: str, written: str) -> list[str]:
+        part = parts.get(name)
+        alike = [one for one in index.find(written.rpartition("/")[2]) if part in (None, parts.get(one, part))]
+        for better in (
+            (_named_picture(files.path(name)), written) if len(alike) > 1 else ()
+        ):  # as masks of the same names
+            alike = [one for one in alike if one in index.find(better)] or alike
+        return [one for one in nearest_to(name, alike) if one not in labels]
+
     left = []
-    for name in files.ending(".xml"):
-        free = [picture for picture in index.find(name) if picture not in labels]
+    for name in texts:
+        free = [one for one in candidates(name, name) if name in nearest_to(one, index_of_texts.find(one))]
         if free:
             labels[free[0]] = name
         else:
             left.append(name)
     alone = []
     for name in left:
-        named = [picture for picture in index.find(_named_picture(files.path(name))) if picture not in labels]
-        if named:
-            labels[named[0]] = name
+        if free := candidates(name, _named_picture(files.path(name))):
+            labels[free[0]] = name
         elif _is_voc(files.path(name)):  # others are not of this format
             alone.append(name)
     return labels, alone

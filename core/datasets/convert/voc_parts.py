@@ -1,7 +1,8 @@
 """Which pictures of a Pascal VOC folder are for training, validation and testing.
 
     ImageSets/Main/train.txt, val.txt, trainval.txt, test.txt    whatever their case: CVAT writes Train.txt, default.txt
-    ImageSets/Main/car_train.txt                                 of one class, "name  1" or "name -1" in each line
+    ImageSets/Main/car_train.txt                                 of one class, "name  1" or "name -1" in each line;
+                                                                 others have the numbers of classes there
     train/, valid/, test/                                        folders
 
 A list counts before a folder, one of pictures before those of a class. What any list or folder names for testing is
@@ -17,14 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.datasets.convert.format import TEST, UNLISTED, ProblemCounter
-from core.datasets.convert.source import FolderFiles, lines_of, read_list, splits_by_folder
+from core.datasets.convert.source import FolderFiles, lines_of, nearest_to, read_list, splits_by_folder
 from core.datasets.names.name_index import NameIndex
 from core.datasets.names.part_names import part_of
 from core.datasets.problems import ProblemKind
 
 TRAINVAL = "trainval"
 SETS = "imagesets"
-OF_CLASS = re.compile(r"(?P<name>.*\S)\s+(-1|0|1)")
+OF_CLASS = re.compile(r"(?P<name>\S.*?)(\s+-?\d+)+")
 
 
 class _List(NamedTuple):
@@ -120,8 +121,9 @@ def _read_list(files: FolderFiles, name: str, index: NameIndex, of_label: Mappin
         matches = index.find(line)
         if not matches and (flag := OF_CLASS.fullmatch(line.strip())):
             matches, flagged = index.find(flag["name"]), flagged + 1
-        named = {of_label.get(match, match) for match in matches}
-        pictures |= named if split == TEST else set(sorted(named)[:1])
+        alike = {of_label.get(match, match) for match in matches}
+        named = nearest_to(name, alike.intersection(of_label.values()) or alike)
+        pictures.update(named if split == TEST else named[:1])
         if not named:
             near = index.nearest(line.strip())
             hint = f"; {near} is there" if near else ""

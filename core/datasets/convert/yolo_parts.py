@@ -19,6 +19,7 @@ from core.datasets.convert.source import (
     beginning,
     is_inside,
     lines_of,
+    nearest_to,
     read_list,
     splits_by_folder,
 )
@@ -83,7 +84,7 @@ class _Parts:
         for number, line in enumerate(lines_of(read_list(self.files.path(name))), start=1):
             if not (written := line.strip()) or written.startswith("#"):
                 continue
-            pictures = self._index.find(written)
+            pictures = nearest_to(name, self._index.find(written))
             self.pictures[split].update(pictures if split == TEST else pictures[:1])
             if not pictures:
                 near = self._index.nearest(written)

@@ -133,10 +133,47 @@ def names_in_another_spelling(folder):
     return {"": ["JPEGImages/Stra\u00dfe 1.JPG", "JPEGImages/\u00e9t\u00e9.jpg"]}, {}
 
 
+def parts_with_the_same_names_of_which_one_label_is_missing(folder):
+    for part in ("train", "val"):
+        both(folder, f"{part}/images/1.jpg", f"{part}/annotations/1.xml")
+    picture(folder / "train/images/2.jpg")
+    both(folder, "val/images/2.jpg", "val/annotations/2.xml")
+    text(folder / "val/annotations/3.xml", xml())
+    picture(folder / "train/images/3.jpg")
+    return (
+        {"train": ["train/images/1.jpg"], "val": ["val/images/1.jpg", "val/images/2.jpg"]},
+        {"unlabelled": 2, "label-alone": 1},
+    )
+
+
+def two_years_with_the_same_numbers(folder):
+    for year in ("VOC2007", "VOC2012"):
+        root = folder / "VOCdevkit" / year
+        voc(root, *"1234")
+        for part, number in (("train", 1), ("val", 2), ("test", 3)):
+            text(root / f"ImageSets/Main/{part}.txt", f"{number}\n")
+    (folder / "VOCdevkit/VOC2007/Annotations/4.xml").unlink()
+    years = [f"VOCdevkit/{year}/JPEGImages" for year in ("VOC2007", "VOC2012")]
+    return (
+        {"train": [f"{year}/1.png" for year in years], "val": [f"{year}/2.png" for year in years]},
+        {"test-part": 2, "unlabelled": 1, "unlisted": 1},
+    )
+
+
+def oxford_pets(folder):
+    for name in "abc":
+        both(folder, f"images/{name}.jpg", f"annotations/xmls/{name}.xml", filename=f"{name}.jpg")
+        picture(folder / f"annotations/trimaps/{name}.png")
+    text(folder / "annotations/trainval.txt", "a 1 1 1\nb 2 2 1\n")
+    text(folder / "annotations/test.txt", "c 1 1 1\n")
+    return {"": ["images/a.jpg", "images/b.jpg"]}, {"test-part": 1, "unlabelled": 3}
+
+
 EXPORTS = [
     cvat, cvat_of_one_part, cvat_with_a_part_of_ones_own, voc2007, lists_of_classes_alone, lists_with_paths_and_endings,
     a_list_for_testing_alone, roboflow, roboflow_without_valid, fiftyone, datumaro, supervisely, labelme2voc,
-    label_studio, folders_of_parts_in_any_case, names_in_another_spelling,
+    label_studio, folders_of_parts_in_any_case, names_in_another_spelling, two_years_with_the_same_numbers, oxford_pets,
+    parts_with_the_same_names_of_which_one_label_is_missing,
 ]  # fmt: skip
 
 
