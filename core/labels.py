@@ -49,17 +49,19 @@ class LabelMap:
                 )
 
     @classmethod
-    def from_categories(cls, categories: Sequence[dict[str, Any]], chosen: Sequence[str] | None = None) -> LabelMap:
+    def from_categories(
+        cls, categories: Sequence[dict[str, Any]], chosen: Sequence[str] | None = None, place: str = "The data set"
+    ) -> LabelMap:
         """Make the label map of a COCO file's `categories`, or of the `chosen` names among them, in the file's order.
 
-        Raises DataError that lists the classes the data set has, if one of `chosen` is not among them.
+        Raises DataError that lists the classes that `place` has, if one of `chosen` is not among them.
         """
         by_name = {str(c["name"]): int(c["id"]) for c in categories}
         if chosen:
             unknown = [name for name in chosen if name not in by_name]
             if unknown:
                 raise DataError(
-                    f"The data set has no class {short(repr(unknown[0]))}; it has: {short(', '.join(by_name), 160)}."
+                    f"{place} has no class {short(repr(unknown[0]))}; it has: {short(', '.join(by_name), 160)}."
                 )
             by_name = {name: i for name, i in by_name.items() if name in set(chosen)}
         return cls(tuple(by_name), tuple(by_name.values()))

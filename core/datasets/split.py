@@ -79,7 +79,7 @@ class CocoSplit:
 
         Raises DataError for a class that the split does not have.
         """
-        return LabelMap.from_categories(self.categories, chosen)
+        return LabelMap.from_categories(self.categories, chosen, f"The data set's part {self.name}")
 
     @cached_property
     def annotations_by_image(self) -> dict[int, list[Entry]]:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,12 @@ def test_an_unknown_class_or_share_is_refused():
     for share in (-0.1, 1, float("nan")):
         with pytest.raises(DataError, match="share of images without a chosen class"):
             module.filter_to_classes(split_of(GT), ["car"], share)
+
+
+def test_a_class_that_one_part_lacks_is_told_with_the_part():
+    """Train and val may name their classes differently: the class that is said to be missing stands in the other file."""
+    with pytest.raises(DataError, match="The data set's part val has no class 'human'; it has: "):
+        replace(split_of(GT), name="val").label_map(["human"])
 
 
 def test_the_label_map_keeps_the_files_ids_and_order():
