@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core import DataError
 from core.datasets.coco_json import CocoFile
@@ -23,15 +24,25 @@ from core.wording import short
 FEWEST = 10  # objects that are called otherwise, before their classes are doubted
 ALIKE = 0.8  # share of a class's objects that have the same other name
 TOLD = 2  # classes
+ROUNDING = 1e-6  # by which a probability may exceed 1
 
 
 @dataclass(frozen=True)
 class FileEvaluation:
-    """The metrics and the detection table of a results list, and sentences on how both files were read."""
+    """The metrics and the detection table of a results list, and sentences on how both files were read.
+
+    scores: the lowest and the highest; (0, 0) without detections.
+    """
 
     figures: CocoFigures
     table: pa.Table
+    scores: tuple[float, float]
     notes: list[str]
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether all scores lie between 0 and 1."""
+        return self.scores[0] >= 0 and self.scores[1] <= 1 + ROUNDING
 
 
 def evaluate_results(truth: CocoFile, gt: str | Path, dt: str | Path) -> FileEvaluation:
@@ -44,10 +55,17 @@ def evaluate_results(truth: CocoFile, gt: str | Path, dt: str | Path) -> FileEva
         figures, table = evaluate(ground_truth, results.rows), detection_table(ground_truth, results.rows)
     except DataError as error:
         raise DataError(f"{dt} cannot be evaluated on {gt}: {error}") from None
+    scores = pc.min_max(table["score"]).as_py()  # None without detections
     notes = [*truth_notes(truth.problems, gt), *results.notes]
+    evaluated = FileEvaluation(figures, table, (scores["min"] or 0, scores["max"] or 0), notes)
+    if not evaluated.has_probabilities:
+        low, high = evaluated.scores
+        notes.append(
+            f"{Path(dt).name}: its scores lie between {low:g} and {high:g}, not between 0 and 1 as elsewhere here"
+        )
     if doubt := _other_numbering(confusion_matrix(table, 0.0)):
         notes.append(f"{Path(dt).name}: {doubt}")
-    return FileEvaluation(figures, table, notes)
+    return evaluated
 
 
 def _other_numbering(matrix: ConfusionMatrix) -> str | None:

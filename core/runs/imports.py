@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from core import DataError, RunError
 from core.datasets.coco.areas import to_array
@@ -48,7 +47,6 @@ from core.wording import short
 
 SPLIT_NAME = re.compile(r"(train|val|test)\d*")
 LOOKED_FOR = 20  # pictures: if a folder has one of so many, it is taken for theirs
-ROUNDING = 1e-6  # by which a probability may exceed 1
 
 
 def import_results(
@@ -120,9 +118,8 @@ def _split(gt: Path, truth: CocoFile, folder: Path) -> CocoSplit:
 
 def _evaluated(gt: Path, truth: CocoFile, dt: Path) -> FileEvaluation:
     evaluated = evaluate_results(truth, gt, dt)
-    scores = pc.min_max(evaluated.table["score"]).as_py()  # None without detections
-    low, high = scores["min"] or 0, scores["max"] or 0
-    if low < 0 or high > 1 + ROUNDING:
+    if not evaluated.has_probabilities:
+        low, high = evaluated.scores
         raise DataError(
             f"The scores in {dt} lie between {low:g} and {high:g}, but must lie between 0 and 1: "
             "export them as probabilities, or divide them by the highest possible one."

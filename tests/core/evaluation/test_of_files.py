@@ -64,3 +64,11 @@ def test_an_error_names_the_files_and_the_place_counted_from_1(evaluated, change
     rows[1] |= change
     with pytest.raises(DataError, match=rf"dt\.json cannot be evaluated on .*gt\.json: {says}"):
         evaluated(rows)
+
+
+def test_scores_that_are_no_probabilities_are_told(evaluated):
+    rows = [row | {"score": 87.5} for row in called(lambda c: c)]
+    assert evaluated(rows).notes == [
+        "dt.json: its scores lie between 87.5 and 87.5, not between 0 and 1 as elsewhere here"
+    ]
+    assert evaluated(called(lambda c: c)).notes == evaluated([rows[0] | {"score": 1}]).notes == []
