@@ -31,6 +31,7 @@ from core.datasets.convert.source import (
     FolderFiles,
     LabelFileError,
     beginning,
+    nearest_to,
     read_bytes,
     splits_by_folder,
 )
@@ -152,12 +153,17 @@ class Documents:
         index, labels, items = NameIndex(files.pictures), dict[str, Entry](), list[Item]()
         taken: dict[str, str] = {}  # the label of each picture
         lists, by_folder = [], splits_by_folder(files.pictures)
-        for name in self._used(files):
+        used = self._used(files)
+        parts = splits_by_folder([*files.pictures, *used])
+        for name in used:
             lists.append(files.path(name))
             for entry in self._entries(Source(name, files), problems):
                 label = _label(name, entry, labels)
                 labels[label] = entry
-                picture = next((one for one in self._pictures(index, name, entry) if one not in taken), None)
+                is_told = part_of_folders(entry.picture.replace("\\", "/")) is not None
+                meant = None if is_told else parts.get(name)  # another part's picture is none of this file's
+                alike = [p for p in self._pictures(index, name, entry) if meant in (None, by_folder.get(p, meant))]
+                picture = next((one for one in nearest_to(name, alike) if one not in taken), None)
                 part = part_of(entry.part) or by_folder.get(picture or "") or _part_of_file(name) or ""
                 items.append(Item(picture or "", part, label))
                 if picture:
@@ -182,7 +188,7 @@ class Documents:
         return [name for name in self._candidates(files) if is_named(name) or self._is_one(files, name)]
 
     def _pictures(self, index: NameIndex, name: str, entry: Entry) -> list[str]:
-        """Return the pictures that an entry may mean, those nearest to its file."""
+        """Return the pictures that an entry may mean: those whose names are most like the written one."""
         written = entry.picture.replace("\\", "/")
         # Label Studio puts eight digits before the name of an upload
         names = [written, re.sub(r"^.*?[0-9a-f]{8}-(?=[^/]+$)", "", written)]

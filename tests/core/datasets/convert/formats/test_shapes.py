@@ -11,9 +11,10 @@ from core.datasets.convert.format import ProblemCounter
 from core.datasets.convert.formats.documents import BadObject
 from core.datasets.convert.formats.shapes import from_corners, from_points, turned
 from core.datasets.convert.formats.supervisely import SUPERVISELY
-from core.datasets.convert.to_coco import detect_format
+from core.datasets.convert.to_coco import convert, detect_format
 from core.datasets.folder.conversion_record import read_conversion
 from core.datasets.problems import ProblemKind
+from core.datasets.split import examine_splits
 from tests.core.datasets.convert.folders import picture, text
 from tests.core.datasets.convert.formats.made import dump, mask
 from tests.core.datasets.convert.formats.test_formats import converted, problems
@@ -58,6 +59,22 @@ def test_labelme_files_may_lie_apart_from_their_pictures(tmp_path):
     (folder / "a.png").rename(folder / "images/a.png")
     (folder / "a.json").rename(folder / "json/a.json")
     assert boxes(folder) == [near(1, 2, 3, 9)]
+
+
+@pytest.mark.parametrize("first, second", [("train", "val"), ("a", "b")])
+def test_a_label_is_of_the_nearest_picture_of_its_name_and_of_none_in_another_part(tmp_path, first, second):
+    for part in (first, second):
+        picture(tmp_path / f"m/{part}/images/1.png")
+        picture(tmp_path / f"m/{part}/images/2.png")
+        rows = {"shapes": [shape("rectangle", [1, 2], [3, 9])], "imagePath": "1.png", "version": "5"}
+        dump(tmp_path / f"m/{part}/jsons/1.json", rows)
+    dump(tmp_path / f"m/{second}/jsons/2.json", rows | {"imagePath": "2.png"})
+    if first == "train":
+        picture(tmp_path / "m/train/images/3.png")
+        dump(tmp_path / "m/val/jsons/3.json", rows | {"imagePath": "3.png"})
+    list(convert(tmp_path / "m", tmp_path / "out"))
+    used = {i["file_name"] for split in examine_splits(tmp_path / "out").values() for i in split.images}
+    assert used == {f"{first}/images/1.png", f"{second}/images/1.png", f"{second}/images/2.png"}
 
 
 def test_a_size_of_another_picture_leaves_it_out(tmp_path):
