@@ -36,6 +36,8 @@ FAMILY_NAMES = (
     "deformable_detr",
 )  # the keys of `model.FAMILIES`, which needs torch; a test compares them
 
+TASK = "ForObjectDetection"  # at the end of transformers' names of models
+
 COPY_AGAIN = "copy its folder again"
 AS_SAVED = f"take {CONFIG} as it was saved"
 SAME_SAVE = f"take {CONFIG} and the weights of one save"
@@ -49,6 +51,7 @@ class _BackboneKind(msgspec.Struct):
 
 class _Kind(msgspec.Struct):
     model_type: str | None = None
+    architectures: list[str] | None = None
     backbone_config: _BackboneKind | None = None
 
 
@@ -85,6 +88,11 @@ def read_config(folder: Path, name: str = "") -> ModelConfig:
         raise ModelError(
             f"{short(name or folder, 120)} is a {short(kind, 40)} model, but only these kinds can be used: "
             f"{', '.join(FAMILY_NAMES)}."
+        )
+    if kinds.architectures and not any(name.endswith(TASK) for name in kinds.architectures):
+        raise ModelError(
+            f"{short(name or folder, 120)} is a {short(kinds.architectures[0], 40)}, but only models for object "
+            f"detection can be used: take one whose {CONFIG} names a …{TASK}."
         )
     if backbone and backbone.model_type not in get_args(BackboneKind):
         raise _refused_backbone(folder, f"is a {short(backbone.model_type, 40)}")

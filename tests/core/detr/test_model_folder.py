@@ -59,3 +59,11 @@ def test_a_file_that_somebody_edited_is_read_with_its_mark_and_refused_by_its_pl
     (tmp_path / "config.json").write_text(text[:-1] + ",}")
     with pytest.raises(ModelError, match=r"config\.json: not valid JSON from byte 2\d on\): correct it there, or copy"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["DetrForSegmentation", "DetrModel"])  # facebook/detr-resnet-50-panoptic is the first
+def test_a_model_of_another_task_is_refused_by_its_settings(name, tmp_path):
+    """So before its weights are fetched, which would lack what a detector has."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "detr", "architectures": [name]}))
+    with pytest.raises(ModelError, match=f"owner/panoptic is a {name}, but only models for object detection"):
+        read_config(tmp_path, "owner/panoptic")
