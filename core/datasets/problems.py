@@ -71,7 +71,7 @@ class ProblemKind(Enum):
     PLACEHOLDER = Severity.DROPPED, "category", "without objects, only a placeholder", "left out"
 
     # of folders in another format, which are converted
-    UNLISTED = Severity.DROPPED, "picture", "in no list of a part", "left out: add it to a list"
+    UNLISTED = Severity.DROPPED, "picture", "in no part", "left out: put it into a list or a folder of one"
     LISTED_MISSING = Severity.DROPPED, "listed picture", "not in the folder", "left out"
     UNLABELLED = Severity.DROPPED, "picture", "without a label file", "left out"
     LABEL_ALONE = Severity.DROPPED, "label file", "without a picture", "left out"
