@@ -29,10 +29,10 @@ from core.datasets.layouts import SPLITS
 from core.datasets.split import read_split
 from core.keep_result import KeepResult
 from core.labels import LabelMap
+from core.training.data.training_data import TrainingData, choose_data, saved_classes
 from core.training.distributed import Stopped
 from core.training.events import Loading, NotRecorded, Progress
 from core.training.training import Training
-from core.training.training_data import TrainingData, choose_data, saved_classes
 
 
 def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[Progress, None, None]:

@@ -30,6 +30,8 @@ from core.metrics import SPEED, WAIT
 from core.training.batch_picture import draw_batch
 from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
 from core.training.checkpoint_folder import delete_retired, retire_checkpoint
+from core.training.data.training_data import TrainingData
+from core.training.data.unreadable import Unreadable, remark_on_unreadable
 from core.training.distributed import ProcessGroup
 from core.training.events import (
     Evaluated,
@@ -45,8 +47,6 @@ from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.step import Stepper, seeded
 from core.training.trainer_state import TrainerState
-from core.training.training_data import TrainingData
-from core.training.unreadable import Unreadable, remark_on_unreadable
 from core.training.validation import validate
 from core.wording import short
 

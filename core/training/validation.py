@@ -21,8 +21,8 @@ from core.detr.detect import LossSums, detect
 from core.detr.loader import loader
 from core.detr.losses import LossNormalizers
 from core.evaluation.coco_eval import CocoFigures, evaluate
+from core.training.data.unreadable import Unreadable
 from core.training.step import Stepper, deterministic
-from core.training.unreadable import Unreadable
 
 # Of one process: detections, losses, and the images that it could not read.
 Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers, dict[int, str]]

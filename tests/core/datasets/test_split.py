@@ -254,7 +254,7 @@ def test_an_unknown_class_or_share_is_refused():
 
 
 def test_a_class_that_one_part_lacks_is_told_with_the_part():
-    """Train and val may name their classes differently: the class that is said to be missing stands in the other file."""
+    """The parts may name their classes differently: one that is missing in a part may stand in the other file."""
     with pytest.raises(DataError, match="The data set's part val has no class 'human'; it has: "):
         replace(split_of(GT), name="val").label_map(["human"])
 

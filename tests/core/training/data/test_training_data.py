@@ -6,8 +6,8 @@ from core import ConfigError, DataError
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.labels import LabelMap
+from core.training.data.training_data import choose_data
 from core.training.trainer_state import TrainerState
-from core.training.training_data import choose_data
 from tests.core.datasets.fingerprint import small_data
 from tests.core.datasets.fingerprint.small_data import SmallData
 

@@ -1,0 +1,1 @@
+"""What a training uses of its data set, and what it goes on without."""
