@@ -8,8 +8,10 @@ would also look for code, adapters, quantisation and other files to load.
 
 from __future__ import annotations
 
+import logging
 import math
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -71,10 +73,11 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
         planned = model_class(ours)  # without memory
     tensors = _read_tensors(folder, sum(parameter.numel() for parameter in planned.parameters()))
     _check_classes(folder, family, tensors, ours.num_labels, len(named) or config.num_labels or 0)
-    loaded: Any = model_class.from_pretrained(
-        None, config=ours, state_dict=tensors, dtype=torch.float32, trust_remote_code=False,
-        output_loading_info=True, ignore_mismatched_sizes=True,
-    )  # fmt: skip
+    with _unreported():
+        loaded: Any = model_class.from_pretrained(
+            None, config=ours, state_dict=tensors, dtype=torch.float32, trust_remote_code=False,
+            output_loading_info=True, ignore_mismatched_sizes=True,
+        )  # fmt: skip
     model: PreTrainedModel
     model, told = loaded
     _check_names(folder, told["missing_keys"], "lacks")
@@ -82,6 +85,17 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
     _check_names(folder, {name for name, *_ in told["mismatched_keys"]}, f"has other sizes than {CONFIG} for")
     model.config.name_or_path = str(folder)
     return model
+
+
+@contextmanager
+def _unreported() -> Iterator[None]:
+    """Keep back transformers' table of names that do not fit: they are refused here, in one sentence."""
+    logger, silence = logging.getLogger("transformers.modeling_utils"), lambda record: False
+    logger.addFilter(silence)
+    try:
+        yield
+    finally:
+        logger.removeFilter(silence)
 
 
 def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import pickle
 import shutil
@@ -185,6 +186,21 @@ def test_weights_of_a_wrapped_model_are_its_own(folder, wrapper):
     save_file({wrapper + name: tensor for name, tensor in tensors.items()}, folder / "model.safetensors")
     model, _ = load_model("model", TEN)
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in whole.items())
+
+
+def test_weights_of_other_names_are_refused_in_one_sentence_alone(folder, monkeypatch):
+    """Without transformers' table of them, which advises otherwise."""
+    tensors = load_file(folder / "model.safetensors")
+    save_file({f"net.{name}": tensor for name, tensor in tensors.items()}, folder / "model.safetensors")
+    records = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", records.append)
+    logging.getLogger("transformers").addHandler(handler)
+    try:
+        assert "model.safetensors lacks " in sentence("model")
+    finally:
+        logging.getLogger("transformers").removeHandler(handler)
+    assert records == []
 
 
 @pytest.mark.parametrize("path", ["weights/best.pt", "out/model.onnx", "out/checkpoint-500", "a/model.safetensors"])
