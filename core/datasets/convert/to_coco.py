@@ -77,7 +77,7 @@ def default_target(folder: str | Path, data_dir: str | Path) -> Path:
 def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], None, None]:
     """Convert the folder into `out`, yielding (images done, images in all) after every image.
 
-    Images are numbered by their path, categories in the order of the names (YOLO) or by name (VOC). What is damaged,
+    Images are numbered by their path, categories in the order of the list of names, else by name. What is damaged,
     for testing or in no list is left out, and told by `out`'s source.json. An `out` that is current is kept; one that
     was converted from something else is replaced.
 

@@ -112,17 +112,17 @@ def count_totals(splits: Mapping[str, Split], problems: Iterable[Problem]) -> To
             listed.setdefault(key, annotations[image.get("id")])
             if image.get("id") not in unusable:
                 used.setdefault(key, annotations[image.get("id")])
-    dropped = [p for p in problems if p.kind.severity in (Severity.FATAL, Severity.DROPPED)]
+    left_out = [p for p in problems if p.kind.severity in (Severity.FATAL, Severity.DROPPED)]
     conversion = next((c for split in splits.values() if (c := conversion_of(split.json_path))), None)
     # images of UNUSABLE kinds are still listed, those of others are not; what no image is of was left out before
-    unlisted = [p for p in dropped if p.kind.unit in PICTURES and (p.kind not in UNUSABLE or not _is_of_images(p))]
+    unlisted = [p for p in left_out if p.kind.unit in PICTURES and (p.kind not in UNUSABLE or not _is_of_images(p))]
     pictures = len(listed) + sum(p.count for p in unlisted if p.kind is not ProblemKind.LABEL_ALONE)
-    lost = [p for p in dropped if p.kind.unit in BOXES]
+    lost = [p for p in left_out if p.kind.unit in BOXES]
     boxes = sum(listed.values()) + sum(p.count for p in lost)
     if conversion is not None and conversion.pictures is not None and conversion.boxes is not None:
         pictures, boxes = conversion.pictures, conversion.boxes
     n_used, n_boxes = len(used), sum(used.values())
-    reasons = _reasons(p for p in dropped if p.kind.unit in PICTURES and p.kind is not ProblemKind.LABEL_ALONE)
+    reasons = _reasons(p for p in left_out if p.kind.unit in PICTURES and p.kind is not ProblemKind.LABEL_ALONE)
     of_boxes = _reasons(lost)
     if (rest := boxes - n_boxes - sum(p.count for p in lost)) > 0:
         of_boxes.append(f"{rest:,} of pictures that are left out or missing")
