@@ -1,4 +1,4 @@
-"""VGG Image Annotator 1 and 2: a project, or its annotations as JSON; shapes in pixels, the class one of the attributes.
+"""VGG Image Annotator 1 and 2: a project, or its annotations as JSON; shapes in pixels, the class is an attribute.
 
     {"_via_img_metadata": {"a.jpg123": {"filename": "a.jpg", "size": 123, "file_attributes": {}, "regions": [
       {"shape_attributes": {"name": "rect", "x": 1, "y": 2, "width": 3, "height": 4},
