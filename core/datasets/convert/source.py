@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice, takewhile
 from pathlib import Path
@@ -135,6 +136,32 @@ def nearest_to(place: str, names: Iterable[str]) -> list[str]:
         shared[name] = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     most = max(shared.values(), default=0)
     return [name for name, count in shared.items() if count == most]
+
+
+def strays(labels: Mapping[str, str]) -> set[str]:
+    """Return the pictures whose label file lies among those of other pictures, with names that both have.
+
+    labels: the label file of each picture. The picture of such a file is missing, and it is that of another one.
+
+    >>> sorted(strays({"a/1.jpg": "a/l/1.txt", "b/1.jpg": "b/l/1.txt", "b/3.jpg": "b/l/3.txt", "a/2.jpg": "b/l/2.txt"}))
+    ['a/2.jpg']
+    """
+    pairs = {picture: (os.path.dirname(picture), os.path.dirname(label)) for picture, label in labels.items()}
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    pictures_of: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    labels_of: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for picture, (folder, place) in pairs.items():
+        names[folder].add(os.path.splitext(os.path.basename(picture))[0].lower())
+        pictures_of[place][folder] += 1
+        labels_of[folder][place] += 1
+    usual = {place: counts.most_common(1)[0][0] for place, counts in pictures_of.items()}
+    return {
+        picture
+        for picture, (folder, place) in pairs.items()
+        if usual[place] != folder
+        and labels_of[folder].most_common(1)[0][0] != place
+        and names[folder] & names[usual[place]]
+    }
 
 
 def beginning(path: Path) -> str:

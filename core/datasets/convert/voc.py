@@ -38,6 +38,7 @@ from core.datasets.convert.source import (
     nearest_to,
     read_bytes,
     splits_by_folder,
+    strays,
     to_class_name,
 )
 from core.datasets.convert.voc_parts import splits_of_pictures
@@ -108,6 +109,7 @@ def _match_labels(files: FolderFiles, pictures: list[str]) -> tuple[dict[str, st
             labels[free[0]] = name
         elif _is_voc(files.path(name)):  # others are not of this format
             alone.append(name)
+    alone += [labels.pop(picture) for picture in strays(labels)]
     return labels, alone
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from core.datasets.convert.source import FolderFiles, splits_by_folder
+from core.datasets.convert.source import FolderFiles, splits_by_folder, strays
 from core.datasets.names.name_index import spelling, without_ending
 
 NO_LABELS = re.compile(r"(readme|license|licence|notes|requirements)\b.*", re.IGNORECASE)
@@ -42,6 +42,8 @@ def match_labels(files: FolderFiles, others: Collection[str]) -> tuple[dict[str,
     for key_of in (_base, _base_without_prefix):
         for by_part in (True, False):
             _match_left(files, texts, labels, key_of, by_part)
+    for picture in strays(labels):
+        del labels[picture]
     claimed = set(labels.values())
     folders = {name.rpartition("/")[0] for name in claimed}
     alone = [

@@ -34,6 +34,7 @@ from core.datasets.convert.source import (
     nearest_to,
     read_bytes,
     splits_by_folder,
+    strays,
 )
 from core.datasets.names.name_index import NameIndex, without_ending
 from core.datasets.names.part_names import part_of, part_of_folders
@@ -151,7 +152,7 @@ class Documents:
         """Return the pictures that the files of a resolved folder name; raises DataError if they name none."""
         files = FolderFiles(folder, problems)
         index, labels, items = NameIndex(files.pictures), dict[str, Entry](), list[Item]()
-        taken: dict[str, str] = {}  # the label of each picture
+        taken: dict[str, str] = {}  # the file of each picture
         lists, by_folder = [], splits_by_folder(files.pictures)
         used = self._used(files)
         parts = splits_by_folder([*files.pictures, *used])
@@ -167,11 +168,14 @@ class Documents:
                 part = part_of(entry.part) or by_folder.get(picture or "") or _part_of_file(name) or ""
                 items.append(Item(picture or "", part, label))
                 if picture:
-                    taken[picture] = label
+                    taken[picture] = name
         if not taken:
             first = problems.first(ProblemKind.LABEL_FILE)
             reason = f" ({first})" if first else ""
             raise DataError(f"{folder} holds no picture that its {self.TITLE} files name{reason}: put them there.")
+        for lost in strays(taken) if self.each else ():
+            del taken[lost]
+        items = [item if item.picture in taken else replace(item, picture="") for item in items]
         items += [Item(name, by_folder.get(name, ""), None) for name in files.pictures if name not in taken]
         if not any(item.split for item in items):
             items = [replace(item, split="train") for item in items]
