@@ -99,13 +99,6 @@ def test_pictures_with_the_same_bytes_are_the_same_whatever_they_are_called(tmp_
     assert same(tmp_path, {"x": a, "y": b, "p": c, "q": b, "r": a, "z": b}) == [["x", "r"], ["y", "q", "z"]]
 
 
-def test_a_size_that_is_swapped_is_said_to_be(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(encoded())
-    kind, detail = picture_problem(tmp_path / "a.jpg", SIZE[::-1])
-    assert kind is ProblemKind.OTHER_SIZE
-    assert detail == "48 × 32 instead of 32 × 48: width and height are swapped"
-
-
 def test_files_of_one_size_that_differ_in_a_byte_are_not_the_same(tmp_path):
     data = bytearray(encoded(photograph((200, 100)), "BMP"))  # larger than the tail that is compared first
     places = (0, 100, len(data) // 2, len(data) - 1)

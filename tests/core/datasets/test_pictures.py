@@ -40,7 +40,8 @@ def test_another_size_than_stated_is_told_with_both_sizes(write):
 
 
 def test_width_and_height_exchanged_without_exif_is_another_size(write):
-    assert picture_problem(write(encoded()), SIZE[::-1]) == (ProblemKind.OTHER_SIZE, "48 × 32 instead of 32 × 48")
+    told = "48 × 32 instead of 32 × 48: width and height are swapped"
+    assert picture_problem(write(encoded()), SIZE[::-1]) == (ProblemKind.OTHER_SIZE, told)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
