@@ -72,7 +72,7 @@ def test_the_labels_problems_reach_the_training(tmp_path):
     [
         (
             cases.fatal_box_format,
-            r"cannot be used\. 1 split whose boxes are not x, y, width, height in pixels, as 12 of",
+            r"cannot be used\. 12 boxes not written as x, y, width, height in pixels, as 12 of",
         ),
         (cases.fatal_between_splits, r"The data cannot be trained on\. 2 classes whose id .*\): car: 1 and 2\."),
         (

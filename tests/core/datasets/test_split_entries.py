@@ -35,7 +35,7 @@ def test_a_problem_that_nothing_can_be_done_about_is_one_sentence(tmp_path):
         module.read_split(folder, "train")
     assert str(caught.value) == (
         f"{folder}/annotations/instances_train.json cannot be used. "
-        "1 split whose boxes are not x, y, width, height in pixels, as 12 of 12 fit as xyxy, 12 end far outside as "
+        "12 boxes not written as x, y, width, height in pixels, as 12 of 12 fit as xyxy, 12 end far outside as "
         "xywh: --boxes xyxy: write a corrected copy: python -m core convert DATA --boxes FORMAT --out NEW; with "
         "--boxes xywh they stay."
     )
