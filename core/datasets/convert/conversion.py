@@ -125,5 +125,5 @@ def _require_content(listing: Listing, content: Content, problems: ProblemCounte
 
 
 def _rest(problems: ProblemCounter) -> str:
-    sentences = [problem.sentence for problem in problems.to_list()]
-    return "; ".join(sentences[:4]) or "add pictures"
+    told = problems.to_list()[:4]
+    return "; ".join(f"{one.sentence}, as {one.examples[0].detail}" for one in told) or "add pictures"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.datasets.convert.folders import BOX, boxes, converted, costs, details, refused, text, told, yolo
+from tests.core.datasets.convert.folders import BOX, boxes, converted, costs, details, picture, refused, text, told, yolo
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,10 @@ def test_a_class_without_a_name_costs_its_objects_and_one_with_the_same_name_is_
 def test_a_damaged_yaml_file_is_refused(tmp_path, yaml, says):
     (tmp_path / "other").mkdir()
     refused(yolo(tmp_path / "mine", yaml=yaml), says)
+
+
+def test_a_folder_of_nothing_but_pictures_for_testing_is_refused_with_the_name_that_says_so(tmp_path):
+    picture(tmp_path / "mine/test 1/images/a.png")
+    text(tmp_path / "mine/test 1/labels/a.txt", BOX)
+    text(tmp_path / "mine/test 1/classes.txt", "car\n")
+    refused(tmp_path / "mine", r"1 picture of a part for testing \(left out\), as test 1/images/a.png\.")
