@@ -124,7 +124,7 @@ with st.sidebar:
         filters.apply_address(address, classes)
         remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
     score, chosen = filters.pick_filters(classes)
-show_data_notice((before.run, tables[0]), (after.run, tables[1]))
+show_data_notice((before.run, tables[0]), (after.run, tables[1]), names=names)
 if not problem:
     show_difference((before.run, tables[0]), (after.run, tables[1]))
 show_tabs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,11 +21,17 @@ from ui.text import plain
 ICON = ":material/difference:"
 
 
-def show_data_notice(*models: tuple[Run, pa.Table]) -> None:
-    """Say what changed of the data of these models, each a run and a detection table; show nothing if nothing did."""
-    for sentence in dict.fromkeys(_notice(run, table) for run, table in models):
+def show_data_notice(*models: tuple[Run, pa.Table], names: Sequence[str] = ()) -> None:
+    """Say what changed of the data of these models, each a run and a detection table; show nothing if nothing did.
+
+    names  of the models, where a page shows several
+    """
+    named: dict[str, list[str]] = {}
+    for (run, table), name in zip(models, names or [""] * len(models), strict=True):
+        named.setdefault(_notice(run, table), []).append(name)
+    for sentence, of in named.items():
         if sentence:
-            st.warning(plain(sentence), icon=ICON)
+            st.warning(plain(f"{', '.join(of)}: {sentence}" if names else sentence), icon=ICON)
 
 
 def show_difference(before: tuple[Run, pa.Table], after: tuple[Run, pa.Table]) -> None:

@@ -14,7 +14,7 @@ from core import PROJECT, DataError
 from core.datasets.convert.to_coco import FORMATS, convert, default_target, detect_format, is_current
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltInDataset
-from core.datasets.layouts import is_dataset, list_datasets
+from core.datasets.layouts import list_datasets
 from core.files import typed_path
 from ui.choose import built_in
 from ui.choose.pickers import relative_to_project
@@ -117,14 +117,12 @@ def in_coco_layout(data: str) -> str:
 
 
 def opens_unchanged(data: str) -> bool:
-    """Check whether nothing need be written to open a folder: it is built in, COCO's, or was converted before."""
+    """Check whether nothing need be written to open a folder, or to say why not: all but what is to be converted."""
     folder = PROJECT / data
     try:
-        if built_in.built_in_at(data) or not os.path.isdir(folder):
-            return bool(built_in.built_in_at(data))
-        if detect_format(folder):
-            return is_current(folder, default_target(folder, services.store().data_dir))
-        return is_dataset(folder)
+        if built_in.built_in_at(data) or not os.path.isdir(folder) or not detect_format(folder):
+            return True
+        return is_current(folder, default_target(folder, services.store().data_dir))
     except (DataError, OSError, ValueError):
         return False
 
