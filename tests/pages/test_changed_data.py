@@ -90,7 +90,8 @@ def test_pictures_that_changed_between_two_evaluations_are_told_on_compare(store
     words = redraw_a_picture(annotations)
     import_results(store, annotations, tmp_path / "results.json", name="three")
     changed, between = warnings("compare")
-    assert changed.startswith("two · imported: The data changed since") and between.startswith(
+    assert changed.startswith("two · imported: The data changed since this model was evaluated: ")
+    assert between.startswith("The data changed between the two")
         "The data changed between the two"
     )
     assert words in between.replace("\\", "")
