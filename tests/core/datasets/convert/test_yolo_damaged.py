@@ -2,7 +2,18 @@
 
 import pytest
 
-from tests.core.datasets.convert.folders import BOX, boxes, converted, costs, details, picture, refused, text, told, yolo
+from tests.core.datasets.convert.folders import (
+    BOX,
+    boxes,
+    converted,
+    costs,
+    details,
+    picture,
+    refused,
+    text,
+    told,
+    yolo,
+)
 
 
 @pytest.mark.parametrize(
