@@ -92,6 +92,4 @@ def test_pictures_that_changed_between_two_evaluations_are_told_on_compare(store
     changed, between = warnings("compare")
     assert changed.startswith("two · imported: The data changed since this model was evaluated: ")
     assert between.startswith("The data changed between the two")
-        "The data changed between the two"
-    )
     assert words in between.replace("\\", "")
