@@ -60,9 +60,9 @@ def test_a_class_that_is_not_there_is_named(tmp_path):
 def test_a_broken_file_is_refused_with_what_is_wrong(tmp_path):
     gt = gt_of(*((1, 1, (60 + i, 50, 120 + i, 90)) for i in range(12)))  # corners
     folder = dataset(tmp_path / "d", train=gt)
-    with pytest.raises(DataError, match=r"instances_train.json cannot be used. 1 "):
+    with pytest.raises(DataError, match=r"instances_train.json cannot be used. 12 boxes "):
         take_subset(splits_of(folder)["train"], CARS)
-    assert "instances_train.json cannot be used. 1 " in refused(folder, CARS, tmp_path / "out")
+    assert "instances_train.json cannot be used. 12 boxes " in refused(folder, CARS, tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
