@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -29,6 +30,8 @@ MOST_BYTES = 16 * 2**20  # of a label file or list; one with a thousand polygons
 MOST_PROBES = 20  # files of a kind whose beginnings are read, to tell what a folder is
 MOST_NAMES, MOST_OF_FOLDER = 5000, 100  # files that are listed for it: in all, and directly in one folder
 BEGINNING = 4096  # bytes
+# a value in double quotes that begins as a path of Windows; "caf\u00e9" and "caf\xe9" do not
+QUOTED_PATH = re.compile(r'"(?:[A-Za-z]:|\.\.?|\w+(?=\\[^uUx]))\\[^"\n]*"')
 LINK_DEPTH = 2  # of folders: images/ and images/train/ may be links that lead out
 
 
@@ -220,9 +223,13 @@ class _PlainLoader(yaml.BaseLoader):
 
 
 def read_yaml(path: Path) -> object:
-    """Return what a YAML file describes, its values as text; raises LabelFileError if it is no YAML."""
+    r"""Return what a YAML file describes, its values as text; raises LabelFileError if it is no YAML.
+
+    Backslashes of a path in double quotes, which YAML takes for signs as "\\t", are meant as they stand.
+    """
     try:
-        return yaml.load(read_text(path, MOST_YAML_BYTES), _PlainLoader)
+        text = read_text(path, MOST_YAML_BYTES)
+        return yaml.load(QUOTED_PATH.sub(lambda match: match[0].replace("\\", "/"), text), _PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         raise LabelFileError(f"line {mark.line + 1}" if mark else "not YAML") from None

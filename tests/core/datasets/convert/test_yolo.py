@@ -38,6 +38,22 @@ def test_ultralytics_layout_with_a_path_of_another_machine(tmp_path):
     assert (tmp_path / "out/train").is_symlink() and (tmp_path / "out/train").resolve() == folder
 
 
+@pytest.mark.parametrize("root", ["C:\\Users\\me\\mine", "..\\test\\mine", "data\\named\\mine"])
+def test_windows_paths_in_double_quotes_are_no_signs(tmp_path, root):
+    yaml = f'path: "{root}"\ntrain: "..\\train\\images"\nval: ["..\\valid\\images"]\nnames:\n  0: "caf\\u00e9"\n'
+    folder = tmp_path / "mine"
+    for part in ("train", "valid"):
+        picture(folder / part / "images" / f"{part}.png")
+        text(folder / part / "labels" / f"{part}.txt", BOX)
+    text(folder / "data.yaml", yaml)
+    parts = converted(folder, tmp_path / "out")
+    assert {name: [i["file_name"] for i in data["images"]] for name, data in parts.items()} == {
+        "instances_train": ["train/images/train.png"],
+        "instances_val": ["valid/images/valid.png"],
+    }
+    assert parts["instances_train"]["categories"][0]["name"] == "café"
+
+
 def test_roboflows_yolo_layout(tmp_path):
     folder = tmp_path / "mine"
     for part in ("train", "valid", "test"):
