@@ -30,7 +30,7 @@ MOST_BYTES = 16 * 2**20  # of a label file or list; one with a thousand polygons
 MOST_PROBES = 20  # files of a kind whose beginnings are read, to tell what a folder is
 MOST_NAMES, MOST_OF_FOLDER = 5000, 100  # files that are listed for it: in all, and directly in one folder
 BEGINNING = 4096  # bytes
-# a value in double quotes that begins as a path of Windows; "caf\u00e9" and "caf\xe9" do not
+# a value in double quotes that begins as a path of Windows; "K\u00e4se" and "K\xe4se" do not
 QUOTED_PATH = re.compile(r'"(?:[A-Za-z]:|\.\.?|\w+(?=\\[^uUx]))\\[^"\n]*"')
 LINK_DEPTH = 2  # of folders: images/ and images/train/ may be links that lead out
 
@@ -225,7 +225,7 @@ class _PlainLoader(yaml.BaseLoader):
 def read_yaml(path: Path) -> object:
     r"""Return what a YAML file describes, its values as text; raises LabelFileError if it is no YAML.
 
-    Backslashes of a path in double quotes, which YAML takes for signs as "\\t", are meant as they stand.
+    Backslashes of a path in double quotes, which YAML takes for signs such as "\t", are meant as they stand.
     """
     try:
         text = read_text(path, MOST_YAML_BYTES)

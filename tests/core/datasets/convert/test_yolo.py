@@ -40,7 +40,7 @@ def test_ultralytics_layout_with_a_path_of_another_machine(tmp_path):
 
 @pytest.mark.parametrize("root", ["C:\\Users\\me\\mine", "..\\test\\mine", "data\\named\\mine"])
 def test_windows_paths_in_double_quotes_are_no_signs(tmp_path, root):
-    yaml = f'path: "{root}"\ntrain: "..\\train\\images"\nval: ["..\\valid\\images"]\nnames:\n  0: "caf\\u00e9"\n'
+    yaml = f'path: "{root}"\ntrain: "..\\train\\images"\nval: ["..\\valid\\images"]\nnames:\n  0: "K\\u00e4se"\n'
     folder = tmp_path / "mine"
     for part in ("train", "valid"):
         picture(folder / part / "images" / f"{part}.png")
@@ -51,7 +51,7 @@ def test_windows_paths_in_double_quotes_are_no_signs(tmp_path, root):
         "instances_train": ["train/images/train.png"],
         "instances_val": ["valid/images/valid.png"],
     }
-    assert parts["instances_train"]["categories"][0]["name"] == "café"
+    assert parts["instances_train"]["categories"][0]["name"] == "Käse"
 
 
 def test_roboflows_yolo_layout(tmp_path):
