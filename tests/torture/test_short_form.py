@@ -20,6 +20,7 @@ ROWS = {  # rows of the table: how many attempts there are at least, in the shor
     "faults: full and read-only disks": 2,
     "faults: cut files": 2,
     "inputs: COCO data sets": 80,
+    "inputs: folders of other tools": 60,
     "inputs: pictures": 70,
     "inputs: checkpoints' settings": 25,
     "inputs: addresses": 40,

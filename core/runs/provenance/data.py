@@ -29,13 +29,13 @@ from core.training.remark import Level, Remark, TrainingRule
 from core.wording import short
 
 GO_ON = (
-    "Nothing was changed in the run. Put the data back and resume; or go on with the data as it is now, by the button "
-    "on Train or python -m core resume {run} --changed-data: then the numbers are not those of one training on the "
-    "same data."
+    "The run's record and checkpoints are as they were. Put the data back and resume; or go on with the data as it is "
+    "now, by the button on Train or python -m core resume {run} --changed-data: then the numbers are not those of one "
+    "training on the same data."
 )
 TRAIN_ANEW = (
-    "Nothing was changed in the run. A model cannot go on with other classes: put the data back and resume, or begin a "
-    "new run that starts from {checkpoint}."
+    "The run's record and checkpoints are as they were. A model cannot go on with other classes: put the data back and "
+    "resume, or begin a new run that starts from {checkpoint}."
 )
 ANY = "any"  # data that somebody has agreed to without having seen what changed
 DIGEST = re.compile(r"[0-9a-f]{16}|")
