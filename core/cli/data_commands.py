@@ -149,7 +149,8 @@ def _report_lines(report: CheckReport) -> Iterator[str]:
 def _problem_lines(report: CheckReport) -> Iterator[str]:
     """Yield a line for each problem, and below it its first examples."""
     for problem in report.problems:
-        yield f"{problem.kind.severity.label}: {problem.sentence}"
+        label = problem.kind.severity.label
+        yield f"{label}: {problem.sentence.removesuffix(f' ({label})')}"
         yield from (f"    {example.detail}" for example in problem.examples[:EXAMPLES])
 
 
