@@ -55,6 +55,8 @@ def show_changes() -> None:
     )
     st.markdown(f"**{plain(names[1])}** after **{plain(names[0])}**. {plain(verdict(changes))}")
     place = st.empty()
+    # asked before they are drawn: another tab may add to the intervals meanwhile
+    missing = [c.name for c in after_classes if c.objects and c.name not in intervals]
     charts = [
         ap_heat(before_classes, after_classes, intervals), change_bars(changes), change_bars(changes, "size"),
         alarm_bars(changes),
@@ -62,14 +64,15 @@ def show_changes() -> None:
     show_charts(charts, filters.take_click)
     show_gallery(changes, chosen, before, after)
     write_address(address_of(pair_picker.FIRST_VIEW))
-    complete_intervals(intervals, [c.name for c in after_classes if c.objects and c.name not in intervals], place)
+    complete_intervals(intervals, missing, place)
 
 
 def complete_intervals(intervals: APIntervals, missing: list[str], place: DeltaGenerator) -> None:
     """Add the intervals of the missing classes, showing in `place` how far that is; then run the page again."""
     for i, name in enumerate(missing):
         place.progress(i / len(missing), f"Drawing the images anew, a thousand times: {plain(name)} …")
-        add_ap_intervals(intervals, name, *tables)
+        if name not in intervals:
+            add_ap_intervals(intervals, name, *tables)
     if missing:
         st.rerun()
 

@@ -3,7 +3,9 @@ import pytest
 
 from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change, changed_images, changes
 from core.evaluation.findings.curves import coco_figures
+from core.evaluation.table import table_metadata
 from tests.pages.compare_page import charts, checked, frame, imported, kinds, open_page, shown, tables
+from ui.compare import gallery, metrics
 from ui.gallery import paging
 
 # Empty states
@@ -48,6 +50,21 @@ def test_in_the_end_every_change_of_ap_is_judged(two, store):
     assert "still being judged" not in heat["note"]
     rows = heat["rows"]
     assert all(row[4] is not None for row in rows if row[3] is not None)
+
+
+def test_what_another_tab_has_judged_meanwhile_is_shown(two, store, monkeypatch):
+    drawn_gallery, pair = gallery.show_gallery, tables(store, (two[0], 2), (two[1], 2))
+
+    def show_late(*arguments):
+        intervals = judged[-1]
+        for name in table_metadata(pair[1]).classes:
+            metrics.add_ap_intervals(intervals, name, *pair)
+        return drawn_gallery(*arguments)
+
+    judged, asked = [], metrics.ap_intervals
+    monkeypatch.setattr(metrics, "ap_intervals", lambda *keys: judged.append(asked(*keys)) or judged[-1])
+    monkeypatch.setattr(gallery, "show_gallery", show_late)
+    assert "still being judged" not in charts(open_page())["ap-changes"]["note"]
 
 
 def test_the_gallery_shows_the_images_with_the_most_changes_in_both_models_eyes(two, store):
