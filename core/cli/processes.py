@@ -33,6 +33,7 @@ from core.runs.store import RunStore
 from core.wording import sentence, short, visible
 
 SECONDS_TO_RECORD = 30.0  # for the main process to end and record that another one has failed
+SECONDS_FOR_CAUSE = 1.0  # in which to see, once the main process has failed, that another one had before it
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # that the main process gets; Windows lacks the last
 ERROR = "error: "  # how the line begins in which a command says why it failed
 MOST_BYTES = 20_000  # of what a failed process printed, at its end, that go to the run's log
@@ -154,7 +155,13 @@ def _first_failure(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, in
             return failure
         failure = failure or ((rank, code) if code else None)
         if rank == 0:
-            return failure
+            break
+    if failure and failure[0] == 0 and failure[1] > 0:  # perhaps because of another, whose end was seen later
+        with suppress(queue.Empty):
+            while not (other := ended.get(timeout=SECONDS_FOR_CAUSE))[1]:
+                pass
+            failure = other
+    return failure
 
 
 def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -88,7 +88,8 @@ def test_the_words_of_another_process_that_failed_become_the_runs_message(
     end = f"queue.end({made.id!r}, Status.FAILED, {PEER_ENDED!r}); import time\n"
     end += f"while not os.path.exists({str(store.root / 'over')!r}): pass\nsys.exit(1)"
     other = f"while not os.path.exists({str(ready)!r}): pass\n"
-    other += "" if hangs else f"open({str(store.root / 'over')!r}, 'w').close()\n"
+    # else the main process, which it takes with it, is seen to end first
+    other += "" if hangs else f"open({str(store.root / 'over')!r}, 'w').close(); import time; time.sleep(0.3)\n"
     status = launched(store, works_on(store, made, begun + (WAIT if hangs else end)), other + program)
     ended = store.get(made.id)
     err = capfd.readouterr().err

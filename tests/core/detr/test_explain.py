@@ -11,6 +11,7 @@ from torchvision.ops import box_convert, box_iou, generalized_box_iou
 from core import DataError, RunError
 from core.boxes import Detections
 from core.datasets.split import read_split
+from core.detr.batch import Collator
 from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect, forward
 from core.detr.explain import NEAREST, explain, nearest
@@ -135,7 +136,7 @@ def test_the_last_layer_is_the_evaluations_detection_whatever_else_was_in_its_ba
     """Deformable DETR's group norms see a batch's padding (core/detr/padding.py), so it may differ there."""
     large = DetectionDataset(split, TEN, 80, 110)
     small = DetectionDataset(split, TEN, 40, 60)
-    batch = loader(large, 2).collate_fn([small[0], large[1]])
+    batch = Collator()([small[0], large[1]])
     detections = Detections.concat(detect(models[kind], [batch], CPU))
     assert batch["padded"]
     of_image = detections[detections.image_id == small[0]["image_id"]]
