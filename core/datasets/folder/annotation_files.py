@@ -7,6 +7,7 @@ that names a part counts, else the first that has a file. Only where none has, d
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from codecs import BOM_UTF8
@@ -140,8 +141,11 @@ def _json_in(folder: Path) -> list[Path]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """Return what a folder holds, by name, without what is hidden or has a name that no setting could hold."""
-    with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith(".") and is_utf8(entry.name)]
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".") and is_utf8(entry.name)]
+    except ValueError:  # a NUL
+        raise FileNotFoundError(errno.ENOENT, "no folder can have such a name", repr(folder)) from None
     return sorted(visible, key=lambda entry: entry.name)
 
 

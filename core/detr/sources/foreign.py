@@ -32,6 +32,7 @@ ADAPTER = (
     "an adapter (LoRA), not a whole model: merge it into its base with peft's merge_and_unload() and save that with "
     "save_pretrained"
 )
+MOST_STATED = 10**18  # bytes that a header may state
 BECAUSE = "which is not opened because such a file can run code"
 STATES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer.pt", "training_args.bin")  # of a training, no weights
 # a word in the bytes of a checkpoint, and whose it then is; the first that fits
@@ -129,6 +130,8 @@ def wrong_content(path: Path, size: int | None = None) -> str | None:
             f"{name} is a file of torch.save under another name, {BECAUSE}: if you trust it, rename it to {PICKLED} "
             f"and run in its folder: {CONVERT}"
         )
+    if size is not None and size > MOST_STATED:
+        return f"{name} is damaged, its header states more bytes than any disk holds: copy it again"
     if size is not None and length < size:
         return f"{name} is cut off, it has {length:,} of {size:,} bytes: copy it again"
     return None

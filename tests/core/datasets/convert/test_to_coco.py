@@ -11,6 +11,7 @@ import pytest
 
 from core import DataError
 from core.datasets.convert.to_coco import convert, detect_format, is_current
+from core.datasets.layouts import find_splits
 from core.datasets.problems import ProblemKind
 from core.datasets.split import examine_splits
 from tests.core.datasets.convert.folders import (
@@ -196,6 +197,12 @@ def test_nothing_that_lists_and_links_name_outside_is_read(tmp_path):
     for name in ("../../../outside", "/etc/passwd", "a\0b"):
         text(folder / "ImageSets/Main/train.txt", f"a\n{name}\n")
         assert names(costs(folder, "listed-missing", "line 2")["instances"]) == ["JPEGImages/a.png"]
+
+
+def test_a_folder_of_a_name_that_none_can_have_has_no_format():
+    assert detect_format("a\0b") is None
+    with pytest.raises(DataError):
+        find_splits("a\0b")
 
 
 def test_a_picture_or_label_file_that_is_none_costs_that_picture(tmp_path):

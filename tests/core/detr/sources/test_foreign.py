@@ -135,6 +135,15 @@ def test_pickled_weights_become_safetensors_by_the_command_that_is_told(folder, 
     assert load_model(str(folder), TEN)[1].fresh == ()
 
 
+def overstated(data: bytes, end: int) -> bytes:
+    """A safetensors file in whose header one tensor ends at a byte that is not there."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    next(value for name, value in header.items() if name != "__metadata__")["data_offsets"][1] = end
+    changed = json.dumps(header).encode()
+    return len(changed).to_bytes(8, "little") + changed + data[8 + length :]
+
+
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 166618694\n"
 
 
@@ -149,6 +158,8 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 166618
         (lambda data: b"Entry not found", "an answer of the hub, not the file"),
         (lambda data: pickle.dumps(Trap()), r"of torch\.save under another name, .* rename it to pytorch_model\.bin"),
         (lambda data: b"PK\x03\x04" + data, r"of torch\.save under another name"),
+        (lambda data: overstated(data, 10**300), "is damaged, its header states more bytes than any disk holds"),
+        (lambda data: overstated(data, 10**12), "cut off, it has .* of 1,000,0"),
         (lambda data: bytes(8) + data, "copy its folder again"),
         (lambda data: data[:8] + b"x" + data[9:], "copy its folder again"),
     ],
