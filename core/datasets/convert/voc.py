@@ -90,10 +90,9 @@ def _match_labels(files: FolderFiles, pictures: list[str]) -> tuple[dict[str, st
     def candidates(name: str, written: str) -> list[str]:
         part = parts.get(name)
         alike = [one for one in index.find(written.rpartition("/")[2]) if part in (None, parts.get(one, part))]
-        for better in (
-            (_named_picture(files.path(name)), written) if len(alike) > 1 else ()
-        ):  # as masks of the same names
-            alike = [one for one in alike if one in index.find(better)] or alike
+        if len(alike) > 1:  # as masks of the same names
+            for better in (_named_picture(files.path(name)), written):
+                alike = [one for one in alike if one in index.find(better)] or alike
         return [one for one in nearest_to(name, alike) if one not in labels]
 
     left = []
