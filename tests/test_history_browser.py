@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from core import PROJECT
 from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
@@ -70,3 +71,53 @@ def test_a_filter_that_a_user_sets_is_an_entry_of_its_own(page, address):
     page.go_back()
     expect(page).not_to_have_url(re.compile("class=car"))
     page.locator(CELLS).first.wait_for()
+
+
+@pytest.fixture
+def scripted(context):
+    """A page of its own with nothing but a button, and a function that lets its script arrive."""
+    opened, waiting = context.new_page(), []
+    body = "<button>Train</button><script type=module src=/script.js></script>"
+    opened.route("http://lab.test/**", lambda route: route.fulfill(body=body, content_type="text/html"))
+    opened.route("http://lab.test/script.js", lambda route, _: waiting.append(route))
+    opened.goto("http://lab.test/data", wait_until="commit")
+    opened.get_by_role("button").wait_for()
+
+    def arrive():
+        script = (PROJECT / "ui/js/history.js").read_text() + "\nkeepHistoryShort()"
+        waiting.pop().fulfill(body=script, content_type="text/javascript")
+        opened.locator("html[data-detr-lab-history]").wait_for()
+
+    yield opened, arrive
+    opened.close()
+
+
+def entries_added_by(page, address: str) -> int:
+    return page.evaluate(
+        """to => {
+            const before = navigation.currentEntry.index
+            history.pushState({}, "", to)
+            return navigation.currentEntry.index - before
+        }""",
+        address,
+    )
+
+
+def test_a_click_before_the_script_came_counts(scripted):
+    page, arrive = scripted
+    page.get_by_role("button").click()
+    arrive()
+    assert entries_added_by(page, "/data?epochs=4") == 1
+
+
+def test_a_page_that_answers_only_after_a_second_back_adds_nothing(scripted):
+    page, arrive = scripted
+    arrive()
+    for address in ("/", "/?epochs=4"):
+        page.get_by_role("button").click()
+        assert entries_added_by(page, address) == 1
+    page.go_back()
+    page.go_back()
+    assert [entries_added_by(page, late) for late in ("/", "/data")] == [0, 0]
+    page.get_by_role("button").click()
+    assert entries_added_by(page, "/errors") == 1
