@@ -38,10 +38,10 @@ def test_the_map_is_that_of_the_code():
     assert load_map_maker().house_map().strip() in text, "run python docs/make_map.py"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path):
-    targets = [link for link in LINK.findall(path.read_text()) if link and "://" not in link]
-    assert [link for link in targets if not (path.parent / link).exists()] == []
+def test_links_lead_somewhere():
+    links = [(path, link) for path in PAGES for link in LINK.findall(path.read_text()) if link and "://" not in link]
+    assert len(links) > 100
+    assert [f"{path.name}: {link}" for path, link in links if not (path.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])

@@ -33,28 +33,31 @@ def test_hostile_requests_of_every_route_are_answered_in_order(client, finished)
         assert not problem, (problem, method, path[:200], headers)
 
 
-@pytest.mark.parametrize("value", [value for value in NUMBERS[2:] + TEXTS if "%0d" not in value])
-def test_a_hostile_value_in_place_of_an_id_is_not_found_in_json(client, finished, value):
-    value = value.replace("\\", "%5C").replace("%zz", "%25zz")
-    if value == "%":
-        value = "%25"
-    paths = [f"image/{finished.id}/{value}", f"data/x/val/{value}", f"upload/x/{value}"]
-    paths += [] if value == "-1" else [f"boxes/{finished.id}/{value}"]  # of an image that is none there are none
-    for path in paths:
-        answer = client.get(f"/api/{path}")
-        assert answer.status_code == 404 and set(answer.json()) == {"error"}, path
-        assert len(answer.content) < 300
+def test_hostile_values_in_place_of_an_id_are_not_found_in_json(client, finished):
+    wrong = []
+    for value in (value for value in NUMBERS[2:] + TEXTS if "%0d" not in value):
+        value = value.replace("\\", "%5C").replace("%zz", "%25zz")
+        if value == "%":
+            value = "%25"
+        paths = [f"image/{finished.id}/{value}", f"data/x/val/{value}", f"upload/x/{value}"]
+        paths += [] if value == "-1" else [f"boxes/{finished.id}/{value}"]  # of an image that is none there are none
+        for path in paths:
+            answer = client.get(f"/api/{path}")
+            if answer.status_code != 404 or set(answer.json()) != {"error"} or len(answer.content) >= 300:
+                wrong.append((path, answer.status_code, answer.content[:100]))
+    assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "value", [*NUMBERS, "nan,nan,nan,nan", ",".join(["9" * 30] * 4), ",".join(["9"] * 4000), "-5,-5,9,9"]
-)
-@pytest.mark.parametrize("name", ["w", "crop", "score", "after", "group", "remarks"])
-def test_a_hostile_value_in_a_query_is_answered_or_refused(client, finished, name, value):
-    for path in (f"image/{finished.id}/4", f"boxes/{finished.id}/4", f"metrics/{finished.id}"):
-        answer = client.get(f"/api/{path}", params={name: value})
-        assert answer.status_code in (200, 404), (path, name)
-        assert answer.status_code == 200 or len(answer.content) < 300
+def test_hostile_values_in_a_query_are_answered_or_refused(client, finished):
+    values = [*NUMBERS, "nan,nan,nan,nan", ",".join(["9" * 30] * 4), ",".join(["9"] * 4000), "-5,-5,9,9"]
+    wrong = []
+    for value in values:
+        for name in ("w", "crop", "score", "after", "group", "remarks"):
+            for path in (f"image/{finished.id}/4", f"boxes/{finished.id}/4", f"metrics/{finished.id}"):
+                answer = client.get(f"/api/{path}", params={name: value})
+                if answer.status_code != 200 and (answer.status_code != 404 or len(answer.content) >= 300):
+                    wrong.append((path, name, value[:50], answer.status_code, answer.content[:100]))
+    assert wrong == []
 
 
 def test_hostile_requests_to_the_real_server_leave_it_well(tmp_path):
