@@ -55,21 +55,24 @@ def _add_setting(parser: ArgumentParser, field: Field[Any]) -> None:
 
 def train(options: Namespace) -> int:
     """Create a run and train it, or drive the run of the app that --run names; return the exit status."""
-    from core.detr.device import choose_device
-    from core.runs.drive import train_beside_main_process
-    from core.runs.process import this_process
     from core.training.typed_settings import check_typed
 
     store = RunStore.default()
     if options.run_id:
         return _train_silently(store, options.run_id)
     config = config_of(options)
-    if needs_launch(config):
-        return launch(store, [sys.executable, "-m", "core", *options.arguments], config.processes)
-    config = with_processes(config)
-    _prepare_torch(config)
+    is_launched_here = needs_launch(config)
+    if not is_launched_here:
+        config = with_processes(config)
     config = replace(config, data=_in_coco_layout(store, config.data))
-    check_typed(config)
+    check_typed(config)  # before torch is loaded, which takes seconds, and before there are several that would say it
+    if is_launched_here:
+        return launch(store, [sys.executable, "-m", "core", *options.arguments], config.processes)
+    from core.detr.device import choose_device
+    from core.runs.drive import train_beside_main_process
+    from core.runs.process import this_process
+
+    _prepare_torch(config)
     choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
     if not is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import psutil
@@ -11,11 +10,9 @@ import pytest
 from core import PROJECT
 from core.cli.main import main
 from core.cli.processes import launch
-from core.runs.schema import Status
 from core.runs.store import RunStore
 from core.training.events import PEER_ENDED
 from tests.core.cli.running import TINY, run
-from tests.core.runs.waiting import training
 
 WAIT = "import threading; threading.Event().wait()"
 
@@ -96,25 +93,6 @@ def test_the_words_of_another_process_that_failed_become_the_runs_message(
     assert status == code and words in ended.message and not ended.is_live
     assert "Traceback" not in err and err.splitlines()[-1].startswith("error: Process 2 of 2")
     assert ("Traceback" in store.log_path(made.id).read_text()) == ("ZeroDivision" in program)
-
-
-def test_a_real_training_is_stopped_by_ctrl_c(store, street):
-    settings = ("--threads", 1, "--device", "cpu", "--epochs", 500, "--eval-every", 500, "--processes", 2)
-    command = [sys.executable, "-m", "core", "train", "--data", street, *TINY, *settings]
-    process = subprocess.Popen(
-        [str(c) for c in command], cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    run_id = process.stdout.readline().strip()
-    training(store, run_id, 2)
-    os.killpg(process.pid, signal.SIGINT)  # to the whole group, as the terminal sends Ctrl-C
-    errors = process.communicate(timeout=120)[1]
-    made = store.get(run_id)
-    assert (
-        (process.returncode, made.status) == (130, Status.STOPPED)
-        and "Traceback" not in errors
-        and "error" not in errors
-    )
 
 
 def test_resume_names_the_run_because_last_is_another_one_once_it_has_begun(store, capsys, monkeypatch):

@@ -14,7 +14,6 @@ from core import PROJECT
 from core.runs.drive import follow
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
-from core.runs.store import RunStore
 from core.training.remark import Level, Remark
 from tests.core.cli.running import TINY, run
 from tests.core.runs.fake_training import child_command, train
@@ -28,50 +27,6 @@ def test_the_run_id_comes_first_also_from_another_process(root, street):
     )
     assert done.returncode == 0, done.stderr
     assert (root / "checkpoints" / done.stdout.splitlines()[0] / "best" / "model.safetensors").is_file()
-
-
-def test_several_processes_train_one_run(root, street):
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m"]
-    command = [sys.executable, *launch, "core", "train", "--data", street, *TINY, "--device", "cpu", "--threads", 1]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [str(c) for c in command],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    (made,) = RunStore(root).runs()
-    assert done.stdout.splitlines()[0] == made.id and made.status is Status.FINISHED and made.step == 2
-
-
-def csv_of(store, run_id, capsys):
-    """What `metrics --csv` prints, without what the clock has a part in."""
-    out = run(capsys, "metrics", run_id, "--csv")[1]
-    return [line for line in out.splitlines() if "images_per_second" not in line and "train/wait" not in line]
-
-
-def test_a_training_that_is_killed_and_resumed_has_the_metrics_of_one_that_was_not_to_the_last_digit(
-    root, street, capsys
-):
-    settings = [*TINY, "--epochs", "6", "--threads", "1", "--device", "cpu"]
-    status, out, _ = run(capsys, "train", "--data", street, *settings)
-    whole = out.splitlines()[0]
-    command = [sys.executable, "-m", "core", "train", "--data", street, *settings]
-    process = subprocess.Popen([str(c) for c in command], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    killed = process.stdout.readline().decode().strip()
-    store = RunStore(root)
-    until(lambda: (store.get(killed).step or 0) >= 4)  # after the checkpoint of the first epoch
-    process.kill()
-    process.communicate()
-    assert [r["status"] for r in json.loads(run(capsys, "runs", "--json")[1])] == ["interrupted", "finished"]
-    status, out, _ = run(capsys, "resume", killed)
-    assert status == 0 and out.splitlines()[0] == killed
-    assert csv_of(store, killed, capsys) == csv_of(store, whole, capsys)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from core.runs.process import has_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from tests.core.runs.fake_training import STEPS
 from tests.core.runs.waiting import config, create, end_all, over, steps, training, until
 
 FAKE = Path(__file__).with_name("fake_training.py")
@@ -49,27 +47,6 @@ def app(store, mode="child"):
     process.stdin.flush()
     assert process.stdout.readline() == "managing\n"
     return process
-
-
-def test_child_and_thread_write_the_same_record(store, manage):
-    inside = manage(in_process=True)
-    here = inside.submit(config("short", 3), "same")
-    over(store, here.id)
-    inside.shutdown()
-    there = manage().submit(config("short", 3), "same")
-    over(store, there.id)
-
-    def record(run_id):
-        run = store.get(run_id)
-        own = {"id", "created", "queued", "started", "ended", "heartbeat", "pid", "pid_started"}
-        state = {name: value for name, value in vars(run).items() if name not in own}
-        evaluations = [replace(e, run_id="", created=0) for e in store.evaluations(run_id)]
-        return state, [row[1:] for row in store.metrics_after(run_id)[0]], evaluations
-
-    assert record(here.id) == record(there.id)
-    assert record(here.id)[0]["status"] is Status.FINISHED and len(record(here.id)[1]) == 2 * 3 * STEPS + 4
-    assert store.get(here.id).pid == os.getpid() != store.get(there.id).pid
-    assert store.log_path(there.id).read_text() == ""
 
 
 def test_a_child_trains_on_without_its_manager_and_the_next_one_finds_and_stops_it(store, manage):

@@ -20,14 +20,14 @@ def until(condition, seconds=120):
     return found
 
 
-def over(store, run_id):
+def over(store, run_id, seconds=120):
     """The run, once it is over."""
-    return until(lambda: not store.get(run_id).is_live and store.get(run_id))
+    return until(lambda: not store.get(run_id).is_live and store.get(run_id), seconds)
 
 
-def training(store, run_id, step=3):
+def training(store, run_id, step=3, seconds=120):
     """The run, once it has recorded so many steps."""
-    return until(lambda: (store.get(run_id).step or 0) >= step and store.get(run_id))
+    return until(lambda: (store.get(run_id).step or 0) >= step and store.get(run_id), seconds)
 
 
 def config(kind, epochs=2):
