@@ -13,13 +13,12 @@ import json
 import os
 import queue
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any, TextIO
 
-from core import PROJECT
+from core.engine.process import Start, start_cold
 
 REQUESTS = "DETR_LAB_REQUESTS"  # in the child's environment: the number of its end of the pipe
 SECONDS_TO_END = 2.0  # for a child that says no more to be gone, and for its last lines to be read
@@ -28,11 +27,11 @@ SECONDS_TO_END = 2.0  # for a child that says no more to be gone, and for its la
 class ChildEnded(Exception):
     """The child has ended.
 
-    code       its exit status; −9 if it was ended by signal 9
+    code       its exit status; −9 if it was ended by signal 9; None if nobody knows
     last_line  the last line that is not empty of its standard error, at most 200 characters; "" without one
     """
 
-    def __init__(self, code: int, last_line: str) -> None:
+    def __init__(self, code: int | None, last_line: str) -> None:
         super().__init__(last_line or f"exit status {code}")
         self.code, self.last_line = code, last_line
 
@@ -44,33 +43,32 @@ class Child:
     nothing that it has started is left behind.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], start: Start = start_cold) -> None:
         """Start the process; raises OSError if that fails."""
         reading, writing = os.pipe()
+        (out, output), (err, errors) = os.pipe(), os.pipe()
         self._requests = os.fdopen(writing, "w", encoding="utf-8", errors="replace")
-        try:
-            self._process = subprocess.Popen(
-                command, cwd=PROJECT, env={**environment, REQUESTS: str(reading)}, pass_fds=[reading],
-                text=True, encoding="utf-8", errors="replace", start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
-        except BaseException:
-            self._requests.close()
-            raise
-        finally:
-            os.close(reading)
         self._lines: queue.Queue[str | None] = queue.Queue()  # None: there are no more
         self._last_line = ""
-        assert self._process.stdout and self._process.stderr  # for the type checker
+        streams = [os.fdopen(end, encoding="utf-8", errors="replace") for end in (out, err)]
+        try:
+            self._process = start(command, environment, output, errors, {REQUESTS: reading})
+        except BaseException:
+            for file in (self._requests, *streams):
+                file.close()
+            raise
+        finally:
+            for end in (reading, output, errors):
+                os.close(end)
         self._readers = [
-            _start_reader(self._process.stdout, self._lines.put, lambda: self._lines.put(None)),
-            _start_reader(self._process.stderr, self._keep_last_line, lambda: None),
+            _start_reader(streams[0], self._lines.put, lambda: self._lines.put(None)),
+            _start_reader(streams[1], self._keep_last_line, lambda: None),
         ]
 
     @property
     def pid(self) -> int | None:
         """The process, while it runs."""
-        return self._process.pid if self._process.poll() is None else None
+        return None if self._process.wait() else self._process.id[0]
 
     def send(self, request: Mapping[str, Any]) -> None:
         """Send a request; raises OSError if the child has ended."""
@@ -93,30 +91,28 @@ class Child:
 
     def how_ended(self) -> ChildEnded:
         """Return how the child has ended; one that only says no more is ended."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(SECONDS_TO_END)
+        self._process.wait(SECONDS_TO_END)
         self._kill()
         for reader in self._readers:
             reader.join(SECONDS_TO_END)
-        return ChildEnded(self._process.returncode, self._last_line)
+        return ChildEnded(self._process.code, self._last_line)
 
     def end(self, seconds: float = 0) -> None:
         """End the child: ask it by closing its input, and after so many seconds by force, with all that it started."""
-        if self._process.returncode is None:  # else it was seen to have ended, and its number may be another's by now
+        if not self._process.wait():  # else its number may be another's by now
             if seconds:
                 self._close_input()
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(seconds)
+                self._process.wait(seconds)
             self._kill()
         self._close_input()
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says the latter
             if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._process.id[0], signal.SIGKILL)
             else:
-                self._process.kill()
-        self._process.wait()
+                os.kill(self._process.id[0], signal.SIGTERM)
+        self._process.wait(SECONDS_TO_END)
 
     def _close_input(self) -> None:
         with suppress(OSError):  # what it has not read cannot be sent any more

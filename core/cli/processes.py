@@ -26,8 +26,9 @@ from typing import IO
 from core import LabError, RunError
 from core.cli.command import show
 from core.config import TrainConfig
+from core.engine.process_id import ProcessId, process_of, this_process
 from core.runs.log import open_log
-from core.runs.process import ProcessId, ended_by, kill, process_of, this_process
+from core.runs.process import ended_by, kill
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import sentence, short, visible

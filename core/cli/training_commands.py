@@ -69,8 +69,8 @@ def train(options: Namespace) -> int:
     if is_launched_here:
         return launch(store, [sys.executable, "-m", "core", *options.arguments], config.processes)
     from core.detr.device import choose_device
+    from core.engine.process_id import this_process
     from core.runs.drive import train_beside_main_process
-    from core.runs.process import this_process
 
     _prepare_torch(config)
     choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
@@ -93,9 +93,9 @@ def add_resume_options(parser: ArgumentParser) -> None:
 
 def resume(options: Namespace) -> int:
     """Continue a run from its last checkpoint; return the exit status."""
+    from core.engine.process_id import this_process
     from core.runs.drive import train_beside_main_process
     from core.runs.manager import close_dead_runs
-    from core.runs.process import this_process
     from core.runs.provenance.data import ANY, accept_changed_data
     from core.runs.queue import RunQueue, resumes_from_checkpoint
 

@@ -20,7 +20,7 @@ from types import FrameType
 from core import LabError, RunError
 from core.config import TrainConfig
 from core.disk import is_disk_full
-from core.runs.process import this_process
+from core.engine.process_id import this_process
 from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -19,14 +18,16 @@ from contextlib import suppress
 
 import psutil
 
-from core import PROJECT, RunError
+from core import RunError
 from core.config import TrainConfig
 from core.disk import is_disk_full
+from core.engine.process import Process, Start, environment_of, start_cold
+from core.engine.process_id import this_process
 from core.runs.bin import Bin
 from core.runs.deletion.leftovers import clear_run
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
 from core.runs.log import open_log
-from core.runs.process import ended_by, has_process, is_dedicated_process, kill, process_of, this_process
+from core.runs.process import ended_by, has_process, is_dedicated_process, kill
 from core.runs.provenance.data import accept_changed_data
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
@@ -109,19 +110,20 @@ class JobManager:
 
     The training runs in a child process, or with `in_process` in the thread itself; its record is the same. The manager
     also waits for a training that another process has begun on the store: an earlier app, or the command line.
-    `command` and `train` replace the child's command line and `core.training.train.train`.
+    `start` starts the child; `command` and `train` replace its command line and `core.training.train.train`.
     """
 
     def __init__(
         self,
         store: RunStore,
         in_process: bool = False,
+        start: Start = start_cold,
         command: Callable[[str], list[str]] = child_command,
         train: TrainFunction | None = None,
     ) -> None:
         self.store, self.in_process = store, in_process
-        self._queue, self._command, self._train = RunQueue(store), command, train
-        self._child: subprocess.Popen[bytes] | None = None
+        self._queue, self._start, self._command, self._train = RunQueue(store), start, command, train
+        self._child: Process | None = None
         self._child_run: str | None = None
         self._unwritten: tuple[str, str] | None = None  # run and message of a failure, until that can be written
         self._logged_error = ""  # the last one
@@ -172,9 +174,8 @@ class JobManager:
         self._closing.set()
         self._wake.set()
         self._thread.join(JOIN_SECONDS)
-        if self._child and self._child.poll() is None:
-            # it is left running on purpose, of which Popen would warn when it is garbage-collected
-            self._child.returncode = 0
+        if self._child:
+            self._child.release()
 
     def _work(self) -> None:
         while not self._closing.is_set():
@@ -196,7 +197,7 @@ class JobManager:
 
     def _work_once(self) -> bool:
         """Look at the processes and the queue once; return whether a training ran meanwhile, so that it is outdated."""
-        lives = self._child and self._child.poll() is None
+        lives = self._child and not self._child.wait()
         close_dead_runs(self.store, self._exit_code)
         if lives:
             return False  # its run may be over, but until it has ended it holds the GPU's memory
@@ -232,21 +233,16 @@ class JobManager:
             return None
         if not has_process(run):
             # a killed process has no code before its last thread has ended, several processes before the last of them
-            with suppress(subprocess.TimeoutExpired):
-                self._child.wait(JOIN_SECONDS)
-        return self._child.poll()
+            self._child.wait(JOIN_SECONDS)
+        return self._child.code
 
     def _start_child(self, run: Run) -> None:
-        environment = {**os.environ, "DETR_LAB_ROOT": str(self.store.root), "PYTHONUNBUFFERED": "1"}
+        environment = environment_of(self.store.root)
         try:
             with open_log(self.store.log_path(run.id)) as log:
-                self._child = subprocess.Popen(
-                    self._command(run.id), cwd=PROJECT, env=environment,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    start_new_session=True,  # so that Ctrl-C on the app does not reach it
-                )  # fmt: skip
+                self._child = self._start(self._command(run.id), environment, log, log)
             self._child_run = run.id
-            self._queue.set_process(run.id, process_of(self._child.pid))
+            self._queue.set_process(run.id, self._child.id)
         except (OSError, psutil.Error) as error:
             full = is_disk_full(error)
             message = (

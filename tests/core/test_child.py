@@ -1,6 +1,5 @@
 """A child process that speaks JSON lines: it answers, or one learns how it has ended; nothing of it is left."""
 
-import os
 import sys
 import threading
 import time
@@ -9,6 +8,8 @@ import psutil
 import pytest
 
 from core.child import Child, ChildEnded
+from core.engine.process import environment_of
+from tests.engines import light_engine, start_process  # noqa: F401
 
 CHILD = """
 import json, os, subprocess, sys, time
@@ -30,11 +31,11 @@ STUBBORN = "import time\ntime.sleep(600)"  # never reads
 
 
 @pytest.fixture
-def start():
+def start(start_process):  # noqa: F811
     children = []
 
     def start(code=CHILD, **environment):
-        children.append(Child([sys.executable, "-c", code], {**os.environ, **environment}))
+        children.append(Child([sys.executable, "-c", code], {**environment_of(), **environment}, start_process))
         return children[-1]
 
     yield start
@@ -65,8 +66,8 @@ def test_without_an_answer_in_time_there_is_none_and_it_can_still_come(start):
 
 
 def test_a_child_sees_the_environment_that_it_is_given(start):
-    child = start("import json, os\nprint(json.dumps({'x': os.environ['X']}), flush=True)", X="1")
-    assert child.receive(30) == {"x": "1"}
+    child = start("import json, os\nprint(json.dumps(os.environ['DETR_LAB_ROOT']), flush=True)", DETR_LAB_ROOT="/é")
+    assert child.receive(30) == "/é"
 
 
 @pytest.mark.parametrize(("request_", "code", "last_line"), [

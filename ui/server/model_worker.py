@@ -16,6 +16,8 @@ from typing import Any
 import streamlit as st
 
 from core.child import Child, ChildEnded
+from core.engine.process import Start, environment_of, start_cold
+from ui.server.engine import engine
 
 IDLE_SECONDS = 600.0  # without a question, until the process ends
 ENDING_SECONDS = 2.0  # that it has to end by itself
@@ -25,12 +27,15 @@ COMMAND = (sys.executable, "-m", "core.inference.worker")
 class ModelWorker:
     """Asks the process, one question at a time, whichever thread asks; starts it again if it has ended."""
 
-    def __init__(self, root: str = "", command: Sequence[str] = COMMAND, idle: float = IDLE_SECONDS) -> None:
-        self._command, self._idle = command, idle
-        # torch's threads spin while they wait for each other: with the cores busy, an answer took 750 ms instead of 30
-        self._environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
-        if root:
-            self._environment["DETR_LAB_ROOT"] = os.path.abspath(root)
+    def __init__(
+        self,
+        root: str = "",
+        start: Start = start_cold,
+        command: Sequence[str] = COMMAND,
+        idle: float = IDLE_SECONDS,
+    ) -> None:
+        self._start, self._command, self._idle = start, command, idle
+        self._environment = environment_of(root)
         self._asking = threading.Lock()
         self._timer: threading.Timer | None = None
         self._child: Child | None = None
@@ -82,7 +87,7 @@ class ModelWorker:
                 child.send(request)
                 return child
         self._end()
-        child = self._child = Child(self._command, self._environment)
+        child = self._child = Child(self._command, self._environment, self._start)
         child.send(request)
         return child
 
@@ -111,9 +116,9 @@ class ModelWorker:
 
 def _reason(end: ChildEnded) -> str:
     """Return why a process ended by itself: by a signal, or what it printed last."""
-    if end.code < 0:
+    if end.code is not None and end.code < 0:
         return f"by signal {-end.code}, most often for want of memory"
-    return end.last_line or f"with code {end.code}"
+    return end.last_line or ("without a word" if end.code is None else f"with code {end.code}")
 
 
 def model_worker() -> ModelWorker:
@@ -123,4 +128,4 @@ def model_worker() -> ModelWorker:
 
 @st.cache_resource(show_spinner=False)
 def _worker(root: str) -> ModelWorker:
-    return ModelWorker(root)
+    return ModelWorker(root, engine().start)

@@ -22,6 +22,7 @@ from core.runs.schema import Run
 from core.runs.store import RunStore
 from ui.server.background import background_tasks
 from ui.server.ending import bound_the_end
+from ui.server.engine import engine
 from ui.server.guard import Guard
 from ui.server.model_worker import model_worker
 from ui.server.uploads import Uploads
@@ -47,6 +48,7 @@ MIDDLEWARE = [
 async def lifespan(app: object) -> AsyncGenerator[None]:
     """Start what the server needs, as the watch over trainings that run already; stop it at the server's end."""
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # else a line a second for every live run
+    engine().begin()
     jobs()
     uploads()
     bound_the_end(_stop)
@@ -60,6 +62,7 @@ def _stop() -> None:
     background_tasks().stop_all(SHUTDOWN_SECONDS)
     uploads().clear()
     jobs().shutdown()
+    engine().stop()
 
 
 def store() -> RunStore:
@@ -79,7 +82,7 @@ def jobs() -> JobManager:
 
 @st.cache_resource(show_spinner=False)
 def _jobs(root: str) -> JobManager:
-    return JobManager(store())
+    return JobManager(store(), start=engine().start)
 
 
 def uploads() -> Uploads:

@@ -35,7 +35,7 @@ def works_on(store, made, rest):
     return (
         f"sys.path.insert(0, {str(PROJECT)!r})\n"
         "from core.runs.queue import RunQueue; from core.runs.store import RunStore\n"
-        "from core.runs.process import this_process; from core.runs.schema import Status\n"
+        "from core.engine.process_id import this_process; from core.runs.schema import Status\n"
         f"queue = RunQueue(RunStore.default()); queue.begin({made.id!r}, this_process())\n"
         f"{rest}"
     )

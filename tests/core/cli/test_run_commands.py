@@ -7,7 +7,7 @@ import os
 import pytest
 
 from core import RunError
-from core.runs.process import this_process
+from core.engine.process_id import this_process
 from core.runs.queue import RunQueue
 from tests.core.cli.running import run
 from tests.core.runs.waiting import create

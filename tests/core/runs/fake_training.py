@@ -1,7 +1,8 @@
 """A stand-in for core.training.train that needs no torch, and the program that the tests' other processes run.
 
     python fake_training.py train ID      what the app's child is: drive the run, in the store under DETR_LAB_ROOT
-    python fake_training.py app MODE      an app: a JobManager ("child" or "in_process") until its stdin closes
+    python fake_training.py app MODE      an app: a JobManager ("child", "in_process", or with an engine "forked")
+                                          until its stdin closes; prints "managing" and the engine's pid
     python fake_training.py create N      open N stores, <root>/0 … N-1, and create 20 runs in each
     python fake_training.py claim N       claim and end runs until none waits, each time moving one up to N places
 
@@ -26,11 +27,12 @@ if __name__ == "__main__":
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
+from core.engine.engine import Engine
+from core.engine.process_id import this_process
 from core.evaluation.coco_eval import CocoFigures
 from core.labels import LabelMap
 from core.runs.drive import drive
 from core.runs.manager import JobManager
-from core.runs.process import this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -123,10 +125,15 @@ def child_command(run_id: str) -> list[str]:
 
 
 def _app(store: RunStore, mode: str) -> None:
-    manager = JobManager(store, in_process=mode == "in_process", command=child_command, train=train)
-    print("managing", flush=True)
+    engine = Engine(["core.runs.manager", "core.runs.drive"])
+    if mode == "forked":
+        engine.begin()
+        assert engine.wait_until_ready(60)
+    manager = JobManager(store, mode == "in_process", engine.start, command=child_command, train=train)
+    print("managing", engine.pid, flush=True)
     sys.stdin.read()
     manager.shutdown()
+    engine.stop()
 
 
 def _create(root: Path, stores: str) -> None:

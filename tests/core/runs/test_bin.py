@@ -9,11 +9,11 @@ from itertools import count
 import pytest
 
 from core import RunError
+from core.engine.process_id import process_of
 from core.runs.bin import Bin
 from core.runs.deletion.folders import KEPT_DAYS
 from core.runs.deletion.leftovers import recover
 from core.runs.marks import Marks
-from core.runs.process import process_of
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from core import RunError
+from core.engine.process_id import this_process
 from core.runs.drive import follow
 from core.runs.manager import close_dead_runs
-from core.runs.process import this_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore

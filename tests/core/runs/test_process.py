@@ -7,7 +7,8 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from core.runs.process import has_process, process_of, this_process
+from core.engine.process_id import process_of, this_process
+from core.runs.process import has_process
 from tests.core.runs.waiting import until
 
 

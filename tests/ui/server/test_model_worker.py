@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.core.runs.waiting import until
+from tests.engines import light_engine, start_process  # noqa: F401
 from ui.server.model_worker import ModelWorker, model_worker
 
 CHILD = """
@@ -29,11 +30,11 @@ STUBBORN = "import time\ntime.sleep(600)"  # never reads
 
 
 @pytest.fixture
-def make():
+def make(start_process):  # noqa: F811
     made = []
 
     def worker(child=CHILD, **how):
-        made.append(ModelWorker(command=[sys.executable, "-c", child], **how))
+        made.append(ModelWorker(start=start_process, command=[sys.executable, "-c", child], **how))
         return made[-1]
 
     yield worker

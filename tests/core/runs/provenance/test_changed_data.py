@@ -4,9 +4,9 @@ import pytest
 
 from core.config import TrainConfig
 from core.detr.model_folder import read_config, read_label_map
+from core.engine.process_id import this_process
 from core.evaluation.table import read_table, table_metadata
 from core.runs.drive import drive, follow
-from core.runs.process import this_process
 from core.runs.provenance.data import ANY, accept_changed_data, read_record
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
