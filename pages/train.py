@@ -18,6 +18,7 @@ from ui.server import cache, services
 from ui.text import plain
 from ui.train import draft, form
 from ui.train.device import check_device
+from ui.train.drawing import begin_when_drawn, follow, waiting_training
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
@@ -43,9 +44,19 @@ def latest(runs: list[Run]) -> Run:
 
 
 def start(config: TrainConfig) -> None:
-    """Queue a training, and show it unless another one trains; raises LabError for what is not there."""
-    check_typed(config, PROJECT, cache.images_of)
+    """Queue a training, and show it unless another one trains; raises LabError for what is not there.
+
+    One on built-in scenes that are still being drawn is queued as soon as they are there.
+    """
+    scenes = built_in.built_in_at(config.data)
+    drawing = scenes and built_in.start_drawing(scenes)
+    if not drawing:
+        check_typed(config, PROJECT, cache.images_of)
     check_device(config)
+    if drawing:
+        begin_when_drawn(config, drawing)
+        watch(None)
+        return
     ahead = services.jobs().current
     run = services.jobs().submit(config)
     watch(None if ahead else run.id)
@@ -128,17 +139,40 @@ def show_end(run: Run) -> None:
         st.warning(plain(message), icon=":material/warning:")
 
 
+def show_runs() -> None:
+    """Show a run, and the queue."""
+    live = [run for run in runs if run.is_live]
+    current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else latest(runs))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
+        watch(run.id)  # also after its end, when another one trains
+        show_queue(attempt, watch)
+        show_manage(run, "train")
+        show_actions(run)
+        show_bin()
+    if run.is_damaged:  # the note above every page says how
+        return
+    show_end(run)
+    checks = read_checks(run)
+    if has_failed(checks):  # nothing else was recorded: this is what to look at
+        show_checks(run, checks)
+    show_live_run(run)
+    if not has_failed(checks):
+        show_checks(run, checks)
+    show_profile(run)
+
+
 store = services.store()
 draft.take_draft()
-if problem := built_in.draw_built_in_data(form.chosen_scenes()):
-    st.error(plain(problem))
+waiting = waiting_training()
 runs = [run for run in store.runs() if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
-    config = form.show_training_form(store)
+    config, drawing = form.show_training_form(store)
     # no callback: it would get the settings as they stood before a number that was typed just before the click
     if st.button("Add to the queue" if any(run.is_live for run in runs) else "Train", key="train", type="primary",
-                 icon=":material/play_arrow:", width="stretch", disabled=config is None):  # fmt: skip
+                 icon=":material/play_arrow:", width="stretch",
+                 disabled=config is None or bool(drawing and waiting)):  # fmt: skip
         attempt(start, config)
         st.rerun()
     form.show_back_to_preset()
@@ -148,26 +182,18 @@ if refusal := st.session_state.pop(REFUSED, None):
     st.error(plain(refusal))
 if not runs:
     st.title("Train")
+if waiting:
+    waiting.show_here()
+elif not runs:
     st.info("No run yet. Choose data and model on the left and click **Train**: the curves appear here.")
+if runs:
+    show_runs()
+else:
     show_bin()
-    st.stop()
-
-live = [run for run in runs if run.is_live]
-current = next((run for run in live if run.status != Status.QUEUED), live[-1] if live else latest(runs))
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    run = pickers.pick_run(runs, "train run", st.session_state.get(WATCHED), current, choose)
-    watch(run.id)  # also after its end, when another one trains
-    show_queue(attempt, watch)
-    show_manage(run, "train")
-    show_actions(run)
-    show_bin()
-if run.is_damaged:  # the note above every page says how
-    st.stop()
-show_end(run)
-checks = read_checks(run)
-if has_failed(checks):  # nothing else was recorded: this is what to look at
-    show_checks(run, checks)
-show_live_run(run)
-if not has_failed(checks):
-    show_checks(run, checks)
-show_profile(run)
+if drawing or waiting:  # only now, when all else is on the page
+    st.session_state[REFUSED] = follow(drawing, waiting)
+    st.session_state[form.DRAWING_FAILED] = bool(drawing and drawing.task.error)
+    if waiting and not waiting.task.is_running:
+        watch(None)
+    if not (drawing and drawing.task.stopped):  # else the server ends
+        st.rerun()

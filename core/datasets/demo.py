@@ -3,8 +3,8 @@
     out/annotations/instances_train.json, instances_val.json
     out/train/000000000001.jpg …          out/val/000000000601.jpg …
 
-In: a folder and the settings. Out: progress, and at the end the folder. Apart from `street/`, which draws one scene and
-knows nothing of COCO.
+In: a folder and the settings. Out: progress, and at the end the folder. Apart from `drawing/`, which makes each scene's
+files and entries.
 
 The folder appears under its name only when it is whole: it is drawn under another name beside it and renamed.
 """
@@ -13,24 +13,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
+from itertools import count
 from pathlib import Path
 from typing import Any, TypedDict
 
 import msgspec
-import numpy as np
 
 from core import DataError
-from core.datasets.coco.entries import Entry
+from core.datasets.drawing.processes import draw_scenes, usable_cores
+from core.datasets.drawing.scene_files import CATEGORY_IDS
 from core.datasets.json_reader import decode
 from core.datasets.layouts import SPLITS
 from core.datasets.street.classes import check_extra
-from core.datasets.street.masks import polygons, uncompressed_rle
-from core.datasets.street.scenery import LOOKS, Scene, SceneObject, draw_scene
+from core.datasets.street.scenery import LOOKS
 from core.disk import atomic_folder
 from core.files import real_path
 from core.labels import COCO_TEN
@@ -42,11 +40,10 @@ SUPERCATEGORIES = {
     "traffic light": "outdoor", "stop sign": "outdoor", "cat": "animal", "dog": "animal", "chair": "furniture",
     "scooter": "vehicle",
 }  # fmt: skip
-CATEGORY_IDS = {**COCO_TEN, "scooter": 101}  # COCO's own ids end at 90
 LIMITS = {
     "train": (1, 10**6), "val": (1, 10**6), "seed": (0, 2**63 - 1), "size": (64, 2048), "processes": (1, 256)
 }  # fmt: skip
-JPEG_QUALITY = 92
+LEAST_SHARE = 50  # scenes for which a process of their own is worth its start
 DRAWING = 1  # raise it whenever the pictures change: data sets drawn before are then drawn anew
 
 
@@ -67,6 +64,11 @@ class BuiltInDataset:
     extra: tuple[str, ...] = ()
     train: int = 600
     val: int = 100
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its classes, known before it is drawn."""
+        return (*COCO_TEN, *self.extra)
 
 
 BUILT_IN = (
@@ -89,8 +91,12 @@ def folder_of(dataset: BuiltInDataset, data_dir: Path) -> Path:
 
 
 def draw_built_in(dataset: BuiltInDataset, data_dir: Path) -> Generator[tuple[int, int], None, None]:
-    """Draw a built-in data set into its folder under `data_dir`, like `draw_dataset`."""
-    return draw_dataset(folder_of(dataset, data_dir), dataset.look, dataset.train, dataset.val, extra=dataset.extra)
+    """Draw a built-in data set into its folder under `data_dir` on all cores, like `draw_dataset`."""
+    shares = (dataset.train + dataset.val) // LEAST_SHARE
+    return draw_dataset(
+        folder_of(dataset, data_dir), dataset.look, dataset.train, dataset.val, extra=dataset.extra,
+        processes=max(1, min(usable_cores(), shares)),
+    )  # fmt: skip
 
 
 class _Picture(TypedDict):
@@ -164,66 +170,27 @@ def _check(settings: dict[str, Any]) -> None:
 
 
 def _draw(out: Path, settings: dict[str, Any], processes: int) -> Generator[tuple[int, int], None, None]:
-    done, total = 0, settings["train"] + settings["val"]
+    total = settings["train"] + settings["val"]
     if is_complete(out) and all(_settings_of(_read(out, split)) == settings for split in SPLITS):
         yield total, total
         return
+    files, ids = {split: _empty_coco(settings) for split in SPLITS}, count(1)
     try:
         with atomic_folder(out, replace=True) as unfinished:
-            (unfinished / "annotations").mkdir()
-            first_image = first_annotation = 1
-            for split in SPLITS:
-                (unfinished / split).mkdir()
-                data = _empty_coco(settings)
-                for image, annotations in _scenes(unfinished, settings, split, first_image, processes):
-                    data["images"].append(image)
-                    for number, annotation in enumerate(annotations, first_annotation):
-                        data["annotations"].append({"id": number, **annotation})
-                    first_annotation += len(annotations)
-                    done += 1
+            for name in ("annotations", *SPLITS):
+                (unfinished / name).mkdir()
+            with closing(draw_scenes(unfinished, settings, processes)) as scenes:
+                for done, (split, image, annotations) in enumerate(scenes, 1):
+                    files[split]["images"].append(image)
+                    files[split]["annotations"] += [{"id": next(ids), **annotation} for annotation in annotations]
                     if done < total:
                         yield done, total
-                first_image += settings[split]
+            for split, data in files.items():
                 text = json.dumps(data, separators=(",", ":"))
                 (unfinished / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError(f"The demo data set cannot be written to {out}: {error.strerror or error}.") from error
     yield total, total
-
-
-def _scenes(
-    folder: Path, settings: dict[str, Any], split: str, first_image: int, processes: int
-) -> Iterator[tuple[Entry, list[Entry]]]:
-    """Yield (image, annotations without ids) of each scene of a split, after writing its picture into `folder`."""
-    draw = partial(_draw_one, folder / split, settings, split, first_image)
-    if processes == 1:
-        yield from map(draw, range(settings[split]))
-        return
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
-    try:
-        yield from pool.map(draw, range(settings[split]), chunksize=16)
-    except BrokenExecutor as error:
-        raise DataError(
-            "A process that drew scenes was ended from outside, most often for want of memory: take fewer processes."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)  # without it, whoever stops would wait for the scenes that are left
-
-
-def _draw_one(
-    folder: Path, settings: dict[str, Any], split: str, first_image: int, index: int
-) -> tuple[Entry, list[Entry]]:
-    """Draw a split's scene `index` into `folder`; return its image and its annotations without their ids."""
-    # every part of the key makes another stream, so no scene of one split can be one of the other
-    key = [settings["seed"], LOOKS.index(settings["look"]), SPLITS.index(split), index]
-    size = (settings["size"], round(settings["size"] * 0.75))
-    scene = draw_scene(np.random.default_rng(key), size, settings["look"], tuple(settings.get("extra", ())))
-    width, height = scene.image.size
-    image_id = first_image + index
-    file_name = f"{image_id:012d}.jpg"
-    scene.image.save(folder / file_name, quality=JPEG_QUALITY)
-    image = {"id": image_id, "file_name": file_name, "width": width, "height": height, "license": 1}
-    return image, [_annotation(scene, scene_object, image_id) for scene_object in scene.objects]
 
 
 def _may_be_replaced(folder: Path) -> bool:
@@ -264,22 +231,3 @@ def _empty_coco(settings: dict[str, Any]) -> dict[str, Any]:
             for name in (*COCO_TEN, *settings.get("extra", ()))
         ],
     }  # fmt: skip
-
-
-def _annotation(scene: Scene, scene_object: SceneObject, image_id: int) -> Entry:
-    return {
-        "image_id": image_id,
-        "category_id": CATEGORY_IDS[scene_object.name],
-        "bbox": list(scene_object.box),
-        "area": scene_object.area,
-        "iscrowd": int(scene_object.iscrowd),
-        "segmentation": _segmentation(scene, scene_object),
-    }
-
-
-def _segmentation(scene: Scene, scene_object: SceneObject) -> dict[str, Any] | list[list[int]]:
-    """Return the polygons of an object's visible pixels; for a crowd their run lengths, as in COCO."""
-    if scene_object.iscrowd:
-        return uncompressed_rle(scene.instances == scene_object.number)
-    x, y, w, h = (int(side) for side in scene_object.box)
-    return polygons(scene.instances[y : y + h, x : x + w] == scene_object.number, x, y)

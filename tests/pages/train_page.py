@@ -12,8 +12,11 @@ ROOT = Path(__file__).parents[2]
 SHELL = str(ROOT / "ui/shell.py")
 
 
-def open_page():
-    return checked(AppTest.from_file(SHELL, default_timeout=30).run())
+def open_page(**address):
+    """The page in a new tab, with what its address says."""
+    app = AppTest.from_file(SHELL, default_timeout=30)
+    app.query_params.update(address)
+    return checked(app.run())
 
 
 def checked(app):

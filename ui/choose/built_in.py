@@ -1,4 +1,4 @@
-"""The built-in data sets: where they lie under the store's data folder, and how they are drawn at the first start."""
+"""The built-in data sets: where they lie under the store's data folder, and how they are drawn when first chosen."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import streamlit as st
 from core import PROJECT
 from core.datasets.demo import BUILT_IN, BuiltInDataset, draw_built_in, folder_of, is_complete
 from ui.server import services
-from ui.server.background import background_tasks
+from ui.server.background import Task, background_tasks
 from ui.server.services import file_stamp
-from ui.text import plain
 
 
 def built_in_folder(dataset: BuiltInDataset = BUILT_IN[0]) -> Path:
@@ -39,28 +38,28 @@ def built_in_at(folder: str | Path) -> BuiltInDataset | None:
     return None
 
 
-def draw_built_in_data(dataset: BuiltInDataset = BUILT_IN[0]) -> str:
-    """Draw the data set if it is not there, showing how far that is; return a sentence if it failed, else ""."""
+def start_drawing(dataset: BuiltInDataset = BUILT_IN[0]) -> Task | None:
+    """Return the task that draws the data set, started unless another tab has done that; None if it is drawn."""
     folder = built_in_folder(dataset)
     if _is_complete(folder):
-        return ""
-    name = f"draw {folder}"
-    task = background_tasks().start(
-        name,
+        return None
+    return background_tasks().start(
+        f"draw {folder}",
         lambda: draw_built_in(dataset, services.store().data_dir),
         f"{dataset.title} could not be drawn into {folder}",
     )
-    with st.sidebar:  # at the first start its place is kept; later there is a form, which would be moved down
-        form = st.skeleton(height=600) if dataset == BUILT_IN[0] else None
-    bar = st.progress(0.0, f"Drawing the built-in scenes, once: {plain(dataset.title)} …")
+
+
+def draw_built_in_data(dataset: BuiltInDataset = BUILT_IN[0]) -> str:
+    """Draw the data set if it is not there, showing how far that is; return a sentence if it failed, else ""."""
+    task = start_drawing(dataset)
+    if task is None:
+        return ""
+    bar = st.progress(0.0, "Drawing the built-in scenes, once …")
     for done, total in task.progress():
-        bar.progress(
-            done / total, f"Drawing the built-in scenes, once: {plain(dataset.title)}, {done:,} of {total:,} …"
-        )
+        bar.progress(done / total, f"Drawing the built-in scenes, once: {done:,} of {total:,} …")
     bar.empty()
-    if form:
-        form.empty()
-    background_tasks().forget(name)
+    background_tasks().forget(task.name)
     return task.error
 
 

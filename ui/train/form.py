@@ -6,7 +6,7 @@ page is shown. Out: a `TrainConfig`.
 
 from __future__ import annotations
 
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
 from math import floor, log10, prod
 from typing import Any
 
@@ -14,9 +14,7 @@ import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import PRESETS, TrainConfig
-from core.datasets.demo import BUILT_IN, BuiltInDataset
 from core.datasets.folder.totals import summarize_problems
-from core.datasets.split import CocoSplit
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, check_weights, copied_and_fresh, known_classes
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -24,9 +22,11 @@ from core.training.doctor.settings import Plan, mismatches
 from ui.choose import built_in, data_source, pickers
 from ui.server import cache
 from ui.text import Markup, join_names, plain
+from ui.train.drawing import Drawing
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
+DRAWING_FAILED = "drawing failed"  # in the session: the turn before told so, and this one does not try again
 WITH_OWN_WIDGET = ("data", "classes", "model")
 FIRST_SETTINGS = ("epochs", "batch_size", "lr")
 GROUPS = {
@@ -35,12 +35,29 @@ GROUPS = {
 }  # fmt: skip
 
 
-def show_training_form(store: RunStore) -> TrainConfig | None:
-    """Show the form and return its settings; None, with the reason on the page, where they cannot be trained with."""
+@dataclass(frozen=True)
+class TrainingData:
+    """What the form knows of a data set: its number of training images and its class names; and its drawing, if any."""
+
+    images: int
+    names: tuple[str, ...]
+    drawing: Drawing | None = None
+
+
+def show_training_form(store: RunStore) -> tuple[TrainConfig | None, Drawing | None]:
+    """Show the form and return its settings; None, with the reason on the page, where they cannot be trained with.
+
+    Built-in scenes that are not drawn yet are drawn from now on, while the form can be filled: that is also returned.
+    """
     data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
-    train = _show_data(data) if data else None
-    classes, model = _pick_classes(train), pickers.pick_model(store, FIELD + "model")
-    has_model = bool(model) and _show_model(model, classes or _class_names(train))
+    contents = _show_data(data) if data else None
+    return _show_settings(store, data, contents), contents.drawing if contents else None
+
+
+def _show_settings(store: RunStore, data: str, contents: TrainingData | None) -> TrainConfig | None:
+    names = contents.names if contents else ()
+    classes, model = _pick_classes(names), pickers.pick_model(store, FIELD + "model")
+    has_model = bool(model) and _show_model(model, classes or names)
     values: dict[str, Any] = {"data": data, "classes": classes, "model": model}
     preset = _pick_preset()
     remarks = st.container()
@@ -65,9 +82,9 @@ def show_training_form(store: RunStore) -> TrainConfig | None:
     if (config.accumulate, config.processes) != (1, 1):
         factors = (config.batch_size, config.accumulate, config.processes)
         images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
-    if not (train and has_model):
+    if not (contents and has_model):
         return None
-    plan = Plan.of(config, len(train.images), classes or _class_names(train), bool(built_in.built_in_at(data)), PROJECT)
+    plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), PROJECT)
     for sentence in mismatches(plan):
         remarks.caption(Markup(f":orange[:material/warning:] {plain(sentence)}"))
     return config
@@ -79,12 +96,6 @@ def show_back_to_preset() -> None:
     names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
     if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
-
-
-def chosen_scenes() -> BuiltInDataset:
-    """Return the built-in data set that is needed before the form is shown: the chosen one, or the first."""
-    chosen = st.session_state.get(FIELD + "data")
-    return (chosen and built_in.built_in_at(chosen)) or BUILT_IN[0]
 
 
 def choose_data(data: str, classes: list[str]) -> None:
@@ -103,8 +114,13 @@ def fill_from(run: Run) -> None:
         st.session_state[FIELD + name] = value
 
 
-def _show_data(data: str) -> CocoSplit | None:
-    """Say what is in the data set and return its training split; None, with the reason, if it cannot be read."""
+def _show_data(data: str) -> TrainingData | None:
+    """Say what is in the data set and return it; None, with the reason, if it cannot be read."""
+    scenes = built_in.built_in_at(data)
+    if scenes and st.session_state.pop(DRAWING_FAILED, False):  # the page says why; the next turn tries again
+        return None
+    if scenes and (task := built_in.start_drawing(scenes)):
+        return TrainingData(scenes.train, scenes.names, Drawing(scenes, task))
     try:
         train, val = (cache.images_of(data, name) for name in ("train", "val"))
     except DataError as error:
@@ -112,19 +128,13 @@ def _show_data(data: str) -> CocoSplit | None:
         return None
     images = " + ".join(f"{len(part.images):,} {plain(part.name)}" for part in (train, val))
     objects = sum(int((~part.columns.crowd).sum()) for part in (train, val))
-    scenes = built_in.built_in_at(data)
     st.caption(" ".join([f"{images} images, {objects:,} objects.", *([plain(scenes.sentence)] if scenes else [])]))
     if summary := summarize_problems([*train.problems, *val.problems]):
         st.caption(f"{plain(summary[0].upper() + summary[1:])}; see Data.")
-    return train
+    return TrainingData(len(train.images), tuple(c["name"] for c in train.categories))
 
 
-def _class_names(train: CocoSplit | None) -> tuple[str, ...]:
-    return tuple(c["name"] for c in train.categories) if train else ()
-
-
-def _pick_classes(train: CocoSplit | None) -> tuple[str, ...]:
-    names = _class_names(train)
+def _pick_classes(names: tuple[str, ...]) -> tuple[str, ...]:
     st.session_state[FIELD + "classes"] = [c for c in st.session_state.get(FIELD + "classes", []) if c in names]
     return tuple(
         st.multiselect(
