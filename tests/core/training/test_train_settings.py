@@ -14,9 +14,9 @@ from tests.core.training.chosen_events import evaluations, losses
 
 
 def test_it_learns(config, tmp_path):
-    settings = replace(config, epochs=30, batch_size=12, augment="none", eval_every=30, clip=0.1)
+    settings = replace(config, epochs=16, batch_size=12, augment="none", eval_every=16, clip=0.1)
     seen = losses(train(settings, tmp_path))
-    assert seen[30]["train/loss"] < 0.9 * seen[1]["train/loss"]
+    assert seen[16]["train/loss"] < 0.9 * seen[1]["train/loss"]
 
 
 def test_accumulated_batches_are_the_training_with_the_whole_batch(config, tmp_path):

@@ -12,13 +12,16 @@ import pytest
 
 from core import PROJECT
 from tests.serving import wait_until_healthy
-from ui.server.ending import SECONDS_TO_ANSWER, SECONDS_TO_STOP
 
+SECONDS = (1.0, 1.0)  # to answer and to stop
 APP = """
 import threading
 import streamlit as st
 from starlette.routing import Route
+from ui.server import ending
 from ui.server.services import MIDDLEWARE, lifespan
+
+ending.SECONDS_TO_ANSWER, ending.SECONDS_TO_STOP = SECONDS
 
 def stuck(request):
     threading.Event().wait()
@@ -30,7 +33,7 @@ app = st.App("page.py", routes=[Route("/stuck", stuck)], middleware=MIDDLEWARE, 
 @pytest.fixture
 def server(tmp_path):
     """The process of a server with a route that never answers, and its port."""
-    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "app.py").write_text(APP.replace("SECONDS\n", f"{SECONDS}\n"))
     (tmp_path / "page.py").write_text("")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -49,12 +52,11 @@ def server(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_that_is_never_answered_does_not_hold_up_the_end(server, tmp_path, number):
-    """About 12 s each."""
     process, port = server
     with socket.create_connection(("127.0.0.1", port)) as asking:
         asking.sendall(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(0.5)  # until its thread is stuck
         uploads = list(Path(tmp_path / "runs/.uploads").glob("*"))
         process.send_signal(number)
-        process.wait(SECONDS_TO_ANSWER + SECONDS_TO_STOP + 15)
+        process.wait(sum(SECONDS) + 15)
     assert not any(path.exists() for path in uploads)
