@@ -9,6 +9,7 @@ import pytest
 
 from core.engine.engine import Engine
 from core.engine.process import Forked, environment_of, start_cold
+from ui.server.engine import WARM
 
 OF_A_TEST = "PYTEST_CURRENT_TEST"  # a variable that changes from test to test, which no module reads
 LIGHT = ("core.child", "core.runs.manager", "core.runs.drive")
@@ -35,6 +36,16 @@ def light_engine():
     engine = Engine(LIGHT, without_test(environment_of()))
     engine.begin()
     assert engine.wait_until_ready(60)
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(scope="session")
+def warm_engine():
+    """The app's engine, for what needs torch: one for all tests of a worker."""
+    engine = Engine(WARM, without_test(environment_of()))
+    engine.begin()
+    assert engine.wait_until_ready(180)
     yield engine
     engine.stop()
 
