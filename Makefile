@@ -1,17 +1,26 @@
-# make app | test | lint | lint-js | demo | bench | torture | audit | lock; everything runs in .venv, which is made when it is not there
+# make app | test | test-all | lint | lint-js | demo | bench | torture | pictures | audit | lock; everything runs in .venv, which is made when it is not there
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --requirement
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test lint lint-js demo bench torture audit lock
+.PHONY: app test test-all lint lint-js demo bench torture pictures audit lock
 
 app: $(VENV)/app
 	$(BIN)/streamlit run app.py
 
+# a file is not divided among the cores: what it makes is made once; tests/suite.py orders the files
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+# what a change can break
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not ci"
+
+# what CI runs: every test, all examples of every property, and what no test reaches
+test-all: $(VENV)/dev
+	CI=true $(PYTEST) --cov --cov-report=
+	$(BIN)/python .ci/covered.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -42,6 +51,10 @@ bench: $(VENV)/dev
 # kills, faults, mutated inputs, hostile requests, crowds: 20 minutes on two cores
 torture: $(VENV)/dev
 	$(BIN)/python -m torture
+
+# the README's pictures, in docs/: the demo is trained for them
+pictures: $(VENV)/dev
+	$(BIN)/python -m docs.make_pictures
 
 # known vulnerabilities of the locked packages; says so where no service can be asked
 audit: | $(VENV)/uv

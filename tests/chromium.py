@@ -1,7 +1,9 @@
-"""The browser of the tests that want one: the Chromium that is installed, without a screen."""
+"""The browser of the tests that want one: the Chromium that is installed, without a screen; started once a worker."""
 
+import gc
 import os
 import shutil
+import warnings
 
 import pytest
 
@@ -10,17 +12,18 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+SIZE = {"width": 1280, "height": 800}
+WAIT = 30_000  # ms for a page on a busy machine
 needs_chromium = [
     pytest.mark.skipif(
         not CHROMIUM and "DETR_LAB_NEEDS_BROWSER" not in os.environ, reason="there is no Chromium on this machine"
     ),
-    # asyncio's loop of the browser's driver is closed by the garbage collector, after the test
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
+    """Chromium for all tests of a worker; what is to be forgotten stays in a context of the test's own."""
     from playwright.sync_api import sync_playwright
 
     assert CHROMIUM, "the browser test must run here, but there is no Chromium"
@@ -28,3 +31,15 @@ def browser():
         chromium = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         yield chromium
         chromium.close()
+    del driver, chromium
+    with warnings.catch_warnings(action="ignore"):  # the driver's loop is closed by the garbage collector
+        gc.collect()
+
+
+@pytest.fixture(scope="session")
+def context(browser):
+    """One for all pages, so that scripts and fonts are loaded once."""
+    made = browser.new_context(viewport=SIZE, color_scheme="light")
+    made.set_default_timeout(WAIT)
+    yield made
+    made.close()

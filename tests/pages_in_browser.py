@@ -1,60 +1,39 @@
 """The app's pages in a real browser: what the tests of several pages share.
 
-A test module makes a fixture `root`, the app's root folder, and takes `address`, `context` and `page` from here.
+A test module takes `address` and `page` from here. Tests that only look at runs share one app, see tests/shared_app.py;
+others make a fixture `root`, the app's root folder, and take `own_address` as `address`.
 """
 
-import os
 import re
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
-from core.runs.store import RunStore
-from tests.invented import draw_street, invented_run
+from tests.chromium import SIZE, WAIT
 from tests.serving import served
 
 SECOND = 1000
 MINUTE = 60 * SECOND
-WAIT = 30 * SECOND  # for a page on a busy machine
 ROW = 31  # pixels of a row of a table, its head too
 OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
-ODD = "<img src=x onerror=window.hacked=1>"  # what a class or a file may be called
-SHOTS = os.environ.get("DETR_LAB_SHOTS")  # the folder for pictures of the pages
-MOST_BYTES = 400_000  # of a picture
-SIZE = {"width": 1280, "height": 800}
 expect.set_options(timeout=WAIT)  # its own 5 seconds are few then
 CELLS = ".gallery .grid .cell"
 BOXES = f"{CELLS} path.box"
 
 
 @pytest.fixture(scope="module")
-def invented_root(tmp_path_factory):
-    """A root folder with a drawn data set and one run, evaluated untouched and after an epoch."""
-    root = tmp_path_factory.mktemp("root")
-    store = RunStore(root)
-    invented_run(store, draw_street(root))
-    store.close()
-    return root
-
-
-@pytest.fixture(scope="module")
-def address(root):
-    """The app with the module's root folder."""
+def own_address(root):
+    """The app with the module's root folder; for tests that need an app of their own."""
     with served(root) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def context(browser):
-    """One for all pages, so that scripts and fonts are loaded once."""
-    made = browser.new_context(viewport=SIZE, color_scheme="light")
-    made.set_default_timeout(WAIT)
-    yield made
-    made.close()
+def address(shared):
+    """The app that tests share which only look."""
+    return shared.address
 
 
 @pytest.fixture
@@ -81,30 +60,6 @@ def strict_page(context, address: str):
 
 def _is_complaint(said) -> bool:
     return said.type == "error" and not OWN_404.search(said.location["url"])
-
-
-def picture(page, name: str) -> None:
-    """With SHOTS, a picture of the page as on a desk's screen, where the doctor's remarks stand beside the curves."""
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        before = page.viewport_size
-        page.set_viewport_size({"width": 1680, "height": 945})
-        page.mouse.move(0, 944)  # away from what would show a tooltip
-        page.wait_for_timeout(1500)
-        page.screenshot(path=Path(SHOTS) / f"{name}.png")
-        make_small(Path(SHOTS) / f"{name}.png")
-        page.set_viewport_size(before)
-
-
-def make_small(path: Path) -> None:
-    """Gives a PNG as many colours as fit into MOST_BYTES, 256 at most; small things keep theirs."""
-    with Image.open(path) as image:
-        whole = image.convert("RGB")
-    for colours in (256, 192, 128, 96, 64):
-        few = whole.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
-        few.save(path, optimize=True)
-        if path.stat().st_size < MOST_BYTES:
-            return
 
 
 # What a user does

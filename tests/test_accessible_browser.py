@@ -9,30 +9,17 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import draw_street, invented_run
-from tests.pages_in_browser import CELLS, ODD, settled
+from tests.pages_in_browser import CELLS, settled
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+address, page = pages_in_browser.address, pages_in_browser.page
 USED = (
     "button", "link", "checkbox", "switch", "radio", "radiogroup", "combobox", "textbox", "searchbox", "slider",
     "spinbutton", "tab", "menuitem", "option", "dialog", "navigation", "toolbar",
 )  # fmt: skip
 NAMELESS = re.compile(rf"^\s*- '?({'|'.join(USED)})(?! \")\b.*$", re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root folder with two runs, of which the last has an unlikely name."""
-    root = tmp_path_factory.mktemp("root")
-    store, data = RunStore(root), draw_street(root, val=12)
-    for seed, name in enumerate(("first", ODD)):
-        invented_run(store, data, seed=seed, name=name)
-    store.close()
-    return root
 
 
 def bring_pictures(page):

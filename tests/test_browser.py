@@ -1,7 +1,7 @@
 """The whole loop as a user sees it, in a real browser: click Train, watch the curves, look at the errors.
 
-Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there. With DETR_LAB_SHOTS, a
-folder, the run is a whole one, and the pages are left there as pictures: the README's come from here.
+On a data set of few images, drawn beforehand; that the first start draws one, is tested in tests/pages/.
+Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
 
 import re
@@ -9,29 +9,23 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from core.datasets.demo import BUILT_IN, draw_dataset
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.pages_in_browser import (
-    BOXES,
-    CELLS,
-    MINUTE,
-    SHOTS,
-    chart_named,
-    link,
-    picture,
-    query_of,
-)
+from tests.pages_in_browser import BOXES, CELLS, MINUTE, link
 
-EPOCHS = 10 if SHOTS else 1
-
+EPOCHS, TRAIN, VAL = 2, 96, 30  # images
 pytestmark = needs_chromium
-address = pages_in_browser.address
+address = pages_in_browser.own_address
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """An empty root folder."""
-    return tmp_path_factory.mktemp("root")
+    """A root folder with a small data set in the built-in one's place."""
+    root = tmp_path_factory.mktemp("root")
+    for _ in draw_dataset(root / "data" / BUILT_IN[0].folder, BUILT_IN[0].look, train=TRAIN, val=VAL):
+        pass
+    return root
 
 
 @pytest.fixture
@@ -76,9 +70,9 @@ def zoom_in(page, plot: str) -> None:
 
 
 def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
-    page.goto(address)
+    page.goto(link(address, "", threads=1))  # two would wait for each other on busy cores
     train = page.get_by_role("button", name="Train", exact=True).last
-    train.wait_for(timeout=3 * MINUTE)  # the first start draws the built-in data set
+    train.wait_for()
     assert page.get_by_role("combobox", name="Model").input_value() == "Starter model (built in)"
     epochs = page.get_by_role("spinbutton", name="Epochs")
     epochs.fill(str(EPOCHS))
@@ -108,17 +102,13 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     tab.goto(address)
     wait_for_points(tab, "loss_ce", before)
     tab.close()
-    picture(page, "live")
 
     look = page.get_by_role("button", name="Look at the errors")
     look.wait_for(timeout=5 * MINUTE)
     assert page.locator(".dl-chip").inner_text().endswith("Finished")
     assert points(page, "ap", 1) == 1 + EPOCHS  # the untouched model first
-    picture(page, "train")
     look.click()
     look_at_the_errors(page)
-    if SHOTS:
-        picture_the_rest(page, address)
 
 
 def look_at_the_errors(page) -> None:
@@ -126,7 +116,6 @@ def look_at_the_errors(page) -> None:
     assert re.search(r"run=\d{8}-", page.url)
     assert page.locator(CELLS).count() == 24
     wait_for_pictures(page)
-    picture(page, "errors")
     boxes = page.locator(BOXES)
     expect(page.locator(CELLS).first).to_have_attribute("aria-label", re.compile("Open in large"))
     first = boxes.count()
@@ -146,13 +135,11 @@ def look_at_the_errors(page) -> None:
     for row in large.locator("tbody tr").all():
         verdict = row.locator("td").last.inner_text()
         assert ("wrong" in (row.get_attribute("class") or "")) == (verdict not in good), verdict
-    if SHOTS:
-        picture_why(page, large)
     page.keyboard.press("Escape")
 
     # a filter, and the next page
     page.get_by_role("button", name=re.compile("^Missed")).click()
-    expect(page.get_by_text("100 of 100 validation images")).to_have_count(0)
+    expect(page.get_by_text(f"{VAL} of {VAL} validation images")).to_have_count(0)
     assert page.locator(CELLS).count() > 0
 
 
@@ -160,40 +147,3 @@ def wait_for_pictures(page) -> None:
     """Until the first six are there."""
     for place in range(min(6, page.locator(CELLS).count())):
         expect(page.locator(f"{CELLS} img").nth(place)).not_to_have_js_property("naturalWidth", 0, timeout=MINUTE)
-
-
-# Pictures for the README
-
-
-def picture_why(page, large) -> None:
-    """An image in large, with why one of its predictions is there."""
-    large.locator("tbody tr").filter(has_text="Prediction").first.click()
-    large.get_by_role("button", name="Why this box?").click()
-    large.locator(".why-table tbody tr").first.wait_for(timeout=2 * MINUTE)
-    large.get_by_role("button", name="Mean of the decoder's layers").click()
-    picture(page, "large")
-
-
-def picture_the_rest(page, address: str) -> None:
-    """Every other page, with what the run has left."""
-    run = query_of(page)["run"][0]
-    for name in ("objects", "watch"):
-        page.goto(link(address, "errors", run=run, view=name))
-        page.locator(CELLS).first.wait_for()
-        wait_for_pictures(page)
-        picture(page, name)
-    page.goto(f"{address}/data")
-    page.locator(".dlc-plot .main-svg").first.wait_for()
-    picture(page, "data")
-    page.goto(link(address, "results", run=run))
-    chart_named(page, "AP by class")
-    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
-    picture(page, "results")
-    page.goto(link(address, "compare", run=run))
-    page.get_by_text("▲ and ▼: more than noise").wait_for()
-    picture(page, "compare")
-    page.goto(f"{address}/predict")
-    page.get_by_role("button", name="Try pictures of the built-in data set").click()
-    page.get_by_text("a picture in the model").wait_for()
-    wait_for_pictures(page)
-    picture(page, "predict")

@@ -14,10 +14,8 @@ from playwright.sync_api import expect
 
 from core.datasets.split import read_split
 from core.evaluation.table import read_table
-from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import draw_street, invented_run
 from tests.pages_in_browser import (
     BOXES,
     CELLS,
@@ -37,29 +35,24 @@ from tests.pages_in_browser import (
     wait_for_query,
     without_number,
 )
+from tests.shared_app import NEWER, OLDER
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-BEFORE, AFTER = "older", "*newer* <b>"
+address, page = pages_in_browser.address, pages_in_browser.page
 MATRIX, CLASS_BARS, SIZE_BARS = (
     "Change of AP by class and size", "Objects fixed and broken, by class", "Objects fixed and broken, by size"
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("root")
+def runs(shared):
+    """The ids of two runs on the same images, the one after being longer."""
+    return SimpleNamespace(before=shared.runs.older, after=shared.runs.newer)
 
 
 @pytest.fixture(scope="module")
-def runs(root):
-    """The ids of two runs on the same images, the one after being longer."""
-    store = RunStore(root)
-    data = draw_street(root)
-    before = invented_run(store, data, (0.2, 0.5), name=BEFORE)
-    after = invented_run(store, data, (0.2, 0.4, 0.6), seed=1, name=AFTER)
-    yield SimpleNamespace(before=before.id, after=after.id)
-    store.close()
+def root(shared):
+    return shared.root
 
 
 def objects_of(root, before: tuple[str, int], after: tuple[str, int], data) -> pd.DataFrame:
@@ -229,19 +222,19 @@ def test_swapped_what_was_fixed_is_broken(page, address, runs, objects):
     assert (query_of(page)["run"], query_of(page)["before"]) == ([runs.before], [runs.after])
 
 
-def test_two_rows_of_all_runs_are_compared(page, address, runs, objects):
+def test_two_rows_of_all_runs_are_compared(page, address, shared, runs, objects):
     page.goto(link(address, "compare", run=runs.after, model="best", view="runs"))
     compare = page.get_by_role("button", name="Compare these two")
     compare.wait_for()
     expect(compare).to_be_disabled()
     rows = page.get_by_test_id("stDataFrame").locator("tbody tr")
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(len(vars(shared.runs)))
     chart = chart_named(page, "What the runs were trained with, and their AP")
     expect(chart.locator(".parcoords").first).to_be_attached()
-    for name in (BEFORE, AFTER):
+    for name in (OLDER, NEWER):
         choose_row(page, next(i for i, row in enumerate(rows.all()) if name in row.text_content()))
     compare.click()
-    expect(page.get_by_text(f"{AFTER} · best after {BEFORE} · best")).to_be_visible()
+    expect(page.get_by_text(f"{NEWER} · best after {OLDER} · best")).to_be_visible()
     chart_named(page, MATRIX)
     counts = objects.change.value_counts()
     assert (number_on(page, "Fixed"), number_on(page, "Broken")) == (counts["fixed"], counts["broken"])

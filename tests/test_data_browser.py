@@ -9,14 +9,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.datasets.demo import draw_dataset
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
+from tests.invented import VAL
 from tests.own_folders import add, labels, write
 from tests.pages_in_browser import (
     BOXES,
     CELLS,
-    ODD,
     chart_named,
     choose_row,
     click_point,
@@ -24,18 +23,10 @@ from tests.pages_in_browser import (
     points_of,
     shown_names,
 )
+from tests.shared_app import ODD
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root folder with a drawn data set; beside it two folders of one's own."""
-    root = tmp_path_factory.mktemp("root")
-    for _ in draw_dataset(root / "data/street", train=3, val=20, seed=5, size=160):
-        pass
-    return root
+address, page = pages_in_browser.address, pages_in_browser.page
 
 
 @pytest.fixture(scope="module")
@@ -96,29 +87,32 @@ def holding(data: dict, name: str) -> set[str]:
 # The page
 
 
-def test_the_page_opens_in_light_with_every_chart_drawn(page, address, root):
+def test_the_page_opens_in_light_with_every_chart_drawn(page, address, shared):
     open_data(page, address)
     background = page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor")
     assert background == "rgb(255, 255, 255)"
     expect(page.locator(".dl-chart")).to_have_count(7)
     for title in page.locator(".dl-chart").get_by_role("heading").all_inner_texts():
         expect(chart_named(page, title).locator(".dlc-plot .main-svg").first).to_be_visible()
-    objects = sum(not a["iscrowd"] for a in labels_of(root / "data/street", "val")["annotations"])
-    expect(page.get_by_text(f"Validation · 20 images · {objects:,} objects")).to_be_visible()
+    objects = sum(not a["iscrowd"] for a in labels_of(shared.root / "data/street", "val")["annotations"])
+    expect(page.get_by_text(f"Validation · {VAL} images · {objects:,} objects")).to_be_visible()
 
 
-def test_a_click_on_a_mark_opens_the_images_with_that_class(page, address, root):
+def test_a_click_on_a_mark_opens_the_images_with_that_class(page, address, shared):
     open_data(page, address)
     chart = chart_named(page, "Objects of each class")
     trace = traces_that_open(chart)[-1]  # of the validation images
-    opens = points_of(chart, trace)[0]["opens"]
-    click_point(chart, [0], trace)
+    images = labels_of(shared.root / "data/street", "val")
+    points = [(len(holding(images, point["opens"]["class"])), point) for point in points_of(chart, trace)]
+    opens = next(point for count, point in points if 0 < count <= 24)  # one page
+    click_point(chart, opens["at"], trace)
+    opens = opens["opens"]
     expect(page.get_by_role("tab", selected=True)).to_have_text("Images")
     page.locator(CELLS).first.wait_for()
     assert opens["split"] == "val"
     assert page.get_by_role("combobox", name="Class", exact=True).input_value() == opens["class"]
-    expected = holding(labels_of(root / "data/street", "val"), opens["class"])
-    expect(page.get_by_text(f"{len(expected)} of 23 images")).to_be_visible()
+    expected = holding(images, opens["class"])
+    expect(page.get_by_text(f"{len(expected)} of {3 + VAL} images")).to_be_visible()
     assert {name.split(" · ")[0] for name in shown_names(page)} == expected
 
 

@@ -13,14 +13,13 @@ from tests.chromium import needs_chromium
 from tests.pages_in_browser import choose, link, wait_for_query
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-root = pages_in_browser.invented_root
+address, page = pages_in_browser.address, pages_in_browser.page
 
 
 @pytest.fixture(scope="module")
-def folder(root):
+def folder(shared, tmp_path_factory):
     """A data set of the user's own, whose path has a comma and spaces."""
-    return shutil.copytree(root / "data/street", root / "my birds, 2 (new)")
+    return shutil.copytree(shared.root / "data/street", tmp_path_factory.mktemp("own") / "my birds, 2 (new)")
 
 
 def test_train_keeps_a_typed_path_that_is_left_and_its_settings_over_a_reload_and_back(page, address, folder):

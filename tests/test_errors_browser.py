@@ -31,15 +31,15 @@ from tests.pages_in_browser import (
 )
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-root, frame = errors_in_browser.root, errors_in_browser.frame
+address, page = pages_in_browser.address, pages_in_browser.page
+frame = errors_in_browser.frame
 
 
 @pytest.fixture(scope="module")
-def everything(context, address):
+def everything(context, shared):
     """A page with all images on it, of which the second is marked."""
-    with strict_page(context, address) as opened:
-        open_errors(opened, address, per=96)
+    with strict_page(context, shared.address) as opened:
+        open_errors(opened, shared.address, run=shared.runs.marked, per=96)
         mark(opened, 1)
         opened.get_by_text("More filters").click()
         yield opened
@@ -139,8 +139,8 @@ def test_every_order_is_the_tables(filtered, frame, reverse):
         expect_names(filtered, table_by_hand.images(frame))
 
 
-def test_objects_are_single_boxes_cut_out_each_named(page, address, frame):
-    open_errors(page, address, per=96)
+def test_objects_are_single_boxes_cut_out_each_named(page, shared, frame):
+    open_errors(page, shared.address, run=shared.runs.marked, per=96)
     page.get_by_test_id("stSidebar").get_by_text("Objects", exact=True).click()
     wrong = frame.error.notna()
     first = table_by_hand.boxes(frame, wrong)[:96]
@@ -160,9 +160,9 @@ def test_objects_are_single_boxes_cut_out_each_named(page, address, frame):
 # Pages
 
 
-def test_pages_are_turned_by_buttons_by_arrows_and_over_the_end_in_large(page, address, frame):
+def test_pages_are_turned_by_buttons_by_arrows_and_over_the_end_in_large(page, shared, frame):
     names = table_by_hand.images(frame)
-    open_errors(page, address)
+    open_errors(page, shared.address, run=shared.runs.marked)
     expect_names(page, names[:24])
     page.get_by_role("button", name="Page 3").click()
     expect_names(page, names[48:])
@@ -194,9 +194,9 @@ def test_pages_are_turned_by_buttons_by_arrows_and_over_the_end_in_large(page, a
 
 
 @pytest.mark.parametrize("per", [48, 96])
-def test_more_images_a_page_keep_the_place(page, address, frame, per):
+def test_more_images_a_page_keep_the_place(page, shared, frame, per):
     names = table_by_hand.images(frame)
-    open_errors(page, address, page=3)
+    open_errors(page, shared.address, run=shared.runs.marked, page=3)
     expect_names(page, names[48:])
     choose(page, "Per page", f"{per} a page")
     expect_names(page, names[48:] if per == 48 else names)

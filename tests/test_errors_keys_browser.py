@@ -27,15 +27,15 @@ from tests.pages_in_browser import (
 )
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-root, frame = errors_in_browser.root, errors_in_browser.frame
+address, page = pages_in_browser.address, pages_in_browser.page
+frame = errors_in_browser.frame
 
 
 # Keys, and the slider
 
 
-def test_every_key_acts_on_the_page(page, address):
-    open_errors(page, address)
+def test_every_key_acts_on_the_page(page, shared):
+    open_errors(page, shared.address, run=shared.runs.keys)
     predictions, truths = page.locator(f"{BOXES}.mark-prediction"), page.locator(f"{BOXES}:not(.mark-prediction)")
     expect(page.locator(CELLS).first).to_have_attribute("aria-label", re.compile("Open in large"))
     shown = {"p": predictions, "g": truths, "l": page.locator(f"{CELLS} .label")}
@@ -63,12 +63,12 @@ def test_every_key_acts_on_the_page(page, address):
     expect(large).to_have_count(0)
 
 
-def test_the_score_slider_needs_no_server(page, address):
+def test_the_score_slider_needs_no_server(page, shared):
     traffic = []
     page.on("websocket", lambda ws: [ws.on(kind, lambda _: traffic.append("ws")) for kind in
                                      ("framesent", "framereceived")])  # fmt: skip
     page.on("request", lambda asked: traffic.append(asked.url))
-    open_errors(page, address)
+    open_errors(page, shared.address, run=shared.runs.keys)
     assert "ws" in traffic
     calm(page, traffic)
     boxes, slider = page.locator(BOXES), page.get_by_role("slider", name="Show from score")
@@ -98,18 +98,18 @@ def calm(page, traffic: list) -> None:
 # Links, and marks
 
 
-def test_an_address_shows_the_same_elsewhere_after_a_reload_and_back_and_forth(page, address, browser, frame):
+def test_an_address_shows_the_same_elsewhere_after_a_reload_and_back_and_forth(page, shared, browser, frame):
     rows = frame.error == "missed"
     names = table_by_hand.images(frame, rows, "box")
     assert len(names) > 24
-    open_errors(page, address)
+    open_errors(page, shared.address, run=shared.runs.keys)
     page.get_by_role("button", name=re.compile("^Missed · ")).click()
     choose(page, "Order", "Smallest first")
     expect_names(page, names[:24])
     page.get_by_role("button", name="Page 2").click()
     expect_names(page, names[24:48])
     other = browser.new_context(viewport=SIZE)
-    with strict_page(other, address) as elsewhere:
+    with strict_page(other, shared.address) as elsewhere:
         elsewhere.goto(page.url)
         expect_names(elsewhere, names[24:48])
         assert query_of(elsewhere) == query_of(page)
@@ -130,14 +130,14 @@ def test_an_address_shows_the_same_elsewhere_after_a_reload_and_back_and_forth(p
     expect_names(page, names[:24])
 
 
-def test_a_mark_is_there_after_a_reload_and_in_a_second_tab_until_it_is_taken_back(page, address, context):
-    open_errors(page, address)
+def test_a_mark_is_there_after_a_reload_and_in_a_second_tab_until_it_is_taken_back(page, shared, context):
+    open_errors(page, shared.address, run=shared.runs.keys)
     name = mark(page, 7)
     stars = page.locator(f"{CELLS}.marked .name")
     page.reload()
     expect(stars.filter(has_text=name)).to_have_count(1)
-    with strict_page(context, address) as second:
-        open_errors(second, address)
+    with strict_page(context, shared.address) as second:
+        open_errors(second, shared.address, run=shared.runs.keys)
         expect(second.locator(f"{CELLS}.marked .name").filter(has_text=name)).to_have_count(1)
         second.locator(CELLS).nth(7).hover()
         second.keyboard.press("m")

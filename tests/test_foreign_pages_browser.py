@@ -19,8 +19,7 @@ from tests.pages_in_browser import CELLS
 from ui.server.guard import HEADERS
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-root = pages_in_browser.invented_root
+address, page = pages_in_browser.address, pages_in_browser.page
 PAGES = ("data", "", "results", "errors", "compare", "predict")
 ROUTES = (
     "/", "/train", "/_stcore/health", "/_stcore/host-config", "/_stcore/upload_file/a/b", "/media/a.png",

@@ -10,26 +10,12 @@ import pytest
 from playwright.sync_api import expect
 
 from core import PROJECT
-from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import draw_street, invented_run
 from tests.pages_in_browser import CELLS, choose, open_errors, wait_for_query
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root folder with a drawn data set and two runs, so that Compare has something to show."""
-    root = tmp_path_factory.mktemp("root")
-    store = RunStore(root)
-    street = draw_street(root)
-    for _ in range(2):
-        invented_run(store, street)
-    store.close()
-    return root
+address, page = pages_in_browser.address, pages_in_browser.page
 
 
 def go(page, name: str) -> None:

@@ -19,13 +19,13 @@ from core.runs.store import RunStore
 from core.training.remark import Level, Remark
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.conftest import leave_files
 from tests.hostile_text import FOREIGN, SEARCH, SHOWN, in_one, listening, texts
 from tests.invented import draw_street, invented_run
+from tests.made_runs import leave_files
 from tests.pages_in_browser import CELLS, choose_row, link, settled
 
 pytestmark = needs_chromium
-address, context = pages_in_browser.address, pages_in_browser.context
+address = pages_in_browser.own_address
 WORD = re.compile(r"zq[a-z]+")
 FOLDER = "**zqbold** :red[zqcolour] $zqformula^2$ `zqcode`"  # a folder's name has no "/"
 

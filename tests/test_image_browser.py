@@ -4,23 +4,18 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 """
 
 import re
-from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import expect
 
 from core.evaluation.table import read_table, table_metadata
 from core.evaluation.threshold import visible
-from core.runs.store import RunStore
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import draw_street, invented_run
-from tests.own_folders import labels, write
 from tests.pages_in_browser import (
     BOXES,
     CELLS,
     MINUTE,
-    ODD,
     all_drawn,
     chart_named,
     link,
@@ -29,29 +24,16 @@ from tests.pages_in_browser import (
     shown_names,
     wait_for_query,
 )
+from tests.shared_app import ODD
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+address, page = pages_in_browser.address, pages_in_browser.page
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("root")
-
-
-@pytest.fixture(scope="module")
-def runs(root):
+def runs(shared):
     """Runs by what they are good for: the ids of `grown` (four epochs) and `odd` (names)."""
-    store, odd = RunStore(root), labels(101, 6, (ODD, "dog"))
-    for image in odd["images"]:
-        image["file_name"] = f"{ODD} {image['id']}.png"
-    write(root / "data/odd", {"train": labels(1, 3, (ODD, "dog")), "val": odd})
-    ids = SimpleNamespace(
-        grown=invented_run(store, draw_street(root), (0.1, 0.3, 0.6, 0.9)).id,
-        odd=invented_run(store, root / "data/odd", (0.3, 0.8), name=ODD).id,
-    )
-    yield ids
-    store.close()
+    return shared.runs
 
 
 def choose_box(page, place: int, kind: str) -> None:
@@ -63,14 +45,14 @@ def choose_box(page, place: int, kind: str) -> None:
 # Watch it learn
 
 
-def test_the_scrubber_shows_the_boxes_of_each_epoch(page, address, root, runs):
+def test_the_scrubber_shows_the_boxes_of_each_epoch(page, address, shared, runs):
     open_errors(page, address, run=runs.grown, view="watch")
     slider = page.get_by_role("slider", name="Epoch").first
     drawn = []
     for epoch in (3, 0, 1, 2):
         slider.fill(str(epoch))
         expect(page.locator(".scrub output").first).to_have_text(f"epoch {epoch}" if epoch else "baseline")
-        table = read_table(next(root.glob(f"runs/{runs.grown}/**/*watched*/epoch_{epoch:04}.parquet")))
+        table = read_table(next(shared.root.glob(f"runs/{runs.grown}/**/*watched*/epoch_{epoch:04}.parquet")))
         with all_drawn(page):
             assert page.locator(CELLS).count() == len(table_metadata(table).image_ids) == 24
             assert page.locator(BOXES).count() == visible(table, 0.5).sum()

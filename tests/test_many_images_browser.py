@@ -28,7 +28,7 @@ from tests.pages_in_browser import (
 )
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+address, page = pages_in_browser.own_address, pages_in_browser.page
 PER = 96  # images a page
 LAST = -(-IMAGES // PER)
 WARM, TURNS = 20, 60

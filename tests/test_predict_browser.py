@@ -17,19 +17,12 @@ from core.boxes import iou, xywh_to_xyxy
 from core.datasets.street.scenery import draw_scene
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.invented import draw_street
-from tests.pages_in_browser import BOXES, CELLS, MINUTE, ODD, all_drawn, shown_names
+from tests.pages_in_browser import BOXES, CELLS, MINUTE, all_drawn, shown_names
+from tests.shared_app import ODD
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
+address, page = pages_in_browser.address, pages_in_browser.page
 WIDTH, HEIGHT = 256, 192
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
-    draw_street(root, val=6)
-    return root
 
 
 @pytest.fixture(scope="module")

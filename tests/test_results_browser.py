@@ -33,22 +33,21 @@ from tests.pages_in_browser import (
 )
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-root = pages_in_browser.invented_root
+address, page = pages_in_browser.address, pages_in_browser.page
 
 
 @pytest.fixture(scope="module")
-def table(root):
+def table(shared):
     """The detection table that the page shows at first, the best model's."""
-    return read_table(next(root.glob("runs/*/tables/epoch_0001.parquet")))
+    return read_table(shared.root / f"runs/{shared.runs.results}/tables/epoch_0001.parquet")
 
 
 # What a user does
 
 
-def open_results(page, address: str, **query: str) -> None:
+def open_results(page, shared, **query: str) -> None:
     """Opens a link to Results; it is there once the tab in sight has something."""
-    page.goto(link(address, "results", **query))
+    page.goto(link(shared.address, "results", run=shared.runs.results, **query))
     page.locator(".dlc-plot .main-svg, [data-testid=stCheckbox]").first.wait_for()
 
 
@@ -70,8 +69,8 @@ def shown_images(page) -> int:
 
 
 @pytest.mark.parametrize(("kind", "value"), [("Classification error", "classification"), ("Missed", "missed")])
-def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, address, kind, value):
-    open_results(page, address, view="costs")
+def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, shared, kind, value):
+    open_results(page, shared, view="costs")
     chart = chart_named(page, "Errors of the largest impact")
     bar = next(point for point in points_of(chart) if point["y"].startswith(kind + "<br>"))
     name, size = bar["y"].split("<br>")[1].split(" · ")
@@ -81,8 +80,8 @@ def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, address
     assert number_on(page, kind) == bright(page) == boxes > 0
 
 
-def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_leads_back(page, address):
-    open_results(page, address, view="confusion")
+def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_boxes_and_back_leads_back(page, shared):
+    open_results(page, shared, view="confusion")
     seen = set()
     for point in confused_cells(chart_named(page, "Confusion matrix")):
         click_point(chart_named(page, "Confusion matrix"), point["at"])
@@ -143,8 +142,8 @@ def localization_errors(point):
     ("small", "Recall by object size", 0, missed_of_size),
     ("confidence", "Reliability diagram", 0, from_score),
 ])  # fmt: skip
-def test_a_click_on_a_chart_opens_what_its_point_is_about(page, address, view, title, trace, says):
-    open_results(page, address, view=view)
+def test_a_click_on_a_chart_opens_what_its_point_is_about(page, shared, view, title, trace, says):
+    open_results(page, shared, view=view)
     chart = chart_named(page, title)
     points = [point for point in points_of(chart, trace) if point["opens"]]
     point = points[len(points) // 2]
@@ -152,16 +151,16 @@ def test_a_click_on_a_chart_opens_what_its_point_is_about(page, address, view, t
     assert opened_on_errors(page) == says(point)
 
 
-def test_a_click_on_a_bar_of_images_opens_as_many_images_as_it_is_high(page, address):
-    open_results(page, address, view="images")
+def test_a_click_on_a_bar_of_images_opens_as_many_images_as_it_is_high(page, shared):
+    open_results(page, shared, view="images")
     chart = chart_named(page, "How hard are the images?")
     bar = max(points_of(chart), key=lambda point: point["y"])
     click_point(chart, bar["at"])
     assert len(opened_on_errors(page)["image"]) == shown_images(page) == bar["y"]
 
 
-def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, address):
-    open_results(page, address, view="costs")
+def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, shared):
+    open_results(page, shared, view="costs")
     page.get_by_role("button", name="Show Impact of each error type as a table").press("Enter")
     for _ in ("CSV", "PNG", "the table", "its first row"):
         page.keyboard.press("Tab")
@@ -176,8 +175,8 @@ def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, ad
 # What is no chart
 
 
-def test_the_best_score_is_set_here_and_for_the_gallery(page, address):
-    open_results(page, address, view="curves")
+def test_the_best_score_is_set_here_and_for_the_gallery(page, shared):
+    open_results(page, shared, view="curves")
     adopt = page.get_by_role("button", name=re.compile("^Use score .* everywhere"))
     best = adopt.inner_text().split()[-2]
     assert float(best) != 0.5
@@ -189,8 +188,8 @@ def test_the_best_score_is_set_here_and_for_the_gallery(page, address):
     assert page.locator(".gallery .toolbar output").first.inner_text() == best
 
 
-def test_the_tab_is_the_same_after_another_page(page, address):
-    open_results(page, address, view="curves")
+def test_the_tab_is_the_same_after_another_page(page, shared):
+    open_results(page, shared, view="curves")
     page.get_by_role("link", name="Errors").click()
     opened_on_errors(page)
     page.get_by_role("link", name="Results").click()
@@ -199,15 +198,15 @@ def test_the_tab_is_the_same_after_another_page(page, address):
 
 
 @pytest.mark.parametrize("score", ["0.5", "0.7"])
-def test_errors_counts_from_the_same_score(page, address, score):
-    open_results(page, address, **({} if score == "0.5" else {"score": score}))
+def test_errors_counts_from_the_same_score(page, shared, score):
+    open_results(page, shared, **({} if score == "0.5" else {"score": score}))
     page.get_by_role("link", name="Errors").click()
     assert opened_on_errors(page) == {"score": [score]}
     expect(page.get_by_role("slider", name="Count from score")).to_have_value(score)
 
 
-def test_an_image_of_the_list_is_shown_alone(page, address):
-    open_results(page, address, view="images")
+def test_an_image_of_the_list_is_shown_alone(page, shared):
+    open_results(page, shared, view="images")
     name = page.get_by_test_id("stDataFrame").locator("tbody tr").nth(1).locator("td").first.text_content()
     choose_row(page, 1)
     page.get_by_role("button", name="Show this image").click()
@@ -215,8 +214,8 @@ def test_an_image_of_the_list_is_shown_alone(page, address):
     assert shown_names(page) == [name]
 
 
-def test_a_marked_label_outlives_a_reload_is_given_out_and_shown(page, address):
-    open_results(page, address, view="labels")
+def test_a_marked_label_outlives_a_reload_is_given_out_and_shown(page, shared):
+    open_results(page, shared, view="labels")
     boxes = page.get_by_role("checkbox", name="Mark")
     page.get_by_text("Mark", exact=True).nth(2).click()
     download = page.get_by_role("button", name="Download 1 mark")
@@ -235,8 +234,8 @@ def test_a_marked_label_outlives_a_reload_is_given_out_and_shown(page, address):
     assert [image["file_name"] for image in marked.imgs.values()] == shown_names(page)
 
 
-def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, address, table):
-    open_results(page, address, view="costs")
+def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, shared, table):
+    open_results(page, shared, view="costs")
     saved = {}
     for kind in ("CSV", "PNG"):
         with page.expect_download() as asked:
@@ -250,8 +249,8 @@ def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, a
         assert image.format == "PNG" and min(image.size) > 400
 
 
-def test_a_link_opens_its_tab_and_class_and_another_tab_is_in_the_address(page, address):
-    open_results(page, address, view="small", **{"class": "car"})
+def test_a_link_opens_its_tab_and_class_and_another_tab_is_in_the_address(page, shared):
+    open_results(page, shared, view="small", **{"class": "car"})
     assert page.get_by_role("tab", selected=True).inner_text() == "Recall by size"
     assert page.get_by_role("combobox", name="Class").input_value() == "car"
     page.get_by_role("tab", name="Error impact").click()

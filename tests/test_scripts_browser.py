@@ -3,10 +3,8 @@
 Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
 
-import pytest
 from playwright.sync_api import expect
 
-from core.datasets.demo import draw_dataset
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.pages_in_browser import BOXES, WAIT, open_tab
@@ -21,16 +19,7 @@ COUNT_LISTENERS = """
 """
 
 pytestmark = needs_chromium
-address, context, page = pages_in_browser.address, pages_in_browser.context, pages_in_browser.page
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A root folder with a drawn data set."""
-    root = tmp_path_factory.mktemp("root")
-    for _ in draw_dataset(root / "data/street", train=20, val=10, seed=5, size=160):
-        pass
-    return root
+address, page = pages_in_browser.address, pages_in_browser.page
 
 
 def open_pictures(page, address: str) -> None:

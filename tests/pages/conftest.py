@@ -5,7 +5,7 @@ from core.boxes import Detections
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
-from tests.conftest import half_right
+from tests.made_runs import half_right
 
 
 @pytest.fixture

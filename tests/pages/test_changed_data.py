@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.split import read_split
 from core.evaluation.coco_eval import to_results
 from core.runs.imports import import_results
-from tests.conftest import half_right
 from tests.core.datasets.fingerprint.small_data import draw
+from tests.made_runs import half_right
 from tests.pages.compare_page import SHELL
 
 PAGES = ("errors", "results", "compare")

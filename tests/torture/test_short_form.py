@@ -42,6 +42,7 @@ def short_form() -> tuple[int, str, dict[str, tuple[int, int]]]:
     return done.returncode, done.stdout + done.stderr, table
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("row", ROWS)
 def test_nothing_is_lost(row):
     _, output, table = short_form()
@@ -49,6 +50,7 @@ def test_nothing_is_lost(row):
     assert table[row][0] >= ROWS[row] and table[row][1] == 0, output[:8000]
 
 
+@pytest.mark.ci
 def test_it_ends_well_and_its_last_line_sums_up():
     status, output, table = short_form()
     assert status == 0, output[:8000]

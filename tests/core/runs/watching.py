@@ -7,7 +7,7 @@ from core.evaluation.coco_eval import evaluate
 from core.runs.recorder import Recorder
 from core.runs.schema import Status
 from core.training.events import Evaluated, StepDone
-from tests.conftest import half_right
+from tests.made_runs import half_right
 
 STEPS = 10  # an epoch
 AP_LATER = 3  # epochs from which no box is shifted any more

@@ -1,0 +1,81 @@
+"""How the suite runs: which files come first, how many examples a property gets, what is printed about time.
+
+The hooks are imported by conftest.py.
+"""
+
+import os
+import signal
+from collections import Counter, defaultdict
+
+from hypothesis import settings
+
+from core import PROJECT
+
+IN_CI = bool(os.environ.get("CI"))
+SECONDS = "detr-lab/seconds"  # in pytest's cache: how long each file took when it last ran
+GUESS = 30  # seconds of a file with a browser that has not been measured yet
+FILES = 60  # that are printed
+# the share of the examples that a test asks for, by profile: `pytest --hypothesis-profile=long`
+EXAMPLES = {"local": 0.25, "ci": 1, "long": 10}
+FEWEST = 5
+
+settings.register_profile("local")
+settings.register_profile("long", print_blob=True)
+settings.load_profile("ci" if IN_CI else "local")  # "ci" is Hypothesis' own: the same examples each time
+
+
+def restore_ctrl_c() -> None:
+    """Let children have Ctrl-C where it is ignored, as with `make test &`: that is inherited, a handler is not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def pytest_configure(config):
+    os.chdir(PROJECT)  # wherever pytest was started, children find `core`
+    restore_ctrl_c()
+    if IN_CI and config.option.durations is None:
+        config.option.durations = 50
+
+
+def pytest_collection_modifyitems(config, items):
+    """Long files come first, or one core would wait for the other at the end: a file is not divided among cores."""
+    in_files = defaultdict(list)
+    for item in items:
+        in_files[item.location[0]].append(item)
+    measured = config.cache.get(SECONDS, {}) if hasattr(config, "cache") else {}
+
+    def seconds(file: str) -> float:
+        has_browser = any("browser" in getattr(item, "fixturenames", ()) for item in in_files[file])
+        return measured.get(file, GUESS if has_browser else 0)
+
+    items[:] = [item for file in sorted(in_files, key=seconds, reverse=True) for item in in_files[file]]
+    tests = {id(test): test for test in (getattr(item, "obj", None) for item in items)}.values()
+    scale_examples(tests, EXAMPLES.get(settings.get_current_profile_name(), 1))
+
+
+def scale_examples(tests, share: float) -> None:
+    """Give each property this share of the examples that it asks for."""
+    for test in tests:
+        if share != 1 and getattr(test, "is_hypothesis_test", False):
+            asked = test._hypothesis_internal_use_settings  # Hypothesis' own plugin changes it here too
+            examples = max(round(share * asked.max_examples), min(FEWEST, asked.max_examples))
+            test._hypothesis_internal_use_settings = settings(asked, max_examples=examples)
+
+
+def seconds_by_file(reports) -> Counter:
+    """Sum up what the tests of each file took, with what they set up and took down."""
+    total = Counter()
+    for report in reports:
+        if hasattr(report, "duration"):
+            total[report.location[0]] += report.duration
+    return total
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    total = seconds_by_file(report for reports in terminalreporter.stats.values() for report in reports)
+    if hasattr(config, "cache"):
+        config.cache.set(SECONDS, config.cache.get(SECONDS, {}) | {name: round(total[name], 1) for name in total})
+    if IN_CI:
+        terminalreporter.section(f"seconds by file, {sum(total.values()):,.0f} in all")
+        for name, seconds in total.most_common(FILES):
+            terminalreporter.write_line(f"{seconds:7.1f}  {name}")
