@@ -115,7 +115,7 @@ def make_run(root: Path) -> None:
     ):
         subprocess.run(
             [sys.executable, "-m", "core", *arguments], cwd=PROJECT, env={**os.environ, "DETR_LAB_ROOT": str(root)},
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
 
