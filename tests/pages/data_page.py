@@ -67,7 +67,7 @@ def settled(app):
 
 
 def components(app) -> list[dict]:
-    return [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    return [json.loads(one.proto.json)[0] for one in app.get("bidi_component")]
 
 
 def charts(app) -> dict[str, dict]:

@@ -38,7 +38,7 @@ def checked(app):
 
 def sent(app) -> dict:
     """What the gallery gets."""
-    return json.loads(app.get("bidi_component")[0].proto.json)
+    return json.loads(app.get("bidi_component")[0].proto.json)[0]
 
 
 def shown(app) -> dict:

@@ -98,7 +98,7 @@ def street(store, count):
 
 
 def shown(app) -> dict:
-    return json.loads(json.loads(app.get("bidi_component")[0].proto.json)["page"])
+    return json.loads(json.loads(app.get("bidi_component")[0].proto.json)[0]["page"])
 
 
 def boxes(app) -> list[int]:

@@ -33,7 +33,7 @@ def checked(app):
 
 def charts(app) -> dict[str, dict]:
     """What the chart components in sight show, by the chart's key."""
-    data = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    data = [json.loads(one.proto.json)[0] for one in app.get("bidi_component")]
     return {chart["key"]: chart for chart in (json.loads(d["chart"]) for d in data)}
 
 

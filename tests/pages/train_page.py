@@ -34,6 +34,6 @@ def click_train(app):
 
 def shown(app) -> dict:
     """What the live component gets, which is always told the words of the metrics."""
-    data = json.loads(app.get("bidi_component")[0].proto.json)
+    data = json.loads(app.get("bidi_component")[0].proto.json)[0]
     assert data.pop("metrics") == json.loads(json.dumps(METRICS))
     return data

@@ -17,11 +17,11 @@ from ui.server import scripts
 
 HERE = Path(__file__).parent
 
-_component = st.components.v2.component(
+_component = scripts.component(
     "chart",
+    "ui/charts/chart.js",
     html='<figure class="dl-chart">\n</figure>',
     css=(HERE / "chart.css").read_text(encoding="utf-8"),
-    js=scripts.loader("ui/charts/chart.js"),
     isolate_styles=False,  # Plotly writes its styles into the page
 )
 

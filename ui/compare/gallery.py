@@ -28,11 +28,7 @@ from ui.text import Markup, join_names, plain
 
 SHOWN, GALLERY = "compare shown", "compare gallery"
 
-_scroll_here = st.components.v2.component(
-    "here",
-    html='<div class="dl-here">\n</div>',
-    js=scripts.loader("ui/compare/scroll_here.js"),
-)
+_scroll_here = scripts.component("here", "ui/compare/scroll_here.js", html='<div class="dl-here">\n</div>')
 
 
 def show_gallery(changes: Changes, chosen: ChangeFilter, before: EvaluatedModel, after: EvaluatedModel) -> None:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import streamlit as st
 
 from core.datasets.split import SIZES, CocoSplit
 from core.evaluation.ordering import ObjectCrop
@@ -31,11 +30,11 @@ LAYOUTS = ("one", "beside", "over", "frames")
 TYPES = list(ErrorType)
 STYLES = ("gallery.css", "large/large.css", "why/why.css")
 
-_component = st.components.v2.component(
+_component = scripts.component(
     "gallery",
+    "ui/gallery/gallery.js",
     html='<div class="gallery">\n</div>',
     css="\n".join((HERE / name).read_text(encoding="utf-8") for name in STYLES),
-    js=scripts.loader("ui/gallery/gallery.js"),
 )
 
 

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from core.metrics import AP, GRAD_NORM, GROUPS, LOGGED_ERRORS, LOSSES, Loss
 from core.runs.schema import Run
 from ui.server import scripts, services
@@ -28,11 +26,11 @@ METRICS = {  # their words, for the curves; types.d.ts describes it
     "gradNorm": asdict(GRAD_NORM),
 }
 
-_component = st.components.v2.component(
+_component = scripts.component(
     "live_run",
+    "ui/live/live.js",
     html='<div class="dl-curves">\n</div>',
     css=(HERE / "live.css").read_text(encoding="utf-8"),
-    js=scripts.loader("ui/live/live.js"),
     isolate_styles=False,  # Plotly writes its styles into the page
 )
 

@@ -10,9 +10,12 @@ hash of them all: a browser may keep what it has, and never mixes two versions. 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,7 +32,7 @@ export default async (component) => {
   } catch (cause) {
     throw new Error("A part of the page did not load. Is the app still running? Then reload the page.", { cause })
   }
-  return loaded.default(component)
+  return loaded.default({ ...component, data: component.data[0] })
 }
 """
 
@@ -50,6 +53,17 @@ def address(path: str) -> str:
     if path not in SCRIPTS:
         raise KeyError(path)
     return f"/api/js/{VERSION}/{path}"
+
+
+def component(name: str, path: str, **parts: Any) -> Callable[..., Any]:
+    """Return a component whose module is the script at `path`; `parts` are its `html` and the like.
+
+    It is mounted as Streamlit's own are, with a `key`, its `data` and callbacks.
+    """
+    mount = st.components.v2.component(name, js=loader(path), **parts)
+    # In a list: a dict's values would be looked through for tables, for which Streamlit imports pandas, half a second
+    # of the first page with a component
+    return lambda data, **options: mount(data=[data], **options)
 
 
 def loader(path: str) -> str:

@@ -68,7 +68,7 @@ def _next_scene(child: Child) -> DrawnScene:
         while answer is None:
             answer = child.receive(WAIT_SECONDS)
     except ChildEnded as end:
-        if end.code < 0:
+        if (end.code or 0) < 0:
             raise DataError("A process that drew scenes was ended from outside, most often for want of memory: take "
                             "fewer processes.") from None  # fmt: skip
         raise DataError(f"A process that drew scenes ended: {end}.") from None

@@ -64,5 +64,5 @@ def test_the_errors_page_shows_it(store, files):
     app.query_params["run"] = run.id
     app.run()
     assert not app.exception and not app.error, (app.exception, app.error)
-    page = json.loads(json.loads(app.get("bidi_component")[0].proto.json)["page"])
+    page = json.loads(json.loads(app.get("bidi_component")[0].proto.json)[0]["page"])
     assert {(image["id"], image["source"].split("/")[3]) for image in page["images"]} == {("1", run.id), ("2", run.id)}

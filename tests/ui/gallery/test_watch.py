@@ -40,7 +40,7 @@ def script():
 
 def shown(app) -> dict:
     (component,) = app.get("bidi_component")
-    return json.loads(json.loads(component.proto.json)["page"])
+    return json.loads(json.loads(component.proto.json)[0]["page"])
 
 
 def opened():

@@ -7,6 +7,8 @@ from posixpath import dirname, join, normpath
 
 import pytest
 from starlette.applications import Starlette
+from streamlit.components.v2.bidi_component import serialization
+from streamlit.testing.v1 import AppTest
 
 from core import PROJECT
 from tests.ui.http_client import HOST, TestClient
@@ -100,3 +102,21 @@ def test_the_text_that_streamlit_loads_names_the_module():
 def test_every_style_of_the_components_is_there():
     assert all((gallery.HERE / name).is_file() for name in gallery.STYLES)
     assert all((folder / name).is_file() for folder, name in ((live.HERE, "live.css"), (charts.HERE, "chart.css")))
+
+
+def test_components_data_stand_in_a_list_where_streamlit_looks_for_no_tables(monkeypatch):
+    """It would import pandas for that: half a second of the first page with a component."""
+
+    def looked(value):
+        raise AssertionError(f"{value} was looked at")
+
+    def page():
+        from ui.server import scripts
+
+        scripts.component("lone", "ui/compare/scroll_here.js", html="<div></div>")(key="lone", data={"asked": 0})
+
+    monkeypatch.setattr(serialization, "is_dataframe_like", looked)
+    app = AppTest.from_function(page).run()
+    assert app.get("bidi_component")[0].proto.json == '[{"asked": 0}]'
+    makers = [path for path in (PROJECT / "ui").rglob("*.py") if "components.v2.component(" in path.read_text()]
+    assert makers == [PROJECT / "ui/server/scripts.py"]
