@@ -11,6 +11,7 @@ from core.datasets.demo import draw_dataset
 from core.runs.manager import JobManager
 from core.runs.store import RunStore
 from tests.chromium import browser, context  # noqa: F401 (fixtures of several tests)
+from tests.engines import start_warm  # noqa: F401 (a fixture of several tests)
 from tests.made_runs import leave_files, make_run
 from tests.shared_app import shared  # noqa: F401 (a fixture of several tests)
 from tests.suite import pytest_collection_modifyitems, pytest_configure, pytest_terminal_summary  # noqa: F401 (hooks)

@@ -69,10 +69,10 @@ def test_what_a_model_says_beside_its_settings_is_not_read(added, tmp_path):
     assert not marker.exists()
 
 
-def test_the_process_that_answers_and_the_command_line_take_no_yes(tmp_path, street):
-    """Real processes: 10 seconds."""
+def test_the_process_that_answers_and_the_command_line_take_no_yes(tmp_path, street, start_warm):
+    """Real processes."""
     marker = pose(tmp_path / "evil", REFUSED["another kind"])
-    worker = ModelWorker(root=str(tmp_path))
+    worker = ModelWorker(str(tmp_path), start_warm)
     try:
         picture = {"path": pictures(street), "width": 96, "height": 96}
         answer = worker.ask({"ask": "predict", "model": str(tmp_path / "evil"), "run": None, "picture": picture})

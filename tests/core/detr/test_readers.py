@@ -3,21 +3,22 @@
 import os
 import resource
 import signal
-import subprocess
 import sys
 
 import psutil
 import pytest
 import torch
 
-from core import PROJECT, DataError
+from core import DataError
 from core.detr.loader import loader
 from core.detr.readers import require_files
+from core.engine.process import environment_of
 from tests.core.detr.plain_pictures import dataset, write_dataset
 from tests.core.runs.waiting import until
+from tests.engines import run_python
 
 READ = """
-import os, resource, sys
+import resource, signal, sys
 from core.detr.loader import loader
 from core import DataError
 from tests.core.detr.plain_pictures import dataset
@@ -29,7 +30,7 @@ try:
     for number, _ in enumerate(loader(data, 1, workers=2)):
         print(number, flush=True)
         if not limit:
-            sys.stdin.readline()
+            signal.pause()
     print("read", number + 1)
 except DataError as error:
     print("error:", error)
@@ -43,20 +44,16 @@ def folder(tmp_path_factory):
     return folder
 
 
-def reading(folder, limit=0):
-    return subprocess.Popen(
-        [sys.executable, "-c", READ, str(folder), str(limit)], cwd=PROJECT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def test_readers_end_at_once_with_a_killed_process(folder):
-    process = reading(folder)
-    assert process.stdout.readline() == "0\n"
-    readers = psutil.Process(process.pid).children()
+def test_readers_end_at_once_with_a_killed_process(folder, start_warm):
+    (out, output) = os.pipe()
+    process = start_warm([sys.executable, "-c", READ, str(folder), "0"], environment_of(), output, 2)
+    os.close(output)
+    with os.fdopen(out) as printed:
+        assert printed.readline() == "0\n"
+    readers = psutil.Process(process.id[0]).children()
     assert len(readers) == 2
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    os.kill(process.id[0], signal.SIGKILL)
+    assert process.wait(30)
     gone = [reader for reader in readers if until(lambda reader=reader: not alive(reader), 3)]
     assert gone == readers
 
@@ -66,11 +63,11 @@ def alive(process):
 
 
 @pytest.mark.parametrize("limit", [24, 64, 256])
-def test_a_limit_of_open_files_is_one_sentence_or_enough(folder, limit):
-    out, errors = reading(folder, limit).communicate(timeout=120)
-    last = out.splitlines()[-1]
-    assert len(errors) < 2000, errors[:2000]
-    assert last == "read 12" or last.startswith("error: 2 reading processes need about"), (out, errors)
+def test_a_limit_of_open_files_is_one_sentence_or_enough(folder, limit, start_warm):
+    done = run_python(start_warm, "-c", READ, folder, limit)
+    last = done.stdout.splitlines()[-1]
+    assert len(done.stderr) < 2000, done.stderr[:2000]
+    assert last == "read 12" or last.startswith("error: 2 reading processes need about"), done
     assert limit < 256 or last == "read 12"
 
 

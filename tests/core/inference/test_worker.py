@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from base64 import b64decode
 from pathlib import Path
 
@@ -236,7 +235,7 @@ def test_a_model_without_names_and_a_folder_without_a_model_are_refused(models, 
             models.open(str(folder))
 
 
-def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_requests(asked):
+def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_requests(asked, start_warm):
     store, run = asked
     script = (
         "import core.inference.worker as worker, os\n"
@@ -248,7 +247,7 @@ def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_
     lines = [json.dumps({"ask": "noise", "n": n}) for n in (1, 2)]
     lines.append(json.dumps({"ask": "why", "run": run.id, "model": "best", "image": image_of(run), "query": 2}))
     lines.append(json.dumps({"ask": "warm", "run": run.id, "model": "last"}))
-    done = run_piped([sys.executable, "-c", script], "\n".join(lines), DETR_LAB_ROOT=str(store.root))
+    done = run_piped(start_warm, "-c", script, requests="\n".join(lines), DETR_LAB_ROOT=str(store.root))
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
     assert said[:2] == [{"heard": 1}, {"heard": 2}] and said[2]["query"] == 2 and said[3] == {}

@@ -2,20 +2,75 @@
 
 "Ctrl-C"  when the step is recorded, the process that waits for the two gets SIGINT, as from its terminal
 "death"   the second process is killed after that step
+
+The two are forks of the process that waits for them: where that has torch from the beginning, nobody imports it.
 """
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
+import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 if __name__ == "__main__":
     sys.path.insert(0, str(next(p for p in Path(__file__).resolve().parents if (p / "app.py").exists())))
 
-import core.cli.training_commands as commands
+from core.cli import processes
 from core.cli.main import main
-from core.cli.processes import launch
+
+HOW, STEP, *ARGUMENTS = sys.argv[1:]
+
+
+class Fork:
+    """What `launch` needs of a Popen."""
+
+    def __init__(self, command, env, stdin, stdout, stderr, start_new_session):
+        self.returncode, self._looking = None, threading.Lock()
+        self.pid = os.fork()
+        if not self.pid:
+            os._exit(work(env, stdout))
+
+    def poll(self):
+        with self._looking:
+            if self.returncode is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self):
+        while self.poll() is None:
+            time.sleep(0.01)
+        return self.returncode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+
+def work(environment, output) -> int:
+    """Be one of the two processes; return its exit status."""
+    os.setsid()
+    for name in processes.SIGNALS:
+        signal.signal(getattr(signal, name), signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+    if output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.environ.update(environment)
+    if (HOW, os.environ["RANK"]) == ("Ctrl-C", "0"):
+        press_ctrl_c_after(int(STEP))
+    elif (HOW, os.environ["RANK"]) == ("death", "1"):
+        die_after(int(STEP))
+    try:
+        return main(ARGUMENTS)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def press_ctrl_c_after(step: int) -> None:
@@ -53,13 +108,5 @@ def die_after(step: int) -> None:
 
 
 if __name__ == "__main__":
-    how, step, *arguments = sys.argv[1:]
-    rank = os.environ.get("RANK")
-    if rank is None:
-        here = [sys.executable, __file__, how, step]
-        commands.launch = lambda store, command, processes: launch(store, [*here, *command[3:]], processes)
-    elif (how, rank) == ("Ctrl-C", "0"):
-        press_ctrl_c_after(int(step))
-    elif (how, rank) == ("death", "1"):
-        die_after(int(step))
-    sys.exit(main(arguments))
+    processes.subprocess = SimpleNamespace(Popen=Fork, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT)
+    sys.exit(main(ARGUMENTS))

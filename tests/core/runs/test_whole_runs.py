@@ -3,22 +3,22 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core import PROJECT
 from core.cli.main import main
 from core.config import TrainConfig
+from core.engine.process import start_cold
 from core.evaluation.table import read_table
 from core.runs.drive import drive
 from core.runs.manager import JobManager
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.runs.waiting import end_all, over, training, until
+from tests.engines import run_python
 
 SECONDS = 300  # of a whole training in a new process, on a busy machine
 SPEED = ("train/images_per_second", "train/wait")
@@ -83,14 +83,18 @@ def noted(store, run_id):
 
 
 def test_a_child_that_is_killed_and_resumed_at_the_command_line_records_what_the_thread_does_to_the_last_digit(
-    config, store, manage, capsys
+    config,
+    store,
+    manage,
+    capsys,
+    start_warm,
 ):
     config = replace(config, epochs=5)
     inside = manage(in_process=True)
     whole = over(store, inside.submit(config, "same").id, SECONDS)
     assert (whole.status, whole.pid) == (Status.FINISHED, os.getpid()), whole.message
     inside.shutdown()
-    manager = manage()
+    manager = manage(start=start_warm)
     run = training(store, manager.submit(config, "same").id, 4, SECONDS)  # after the checkpoint of the first epoch
     assert run.pid != os.getpid()
     os.kill(run.pid, signal.SIGKILL)
@@ -110,17 +114,22 @@ def test_a_child_that_is_killed_and_resumed_at_the_command_line_records_what_the
     assert store.log_path(run.id).read_text() == ""
 
 
-def test_two_processes_whatever_breaks_them_off_have_the_losses_of_one_with_the_same_batch(config, store, manage):
+def test_two_processes_whatever_breaks_them_off_have_the_losses_of_one_with_the_same_batch(
+    config, store, manage, start_warm
+):
     """Begun by a command until Ctrl-C, resumed by the app until one of the two is killed, and by `accelerate`."""
     config = replace(config, dropout=0.0)
     alone = drive(store, store.create(config.to_dict()).id)
     assert alone.status is Status.FINISHED, alone.message
-    done = together(BROKEN_OFF, "Ctrl-C", "2", "train", *options(replace(config, processes=2, batch_size=2)))
+    settings = options(replace(config, processes=2, batch_size=2))
+    done = run_python(start_warm, BROKEN_OFF, "Ctrl-C", 2, "train", *settings, DETR_LAB_ROOT=str(store.root))
     run = store.get(done.stdout.splitlines()[0])
     assert (done.returncode, run.status, run.step) == (130, Status.STOPPED, 2), done.stderr
     assert "Traceback" not in done.stderr and "error" not in done.stderr
 
-    manager = manage(command=lambda run_id: [sys.executable, BROKEN_OFF, "death", "4", "train", "--run", run_id])
+    manager = manage(
+        start=start_warm, command=lambda run_id: [sys.executable, BROKEN_OFF, "death", "4", "train", "--run", run_id]
+    )
     manager.resume(run.id)
     assert over(store, run.id, SECONDS).status is Status.FAILED
     until(lambda: "Process 2 of 2 was ended by SIGKILL" in store.get(run.id).message)
@@ -128,7 +137,7 @@ def test_two_processes_whatever_breaks_them_off_have_the_losses_of_one_with_the_
     assert (store.checkpoint(run.id, "last") / "trainer.pt").is_file()
     manager.shutdown()
 
-    done = together(*ACCELERATE, "resume", run.id)
+    done = run_python(start_cold, *ACCELERATE, "resume", run.id, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr[-3000:]
     run = store.get(run.id)
     assert done.stdout.splitlines()[0] == run.id and (run.status, run.step) == (Status.FINISHED, 6)
@@ -146,14 +155,6 @@ def options(config):
         if name not in ("classes", "profile", "deterministic")
         for option in ("--" + name.replace("_", "-"), str(value))
     ]
-
-
-def together(*arguments):
-    """A command that trains in two processes, run to its end in a session of its own."""
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=SECONDS,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
-    )  # fmt: skip
 
 
 def images(evaluation):

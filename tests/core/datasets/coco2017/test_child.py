@@ -1,6 +1,5 @@
 """The download's child process by itself: each failure has a reason, and it ends with its parent."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from core.datasets.coco2017 import child, worker
 from core.datasets.coco2017.child import Fetcher, Stalled
+from core.engine.process import start_cold
 from tests.core.datasets.coco2017.coco_server import ZIP
 from tests.core.datasets.coco2017.downloads import FULL, load
 from tests.core.piped import run_piped
@@ -71,8 +71,7 @@ def test_a_bomb_is_not_opened(tmp_path):
 
 
 def test_the_child_ends_with_its_requests_and_prints_nothing_of_others():
-    command = [sys.executable, "-m", "tests.core.datasets.coco2017.quick_fetch"]
-    done = run_piped(command)
+    done = run_piped(start_cold, "-m", "tests.core.datasets.coco2017.quick_fetch")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
