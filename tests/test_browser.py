@@ -10,11 +10,22 @@ import pytest
 from playwright.sync_api import expect
 
 from core.datasets.demo import BUILT_IN, draw_dataset
+from core.training.events import START
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.pages_in_browser import BOXES, CELLS, MINUTE, link
+from ui.live.start import PROCESS
 
 EPOCHS, TRAIN, VAL = 2, 96, 30  # images
+# keeps the names of the start's steps, each as it is at hand in the page
+WATCH_START = """() => {
+    window.steps = []
+    new MutationObserver(() => {
+        const name = document.querySelector(".dl-start li[data-state=now] b")?.textContent
+        if (name && name !== steps.at(-1)) steps.push(name)
+    }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true })
+}"""
+
 pytestmark = needs_chromium
 address = pages_in_browser.own_address
 
@@ -77,12 +88,15 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     epochs = page.get_by_role("spinbutton", name="Epochs")
     epochs.fill(str(EPOCHS))
     epochs.press("Tab")
+    page.evaluate(WATCH_START)
     train.click()
 
     # the curves appear, training and validation, and go on moving
     for plot in ("loss", "loss_ce", "loss_bbox", "loss_giou"):
         wait_for_points(page, plot, 1)
         wait_for_points(page, plot, 0, trace=2)
+    steps = page.evaluate("steps")
+    assert steps == sorted(steps, key=(PROCESS, *START).index) and steps[0] == PROCESS and len(steps) > 1
     assert page.get_by_role("button", name="Stop").first.is_visible()
     place = page.locator(".dl-place").inner_text()
     assert f"Epoch 1 of {EPOCHS}" in place, "what was typed just before the click counts"

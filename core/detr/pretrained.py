@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from core import ModelError
@@ -16,7 +16,7 @@ from core.config import RANDOM_MODEL
 from core.detr.model_folder import check_weight_files, read_config, unreadable, weight_files
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.detr.sources.foreign import no_model
-from core.detr.sources.hub import cached_file, download, download_folder, is_hub_name
+from core.detr.sources.hub import cached_file, download, download_folder, downloading, is_hub_name
 
 # Published checkpoints that can be trained further; all of them know COCO's 80 classes.
 KNOWN_MODELS = (
@@ -75,6 +75,15 @@ def model_folder(source: str) -> Path:
     Raises ModelError as `download`, and for a model of the hub whose config.json cannot be read.
     """
     return Path(source) if os.path.isdir(source) else download(source, lambda folder: read_config(folder, source))
+
+
+def fetch_model(spec: str) -> Iterator[str]:
+    """Download the model that `spec` names if it is one of the hub's that is not here; yield how far it is, in words.
+
+    Raises what `find_model` and `downloading` raise.
+    """
+    if spec != RANDOM_MODEL and not os.path.isdir(source := find_model(spec)):
+        yield from downloading(source, lambda folder: read_config(folder, source))
 
 
 def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:

@@ -2,7 +2,8 @@
 
     runs/runs.db                   the database, which schema.py describes
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, watched/epoch_0003.parquet,
-                                   analysis_1.png, report.html, preflight.json and .png, profile.json, trace.json.gz
+                                   analysis_1.png, report.html, start.json, preflight.json and .png, profile.json,
+                                   trace.json.gz
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
@@ -76,6 +77,14 @@ class RunPaths:
         """Return each folder that a run has, and where it lies once the run is deleted."""
         folders = self.folder(run_id), self.checkpoints(run_id)
         return tuple((folder, folder.with_name(BIN) / run_id) for folder in folders)
+
+    def start_path(self, run_id: str) -> Path:
+        """Return the path of what is done of the run's last start, JSON.
+
+        {"started": when the run last began, "resumes", "done": [{"name", "ok", "evidence"}, …],
+         "picture": whether that of the pre-flight is there}
+        """
+        return self.folder(run_id) / "start.json"
 
     def preflight_path(self, run_id: str) -> Path:
         """Return the path of the pre-flight's checks, JSON: {"checks": [{"name", "ok", "evidence"}, …]}."""

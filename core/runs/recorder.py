@@ -30,7 +30,17 @@ from core.runs.store import RunStore
 from core.runs.watched import part_of, watched_images
 from core.training.doctor.doctor import Doctor
 from core.training.doctor.steps import not_finite
-from core.training.events import Evaluated, Loading, Measured, PreflightDone, Profile, Progress, StepDone
+from core.training.events import (
+    Evaluated,
+    Loading,
+    Measured,
+    PreflightDone,
+    PreflightRunning,
+    Profile,
+    Progress,
+    Starting,
+    StepDone,
+)
 from core.training.remark import Remark, TrainingRule
 
 ROWS_AT_ONCE = 50_000  # of metrics: a long run has millions
@@ -48,6 +58,7 @@ class Recorder:
         self._events: _EventFile | None = None
         self._label_map = self.run.label_map
         self._data = ""  # the digest of its fingerprint
+        self._start: dict[str, Any] = {}  # what start.json holds
         self._doctor = Doctor(TrainConfig.from_dict(self.run.config), _skipped_images(self.run))
         # what an earlier part of the training said of itself is kept for good, what the doctor said it says anew
         kept = [Remark.from_dict(r) for r in self.run.remarks if r["rule"] in list(TrainingRule)]
@@ -89,8 +100,11 @@ class Recorder:
             self._hold_to_data(progress.fingerprint, progress.resumes)
         if progress.label_map and progress.label_map.to_dict() != self._label_map:
             state["label_map"] = self._label_map = progress.label_map.to_dict()
+        if isinstance(progress, Starting):
+            self._note_start(progress)
         if isinstance(progress, PreflightDone):
-            self._write_preflight(progress)
+            checks = {"checks": [asdict(check) for check in progress.checks]}
+            _write_json(self.store.preflight_path(self.run.id), checks)
         metrics, evaluation = progress.metrics if isinstance(progress, Measured) else {}, None
         if isinstance(progress, Measured):
             events = self._events or self._begin(progress)
@@ -155,19 +169,30 @@ class Recorder:
         remarks.sort(key=lambda remark: remark.level.urgency)
         return {"remarks": [remark.to_dict() for remark in remarks]}
 
-    def _write_preflight(self, progress: PreflightDone) -> None:
-        checks = {"checks": [asdict(check) for check in progress.checks]}
-        with atomic_file(self.store.preflight_path(self.run.id)) as partial:
-            partial.write_text(json.dumps(checks, indent=1), encoding="utf-8")
-        with atomic_file(self.store.preflight_picture(self.run.id)) as partial:
-            progress.picture.save(partial, format="PNG")
+    def _note_start(self, progress: Starting) -> None:
+        """Write down what is done of the start, if anything is new; a training that begins anew is checked anew."""
+        path, picture = self.store.start_path(self.run.id), self.store.preflight_picture(self.run.id)
+        is_news = not self._start or progress.done
+        if not self._start:
+            resumes = isinstance(progress, Loading) and progress.resumes
+            self._start = {"started": self.run.started, "resumes": resumes, "done": [], "picture": False}
+            for old in () if resumes else (self.store.preflight_path(self.run.id), picture):
+                with suppress(OSError):  # a reader has it open
+                    old.unlink()
+        if isinstance(progress, PreflightRunning) and progress.picture:
+            with atomic_file(picture) as partial:
+                progress.picture.save(partial, format="PNG")
+            self._start["picture"] = is_news = True
+        if progress.done:
+            self._start["done"].append(asdict(progress.done))
+        if is_news:
+            _write_json(path, self._start)
 
     def _write_profile(self, profile: Profile) -> None:
         with atomic_file(self.store.trace_path(self.run.id)) as partial:
             partial.write_bytes(profile.trace)
         table = {"steps": profile.steps, "operators": profile.operators}
-        with atomic_file(self.store.profile_path(self.run.id)) as partial:
-            partial.write_text(json.dumps(table, indent=1), encoding="utf-8")
+        _write_json(self.store.profile_path(self.run.id), table)
 
     def _written_evaluation(self, progress: Evaluated) -> NewEvaluation:
         """Write the detection table of an evaluation, and return what is to be recorded with its metrics."""
@@ -183,6 +208,11 @@ class Recorder:
             write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))
             has_table = True
         return NewEvaluation(progress.epoch, progress.figures.to_dict(), progress.is_best, has_table)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _skipped_images(run: Run) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """What a training yields: one class for each event, and all of them are a `Progress`.
 
-    Loading …  PreflightRunning …  PreflightDone       before the first step
+    Loading …  PreflightRunning …  PreflightDone       before the first step: its start
     Evaluating …  Evaluated                            the baseline at epoch 0, then after the epochs that are due
     StepDone                                           after each step
     Finished                                           at the end, once everything is recorded and saved
@@ -23,6 +23,10 @@ from core.evaluation.table import ModelInput
 from core.labels import LabelMap
 from core.training.remark import Remark
 
+# The steps of a start, in their order; the checks between the model and its evaluation are the pre-flight's.
+ANNOTATIONS, PICTURES, MODEL, BASELINE = "Annotations", "Pictures", "Model", "Baseline"
+CHECKS = ("Data", "Disk", "Mapping", "Queries", "First batch")
+START = (ANNOTATIONS, PICTURES, MODEL, *CHECKS, BASELINE)
 # the message of a run whose main process lost another one, and knows no more than that
 PEER_ENDED = "Another process of this training has ended, so it cannot go on: the run's log says why; then resume."
 
@@ -56,8 +60,32 @@ class Progress:
     label_map: LabelMap | None = None
 
 
+@dataclass(frozen=True)
+class Check:
+    """A step of the start that is done, as a check of the pre-flight.
+
+    name      one of START
+    ok        whether a training may begin with it
+    evidence  what was seen, in a sentence or a few words
+    """
+
+    name: str
+    ok: bool
+    evidence: str
+
+
 @dataclass(frozen=True, kw_only=True)
-class Loading(Progress):
+class Starting(Progress):
+    """An event of the start, before anything is measured: base of Loading and PreflightRunning.
+
+    done  a step of the start that is done by now
+    """
+
+    done: Check | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading(Starting):
     """Data and model are being read; where a resumed training stands is not yet known.
 
     fingerprint  of the data, once that is read: whoever records it throws NotRecorded if it is not the data that the
@@ -70,28 +98,20 @@ class Loading(Progress):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreflightRunning(Progress):
-    """The checks before the first step are being made."""
+class PreflightRunning(Starting):
+    """The checks before the first step are being made.
 
+    picture  once, before the checks: the first training batch as the model sees it, with its boxes
+    """
 
-@dataclass(frozen=True)
-class Check:
-    """One check of the pre-flight: its name, whether a training may begin with it, and what was seen."""
-
-    name: str
-    ok: bool
-    evidence: str
+    picture: Image.Image | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreflightDone(Progress):
-    """The checks are made; if one of them failed, the training ends with it.
-
-    picture  the first training batch as the model sees it, with its boxes
-    """
+    """The checks are made; if one of them failed, the training ends with it."""
 
     checks: tuple[Check, ...]
-    picture: Image.Image
 
 
 @dataclass(frozen=True, kw_only=True)

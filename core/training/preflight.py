@@ -19,15 +19,23 @@ from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
 from core.detr.batch import Batch
 from core.detr.dataset import DetectionDataset
-from core.detr.families.base import Detector
+from core.detr.families.base import Detector, Head
 from core.detr.losses import PARTS
 from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap
-from core.training.events import Check
+from core.training.events import MODEL, Check
 from core.training.step import Stepper
 
 ENOUGH_AP = 0.95  # of the ground truth as its own prediction; below 1 only where boxes reach beyond their images
 SPARE_BYTES = 200_000_000  # for events, tables and pictures
+
+
+def describe_model(model: Detector, head: Head, device: torch.device) -> Check:
+    """Tell how large a loaded model is, where it computes and how many of the classes it knows."""
+    parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    classes = len(head.copied) + len(head.fresh)
+    knows = f"it knows {len(head.copied)} of the {classes} classes"
+    return Check(MODEL, True, f"{parameters:.1f} million parameters, on {device.type.upper()}; {knows}.")
 
 
 def check_data(problems: list[Problem], totals: Totals | None = None) -> Check:

@@ -23,15 +23,15 @@ from typing import Any
 
 from core.config import TrainConfig
 from core.datasets.check import sound_splits
-from core.datasets.fingerprint.fingerprint import Fingerprint, take_fingerprint
+from core.datasets.fingerprint.fingerprint import take_fingerprint
 from core.datasets.folder.totals import count_totals
 from core.datasets.layouts import SPLITS
-from core.datasets.split import read_split
+from core.datasets.split import CocoSplit, read_split
+from core.detr.pretrained import fetch_model
 from core.keep_result import KeepResult
-from core.labels import LabelMap
 from core.training.data.training_data import TrainingData, choose_data, saved_classes
 from core.training.distributed import Stopped
-from core.training.events import Loading, NotRecorded, Progress
+from core.training.events import ANNOTATIONS, PICTURES, Check, Loading, NotRecorded, Progress
 from core.training.training import Training
 
 
@@ -42,13 +42,15 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
     ConfigError, DataError or ModelError before the first step, RunError if the pre-flight fails, losses are no finite
     numbers or a checkpoint cannot be written, DataError when a picture cannot be read.
     """
-    saved = saved_classes(Path(folder)) if resume else None
-    data, fingerprint = yield from _read_data(config, saved)
-    yield _loading(config, "Loading the model", fingerprint=fingerprint, resumes=resume)
+    data = yield from _read_data(config, Path(folder), resume)
     data.require_same_classes()
+    for message in () if resume else fetch_model(config.model):
+        yield _loading(config, message)
+    yield _loading(config, "Loading the model", resumes=resume)
     training = Training(config, Path(folder), resume, data)
     has_begun, is_finished = resume, False
     try:
+        yield _loading(config, "Reading the first batch", resumes=resume, done=training.model_loaded)
         if not resume and training.processes.is_main_process:
             yield from training.preflight()
         has_begun = True
@@ -74,15 +76,19 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
         training.processes.close()
 
 
-def _read_data(
-    config: TrainConfig, saved: LabelMap | None
-) -> Generator[Progress, None, tuple[TrainingData, Fingerprint]]:
-    """Read both splits and leave out what cannot be used; yield how far it is, return the data with its fingerprint."""
-    yield _loading(config, "Reading the annotations")
-    splits = [read_split(config.data, name) for name in SPLITS]
+def _read_data(config: TrainConfig, folder: Path, resume: bool) -> Generator[Progress, None, TrainingData]:
+    """Read both splits and leave out what cannot be used; yield how far it is, the fingerprint last."""
+    saved = saved_classes(folder) if resume else None
+    splits: list[CocoSplit] = []
+    for name in SPLITS:
+        read = f" – {_amount(splits)} so far" if splits else ""
+        yield _loading(config, f"Reading the annotations: {name}{read}", resumes=resume)
+        splits.append(read_split(config.data, name))
+    is_read = Check(ANNOTATIONS, True, f"{_amount(splits)}.")
+    yield _loading(config, "Looking at the pictures", resumes=resume, done=is_read)
     work = KeepResult(sound_splits(*splits))
     for done, total in work:
-        yield _loading(config, f"Looking at the pictures: {done:,} of {total:,}")
+        yield _loading(config, f"Looking at the pictures: {done:,} of {total:,}", resumes=resume)
     totals = count_totals({split.name: split for split in splits}, work.result[2])
     data = replace(choose_data(config, *work.result, saved), totals=totals)
     left_out = {
@@ -91,8 +97,15 @@ def _read_data(
     }
     noted = KeepResult(take_fingerprint(data.label_map, (data.train, data.val), left_out))
     for done, total in noted:
-        yield _loading(config, f"Noting which pictures they are: {done:,} of {total:,}")
-    return data, noted.result
+        yield _loading(config, f"Noting which pictures they are: {done:,} of {total:,}", resumes=resume)
+    is_seen = Check(PICTURES, True, f"{len(data.train.images):,} to train on, {len(data.val.images):,} to validate on.")
+    yield _loading(config, "Looking for the model", resumes=resume, fingerprint=noted.result, done=is_seen)
+    return data
+
+
+def _amount(splits: list[CocoSplit]) -> str:
+    images, annotations = sum(len(s.images) for s in splits), sum(len(s.annotations) for s in splits)
+    return f"{images:,} images with {annotations:,} annotations"
 
 
 def _loading(config: TrainConfig, message: str, **fields: Any) -> Loading:

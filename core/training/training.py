@@ -27,6 +27,7 @@ from core.detr.model import load_model
 from core.evaluation.table import ModelInput
 from core.keep_result import KeepResult
 from core.metrics import SPEED, WAIT
+from core.training import preflight
 from core.training.batch_picture import draw_batch
 from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
 from core.training.checkpoint_folder import delete_retired, retire_checkpoint
@@ -34,6 +35,8 @@ from core.training.data.training_data import TrainingData
 from core.training.data.unreadable import Unreadable, remark_on_unreadable
 from core.training.distributed import ProcessGroup
 from core.training.events import (
+    CHECKS,
+    Check,
     Evaluated,
     Evaluating,
     Finished,
@@ -42,7 +45,6 @@ from core.training.events import (
     Progress,
     StepDone,
 )
-from core.training.preflight import check_data, check_disk, check_first_batch, check_mapping, check_queries
 from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.step import Stepper, seeded
@@ -61,6 +63,7 @@ class Training:
     epoch_start   the step at which the current epoch began
     evaluated     the last epoch that was evaluated, 0 for the baseline; None before that
     best_ap       of the epochs that were trained; since_best counts the evaluations since then
+    model_loaded  the step of the start that is done with the model
     """
 
     def __init__(self, config: TrainConfig, folder: Path, resume: bool, data: TrainingData) -> None:
@@ -82,8 +85,9 @@ class Training:
         self.evaluation_seconds = 0.0  # of the last evaluation
         with seeded(config.seed, FRESH_WEIGHTS, device=self.device):
             source = str(latest_checkpoint(folder)) if resume else config.model
-            model, _ = load_model(source, data.saved or self.label_map, config.dropout)
+            model, head = load_model(source, data.saved or self.label_map, config.dropout)
         model.name_classes(self.label_map)
+        self.model_loaded = preflight.describe_model(model, head, self.device)
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device).to(memory_format=torch.channels_last)
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride())
@@ -122,22 +126,30 @@ class Training:
 
     def preflight(self) -> Iterator[Progress]:
         """Make the checks before the first step; raise RunError with the evidence of the first one that fails."""
-        yield PreflightRunning(**self._position(), message="Pre-flight: reading the first batch")
         batches = next(self._steps(0))
-        yield PreflightRunning(**self._position(), message="Pre-flight: checking data, model and disk")
-        model = self.stepper.model
-        checks = (
-            check_data(self.problems, self.totals),
-            check_disk(self.folder, model, bool(self.config.ema)),
-            check_mapping(self.val_data, self.label_map),
-            check_queries([self.train_data.split, self.val_data.split], self.label_map, model.num_queries),
-            check_first_batch(self.stepper, batches),
-        )
         picture = draw_batch(batches[0], self.label_map.names)
-        yield PreflightDone(**self._position(), message="Pre-flight done", checks=checks, picture=picture)
+        yield self._checking(CHECKS[0], picture=picture)
+        checks: list[Check] = []
+        for check, following in zip(self._checks(batches), (*CHECKS[1:], "done"), strict=True):
+            checks.append(check)
+            yield self._checking(following, done=check)
+        yield PreflightDone(**self._position(), message="Evaluating the untouched model", checks=tuple(checks))
         for check in checks:
             if not check.ok:
                 raise RunError(f"The pre-flight stopped the training. {check.name}: {check.evidence}")
+
+    def _checks(self, batches: list[Batch]) -> Iterator[Check]:
+        """Make the pre-flight's CHECKS one by one."""
+        model = self.stepper.model
+        yield preflight.check_data(self.problems, self.totals)
+        yield preflight.check_disk(self.folder, model, bool(self.config.ema))
+        yield preflight.check_mapping(self.val_data, self.label_map)
+        splits = [self.train_data.split, self.val_data.split]
+        yield preflight.check_queries(splits, self.label_map, model.num_queries)
+        yield preflight.check_first_batch(self.stepper, batches)
+
+    def _checking(self, name: str, **news: Any) -> Progress:
+        return PreflightRunning(**self._position(), message=f"Pre-flight: {name.lower()}", **news)
 
     def train_epoch(self) -> Iterator[Progress]:
         """Make the steps that remain of the current epoch; yield a StepDone after each."""
@@ -179,8 +191,7 @@ class Training:
         begin = time.perf_counter()
         validation = KeepResult(validate(self.stepper, self.val_data, self.unreadable[1]))
         for images in validation:
-            message = f"Evaluating image {images} of {len(self.val_data)}"
-            yield Evaluating(**self._position(), message=message)
+            yield Evaluating(**self._position(), message=f"Evaluating image {images} of {len(self.val_data)}")
         ap, measurements = validation.result
         with self.processes.collective():
             for sentences in self.processes.all_gather(self.unreadable[0].sentences):

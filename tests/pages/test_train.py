@@ -28,7 +28,9 @@ def test_one_click_trains_the_starter_model_on_the_built_in_data(store):
     assert run.status == Status.QUEUED
     assert config.data == str(store.data_dir / "street")
     assert config == PRESETS["Built-in demo"].apply(TrainConfig(data=config.data, model="checkpoints/starter"))
-    assert shown(app) == {"run": run.id, "version": services.page_version(run)}
+    live = shown(app)
+    assert (live["run"], live["version"]) == (run.id, services.page_version(run))
+    assert live["start"]["steps"][0] == {"name": "Process", "state": "now", "text": "Starting"}  # at once
 
 
 def test_a_built_in_data_set_is_drawn_when_it_is_chosen_and_its_new_class_starts_fresh(store, few_scenes):
@@ -109,7 +111,7 @@ def test_the_run_on_the_page_stays_there_when_it_ends(store, run_maker):
     app = open_page()
     store.update(older.id, status=Status.FINISHED)
     checked(app.run())
-    assert shown(app) == {"run": older.id, "version": services.page_version(store.get(older.id))}
+    assert shown(app) == {"run": older.id, "version": services.page_version(store.get(older.id)), "start": None}
 
 
 def test_stop_asks_the_run_to_stop_and_then_offers_to_end_it(store, run_maker):

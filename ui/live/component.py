@@ -8,6 +8,8 @@ from typing import Any
 
 from core.metrics import AP, GRAD_NORM, GROUPS, LOGGED_ERRORS, LOSSES, Loss
 from core.runs.schema import Run
+from ui.live.metrics_route import run_state
+from ui.live.start import start_of
 from ui.server import scripts, services
 
 HERE = Path(__file__).parent
@@ -40,5 +42,10 @@ def show_live_run(run: Run) -> None:
 
     The page is run again only when what it shows beside the component has changed: the run's status, its files.
     """
-    data = {"run": run.id, "version": services.page_version(run), "metrics": METRICS}
-    _component(key="live run", data=data, on_version_change=lambda: None)
+    _component(key="live run", data=live_data(run), on_version_change=lambda: None)
+
+
+def live_data(run: Run) -> dict[str, Any]:
+    """Return what the component begins with: the run, how far its start is, and what is drawn of it."""
+    start = start_of(run, run_state(run)["message"] or "")
+    return {"run": run.id, "version": services.page_version(run), "start": start, "metrics": METRICS}

@@ -3,17 +3,19 @@ import { loadPlotly } from "../js/plotly.js"
 import { clearDoctor, showRemarks } from "./doctor.js"
 import { showInfo } from "./head.js"
 import { draw, showLegend } from "./plots.js"
-/** @import { News, Recorded, Tab, View } from "./types" */
+import { clearStart, showStart } from "./start.js"
+/** @import { Data, News, Recorded, Tab, View } from "./types" */
 
 const PAUSE = 1000 // ms between two questions
+const SHORT_PAUSE = 250 // while a run starts, whose steps are short
 const LONGEST_PAUSE = 10000 // after several without an answer
 
 /**
  * Begin with a run.
  * @param {View} view
- * @param {string} run
+ * @param {Data} data
  */
-export function reset(view, run) {
+export function reset(view, { run, start }) {
   Object.assign(view, { run, info: null, isLive: false, fails: 0, turn: view.turn + 1, isBusy: false })
   clearTimeout(view.timer)
   for (const tab of view.tabs) {
@@ -21,6 +23,8 @@ export function reset(view, run) {
     for (const plot of tab.plots) Object.assign(plot, { drawn: -1, isZoomed: false })
     tab.spec.clear?.(view, tab)
   }
+  clearStart(view)
+  showStart(view, start)
   clearDoctor(view)
 }
 
@@ -44,7 +48,8 @@ export async function poll(view) {
     }
     view.fails = 0
     take(view, tab, news)
-    wait = view.isLive || news.busy ? PAUSE : -1 // the queue beside an ended run goes on
+    // the queue beside an ended run goes on
+    wait = news.start?.soon ? SHORT_PAUSE : view.isLive || news.busy ? PAUSE : -1
   } catch {
     if (turn !== view.turn) return
     view.fails += 1
@@ -90,6 +95,7 @@ function take(view, tab, news) {
   view.info = news.run
   if (news.remarks) showRemarks(view, news.remarks)
   showInfo(view.head, news.run)
+  showStart(view, news.start)
   showLegend(view)
   loadPlotly().then(() => draw(view, false))
   if (news.version !== view.version) view.tell(news.version)

@@ -8,6 +8,7 @@ import { makeDoctor } from "./doctor.js"
 import { poll, reset } from "./feed.js"
 import { makeHead } from "./head.js"
 import { draw, makePlot, resize, showLegend } from "./plots.js"
+import { makeStart } from "./start.js"
 import { makeTabs } from "./tabs.js"
 /** @import { Data, Tab, TabSpec, View } from "./types" */
 
@@ -19,7 +20,7 @@ export default makeComponent({
     view.version = data.version // what the rest of the page shows; a rerun brings it up to date
     view.tell = (version) => { view.version = version; tell("version", version) }
   },
-  take: (view, data) => reset(view, data.run),
+  take: (view, data) => reset(view, data),
   show: (view) => {
     const theme = readTheme(view.root)
     view.theme = { ...theme, train: theme.colors[0], val: theme.colors[1] }
@@ -50,6 +51,7 @@ function makeView(root, { metrics }) {
   view.list.setAttribute("aria-label", "Curves")
   const body = element("div", "dl-body", "", root)
   const left = element("div", "dl-left", "", body)
+  view.start = makeStart(left)
   view.resizer = new ResizeObserver(() => resize(view))
   for (const spec of makeTabs(metrics)) view.tabs.push(makeTab(view, spec, left))
   view.legend = element("div", "dl-legend", "", left)

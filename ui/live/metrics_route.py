@@ -6,6 +6,7 @@ rows     by tag [[steps], [values]]: the metrics of the group G of curves after 
 last     the number of the last row, for the next request
 run      the run's state
 version  changes when the page is to be run again (`services.page_version`)
+start    how far the run's start is (`start.py`); null once it has figures, or has ended
 busy     whether any run trains or waits, so that the next request may find something new
 remarks  {"mark", "list"}: the doctor's remarks, left out if their mark is M
 """
@@ -23,6 +24,7 @@ from core import LabError
 from core.metrics import GROUPS
 from core.runs.schema import Run, Status
 from core.training.remark import Level
+from ui.live.start import start_of
 from ui.server import services
 from ui.server.guard import refused
 from ui.server.thumbnails import NO_STORE
@@ -43,7 +45,9 @@ def metrics(request: Request) -> Response:
     except (LabError, ValueError, OverflowError) as error:
         return refused(error)
     rows = {tag: (steps, [_five_digits(value) for value in values]) for tag, (steps, values) in curves.items()}
-    answer = {"rows": rows, "last": last, "run": run_state(run), "version": services.page_version(run)}
+    state = run_state(run)
+    answer = {"rows": rows, "last": last, "run": state, "version": services.page_version(run)}
+    answer["start"] = start_of(run, state["message"] or "")
     answer["busy"] = bool(services.busy())
     remarks = by_urgency(run.remarks)
     mark = f"{zlib.crc32(json.dumps(remarks).encode()):08x}"

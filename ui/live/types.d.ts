@@ -32,6 +32,20 @@ export interface RunInfo {
   best_epoch: number | null
 }
 
+/** A step of the start; `state` is "" for what is still to come. */
+export interface StartStep {
+  name: string
+  state: "done" | "failed" | "now" | ""
+  text: string
+}
+
+/** How far a run's start is; `picture` is the address of its first batch, `soon` whether it does not wait for others. */
+export interface Start {
+  steps: StartStep[]
+  picture: string | null
+  soon: boolean
+}
+
 export interface Remark {
   level: string
   title: string
@@ -45,6 +59,7 @@ export interface News {
   rows: Record<string, [steps: number[], values: (number | null)[]]>
   last: number
   run: RunInfo
+  start: Start | null
   version: string
   busy: boolean
   remarks?: { mark: string, list: Remark[] }
@@ -93,6 +108,7 @@ export interface Metrics {
 export interface Data {
   run: string
   version: string
+  start: Start | null
   metrics: Metrics
 }
 
@@ -180,6 +196,14 @@ export interface Head {
   cards: Record<CardKey, Card>
 }
 
+/** The place of the start's steps, and of the first batch's picture. */
+export interface StartPanel {
+  section: HTMLElement
+  list: HTMLElement
+  picture: HTMLImageElement
+  caption: HTMLElement
+}
+
 export interface Doctor {
   section: HTMLElement
   list: HTMLElement
@@ -197,6 +221,7 @@ export interface View {
   isLive: boolean
   isGone: boolean
   head: Head
+  start: StartPanel
   doctor: Doctor
   list: HTMLElement
   legend: HTMLElement

@@ -2,20 +2,25 @@
 
 In: a name, owner/model. Out: the folder of its copy. A copy that is complete is used without asking the network;
 whether the hub can be reached at all is tried once, for a few seconds, before its own library tries again and again.
+What is large is fetched by `fetch.py`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
 from core import ModelError
 from core.detr.sources.config import CONFIG, WEIGHTS
+from core.detr.sources.fetch import Fetch
 from core.detr.sources.foreign import is_model_file
+from core.disk import is_disk_full
+from core.keep_result import KeepResult
 from core.wording import short
 
 DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
@@ -23,6 +28,7 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASC
 CHECKPOINT = re.compile(r"/checkpoint-\d+$")  # as transformers' Trainer names its folders
 PATIENCE_SECONDS = 3.0  # for the hub's first answer, name look-up and proxy included
 PATIENCE_VARIABLE = "HF_HUB_ETAG_TIMEOUT"  # by which users of a slow network give the hub more
+TICK_SECONDS = 0.25  # between two looks at a download
 
 
 def is_hub_name(spec: str) -> bool:
@@ -51,24 +57,58 @@ def cached_file(name: str, file: str) -> Path | None:
 
 
 def download(name: str, check: Callable[[Path], object]) -> Path:
-    """Return the folder of a hub's model in the hub's cache, with its config.json and model.safetensors; download them.
+    """Return the folder of a hub's model, as `downloading` does, once all of it is there."""
+    work = KeepResult(downloading(name, check))
+    for _ in work:
+        pass
+    return work.result
 
-    A copy that has both is taken as it is, without asking the hub. `check` is given the folder with config.json before
-    what is large is fetched, and may raise. Raises ModelError if the hub does not give them, within PATIENCE_SECONDS if
-    it cannot be reached.
+
+def downloading(name: str, check: Callable[[Path], object]) -> Generator[str, None, Path]:
+    """Download a hub's model into the hub's cache, its config.json and model.safetensors; return their folder.
+
+    Yields how far it is, in words, a few times a second; whoever stops iterating stops it, and the next call goes on
+    with what is there. A copy that has both is taken as it is, without asking the hub. `check` is given the folder with
+    config.json before what is large is fetched, and may raise. Raises ModelError if the hub does not give them, within
+    PATIENCE_SECONDS if it cannot be reached; OSError if the disk is full.
     """
-    from huggingface_hub import hf_hub_download
-
     config, weights = cached_file(name, CONFIG), cached_file(name, WEIGHTS)
     if config and weights:
         return weights.parent
+    fetch, folder = Fetch(), Future[Path]()
+
+    def work() -> None:
+        try:
+            folder.set_result(_download(name, check, fetch))
+        except BaseException as error:
+            folder.set_exception(error)
+
+    # in a thread of its own, because neither a look-up nor a server that says nothing can be broken off
+    Thread(target=work, daemon=True).start()
+    try:
+        while not folder.done():
+            yield fetch.words(name)
+            with suppress(TimeoutError):
+                folder.exception(TICK_SECONDS)
+    finally:
+        fetch.stop.set()
+    return folder.result()
+
+
+def _download(name: str, check: Callable[[Path], object], fetch: Fetch) -> Path:
+    from huggingface_hub import hf_hub_download
+
     _reach(name)
     try:
-        check(Path(hf_hub_download(name, CONFIG)).parent)
-        return Path(hf_hub_download(name, WEIGHTS)).parent
+        folder = Path(hf_hub_download(name, CONFIG)).parent
+        check(folder)
+        fetch.into_cache(name, WEIGHTS, storage=folder.parent.parent)
+        return folder if fetch.stop.is_set() else Path(hf_hub_download(name, WEIGHTS)).parent
     except ModelError:
         raise
     except Exception as error:  # whatever a network raises
+        if is_disk_full(error):
+            raise
         raise _refusal(name, error) from error
 
 

@@ -37,6 +37,7 @@ from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 from tests.core.datasets.convert.folders import voc, yolo
 from tests.core.datasets.convert.formats.made import MAKERS
+from ui.live.start import read_start
 from ui.train import preflight, profiler
 
 Sentences = Iterable[str] | None
@@ -183,17 +184,21 @@ def make_run_files(folder: Path) -> None:
     (run / "preflight.json").write_text(json.dumps({"checks": [{"name": "n", "ok": True, "evidence": "e"}] * 2}))
     operators = [{"name": "op", "calls": 3, "cpu_ms": 1.5, "gpu_ms": None}] * 3
     (run / "profile.json").write_text(json.dumps({"steps": 3, "operators": operators}))
+    done = [{"name": "Disk", "ok": True, "evidence": "e"}] * 2
+    (run / "start.json").write_text(json.dumps({"started": 1.5, "resumes": False, "done": done, "picture": True}))
 
 
 def read_run_files(folder: Path) -> None:
     run = folder / "runs/r"
     store = SimpleNamespace(
-        preflight_path=lambda _: run / "preflight.json", profile_path=lambda _: run / "profile.json"
-    )
+        preflight_path=lambda _: run / "preflight.json", profile_path=lambda _: run / "profile.json",
+        start_path=lambda _: run / "start.json",
+    )  # fmt: skip
     before, preflight.services.store = preflight.services.store, lambda: store
     try:
         json.dumps(preflight.read_checks(SimpleNamespace(id="r")))
         json.dumps(profiler.read_profile(SimpleNamespace(id="r")))
+        json.dumps(read_start(SimpleNamespace(id="r", started=1.5)))
     finally:
         preflight.services.store = before
 

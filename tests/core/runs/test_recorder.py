@@ -16,7 +16,16 @@ from core.datasets.split import read_split
 from core.evaluation.table import read_table
 from core.evaluation.tide import detection_table
 from core.runs.recorder import Recorder
-from core.training.events import Check, Evaluated, Evaluating, Loading, PreflightDone, Profile, StepDone
+from core.training.events import (
+    Check,
+    Evaluated,
+    Evaluating,
+    Loading,
+    PreflightDone,
+    PreflightRunning,
+    Profile,
+    StepDone,
+)
 from core.training.remark import Level, Remark
 from tests.core.runs.fake_training import LABELS, figures, train
 
@@ -215,8 +224,8 @@ def test_the_preflight_and_the_profile_are_kept_with_the_run(store):
     operators = [{"name": "aten::mm", "calls": 10, "cpu_ms": 3.5, "gpu_ms": 0.0}]
     with Recorder(store, run.id) as recorder:
         shutil.rmtree(store.folder(run.id))  # by hand, meanwhile
-        picture = Image.new("RGB", (8, 6))
-        recorder.write(PreflightDone(**COMMON, epoch=0, step=0, checks=checks, picture=picture))
+        recorder.write(PreflightRunning(**COMMON, epoch=0, step=0, picture=Image.new("RGB", (8, 6))))
+        recorder.write(PreflightDone(**COMMON, epoch=0, step=0, checks=checks))
         recorder.write(replace(STEP, profile=Profile(10, operators, b"trace")))
     assert json.loads(store.preflight_path(run.id).read_text())["checks"] == [asdict(check) for check in checks]
     with Image.open(store.preflight_picture(run.id)) as picture:

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 import shutil
+import time
 from contextlib import closing
 from dataclasses import replace
 from itertools import groupby
@@ -10,13 +12,18 @@ from itertools import groupby
 import pytest
 import torch
 
-from core import DataError, ModelError, RunError
+from core import PROJECT, DataError, ModelError, RunError
 from core.datasets.split import read_split
 from core.detr.model import load_model, save_model, small_detr
 from core.detr.model_folder import read_label_map
 from core.training.checkpoint import latest_checkpoint
 from core.training.checkpoint_folder import epoch_of
 from core.training.events import (
+    ANNOTATIONS,
+    CHECKS,
+    MODEL,
+    PICTURES,
+    START,
     Check,
     Evaluated,
     Evaluating,
@@ -24,9 +31,11 @@ from core.training.events import (
     Loading,
     PreflightDone,
     PreflightRunning,
+    Starting,
     StepDone,
 )
 from core.training.train import train
+from tests.core.detr.sources.hub_server import local_hub
 from tests.core.training.chosen_events import evaluations, losses
 
 
@@ -43,8 +52,27 @@ def test_the_preflight_comes_first_with_its_checks_and_the_first_batch(whole):
     assert [kind for kind, _ in groupby(kinds)][:3] == [Loading, PreflightRunning, PreflightDone]
     assert not {PreflightRunning, PreflightDone} & {*kinds[kinds.index(Evaluating) :]}
     (done,) = [p for p in whole[0] if isinstance(p, PreflightDone)]
-    assert [check.name for check in done.checks] == ["Data", "Disk", "Mapping", "Queries", "First batch"]
-    assert all(check.ok for check in done.checks) and done.picture.width > 0
+    assert tuple(check.name for check in done.checks) == CHECKS and all(check.ok for check in done.checks)
+
+
+def done_in(progress):
+    return [p.done for p in progress if isinstance(p, Starting) and p.done]
+
+
+def test_each_step_of_the_start_is_told_once_it_is_done_with_what_comes_next(whole):
+    starting = [p for p in whole[0] if isinstance(p, (Starting, PreflightDone))]
+    done = {check.name: check.evidence for check in done_in(starting)}
+    assert tuple(done) == START[:-1]
+    assert re.fullmatch(r"18 images with \d+ annotations\.", done[ANNOTATIONS])
+    assert done[PICTURES] == "12 to train on, 6 to validate on."
+    assert re.fullmatch(r"1\.\d million parameters, on CPU; it knows 0 of the 10 classes\.", done[MODEL])
+    messages = [p.message for p in starting]
+    assert messages[0] == "Reading the annotations: train"
+    assert re.fullmatch(r"Reading the annotations: val – 12 images with \d+ annotations so far", messages[1])
+    assert messages[-7:] == [*(f"Pre-flight: {name.lower()}" for name in (*CHECKS, "done")), starting[-1].message]
+    assert starting[-1].message == "Evaluating the untouched model"
+    (i,) = [i for i, p in enumerate(starting) if isinstance(p, PreflightRunning) and p.picture]
+    assert starting[i].picture.width > 0 and done_in(starting[:i])[-1].name == MODEL
 
 
 def test_what_cannot_be_used_is_left_out_of_a_training_and_told(config, street, tmp_path):
@@ -81,7 +109,7 @@ def test_data_that_cannot_be_trained_on_stops_with_the_whole_list(config, street
 
 def test_a_preflight_that_fails_stops_with_its_evidence_and_leaves_no_checkpoint(config, tmp_path, monkeypatch):
     failing = Check("Mapping", False, "The ground truth has AP 3.0, but should have 100.")
-    monkeypatch.setattr("core.training.training.check_mapping", lambda *_: failing)
+    monkeypatch.setattr("core.training.preflight.check_mapping", lambda *_: failing)
     seen = []
     with pytest.raises(RunError, match=r"pre-flight stopped the training. Mapping: The ground truth has AP 3.0"):
         seen.extend(train(config, tmp_path))
@@ -99,9 +127,30 @@ def test_stopped_and_resumed_gives_the_losses_of_an_uninterrupted_training(confi
                 break
     assert latest_checkpoint(tmp_path) == tmp_path / "last"
     after = list(train(config, tmp_path, resume=True))
+    assert [check.name for check in done_in(after)] == [ANNOTATIONS, PICTURES, MODEL]  # it was checked before
     assert losses([*before, *after]) == losses(whole[0])
     figures = {p.epoch: p.figures for p in evaluations([*before, *after])}
     assert figures == {p.epoch: p.figures for p in evaluations(whole[0])}
+
+
+def test_a_model_of_the_hub_is_loaded_by_the_megabyte_and_a_stop_meanwhile_leaves_no_checkpoint(
+    config, tmp_path, monkeypatch
+):
+    settings, messages = replace(config, model="someone/starter"), []
+    with local_hub(settings.model, PROJECT / "checkpoints/starter", tmp_path / "cache", monkeypatch) as hub:
+        hub.hold = 1_000_000
+        with closing(train(settings, tmp_path / "run")) as progress:
+            for one in progress:
+                messages.append(one.message)
+                if one.message == "Downloading someone/starter: 1 of 7 MB":
+                    begin = time.monotonic()
+                    break
+        assert time.monotonic() - begin < 2 and not (tmp_path / "run").exists()
+        assert "Asking the Hugging Face hub for someone/starter" in messages
+        hub.wake()
+        with closing(train(settings, tmp_path / "run")) as progress:
+            loaded = next(done for p in progress for done in done_in([p]) if done.name == MODEL)
+    assert loaded.evidence.endswith("it knows 10 of the 10 classes.")
 
 
 def test_the_last_checkpoint_holds_the_trained_weights_and_the_label_map(config, whole, street):

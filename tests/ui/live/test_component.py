@@ -4,9 +4,13 @@ Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it m
 """
 
 import pytest
+from PIL import Image
 
 from core.runs.bin import Bin
+from core.runs.queue import RunQueue
+from core.runs.recorder import Recorder
 from core.runs.schema import Status
+from core.training.events import Check, Loading, PreflightRunning
 from core.training.remark import Remark
 from tests.chromium import needs_chromium
 from tests.serving import served_page
@@ -51,8 +55,8 @@ def page(browser, address):
 
 
 def show(page, run, version=None):
-    data = {"run": run.id, "version": version or services.page_version(run), "metrics": live_component.METRICS}
-    page.evaluate("data => { show(data) }", data)
+    data = live_component.live_data(run)
+    page.evaluate("data => { show(data) }", data | {"version": version or data["version"]})
 
 
 def wait_for_points(page, plot, at_least, trace=0):
@@ -219,3 +223,44 @@ def test_a_class_is_marked_by_a_click_in_the_list(page, finished, store):
     dim = "document.querySelector('.dl-plot-classes .dl-canvas').data.map(line => line.opacity < 1)"
     assert page.evaluate(dim) == [True] * 9 + [False]
     assert best.get_attribute("aria-pressed") == "true"
+
+
+def start_shown(page):
+    """The lines of the start: name and text of each, by its state."""
+    lines = page.locator(".dl-start li").all()
+    return [(line.get_attribute("data-state"), *line.locator("b, span").all_inner_texts()) for line in lines]
+
+
+def test_a_start_is_told_step_by_step_where_the_curves_will_be_and_nothing_moves_when_they_come(page, store):
+    run = RunQueue(store).begin(store.create({"data": "x"}).id, (1, 1.0))
+    show(page, run)
+    page.locator(".dl-start").wait_for()
+    assert start_shown(page)[0] == ("now", "Process", "Loading the libraries")
+    start, cards, below = (box(page, f".dl-{name}") for name in ("start", "cards", "doctor"))
+    common = {"epoch": 0, "epochs": 2, "step": 0, "steps": 20}
+    with Recorder(store, run.id) as recorder:
+        read = Check("Annotations", True, "9 <b>images</b>.")
+        recorder.write(Loading(**common, message="Looking at the pictures: 3 of 9", done=read))
+        page.get_by_text("Looking at the pictures: 3 of 9").last.wait_for()
+        assert start_shown(page)[1:3] == [
+            ("done", "Annotations", "9 <b>images</b>."), ("now", "Pictures", "Looking at the pictures: 3 of 9"),
+        ]  # fmt: skip
+        recorder.write(PreflightRunning(**common, picture=Image.new("RGB", (800, 600), "navy")))
+        page.wait_for_function("document.querySelector('.dl-start img').naturalWidth === 800")
+        recorder.write(PreflightRunning(**common, done=Check("Disk", True, "71 GiB free.")))
+        page.get_by_text("71 GiB free.").wait_for()
+        assert page.locator(".dl-plot:visible").count() == 0
+        assert [box(page, f".dl-{name}") for name in ("start", "cards", "doctor")] == [start, cards, below]
+    store.record(run.id, 0, {"val/loss_ce": 2.0, "val/AP": 0.5})
+    wait_for_points(page, "loss_ce", 1, trace=2)
+    assert not page.locator(".dl-start").is_visible()
+    assert [box(page, f".dl-{name}") for name in ("losses", "cards", "doctor")] == [start, cards, below]
+
+
+def test_another_run_shows_nothing_of_the_start_before_it(page, run_maker, store):
+    starting = RunQueue(store).begin(store.create({"data": "x"}).id, (1, 1.0))
+    show(page, starting)
+    page.locator(".dl-start").wait_for()
+    show(page, run_maker(evaluated=False))
+    assert not page.locator(".dl-start").is_visible()
+    wait_for_points(page, "loss_ce", 20)

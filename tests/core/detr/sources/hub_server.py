@@ -1,0 +1,103 @@
+"""The Hugging Face hub on 127.0.0.1, with one model, as slow and as unreliable as a test wants it."""
+
+import contextlib
+import hashlib
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+PIECE = 100_000  # bytes that are sent at once
+
+
+@contextlib.contextmanager
+def local_hub(name, files, cache, monkeypatch):
+    """The hub of this process, with the model `name` of the folder `files`, and its cache."""
+    server = HubServer(name, files)
+    constants = "huggingface_hub.constants."
+    monkeypatch.setattr(constants + "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants + "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants + "ENDPOINT", server.address)
+    template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants + "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    yield server
+    server.close()
+
+
+class HubServer:
+    """Serves the files of a folder as those of the model `name`.
+
+    asked   (method, file, first byte) of every request, in order
+    pause   seconds before each piece of a file
+    hold    bytes of a file after which nothing more comes, until `wake`; None: all of it
+    cut     bytes after which the connection ends, in the next answer of each
+    """
+
+    def __init__(self, name: str, folder: Path):
+        self.name, self.folder, self.asked = name, Path(folder), []
+        self.pause, self.hold, self.cut = 0.0, None, []
+        self._awake = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                outer._answer(self)
+
+            def do_GET(self):
+                with contextlib.suppress(ConnectionError):
+                    outer._answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def wake(self) -> None:
+        """Goes on with what it holds back, and holds nothing back any more."""
+        self.hold = None
+        self._awake.set()
+
+    def close(self) -> None:
+        self.wake()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, request) -> None:
+        file = request.path.removeprefix(f"/{self.name}/resolve/main/")
+        begin = int((re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", "")) or [0, 0])[1])
+        self.asked.append((request.command, file, begin))
+        path = self.folder / file
+        if file == request.path or not path.is_file():
+            request.send_error(404)
+            return
+        content = path.read_bytes()
+        if begin > len(content):
+            request.send_error(416)
+            return
+        request.send_response(206 if begin else 200)
+        request.send_header("Content-Length", str(len(content) - begin))
+        request.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        request.send_header("X-Repo-Commit", COMMIT)
+        request.end_headers()
+        if request.command == "GET":
+            self._send(request, content, begin)
+
+    def _send(self, request, content: bytes, begin: int) -> None:
+        large = len(content) > PIECE
+        end = self.cut.pop(0) if large and self.cut else len(content)
+        for at in range(begin, end, PIECE):
+            if large and self.hold is not None and at >= self.hold:
+                self._awake.wait(60)
+            if large and self.pause:
+                threading.Event().wait(self.pause)
+            request.wfile.write(content[at : min(at + PIECE, end)])
+        request.close_connection = True
