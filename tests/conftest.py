@@ -11,7 +11,7 @@ from core.datasets.demo import draw_dataset
 from core.runs.manager import JobManager
 from core.runs.store import RunStore
 from tests.chromium import browser, context  # noqa: F401 (fixtures of several tests)
-from tests.engines import start_warm  # noqa: F401 (a fixture of several tests)
+from tests.engines import light_engine, session_environment, start_process, start_warm, warm_engine  # noqa: F401
 from tests.made_runs import leave_files, make_run
 from tests.shared_app import shared  # noqa: F401 (a fixture of several tests)
 from tests.suite import pytest_collection_modifyitems, pytest_configure, pytest_terminal_summary  # noqa: F401 (hooks)
@@ -19,6 +19,7 @@ from ui.choose import built_in
 from ui.server import services
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one
+session_environment()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
 """Engines for tests: what starts a process in both ways, as a new program and forked by an engine.
 
-A test module takes the fixtures from here: `from tests.engines import light_engine, start_process  # noqa: F401`. Where
-it does not matter how a process starts, but it needs torch, `start_warm` saves its import: 14 s of a core.
+The fixtures are conftest.py's. Where it does not matter how a process starts, but it needs torch, `start_warm` saves
+its import: 14 s of a core.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
+from functools import cache
 
 import pytest
 
@@ -22,11 +24,21 @@ def without_test(environment):
     return {name: value for name, value in environment.items() if name != OF_A_TEST}
 
 
+@cache
+def session_environment():
+    """The environment as conftest.py is read: a test, or what it imports, may change it later."""
+    return without_test(environment_of())
+
+
 def forking(engine):
-    """What starts processes by this engine, and never cold where a Python could be forked."""
+    """What starts processes by this engine, and never cold where a Python could be forked.
+
+    They have the session's environment, but for what the caller says otherwise.
+    """
 
     def start(command, environment, output, errors, pipes=None):
-        process = engine.start(command, without_test(environment), output, errors, pipes)
+        said = {n: v for n, v in environment.items() if n in OF_A_PROCESS or os.environ.get(n) != v}
+        process = engine.start(command, session_environment() | without_test(said), output, errors, pipes)
         assert isinstance(process, Forked) or command[0] != sys.executable
         return process
 
@@ -36,7 +48,7 @@ def forking(engine):
 @pytest.fixture(scope="session")
 def light_engine():
     """An engine that has imported no torch, for processes that need none."""
-    engine = Engine(LIGHT, without_test(environment_of()))
+    engine = Engine(LIGHT, session_environment())
     engine.begin()
     assert engine.wait_until_ready(60)
     yield engine
@@ -46,7 +58,7 @@ def light_engine():
 @pytest.fixture(scope="session")
 def warm_engine():
     """The app's engine, for what needs torch: one for all tests of a worker."""
-    engine = Engine(WARM, without_test(environment_of()))
+    engine = Engine(WARM, session_environment())
     engine.begin()
     assert engine.wait_until_ready(180)
     yield engine
@@ -60,24 +72,9 @@ def start_process(request):
 
 
 @pytest.fixture(scope="session")
-def start_warm():
-    """What starts processes that need torch: forked by an engine like the app's, one for the whole session.
-
-    Of their environment only the folder counts; the rest is what it was when the session began.
-    """
-    environment = without_test(environment_of())
-    engine = Engine(WARM, environment)
-    engine.begin()
-    engine.wait_until_ready(300)
-
-    def start(command, wanted, output, errors, pipes=None):
-        own = {name: wanted[name] for name in OF_A_PROCESS if name in wanted}
-        process = engine.start(command, environment | own, output, errors, pipes)
-        assert isinstance(process, Forked) or not engine.is_possible()
-        return process
-
-    yield start
-    engine.stop()
+def start_warm(warm_engine):
+    """What starts processes that need torch."""
+    return forking(warm_engine)
 
 
 def run_python(start, *arguments, pipes=None, seconds=300, **environment) -> subprocess.CompletedProcess[str]:

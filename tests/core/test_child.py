@@ -9,7 +9,6 @@ import pytest
 
 from core.child import Child, ChildEnded
 from core.engine.process import environment_of
-from tests.engines import light_engine, start_process  # noqa: F401
 
 CHILD = """
 import json, os, subprocess, sys, time
@@ -31,7 +30,7 @@ STUBBORN = "import time\ntime.sleep(600)"  # never reads
 
 
 @pytest.fixture
-def start(start_process):  # noqa: F811
+def start(start_process):
     children = []
 
     def start(code=CHILD, **environment):

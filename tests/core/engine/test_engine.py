@@ -15,9 +15,9 @@ import pytest
 from core import PROJECT
 from core.engine import engine as engine_module
 from core.engine.engine import Engine
-from core.engine.process import Forked, environment_of, start_cold
+from core.engine.process import Forked, start_cold
 from tests.core.runs.waiting import until
-from tests.engines import forking, light_engine, start_process, without_test  # noqa: F401
+from tests.engines import forking, session_environment
 
 PROBE = """
 import json, os, signal, stat, sys, threading
@@ -37,7 +37,7 @@ print(json.dumps({
 def told_by(start, command, **environment):
     """What a command prints, its process once it has ended, and what comes through its pipe."""
     (out, output), (reading, writing) = os.pipe(), os.pipe()
-    process = start([sys.executable, *command], environment_of() | environment, output, 2, {"PIPE": writing})
+    process = start([sys.executable, *command], session_environment() | environment, output, 2, {"PIPE": writing})
     os.close(output)
     os.close(writing)
     with os.fdopen(out) as text, os.fdopen(reading) as piped:
@@ -59,7 +59,7 @@ def make_engine():
     made = []
 
     def make(*modules, **environment):
-        made.append(Engine(modules, without_test(environment_of() | environment)))
+        made.append(Engine(modules, session_environment() | environment))
         made[-1].begin()
         return made[-1]
 
@@ -74,7 +74,7 @@ def is_gone(pid):
     return True
 
 
-def test_a_forked_child_sees_what_a_new_program_sees(light_engine, program):  # noqa: F811
+def test_a_forked_child_sees_what_a_new_program_sees(light_engine, program):
     for command in (["-c", PROBE, "x", "--y"], [str(program), "x"]):
         cold, forked = (
             json.loads(told_by(start, command, DETR_LAB_ROOT="/ä")[0]) for start in (start_cold, forking(light_engine))
@@ -94,24 +94,24 @@ def test_a_forked_child_sees_what_a_new_program_sees(light_engine, program):  # 
     (["-c", "import sys; sys.stderr = open('/dev/null', 'w'); 1 / 0"], 1),
     (["-m", "core.runs.process"], 0),
 ])  # fmt: skip
-def test_how_it_ends_is_known(start_process, command, code):  # noqa: F811
+def test_how_it_ends_is_known(start_process, command, code):
     _, process, _ = told_by(start_process, command)
     assert process.code == code and process.wait() and process.code == code
 
 
-def test_a_module_runs_as_the_main_one_with_its_arguments(start_process):  # noqa: F811
+def test_a_module_runs_as_the_main_one_with_its_arguments(start_process):
     said, process, _ = told_by(start_process, ["-m", "core", "train", "--help"])
     assert process.code == 0 and said.startswith("usage: python -m core train")
 
 
-def test_what_it_says_comes_at_once_and_through_its_pipe_too(start_process):  # noqa: F811
+def test_what_it_says_comes_at_once_and_through_its_pipe_too(start_process):
     code = "import os; print('1', end=''); os.write(int(os.environ['PIPE']), b'2'); os._exit(0)"
     said, _, piped = told_by(start_process, ["-c", code])
     assert (said, piped) == ("1", "2")  # `_exit` flushes nothing
 
 
-def test_a_live_one_has_no_code_and_a_time_to_wait(start_process):  # noqa: F811
-    process = start_process([sys.executable, "-c", "import time; time.sleep(600)"], environment_of(), 1, 2)
+def test_a_live_one_has_no_code_and_a_time_to_wait(start_process):
+    process = start_process([sys.executable, "-c", "import time; time.sleep(600)"], session_environment(), 1, 2)
     pid, started = process.id
     assert process.code is None and not process.wait(0.05)
     assert " ".join(psutil.Process(pid).cmdline()).strip().endswith("python -c import time; time.sleep(600)")
@@ -132,7 +132,7 @@ def test_children_draw_other_random_numbers(make_engine):
     assert len({one for both in drawn for one in both}) == 6
 
 
-def test_many_children_leave_no_descriptor_and_no_process_behind(light_engine):  # noqa: F811
+def test_many_children_leave_no_descriptor_and_no_process_behind(light_engine):
     start, ours, engine = forking(light_engine), psutil.Process(), psutil.Process(light_engine.pid)
 
     def held():
@@ -155,8 +155,8 @@ def test_until_it_is_ready_and_where_it_may_not_be_new_programs_are_started(make
 
 
 @pytest.mark.parametrize("environment, is_forked", [({"DETR_LAB_ROOT": "/x"}, True), ({"OMP_NUM_THREADS": "7"}, False)])
-def test_only_what_has_its_environment_is_forked(light_engine, environment, is_forked):  # noqa: F811
-    wanted = without_test(environment_of() | environment)
+def test_only_what_has_its_environment_is_forked(light_engine, environment, is_forked):
+    wanted = session_environment() | environment
     process = light_engine.start([sys.executable, "-c", ""], wanted, 1, 2)
     assert process.wait(30) and isinstance(process, Forked) is is_forked
 
@@ -164,7 +164,7 @@ def test_only_what_has_its_environment_is_forked(light_engine, environment, is_f
 def test_with_a_second_thread_it_refuses(make_engine, caplog):
     engine = make_engine("tests.core.engine.with_thread")
     assert engine.wait_until_ready(60)
-    process = engine.start([sys.executable, "-c", ""], without_test(environment_of()), 1, 2)
+    process = engine.start([sys.executable, "-c", ""], session_environment(), 1, 2)
     assert process.wait(30) and process.code == 0 and not isinstance(process, Forked)
     assert "2 threads run in the engine" in caplog.text
 
@@ -181,7 +181,7 @@ def test_one_that_dies_is_followed_by_another_and_its_child_lives_on(make_engine
     engine = make_engine("json")
     assert engine.wait_until_ready(60)
     first = engine.pid
-    child = forking(engine)([sys.executable, "-c", "import time; time.sleep(600)"], environment_of(), 1, 2)
+    child = forking(engine)([sys.executable, "-c", "import time; time.sleep(600)"], session_environment(), 1, 2)
     os.kill(first, signal.SIGKILL)
     until(lambda: engine.is_ready and engine.pid != first)
     assert not child.wait() and told_by(forking(engine), ["-c", "print(2)"])[0] == "2\n"
@@ -197,7 +197,7 @@ def test_one_that_hangs_is_replaced_and_what_it_was_asked_for_runs_once(make_eng
     first = engine.pid
     os.kill(first, signal.SIGSTOP)
     code = f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"
-    process = engine.start([sys.executable, "-c", code], without_test(environment_of()), 1, 2)
+    process = engine.start([sys.executable, "-c", code], session_environment(), 1, 2)
     assert process.wait(30) and not isinstance(process, Forked)
     assert (tmp_path / "ran").read_text() == "x" and is_gone(first) and "does not answer" in caplog.text
     until(lambda: engine.is_ready and engine.pid != first)
@@ -243,7 +243,7 @@ def test_a_stop_ends_it_at_any_time(make_engine, is_ready):
     assert told_by(engine.start, ["-c", "print(3)"])[0] == "3\n"
 
 
-def test_threads_that_start_at_once_get_their_own(light_engine):  # noqa: F811
+def test_threads_that_start_at_once_get_their_own(light_engine):
     said, start = {}, forking(light_engine)
 
     def ask(n):

@@ -12,14 +12,13 @@ from core.runs.log import open_log
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.runs.waiting import until
-from tests.engines import forking, warm_engine  # noqa: F401
 
 TRAININGS = 20
 MOST_GROWTH = 4_000_000  # bytes, of the engine's own memory, by all of them: less than one picture each
 
 
-def test_twenty_trainings_leave_nothing_in_the_engine_nor_here(warm_engine, street, tmp_path):  # noqa: F811
-    store, start = RunStore(tmp_path), forking(warm_engine)
+def test_twenty_trainings_leave_nothing_in_the_engine_nor_here(warm_engine, start_warm, street, tmp_path):
+    store = RunStore(tmp_path)
     engine, here = psutil.Process(warm_engine.pid), psutil.Process()
     small = {"batch_size": 12, "shortest_edge": 32, "longest_edge": 64, "workers": 0}
     config = TrainConfig(str(street), str(PROJECT / "checkpoints/starter"), epochs=1, **small)
@@ -27,7 +26,7 @@ def test_twenty_trainings_leave_nothing_in_the_engine_nor_here(warm_engine, stre
     def train():
         run = store.create(config.to_dict())
         with open_log(store.log_path(run.id)) as log:
-            process = start(
+            process = start_warm(
                 [sys.executable, "-m", "core", "train", "--run", run.id], environment_of(tmp_path), log, log
             )
         assert process.wait(120) and process.code == 0

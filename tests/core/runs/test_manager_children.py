@@ -25,7 +25,6 @@ from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.runs.waiting import config, create, end_all, over, steps, training, until
-from tests.engines import light_engine, start_process  # noqa: F401
 
 FAKE = Path(__file__).with_name("fake_training.py")
 
@@ -39,7 +38,7 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def manage(manage, start_process):  # noqa: F811
+def manage(manage, start_process):
     """Makes JobManagers whose children are started in both ways, and shuts them down after the test."""
     return lambda **options: manage(start=start_process, **options)
 

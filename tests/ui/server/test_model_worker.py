@@ -10,7 +10,6 @@ import psutil
 import pytest
 
 from tests.core.runs.waiting import until
-from tests.engines import light_engine, start_process  # noqa: F401
 from ui.server.model_worker import ModelWorker, model_worker
 
 CHILD = """
@@ -30,7 +29,7 @@ STUBBORN = "import time\ntime.sleep(600)"  # never reads
 
 
 @pytest.fixture
-def make(start_process):  # noqa: F811
+def make(start_process):
     made = []
 
     def worker(child=CHILD, **how):
