@@ -48,6 +48,7 @@ class Mark:
 
 
 START = Mark("very first start, until Train can be clicked", 6)
+WORK = Mark("… CPU of the app's own process until then")
 OWN = Mark("very first start with a folder of one's own, until Train can be clicked", 6)
 RUNNING = Mark("click on Train, until the run is running", 1)
 CURVE = Mark("click on Train, until the first point of loss_ce", 4)
@@ -55,7 +56,7 @@ WHY = Mark("the first why", 1.5)
 PREDICTION = Mark("the first prediction", 2)
 MEMORY = Mark("memory of the idle app, what its processes share counted once", unit="MB")
 BUSY = Mark("CPU of the idle app", unit="% of a core")
-MARKS = (START, OWN, RUNNING, CURVE, WHY, PREDICTION, MEMORY, BUSY)
+MARKS = (START, WORK, OWN, RUNNING, CURVE, WHY, PREDICTION, MEMORY, BUSY)
 
 
 class App:
@@ -73,9 +74,13 @@ class App:
     def button(self, name: str):
         return self.page.get_by_role("button", name=name, exact=True).last
 
+    def server(self) -> psutil.Process:
+        return next(process for process in self.processes() if "streamlit" in process.cmdline())
+
     def processes(self) -> list[psutil.Process]:
-        """Return the app's process and all that it has started, wherever they stand in the tree."""
-        return [process for process in psutil.process_iter() if _root_of(process) == str(self.root)]
+        """Return the app's process, all that it has started, and a training that has outlived it."""
+        named = [process for process in psutil.process_iter() if _root_of(process) == str(self.root)]
+        return list({process for one in named for process in (one, *_started_by(one))})
 
 
 def _root_of(process: psutil.Process) -> str | None:
@@ -83,6 +88,13 @@ def _root_of(process: psutil.Process) -> str | None:
         return process.environ().get("DETR_LAB_ROOT")
     except (psutil.Error, OSError):  # it has just ended, or is another user's
         return None
+
+
+def _started_by(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 @contextmanager
@@ -181,6 +193,7 @@ def measure_round(browser, trained: Path, picture: Path) -> Iterator[tuple[Mark,
     """Yield the figure of every mark, of four apps one after another."""
     with started(browser) as app:
         yield START, time_to_train(app)
+        yield WORK, sum(app.server().cpu_times()[:2])
         yield from zip((RUNNING, CURVE), time_to_curve(app), strict=True)
     with started(browser) as app:
         yield OWN, time_to_train(app, f"?data={trained}/data/few")
