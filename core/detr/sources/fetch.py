@@ -22,21 +22,22 @@ PAUSE_SECONDS = 1.0  # between two of them
 class Fetch:
     """A download, as two threads share it: one fetches, the other asks how far it is, and may set `stop`.
 
-    part   the growing file; None before the hub has answered
+    blob   the file in the hub's cache, once it is whole; None before the hub has answered
     total  bytes of the whole file; None if the hub does not say
     """
 
     def __init__(self) -> None:
-        self.part: Path | None = None
+        self.blob: Path | None = None
         self.total: int | None = None
         self.stop = Event()
 
     def words(self, name: str) -> str:
         """Say how far it is with the model of this name."""
-        if self.part is None:
+        if self.blob is None:
             return f"Asking the Hugging Face hub for {short(name, 60)}"
         total = f" of {megabytes(self.total)}" if self.total else ""
-        return f"Downloading {short(name, 60)}: {megabytes(_size(self.part))}{total} MB"
+        done = _size(_part(self.blob)) or _size(self.blob)  # in this order: the one becomes the other
+        return f"Downloading {short(name, 60)}: {megabytes(done)}{total} MB"
 
     def into_cache(self, name: str, file: str, storage: Path) -> None:
         """Fetch a file into `storage`, the model's folder in the hub's cache, unless it is there, or `stop` is set.
@@ -51,13 +52,13 @@ class Fetch:
         if not known.etag or (storage / "blobs" / known.etag).exists():
             return
         blob = storage / "blobs" / known.etag
-        self.part, self.total = blob.with_name(blob.name + PART), known.size
+        self.blob, self.total = blob, known.size
         lock = storage.parent / ".locks" / storage.name / f"{known.etag}.lock"  # the library's own
         for folder in (lock.parent, blob.parent):
             folder.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(lock):  # while another process fetches it, that one's file is seen to grow
-            if not blob.exists() and self._is_whole(url, self.part):
-                os.replace(self.part, blob)
+            if not blob.exists() and self._is_whole(url, _part(blob)):
+                os.replace(_part(blob), blob)
 
     def _is_whole(self, url: str, part: Path) -> bool:
         """Fetch what is missing of the file, again after an error of the network; return whether it is whole now."""
@@ -97,6 +98,10 @@ class Fetch:
                     if self.stop.is_set():
                         return
                     file.write(piece)
+
+
+def _part(blob: Path) -> Path:
+    return blob.with_name(blob.name + PART)
 
 
 def megabytes(count: int) -> str:

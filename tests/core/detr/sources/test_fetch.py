@@ -68,6 +68,14 @@ def test_a_model_is_downloaded_by_the_megabyte_and_then_never_again(hub, tmp_pat
     assert finish() == [] and len(hub.asked) == before
 
 
+def test_what_is_whole_is_told_as_such_also_when_it_has_its_name(tmp_path):
+    one = fetch.Fetch()
+    one.blob, one.total = tmp_path / "blob", SIZE
+    assert one.words(NAME) == f"Downloading {NAME}: 0 of 3 MB"
+    one.blob.write_bytes(bytes(SIZE))
+    assert one.words(NAME) == f"Downloading {NAME}: 3 of 3 MB"
+
+
 def test_who_stops_is_not_waited_for_and_the_next_goes_on_with_what_is_there(hub, tmp_path):
     hub.hold = 1_500_000  # from there on the hub says nothing
     with closing(start()) as work:
