@@ -117,16 +117,16 @@ def click_to_gallery(window, url: str) -> tuple[float, float]:
     return started, arrived
 
 
-def server_process() -> psutil.Process:
-    """Return the process of the app that this process serves."""
-    return next(child for child in psutil.Process().children() if "streamlit" in _command_line(child))
+def server_process(root: Path) -> psutil.Process:
+    """Return the process of the app that this process serves with the root folder `root`."""
+    return next(child for child in psutil.Process().children() if _serves(child, root))
 
 
-def _command_line(process: psutil.Process) -> list[str]:
+def _serves(process: psutil.Process, root: Path) -> bool:
     try:
-        return process.cmdline()
+        return "streamlit" in process.cmdline() and process.environ().get("DETR_LAB_ROOT") == str(root)
     except psutil.Error:  # it has just ended
-        return []
+        return False
 
 
 def turn_pages(tab, count: int, key: str) -> list[float]:
@@ -170,7 +170,7 @@ def measure_gallery(folder: Path) -> None:
             if len(seconds) < 4:
                 tab.close()
         clicks = [click_to_gallery(window, url) for _ in range(3)]
-        server = server_process()
+        server = server_process(folder)
         pages, work = [], []
         for key in ("ArrowRight", "ArrowLeft"):  # their thumbnails are made the first time
             before = sum(server.cpu_times()[:2])

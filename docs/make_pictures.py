@@ -48,7 +48,7 @@ def make_pictures(folder: Path, epochs: int | None) -> None:
     with tempfile.TemporaryDirectory() as root, served(Path(root)) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         page = browser.new_page(viewport=DESK, color_scheme="light")
-        page.set_default_timeout(MINUTE)
+        page.set_default_timeout(3 * MINUTE)
         run = train(page, address, epochs)
         for name, show in PAGES.items():
             show(page, address, run)

@@ -79,14 +79,15 @@ def bare(context):
     opened.close()
 
 
-def test_turning_pages_does_not_fill_the_servers_memory(bare, address):
+@pytest.mark.ci
+def test_turning_pages_does_not_fill_the_servers_memory(bare, address, root):
     """Were only the JSON of a page's boxes kept at each turn, 60 turns would add about 30 MB (tried).
 
     The bound is less than that; without a leak it is some MB. The first turns do not count: the allocator and
     Streamlit's caches, which are bounded, fill then.
     """
     open_errors(bare, address, per=PER)
-    server, last = server_process(), 1
+    server, last = server_process(root), 1
     for turn in range(WARM + TURNS):
         if turn == WARM:
             before = server.memory_info().rss
