@@ -27,7 +27,7 @@ PAUSE = 0.02  # seconds between two polls of one session: a page takes 1
 
 def scenarios(plan: Plan) -> Sequence[Scenario]:
     """Return the one scenario."""
-    whole = prepare(plan, "forty epochs" if plan.share >= 0.1 else "twelve epochs", "sessions")
+    whole = prepare(plan, "forty epochs" if plan.share >= 0.1 else "four epochs", "sessions")
     polls = plan.count(POLLS, least=SESSIONS)
     attempt = partial(_beside, whole, polls)
     return [Scenario("polls beside a training", 0, f"{SESSIONS} sessions, {polls:,} polls", attempt, PATIENCE + 120)]

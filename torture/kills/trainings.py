@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "keep best, averaged": {"keep": "best", "ema": 0.9},
     "keep last, one evaluation": {"keep": "last", "eval_every": 2, "accumulate": 2, "batch_size": 1},
     "two workers": {"workers": 2},
-    "twelve epochs": {"epochs": 12, "eval_every": 4},
+    "four epochs": {"epochs": 4, "eval_every": 2},
     "forty epochs": {"epochs": 40, "eval_every": 8},
 }
 SHARES = {"plain": 0.6, "keep best, averaged": 0.2, "keep last, one evaluation": 0.15, "two workers": 0.05}
