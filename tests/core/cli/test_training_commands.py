@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,8 +16,10 @@ from core import PROJECT
 from core.runs.drive import follow
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
+from core.runs.store import RunStore
 from core.training.remark import Level, Remark
 from tests.core.cli.running import TINY, run
+from tests.core.detr.sources.hub_server import local_hub
 from tests.core.runs.fake_training import child_command, train
 from tests.core.runs.waiting import create, steps, training, until
 
@@ -27,6 +31,27 @@ def test_the_run_id_comes_first_also_from_another_process(root, street):
     )
     assert done.returncode == 0, done.stderr
     assert (root / "checkpoints" / done.stdout.splitlines()[0] / "best" / "model.safetensors").is_file()
+
+
+def test_ctrl_c_ends_a_models_download_at_once_and_keeps_what_came_of_it(root, street, capsys, monkeypatch):
+    pressed = []
+
+    def press():
+        until(lambda: any(run.message == "Downloading someone/starter: 2 of 7 MB" for run in RunStore(root).runs()))
+        pressed.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with local_hub("someone/starter", PROJECT / "checkpoints/starter", root / "cache", monkeypatch) as hub:
+        hub.hold = 2_000_000  # from there on it says nothing
+        thread = threading.Thread(target=press)
+        thread.start()
+        status, _, err = run(capsys, "train", "--data", street, *TINY, "--model", hub.name)
+        thread.join()
+        assert status == 130 and time.monotonic() - pressed[0] < 3
+    assert "Asking the Hugging Face hub for someone/starter" in err and "someone/starter: 2 of 7 MB" in err
+    (made,) = RunStore(root).runs()
+    assert (made.status, made.message) == (Status.STOPPED, "Stopped before its first step.")
+    assert max(path.stat().st_size for path in root.glob("cache/*/blobs/*")) >= 2_000_000
 
 
 @pytest.fixture
