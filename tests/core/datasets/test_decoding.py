@@ -61,7 +61,7 @@ def large_png(colour: int, channels: int, bits: int = 8) -> bytes:
     [("thumbnail", 2, 3, 8, 9), ("part", 6, 4, 8, 6), ("check", 2, 3, 8, 8), ("read", 0, 1, 16, 3)],
 )
 def test_many_large_pictures_at_once_take_a_bounded_memory(tmp_path, what, colour, channels, bits, number):
-    """About 5 s each; a real server is asked for 24 in tests/ui/server/test_hostile_pictures.py."""
+    """About 5 s each; a real server is asked for 10 in tests/ui/server/test_hostile_pictures.py."""
     first = tmp_path / "00.png"
     first.write_bytes(large_png(colour, channels, bits))
     for i in range(1, number):

@@ -16,7 +16,7 @@ from tests.core.datasets.test_decoding import BOUND, LARGE, large_png
 from tests.serving import served
 
 NAMES = ("pipe", "socket", "device", "loop", "dangling", "folder", "closed", "empty", "text", "outside", "fine")
-MANY = 24
+MANY = 10
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def status(address: str) -> int:
 
 
 def test_a_page_of_them_is_answered_within_the_bound(address):
-    """About 25 s, most of it 24 large pictures."""
+    """About 12 s, most of it for the large pictures."""
     children = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
     server = next(p for p in children if "streamlit" in p.cmdline())
     with ThreadPoolExecutor(40) as pool:
