@@ -13,9 +13,11 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import IO
 
 from core import PROJECT
@@ -27,8 +29,13 @@ MOST_BYTES = 1_000_000  # of a message
 SECONDS_TO_FORK = 10.0  # after which it is taken to hang
 SECONDS_TO_END = 2.0
 LONGEST_PAUSE, STEADY_SECONDS = 300.0, 60.0  # before a new one; how long one lives that is no reason for a pause
-# one thread: those of OpenBLAS and of pyarrow's allocator begin with their import; torch's do not, until it computes
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# one thread: those of OpenBLAS and of pyarrow's allocator begin with their import; torch's do not, until it computes;
+# and no GPU: a library that asks torch for one while it is imported is answered from the driver's list
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
 OF_A_PROCESS = frozenset({"DETR_LAB_ROOT", "PYTHONUNBUFFERED"})  # what no module reads while it is imported
 
 logger = logging.getLogger(__name__)
@@ -43,6 +50,7 @@ class Engine:
         self._forking = threading.Lock()  # and of what is below
         self._popen: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None  # of an engine that is ready
+        self._code: set[object] = set()  # that it imports
         self._closing, self._changed = threading.Event(), threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -91,18 +99,17 @@ class Engine:
     ) -> Process:
         """Start a command as `Start` says, without its imports if the engine is ready; raises OSError.
 
-        Only a Python with the engine's own environment is forked: modules may have read another one as they began.
+        Only a Python with the engine's own environment is forked, and only while code and packages are what the engine
+        has imported: modules may have read another environment as they began.
         """
         pipes = pipes or {}
-        if command[0] == sys.executable and len(command) > 1 and self._is_own(environment):
+        is_same = _imported_by(environment) == _imported_by(self._environment)
+        if is_same and command[0] == sys.executable and len(command) > 1:
             with self._forking:
                 forked = self._fork(command, environment, output, errors, pipes)
             if forked:
                 return forked
         return start_cold(command, environment, output, errors, pipes)
-
-    def _is_own(self, environment: Mapping[str, str]) -> bool:
-        return _without_own(environment) == _without_own(self._environment)
 
     def _fork(
         self,
@@ -113,6 +120,10 @@ class Engine:
         pipes: Mapping[str, int],
     ) -> Forked | None:
         if self._socket is None:
+            return None
+        if self._code != _code():
+            logger.info("The code has changed: a new engine is started.")
+            self._drop()
             return None
         request = {"command": list(command), "environment": dict(environment), "pipes": list(pipes)}
         streams = [stream if isinstance(stream, int) else stream.fileno() for stream in (output, errors)]
@@ -157,6 +168,7 @@ class Engine:
         """Start an engine, and return when it has ended."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._forking:
+            self._code = _code()
             if self._closing.is_set():
                 ours.close()
                 return
@@ -176,5 +188,16 @@ class Engine:
                 self._socket = None
 
 
-def _without_own(environment: Mapping[str, str]) -> dict[str, str]:
+def _imported_by(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what of an environment a module may read while it is imported."""
     return {name: value for name, value in environment.items() if name not in OF_A_PROCESS}
+
+
+def _code() -> set[object]:
+    """Return what changes with this project's code, and with the versions of the installed packages."""
+    installed = {name for name in os.listdir(sysconfig.get_paths()["purelib"]) if name.endswith(".dist-info")}
+    changed = set()
+    for path in (PROJECT / "core").rglob("*.py"):
+        with suppress(OSError):  # it is just being replaced
+            changed.add((str(path), path.stat().st_mtime_ns))
+    return installed | changed

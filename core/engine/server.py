@@ -40,7 +40,7 @@ NICE = 10  # the priority of the imports: the app and its user come first
 OF_MAIN_THREAD = ("torch",)  # its profiler complains in another one
 MOST_DESCRIPTORS = 16
 TICK_SECONDS = 0.1  # between two looks whether the app has ended during the imports
-THREADS = "/proc/self/task"
+GPUS = ("/dev/nvidia", "/dev/kfd", "/dev/dri")
 
 
 def main(modules: Sequence[str]) -> None:
@@ -180,8 +180,8 @@ def _serve(app: socket.socket) -> _Job | None:
 
 def _fork(children: _Children, app: socket.socket, request: dict[str, Any], given: list[int]) -> _Job | None:
     """Fork a child and answer the app; return what the child is to do, in the child."""
-    if (threads := len(os.listdir(THREADS))) > 1:
-        app.send(json.dumps({"refused": f"{threads} threads run in the engine"}).encode())
+    if reason := _danger():
+        app.send(json.dumps({"refused": reason}).encode())
         return None
     (status, status_in), (go_out, go), (ready, ready_in) = os.pipe(), os.pipe(), os.pipe()
     try:
@@ -208,6 +208,17 @@ def _fork(children: _Children, app: socket.socket, request: dict[str, Any], give
         for descriptor in (status, go_out, go, ready):
             os.close(descriptor)
     return None
+
+
+def _danger() -> str:
+    """Return why a fork of this process would not be safe; "" if it is."""
+    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+        return f"{threads} threads run in the engine"
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # that of the listing itself
+            if (path := os.readlink(f"/proc/self/fd/{number}")).startswith(GPUS):
+                return f"the engine has opened {path}"
+    return ""
 
 
 def _become(request: dict[str, Any], given: list[int]) -> None:

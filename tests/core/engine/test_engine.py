@@ -169,6 +169,26 @@ def test_with_a_second_thread_it_refuses(make_engine, caplog):
     assert "2 threads run in the engine" in caplog.text
 
 
+def test_while_a_gpu_is_in_use_it_refuses(make_engine, caplog):
+    engine = make_engine("tests.core.engine.with_gpu")
+    assert engine.wait_until_ready(60)
+    process = engine.start([sys.executable, "-c", ""], without_test(environment_of()), 1, 2)
+    assert process.wait(30) and not isinstance(process, Forked)
+    assert "the engine has opened /dev/" in caplog.text
+
+
+def test_changed_code_is_run_by_a_new_program_and_then_by_a_new_engine(make_engine, monkeypatch):
+    monkeypatch.setattr(engine_module, "LONGEST_PAUSE", 0.01)
+    engine, code = make_engine("json"), engine_module._code()
+    assert engine.wait_until_ready(60)
+    first = engine.pid
+    monkeypatch.setattr(engine_module, "_code", lambda: code | {("core/new.py", 1)})
+    process = engine.start([sys.executable, "-c", ""], without_test(environment_of()), 1, 2)
+    assert process.wait(30) and not isinstance(process, Forked)
+    until(lambda: engine.is_ready and engine.pid != first)
+    assert told_by(forking(engine), ["-c", "print(4)"])[0] == "4\n"
+
+
 def test_a_module_that_is_not_there_costs_nothing_but_the_engine(make_engine, monkeypatch, capfd):
     monkeypatch.setattr(engine_module, "LONGEST_PAUSE", 0.01)
     engine = make_engine("no_such_module")
