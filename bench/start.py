@@ -107,7 +107,7 @@ def started(browser, trained: Path | None = None) -> Iterator[App]:
         page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
         page.set_default_timeout(3 * MINUTE)
         begin = time.perf_counter()
-        with served(root) as url:
+        with served(root, engine=True) as url:
             app = App(root, url, page, begin)
             yield app
             page.context.close()

@@ -45,7 +45,7 @@ def make_pictures(folder: Path, epochs: int | None) -> None:
     """Write a picture of each page, of a demo of so many epochs; None: of as many as it has by itself."""
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as root, served(Path(root)) as address, sync_playwright() as driver:
+    with tempfile.TemporaryDirectory() as root, served(Path(root), engine=True) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         page = browser.new_page(viewport=DESK, color_scheme="light")
         page.set_default_timeout(3 * MINUTE)

@@ -14,10 +14,10 @@ import pytest
 
 from core.engine.engine import OF_A_PROCESS, Engine
 from core.engine.process import Forked, environment_of, start_cold
+from tests.core.runs.fake_training import LIGHT
 from ui.server.engine import WARM
 
 OF_A_TEST = "PYTEST_CURRENT_TEST"  # a variable that changes from test to test, which no module reads
-LIGHT = ("core.child", "core.runs.manager", "core.runs.drive")
 
 
 def without_test(environment):

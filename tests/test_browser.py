@@ -11,9 +11,9 @@ from playwright.sync_api import expect
 
 from core.datasets.demo import BUILT_IN, draw_dataset
 from core.training.events import START
-from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.pages_in_browser import BOXES, CELLS, MINUTE, link
+from tests.serving import served
 from ui.live.start import PROCESS
 
 EPOCHS, TRAIN, VAL = 2, 96, 30  # images
@@ -27,7 +27,6 @@ WATCH_START = """() => {
 }"""
 
 pytestmark = needs_chromium
-address = pages_in_browser.own_address
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +36,13 @@ def root(tmp_path_factory):
     for _ in draw_dataset(root / "data" / BUILT_IN[0].folder, BUILT_IN[0].look, train=TRAIN, val=VAL):
         pass
     return root
+
+
+@pytest.fixture(scope="module")
+def address(root):
+    """The app as a user has it, with its engine."""
+    with served(root, engine=True) as url:
+        yield url
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    "SPT_NOENV": "1",  # a child's title takes the place of the engine's command line, and not of its environment
 }
 OF_A_PROCESS = frozenset({"DETR_LAB_ROOT", "PYTHONUNBUFFERED"})  # what no module reads while it is imported
 

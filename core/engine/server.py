@@ -40,6 +40,7 @@ NICE = 10  # the priority of the imports: the app and its user come first
 OF_MAIN_THREAD = ("torch",)  # its profiler complains in another one
 MOST_DESCRIPTORS = 16
 TICK_SECONDS = 0.1  # between two looks whether the app has ended during the imports
+THREADS = "/proc/self/task"
 GPUS = ("/dev/nvidia", "/dev/kfd", "/dev/dri")
 
 
@@ -80,7 +81,7 @@ def _import_in_thread(name: str, app: socket.socket) -> None:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    while thread.is_alive():
+    while thread.is_alive() or os.path.exists(f"{THREADS}/{thread.native_id}"):  # the system ends it a little later
         thread.join(TICK_SECONDS)
         if _is_closed(app):
             os._exit(0)
@@ -212,7 +213,7 @@ def _fork(children: _Children, app: socket.socket, request: dict[str, Any], give
 
 def _danger() -> str:
     """Return why a fork of this process would not be safe; "" if it is."""
-    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+    if (threads := len(os.listdir(THREADS))) > 1:
         return f"{threads} threads run in the engine"
     for number in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # that of the listing itself

@@ -44,8 +44,10 @@ def scenarios(plan: Plan) -> Sequence[Scenario]:
     random = plan.random("apps")
     for number in range(plan.count(PRETENDED, least=2)):
         apps, after = 1 + number % 2, random.uniform(0.2, 2.5)
-        name = f"{apps} app(s) with {RUNS} runs, one killed after {after:.2f} s"
-        listed.append(Scenario("kills: app, pretended trainings", len(listed), name, partial(_pretended, apps, after)))
+        mode = ("child", "forked")[number // 2 % 2]
+        name = f"{apps} app(s) with {RUNS} runs ({mode}), one killed after {after:.2f} s"
+        attempt = partial(_pretended, apps, mode, after)
+        listed.append(Scenario("kills: app, pretended trainings", len(listed), name, attempt))
     whole = prepare(plan, "plain", "apps")
     for number in range(plan.count(REAL, least=0 if plan.share < 0.1 else 1)):
         apps, after = 1 + number % 2, random.uniform(1, 9)
@@ -88,11 +90,11 @@ def streamlit_command() -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
 
 
-def _pretended(apps: int, after: float, folder: Path) -> Outcome:
+def _pretended(apps: int, mode: str, after: float, folder: Path) -> Outcome:
     root = folder / "root"
     store = RunStore(root)
     ids = [store.create({**tiny.config(root).to_dict(), "data": "short"}).id for _ in range(RUNS)]
-    command = [sys.executable, str(FAKE), "app", "child"]
+    command = [sys.executable, str(FAKE), "app", mode]
     with cleared(root), (folder / "app.log").open("wb") as log:
         running = [start_app(root, command, log) for _ in range(apps)]
         for app in running:

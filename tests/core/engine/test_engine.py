@@ -81,6 +81,7 @@ def test_a_forked_child_sees_what_a_new_program_sees(light_engine, program):
         )
         for one in (cold, forked):
             one["environment"].pop("PYTEST_CURRENT_TEST", None)
+        assert cold.pop("arguments").startswith(title := forked.pop("arguments")) and "python " in title
         if command[0] == "-c":
             assert cold.pop("path")[0] == "" and forked.pop("path")[0] == str(PROJECT)
         assert forked == cold
@@ -172,7 +173,7 @@ def test_with_a_second_thread_it_refuses(make_engine, caplog):
 def test_while_a_gpu_is_in_use_it_refuses(make_engine, caplog):
     engine = make_engine("tests.core.engine.with_gpu")
     assert engine.wait_until_ready(60)
-    process = engine.start([sys.executable, "-c", ""], without_test(environment_of()), 1, 2)
+    process = engine.start([sys.executable, "-c", ""], session_environment(), 1, 2)
     assert process.wait(30) and not isinstance(process, Forked)
     assert "the engine has opened /dev/" in caplog.text
 
@@ -183,7 +184,7 @@ def test_changed_code_is_run_by_a_new_program_and_then_by_a_new_engine(make_engi
     assert engine.wait_until_ready(60)
     first = engine.pid
     monkeypatch.setattr(engine_module, "_code", lambda: code | {("core/new.py", 1)})
-    process = engine.start([sys.executable, "-c", ""], without_test(environment_of()), 1, 2)
+    process = engine.start([sys.executable, "-c", ""], session_environment(), 1, 2)
     assert process.wait(30) and not isinstance(process, Forked)
     until(lambda: engine.is_ready and engine.pid != first)
     assert told_by(forking(engine), ["-c", "print(4)"])[0] == "4\n"
