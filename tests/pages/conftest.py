@@ -6,6 +6,13 @@ from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
 from tests.made_runs import half_right
+from ui.server.model_worker import ModelWorker
+
+
+@pytest.fixture(autouse=True)
+def no_process_for_models(monkeypatch):
+    """A page that is looked at has the process of its models begin, which imports torch: 10 s of a core, for nobody."""
+    monkeypatch.setattr(ModelWorker, "warm", lambda self, **model: None)
 
 
 @pytest.fixture
