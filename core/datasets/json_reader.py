@@ -21,7 +21,7 @@ from typing import Any, TypeVar, overload
 import msgspec
 import psutil
 
-from core import DataError
+from core import DataError, typed_json
 from core.files import FileRefused, open_file
 from core.wording import is_utf8
 
@@ -51,7 +51,7 @@ def decode(path: str | Path, type: Any) -> Any:
     content = _read(path, MEMORY_FACTOR)
     try:
         with _no_collector():
-            return msgspec.json.decode(content, type=type)
+            return typed_json.decode(content, type)
     except RecursionError:
         raise DataError(f"{path} is not valid JSON: it is nested without end.") from None
     except msgspec.ValidationError as error:

@@ -26,6 +26,7 @@ from core.datasets.coco.ids import to_id
 from core.datasets.coco_json import read_coco
 from core.datasets.json_reader import decode
 from core.disk import atomic_file
+from core.typed_json import decoder
 from core.wording import short
 
 Id = TypeVar("Id")
@@ -97,7 +98,7 @@ class _References(msgspec.Struct, gc=False):
     category_id: Any = None
 
 
-_read_references = msgspec.json.Decoder(_References).decode
+_read_references = decoder(_References).decode
 
 
 class _RawFile(msgspec.Struct):

@@ -23,6 +23,7 @@ from core.detr.sources.config import CONFIG, INDEX, RESNETS, TIMM_NAME, WEIGHTS,
 from core.detr.sources.foreign import no_weights, wrong_content
 from core.files import open_file, read_bytes
 from core.labels import LabelMap
+from core.typed_json import decode
 from core.wording import short
 
 LABEL_MAP_FILE = "label_map.json"
@@ -230,7 +231,7 @@ def _stated_size(path: Path) -> int | None:
 def _read(folder: Path, name: str, kind: type[T]) -> T:
     advice = COPY_AGAIN
     try:
-        return msgspec.json.decode(read_bytes(folder / name, MOST_BYTES).removeprefix(BOM_UTF8), type=kind)
+        return decode(read_bytes(folder / name, MOST_BYTES).removeprefix(BOM_UTF8), kind)
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except msgspec.ValidationError as error:

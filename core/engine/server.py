@@ -36,7 +36,7 @@ import setproctitle
 
 from core.engine.engine import MOST_BYTES, READY, SOCKET
 
-NICE = 10  # the priority of the imports: the app and its user come first
+NICE = 5  # the priority of the imports: the app and its user come first, and the drawing of scenes last
 OF_MAIN_THREAD = ("torch",)  # its profiler complains in another one
 MOST_DESCRIPTORS = 16
 TICK_SECONDS = 0.1  # between two looks whether the app has ended during the imports

@@ -30,6 +30,7 @@ from core.disk import atomic_file
 from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
+from core.typed_json import decode
 from core.wording import cell
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class TableMetadata:
     @classmethod
     def from_json(cls, text: str | bytes) -> TableMetadata:
         """Make it from what `to_json` returned; raises msgspec.DecodeError for anything else."""
-        metadata = msgspec.json.decode(text, type=cls)
+        metadata = decode(text, cls)
         if len(metadata.sizes) != len(metadata.image_ids) or len(metadata.classes) != len(metadata.category_ids):
             raise msgspec.ValidationError("lists of different lengths")
         return metadata

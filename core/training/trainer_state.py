@@ -18,6 +18,7 @@ import torch
 from msgspec import Meta
 
 from core.files import FileRefused, open_file
+from core.typed_json import convert
 
 MOST_BYTES = 8_000_000_000  # of the file; of a DETR with a ResNet-101 it has 500,000,000
 MOST_STRUCTURE = 50_000_000  # of what in it is no tensor
@@ -52,7 +53,7 @@ class TrainerState(msgspec.Struct):
     @classmethod
     def of(cls, values: dict[str, Any], steps_per_epoch: int, epochs: int) -> TrainerState:
         """Check the values of a state file for a training of that many steps and epochs; raises ValueError."""
-        state = msgspec.convert(values, cls)
+        state = convert(values, cls)
         if state.epoch_start is None or state.steps_per_epoch is None:
             state.epoch_start, state.steps_per_epoch = state.epoch * steps_per_epoch, steps_per_epoch
         left = min(1, epochs - state.epoch)  # epochs that can go on: below 0 if there were more than there are

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from core.datasets.coco.ids import is_number
+from core.typed_json import decoder
 
 MOST_RUNS = 10_000_000  # of one RLE: as many as a picture of many megapixels has
 
@@ -49,7 +50,7 @@ def outline_of_json(segmentation: bytes | msgspec.Raw) -> Outline | None:
     return _checked(_around([ring for ring in rings if len(ring) >= 6 and len(ring) % 2 == 0]))
 
 
-_read_polygons = msgspec.json.Decoder(list[list[float]]).decode
+_read_polygons = decoder(list[list[float]]).decode
 
 
 def _checked(outline: Outline | None) -> Outline | None:

@@ -19,7 +19,7 @@ from typing import Any
 from core.child import open_requests
 from core.datasets.drawing.scene_files import draw_files
 
-NICENESS = 5
+NICENESS = 10
 
 
 def main() -> None:

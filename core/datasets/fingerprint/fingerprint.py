@@ -26,6 +26,7 @@ from core.disk import atomic_file
 from core.files import read_bytes
 from core.keep_result import KeepResult
 from core.labels import LabelMap
+from core.typed_json import decode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -183,7 +184,7 @@ def read_fingerprint(path: Path) -> Fingerprint | None:
 
     try:
         table = pq.read_table(pa.BufferReader(read_bytes(path, MOST_BYTES)))
-        info = msgspec.json.decode((table.schema.metadata or {})[METADATA_KEY], type=_Info)
+        info = decode((table.schema.metadata or {})[METADATA_KEY], _Info)
         arrays = [table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in COLUMNS]
         names = table["file_name"].to_pylist()
         if any(array.dtype != np.int64 for array in arrays) or sum(i.rows for i in info.splits.values()) != len(names):

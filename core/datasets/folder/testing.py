@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from core import DataError
+from core import DataError, typed_json
 from core.datasets.coco.entries import Entry
 from core.datasets.json_reader import decode
 from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
@@ -57,7 +57,7 @@ def without_testing(
     for file in files:
         try:
             lists = decode(file.json_path, _Lists)
-            names = [msgspec.json.decode(raw, type=_Named).file_name for raw in lists.images]
+            names = [typed_json.decode(raw, _Named).file_name for raw in lists.images]
         except (DataError, msgspec.ValidationError):
             problems.append(Problem(ProblemKind.UNUSED_FILE, split, 1, (Example(file.json_path.name),)))
             continue

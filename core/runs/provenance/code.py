@@ -20,6 +20,7 @@ from core import PROJECT, RunError
 from core.config_diff import Setting
 from core.disk import atomic_file
 from core.files import read_bytes
+from core.typed_json import decode
 
 PACKAGES = ("torch", "transformers", "streamlit")
 GIT_SECONDS = 5
@@ -110,7 +111,7 @@ def note_code(folder: Path, step: int = 0) -> None:
 def read_code(folder: Path) -> list[Code]:
     """Return by what code a run was made, the first first; nothing of an earlier version's run, or if it is damaged."""
     try:
-        return msgspec.json.decode(read_bytes(folder / "code.json", MOST_BYTES), type=_File).parts
+        return decode(read_bytes(folder / "code.json", MOST_BYTES), _File).parts
     except (OSError, ValueError, msgspec.DecodeError):
         return []
 

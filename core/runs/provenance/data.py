@@ -26,6 +26,7 @@ from core.labels import LabelMap
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.training.remark import Level, Remark, TrainingRule
+from core.typed_json import decode
 from core.wording import short
 
 GO_ON = (
@@ -83,7 +84,7 @@ def read_record(store: RunStore, run_id: str) -> DataRecord:
     """Return what is noted of a run's data, nothing of an earlier version's run; raises RunError if it is damaged."""
     path = _record_path(store.folder(run_id))
     try:
-        record = msgspec.json.decode(read_bytes(path, MOST_BYTES), type=DataRecord)
+        record = decode(read_bytes(path, MOST_BYTES), DataRecord)
         if not DIGEST.fullmatch(record.digest):
             raise ValueError(record.digest)
         return record

@@ -39,6 +39,7 @@ from core.datasets.convert.source import (
 from core.datasets.names.name_index import NameIndex, without_ending
 from core.datasets.names.part_names import part_of, part_of_folders
 from core.datasets.problems import ProblemKind
+from core.typed_json import decode
 from core.wording import short
 
 MOST_BYTES = 64 * 2**20  # of one file; labelme's may hold the picture, others the labels of a hundred thousand
@@ -101,7 +102,7 @@ class Source:
     def json(self, type_: Any = Any) -> Any:
         """Return what it holds as JSON, fields that `type_` does not name left out; raises LabelFileError."""
         try:
-            return msgspec.json.decode(self.bytes().removeprefix(b"\xef\xbb\xbf"), type=type_)
+            return decode(self.bytes().removeprefix(b"\xef\xbb\xbf"), type_)
         except msgspec.ValidationError:
             raise LabelFileError("not what this format has at its top") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
