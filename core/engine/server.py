@@ -35,8 +35,9 @@ from typing import Any
 import setproctitle
 
 from core.engine.engine import MOST_BYTES, READY, SOCKET
+from core.engine.priority import give_way
 
-NICE = 5  # the priority of the imports: the app and its user come first, and the drawing of scenes last
+NICENESS = 5  # the priority of the imports: the app and its user come first, and the drawing of scenes last
 OF_MAIN_THREAD = ("torch",)  # its profiler complains in another one
 MOST_DESCRIPTORS = 16
 TICK_SECONDS = 0.1  # between two looks whether the app has ended during the imports
@@ -73,7 +74,7 @@ def _import_in_thread(name: str, app: socket.socket) -> None:
     failures: list[BaseException] = []
 
     def work() -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        give_way(NICENESS)
         try:
             importlib.import_module(name)
         except BaseException as error:

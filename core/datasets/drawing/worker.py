@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from core.child import open_requests
 from core.datasets.drawing.scene_files import draw_files
+from core.engine.priority import give_way
 
 NICENESS = 10
 
@@ -28,8 +28,7 @@ def main() -> None:
         request = json.loads(requests.readline() or "null")
     if request is None:  # the parent has ended
         return
-    with suppress(OSError):
-        os.nice(NICENESS)
+    give_way(NICENESS)
     settings = request["settings"]
     for number in range(request["share"], settings["train"] + settings["val"], request["shares"]):
         try:
