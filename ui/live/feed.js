@@ -7,7 +7,7 @@ import { clearStart, showStart } from "./start.js"
 /** @import { Data, News, Recorded, Tab, View } from "./types" */
 
 const PAUSE = 1000 // ms between two questions
-const SHORT_PAUSE = 250 // while a run starts, whose steps are short
+const SHORT_PAUSE = 250 // while a run starts, until its first step
 const LONGEST_PAUSE = 10000 // after several without an answer
 
 /**
@@ -48,8 +48,9 @@ export async function poll(view) {
     }
     view.fails = 0
     take(view, tab, news)
+    const isStarting = news.start?.soon || (news.run.status === "running" && !news.run.step)
     // the queue beside an ended run goes on
-    wait = news.start?.soon ? SHORT_PAUSE : view.isLive || news.busy ? PAUSE : -1
+    wait = isStarting ? SHORT_PAUSE : view.isLive || news.busy ? PAUSE : -1
   } catch {
     if (turn !== view.turn) return
     view.fails += 1
