@@ -35,7 +35,7 @@ def scenarios(plan: Plan) -> Sequence[Scenario]:
 
 def _beside(whole: Undisturbed, polls: int, folder: Path) -> Outcome:
     root = tiny.copy_root(whole.root, folder / "root")
-    with served(root, engine=True) as server, beside(partial(tiny.go_on, root, whole.run_id)):
+    with served(root) as server, beside(partial(tiny.go_on, root, whole.run_id)):
         ending = in_child(partial(_crowd, server, root, whole.run_id, polls), folder, PATIENCE)
     if ending.status != 0:
         return Outcome(polls, (f"the sessions ended with {ending.status}: {ending.text[-300:]}",))

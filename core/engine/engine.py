@@ -25,7 +25,7 @@ from core.engine.process import Forked, Process, environment_of, start_cold
 
 SOCKET = "DETR_LAB_ENGINE_SOCKET"  # in the engine's environment: the number of its end
 READY = b"ready"  # its first message
-MOST_BYTES = 1_000_000  # of a message
+MOST_BYTES = 100_000  # of a message: what a socket takes at once is little more
 SECONDS_TO_FORK = 10.0  # after which it is taken to hang
 SECONDS_TO_END = 2.0
 LONGEST_PAUSE, STEADY_SECONDS = 300.0, 60.0  # before a new one; how long one lives that is no reason for a pause
@@ -127,9 +127,12 @@ class Engine:
             self._drop()
             return None
         request = {"command": list(command), "environment": dict(environment), "pipes": list(pipes)}
+        question = json.dumps(request).encode()
+        if len(question) > MOST_BYTES:
+            return None
         streams = [stream if isinstance(stream, int) else stream.fileno() for stream in (output, errors)]
         try:
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [*streams, *pipes.values()])
+            socket.send_fds(self._socket, [question], [*streams, *pipes.values()])
             message, given, _, _ = socket.recv_fds(self._socket, MOST_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
             answer = json.loads(message)
         except (OSError, ValueError) as error:  # it has died, or hangs

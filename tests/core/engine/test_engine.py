@@ -150,8 +150,8 @@ def test_many_children_leave_no_descriptor_and_no_process_behind(light_engine):
 
 
 def test_until_it_is_ready_and_where_it_may_not_be_new_programs_are_started(make_engine, monkeypatch):
-    for engine in (Engine(["json"]), make_engine("core.charts")):  # not begun; importing
-        said, process, _ = told_by(engine.start, ["-c", "print(1)"])
+    for make in (lambda: Engine(["json"]), lambda: make_engine("scipy.stats")):  # not begun; importing
+        said, process, _ = told_by(make().start, ["-c", "print(1)"])
         assert (said, process.code, isinstance(process, Forked)) == ("1\n", 0, False)
     monkeypatch.setenv("DETR_LAB_ENGINE", "off")
     engine = make_engine("json")
@@ -163,6 +163,13 @@ def test_only_what_has_its_environment_is_forked(light_engine, environment, is_f
     wanted = session_environment() | environment
     process = light_engine.start([sys.executable, "-c", ""], wanted, 1, 2)
     assert process.wait(30) and isinstance(process, Forked) is is_forked
+
+
+def test_what_is_too_long_for_a_message_is_started_as_a_new_program(light_engine):
+    pid, environment = light_engine.pid, session_environment()
+    process = light_engine.start([sys.executable, "-c", f"'{'x' * engine_module.MOST_BYTES}'"], environment, 1, 2)
+    assert process.wait(30) and process.code == 0 and not isinstance(process, Forked)
+    assert told_by(forking(light_engine), ["-c", "print(5)"])[0] == "5\n" and light_engine.pid == pid
 
 
 def test_with_a_second_thread_it_refuses(make_engine, caplog):

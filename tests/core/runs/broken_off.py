@@ -22,7 +22,7 @@ if __name__ == "__main__":
 from core.cli import processes
 from core.cli.main import main
 
-HOW, STEP, *ARGUMENTS = sys.argv[1:]
+HOW, STEP, *ARGUMENTS = sys.argv[1:] if __name__ == "__main__" else ("", "0")
 
 
 class Fork:
