@@ -26,12 +26,8 @@ SECONDS_TO_TELL = 2.0  # for the engine to hand over how a process of its own ha
 
 
 def environment_of(root: str | os.PathLike[str] = "") -> dict[str, str]:
-    """Return the environment of a process that works for this one, in the same root folder or in another.
-
-    torch's threads wait without spinning: with the cores busy, an answer took 750 ms instead of 30.
-    """
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
-    return environment | ({"DETR_LAB_ROOT": os.path.abspath(root)} if root else {})
+    """Return the environment of a process that works for this one, in the same root folder or in another."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1"} | ({"DETR_LAB_ROOT": os.path.abspath(root)} if root else {})
 
 
 class Process(ABC):

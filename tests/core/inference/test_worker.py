@@ -1,6 +1,7 @@
 """The worker process: the table's own boxes, one answer a line, and a sentence for whatever goes wrong."""
 
 import json
+import os
 import shutil
 from base64 import b64decode
 from pathlib import Path
@@ -13,10 +14,13 @@ from core import LabError, ModelError, RunError
 from core.datasets.split import read_split
 from core.detr.explain import explain
 from core.detr.model import small_detr
+from core.engine.process_id import this_process
 from core.evaluation.table import read_table
 from core.inference import worker
 from core.inference.model_cache import ModelCache, checkpoint_of
 from core.runs.imports import import_results
+from core.runs.queue import RunQueue
+from core.runs.store import RunStore
 from tests.core.detr.released import TEN, released
 from tests.core.inference.asked import trained
 from tests.core.piped import run_piped
@@ -252,3 +256,17 @@ def test_the_process_answers_line_by_line_whatever_is_printed_and_ends_with_its_
     assert done.returncode == 0, done.stderr
     assert said[:2] == [{"heard": 1}, {"heard": 2}] and said[2]["query"] == 2 and said[3] == {}
     assert done.stderr.count("noise") == 4
+
+
+def test_an_answer_takes_one_thread_beside_a_training_or_on_busy_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    store = RunStore(tmp_path)
+    queue, load = RunQueue(store), (0.5, 0.0, 0.0)
+    monkeypatch.setattr(os, "getloadavg", lambda: load)
+    assert worker.threads_for(queue) == worker.THREADS
+    load = (9.0, 0.0, 0.0)
+    assert worker.threads_for(queue) == 1
+    load = (0.5, 0.0, 0.0)
+    store.create({}, process=this_process())
+    assert worker.threads_for(queue) == 1
+    store.close()
