@@ -8,13 +8,14 @@ def run() -> int:
     """Run the command; Ctrl-C at any time, however often, ends it without a traceback."""
     sys.unraisablehook = _show_unraisable
     try:
-        from core.cli.main import main  # here: to import it takes time, in which Ctrl-C may come
+        try:
+            from core.cli.main import main  # here: to import it takes time, in which Ctrl-C may come
 
-        return main()
-    except KeyboardInterrupt:
+            return main()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:  # also one that came before the line above had its effect
         return 130
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _show_unraisable(error: "sys.UnraisableHookArgs") -> None:
