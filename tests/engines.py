@@ -37,8 +37,8 @@ def forking(engine):
     """
 
     def start(command, environment, output, errors, pipes=None):
-        said = {n: v for n, v in environment.items() if n in OF_A_PROCESS or os.environ.get(n) != v}
-        process = engine.start(command, session_environment() | without_test(said), output, errors, pipes)
+        changed = {n: v for n, v in environment.items() if n in OF_A_PROCESS or os.environ.get(n) != v}
+        process = engine.start(command, session_environment() | without_test(changed), output, errors, pipes)
         assert isinstance(process, Forked) or command[0] != sys.executable
         return process
 

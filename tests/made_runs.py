@@ -24,11 +24,11 @@ def make_run(store, status=Status.FINISHED, evaluated=True, message=None, data="
         tags = ("train/loss", "train/loss_ce", "train/loss_bbox", "train/loss_giou")
         store.record(run.id, step, dict.fromkeys(tags, 4.0 - 0.1 * step))
     for epoch in (0, 1, 2) if evaluated else ():
-        found = half_right(split, label_map, shift=6 - 3 * epoch)
-        figures = evaluate(split.to_dict(), found, label_map)
+        detections = half_right(split, label_map, shift=6 - 3 * epoch)
+        figures = evaluate(split.to_dict(), detections, label_map)
         path = store.table_path(run.id, epoch)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(detection_table(split.to_dict(), found, label_map), path)
+        write_table(detection_table(split.to_dict(), detections, label_map), path)
         store.record(run.id, 10 * epoch, {"val/AP": figures.AP, "val/loss": 3.0 - epoch})
         store.add_evaluation(run.id, epoch, 10 * epoch, figures.to_dict(), is_best=epoch == 2, has_table=True)
     store.update(

@@ -44,7 +44,7 @@ class Process(ABC):
     def code(self) -> int | None:
         """Its exit status, −9 if it was ended by signal 9; None while it runs, and where nobody can know any more."""
 
-    def release(self) -> None:  # noqa: B027
+    def release(self) -> None:  # noqa: B027 (to forget is mostly no work)
         """Let the process run on, and forget it."""
 
 

@@ -43,9 +43,9 @@ def told_by(start, command, **environment):
     os.close(output)
     os.close(writing)
     with os.fdopen(out) as text, os.fdopen(reading) as piped:
-        said = text.read()
+        printed = text.read()
         assert process.wait(30)
-        return said, process, piped.read()
+        return printed, process, piped.read()
 
 
 @pytest.fixture
@@ -103,14 +103,14 @@ def test_how_it_ends_is_known(start_process, command, code):
 
 
 def test_a_module_runs_as_the_main_one_with_its_arguments(start_process):
-    said, process, _ = told_by(start_process, ["-m", "core", "train", "--help"])
-    assert process.code == 0 and said.startswith("usage: python -m core train")
+    printed, process, _ = told_by(start_process, ["-m", "core", "train", "--help"])
+    assert process.code == 0 and printed.startswith("usage: python -m core train")
 
 
 def test_what_it_says_comes_at_once_and_through_its_pipe_too(start_process):
     code = "import os; print('1', end=''); os.write(int(os.environ['PIPE']), b'2'); os._exit(0)"
-    said, _, piped = told_by(start_process, ["-c", code])
-    assert (said, piped) == ("1", "2")  # `_exit` flushes nothing
+    printed, _, piped = told_by(start_process, ["-c", code])
+    assert (printed, piped) == ("1", "2")  # `_exit` flushes nothing
 
 
 def test_a_live_one_has_no_code_and_a_time_to_wait(start_process):
@@ -151,8 +151,8 @@ def test_many_children_leave_no_descriptor_and_no_process_behind(light_engine):
 
 def test_until_it_is_ready_and_where_it_may_not_be_new_programs_are_started(make_engine, monkeypatch):
     for make in (lambda: Engine(["json"]), lambda: make_engine("scipy.stats")):  # not begun; importing
-        said, process, _ = told_by(make().start, ["-c", "print(1)"])
-        assert (said, process.code, isinstance(process, Forked)) == ("1\n", 0, False)
+        printed, process, _ = told_by(make().start, ["-c", "print(1)"])
+        assert (printed, process.code, isinstance(process, Forked)) == ("1\n", 0, False)
     monkeypatch.setenv("DETR_LAB_ENGINE", "off")
     engine = make_engine("json")
     assert engine.pid is None and not engine.wait_until_ready(0.05)
@@ -275,14 +275,14 @@ def test_a_stop_ends_it_at_any_time(make_engine, is_ready):
 
 
 def test_threads_that_start_at_once_get_their_own(light_engine):
-    said, start = {}, forking(light_engine)
+    printed, start = {}, forking(light_engine)
 
     def ask(n):
-        said[n] = told_by(start, ["-c", f"print({n})"])[0]
+        printed[n] = told_by(start, ["-c", f"print({n})"])[0]
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert said == {n: f"{n}\n" for n in range(10)}
+    assert printed == {n: f"{n}\n" for n in range(10)}

@@ -33,10 +33,10 @@ print(before == told() if not told()[1] else before[0] == told()[0], seen[0][0] 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux")
 @pytest.mark.parametrize("leads", [True, False])
 def test_a_thread_gives_way_and_the_session_that_its_process_leads(leads):
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", CODE], cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
         check=True, start_new_session=leads,
     ).stdout.split()  # fmt: skip
-    assert said[:2] == ["True", str(7 - os.getpriority(os.PRIO_PROCESS, 0))]
+    assert printed[:2] == ["True", str(7 - os.getpriority(os.PRIO_PROCESS, 0))]
     if leads and Path("/proc/self/autogroup").exists():
-        assert said[2] == "7"
+        assert printed[2] == "7"

@@ -5,12 +5,14 @@ import pytest
 from core.runs.manager import JobManager
 from core.runs.store import RunStore
 from tests.core.runs.fake_training import child_command, train
+from tests.core.runs.waiting import end_all
 
 
 @pytest.fixture
 def store(tmp_path):
     store = RunStore(tmp_path)
     yield store
+    end_all(store)
     store.close()
 
 

@@ -21,15 +21,7 @@ from core.runs.schema import Status
 from core.runs.store import RunStore
 from core.training.events import Finished
 from tests.core.runs.fake_training import child_command, train
-from tests.core.runs.waiting import config, create, end_all, steps, training, until
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    end_all(store)
-    store.close()
+from tests.core.runs.waiting import config, create, steps, training, until
 
 
 def test_a_training_that_goes_to_its_end_is_finished(store):

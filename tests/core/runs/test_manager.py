@@ -13,17 +13,8 @@ from core.runs.drive import follow
 from core.runs.manager import close_dead_runs
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
-from core.runs.store import RunStore
 from tests.core.runs.fake_training import train
-from tests.core.runs.waiting import config, create, end_all, over, steps, training, until
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    end_all(store)
-    store.close()
+from tests.core.runs.waiting import config, create, over, steps, training, until
 
 
 def test_settle_closes_the_runs_of_dead_processes_only(store):

@@ -23,18 +23,9 @@ from core.runs.manager import close_dead_runs
 from core.runs.process import has_process
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
-from core.runs.store import RunStore
-from tests.core.runs.waiting import config, create, end_all, over, steps, training, until
+from tests.core.runs.waiting import config, create, over, steps, training, until
 
 FAKE = Path(__file__).with_name("fake_training.py")
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = RunStore(tmp_path)
-    yield store
-    end_all(store)
-    store.close()
 
 
 @pytest.fixture

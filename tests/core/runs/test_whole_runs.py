@@ -16,8 +16,7 @@ from core.evaluation.table import read_table
 from core.runs.drive import drive
 from core.runs.manager import JobManager
 from core.runs.schema import Status
-from core.runs.store import RunStore
-from tests.core.runs.waiting import end_all, over, training, until
+from tests.core.runs.waiting import over, training, until
 from tests.engines import run_python
 
 SECONDS = 300  # of a whole training in a new process, on a busy machine
@@ -31,12 +30,9 @@ ACCELERATE = (
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
-    store = RunStore(tmp_path)
-    yield store
-    end_all(store)
-    store.close()
+def store(store, monkeypatch):
+    monkeypatch.setenv("DETR_LAB_ROOT", str(store.root))
+    return store
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import json
 import threading
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from tests.local_server import LocalServer
 
 SITE = "http://images.cocodataset.org/"
 ZIP = "annotations/annotations_trainval2017.zip"
@@ -23,7 +24,7 @@ CLASSES = {
 }  # fmt: skip
 
 
-class CocoServer:
+class CocoServer(LocalServer):
     """Serves the COCO folder; `fail` makes it answer an address otherwise.
 
     asked  the path of every request, in order
@@ -35,25 +36,7 @@ class CocoServer:
         self._faults: dict[str, tuple[str, list[int]]] = {}
         self._awake = threading.Event()
         self.seconds = 0.0  # that every answer takes
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.asked.append(self.path.removeprefix(SITE))
-                with contextlib.suppress(ConnectionError):
-                    outer._answer(self, self.path.removeprefix(SITE))
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self.begin()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,13 +61,9 @@ class CocoServer:
         self._awake.set()
         self._awake = threading.Event()
 
-    def close(self) -> None:
-        self.wake()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def _answer(self, request, path: str) -> None:
+    def _answer(self, request) -> None:
+        path = request.path.removeprefix(SITE)
+        self.asked.append(path)
         how, left = self._faults.get(path, ("", [0]))
         how = how if left[0] > 0 else ""
         left[0] -= 1

@@ -4,8 +4,9 @@ import contextlib
 import hashlib
 import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.local_server import LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PIECE = 100_000  # bytes that are sent at once
@@ -25,7 +26,7 @@ def local_hub(name, files, cache, monkeypatch):
     server.close()
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Serves the files of a folder as those of the model `name`.
 
     asked   (method, file, first byte) of every request, in order
@@ -38,38 +39,12 @@ class HubServer:
         self.name, self.folder, self.asked = name, Path(folder), []
         self.pause, self.hold, self.cut = 0.0, None, []
         self._awake = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self):
-                outer._answer(self)
-
-            def do_GET(self):
-                with contextlib.suppress(ConnectionError):
-                    outer._answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self.begin()
 
     def wake(self) -> None:
         """Goes on with what it holds back, and holds nothing back any more."""
         self.hold = None
         self._awake.set()
-
-    def close(self) -> None:
-        self.wake()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _answer(self, request) -> None:
         file = request.path.removeprefix(f"/{self.name}/resolve/main/")
