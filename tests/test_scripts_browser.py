@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.pages_in_browser import BOXES, WAIT, open_tab
-from ui.server.scripts import VERSION
+from ui.server.scripts import VERSION, loader
 
 COUNT_LISTENERS = """
     window.listening = 0
@@ -17,6 +17,21 @@ COUNT_LISTENERS = """
         document[name] = (type, ...more) => { if (type === "keydown") listening += step; real(type, ...more) }
     }
 """
+ROUNDS = 100
+CALL_IN_ORDER = """async (texts) => {
+    const orders = []
+    for (const text of texts) {
+        window.order = []
+        const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }))
+        const component = (number) => ({ parentElement: document.body, data: [number, "session", number] })
+        const call = async (number) => (await import(url)).default(component(number))
+        const first = call(1)
+        await new Promise((done) => setTimeout(done, Math.random() * 4))
+        await Promise.all([first, call(2), call(3)])
+        orders.push(order)
+    }
+    return orders
+}"""
 
 pytestmark = needs_chromium
 address, page = pages_in_browser.address, pages_in_browser.page
@@ -49,6 +64,18 @@ def test_what_a_component_listens_to_ends_with_its_page(page, address):
     page.get_by_role("link", name="Train").click()
     expect(page.locator(".gallery")).to_have_count(0)
     page.wait_for_function("n => listening < n", arg=on_data)
+
+
+def test_what_comes_while_a_script_loads_is_never_followed_by_what_is_older(context, address):
+    page = context.new_page()
+    page.route("**/api/js/**", lambda route: route.fulfill(
+        content_type="text/javascript", body="export default ({ data }) => { order.push(data) }",
+    ))  # fmt: skip
+    page.goto(f"{address}/_stcore/health")
+    texts = [loader("ui/charts/chart.js").replace(".js", f".js?{i}") for i in range(ROUNDS)]
+    for shown in page.evaluate(CALL_IN_ORDER, texts):
+        assert shown == sorted(shown) and shown[-1] == 3
+    page.close()
 
 
 def test_a_script_that_cannot_be_loaded_is_told_and_the_page_stays(context, address):

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import streamlit as st
@@ -25,6 +26,7 @@ from ui.server.thumbnails import IMMUTABLE
 
 LOADER = """// Loads the component's module, whose imports could not be resolved from this text.
 const address = new URL("%s", location.origin).href
+const newest = new WeakMap() // by the component's place: the session and the number of the last data that came there
 export default async (component) => {
   let loaded
   try {
@@ -32,9 +34,14 @@ export default async (component) => {
   } catch (cause) {
     throw new Error("A part of the page did not load. Is the app still running? Then reload the page.", { cause })
   }
-  return loaded.default({ ...component, data: component.data[0] })
+  // of two imports that wait for the same module the later may be through first: what is older then comes too late
+  const place = component.parentElement, last = newest.get(place), [data, session, number] = component.data
+  if (last?.session === session && last.number > number) return
+  newest.set(place, { session, number })
+  return loaded.default({ ...component, data })
 }
 """
+SHOWN = "what components show"
 
 
 def _read(paths: list[Path]) -> dict[str, bytes]:
@@ -63,7 +70,17 @@ def component(name: str, path: str, **parts: Any) -> Callable[..., Any]:
     mount = st.components.v2.component(name, js=loader(path), **parts)
     # In a list: a dict's values would be looked through for tables, for which Streamlit imports pandas, half a second
     # of the first page with a component
-    return lambda data, **options: mount(data=[data], **options)
+    return lambda data, key, **options: mount(data=[data, *_number(key, data)], key=key, **options)
+
+
+def _number(key: str, data: Any) -> tuple[str, int]:
+    """Return a name of the session, and how often what it shows at a key has changed: the same data stays the same."""
+    session, shown = st.session_state.setdefault(SHOWN, (token_hex(4), {}))
+    before, number = shown.get(key, (None, 0))
+    if before != data:
+        number += 1
+        shown[key] = data, number
+    return session, number
 
 
 def loader(path: str) -> str:

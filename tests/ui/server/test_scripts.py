@@ -1,6 +1,7 @@
 """The components' scripts: what is served, under which address, and that nothing in them makes names markup."""
 
 import importlib
+import json
 import re
 import sys
 from posixpath import dirname, join, normpath
@@ -104,6 +105,29 @@ def test_every_style_of_the_components_is_there():
     assert all((folder / name).is_file() for folder, name in ((live.HERE, "live.css"), (charts.HERE, "chart.css")))
 
 
+def test_components_data_are_numbered_by_session_and_unchanged_ones_stay_the_same():
+    def page():
+        import streamlit as st
+
+        from ui.server import scripts
+
+        for key in ("one", "other"):
+            scripts.component("lone", "ui/compare/scroll_here.js", html="<div></div>")(
+                key=key, data={"asked": st.session_state.get(key, 0)}
+            )
+
+    def shown(app):
+        return [json.loads(one.proto.json) for one in app.get("bidi_component")]
+
+    app = AppTest.from_function(page).run()
+    session = shown(app)[0][1]
+    assert shown(app) == [[{"asked": 0}, session, 1]] * 2
+    app.session_state["other"] = 1
+    assert shown(app.run()) == [[{"asked": 0}, session, 1], [{"asked": 1}, session, 2]]
+    assert shown(app.run()) == [[{"asked": 0}, session, 1], [{"asked": 1}, session, 2]]
+    assert shown(AppTest.from_function(page).run())[0][1] != session
+
+
 def test_components_data_stand_in_a_list_where_streamlit_looks_for_no_tables(monkeypatch):
     """It would import pandas for that: half a second of the first page with a component."""
 
@@ -117,6 +141,6 @@ def test_components_data_stand_in_a_list_where_streamlit_looks_for_no_tables(mon
 
     monkeypatch.setattr(serialization, "is_dataframe_like", looked)
     app = AppTest.from_function(page).run()
-    assert app.get("bidi_component")[0].proto.json == '[{"asked": 0}]'
+    assert json.loads(app.get("bidi_component")[0].proto.json)[0] == {"asked": 0}
     makers = [path for path in (PROJECT / "ui").rglob("*.py") if "components.v2.component(" in path.read_text()]
     assert makers == [PROJECT / "ui/server/scripts.py"]
