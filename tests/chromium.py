@@ -7,10 +7,13 @@ import warnings
 
 import pytest
 
+from tests.serving import served_page
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--process-per-site",  # whatever its port: scripts are then compiled once (see `context`)
 ]  # fmt: skip
 SIZE = {"width": 1280, "height": 800}
 WAIT = 30_000  # ms for a page on a busy machine
@@ -38,8 +41,10 @@ def browser():
 
 @pytest.fixture(scope="session")
 def context(browser):
-    """One for all pages, so that scripts and fonts are loaded once."""
+    """One for all pages, so that scripts and fonts are loaded once; a page that stays keeps their process."""
     made = browser.new_context(viewport=SIZE, color_scheme="light")
     made.set_default_timeout(WAIT)
-    yield made
+    with served_page("") as address:
+        made.new_page().goto(address)
+        yield made
     made.close()

@@ -95,12 +95,13 @@ def test_a_turned_picture_is_upright_a_broken_one_is_told_and_all_boxes_can_be_t
     # the slider's score is that of the downloads
     page.get_by_role("slider", name="Show from score").first.fill("0.1")
     expect(page.locator(BOXES).nth(len(coco["annotations"]))).to_be_attached()  # there are more than before
-    with all_drawn(page):
-        shown = page.locator(BOXES).count()
-    assert shown > len(coco["annotations"])
     page.get_by_text("Boxes as a table").click()
+    expect(page.get_by_text("boxes with a score of 0.10 or more")).to_be_visible()  # the server knows too
+    shown = len(json.loads(downloaded(page, "JSON")[1])["annotations"])
+    assert shown > len(coco["annotations"])
     expect(page.get_by_text(f"{shown} boxes with a score of 0.10 or more")).to_be_visible()
-    assert len(json.loads(downloaded(page, "JSON")[1])["annotations"]) == shown
+    with all_drawn(page):
+        expect(page.locator(BOXES)).to_have_count(shown)
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_text("Drop pictures of your own")).to_be_visible()
     assert page.evaluate("window.hacked") is None

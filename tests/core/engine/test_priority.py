@@ -15,8 +15,8 @@ from core.engine.priority import give_way
 def told():
     try:
         group = open("/proc/self/autogroup").read().split()[-1]
-    except OSError:
-        group = ""
+    except (OSError, IndexError):  # without autogroups; or in none, as what started before all sessions
+        group = "none"
     return os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), group
 before = told()
 seen = []
@@ -26,7 +26,7 @@ def work():
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
-print(before == told() if not told()[1] else before[0] == told()[0], seen[0][0] - before[0], seen[0][1])
+print(before == told() if before[1] == "none" else before[0] == told()[0], seen[0][0] - before[0], seen[0][1])
 """
 
 
