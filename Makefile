@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --requirement
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # where it is set, every process compiles torch anew: 6 s
 
 .PHONY: app test test-all lint lint-js demo bench torture pictures audit lock
 
