@@ -23,8 +23,8 @@ PAGE = "../pages/predict.py"
 
 
 @pytest.fixture(scope="module")
-def worker():
-    worker = ModelWorker()
+def worker(start_warm):
+    worker = ModelWorker(start=start_warm)
     yield worker
     worker.stop()
 

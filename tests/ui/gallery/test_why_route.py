@@ -3,6 +3,7 @@
 import json
 import os
 from base64 import b64decode
+from types import SimpleNamespace
 
 import psutil
 import pyarrow as pa
@@ -17,18 +18,20 @@ from tests.core.runs.waiting import until
 from tests.ui.http_client import routes_client
 from ui.gallery import why_route
 from ui.server import cache, services
+from ui.server import model_worker as server_worker
 from ui.server.guard import TOKEN_HEADER, token
 from ui.server.model_worker import model_worker
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory, street):
+def root(tmp_path_factory, street, start_warm):
     """The folder of a store with a trained run; the app, and so the process that answers, see it."""
     folder = tmp_path_factory.mktemp("asked")
     store, _ = trained(folder, street)
     store.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DETR_LAB_ROOT", str(folder))
+        patch.setattr(server_worker, "engine", lambda: SimpleNamespace(start=start_warm))
         yield folder
         model_worker().stop()
         services.store().close()

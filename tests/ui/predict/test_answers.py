@@ -19,10 +19,10 @@ from ui.server.model_worker import ModelWorker
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, start_warm):
     """A store with a run whose best model is the starter, and the process that answers with it."""
     root = tmp_path_factory.mktemp("root")
-    store, worker = RunStore(root), ModelWorker(str(root))
+    store, worker = RunStore(root), ModelWorker(str(root), start_warm)
     run = store.create(TrainConfig(data="x", shortest_edge=192, longest_edge=256).to_dict())
     shutil.copytree(PROJECT / STARTER, store.checkpoint(run.id, "best"))
     yield store, worker

@@ -113,7 +113,7 @@ def test_components_data_are_numbered_by_session_and_unchanged_ones_stay_the_sam
 
         for key in ("one", "other"):
             scripts.component("lone", "ui/compare/scroll_here.js", html="<div></div>")(
-                key=key, data={"asked": st.session_state.get(key, 0)}
+                key=key, data={"asked": st.session_state.get(f"asked of {key}", 0)}
             )
 
     def shown(app):
@@ -122,7 +122,7 @@ def test_components_data_are_numbered_by_session_and_unchanged_ones_stay_the_sam
     app = AppTest.from_function(page).run()
     session = shown(app)[0][1]
     assert shown(app) == [[{"asked": 0}, session, 1]] * 2
-    app.session_state["other"] = 1
+    app.session_state["asked of other"] = 1
     assert shown(app.run()) == [[{"asked": 0}, session, 1], [{"asked": 1}, session, 2]]
     assert shown(app.run()) == [[{"asked": 0}, session, 1], [{"asked": 1}, session, 2]]
     assert shown(AppTest.from_function(page).run())[0][1] != session
