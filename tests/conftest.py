@@ -1,5 +1,6 @@
 """What several tests share: small drawn data sets; for pages, a store of their own with a run in it."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +15,12 @@ from tests.chromium import browser, context  # noqa: F401 (fixtures of several t
 from tests.engines import light_engine, session_environment, start_process, start_warm, warm_engine  # noqa: F401
 from tests.made_runs import leave_files, make_run
 from tests.shared_app import shared  # noqa: F401 (a fixture of several tests)
-from tests.suite import pytest_collection_modifyitems, pytest_configure, pytest_terminal_summary  # noqa: F401 (hooks)
+from tests.suite import (  # noqa: F401 (hooks)
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_terminal_summary,
+)
 from ui.choose import built_in
 from ui.server import services
 
@@ -54,6 +60,17 @@ def few_scenes(monkeypatch):
 def no_search_for_components(monkeypatch):
     """Streamlit looks through every installed package for components at each new AppTest: half a second."""
     monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
+
+
+@pytest.fixture
+def logged():
+    """What is logged during a test; pytest's own `caplog` takes a fifth of the time of the many short tests."""
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    yield messages
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

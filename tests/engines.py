@@ -15,6 +15,7 @@ import pytest
 from core.engine.engine import OF_A_PROCESS, Engine
 from core.engine.process import Forked, environment_of, start_cold
 from tests.core.runs.fake_training import LIGHT
+from tests.suite import unmeasured
 from ui.server.engine import WARM
 
 OF_A_TEST = "PYTEST_CURRENT_TEST"  # a variable that changes from test to test, which no module reads
@@ -30,15 +31,15 @@ def session_environment():
     return without_test(environment_of())
 
 
-def forking(engine):
+def forking(engine, session=session_environment):
     """What starts processes by this engine, and never cold where a Python could be forked.
 
-    They have the session's environment, but for what the caller says otherwise.
+    They have the engine's environment, `session`, but for what the caller says otherwise.
     """
 
     def start(command, environment, output, errors, pipes=None):
         changed = {n: v for n, v in environment.items() if n in OF_A_PROCESS or os.environ.get(n) != v}
-        process = engine.start(command, session_environment() | without_test(changed), output, errors, pipes)
+        process = engine.start(command, session() | without_test(changed), output, errors, pipes)
         assert isinstance(process, Forked) or command[0] != sys.executable
         return process
 
@@ -58,23 +59,23 @@ def light_engine():
 @pytest.fixture(scope="session")
 def warm_engine():
     """The app's engine, for what needs torch: one for all tests of a worker."""
-    engine = Engine(WARM, session_environment())
+    engine = Engine(WARM, unmeasured(session_environment()))
     engine.begin()
     assert engine.wait_until_ready(180)
     yield engine
     engine.stop()
 
 
-@pytest.fixture(params=["cold", "forked"])
+@pytest.fixture(params=["forked", pytest.param("cold", marks=pytest.mark.ci)])
 def start_process(request):
-    """What starts a process: in both ways everything is the same to its owner."""
+    """What starts a process: in both ways everything is the same to its owner. A new program every time is CI's."""
     return start_cold if request.param == "cold" else forking(request.getfixturevalue("light_engine"))
 
 
 @pytest.fixture(scope="session")
 def start_warm(warm_engine):
     """What starts processes that need torch."""
-    return forking(warm_engine)
+    return forking(warm_engine, lambda: unmeasured(session_environment()))
 
 
 def run_python(start, *arguments, pipes=None, seconds=300, **environment) -> subprocess.CompletedProcess[str]:

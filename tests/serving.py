@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from core import PROJECT
+from tests.suite import unmeasured
 from ui.routes import ROUTES
 
 
@@ -32,7 +33,7 @@ def served(root: Path, engine: bool = False) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "DETR_LAB_ROOT": str(root), "DETR_LAB_ENGINE": "on" if engine else "off"}
+    environment = {**unmeasured(os.environ), "DETR_LAB_ROOT": str(root), "DETR_LAB_ENGINE": "on" if engine else "off"}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     with (root / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)

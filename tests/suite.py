@@ -3,6 +3,7 @@
 The hooks are imported by conftest.py.
 """
 
+import gc
 import os
 import signal
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from core import PROJECT
 
 IN_CI = bool(os.environ.get("CI"))
 SECONDS = "detr-lab/seconds"  # in pytest's cache: how long each file took when it last ran
+MEASURED = "COVERAGE_PROCESS_CONFIG"  # in CI: a child with it has its lines counted, which takes half as long again
 GUESS = 30  # seconds of a file with a browser that has not been measured yet
 FILES = 60  # that are printed
 # the share of the examples that a test asks for, by profile: `pytest --hypothesis-profile=long`
@@ -22,6 +24,11 @@ FEWEST = 5
 settings.register_profile("local")
 settings.register_profile("long", print_blob=True)
 settings.load_profile("ci" if IN_CI else "local")  # "ci" is Hypothesis' own: the same examples each time
+
+
+def unmeasured(environment):
+    """The environment of what is heavy and runs lines that are counted elsewhere."""
+    return {name: value for name, value in environment.items() if name != MEASURED}
 
 
 def restore_ctrl_c() -> None:
@@ -39,6 +46,8 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     """Long files come first, or one core would wait for the other at the end: a file is not divided among cores."""
+    if not IN_CI:
+        leave_few_cases(config, items)
     in_files = defaultdict(list)
     for item in items:
         in_files[item.location[0]].append(item)
@@ -51,6 +60,27 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for file in sorted(in_files, key=seconds, reverse=True) for item in in_files[file]]
     tests = {id(test): test for test in (getattr(item, "obj", None) for item in items)}.values()
     scale_examples(tests, EXAMPLES.get(settings.get_current_profile_name(), 1))
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what is imported by now stays: the collector need not look through it again and again
+
+
+def leave_few_cases(config, items) -> None:
+    """Leave of each test with the mark `few(n)` so many cases, evenly spread from the first on; CI tries all."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("few"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    left_out = []
+    for group in cases.values():
+        number = min(group[0].get_closest_marker("few").args[0], len(group))
+        left = {i * len(group) // number for i in range(number)}
+        left_out += [item for place, item in enumerate(group) if place not in left]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        names = {item.nodeid for item in left_out}
+        items[:] = [item for item in items if item.nodeid not in names]
 
 
 def scale_examples(tests, share: float) -> None:

@@ -13,7 +13,7 @@ from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.pages_in_browser import CELLS, settled
 
-pytestmark = needs_chromium
+pytestmark = [*needs_chromium, pytest.mark.ci]
 address, page = pages_in_browser.address, pages_in_browser.page
 USED = (
     "button", "link", "checkbox", "switch", "radio", "radiogroup", "combobox", "textbox", "searchbox", "slider",

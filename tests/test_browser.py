@@ -16,7 +16,7 @@ from tests.pages_in_browser import BOXES, CELLS, MINUTE, link
 from tests.serving import served
 from ui.live.start import PROCESS
 
-EPOCHS, TRAIN, VAL = 2, 96, 30  # images
+EPOCHS, TRAIN, VAL = 2, 48, 30  # images
 # keeps the names of the start's steps, each as it is at hand in the page
 WATCH_START = """() => {
     window.steps = []

@@ -113,6 +113,7 @@ def test_a_click_on_a_cell_of_the_matrix_shows_exactly_what_is_broken_or_fixed_t
     assert len(seen) == 4
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["Fixed", "Broken"])
 def test_a_click_on_a_bar_shows_exactly_its_objects(page, address, runs, objects, kind):
     open_compare(page, address, runs, layout="over")
@@ -127,6 +128,7 @@ def test_a_click_on_a_bar_shows_exactly_its_objects(page, address, runs, objects
         assert number_on(page, kind) == len(asked)
 
 
+@pytest.mark.ci
 def test_a_click_on_false_alarms_shows_as_many_boxes_of_their_model(page, address, runs):
     open_compare(page, address, runs)
     for pane, kind in enumerate(("Gone", "New")):
@@ -143,6 +145,7 @@ def test_a_click_on_false_alarms_shows_as_many_boxes_of_their_model(page, addres
                 expect(lit).to_have_count(int(point["text"]) if other == pane else 0)
 
 
+@pytest.mark.ci
 def test_from_a_change_of_small_objects_to_why_in_three_clicks(page, address, root, runs):
     objects = objects_of(root, (runs.before, 1), (runs.after, 0), root / "data/street")
     pair = {"run": runs.after, "model": "untouched", "before": runs.before, "before_model": "best"}
@@ -171,6 +174,7 @@ def test_from_a_change_of_small_objects_to_why_in_three_clicks(page, address, ro
 # How it is looked at
 
 
+@pytest.mark.ci
 def test_pictures_are_beside_or_over_each_other_also_in_large(page, address, runs):
     open_compare(page, address, runs)
     large = page.get_by_role("dialog")
@@ -189,6 +193,7 @@ def test_pictures_are_beside_or_over_each_other_also_in_large(page, address, run
         page.keyboard.press("Escape")
 
 
+@pytest.mark.ci
 def test_a_link_shows_the_same_elsewhere_and_after_a_reload(page, address, runs, context, objects):
     open_compare(page, address, runs)
     page.get_by_role("button", name=re.compile("^Still wrong · ")).click()
@@ -212,6 +217,7 @@ def test_a_link_shows_the_same_elsewhere_and_after_a_reload(page, address, runs,
         assert query_of(page) == query_of(elsewhere)
 
 
+@pytest.mark.ci
 def test_swapped_what_was_fixed_is_broken(page, address, runs, objects):
     open_compare(page, address, runs)
     counts = objects.change.value_counts()
@@ -222,6 +228,7 @@ def test_swapped_what_was_fixed_is_broken(page, address, runs, objects):
     assert (query_of(page)["run"], query_of(page)["before"]) == ([runs.before], [runs.after])
 
 
+@pytest.mark.ci
 def test_two_rows_of_all_runs_are_compared(page, address, shared, runs, objects):
     page.goto(link(address, "compare", run=runs.after, model="best", view="runs"))
     compare = page.get_by_role("button", name="Compare these two")
@@ -241,6 +248,7 @@ def test_two_rows_of_all_runs_are_compared(page, address, shared, runs, objects)
     assert (query_of(page)["before"], query_of(page)["run"]) == ([runs.before], [runs.after])
 
 
+@pytest.mark.ci
 def test_figures_and_settings_of_both_are_there(page, address, runs):
     page.goto(link(address, "compare", run=runs.after, before=runs.before, view="figures"))
     chart_named(page, "Change of the twelve metrics")
@@ -248,6 +256,7 @@ def test_figures_and_settings_of_both_are_there(page, address, runs):
     expect(page.get_by_role("heading", name="Curves")).to_be_visible()
 
 
+@pytest.mark.ci
 def test_results_lead_here_and_back(page, address, runs):
     page.goto(link(address, "results", run=runs.after, view="boxes"))
     page.get_by_role("button", name="Compare with another run").click()

@@ -98,6 +98,7 @@ def test_the_page_opens_in_light_with_every_chart_drawn(page, address, shared):
     expect(page.get_by_text(f"Validation · {VAL} images · {objects:,} objects")).to_be_visible()
 
 
+@pytest.mark.ci
 def test_a_click_on_a_mark_opens_the_images_with_that_class(page, address, shared):
     open_data(page, address)
     chart = chart_named(page, "Objects of each class")
@@ -173,6 +174,7 @@ def test_a_folder_that_is_typed_is_trained_on_after_one_click(page, address, own
     expect(page.get_by_role("button", name="Train", exact=True).last).to_be_enabled()
 
 
+@pytest.mark.ci
 def test_names_that_look_like_html_are_shown_as_they_are(page, address, odd):
     """The page fixture finds the request for x, the box that pops up and the error in the console."""
     open_folder(page, address, odd)

@@ -22,6 +22,7 @@ def folder(shared, tmp_path_factory):
     return shutil.copytree(shared.root / "data/street", tmp_path_factory.mktemp("own") / "my birds, 2 (new)")
 
 
+@pytest.mark.ci
 def test_train_keeps_a_typed_path_that_is_left_and_its_settings_over_a_reload_and_back(page, address, folder):
     page.goto(address)
     choose(page, "Data set", "Another folder …")
@@ -55,6 +56,7 @@ def test_back_is_not_caught_by_a_fresh_form(page, address):
     page.wait_for_url("**/data*")
 
 
+@pytest.mark.ci
 def test_data_keeps_its_folder_and_classes_over_a_reload(page, address, folder):
     page.goto(link(address, "data"))
     page.get_by_text("A folder of mine", exact=True).click()

@@ -112,6 +112,7 @@ FILTERS = {  # what a user does, which rows are asked for, what the address then
 }  # fmt: skip
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_shows_and_counts_exactly_the_tables_boxes(filtered, frame, name):
     act, asked, says = FILTERS[name]
@@ -127,6 +128,7 @@ def test_a_filter_shows_and_counts_exactly_the_tables_boxes(filtered, frame, nam
     assert bright(filtered) == rows.sum()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("reverse", [False, True])
 def test_every_order_is_the_tables(filtered, frame, reverse):
     if reverse:
@@ -193,6 +195,7 @@ def test_pages_are_turned_by_buttons_by_arrows_and_over_the_end_in_large(page, s
     assert query_of(page)["page"] == ["2"]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("per", [48, 96])
 def test_more_images_a_page_keep_the_place(page, shared, frame, per):
     names = table_by_hand.images(frame)

@@ -6,6 +6,7 @@ skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests import errors_in_browser, pages_in_browser, table_by_hand
@@ -98,6 +99,7 @@ def calm(page, traffic: list) -> None:
 # Links, and marks
 
 
+@pytest.mark.ci
 def test_an_address_shows_the_same_elsewhere_after_a_reload_and_back_and_forth(page, shared, browser, frame):
     rows = frame.error == "missed"
     names = table_by_hand.images(frame, rows, "box")
@@ -130,6 +132,7 @@ def test_an_address_shows_the_same_elsewhere_after_a_reload_and_back_and_forth(p
     expect_names(page, names[:24])
 
 
+@pytest.mark.ci
 def test_a_mark_is_there_after_a_reload_and_in_a_second_tab_until_it_is_taken_back(page, shared, context):
     open_errors(page, shared.address, run=shared.runs.keys)
     name = mark(page, 7)

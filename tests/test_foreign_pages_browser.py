@@ -18,7 +18,7 @@ from tests.chromium import needs_chromium
 from tests.pages_in_browser import CELLS
 from ui.server.guard import HEADERS
 
-pytestmark = needs_chromium
+pytestmark = [*needs_chromium, pytest.mark.ci]
 address, page = pages_in_browser.address, pages_in_browser.page
 PAGES = ("data", "", "results", "errors", "compare", "predict")
 ROUTES = (

@@ -25,6 +25,7 @@ def go(page, name: str) -> None:
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["Errors", "Results", "Compare"])
 def test_one_press_of_back_leads_to_the_page_before(page, address, name):
     page.goto(address)
@@ -49,6 +50,7 @@ def test_one_press_leads_from_errors_to_the_results_and_from_there_to_train(page
     page.locator(".dl-chip").wait_for()
 
 
+@pytest.mark.ci
 def test_a_filter_that_a_user_sets_is_an_entry_of_its_own(page, address):
     open_errors(page, address)
     choose(page, "Class", "car")

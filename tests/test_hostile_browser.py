@@ -24,7 +24,7 @@ from tests.invented import draw_street, invented_run
 from tests.made_runs import leave_files
 from tests.pages_in_browser import CELLS, choose_row, link, settled
 
-pytestmark = needs_chromium
+pytestmark = [*needs_chromium, pytest.mark.ci]
 address = pages_in_browser.own_address
 WORD = re.compile(r"zq[a-z]+")
 FOLDER = "**zqbold** :red[zqcolour] $zqformula^2$ `zqcode`"  # a folder's name has no "/"

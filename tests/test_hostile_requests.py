@@ -60,6 +60,7 @@ def test_hostile_values_in_a_query_are_answered_or_refused(client, finished):
     assert wrong == []
 
 
+@pytest.mark.ci
 def test_hostile_requests_to_the_real_server_leave_it_well(tmp_path):
     """Some seconds."""
     store = RunStore(tmp_path)
@@ -82,6 +83,7 @@ def test_hostile_requests_to_the_real_server_leave_it_well(tmp_path):
         assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
+@pytest.mark.ci
 def test_hostile_links_show_a_page_without_an_error(store, finished, run_maker):
     """Some seconds."""
     run_maker()

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,16 @@ def tracked(*suffixes: str) -> list[Path]:
 
 SOURCES = tracked(".py", ".js", ".css")
 LIBRARY = [path for path in SOURCES if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in OURS]
-TREES = {path: ast.parse(path.read_text()) for path in SOURCES if path.suffix == ".py"}
+PYTHON = [path for path in SOURCES if path.suffix == ".py"]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [node for node in ast.walk(TREES[path]) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -51,7 +57,7 @@ def test_no_file_is_too_long():
 def test_no_function_is_too_long():
     long = [
         f"{path.relative_to(ROOT)}: {function.name}"
-        for path in TREES
+        for path in PYTHON
         for function in functions(path)
         if function.end_lineno - function.lineno >= MOST_LINES_OF_A_FUNCTION
     ]
@@ -69,8 +75,8 @@ def test_packages_load_nothing_by_themselves(top):
     inits = [path for path in (ROOT / top).rglob("__init__.py") if path.parent != ROOT / "core"]
     assert inits or top == "pages"
     for path in inits:
-        body = TREES[path].body
-        assert not body or (len(body) == 1 and ast.get_docstring(TREES[path])), path
+        body = tree_of(path).body
+        assert not body or (len(body) == 1 and ast.get_docstring(tree_of(path))), path
 
 
 def test_docstrings_begin_with_a_verb():

@@ -60,6 +60,7 @@ def test_the_scrubber_shows_the_boxes_of_each_epoch(page, address, shared, runs)
     assert drawn[1] > drawn[2] > drawn[3] > drawn[0], "fewer are missed with every epoch"
 
 
+@pytest.mark.ci
 def test_play_goes_through_the_epochs_to_the_last(page, address, runs):
     open_errors(page, address, run=runs.grown, view="watch")
     names = page.locator(".scrub output").first
@@ -70,6 +71,7 @@ def test_play_goes_through_the_epochs_to_the_last(page, address, runs):
     expect(page.get_by_role("button", name="Play").first).to_be_visible()
 
 
+@pytest.mark.ci
 def test_in_large_an_image_shows_its_boxes_at_every_epoch(page, address, runs):
     open_errors(page, address, run=runs.grown, view="watch")
     watched = shown_names(page)
@@ -121,6 +123,7 @@ def test_a_real_model_says_why_a_box_is_there_and_why_an_object_was_missed(page,
 # Names
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("path", ["errors", "errors?view=objects&score=0.3", "compare", "results"])
 def test_names_that_look_like_html_stay_text(page, address, runs, path):
     """The page fixture finds the request for x as well."""

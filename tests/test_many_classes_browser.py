@@ -16,7 +16,7 @@ from tests.chromium import needs_chromium
 from tests.pages_in_browser import CELLS, bright, chart_named, click_point, link, points_of, query_of, strict_page
 from tests.shared_app import CLASSES
 
-pytestmark = needs_chromium
+pytestmark = [*needs_chromium, pytest.mark.ci]
 address, page = pages_in_browser.address, pages_in_browser.page
 
 

@@ -27,7 +27,7 @@ from tests.pages_in_browser import (
     shown_names,
 )
 
-pytestmark = needs_chromium
+pytestmark = [*needs_chromium, pytest.mark.ci]
 address, page = pages_in_browser.own_address, pages_in_browser.page
 PER = 96  # images a page
 LAST = -(-IMAGES // PER)
@@ -79,7 +79,6 @@ def bare(context):
     opened.close()
 
 
-@pytest.mark.ci
 def test_turning_pages_does_not_fill_the_servers_memory(bare, address, root):
     """Were only the JSON of a page's boxes kept at each turn, 60 turns would add about 30 MB (tried).
 

@@ -68,6 +68,7 @@ def shown_images(page) -> int:
 # Error impact, and what is taken for what
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("kind", "value"), [("Classification error", "classification"), ("Missed", "missed")])
 def test_a_click_on_the_costliest_errors_shows_exactly_these_boxes(page, shared, kind, value):
     open_results(page, shared, view="costs")
@@ -135,6 +136,7 @@ def localization_errors(point):
     return {"score": ["0.5"], "error": ["localization"]}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("view", "title", "trace", "says"), [
     ("figures", "AP by class", 0, of_class),
     ("figures", "AP by class and size", 0, of_class_and_size),
@@ -151,6 +153,7 @@ def test_a_click_on_a_chart_opens_what_its_point_is_about(page, shared, view, ti
     assert opened_on_errors(page) == says(point)
 
 
+@pytest.mark.ci
 def test_a_click_on_a_bar_of_images_opens_as_many_images_as_it_is_high(page, shared):
     open_results(page, shared, view="images")
     chart = chart_named(page, "How hard are the images?")
@@ -159,6 +162,7 @@ def test_a_click_on_a_bar_of_images_opens_as_many_images_as_it_is_high(page, sha
     assert len(opened_on_errors(page)["image"]) == shown_images(page) == bar["y"]
 
 
+@pytest.mark.ci
 def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, shared):
     open_results(page, shared, view="costs")
     page.get_by_role("button", name="Show Impact of each error type as a table").press("Enter")
@@ -175,6 +179,7 @@ def test_without_a_mouse_a_chart_is_a_table_whose_rows_open_their_boxes(page, sh
 # What is no chart
 
 
+@pytest.mark.ci
 def test_the_best_score_is_set_here_and_for_the_gallery(page, shared):
     open_results(page, shared, view="curves")
     adopt = page.get_by_role("button", name=re.compile("^Use score .* everywhere"))
@@ -188,6 +193,7 @@ def test_the_best_score_is_set_here_and_for_the_gallery(page, shared):
     assert page.locator(".gallery .toolbar output").first.inner_text() == best
 
 
+@pytest.mark.ci
 def test_the_tab_is_the_same_after_another_page(page, shared):
     open_results(page, shared, view="curves")
     page.get_by_role("link", name="Errors").click()
@@ -197,6 +203,7 @@ def test_the_tab_is_the_same_after_another_page(page, shared):
     page.wait_for_url("**view=curves*")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("score", ["0.5", "0.7"])
 def test_errors_counts_from_the_same_score(page, shared, score):
     open_results(page, shared, **({} if score == "0.5" else {"score": score}))
@@ -205,6 +212,7 @@ def test_errors_counts_from_the_same_score(page, shared, score):
     expect(page.get_by_role("slider", name="Count from score")).to_have_value(score)
 
 
+@pytest.mark.ci
 def test_an_image_of_the_list_is_shown_alone(page, shared):
     open_results(page, shared, view="images")
     name = page.get_by_test_id("stDataFrame").locator("tbody tr").nth(1).locator("td").first.text_content()

@@ -35,8 +35,11 @@ def test_children_have_ctrl_c_and_the_projects_folder_however_the_suite_was_star
     assert done.stdout.split() == [str(configured), str(PROJECT if configured else tmp_path)]
 
 
-def item(file, *fixtures):
-    return SimpleNamespace(location=(file, 0, ""), fixturenames=fixtures)
+def item(file, *fixtures, name="", few=None):
+    mark = few and SimpleNamespace(args=(few,))
+    return SimpleNamespace(
+        location=(file, 0, ""), fixturenames=fixtures, nodeid=f"{file}::{name}", get_closest_marker=lambda _: mark
+    )
 
 
 def config(**seconds):
@@ -53,6 +56,17 @@ def test_without_a_measurement_files_with_a_browser_come_first():
     items = [item("a"), item("b"), item("c", "browser")]
     suite.pytest_collection_modifyitems(SimpleNamespace(), items)
     assert [one.location[0] for one in items] == ["c", "a", "b"]
+
+
+def test_of_many_cases_a_few_are_left_spread_over_all_of_them():
+    items = [item("a", name="one"), *(item("a", name=f"many[{i}]", few=3) for i in range(10))]
+    items += [item("b", name="many[x]", few=3), item("b", name="two[1]", few=1), item("b", name="two[2]", few=1)]
+    everything, out = list(items), []
+    hook = SimpleNamespace(pytest_deselected=lambda items: out.extend(items))  # noqa: PLW0108 (by its name)
+    suite.leave_few_cases(SimpleNamespace(hook=hook), items)
+    left = ["a::one", "a::many[0]", "a::many[3]", "a::many[6]", "b::many[x]", "b::two[1]"]
+    assert [one.nodeid for one in items] == left
+    assert [one for one in everything if one in items or one in out] == everything and len(out) == 8
 
 
 @pytest.mark.parametrize(("profile", "asked", "given_"), [("local", 100, 25), ("local", 8, 5), ("local", 3, 3),

@@ -105,6 +105,7 @@ def test_the_dense_loss_reaches_backbone_encoder_and_both_heads(model, street):
     assert not any(name.startswith("model.decoder") for name in learned)
 
 
+@pytest.mark.ci
 def test_the_command_goes_through_all_rounds_and_on_from_what_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(make_starter, "WORK", tmp_path / "work")
     monkeypatch.setattr(make_starter, "STARTER", tmp_path / "starter")

@@ -177,6 +177,7 @@ def write_folder(target, text, **options):
             (unfinished / name).write_text(text)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("first", range(1, 12))
 def test_two_kills_at_any_two_moments_leave_a_whole_folder(tmp_path, first):
     for second in count(1):

@@ -38,6 +38,7 @@ def three(run_maker):
     return [run_maker() for _ in range(3)]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("column", DAMAGE)
 def test_every_page_says_what_is_damaged_and_shows_the_rest(store, three, column):
     """About three seconds each."""
@@ -53,6 +54,7 @@ def test_every_page_says_what_is_damaged_and_shows_the_rest(store, three, column
             assert len(app.selectbox[0].options) == 3  # of two runs, but for the model on the other side
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("column", ["config", "id", "created"])
 def test_train_lists_a_damaged_run_with_a_button_to_delete_it_and_nothing_else(store, three, column):
     set_cell(store, three[1], column, DAMAGE[column])
@@ -100,6 +102,7 @@ def test_damaged_evaluations_and_marks_are_left_out_and_told(store, three):
             assert any("3 damaged rows of evaluations or marks" in warning for warning in warnings_of(open_page(page)))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("harm", ["text", "cut", "garbage", "gone", "folder", "empty", "other"])
 def test_a_database_that_cannot_be_read_is_one_sentence_on_every_page(store, three, harm):
     path = store.database.path

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines import run_python
+from tests.suite import unmeasured
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = {  # rows of the table: how many attempts there are at least, in the short form
@@ -37,7 +38,7 @@ ROWS = {  # rows of the table: how many attempts there are at least, in the shor
 @cache
 def short_form() -> tuple[int, str, dict[str, tuple[int, int]]]:
     """Its exit status, what it prints, and its table: (tried, lost) of each row. Once for all tests of this file."""
-    environment = {**os.environ, "DETR_LAB_ENGINE": "off"}  # its apps train nothing
+    environment = unmeasured({**os.environ, "DETR_LAB_ENGINE": "off"})  # its apps train nothing
     done = subprocess.run(
         [sys.executable, "-m", "torture", "--share", "0.01"], cwd=ROOT, env=environment, capture_output=True, text=True,
         check=False,
@@ -63,6 +64,7 @@ def test_it_ends_well_and_its_last_line_sums_up():
     assert table["**all**"] == (tried, 0)
 
 
+@pytest.mark.ci
 def test_a_save_that_deletes_first_is_lost(start_warm):
     done = run_python(start_warm, "tests/torture/broken_save.py")
     assert done.returncode == 0, done.stderr

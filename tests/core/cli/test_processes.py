@@ -41,12 +41,14 @@ def works_on(store, made, rest):
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("code", [0, 1, 28, 130])
 def test_the_status_is_the_main_processs_which_has_said_why(store, capfd, code):
     assert launched(store, f"sys.exit({code})", WAIT) == code
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_ends_the_main_process_is_128_more(store, capfd, number):
     kill = f"import signal; signal.signal({number}, 0) if {number} != 9 else 0; os.kill(os.getpid(), {number})"

@@ -56,6 +56,7 @@ def large_png(colour: int, channels: int, bits: int = 8) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "what, colour, channels, bits, number",
     [("thumbnail", 2, 3, 8, 9), ("part", 6, 4, 8, 6), ("check", 2, 3, 8, 8), ("read", 0, 1, 16, 3)],

@@ -28,6 +28,7 @@ def changed(tmp_path, kind="detr", **fields):
     return folder
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_changed_opens(kind):
     assert read_everything(whole(kind)) == [] == read_everything(whole(kind), "trainer.pt")
@@ -179,6 +180,7 @@ def test_settings_in_a_state_are_not_taken(tmp_path, monkeypatch):
     assert before == after and before[0]["betas"] == (0.9, 0.999)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("kind", "published"), [("detr", 1), ("conditional_detr", 2), ("deformable_detr", 2)])
 def test_a_run_goes_on_with_the_class_weight_that_it_began_with(kind, published, tmp_path, monkeypatch):
     """Versions that took 1 for every family did not save it."""

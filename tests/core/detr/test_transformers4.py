@@ -69,6 +69,7 @@ def same_answer(folder, model):
     torch.testing.assert_close(ours.boxes[-1], theirs.pred_boxes)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize(
     "arguments",
@@ -84,6 +85,7 @@ def test_a_backbone_of_timm_by_its_name(kind, arguments, tmp_path):
     same_answer(tmp_path, model)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_dilation_as_in_dc5(kind, tmp_path):
     described = {"backbone": "resnet26", "dilation": True}
@@ -116,6 +118,7 @@ def _load_names():
     return LabelMap(("scooter", "car"), (0, 1))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_resnet_of_transformers_that_is_only_named(kind, tmp_path):
     stages = [f"stage{n}" for n in maps(kind)]

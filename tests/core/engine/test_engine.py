@@ -172,20 +172,20 @@ def test_what_is_too_long_for_a_message_is_started_as_a_new_program(light_engine
     assert told_by(forking(light_engine), ["-c", "print(5)"])[0] == "5\n" and light_engine.pid == pid
 
 
-def test_with_a_second_thread_it_refuses(make_engine, caplog):
+def test_with_a_second_thread_it_refuses(make_engine, logged):
     engine = make_engine("tests.core.engine.with_thread")
     assert engine.wait_until_ready(60)
     process = engine.start([sys.executable, "-c", ""], session_environment(), 1, 2)
     assert process.wait(30) and process.code == 0 and not isinstance(process, Forked)
-    assert "2 threads run in the engine" in caplog.text
+    assert "2 threads run in the engine" in logged[-1]
 
 
-def test_while_a_gpu_is_in_use_it_refuses(make_engine, caplog):
+def test_while_a_gpu_is_in_use_it_refuses(make_engine, logged):
     engine = make_engine("tests.core.engine.with_gpu")
     assert engine.wait_until_ready(60)
     process = engine.start([sys.executable, "-c", ""], session_environment(), 1, 2)
     assert process.wait(30) and not isinstance(process, Forked)
-    assert "the engine has opened /dev/" in caplog.text
+    assert "the engine has opened /dev/" in logged[-1]
 
 
 def test_changed_code_is_run_by_a_new_program_and_then_by_a_new_engine(make_engine, monkeypatch):
@@ -220,7 +220,7 @@ def test_one_that_dies_is_followed_by_another_and_its_child_lives_on(make_engine
     assert child.wait(30) and child.code is None  # nobody was there to see it
 
 
-def test_one_that_hangs_is_replaced_and_what_it_was_asked_for_runs_once(make_engine, monkeypatch, tmp_path, caplog):
+def test_one_that_hangs_is_replaced_and_what_it_was_asked_for_runs_once(make_engine, monkeypatch, tmp_path, logged):
     monkeypatch.setattr(engine_module, "SECONDS_TO_FORK", 0.2)
     monkeypatch.setattr(engine_module, "LONGEST_PAUSE", 0.01)
     engine = make_engine("json")
@@ -230,7 +230,7 @@ def test_one_that_hangs_is_replaced_and_what_it_was_asked_for_runs_once(make_eng
     code = f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"
     process = engine.start([sys.executable, "-c", code], session_environment(), 1, 2)
     assert process.wait(30) and not isinstance(process, Forked)
-    assert (tmp_path / "ran").read_text() == "x" and is_gone(first) and "does not answer" in caplog.text
+    assert (tmp_path / "ran").read_text() == "x" and is_gone(first) and "does not answer" in logged[-1]
     until(lambda: engine.is_ready and engine.pid != first)
 
 

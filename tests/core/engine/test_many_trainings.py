@@ -4,6 +4,7 @@ import gc
 import sys
 
 import psutil
+import pytest
 
 from core import PROJECT
 from core.config import TrainConfig
@@ -17,6 +18,7 @@ TRAININGS = 20
 MOST_GROWTH = 4_000_000  # bytes, of the engine's own memory, by all of them: less than one picture each
 
 
+@pytest.mark.ci
 def test_twenty_trainings_leave_nothing_in_the_engine_nor_here(warm_engine, start_warm, street, tmp_path):
     store = RunStore(tmp_path)
     engine, here = psutil.Process(warm_engine.pid), psutil.Process()

@@ -38,6 +38,7 @@ def lives(pid):
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("order", list(itertools.permutations(["engine", "app", "training"])), ids="-".join)
 def test_killed_in_any_order(store, app, manage, order):
     process, engine = app
@@ -66,6 +67,7 @@ def test_killed_in_any_order(store, app, manage, order):
     assert run.status is Status.STOPPED and steps(store, run.id) == list(range(1, run.step + 1))
 
 
+@pytest.mark.ci
 def test_an_app_that_ends_in_order_ends_its_engine_and_not_its_training(store, app):
     process, engine = app
     run = training(store, create(store, "endless").id)
@@ -74,6 +76,7 @@ def test_an_app_that_ends_in_order_ends_its_engine_and_not_its_training(store, a
     training(store, run.id, store.get(run.id).step + 5)
 
 
+@pytest.mark.ci
 def test_an_engine_that_is_killed_is_followed_by_one_that_forks_the_next_training(store, app):
     process, engine = app
     first = training(store, create(store, "endless").id)

@@ -136,7 +136,7 @@ def test_waiting_runs_begin_in_the_order_that_they_are_moved_to(store, manage):
     assert store.get(waiting[1]).started is None and manager.waiting() == []
 
 
-def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, caplog):
+def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, logged):
     attempts = []
 
     def fail(self, process):
@@ -147,7 +147,7 @@ def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, caplog):
     monkeypatch.setattr("core.runs.manager.POLL_SECONDS", 0.01)
     manage(in_process=True)
     until(lambda: len(attempts) > 3)
-    assert len([r for r in caplog.records if "could not go on" in r.message]) == 1
+    assert len([message for message in logged if "could not go on" in message]) == 1
 
 
 def test_an_app_begins_although_a_full_disk_keeps_it_from_closing_a_dead_run(store, manage, monkeypatch):

@@ -66,6 +66,7 @@ def test_a_child_trains_on_without_its_manager_and_the_next_one_finds_and_stops_
         os.waitpid(pid, 0)  # the first manager's Popen has let go of it
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_lives_on_when_the_app_is_ended_and_is_found_by_the_next_app(store, manage, number):
     process = app(store)
@@ -118,6 +119,7 @@ def test_a_run_that_was_killed_between_checkpoints_is_resumed_from_the_last(stor
     assert (store.checkpoints(run.id) / "began.txt").read_text().split()[1::2] == ["False", resumed]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["killed", "killed thread by thread"])  # the first of several may end long before
 def test_a_killed_child_is_interrupted_and_the_next_run_begins(store, manage, kind):
     manager = manage()

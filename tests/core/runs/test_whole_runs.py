@@ -110,6 +110,7 @@ def test_a_child_that_is_killed_and_resumed_at_the_command_line_records_what_the
     assert store.log_path(run.id).read_text() == ""
 
 
+@pytest.mark.ci
 def test_two_processes_whatever_breaks_them_off_have_the_losses_of_one_with_the_same_batch(
     config, store, manage, start_warm
 ):

@@ -58,6 +58,7 @@ def test_at_every_event_the_disk_holds_no_more_than_the_record_and_can_bring_it_
             assert not is_whole(best) or read_state(best)["step"] < progress.step
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("stop_at", AT)
 def test_an_event_that_could_not_be_recorded_is_made_again_by_the_resumed_training(config, whole, tmp_path, stop_at):
     before = events_until(config, tmp_path, stop_at, record_fails)
@@ -85,6 +86,7 @@ def same_weights(one, other):
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("stop_at", AT)
 def test_a_stop_at_an_event_saves_it(config, tmp_path, stop_at):
     events_until(config, tmp_path, stop_at, lambda running: running.close())
@@ -122,6 +124,7 @@ def test_the_end_is_told_before_a_checkpoint_is_deleted(config, tmp_path, keep):
     assert list(running) == [] and [path.name for path in tmp_path.iterdir()] == [keep]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("keep", ["best", "last", "best and last"])
 @pytest.mark.parametrize("killed", range(1, 12))
 def test_a_kill_at_the_end_loses_no_checkpoint_and_leaves_none_too_many(whole, tmp_path, keep, killed):

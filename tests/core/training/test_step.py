@@ -185,6 +185,7 @@ def test_a_stepper_goes_on_from_its_state_as_if_it_had_not_stopped(samples, ema)
         assert torch.equal(value, second.evaluated.inner.state_dict()[name]), name
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_learns_much_the_same(samples, precision):
     whole, half = stepper(), stepper(replace(CONFIG, precision=precision))

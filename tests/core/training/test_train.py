@@ -117,6 +117,7 @@ def test_a_preflight_that_fails_stops_with_its_evidence_and_leaves_no_checkpoint
     assert not (tmp_path / "last").exists()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("stop_at", [(Evaluating, 0), (StepDone, 1), (StepDone, 3), (Evaluating, 3), (StepDone, 4)])
 def test_stopped_and_resumed_gives_the_losses_of_an_uninterrupted_training(config, whole, tmp_path, stop_at):
     before, after = [], []

@@ -39,6 +39,7 @@ def test_it_stops_early_when_ap_does_not_rise_and_says_so(config, tmp_path, monk
     assert remark.rule == "stopped_early" and "Best AP 40.0" in remark.evidence
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("keep, left", [("best and last", {"best", "last"}), ("best", {"best"}), ("last", {"last"})])
 def test_only_the_checkpoints_that_are_to_be_kept_stay(config, tmp_path, keep, left):
     list(train(replace(config, epochs=1, keep=keep), tmp_path))
@@ -67,6 +68,7 @@ def test_a_profile_is_recorded_once(config, tmp_path):
     assert profile.steps == 3 and any("conv" in row["name"] for row in profile.operators)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("settings", [{"augment": "flip, scale and crop"}, {"precision": "bf16"}, {"freeze": "stem"},
                                       {"deterministic": True}, {"workers": 2}, {"classes": ("car",)}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):
@@ -74,6 +76,7 @@ def test_a_training_runs_with(config, tmp_path, settings):
     assert evaluations(progress)[-1].epoch == 1 and len(losses(progress)) >= 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["conditional_detr", "deformable_detr"])
 def test_other_detrs_train_too_and_go_on_from_their_own_checkpoint(config, tmp_path, kind):
     settings = replace(config, model=str(released(kind, tmp_path / "model")), epochs=1)

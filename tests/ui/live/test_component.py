@@ -146,6 +146,7 @@ def test_remarks_are_shown_as_text_and_the_most_urgent_leads_to_them(page, run_m
     assert page.evaluate("document.activeElement.className") == "dl-doctor"
 
 
+@pytest.mark.ci
 def test_during_an_evaluation_the_place_is_the_epoch_that_ended(page, run_maker, store):
     run = run_maker(status=Status.RUNNING, evaluated=False)
     place = page.locator(".dl-place")

@@ -50,6 +50,7 @@ def server(tmp_path):
     process.wait()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_that_is_never_answered_does_not_hold_up_the_end(server, tmp_path, number):
     process, port = server

@@ -66,6 +66,7 @@ def status(address: str) -> int:
         return error.code
 
 
+@pytest.mark.ci
 def test_a_page_of_them_is_answered_within_the_bound(address):
     """About 12 s, most of it for the large pictures."""
     children = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]

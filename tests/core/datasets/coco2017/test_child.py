@@ -15,6 +15,7 @@ from tests.core.datasets.coco2017.downloads import FULL, load
 from tests.core.piped import run_piped
 
 
+@pytest.mark.ci
 def test_each_way_to_fail_has_its_reason_and_holds_up_nothing_else(coco, server, tmp_path, monkeypatch):
     monkeypatch.setattr(child, "MODULE", "core.datasets.coco2017.worker")
     pictures = [{k: i[k] for k in ("id", "file_name", "width", "height")} for i in load(coco, "train")["images"]]

@@ -17,6 +17,7 @@ from tests.core.datasets.coco2017.coco_server import ZIP, jpeg, serving
 from tests.core.datasets.coco2017.downloads import FEW, TEN, children, files, killed, load, run
 
 
+@pytest.mark.ci
 def test_killed_midway_and_gone_on_with_it_is_the_same_as_in_one_go(photographs, tmp_path, monkeypatch):
     with serving(photographs) as server:
         for name, value in server.environment.items():
@@ -72,6 +73,7 @@ def test_progress_tells_of_annotations_and_of_every_picture(server, tmp_path):
     assert all(p.sentence.endswith(".") and 0 <= p.share <= 1 for p in seen)
 
 
+@pytest.mark.ci
 def test_stopped_after_any_step_and_gone_on_with_it_is_the_same_as_in_one_go(server, tmp_path):
     run(tmp_path / "one/out")
     whole = files(tmp_path / "one/out")
@@ -102,6 +104,7 @@ def test_what_was_stopped_is_listed_until_it_is_whole(server, cache, tmp_path):
     assert is_complete(tmp_path / "out", FEW)
 
 
+@pytest.mark.ci
 def test_killed_again_and_again_it_still_ends_as_in_one_go(server, tmp_path):
     run(tmp_path / "one", TEN)
     server.seconds = 0.02

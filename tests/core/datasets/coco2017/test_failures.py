@@ -42,6 +42,7 @@ def test_a_picture_that_never_comes_is_named_with_the_reason_and_the_others_are_
     assert set(server.asked) == {names[2], names[9]}
 
 
+@pytest.mark.ci
 def test_a_picture_without_an_answer_is_given_up_after_a_while_and_tried_again(
     server, cache, tmp_path, names, monkeypatch
 ):
@@ -53,6 +54,7 @@ def test_a_picture_without_an_answer_is_given_up_after_a_while_and_tried_again(
     assert max(server.asked.count(name) for name in names[2:]) <= 2, "those that had come were fetched again"
 
 
+@pytest.mark.ci
 def test_a_server_that_never_answers_is_told(server, cache, tmp_path, names, monkeypatch):
     monkeypatch.setattr(child, "STALL_SECONDS", 1)
     for name in names:
@@ -78,7 +80,12 @@ def test_without_a_network_it_is_said_at_once(server, cache, tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [("503", "HTTP 503"), ("half", "not a zip file"), ("cut", "cut off"), ("hang", "no answer")],
+    [
+        ("503", "HTTP 503"),
+        ("half", "not a zip file"),
+        ("cut", "cut off"),
+        pytest.param("hang", "no answer", marks=pytest.mark.ci),
+    ],
 )
 def test_annotations_that_do_not_come_are_told_and_leave_nothing(server, tmp_path, how, reason, monkeypatch):
     monkeypatch.setattr(child, "STALL_SECONDS", 1)
