@@ -27,7 +27,7 @@ from ui.routes import ROUTES
 def served(root: Path, engine: bool = False) -> Iterator[str]:
     """The address of the app on a free port, with `root` as its root folder; its trainings end with it.
 
-    Without its engine, whose imports take 12 s of a core that most tests do not need.
+    Without its engine, whose imports take 5 s of a core that most tests do not need.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

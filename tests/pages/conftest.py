@@ -11,7 +11,7 @@ from ui.server.model_worker import ModelWorker
 
 @pytest.fixture(autouse=True)
 def no_process_for_models(monkeypatch):
-    """A page that is looked at has the process of its models begin, which imports torch: 10 s of a core, for nobody."""
+    """A page that is looked at has the process of its models begin, which imports torch: 5 s of a core, for nobody."""
     monkeypatch.setattr(ModelWorker, "warm", lambda self, **model: None)
 
 
