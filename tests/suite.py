@@ -3,11 +3,13 @@
 The hooks are imported by conftest.py.
 """
 
+import functools
 import gc
 import os
 import signal
 from collections import Counter, defaultdict
 
+import coverage
 from hypothesis import settings
 
 from core import PROJECT
@@ -20,6 +22,8 @@ FILES = 60  # that are printed
 # the share of the examples that a test asks for, by profile: `pytest --hypothesis-profile=long`
 EXAMPLES = {"local": 0.25, "ci": 1, "long": 10}
 FEWEST = 5
+MEASURED_EXAMPLES = 20
+paused = []  # measurements of coverage that go on once the test is over
 
 settings.register_profile("local")
 settings.register_profile("long", print_blob=True)
@@ -59,7 +63,11 @@ def pytest_collection_modifyitems(config, items):
 
     items[:] = [item for file in sorted(in_files, key=seconds, reverse=True) for item in in_files[file]]
     tests = {id(test): test for test in (getattr(item, "obj", None) for item in items)}.values()
-    scale_examples(tests, EXAMPLES.get(settings.get_current_profile_name(), 1))
+    properties = [test for test in tests if getattr(test, "is_hypothesis_test", False)]
+    scale_examples(properties, EXAMPLES.get(settings.get_current_profile_name(), 1))
+    if coverage.Coverage.current():
+        for test in properties:
+            measure_first_examples(test.hypothesis)
 
 
 def pytest_collection_finish():
@@ -83,10 +91,33 @@ def leave_few_cases(config, items) -> None:
         items[:] = [item for item in items if item.nodeid not in names]
 
 
-def scale_examples(tests, share: float) -> None:
+def measure_first_examples(handle) -> None:
+    """Count the lines of a property's first examples alone: to count those of all would take half of its time.
+
+    Coverage is measured again once the test is over, see `pytest_runtest_teardown`.
+    """
+    inner, tried = handle.inner_test, []
+
+    @functools.wraps(inner)
+    def counting(*arguments, **named):
+        tried.append(None)
+        while len(tried) == MEASURED_EXAMPLES + 1 and (measured := coverage.Coverage.current()):
+            measured.stop()  # the process' own goes on where that of pytest-cov stops
+            paused.append(measured)
+        return inner(*arguments, **named)
+
+    handle.inner_test = counting
+
+
+def pytest_runtest_teardown():
+    while paused:
+        paused.pop().start()
+
+
+def scale_examples(properties, share: float) -> None:
     """Give each property this share of the examples that it asks for."""
-    for test in tests:
-        if share != 1 and getattr(test, "is_hypothesis_test", False):
+    for test in properties:
+        if share != 1:
             asked = test._hypothesis_internal_use_settings  # Hypothesis' own plugin changes it here too
             examples = max(round(share * asked.max_examples), min(FEWEST, asked.max_examples))
             test._hypothesis_internal_use_settings = settings(asked, max_examples=examples)

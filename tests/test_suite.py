@@ -69,6 +69,32 @@ def test_of_many_cases_a_few_are_left_spread_over_all_of_them():
     assert [one for one in everything if one in items or one in out] == everything and len(out) == 8
 
 
+def test_of_a_property_the_first_examples_are_measured_and_all_of_the_next_test(monkeypatch):
+    told, tried, on = [], [], []
+
+    class Measured:
+        def start(self):
+            on.append(self)
+
+        def stop(self):
+            told.append((on.pop() is self, len(tried)))
+
+    both = [Measured(), Measured()]
+    on.extend(both)
+    monkeypatch.setattr(suite.coverage, "Coverage", SimpleNamespace(current=lambda: on[-1] if on else None))
+
+    @settings(max_examples=50, database=None, derandomize=True)
+    @given(st.integers())
+    def holds(n):
+        tried.append(n)
+
+    suite.measure_first_examples(holds.hypothesis)
+    holds()
+    suite.pytest_runtest_teardown()
+    suite.pytest_runtest_teardown()
+    assert told == [(True, suite.MEASURED_EXAMPLES)] * 2 and len(tried) > suite.MEASURED_EXAMPLES and on == both
+
+
 @pytest.mark.parametrize(("profile", "asked", "given_"), [("local", 100, 25), ("local", 8, 5), ("local", 3, 3),
                                                           ("long", 60, 600), ("ci", 60, 60)])  # fmt: skip
 def test_a_property_gets_its_profiles_share_of_the_examples_that_it_asks_for(profile, asked, given_):
@@ -79,7 +105,7 @@ def test_a_property_gets_its_profiles_share_of_the_examples_that_it_asks_for(pro
     def holds(n):
         tried.add(n)
 
-    suite.scale_examples([holds, SimpleNamespace()], suite.EXAMPLES[profile])
+    suite.scale_examples([holds], suite.EXAMPLES[profile])
     holds()
     assert 0.8 * given_ <= len(tried) <= given_
 
