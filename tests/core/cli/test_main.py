@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,16 @@ def test_the_help_loads_nothing_that_takes_time():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+class Gone(io.StringIO):
+    """A stream whose reader has gone, as after `… | head`."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+
+def test_a_reader_that_has_gone_ends_a_command_as_sigpipe_would(root, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["runs", "--json"]) == 128 + signal.SIGPIPE

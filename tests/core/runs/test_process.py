@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from core.engine.process_id import process_of, this_process
-from core.runs.process import has_process
+from core.runs.process import has_process, is_dedicated_process, kill
 from tests.core.runs.waiting import until
 
 
@@ -49,3 +49,10 @@ def test_a_child_is_known_by_the_run_that_its_command_line_names(store):
         others = has_process(replace(run, pid=child.pid, pid_started=an_hour_off, id="20260101-000000-0000"))
         child.communicate(b"\n")
     assert mine and not others
+
+
+def test_who_is_gone_is_nobodys_and_can_be_killed_again(store):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert not is_dedicated_process(store.create({}, process=(child.pid, 1.0)))
+    kill(child.pid)

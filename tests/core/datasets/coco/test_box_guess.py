@@ -157,3 +157,29 @@ def test_one_file_is_corrected_without_pictures(folder, tmp_path):
     assert len(read_truth(tmp_path / "new.json").annotations) == 40
     with pytest.raises(DataError, match="is there already"):
         rewrite_boxes(path, tmp_path / "new.json", BoxFormat.XYXY)
+
+
+def test_odd_boxes_stay_as_they_are_and_an_image_without_a_size_is_named(folder, tmp_path):
+    change(folder, BoxFormat.XYXY_SHARES)
+    path = folder / "annotations/instances_train.json"
+    coco = json.loads(path.read_text())
+    first = coco["annotations"][0]
+    odd = [{**first, "id": 1000, "bbox": [1, 2, 3]}, {**first, "id": 1001, "image_id": "nobody's"}, "no annotation"]
+    path.write_text(json.dumps({**coco, "annotations": [*odd, *coco["annotations"]]}))
+    assert rewrite_boxes(path, tmp_path / "new.json", BoxFormat.XYXY_SHARES) == 40
+    assert json.loads((tmp_path / "new.json").read_text())["annotations"][:3] == odd
+    for image in coco["images"]:
+        if image["id"] == first["image_id"]:
+            image |= {"width": None, "height": None, "file_name": "gone.jpg"}
+    path.write_text(json.dumps(coco))
+    with pytest.raises(DataError, match=f"Image {first['image_id']} has no width and height"):
+        rewrite_boxes(path, tmp_path / "other.json", BoxFormat.XYXY_SHARES)
+    assert not (tmp_path / "other.json").exists()
+
+
+def test_a_copy_that_cannot_be_made_is_one_sentence(folder, tmp_path):
+    (tmp_path / "other.json").write_text('{"images": []}')
+    with pytest.raises(DataError, match="cannot be written"):
+        rewrite_boxes(folder / "annotations/instances_train.json", tmp_path / "other.json/new.json", BoxFormat.XYXY)
+    with pytest.raises(DataError, match="is not a COCO annotation file"):
+        rewrite_boxes(tmp_path / "other.json", tmp_path / "new.json", BoxFormat.XYXY)
