@@ -65,7 +65,7 @@ def no_search_for_components(monkeypatch):
 
 @pytest.fixture
 def logged():
-    """What is logged during a test; pytest's own `caplog` takes a fifth of the time of the many short tests."""
+    """What is logged during a test; pytest's own `caplog` makes each of the many short tests slower."""
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())

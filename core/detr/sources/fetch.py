@@ -73,7 +73,7 @@ class Fetch:
                     return True
             except OSError:  # the disk's, or the hub refuses; what a network raises is none
                 raise
-            except Exception:
+            except Exception:  # whatever breaks a connection: what has come is kept, and gone on with
                 attempts = ATTEMPTS if _size(part) > before else attempts - 1
                 if not attempts:
                     raise
@@ -82,7 +82,7 @@ class Fetch:
 
     def _go_on(self, url: str, part: Path, begin: int) -> None:
         from huggingface_hub import constants, get_session
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # as above
 
         headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
         if begin:
