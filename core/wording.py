@@ -12,7 +12,7 @@ import unicodedata
 
 MOST = 600  # characters of a message
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # begin one in some spreadsheet
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
+NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
 JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji: they belong to a name and hide nothing
 
 

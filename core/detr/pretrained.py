@@ -46,7 +46,8 @@ COCO_ROWS = dict(
 
 # What stands in a config's id2label where no class is meant: gaps, background, and transformers' own numbering.
 PLACEHOLDER = re.compile(
-    r"\s*(n/?a|none|null|label_\d+|[-_. ]*(background|no[-_ ]?object|unused|placeholder)[-_ ]*\d*)?\s*", re.IGNORECASE
+    r"\s*+(n/?a|none|null|label_\d+|[-_. ]*+(background|no[-_ ]?object|unused|placeholder)[-_ ]*+\d*)?\s*",
+    re.IGNORECASE,
 )
 
 

@@ -100,10 +100,15 @@ class ProblemCounter:
         self._counts: Counter[tuple[ProblemKind, str]] = Counter()
         self._examples: dict[tuple[ProblemKind, str], list[tuple[str, str]]] = {}
 
-    def add(self, kind: ProblemKind, detail: str, item: Item | None = None) -> None:
-        """Count a problem. `detail` says which file and value; `item` is the picture that has it, if it is one's."""
+    def add(self, kind: ProblemKind, detail: str, item: Item | None = None, count: int = 1) -> None:
+        """Count a problem. `detail` says which file and value; `item` is the picture that has it, if it is one's.
+
+        `count` is how many there are, all alike; of 0 there is none.
+        """
+        if not count:
+            return
         key = kind, item.split if item and item.split in USED else ""
-        self._counts[key] += 1
+        self._counts[key] += count
         examples = self._examples.setdefault(key, [])
         if len(examples) < MOST_EXAMPLES:
             examples.append((detail, item.picture if item else ""))

@@ -13,6 +13,7 @@ entities, and neither says what is wrong.
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -53,6 +54,8 @@ NO_PICTURES = re.compile(
 )  # folders of masks and drawings
 ROOT = re.compile(r"<annotation[\s>]")
 ENCODING = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([\w.-]+)["'][^>]*\?>""")
+BEFORE_ROOT = 1000  # bytes in which that stands
+OF_SEVERAL_BYTES = ("big5", "cp9", "euc", "gb", "hz", "johab", "shift")  # how Python's names of such encodings begin
 
 
 def looks_like(folder: Path) -> bool:
@@ -182,8 +185,8 @@ def _read_annotation(path: Path) -> Element:
 
 def _in_known_encoding(data: bytes) -> bytes:
     """Return XML in UTF-8 where it says that it has an encoding of several bytes, which the parser does not read."""
-    match = ENCODING.match(data)
-    encoding = match[1].decode().lower() if match else ""
-    if match is None or encoding.startswith(("utf", "ucs", "us-ascii", "iso", "latin")):
-        return data
-    return data[match.end() :].decode(encoding).encode()
+    match = ENCODING.match(data, 0, BEFORE_ROOT)
+    encoding = codecs.lookup(match[1].decode()).name if match else ""  # others, as Punycode, may take hours
+    if match and encoding.startswith(OF_SEVERAL_BYTES):
+        return data[match.end() :].decode(encoding).encode()
+    return data

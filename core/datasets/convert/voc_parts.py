@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +23,11 @@ from core.datasets.convert.source import FolderFiles, lines_of, nearest_to, read
 from core.datasets.names.name_index import NameIndex
 from core.datasets.names.part_names import part_of
 from core.datasets.problems import ProblemKind
+from core.wording import short
 
 TRAINVAL = "trainval"
 SETS = "imagesets"
-OF_CLASS = re.compile(r"(?P<name>\S.*?)(\s+-?\d+)+")
+FLAG = re.compile(r"-?\d+")
 
 
 class _List(NamedTuple):
@@ -119,13 +121,20 @@ def _read_list(files: FolderFiles, name: str, index: NameIndex, of_label: Mappin
     lines = [(number, line) for number, line in enumerate(lines_of(read_list(files.path(name))), 1) if line.strip()]
     for number, line in lines:
         matches = index.find(line)
-        if not matches and (flag := OF_CLASS.fullmatch(line.strip())):
-            matches, flagged = index.find(flag["name"]), flagged + 1
+        if not matches and (flagless := _without_flags(line)):
+            matches, flagged = index.find(flagless), flagged + 1
         alike = {of_label.get(match, match) for match in matches}
         named = nearest_to(name, alike.intersection(of_label.values()) or alike)
         pictures.update(named if split == TEST else named[:1])
         if not named:
             near = index.nearest(line.strip())
             hint = f"; {near} is there" if near else ""
-            missing.append(f"{name}, line {number}: {line.strip()!r}{hint}")
+            missing.append(f"{name}, line {number}: {short(line.strip())!r}{hint}")
     return _List(name, split, flagged == len(lines) > 0, pictures, missing)
+
+
+def _without_flags(line: str) -> str:
+    """Return what stands before the numbers at the end of a line; "" if there are none."""
+    _, *rest = line.split()
+    flags = sum(1 for _ in takewhile(FLAG.fullmatch, reversed(rest)))
+    return line.strip().rsplit(None, flags)[0] if flags else ""

@@ -46,7 +46,7 @@ TITLE = "YOLO"
 MOST_LETTERS = 10**6  # of a line; a polygon of 10,000 corners has a fifth of it
 MOST_LINES = 100_000  # of a label file
 FARTHEST = 2.0  # shares beyond which a number is none of the picture's width or height
-OBJECT = re.compile(r"\s*-?\d+(\.0*)?(\s+-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?){4,}\s*", re.IGNORECASE)
+OBJECT = re.compile(r"\s*-?\d+(\.0*)?(\s+-?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?){4,}\s*", re.IGNORECASE)
 
 
 def looks_like(folder: Path) -> bool:

@@ -24,7 +24,7 @@ MOST_OF_PLACE = 2000  # files
 MOST_DEPTH = 4  # of folders in folders: an archive was unpacked into them, or a tool wrote its export far below
 USUAL = 3  # places
 BEGINNINGS = (4096, 2**16, 8 * 2**20)  # bytes of a file that are looked at, until it is clear what it is
-TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)  # one without an end goes to the end
 COCO_NAMES = re.compile(r"instances_.*\.json|_annotations\.coco\.json", re.IGNORECASE)  # whatever is in them
 OTHER_TASKS = re.compile("(person_keypoints|captions|stuff|panoptic|image_info|labels)_", re.IGNORECASE)
 

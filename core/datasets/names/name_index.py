@@ -20,6 +20,8 @@ from core.datasets.names.part_names import part_of_folders
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 ENDINGS = {*SUFFIXES, ".xml", ".txt", ".json"}  # which a written name may have or lack
 MOST_COMPARED = 500  # names that are compared with a missing one
+MOST_NEAREST = 100  # missing names that are compared: each takes some milliseconds, and a list may have a million
+LONGEST = 255  # characters of a file's name, on any system
 
 
 class Match(NamedTuple):
@@ -66,6 +68,7 @@ class NameIndex:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = list(paths)
+        self._compared = 0
 
     def matches(self, written: str, part: str | None = None, *, any_ending: bool = False) -> list[Match]:
         """Return the paths that a name may mean, the best ones alone: one, or several of the same rank, or none.
@@ -88,10 +91,14 @@ class NameIndex:
         return [match.path for match in self.matches(written, any_ending=True)]
 
     def nearest(self, written: str) -> str | None:
-        """Return the path whose file name is most like one that is missing, for a message; None if none is alike."""
+        """Return the path whose file name is most like one that is missing, for a message; None if none is alike.
+
+        Also after MOST_NEAREST names, and of one that no file can have.
+        """
         parts = plain_parts(written)
-        if not parts:
+        if not parts or len(parts[-1]) > LONGEST or self._compared >= MOST_NEAREST:
             return None
+        self._compared += 1
         if same := self._by_loose_stem.get(_loose(parts[-1])):
             return same[0]
         names = {_key(_last(path)): path for path in self.paths[:MOST_COMPARED]}

@@ -44,6 +44,7 @@ from core.wording import short
 
 MOST_BYTES = 64 * 2**20  # of one file; labelme's may hold the picture, others the labels of a hundred thousand
 MOST_LETTERS = 120  # of a picture's name in a message
+UPLOADED = re.compile(r"^.*?[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an upload
 MOST_WRONG = 20  # reasons that are kept of a picture; the rest is counted
 
 
@@ -57,7 +58,8 @@ class Entry:
 
     picture  its name as it is written
     objects  corners in pixels, or in shares of `whole`
-    wrong    why others are no objects with a box
+    wrong    why others are no objects with a box, of the first of them
+    more     how many others there are beyond these
     whole    (width, height) that a corner of 1 or 100 stands for; None for pixels
     stated   (width, height) of the picture as the file has it, or None
     part     in any spelling, "" for none
@@ -66,6 +68,7 @@ class Entry:
     picture: str
     objects: list[LabelledObject] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    more: int = 0
     whole: float | None = None
     stated: tuple[float, float] | None = None
     part: str = ""
@@ -76,6 +79,9 @@ class Entry:
             try:
                 one = to_object(value)
             except (BadObject, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+                if len(self.wrong) >= MOST_WRONG:
+                    self.more += 1
+                    continue
                 reason = str(error) if isinstance(error, BadObject) else "is not written as this format has it"
                 self.wrong.append(f"object {number} {reason}")
             else:
@@ -109,13 +115,11 @@ class Source:
             raise LabelFileError("not valid JSON") from None
 
     def beside(self, name: str) -> Source:
-        """Return another file by its path from this one's folder; it need not be there."""
-        return replace(self, name=posixpath.normpath(posixpath.join(posixpath.dirname(self.name), name)))
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether the folder holds it: only what was listed is read."""
-        return self.name in self.files.names
+        """Return another file by its path from this one's folder; raises LabelFileError if the folder holds none."""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.name), name))
+        if path not in self.files.names:  # links out of the folder are none of its files
+            raise LabelFileError(f"{name} is not beside it")
+        return replace(self, name=path)
 
 
 @dataclass(eq=False)
@@ -195,8 +199,7 @@ class Documents:
     def _pictures(self, index: NameIndex, name: str, entry: Entry) -> list[str]:
         """Return the pictures that an entry may mean: those whose names are most like the written one."""
         written = entry.picture.replace("\\", "/")
-        # Label Studio puts eight digits before the name of an upload
-        names = [written, re.sub(r"^.*?[0-9a-f]{8}-(?=[^/]+$)", "", written)]
+        names = [written, UPLOADED.sub("", written.rpartition("/")[2])]
         names += [name.rpartition("/")[2].rpartition(".")[0]] if self.each else []
         for one in dict.fromkeys(filter(None, names)):
             if matches := index.find(posixpath.normpath(posixpath.join(posixpath.dirname(name), one))):
@@ -215,11 +218,10 @@ class Documents:
     def read(self, item: Item, listing: Listing, size: PictureSize, problems: ProblemCounter) -> Labels:
         """Return a picture's objects in pixels, and the size that they refer to."""
         entry: Entry = listing.content[item.label]
-        for reason in entry.wrong[:MOST_WRONG]:
+        for reason in entry.wrong:
             problems.add(ProblemKind.LABEL_LINE, f"{item.label}, {reason}", item)
-        for _ in entry.wrong[MOST_WRONG:]:
-            problems.add(ProblemKind.LABEL_LINE, f"{item.label}, more", item)
-        count = len(entry.objects) + len(entry.wrong)
+        problems.add(ProblemKind.LABEL_LINE, f"{item.label}, more", item, entry.more)
+        count = len(entry.objects) + len(entry.wrong) + entry.more
         if entry.whole is not None:
             sides = [side / entry.whole for side in size.upright]
             objects = [_scaled(one, sides[0], sides[1]) for one in entry.objects]

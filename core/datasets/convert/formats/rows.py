@@ -22,14 +22,22 @@ from core.datasets.names.name_index import SUFFIXES
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 PICTURE = re.compile(
-    rf"\s*(.+?({'|'.join(map(re.escape, sorted(SUFFIXES)))}))(?=\s|$)", re.IGNORECASE
+    rf"\s*+(.+?({'|'.join(map(re.escape, sorted(SUFFIXES)))}))(?=\s|$)", re.IGNORECASE
 )  # its name may hold spaces
+MOST_LINES = 2_000_000  # of a file, each a picture or an object: with "\r\n" they count twice
 NUMBER = r"-?\d+(\.\d*)?"
+
+
+def _lines(source: Source) -> list[str]:
+    text = decode(source.bytes())
+    if (count := text.count("\n") + text.count("\r")) > MOST_LINES:
+        raise LabelFileError(f"{count:,} lines, more than the {MOST_LINES:,} that are read")
+    return lines_of(text)
 
 
 def _rows(source: Source) -> list[list[str]]:
     try:
-        return [row for row in csv.reader(lines_of(decode(source.bytes()))) if any(row)]
+        return [row for row in csv.reader(_lines(source)) if any(row)]
     except csv.Error as error:
         raise LabelFileError(f"no table ({error})") from None
 
@@ -70,7 +78,7 @@ def _from_row(values: Any) -> LabelledObject:
 
 
 def _parse_keras(source: Source) -> Iterable[Entry]:
-    names = [name.strip() for name in lines_of(decode(source.beside("_classes.txt").bytes())) if name.strip()]
+    names = [name.strip() for name in _lines(source.beside("_classes.txt")) if name.strip()]
 
     def to_object(word: Any) -> LabelledObject:
         *corners, number = word.split(",")
@@ -78,7 +86,7 @@ def _parse_keras(source: Source) -> Iterable[Entry]:
             raise BadObject("has not four numbers and the number of a class in _classes.txt")
         return from_corners(names[int(number[:9])], *corners)
 
-    for line in lines_of(decode(source.bytes())):
+    for line in _lines(source):
         if words := PICTURE.match(line):
             yield Entry(words[1]).add(line[words.end() :].split(), to_object)
         elif line.strip():
