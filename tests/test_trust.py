@@ -15,6 +15,12 @@ ELSE = {
     "subprocess.getoutput",
     "subprocess.getstatusoutput",
 }  # give ours away, or need a shell
+CODE_OF_FILES = {  # whose contents would be run, or would choose what is
+    "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "marshal.load", "marshal.loads", "shelve.open",
+    "torch.jit.load", "torch.hub.load", "torch.package.PackageImporter", "torch.export.load", "timm.create_model",
+    "pipeline", "transformers.pipeline", "dill.load", "dill.loads",
+}  # fmt: skip
+OTHER_STARTS = ("os.posix_spawn", "os.exec", "os.spawn", "pty.", "asyncio.create_subprocess")  # with the same input
 LAST_NAMES = STARTS | {name.split(".")[1] for name in ELSE}
 
 
@@ -35,6 +41,8 @@ def guessing_of(tree: ast.AST) -> list[str]:
     for call in calls(tree):
         name = name_of(call)
         told = {keyword.arg: keyword.value for keyword in call.keywords}
+        if ast.unparse(call.func) in CODE_OF_FILES or "allow_pickle" in told:
+            wrong.append(f"line {call.lineno}: {ast.unparse(call.func)} may run what a file holds")
         trust = told.get("trust_remote_code")
         if name == "from_pretrained" and not (isinstance(trust, ast.Constant) and trust.value is False):
             wrong.append(f"line {call.lineno}: from_pretrained without trust_remote_code=False")
@@ -53,9 +61,11 @@ def open_inputs_of(tree: ast.AST) -> list[str]:
     """Each start of a process that does not say what its standard input is, in words."""
     wrong = []
     for call in calls(tree):
+        name = ast.unparse(call.func)
+        if name.startswith(OTHER_STARTS):
+            wrong.append(f"line {call.lineno}: {name}")
         if name_of(call) not in LAST_NAMES:
             continue
-        name = ast.unparse(call.func)
         told = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         if name in ELSE:
             wrong.append(f"line {call.lineno}: {name}")
@@ -81,7 +91,9 @@ def test_the_code_is_read_at_all():
         "AutoConfig.from_pretrained(x, trust_remote_code=False)", "from transformers import AutoModel",
         "family.model_class.from_pretrained(source)", "f(trust_remote_code=trusted)", "f(trust_remote_code=True)",
         "torch.load(path)", "torch.load(path, weights_only=False)", "subprocess.Popen(command)", "os.system('ls')",
-        "subprocess.run(command, stdin=None)", "subprocess.Popen(command, stdin=subprocess.PIPE)", "os.popen('ls')",
+        "pickle.load(file)", "np.load(path, allow_pickle=True)",
+        "torch.jit.load(path)", "transformers.pipeline('x', model=folder)", "os.posix_spawn(path, a, b)", "pty.spawn(x)",
+        "os.execvp(path, a)", "subprocess.run(command, stdin=None)", "subprocess.Popen(command, stdin=subprocess.PIPE)", "os.popen('ls')",
     ],
 )  # fmt: skip
 def test_the_rule_sees_what_it_forbids(code):

@@ -168,7 +168,7 @@ def _library(path: Path) -> str | None:
             if data.startswith(b"PK"):
                 with zipfile.ZipFile(file) as archive:
                     entry = next((e for e in archive.infolist() if e.filename.endswith("data.pkl")), None)
-                    if entry:
+                    if entry and entry.compress_type == zipfile.ZIP_STORED:  # torch writes it as it is
                         with archive.open(entry) as pickle:
                             data = pickle.read(MOST_SEARCHED)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError):

@@ -267,3 +267,17 @@ def test_a_pickle_is_searched_within_limits(tmp_path):
     (tmp_path / "bomb.pt").write_bytes(file.getvalue())
     with pytest.raises(ModelError, match=r"a checkpoint of torch\.save"):
         find_model(str(tmp_path / "bomb.pt"))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_a_checkpoint_that_is_not_opened(tmp_path, packing):
+    """zlib and lzma raise errors of their own, and lzma takes the memory that a file states."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", packing) as archive:
+        archive.writestr("archive/data.pkl", b"mmdet" * 3000)
+    for place in range(46, 80):
+        data = bytearray(file.getvalue())
+        data[place] ^= 0xFF
+        (tmp_path / "x.pt").write_bytes(data)
+        with pytest.raises(ModelError, match=r"a checkpoint of torch\.save"):
+            find_model(str(tmp_path / "x.pt"))
