@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
+import psutil
+
 from core import PROJECT
 from core.engine.process import Forked, Process, environment_of, start_cold
 
@@ -142,11 +144,7 @@ class Engine:
         if "refused" in answer:
             logger.warning("The engine cannot fork a process: %s.", answer["refused"])
             return None
-        process, status, go = given
-        forked = Forked(answer["pid"], process, status)
-        with os.fdopen(go, "wb", buffering=0) as begin:
-            begin.write(b"1")
-        return forked
+        return _begin(answer["pid"], given)
 
     def _drop(self) -> None:
         """End the engine as it is; `_keep` sees it."""
@@ -190,6 +188,24 @@ class Engine:
             self._popen.wait()
             with self._forking:
                 self._socket = None
+
+
+def _begin(pid: int, given: Sequence[int]) -> Forked | None:
+    """Have a child of the engine begin, with the descriptors that came with it; None, and it ends, if some are lost.
+
+    The system drops those that are more than this process may have open.
+    """
+    try:
+        process, status, go = given
+        forked = Forked(pid, process, status)
+    except (ValueError, OSError, psutil.Error) as error:
+        logger.warning("A process of the engine cannot be watched (%s).", error)
+        for descriptor in given:
+            os.close(descriptor)
+        return None
+    with suppress(BrokenPipeError), os.fdopen(go, "wb", buffering=0) as begin:  # killed before it began
+        begin.write(b"1")
+    return forked
 
 
 def _imported_by(environment: Mapping[str, str]) -> dict[str, str]:
