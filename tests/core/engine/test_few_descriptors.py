@@ -1,4 +1,4 @@
-"""The system passes on no descriptors that a process may not open: then a new program is started, or it fails as one."""
+"""The system passes on no descriptors beyond those that a process may have: then a new program is started."""
 
 import os
 import socket
