@@ -81,11 +81,12 @@ class Server:
 
     @property
     def memory(self) -> int:
-        """How many bytes the app and what it started take."""
+        """How many bytes the app and what it started take; what the engine shares with its children counts once."""
         total = 0
         for process in [self.process, *self.process.children(recursive=True)]:
             with suppress(psutil.Error):
-                total += process.memory_info().rss
+                taken = process.memory_full_info()
+                total += getattr(taken, "pss", taken.uss)  # pss: Linux only
         return total
 
 

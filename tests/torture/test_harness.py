@@ -1,16 +1,20 @@
 """What the torture itself does: counts writes and strikes at one, ends what hangs, draws the same for the same seed."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from random import Random
 
+import psutil
 import pytest
 
 from torture.faults.faults import bad_sentences
 from torture.inputs.mutate import mutate_value
 from torture.scenario import Outcome, Plan, Table
+from torture.server import Server
 from torture.writes import plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,3 +127,14 @@ def test_what_is_no_sentence_for_a_user_is_told(message):
 def test_names_in_words_have_nothing_that_changes_from_run_to_run():
     name = "checkpoints/20261128-051808-97b2/.last-4711-1a2b3c4d.partial/model.safetensors"
     assert plain(name) == plain(name.replace("97b2", "00ff").replace("1a2b3c4d", "00000000").replace("4711", "1"))
+
+
+def test_memory_that_an_app_and_its_children_share_counts_once(tmp_path):
+    code = "import os, time\nheld = b\"x\" * 200_000_000\nos.fork()\nprint(flush=True)\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as app:
+        try:
+            assert [app.stdout.readline(), app.stdout.readline()] == [b"\n", b"\n"]
+            memory = Server(0, psutil.Process(app.pid), tmp_path).memory
+        finally:
+            os.killpg(app.pid, signal.SIGKILL)
+    assert 200_000_000 < memory < 300_000_000
