@@ -130,7 +130,7 @@ def test_names_in_words_have_nothing_that_changes_from_run_to_run():
 
 
 def test_memory_that_an_app_and_its_children_share_counts_once(tmp_path):
-    code = "import os, time\nheld = b\"x\" * 200_000_000\nos.fork()\nprint(flush=True)\ntime.sleep(60)"
+    code = 'import os, time\nheld = b"x" * 200_000_000\nos.fork()\nprint(flush=True)\ntime.sleep(60)'
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as app:
         try:
             assert [app.stdout.readline(), app.stdout.readline()] == [b"\n", b"\n"]
