@@ -15,6 +15,8 @@ from io import BufferedReader
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+LONGEST_PATH = 4096  # characters; Linux takes no more bytes
+
 
 class FileRefused(OSError):
     """A path that leads to no regular file, or to one that is too large: `strerror` says which, in a few words."""

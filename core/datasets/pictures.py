@@ -31,7 +31,7 @@ from core.datasets.decoding import DECODING, MOST_BYTES, MOST_FILE_BYTES, MOST_P
 from core.datasets.pixels.eight_bits import bands, decode, mend_tiles
 from core.datasets.pixels.upright import Box, Size, meant_orientation, orientation_of, stored_box, turn_upright
 from core.datasets.problems import ProblemKind
-from core.files import FileRefused, open_file
+from core.files import LONGEST_PATH, FileRefused, open_file
 from core.wording import short
 
 # No others, because Pillow's readers of rare formats start programs or take any text for a picture. MPO comes as JPEG.
@@ -74,7 +74,7 @@ def path_inside(root: str | Path, name: str) -> Path | None:
     None if the name leads out of the folder: absolute, through "..", by a link; or if no file can have such a name.
     """
     root = os.fspath(root)
-    if not name or "\0" in name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
+    if not name or len(name) > LONGEST_PATH or "\0" in name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
         return None
     path, plain = root, True
     for part in re.split(r"[/\\]" if os.sep == "\\" else "/", name):

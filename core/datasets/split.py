@@ -246,7 +246,8 @@ def _without_placeholders(split: CocoSplit, folder: Path, others: Iterable[CocoS
         return split
     examples = [Example(repr(category["name"])) for category in removed]
     problems = merged([*split.problems, *problems_of(ProblemKind.PLACEHOLDER, split.name, examples)])
-    return replace(split, categories=[c for c in split.categories if c not in removed], problems=tuple(problems))
+    ids = {category["id"] for category in removed}
+    return replace(split, categories=[c for c in split.categories if c["id"] not in ids], problems=tuple(problems))
 
 
 def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from core.datasets.names.part_names import part_of_folders
+from core.files import LONGEST_PATH
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 ENDINGS = {*SUFFIXES, ".xml", ".txt", ".json"}  # which a written name may have or lack
@@ -39,9 +40,13 @@ def is_picture(name: str) -> bool:
 def plain_parts(name: str) -> list[str]:
     r"""Return the folders and the file that a path of any system or an address means, without drive, "." and "..".
 
+    Nothing of a path that is too long for any file: its Unicode form could take minutes.
+
     >>> plain_parts(r"C:\data\..\images\a.jpg"), plain_parts("https://host/a.jpg?size=9")
     (['data', 'images', 'a.jpg'], ['host', 'a.jpg'])
     """
+    if len(name) > LONGEST_PATH:
+        return []
     name = name.rpartition("?d=")[2]  # "/data/local-files/?d=images/a.jpg", as Label Studio names its local files
     name = unicodedata.normalize("NFC", name.strip())
     name = re.sub(r"^([A-Za-z]:|file:|https?:)|(?:(?<=\.\w{3})|(?<=\.\w{4}))\?.*", "", name)
