@@ -4,7 +4,8 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("core/datasets", "core/evaluation", "core/inference", "core/export", "ui", "pages")
+FOLDERS = ("core", "ui", "pages")
+OURS = {"core/files.py"}  # the door itself
 READERS = {  # functions and methods that open a file, or read it by its path
     "open", "read_text", "read_bytes", "ParquetFile", "ParquetDataset", "read_table", "read_csv", "read_json",
     "memory_map", "OSFile", "mmap", "loadtxt", "genfromtxt", "fromfile", "memmap", "getline",
@@ -29,7 +30,18 @@ ALLOWED = {
     ),
     # bytes that the door has given
     ("core/datasets/fingerprint/fingerprint.py", "pq.read_table(pa.BufferReader(read_bytes(path, MOST_BYTES)))"),
+    # after it has looked at what the door has opened, and at each part of it
+    ("core/training/trainer_state.py", "torch.load(path, weights_only=True, map_location='cpu')"),
+    # what DETR Lab has written: a checkpoint that is whole, a trace; and what the system writes
+    ("core/training/checkpoint_folder.py", "shutil.copyfile(path, partial / path.name)"),
+    ("core/training/profiler.py", "path.read_bytes()"),
+    ("core/engine/process_id.py", "Path(f'/proc/{pid}/stat').read_text()"),
+    ("core/engine/server.py", "os.open(os.devnull, os.O_RDONLY)"),
+    ("core/engine/server.py", "open(old.fileno(), mode, buffering=0 if mode == 'wb' else -1, closefd=False)"),
+    # for writing
+    ("core/detr/sources/fetch.py", "part.open('ab' if answer.status_code == 206 else 'wb', buffering=0)"),
     # files beside our own code
+    ("core/charts/to_json.py", "(Path(__file__).parent / 'draw.js').read_text(encoding='utf-8')"),
     ("core/export/writers.py", "(HERE / SCRIPT).read_text(encoding='utf-8')"),
     ("core/export/html.py", "(HERE / 'report.css').read_text(encoding='utf-8')"),
     ("core/export/html.py", "(HERE / 'report.js').read_text(encoding='utf-8')"),
@@ -81,6 +93,7 @@ def test_nothing_reads_past_the_door():
         (path.relative_to(ROOT).as_posix(), call)
         for folder in FOLDERS
         for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.relative_to(ROOT).as_posix() not in OURS
         for call in readers(path.read_text())
     }
     assert seen - ALLOWED == set()
