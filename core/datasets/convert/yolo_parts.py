@@ -27,6 +27,7 @@ from core.datasets.convert.yolo_description import Description
 from core.datasets.names.name_index import NameIndex, spelling, without_ending
 from core.datasets.names.part_names import part_of
 from core.datasets.problems import ProblemKind
+from core.files import LONGEST_PATH
 from core.wording import short
 
 PARTS = (*USED, TEST)
@@ -55,6 +56,7 @@ class _Parts:
         self.files, self.problems = files, problems
         self.pictures: dict[str, set[str]] = {split: set() for split in PARTS}
         self.lists: list[str] = []
+        self._added: set[tuple[str, str | None, str | None]] = set()  # part, folder, list
         self._index = NameIndex(files.pictures)
         self._folders = {spelling(folder): folder for folder in _folders_of(files.names)}
         self._texts = {spelling(name): name for name in files.ending(".txt")}
@@ -62,6 +64,10 @@ class _Parts:
     def add_entry(self, split: str, entry: str, description: Description) -> None:
         """Add the pictures of a folder or list that the description names."""
         folder, text = self._resolve(entry, description)
+        if (split, folder, text) in self._added:  # an entry may stand there a thousand times
+            return
+        if text is not None or folder is not None:
+            self._added.add((split, folder, text))
         if text is not None:
             self.add_list(split, text)
         elif folder is not None:
@@ -116,6 +122,8 @@ class _Parts:
         what the folder holds under the last parts of an entry is meant then.
         """
         written = entry.replace("\\", "/").replace("\0", "")
+        if len(written) > LONGEST_PATH:
+            return None, None
         if "*" in written:  # all pictures of a folder
             written = written.rpartition("/")[0]
         above = (description.name or "").rpartition("/")[0]

@@ -98,3 +98,13 @@ def test_classes_are_not_read_through_a_link_out_of_the_folder(tmp_path):
     classes.rename(tmp_path / "secret.txt")
     classes.symlink_to(tmp_path / "secret.txt")
     refused(tmp_path / "mine", r"_annotations\.txt: _classes\.txt is not beside it")
+
+
+def test_an_entry_of_a_description_counts_once(tmp_path):
+    """Each time a list of a million pictures would be read again."""
+    lists = ", ".join(["l.txt", "./l.txt", "images/train"] * 7000)
+    folder = yolo(tmp_path / "mine", yaml=f"names: [car]\nval: images/val\ntrain: [{lists}]\n")
+    text(folder / "l.txt", "images/train/train.png\n" * 3000)
+    assert [len(part["images"]) for part in converted(folder, tmp_path / "out").values()] == [1, 1]
+    endless = f"names: [car]\nval: images/val\ntrain: {'a/' * 100_000}\n"
+    assert list(convert(yolo(tmp_path / "deep", yaml=endless), tmp_path / "b"))[-1] == (2, 2)
