@@ -19,6 +19,7 @@ from tests.suite import (  # noqa: F401 (hooks)
     pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_configure,
+    pytest_runtest_setup,
     pytest_runtest_teardown,
     pytest_terminal_summary,
 )

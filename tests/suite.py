@@ -22,8 +22,9 @@ FILES = 60  # that are printed
 # the share of the examples that a test asks for, by profile: `pytest --hypothesis-profile=long`
 EXAMPLES = {"local": 0.25, "ci": 1, "long": 10}
 FEWEST = 5
-MEASURED_EXAMPLES = 20
-paused = []  # measurements of coverage that go on once the test is over
+MEASURED_EXAMPLES, MEASURED_CASES = 8, 2
+not_measured = set()  # ids of tests
+paused, for_children = [], []  # what goes on once the test is over: measurements of coverage, and MEASURED
 
 settings.register_profile("local")
 settings.register_profile("long", print_blob=True)
@@ -66,6 +67,7 @@ def pytest_collection_modifyitems(config, items):
     properties = [test for test in tests if getattr(test, "is_hypothesis_test", False)]
     scale_examples(properties, EXAMPLES.get(settings.get_current_profile_name(), 1))
     if coverage.Coverage.current():
+        not_measured.update(repeating(items))
         for test in properties:
             measure_first_examples(test.hypothesis)
 
@@ -76,42 +78,70 @@ def pytest_collection_finish():
 
 def leave_few_cases(config, items) -> None:
     """Leave of each test with the mark `few(n)` so many cases, evenly spread from the first on; CI tries all."""
-    cases = defaultdict(list)
-    for item in items:
-        if item.get_closest_marker("few"):
-            cases[item.nodeid.partition("[")[0]].append(item)
-    left_out = []
-    for group in cases.values():
-        number = min(group[0].get_closest_marker("few").args[0], len(group))
-        left = {i * len(group) // number for i in range(number)}
-        left_out += [item for place, item in enumerate(group) if place not in left]
+    few = cases(item for item in items if item.get_closest_marker("few"))
+    left_out = [item for group in few for item in all_but(group, group[0].get_closest_marker("few").args[0])]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         names = {item.nodeid for item in left_out}
         items[:] = [item for item in items if item.nodeid not in names]
 
 
-def measure_first_examples(handle) -> None:
-    """Count the lines of a property's first examples alone: to count those of all would take half of its time.
+def cases(items) -> list[list]:
+    """The items by test: more than one are its cases."""
+    groups = defaultdict(list)
+    for item in items:
+        groups[item.nodeid.partition("[")[0]].append(item)
+    return list(groups.values())
 
-    Coverage is measured again once the test is over, see `pytest_runtest_teardown`.
+
+def all_but(group, number) -> list:
+    """All but so many items of the group, evenly spread from the first on."""
+    left = {i * len(group) // number for i in range(min(number, len(group)))}
+    return [item for place, item in enumerate(group) if place not in left]
+
+
+def repeating(items) -> set[str]:
+    """The ids of what mostly runs lines that others run too: what CI alone runs, and all but a few cases of a test.
+
+    To count lines makes what runs many half as slow again.
     """
-    inner, tried = handle.inner_test, []
+    again = [item for group in cases(items) for item in all_but(group, MEASURED_CASES)]
+    return {item.nodeid for item in [*again, *(item for item in items if item.get_closest_marker("ci"))]}
 
-    @functools.wraps(inner)
-    def counting(*arguments, **named):
-        tried.append(None)
-        while len(tried) == MEASURED_EXAMPLES + 1 and (measured := coverage.Coverage.current()):
-            measured.stop()  # the process' own goes on where that of pytest-cov stops
-            paused.append(measured)
-        return inner(*arguments, **named)
 
-    handle.inner_test = counting
+def pytest_runtest_setup(item):
+    if item.nodeid in not_measured:
+        pause()
+        if MEASURED in os.environ:  # its children neither
+            for_children.append(os.environ.pop(MEASURED))
 
 
 def pytest_runtest_teardown():
     while paused:
         paused.pop().start()
+    while for_children:
+        os.environ[MEASURED] = for_children.pop()
+
+
+def pause() -> None:
+    """Count no more lines until the test is over; the process' own count goes on where that of pytest-cov stops."""
+    while measured := coverage.Coverage.current():
+        measured.stop()
+        paused.append(measured)
+
+
+def measure_first_examples(handle) -> None:
+    """Count the lines of a property's first examples alone: to count those of all would take half of its time."""
+    inner, tried = handle.inner_test, []
+
+    @functools.wraps(inner)
+    def counting(*arguments, **named):
+        tried.append(None)
+        if len(tried) == MEASURED_EXAMPLES + 1:
+            pause()
+        return inner(*arguments, **named)
+
+    handle.inner_test = counting
 
 
 def scale_examples(properties, share: float) -> None:

@@ -1,4 +1,4 @@
-"""Twenty sessions and thousands of polls beside a training: no error, rows whole and in order, its figures the same."""
+"""Twenty sessions (a short form has fewer) and thousands of polls beside a training: no error, rows whole and in order, its figures the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torture.record import read_record
 from torture.scenario import Outcome, Plan, Scenario
 from torture.server import Server, served
 
-SESSIONS, POLLS = 20, 12_000
+SESSIONS, FEWEST, POLLS = 20, 6, 12_000
 PATIENCE = 900  # seconds until training, sessions and polls are over
 PAGES = ("", "errors", "results", "compare", "")
 PAUSE = 0.02  # seconds between two polls of one session: a page takes 1
@@ -28,15 +28,15 @@ PAUSE = 0.02  # seconds between two polls of one session: a page takes 1
 def scenarios(plan: Plan) -> Sequence[Scenario]:
     """Return the one scenario."""
     whole = prepare(plan, "forty epochs" if plan.share >= 0.1 else "four epochs", "sessions")
-    polls = plan.count(POLLS, least=SESSIONS)
-    attempt = partial(_beside, whole, polls)
-    return [Scenario("polls beside a training", 0, f"{SESSIONS} sessions, {polls:,} polls", attempt, PATIENCE + 120)]
+    sessions, polls = min(SESSIONS, plan.count(10 * SESSIONS, FEWEST)), plan.count(POLLS, least=SESSIONS)
+    attempt = partial(_beside, whole, sessions, polls)
+    return [Scenario("polls beside a training", 0, f"{sessions} sessions, {polls:,} polls", attempt, PATIENCE + 120)]
 
 
-def _beside(whole: Undisturbed, polls: int, folder: Path) -> Outcome:
+def _beside(whole: Undisturbed, sessions: int, polls: int, folder: Path) -> Outcome:
     root = tiny.copy_root(whole.root, folder / "root")
     with served(root) as server, beside(partial(tiny.go_on, root, whole.run_id)):
-        ending = in_child(partial(_crowd, server, root, whole.run_id, polls), folder, PATIENCE)
+        ending = in_child(partial(_crowd, server, root, whole.run_id, sessions, polls), folder, PATIENCE)
     if ending.status != 0:
         return Outcome(polls, (f"the sessions ended with {ending.status}: {ending.text[-300:]}",))
     store = RunStore(root)
@@ -53,13 +53,13 @@ def _beside(whole: Undisturbed, polls: int, folder: Path) -> Outcome:
     return Outcome(ending.result["polls"], tuple(lost))
 
 
-def _crowd(server: Server, root: Path, run_id: str, polls: int) -> dict[str, object]:
-    """Poll and open pages from twenty threads until the polls are made and the training is over."""
+def _crowd(server: Server, root: Path, run_id: str, sessions: int, polls: int) -> dict[str, object]:
+    """Poll and open pages from so many threads until the polls are made and the training is over."""
     lost: list[str] = []
     over = threading.Event()
-    pollers = [Poller(server, run_id, list(GROUPS)[n % len(GROUPS)], polls // SESSIONS) for n in range(SESSIONS)]
+    pollers = [Poller(server, run_id, list(GROUPS)[n % len(GROUPS)], polls // sessions) for n in range(sessions)]
     threads = [threading.Thread(target=one.work, args=(over,)) for one in pollers]
-    threads += [threading.Thread(target=_visit, args=(server, run_id, n, over, lost)) for n in range(SESSIONS)]
+    threads += [threading.Thread(target=_visit, args=(server, run_id, n, over, lost)) for n in range(sessions)]
     for thread in threads:
         thread.start()
     store = RunStore(root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from torture.scenario import Outcome, Plan, Scenario
 MOST_CHARACTERS = 300  # of a message
 MOST_OUTPUT = 5 * 2**20  # bytes
 PATIENCE = 60  # seconds until a training under a fault has ended
+BY_A_SIGNAL = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 NOT_A_SENTENCE = re.compile(r"Traceback|enforce fail|\b[A-Z]\w+(Error|Exception)\b|\n|\bat 0x[0-9a-f]{6,}")
 
 
@@ -39,8 +41,10 @@ class Fault:
     around   what holds while the training runs, given the store's folder: a mount, a lock
     inside   what is done in the training's process first
     limits   of that process's resources
-    changes  of the settings (`tiny.VARIANTS`), by name
+    variant  of the training's settings (`torture.kills.trainings.VARIANTS`), by name
     begun    whether the training has been stopped after some steps before
+    deadly   whether a signal may end the training, which must then go on as after any kill: a native library
+             that gets no memory can do no better
     lift     what is done afterwards
     """
 
@@ -51,6 +55,7 @@ class Fault:
     limits: Callable[[], dict[int, int]] = dict
     variant: str = "plain"
     begun: bool = False
+    deadly: bool = False
     lift: Callable[[Path], None] = lambda root: None
 
 
@@ -114,7 +119,7 @@ def _attempt(fault: Fault, whole: Undisturbed, begun: Path | None, folder: Path)
     lost = []
     if ending.status is None:
         lost.append(f"it was not over after {PATIENCE} s: {ending.text[-200:]}")
-    elif ending.status not in (0, 1, 2):
+    elif ending.status not in (0, 1, 2) and not (fault.deadly and -ending.status in BY_A_SIGNAL):
         lost.append(f"it ended with {ending.status}: {ending.text[-300:]}")
     if ending.output.stat().st_size > MOST_OUTPUT:
         lost.append(f"it wrote {ending.output.stat().st_size:,} bytes")

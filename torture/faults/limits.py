@@ -26,7 +26,7 @@ def faults(plan: Plan) -> Sequence[Fault]:
             for n in (16, 20, 24, 32, 48, 64, 96, 128)
         ]
         listed += [
-            Fault(MEMORY, f"{n} MiB more, {variant}", limits=partial(_memory, n), variant=variant)
+            Fault(MEMORY, f"{n} MiB more, {variant}", limits=partial(_memory, n), variant=variant, deadly=True)
             for n in (8, 32, 64, 128, 256, 512)
         ]
     for shift in (-400 * DAY, -DAY, DAY, 400 * DAY):
