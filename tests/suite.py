@@ -43,6 +43,7 @@ def restore_ctrl_c() -> None:
 
 
 def pytest_configure(config):
+    gc.disable()  # until everything is imported: looking through it again and again takes a third of that
     os.chdir(PROJECT)  # wherever pytest was started, children find `core`
     restore_ctrl_c()
     if IN_CI and config.option.durations is None:
@@ -73,7 +74,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    gc.freeze()  # what is imported by now stays: the collector need not look through it again and again
+    gc.freeze()  # what is imported by now stays
+    gc.enable()
 
 
 def leave_few_cases(config, items) -> None:

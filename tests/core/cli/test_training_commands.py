@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -22,13 +21,11 @@ from tests.core.cli.running import TINY, run
 from tests.core.detr.sources.hub_server import local_hub
 from tests.core.runs.fake_training import child_command, train
 from tests.core.runs.waiting import create, steps, training, until
+from tests.engines import run_python
 
 
-def test_the_run_id_comes_first_also_from_another_process(root, street):
-    command = [sys.executable, "-m", "core", "train", "--data", street, *TINY]
-    done = subprocess.run(
-        [str(c) for c in command], cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
-    )
+def test_the_run_id_comes_first_also_from_another_process(root, street, start_warm):
+    done = run_python(start_warm, "-m", "core", "train", "--data", street, *TINY)
     assert done.returncode == 0, done.stderr
     assert (root / "checkpoints" / done.stdout.splitlines()[0] / "best" / "model.safetensors").is_file()
 
