@@ -1,4 +1,4 @@
-"""Twenty sessions (a short form has fewer) and thousands of polls beside a training: no error, rows whole and in order, its figures the same."""
+"""Many sessions and thousands of polls beside a training: no error, rows whole and in order, its figures the same."""
 
 from __future__ import annotations
 
