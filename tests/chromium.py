@@ -13,6 +13,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--js-flags=--no-maglev --no-opt",  # a page of a test is over before it would be worth compiling well
     "--process-per-site",  # whatever its port: scripts are then compiled once (see `context`)
 ]  # fmt: skip
 SIZE = {"width": 1280, "height": 800}
