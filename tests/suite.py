@@ -119,8 +119,10 @@ def pytest_runtest_setup(item):
 
 
 def pytest_runtest_teardown():
+    leave = os._exit
     while paused:
         paused.pop().start()
+    os._exit = leave  # coverage wraps it at each start: of a thousand wrappings no forked child would come out
     while for_children:
         os.environ[MEASURED] = for_children.pop()
 

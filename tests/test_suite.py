@@ -69,12 +69,30 @@ def test_of_many_cases_a_few_are_left_spread_over_all_of_them():
     assert [one for one in everything if one in items or one in out] == everything and len(out) == 8
 
 
+def test_what_repeats_what_others_run_is_not_measured_nor_are_its_children(monkeypatch):
+    items = [item("a", name="one"), *(item("a", name=f"many[{i}]") for i in range(6)), item("b", name="ci", few=1)]
+    again = suite.repeating(items)
+    assert again == {"a::many[1]", "a::many[2]", "a::many[4]", "a::many[5]", "b::ci"}
+    on = []
+    measured = SimpleNamespace(start=lambda: on.append(measured), stop=on.clear)
+    measured.start()
+    monkeypatch.setattr(suite.coverage, "Coverage", SimpleNamespace(current=lambda: on[-1] if on else None))
+    monkeypatch.setattr(suite, "not_measured", again)
+    monkeypatch.setenv(suite.MEASURED, "so")
+    for one, counts in zip(items, [True, True, False, False, True, False, False, False], strict=True):
+        suite.pytest_runtest_setup(one)
+        assert (bool(on), suite.MEASURED in os.environ) == (counts, counts)
+        suite.pytest_runtest_teardown()
+        assert on and os.environ[suite.MEASURED] == "so"
+
+
 def test_of_a_property_the_first_examples_are_measured_and_all_of_the_next_test(monkeypatch):
     told, tried, on = [], [], []
 
     class Measured:
         def start(self):
             on.append(self)
+            monkeypatch.setattr(os, "_exit", lambda _: None)
 
         def stop(self):
             told.append((on.pop() is self, len(tried)))
@@ -88,10 +106,12 @@ def test_of_a_property_the_first_examples_are_measured_and_all_of_the_next_test(
     def holds(n):
         tried.append(n)
 
+    leave = os._exit
     suite.measure_first_examples(holds.hypothesis)
     holds()
     suite.pytest_runtest_teardown()
     suite.pytest_runtest_teardown()
+    assert os._exit is leave
     assert told == [(True, suite.MEASURED_EXAMPLES)] * 2 and len(tried) > suite.MEASURED_EXAMPLES and on == both
 
 
