@@ -16,15 +16,15 @@ from core import PROJECT
 
 IN_CI = bool(os.environ.get("CI"))
 SECONDS = "detr-lab/seconds"  # in pytest's cache: how long each file took when it last ran
-MEASURED = "COVERAGE_PROCESS_CONFIG"  # in CI: a child with it has its lines counted, which takes half as long again
+COVERAGE = "COVERAGE_PROCESS_CONFIG"  # in CI: a child with it has its lines counted, which takes half as long again
 GUESS = 30  # seconds of a file with a browser that has not been measured yet
 FILES = 60  # that are printed
 # the share of the examples that a test asks for, by profile: `pytest --hypothesis-profile=long`
 EXAMPLES = {"local": 0.25, "ci": 1, "long": 10}
 FEWEST = 5
-MEASURED_EXAMPLES, MEASURED_CASES = 8, 2
+MEASURED = 8  # examples of a property, cases of a test
 not_measured = set()  # ids of tests
-paused, for_children = [], []  # what goes on once the test is over: measurements of coverage, and MEASURED
+paused, for_children = [], []  # what goes on once the test is over: measurements of coverage, and COVERAGE
 
 settings.register_profile("local")
 settings.register_profile("long", print_blob=True)
@@ -33,7 +33,7 @@ settings.load_profile("ci" if IN_CI else "local")  # "ci" is Hypothesis' own: th
 
 def unmeasured(environment):
     """The environment of what is heavy and runs lines that are counted elsewhere."""
-    return {name: value for name, value in environment.items() if name != MEASURED}
+    return {name: value for name, value in environment.items() if name != COVERAGE}
 
 
 def restore_ctrl_c() -> None:
@@ -60,8 +60,7 @@ def pytest_collection_modifyitems(config, items):
     measured = config.cache.get(SECONDS, {}) if hasattr(config, "cache") else {}
 
     def seconds(file: str) -> float:
-        has_browser = any("browser" in getattr(item, "fixturenames", ()) for item in in_files[file])
-        return measured.get(file, GUESS if has_browser else 0)
+        return measured.get(file, GUESS if any(map(has_browser, in_files[file])) else 0)
 
     items[:] = [item for file in sorted(in_files, key=seconds, reverse=True) for item in in_files[file]]
     tests = {id(test): test for test in (getattr(item, "obj", None) for item in items)}.values()
@@ -102,20 +101,24 @@ def all_but(group, number) -> list:
     return [item for place, item in enumerate(group) if place not in left]
 
 
-def repeating(items) -> set[str]:
-    """The ids of what mostly runs lines that others run too: what CI alone runs, and all but a few cases of a test.
+def has_browser(item) -> bool:
+    return "browser" in getattr(item, "fixturenames", ())
 
-    To count lines makes what runs many half as slow again.
+
+def repeating(items) -> set[str]:
+    """The ids of tests that mostly run lines that others run too, and half as slow again while these are counted.
+
+    They are all but some cases of a test, and what CI alone does in a browser.
     """
-    again = [item for group in cases(items) for item in all_but(group, MEASURED_CASES)]
-    return {item.nodeid for item in [*again, *(item for item in items if item.get_closest_marker("ci"))]}
+    again = {item.nodeid for group in cases(items) for item in all_but(group, MEASURED)}
+    return again | {item.nodeid for item in items if has_browser(item) and item.get_closest_marker("ci")}
 
 
 def pytest_runtest_setup(item):
     if item.nodeid in not_measured:
         pause()
-        if MEASURED in os.environ:  # its children neither
-            for_children.append(os.environ.pop(MEASURED))
+        if COVERAGE in os.environ:  # its children neither
+            for_children.append(os.environ.pop(COVERAGE))
 
 
 def pytest_runtest_teardown():
@@ -124,7 +127,7 @@ def pytest_runtest_teardown():
         paused.pop().start()
     os._exit = leave  # coverage wraps it at each start: of a thousand wrappings no forked child would come out
     while for_children:
-        os.environ[MEASURED] = for_children.pop()
+        os.environ[COVERAGE] = for_children.pop()
 
 
 def pause() -> None:
@@ -141,7 +144,7 @@ def measure_first_examples(handle) -> None:
     @functools.wraps(inner)
     def counting(*arguments, **named):
         tried.append(None)
-        if len(tried) == MEASURED_EXAMPLES + 1:
+        if len(tried) == MEASURED + 1:
             pause()
         return inner(*arguments, **named)
 
