@@ -2,20 +2,28 @@
 
 import signal
 import sys
+from types import FrameType
 
 
 def run() -> int:
     """Run the command; Ctrl-C at any time, however often, ends it without a traceback."""
     sys.unraisablehook = _show_unraisable
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     try:
-        try:
-            from core.cli.main import main  # here: to import it takes time, in which Ctrl-C may come
+        from core.cli.main import main  # here: to import it takes time, in which Ctrl-C may come
 
-            return main()
-        finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except KeyboardInterrupt:  # also one that came before the line above had its effect
+        return main()
+    except KeyboardInterrupt:
         return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    """Break off what the command does; once that is over, in `run` itself, Ctrl-C has nothing to break off."""
+    if frame is None or frame.f_code not in (run.__code__, _interrupt.__code__):
+        raise KeyboardInterrupt
 
 
 def _show_unraisable(error: "sys.UnraisableHookArgs") -> None:

@@ -137,7 +137,8 @@ def _signals_passed_on(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[
         yield
     finally:
         for number in taken:
-            signal.signal(number, before[number])
+            if signal.getsignal(number) is handle:  # see core/runs/drive.py
+                signal.signal(number, before[number])
 
 
 def _first_failure(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int] | None:

@@ -179,8 +179,11 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
         return
     before = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
+    def ignore(_number: int, _frame: FrameType | None) -> None:
+        pass
+
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, ignore)
         if callable(handler := before[number]):
             handler(number, frame)
 
@@ -194,4 +197,6 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # a generator that was cut off ends when it is collected: what handles a signal by then stays
+            if signal.getsignal(number) in (handle, interrupt, ignore):
+                signal.signal(number, handler)

@@ -5,7 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import pytest
+
+import core.__main__ as command
 from core import PROJECT
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -26,6 +30,29 @@ def flood(process):
         process.send_signal(signal.SIGINT)
         time.sleep(0.005)
     return process.returncode, process.communicate()[1]
+
+
+def test_it_breaks_off_what_the_command_does_and_nothing_that_comes_after_that(monkeypatch):
+    """Where it was pressed is told by the frame that a handler gets."""
+    handlers, frames = [], []
+
+    def main():
+        handlers.append(signal.getsignal(signal.SIGINT))
+        frames.extend([sys._getframe(), sys._getframe(1)])
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setitem(sys.modules, "core.cli.main", SimpleNamespace(main=main))
+    before, hook = signal.signal(signal.SIGINT, signal.default_int_handler), sys.unraisablehook
+    try:
+        assert command.run() == 130
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook
+    in_main, in_run = frames
+    with pytest.raises(KeyboardInterrupt):
+        handlers[0](signal.SIGINT, in_main)
+    handlers[0](signal.SIGINT, in_run)
 
 
 def test_a_drawing_ends_and_leaves_nothing_that_stays(tmp_path):

@@ -254,6 +254,14 @@ def test_signal_handlers_are_put_back(store):
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
+def test_one_that_ends_late_leaves_signals_to_who_has_them_by_then(store):
+    before, going = signal.getsignal(signal.SIGINT), follow(store, create(store, "endless").id, train)
+    next(going)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    going.close()  # as the collector does, of a generator that was cut off
+    assert signal.signal(signal.SIGINT, before) is signal.SIG_IGN
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_and_ctrl_c_stop_it_after_its_step_with_a_checkpoint(store, number):
     run = create(store, "endless")
