@@ -13,9 +13,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+FOR_MANY_PAGES = [
     "--js-flags=--no-maglev --no-opt",  # a page of a test is over before it would be worth compiling well
     "--process-per-site",  # whatever its port: scripts are then compiled once (see `context`)
-]  # fmt: skip
+]
 SIZE = {"width": 1280, "height": 800}
 WAIT = 30_000  # ms for a page on a busy machine
 needs_chromium = [
@@ -32,7 +34,7 @@ def browser():
 
     assert CHROMIUM, "the browser test must run here, but there is no Chromium"
     with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS + FOR_MANY_PAGES)
         yield chromium
         chromium.close()
     del driver, chromium

@@ -18,6 +18,7 @@ from core.detr.pretrained import find_model, known_classes
 from core.inference.model_cache import _load_published
 from tests.core.detr.checkpoint_mutations import KINDS, failures, mutations, read_everything, resume, whole
 from tests.core.detr.released import TEN
+from tests.suite import IN_CI
 
 
 def changed(tmp_path, kind="detr", **fields):
@@ -35,11 +36,10 @@ def test_what_is_not_changed_opens(kind):
 
 
 def test_whatever_is_changed_opens_or_is_one_sentence():
-    """10 seconds."""
-    outcomes = Counter()
-    assert failures(mutations(seed=7, count=80), outcomes) == []
+    outcomes, count = Counter(), 80 if IN_CI else 20
+    assert failures(mutations(seed=7, count=count), outcomes) == []
     refused = sum(times for outcome, times in outcomes.items() if outcome.endswith("refused"))
-    assert outcomes.total() == 80 and 40 < refused < 80
+    assert outcomes.total() == count and count / 2 < refused < count
 
 
 @pytest.mark.parametrize(
