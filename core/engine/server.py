@@ -246,7 +246,7 @@ def _become(request: dict[str, Any], given: list[int]) -> None:
 def _renew_stream(name: str, mode: str) -> None:
     """Make sys.stdin and the like anew, as Python does unbuffered: they would remember what the engine's were."""
     old = getattr(sys, name)
-    raw = open(old.fileno(), mode, buffering=0 if mode == "wb" else -1, closefd=False)  # noqa: SIM115
+    raw = open(old.fileno(), mode, buffering=0 if mode == "wb" else -1, closefd=False)  # noqa: SIM115 (it stays open)
     stream = io.TextIOWrapper(raw, encoding=old.encoding, errors=old.errors, write_through=mode == "wb")
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)
