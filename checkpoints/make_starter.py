@@ -32,9 +32,9 @@ from core.boxes import Detections
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import filter_to_classes, read_split
-from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
-from core.detr.loader import loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.model import load_model, save_model
 from core.disk import atomic_folder, old_path
 from core.evaluation.coco_eval import evaluate

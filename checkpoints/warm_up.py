@@ -18,11 +18,11 @@ from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d
 
 from core.datasets.demo import DEMO_CLASSES
 from core.datasets.split import read_split
-from core.detr.batch import Batch, ImageTargets
-from core.detr.dataset import DetectionDataset
 from core.detr.families.base import Detector
 from core.detr.families.detr import Detr
-from core.detr.loader import EpochOrder, loader
+from core.detr.input.batch import Batch, ImageTargets
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import EpochOrder, loader
 from core.detr.losses import giou
 from core.detr.model import small_detr
 from core.labels import LabelMap

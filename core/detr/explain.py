@@ -15,9 +15,9 @@ import torch
 
 from core import DataError
 from core.boxes import as_boxes, cxcywh_normalized_to_xyxy, iou, xyxy_to_cxcywh_normalized
-from core.detr.batch import Batch
 from core.detr.detect import forward, refuse_broken
 from core.detr.families.base import Detector
+from core.detr.input.batch import Batch
 from core.detr.losses import Layers, giou
 
 NEAREST = 3  # queries that are shown of a missed object

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from transformers import PretrainedConfig
 
-from core.detr.batch import ImageTargets
+from core.detr.input.batch import ImageTargets
 from core.metrics import CARDINALITY_ERROR, CLASS_ERROR, LOSS_PARTS
 
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss in the matching cost (Lin et al. 2017)

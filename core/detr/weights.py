@@ -21,8 +21,8 @@ from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from core import ModelError
-from core.detr.batch import STRIDE
 from core.detr.families.base import Detector
+from core.detr.input.batch import STRIDE
 from core.detr.losses import CLASS_WEIGHT
 from core.detr.model_folder import SAME_SAVE, check_weight_files, unreadable, weight_files
 from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig

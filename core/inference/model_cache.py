@@ -18,10 +18,10 @@ import torch
 from core import ConfigError, ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
-from core.detr.batch import Batch, Collator
-from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device
 from core.detr.families.base import Detector
+from core.detr.input.batch import Batch, Collator
+from core.detr.input.dataset import DetectionDataset
 from core.detr.model import load_model
 from core.detr.model_folder import (
     LABEL_MAP_FILE,

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from core.boxes import cxcywh_normalized_to_xyxy
-from core.detr.transforms import MEAN, STD
+from core.detr.input.transforms import MEAN, STD
 from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, clamp_box, draw_box, draw_label
 from core.evaluation.lettering import Lettering, lettering
 
 if TYPE_CHECKING:
-    from core.detr.batch import Batch  # loads torch, which is not needed here
+    from core.detr.input.batch import Batch  # loads torch, which is not needed here
 
 MOST_SHOWN = 8  # images
 PALE, HATCH = (233, 236, 240), (205, 211, 219)  # what is padding

@@ -17,9 +17,9 @@ from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_nor
 from core.datasets.folder.totals import Totals, summarize_problems
 from core.datasets.problems import Problem
 from core.datasets.split import CocoSplit
-from core.detr.batch import Batch
-from core.detr.dataset import DetectionDataset
 from core.detr.families.base import Detector, Head
+from core.detr.input.batch import Batch
+from core.detr.input.dataset import DetectionDataset
 from core.detr.losses import PARTS
 from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap

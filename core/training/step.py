@@ -20,9 +20,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
-from core.detr.batch import Batch, split_batch
 from core.detr.detect import NO_ROOM, forward
 from core.detr.families.base import Detector
+from core.detr.input.batch import Batch, split_batch
 from core.detr.losses import PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
 from core.detr.model import parameter_groups
 from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED

@@ -19,10 +19,10 @@ import torch
 from core import ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
-from core.detr.batch import Batch
-from core.detr.dataset import DetectionDataset
 from core.detr.device import choose_device, gpu_metrics
-from core.detr.loader import step_loader
+from core.detr.input.batch import Batch
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import step_loader
 from core.detr.model import load_model
 from core.evaluation.table import ModelInput
 from core.keep_result import KeepResult

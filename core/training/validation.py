@@ -16,9 +16,9 @@ import torch
 from core import metrics as tags
 from core.boxes import Detections
 from core.datasets.split import CocoSplit
-from core.detr.dataset import DetectionDataset
 from core.detr.detect import LossSums, detect
-from core.detr.loader import loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.losses import LossNormalizers
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.training.data.unreadable import Unreadable

@@ -21,8 +21,8 @@ from checkpoints.warm_up import (
     swap_norms,
 )
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset
-from core.detr.loader import loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.model import load_model, small_detr
 from core.detr.model_folder import read_label_map
 from core.labels import COCO_TEN, LabelMap

@@ -10,9 +10,9 @@ from core.boxes import Detections
 from core.config import PRESETS, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
-from core.detr.loader import loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.model import load_model
 from core.detr.model_folder import read_label_map
 from core.evaluation.coco_eval import evaluate

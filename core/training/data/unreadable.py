@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core import DataError
-from core.detr.loader import ReadFailure
+from core.detr.input.loader import ReadFailure
 from core.training.remark import Level, Remark, TrainingRule
 
 MOST = 10  # pictures, and one in a hundred; never more than half of them

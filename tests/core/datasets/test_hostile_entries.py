@@ -18,7 +18,7 @@ from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
 from core.datasets.split import examine_splits, read_split
 from core.datasets.subset import Subset, choose_images, write_split
-from core.detr.dataset import DetectionDataset
+from core.detr.input.dataset import DetectionDataset
 from core.evaluation.draw import thumbnail
 from core.evaluation.table import read_table
 from core.evaluation.tide import detection_table

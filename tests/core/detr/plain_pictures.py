@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset
+from core.detr.input.dataset import DetectionDataset
 
 
 def write_dataset(folder: Path, annotations: list[dict], sizes=((64, 48),)) -> Path:

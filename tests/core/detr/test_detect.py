@@ -12,10 +12,10 @@ from core import ConfigError, RunError
 from core.boxes import Detections
 from core.datasets.split import read_split
 from core.detr import detect as module
-from core.detr.batch import Collator
-from core.detr.dataset import DetectionDataset
 from core.detr.detect import LossSums, detect, forward, to_detections
-from core.detr.loader import loader
+from core.detr.input.batch import Collator
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.losses import PARTS, LossNormalizers, set_losses
 from core.detr.model import FAMILIES, load_model, small_detr
 from tests.core.detr.released import TEN, released

@@ -11,11 +11,11 @@ from torchvision.ops import box_convert, box_iou, generalized_box_iou
 from core import DataError, RunError
 from core.boxes import Detections
 from core.datasets.split import read_split
-from core.detr.batch import Collator
-from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect, forward
 from core.detr.explain import NEAREST, explain, nearest
-from core.detr.loader import loader
+from core.detr.input.batch import Collator
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.model import FAMILIES, load_model
 from tests.core.detr.released import TEN, released
 

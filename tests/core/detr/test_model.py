@@ -10,8 +10,8 @@ from transformers import DetrForObjectDetection
 from core import ModelError
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset
-from core.detr.loader import loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.model import (
     FAMILIES,
     load_model,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from core.detr.batch import Collator
 from core.detr.detect import forward
+from core.detr.input.batch import Collator
 from core.detr.model import FAMILIES, load_model, small_detr
 from tests.core.detr.released import TEN, released
 

@@ -18,8 +18,8 @@ from core.datasets.convert.to_coco import convert
 from core.datasets.pictures import read_picture
 from core.datasets.problems import ProblemKind
 from core.datasets.split import CocoSplit, examine_splits
-from core.detr.dataset import DetectionDataset
-from core.detr.transforms import MEAN, STD
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.transforms import MEAN, STD
 from core.evaluation.draw import thumbnail
 from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle

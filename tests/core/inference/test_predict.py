@@ -15,9 +15,9 @@ from core.cli.main import main
 from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset
 from core.detr.detect import detect
-from core.detr.loader import loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
 from core.detr.model_folder import read_label_map
 from core.evaluation.tide import detection_table
 from core.inference.model_cache import ModelCache

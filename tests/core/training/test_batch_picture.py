@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from core.datasets.split import read_split
-from core.detr.dataset import DetectionDataset
-from core.detr.loader import loader
-from core.detr.transforms import MEAN, STD
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import loader
+from core.detr.input.transforms import MEAN, STD
 from core.evaluation.draw import GREEN, LARGEST
 from core.training.batch_picture import GAP, PALE, TILE, draw_batch
 from tests.core.evaluation.test_draw import GREY, has

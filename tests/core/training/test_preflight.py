@@ -9,8 +9,8 @@ import torch
 
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.detr.batch import Collator
-from core.detr.dataset import DetectionDataset
+from core.detr.input.batch import Collator
+from core.detr.input.dataset import DetectionDataset
 from core.detr.model import small_detr
 from core.labels import COCO_TEN, LabelMap
 from core.training import preflight

@@ -11,8 +11,8 @@ import torch
 from core import PROJECT, ConfigError, RunError
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.detr.batch import Collator
-from core.detr.dataset import DetectionDataset
+from core.detr.input.batch import Collator
+from core.detr.input.dataset import DetectionDataset
 from core.detr.model import load_model, small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup

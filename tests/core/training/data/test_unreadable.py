@@ -9,7 +9,7 @@ from PIL import Image
 
 from core import DataError
 from core.datasets.picture_check import examine_picture
-from core.detr.loader import ReadFailure
+from core.detr.input.loader import ReadFailure
 from core.training.data.unreadable import Unreadable, remark_on_unreadable
 from core.training.events import Evaluated, Finished, StepDone
 from core.training.train import train

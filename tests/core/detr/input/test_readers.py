@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from core import DataError
-from core.detr.loader import loader
-from core.detr.readers import require_files
+from core.detr.input.loader import loader
+from core.detr.input.readers import require_files
 from core.engine.process import environment_of
 from tests.core.detr.plain_pictures import dataset, write_dataset
 from tests.core.runs.waiting import until
@@ -19,7 +19,7 @@ from tests.engines import run_python
 
 READ = """
 import resource, signal, sys
-from core.detr.loader import loader
+from core.detr.input.loader import loader
 from core import DataError
 from tests.core.detr.plain_pictures import dataset
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_a_limit_of_open_files_is_one_sentence_or_enough(folder, limit, start_wa
 
 def test_a_soft_limit_is_raised_as_far_as_the_hard_one_allows(monkeypatch):
     limits = []
-    monkeypatch.setattr("core.detr.readers._open_files", lambda: 10)  # a test has those of other tests too
+    monkeypatch.setattr("core.detr.input.readers._open_files", lambda: 10)  # a test has those of other tests too
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 5000))
     monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
     require_files(1, 2, 2)
@@ -84,7 +84,7 @@ def test_a_soft_limit_is_raised_as_far_as_the_hard_one_allows(monkeypatch):
 
 
 def test_a_reader_that_never_answers_ends_the_reading_with_a_sentence(folder, monkeypatch):
-    monkeypatch.setattr("core.detr.loader.PATIENCE_SECONDS", 1)
+    monkeypatch.setattr("core.detr.input.loader.PATIENCE_SECONDS", 1)
     data = dataset(folder)
     os.mkfifo(folder / "never")
     monkeypatch.setattr(type(data), "__getitem__", lambda self, index: (folder / "never").read_text())

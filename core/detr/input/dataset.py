@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.pictures import read_picture
 from core.datasets.split import CocoSplit
-from core.detr.batch import Sample
-from core.detr.transforms import AUGMENTS, MEAN, STD, choose_crop, crop_boxes, crop_image
+from core.detr.input.batch import Sample
+from core.detr.input.transforms import AUGMENTS, MEAN, STD, choose_crop, crop_boxes, crop_image
 from core.labels import LabelMap
 
 

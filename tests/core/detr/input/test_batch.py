@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.datasets.split import read_split
-from core.detr.batch import STRIDE, Collator, StepCollator, split_batch
-from core.detr.dataset import DetectionDataset
+from core.detr.input.batch import STRIDE, Collator, StepCollator, split_batch
+from core.detr.input.dataset import DetectionDataset
 from tests.core.detr.plain_pictures import dataset, write_dataset
 from tests.core.detr.released import TEN
 

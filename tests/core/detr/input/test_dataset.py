@@ -7,9 +7,9 @@ from PIL import Image
 
 from core import DataError
 from core.datasets.split import read_split
-from core.detr.batch import Collator
-from core.detr.dataset import DetectionDataset
-from core.detr.transforms import AUGMENTS
+from core.detr.input.batch import Collator
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.transforms import AUGMENTS
 from tests.core.detr.plain_pictures import dataset, write_dataset
 
 

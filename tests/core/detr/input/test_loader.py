@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from core import DataError
 from core.datasets.split import filter_to_classes, read_split
-from core.detr.dataset import DetectionDataset
-from core.detr.loader import EpochOrder, StepBatches, loader, step_loader
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.loader import EpochOrder, StepBatches, loader, step_loader
 from core.labels import COCO_TEN
 from tests.core.detr.plain_pictures import dataset, write_dataset
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.config import TrainConfig
 from core.datasets.pictures import resized
-from core.detr.transforms import AUGMENTS, MIN_SIDE, ResizedCrop, choose_crop, crop_boxes, crop_image
+from core.detr.input.transforms import AUGMENTS, MIN_SIDE, ResizedCrop, choose_crop, crop_boxes, crop_image
 
 RECIPE = "flip, scale and crop"
 seeds = st.integers(0, 2**32 - 1)

@@ -15,9 +15,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core import DataError
-from core.detr.batch import Batch, Collator, Sample, StepCollator
-from core.detr.dataset import DetectionDataset
-from core.detr.readers import ADVICE, PATIENCE_SECONDS, become_reader, require_files
+from core.detr.input.batch import Batch, Collator, Sample, StepCollator
+from core.detr.input.dataset import DetectionDataset
+from core.detr.input.readers import ADVICE, PATIENCE_SECONDS, become_reader, require_files
 
 STAND_INS = 10  # images that are tried in the place of one that cannot be read
 
