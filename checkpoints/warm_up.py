@@ -23,7 +23,7 @@ from core.detr.families.detr import Detr
 from core.detr.input.batch import Batch, ImageTargets
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import EpochOrder, loader
-from core.detr.losses import giou
+from core.detr.matching import giou
 from core.detr.model import small_detr
 from core.labels import LabelMap
 

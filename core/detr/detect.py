@@ -15,7 +15,8 @@ from core import ConfigError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, ImageTargets, split_batch
-from core.detr.losses import COUNTS, PARTS, SUMS, Layers, LossConfig, LossNormalizers, logged_errors, set_losses, total
+from core.detr.losses import COUNTS, PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
+from core.detr.matching import Layers, LossConfig
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NO_ROOM = (

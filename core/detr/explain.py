@@ -18,7 +18,7 @@ from core.boxes import as_boxes, cxcywh_normalized_to_xyxy, iou, xyxy_to_cxcywh_
 from core.detr.detect import forward, refuse_broken
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch
-from core.detr.losses import Layers, giou
+from core.detr.matching import Layers, giou
 
 NEAREST = 3  # queries that are shown of a missed object
 

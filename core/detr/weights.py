@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 from core import ModelError
 from core.detr.families.base import Detector
 from core.detr.input.batch import STRIDE
-from core.detr.losses import CLASS_WEIGHT
+from core.detr.matching import CLASS_WEIGHT
 from core.detr.model_folder import SAME_SAVE, check_weight_files, unreadable, weight_files
 from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
 

@@ -20,7 +20,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from core.detr.attention import AttentionRecord
-from core.detr.losses import Layers, LossConfig
+from core.detr.matching import Layers, LossConfig
 from core.detr.padding import PaddingGuard
 from core.detr.pretrained import class_rows, copied_and_fresh
 from core.labels import LabelMap

@@ -13,7 +13,7 @@ from transformers import ConditionalDetrForObjectDetection, PretrainedConfig
 
 from core.detr.families.base import in_float32, inverse_sigmoid
 from core.detr.families.detr import Detr
-from core.detr.losses import CLASS_WEIGHT, LossConfig
+from core.detr.matching import CLASS_WEIGHT, LossConfig
 
 
 class ConditionalDetr(Detr):

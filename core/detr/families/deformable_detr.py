@@ -18,7 +18,7 @@ from transformers import DeformableDetrForObjectDetection, PretrainedConfig
 from core import ConfigError
 from core.detr.attention import AttentionRecord, SampledAttention, record
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
-from core.detr.losses import CLASS_WEIGHT, Layers, LossConfig
+from core.detr.matching import CLASS_WEIGHT, Layers, LossConfig
 
 
 class DeformableDetr(Detector):

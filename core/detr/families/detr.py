@@ -20,7 +20,7 @@ from transformers import ConditionalDetrForObjectDetection, DetrForObjectDetecti
 
 from core.detr.attention import AttentionRecord, DenseAttention, record
 from core.detr.families.base import Detector, in_float32
-from core.detr.losses import Layers, LossConfig
+from core.detr.matching import Layers, LossConfig
 
 
 class Detr(Detector):

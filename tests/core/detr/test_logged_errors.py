@@ -6,16 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.detr.detect import LossSums
-from core.detr.losses import (
-    COUNTS,
-    PARTS,
-    Layers,
-    LossNormalizers,
-    Targets,
-    logged_errors,
-    match,
-    set_losses,
-)
+from core.detr.losses import COUNTS, PARTS, LossNormalizers, logged_errors, set_losses
+from core.detr.matching import Layers, Targets, match
 from tests.core.detr.test_losses import KINDS, QUERIES, config_of, example, loss_config_of
 
 

@@ -9,7 +9,8 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
 from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
 
-from core.detr.losses import PARTS, Layers, LossNormalizers, Targets, giou, match, set_losses, total
+from core.detr.losses import PARTS, LossNormalizers, set_losses, total
+from core.detr.matching import Layers, Targets, giou, match
 from core.detr.model import FAMILIES
 
 CLASSES, QUERIES = 4, 7
@@ -30,10 +31,10 @@ def loss_config_of(config):
     return FAMILIES[config.model_type].loss_config_of(config)
 
 
-def example(kind: str, counts, layers=2, seed=0) -> tuple[Layers, list[dict]]:
+def example(kind: str, counts, layers=2, seed=0, queries=QUERIES) -> tuple[Layers, list[dict]]:
     """Random answers for images with so many objects each."""
     random = torch.Generator().manual_seed(seed)
-    shape = (layers, len(counts), QUERIES)
+    shape = (layers, len(counts), queries)
     logits = torch.randn(*shape, CLASSES + (kind == "detr"), generator=random)
     boxes = torch.rand(*shape, 4, generator=random) * 0.5 + 0.2
     labels = [
@@ -47,18 +48,25 @@ def example(kind: str, counts, layers=2, seed=0) -> tuple[Layers, list[dict]]:
 
 
 def ours(layers, labels, loss_config, normalizers=None):
-    return set_losses(layers, labels, normalizers or LossNormalizers.of(labels, QUERIES, loss_config), loss_config)
+    queries = layers.logits.shape[2]
+    return set_losses(layers, labels, normalizers or LossNormalizers.of(labels, queries, loss_config), loss_config)
+
+
+MANY = (60, 1, 0, 45)  # objects: more costs than are worked on at a time
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("counts", [(3, 0, 2), (0, 0), (1,), (7, 6), (9, 2)])
-def test_losses_and_gradients_equal_transformers(kind, counts):
+@pytest.mark.parametrize(
+    ("counts", "queries"),
+    [((3, 0, 2), QUERIES), ((0, 0), QUERIES), ((1,), QUERIES), ((7, 6), QUERIES), ((9, 2), QUERIES), (MANY, 300)],
+)
+def test_losses_and_gradients_equal_transformers(kind, counts, queries):
     config = config_of(kind, layers=3)
-    layers, labels = example(kind, counts, layers=3)
+    layers, labels = example(kind, counts, layers=3, queries=queries)
     losses = ours(layers, labels, loss_config_of(config))
     total(losses, loss_config_of(config)).backward()
     mine = [part.grad.clone() for part in (layers.logits, layers.boxes)]
-    theirs, _ = example(kind, counts, layers=3)
+    theirs, _ = example(kind, counts, layers=3, queries=queries)
     loss, parts, _ = KINDS[kind][1](
         theirs.logits[-1], labels, torch.device("cpu"), theirs.boxes[-1], config, theirs.logits, theirs.boxes
     )

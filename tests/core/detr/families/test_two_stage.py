@@ -8,7 +8,8 @@ import torch
 from core import ConfigError
 from core.config import TrainConfig
 from core.detr.detect import LossSums, forward
-from core.detr.losses import PARTS, Layers, LossNormalizers, set_losses, total
+from core.detr.losses import PARTS, LossNormalizers, set_losses, total
+from core.detr.matching import Layers
 from core.detr.model import FAMILIES, load_model, parameter_groups, save_model
 from core.labels import LabelMap
 from tests.core.detr.released import TEN, small_config
