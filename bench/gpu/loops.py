@@ -19,8 +19,8 @@ from transformers import DetrImageProcessor
 from bench.gpu.workbench import Setting, Workbench
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
-from core.detr.batch import Batch
-from core.detr.loader import step_loader
+from core.detr.input.batch import Batch
+from core.detr.input.loader import step_loader
 from core.training.remark import Remark
 
 READY_STEPS = 8  # steps that the limit takes again and again
@@ -49,9 +49,10 @@ def timed(batches: Iterable[T]) -> Generator[tuple[T, float]]:
 def our_batches(bench: Workbench, setting: Setting) -> Generator[list[Batch]]:
     """Yield the batches of each step, epoch after epoch, as a training reads them."""
     data, readers = bench.dataset(setting.sizes), bench.readers(setting.batch)
-    for data.epoch in count():
-        on_gpu = bench.device.type == "cuda"
-        yield from step_loader(data, setting.batch, 1, data.epoch, workers=readers, pin_memory=on_gpu)
+    on_gpu = bench.device.type == "cuda"
+    for epoch in count():
+        data.epoch = epoch
+        yield from step_loader(data, setting.batch, 1, epoch, workers=readers, pin_memory=on_gpu)
 
 
 class OurLoop:

@@ -20,7 +20,6 @@ from core import LabError
 from core.wording import short
 
 NO_TIME = "no time was left"
-NOT_WORTH_A_ROW = (LabError, RuntimeError, OSError, ValueError)  # what may go wrong on a machine nobody has tried
 
 Row = dict[str, Any]
 
@@ -56,6 +55,11 @@ class Record:
         self._write()
         print(f"{part}: " + ", ".join(f"{name} {_brief(value)}" for name, value in row.items()), flush=True)
 
+    def fail(self, part: str, error: Exception) -> None:
+        """Note that a part could not go on."""
+        self.content.setdefault("failures", []).append(f"{part}: {sentence(error)}")
+        self._write()
+
     def attempt(self, part: str, key: Row, measure: Callable[[], Row], deadline: Deadline) -> Row:
         """Add the row of `key` with what `measure` returns, or with why there is nothing; return it."""
         if deadline.is_over:
@@ -63,8 +67,8 @@ class Record:
         else:
             try:
                 row = {**key, **measure()}
-            except NOT_WORTH_A_ROW as error:
-                row = {**key, "failed": short(str(error).split("\n")[0], 200) or type(error).__name__}
+            except Exception as error:  # whatever it is, it costs this row: the machine may be there this once
+                row = {**key, "failed": sentence(error)}
         gc.collect()  # the tensors that a traceback held; the GPU's cache stays, or each row would fill it anew
         if "failed" in row and torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -75,6 +79,12 @@ class Record:
         unfinished = self.path.with_suffix(".part")
         unfinished.write_text(json.dumps(self.content, indent=1) + "\n")
         os.replace(unfinished, self.path)
+
+
+def sentence(error: Exception) -> str:
+    """Return an error's first line; unless it was raised on purpose, with its kind."""
+    text = short(str(error).split("\n")[0], 200)
+    return text if isinstance(error, LabError) else f"{type(error).__name__}: {text}"
 
 
 def _brief(value: Any) -> str:

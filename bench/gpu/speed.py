@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 
 import torch
@@ -44,6 +45,7 @@ def measure_loop(bench: Workbench, steps: Generator[Step], seconds: float, deadl
 
 
 def reset_peak(device: torch.device) -> None:
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
@@ -63,22 +65,24 @@ def loops_of(bench: Workbench, setting: Setting) -> list[str]:
 def measure_speed(bench: Workbench, record: Record, deadline: Deadline) -> None:
     """Add a row for each loop of each setting; loops of one setting come one after the other."""
     todo = [(setting, name) for setting in settings(bench) for name in loops_of(bench, setting)]
-    if bench.device.type == "cuda":  # whichever loop comes first would load the GPU's libraries
-        measure_loop(bench, OurLoop(bench, todo[0][0]).run(), 0.0, deadline)
+    if bench.device.type == "cuda":  # the first loop would else load the GPU's libraries
+        with suppress(Exception):  # its row will say it
+            measure_loop(bench, OurLoop(bench, todo[0][0]).run(), 0.0, deadline)
     ours: OurLoop | None = None
     for done, (setting, name) in enumerate(todo):
         seconds = min(bench.scale.seconds, (1 - PREPARING) * deadline.left / (len(todo) - done))
 
         def measure(setting: Setting = setting, name: str = name, seconds: float = seconds) -> Row:
             nonlocal ours
+            if name == PLAIN or (ours and ours.setting != setting):
+                ours = None  # its memory is not this loop's
             reset_peak(bench.device)
+            readers: Row = {"readers": bench.readers(setting.batch)}
             if name == PLAIN:
-                ours = None  # its memory is not the plain loop's
-                return measure_loop(bench, plain_loop(bench, setting), seconds, deadline)
-            if ours is None or ours.setting != setting:
-                ours = OurLoop(bench, setting)
+                return readers | measure_loop(bench, plain_loop(bench, setting), seconds, deadline)
+            ours = ours or OurLoop(bench, setting)
             steps = ours.run_ready() if name == LIMIT else ours.run()
-            row = measure_loop(bench, steps, seconds, deadline)
+            row = readers | measure_loop(bench, steps, seconds, deadline)
             return {**row, "remark": ours.remarks()[-1].title} if ours.remarks() else row
 
         record.attempt("speed", setting.key(name), measure, deadline)

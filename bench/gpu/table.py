@@ -25,6 +25,7 @@ def markdown(content: dict[str, Any]) -> str:
     sections = [
         _machine(content), _speed(parts.get("speed", [])), _reading(parts.get("reading", [])),
         _traces(parts.get("traces", [])), _memory(parts.get("memory", [])), _demo(parts.get("demo", [])),
+        *(f"Failed: {failure}" for failure in content.get("failures", [])),
     ]  # fmt: skip
     return "\n\n".join(section for section in sections if section)
 
@@ -58,9 +59,8 @@ def _machine(content: dict[str, Any]) -> str:
     return (
         f"{m['card']} ({m['memory_gb']:.0f} GB, driver {m['driver']}), {m['cores']} cores, torch {m['torch']}, CUDA "
         f"{m['cuda']}; {content['date']}, revision {m['revision']}.{tiny} DETR-R50 with random weights at "
-        f"{s['shortest_edge']}/{s['longest_edge']}, {s['images']:,} drawn photographs, {s['readers']} reading "
-        "processes. Images a second of ours (loader and step), of a plain transformers loop and of the limit: ours on "
-        "batches that are ready."
+        f"{s['shortest_edge']}/{s['longest_edge']}, {s['images']:,} drawn photographs. Images a second of ours (loader "
+        "and step), of a plain transformers loop and of the limit: ours on batches that are ready."
     )
 
 
@@ -87,11 +87,11 @@ def _speed(rows: list[Row]) -> str:
         ours, plain, limit = (loops.get(name) for name in (OURS, PLAIN, LIMIT))
         lines.append([
             precision, str(batch), sizes, cell(ours, speed), cell(plain, speed), cell(limit, speed),
-            ratio(ours, plain), ratio(ours, limit), cell(ours, lambda row: f"{row['waited']:.0%}"),
+            ratio(ours, plain), ratio(ours, limit), cell(ours, lambda row: f"{row['waited']:.0%} / {row['readers']}"),
             f"{cell(ours, peak)} / {cell(plain, peak)}",
         ])  # fmt: skip
     head = ["precision", "batch", "sizes", "ours", "plain loop", "limit", "ours ÷ plain", "ours ÷ limit",
-            "waiting for images", "peak memory, GB: ours / plain"]  # fmt: skip
+            "waiting for images / reading processes", "peak memory, GB: ours / plain"]  # fmt: skip
     return _table(head, lines) if lines else ""
 
 

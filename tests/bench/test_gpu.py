@@ -64,7 +64,7 @@ def test_every_row_is_in_the_file_as_soon_as_it_is_there(tmp_path):
         raise RuntimeError("No | such luck.\nAnd more.")
 
     assert record.attempt("speed", SPEED, lambda: {"images_per_second": 2.0}, later())["images_per_second"] == 2
-    assert record.attempt("speed", SPEED, fail, later())["failed"] == "No | such luck."
+    assert record.attempt("speed", SPEED, fail, later())["failed"] == "RuntimeError: No | such luck."
     assert "not_measured" in record.attempt("speed", SPEED, fail, later(-1))
     assert json.loads((tmp_path / "out/gpu.json").read_text())["parts"]["speed"] == record.content["parts"]["speed"]
 
@@ -85,18 +85,20 @@ def test_the_table_shows_ratios_and_why_a_figure_is_missing(tmp_path):
         "settings": {"device": "cuda", "shortest_edge": 800, "longest_edge": 1333, "images": 1024, "readers": 12},
         "parts": {
             "speed": [
-                {**SPEED, "images_per_second": 90.0, "waited": 0.02, "steps": 20, "peak_bytes": 8e9},
+                {**SPEED, "images_per_second": 90.0, "waited": 0.02, "readers": 12, "steps": 20, "peak_bytes": 8e9},
                 {**SPEED, "loop": "limit", "images_per_second": 100.0, "waited": 0.0, "steps": 20, "peak_bytes": 8e9},
                 {**SPEED, "loop": "plain", "images_per_second": 45.0, "waited": 0.1, "steps": 20, "peak_bytes": 9e9},
                 {**SPEED, "batch": 16, "failed": "CUDA | out of memory"},
                 {**SPEED, "batch": 16, "loop": "limit", "not_measured": "no time was left"},
             ],
         },
+        "failures": ["demo: the disk is full"],
     }  # fmt: skip
     text = markdown(content)
+    assert text.endswith("\n\nFailed: demo: the disk is full")
     assert "NVIDIA X1" in text and "driver 600.1" in text and "in small" not in text
     lines = text.splitlines()
-    assert "| bf16 | 4 | mixed | 90.0 | 45.0 | 100.0 | 2.00 | 0.90 | 2% | 8.0 / 9.0 |" in lines
+    assert "| bf16 | 4 | mixed | 90.0 | 45.0 | 100.0 | 2.00 | 0.90 | 2% / 12 | 8.0 / 9.0 |" in lines
     (missing,) = [line for line in lines if line.startswith("| bf16 | 16 |")]
     assert "failed: CUDA / out of memory" in missing and "not measured" in missing
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
