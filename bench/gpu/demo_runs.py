@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from scipy.stats import t as student
 
 from bench.gpu.record import NO_TIME, Deadline, Record, Row
 from bench.gpu.workbench import Scale, config_precision
@@ -30,7 +31,6 @@ from core.training.train import train
 
 PRECISIONS = ("bf16", "fp32")
 CORES = 3  # of a run: two threads that compute, one that feeds the GPU
-T_95 = 2.78  # Student's t for two means of three each, 95 %
 
 
 def run_demo(seed: int, precision: str, data: Path, out: Path, device: str, epochs: int) -> None:
@@ -111,7 +111,8 @@ def agreement(rows: list[Row]) -> Row | None:
     if min(map(len, last.values())) < 2:
         return None
     difference = statistics.mean(last["bf16"]) - statistics.mean(last["fp32"])
-    noise = T_95 * sum(statistics.variance(values) / len(values) for values in last.values()) ** 0.5
+    t = float(student.ppf(0.975, sum(map(len, last.values())) - 2))  # 2.8 for three runs of each
+    noise = t * sum(statistics.variance(values) / len(values) for values in last.values()) ** 0.5
     return {"epochs": epochs, "difference": difference, "noise": noise, "agree": abs(difference) <= noise}
 
 

@@ -18,9 +18,9 @@ from transformers import DetrConfig, DetrForObjectDetection
 from bench.photographs import draw_photographs
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit, read_split
-from core.detr.input.dataset import DetectionDataset
 from core.detr.device import choose_device
 from core.detr.families.detr import Detr
+from core.detr.input.dataset import DetectionDataset
 from core.detr.model import parameter_groups, small_detr
 from core.labels import LabelMap
 from core.training.distributed import ProcessGroup

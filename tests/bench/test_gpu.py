@@ -12,7 +12,7 @@ import torch
 from bench.gpu import __main__ as command
 from bench.gpu.demo_runs import agreement
 from bench.gpu.loops import plain_loop
-from bench.gpu.memory import survive
+from bench.gpu.memory import little_memory, survive
 from bench.gpu.record import Deadline, Record
 from bench.gpu.speed import measure_loop, settings
 from bench.gpu.table import BEGIN, END, markdown, write_docs
@@ -150,6 +150,16 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts_with_the_same_losses(be
     row = survive(bench, 8)
     assert row["survived"] and row["images"] == 8 and row["images_per_pass"] == 2
     assert row["loss"] > 0 and "cut into parts of 2" in row["remark"]
+
+
+def test_memory_is_little_for_the_parts_alone(monkeypatch):
+    fractions = []
+    card = type("Card", (), {"total_memory": 1000})
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: fractions.append(share))
+    with pytest.raises(RuntimeError, match="no"), little_memory(torch.device("cuda"), None, 50):
+        raise RuntimeError("no")
+    assert fractions == [0.15, 1.0]
 
 
 def test_the_plain_loop_learns_what_ours_does_and_no_more(bench):
