@@ -59,8 +59,8 @@ def _machine(content: dict[str, Any]) -> str:
     return (
         f"{m['card']} ({m['memory_gb']:.0f} GB, driver {m['driver']}), {m['cores']} cores, torch {m['torch']}, CUDA "
         f"{m['cuda']}; {content['date']}, revision {m['revision']}.{tiny} DETR-R50 with random weights at "
-        f"{s['shortest_edge']}/{s['longest_edge']}, {s['images']:,} drawn photographs; fp32 is without TF32. Images a "
-        "second of ours (loader and step), of a plain transformers loop and of the limit: ours on batches that are ready."
+        f"{s['shortest_edge']}/{s['longest_edge']}, {s['images']:,} drawn photographs; fp32 is without TF32. Images "
+        "a second of ours (loader and step), of a plain transformers loop and of the limit: ours on ready batches."
     )
 
 
