@@ -29,14 +29,15 @@ from bench.gpu.trace import measure_traces
 from bench.gpu.workbench import ON_CPU, ON_GPU, Scale, Workbench
 from core import PROJECT
 
+RESERVE = 5  # seconds in which what is under way ends
 NO_GPU = "There is no NVIDIA GPU that torch can use: run this on a machine with one, or try it in small with --cpu."
-# each part with the share of the time at which it is to be over: what it leaves, the next ones have
-PARTS: dict[str, tuple[Callable[[Workbench, Record, Deadline], None], float]] = {
-    "speed": (measure_speed, 0.46),
-    "reading": (measure_reading, 0.48),
-    "traces": (measure_traces, 0.54),
-    "memory": (measure_memory, 0.57),
-    "demo": (lambda bench, record, deadline: measure_demos(bench.scale, record, deadline), 0.98),
+# each part with its weight: it has that share of the time that is left for it and those after it
+PARTS: dict[str, tuple[Callable[[Workbench, Record, Deadline], None], int]] = {
+    "speed": (measure_speed, 40),
+    "reading": (measure_reading, 2),
+    "traces": (measure_traces, 7),
+    "memory": (measure_memory, 4),
+    "demo": (lambda bench, record, deadline: measure_demos(bench.scale, record, deadline), 44),
 }
 
 
@@ -73,7 +74,8 @@ def _revision() -> str:
 
 def measure(scale: Scale, out: Path, minutes: float, chosen: list[str]) -> dict[str, Any]:
     """Measure the chosen parts into `out`/gpu.json; return what it holds."""
-    begin = time.monotonic() - (time.time() - psutil.Process().create_time())  # torch's import is part of the time
+    running = time.time() - psutil.Process().create_time()  # torch's import is part of the time
+    end = Deadline(time.monotonic() + 60 * minutes - running - RESERVE)
     settings = {
         "device": scale.device, "shortest_edge": scale.shortest_edge, "longest_edge": scale.longest_edge,
         "images": scale.train, "readers": scale.readers, "minutes": minutes,
@@ -82,10 +84,10 @@ def measure(scale: Scale, out: Path, minutes: float, chosen: list[str]) -> dict[
     record = Record(out / "gpu.json", about)
     with tempfile.TemporaryDirectory() as folder:
         bench = Workbench(scale, Path(folder) / "photographs")
-        for name in chosen:
-            run, share = PARTS[name]
+        for number, name in enumerate(chosen):
+            run, weight = PARTS[name]
             try:
-                run(bench, record, Deadline(begin + 60 * minutes * share))
+                run(bench, record, end.share(weight / sum(PARTS[later][1] for later in chosen[number:])))
             except Exception as error:  # it costs this part
                 record.fail(name, error)
     return record.content

@@ -57,8 +57,9 @@ def measure_demos(scale: Scale, record: Record, deadline: Deadline) -> None:
         for _ in draw_dataset(data, BUILT_IN[0].look, train, val, processes=usable_cores()):
             pass
         at_once = max(1, usable_cores() // CORES)
-        for group in ([first], *(others[start : start + at_once] for start in range(0, len(others), at_once))):
-            _run_group(group, scale, data, Path(folder), record, deadline)
+        _run_group([first], scale, data, Path(folder), record, deadline.share(0.5))
+        for start in range(0, len(others), at_once):
+            _run_group(others[start : start + at_once], scale, data, Path(folder), record, deadline)
 
 
 def _run_group(keys: list[Row], scale: Scale, data: Path, folder: Path, record: Record, deadline: Deadline) -> None:

@@ -35,6 +35,10 @@ class Deadline:
         """Seconds until then, 0 after it."""
         return max(0.0, self.at - time.monotonic())
 
+    def share(self, part: float) -> Deadline:
+        """Return the point in time until which this part of what is left has passed."""
+        return Deadline(time.monotonic() + part * self.left)
+
     @property
     def is_over(self) -> bool:
         return self.left == 0

@@ -69,6 +69,11 @@ def test_every_row_is_in_the_file_as_soon_as_it_is_there(tmp_path):
     assert json.loads((tmp_path / "out/gpu.json").read_text())["parts"]["speed"] == record.content["parts"]["speed"]
 
 
+def test_time_is_shared_by_what_is_left():
+    assert later(60).share(0.25).left == pytest.approx(15, abs=1)
+    assert later(-1).share(0.5).is_over
+
+
 def test_the_most_important_comes_first_and_nothing_is_left_out():
     rows = settings(type("Bench", (), {"scale": ON_GPU}))
     assert rows[:3] == [Setting("bf16", 4), Setting("tf32", 4), Setting("fp32", 4)]
