@@ -77,8 +77,9 @@ def dense_loss(model: Detr, batch: Batch) -> torch.Tensor:
     """Return the dense task's loss: weighted cross-entropy, L1 and GIoU, the latter two with DETR's weights 5 and 2."""
     heads, detr, config = model.inner, model.inner.model, model.inner.config
     device = next(model.parameters()).device
-    pixels = batch["pixel_values"].to(device, memory_format=torch.channels_last, non_blocking=True)
-    features, mask = detr.backbone(pixels, batch["pixel_mask"].to(device, non_blocking=True))[-1]
+    mask = batch["pixel_mask"].to(device, non_blocking=True)
+    values = model.normalize(batch["pixel_values"].to(device, non_blocking=True), mask)
+    features, mask = detr.backbone(values, mask)[-1]
     places = detr.position_embedding(shape=features.shape, device=features.device, dtype=features.dtype, mask=mask)
     memory = detr.encoder(
         inputs_embeds=detr.input_projection(features).flatten(2).transpose(1, 2),

@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import (
     Image,
     ImageFile,
@@ -92,22 +94,37 @@ def read_picture(path: str | Path, size: Size | None = None) -> Image.Image:
     Raises DataError if the picture is missing, cut off, too large or none at all, or has another size than stated,
     whether turned or not.
     """
+    with _decoded(path, size) as (pixels, orientation):
+        is_file = isinstance(pixels, ImageFile.ImageFile)  # which is about to be closed
+        return turn_upright(pixels.convert("RGB") if is_file or pixels.mode != "RGB" else pixels, orientation)
+
+
+def read_pixels(path: str | Path, size: Size | None = None) -> npt.NDArray[np.uint8]:
+    """Read a picture as `read_picture` does, as an array (height, width, 3), without a copy between; raises as that."""
+    with _decoded(path, size) as (pixels, orientation):
+        if pixels.mode == "RGB" and orientation == 1:
+            return np.array(pixels)
+        return np.array(turn_upright(pixels.convert("RGB"), orientation))
+
+
+@contextmanager
+def _decoded(path: str | Path, size: Size | None) -> Iterator[tuple[Image.Image, int]]:
+    """Decode a picture, of whatever mode, and say how it is to be turned; raise DataError as `read_picture`."""
     try:
         with open_picture(path) as image:
             pixels = decode(image)
             orientation = meant_orientation(orientation_of(image), image.size, size)
-            picture = pixels if pixels is not image and pixels.mode == "RGB" else pixels.convert("RGB")
+            if orientation is None:
+                assert size is not None  # without one, every orientation is meant
+                raise DataError(
+                    f"The picture {path} has {size_text(pixels.size)} pixels, but its JSON {size_text(size)}"
+                    ": its boxes would be misplaced; put the original picture back."
+                )
+            yield pixels, orientation
     except PictureError as error:
         if error.kind is ProblemKind.MISSING:
             raise DataError(f"The picture {path} is missing: restore it or take its image out of the JSON.") from None
         raise DataError(f"The picture {path} cannot be read ({error.reason}): replace the file.") from None
-    if orientation is None:
-        assert size is not None  # without one, every orientation is meant
-        raise DataError(
-            f"The picture {path} has {size_text(picture.size)} pixels, but its JSON {size_text(size)}"
-            ": its boxes would be misplaced; put the original picture back."
-        )
-    return turn_upright(picture, orientation)
 
 
 @contextmanager
@@ -123,7 +140,7 @@ def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Iterat
                 _refuse_too_large(image)
                 _decode_in_turn(image, stack)
                 yield image
-        except PictureError:
+        except (PictureError, DataError):
             raise
         except (FileNotFoundError, NotADirectoryError):
             raise PictureError(ProblemKind.MISSING, "no such file") from None

@@ -75,7 +75,7 @@ def forward(detector: Detector, batch: Batch, device: torch.device, precision: s
     dtype = PRECISIONS[precision]
     with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         layers: Layers = detector(
-            batch["pixel_values"].to(device, memory_format=torch.channels_last, non_blocking=True),
+            batch["pixel_values"].to(device, non_blocking=True),
             batch["pixel_mask"].to(device, non_blocking=True) if batch["padded"] else None,
         )
     return layers

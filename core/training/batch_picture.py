@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from core.boxes import cxcywh_normalized_to_xyxy
-from core.detr.input.transforms import MEAN, STD
 from core.evaluation.draw import CROWDED, DARK, FONT_SIZE, LARGEST, NARROWEST, WHITE, clamp_box, draw_box, draw_label
 from core.evaluation.lettering import Lettering, lettering
 
@@ -33,7 +32,7 @@ def draw_batch(batch: Batch, names: Sequence[str]) -> Image.Image:
     batch  of the `Collator`; its tensors may also be arrays
     names  of the classes, by model index
 
-    The colours are as they were before they were normalised; what is padding is hatched.
+    What is padding is hatched.
     """
     pixels, masks = np.asarray(batch["pixel_values"])[:MOST_SHOWN], np.asarray(batch["pixel_mask"])[:MOST_SHOWN]
     count, (height, width) = len(pixels), masks.shape[1:]
@@ -82,12 +81,10 @@ def _shortened(text: str, width: float, letters: Lettering) -> str:
 def _draw_sample(
     pixels: np.ndarray, mask: np.ndarray, labels: dict, names: Sequence[str], scale: float, letters: Lettering
 ) -> Image.Image:
-    """Draw one image of a batch, (3, H, W), with its boxes; `mask` (H, W) is 1 on the image and 0 on the padding."""
+    """Draw one image of a batch, (3, H, W), with its boxes; `mask` (H, W) is true on the image."""
     inner = int(mask[0].sum()), int(mask[:, 0].sum())  # width and height of what is no padding
     height, width = mask.shape
-    colours = pixels[:, : inner[1], : inner[0]].transpose(1, 2, 0) * np.array(STD, np.float32)
-    colours += np.array(MEAN, np.float32)
-    image = Image.fromarray((np.nan_to_num(colours).clip(0, 1) * 255).round().astype(np.uint8))
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, : inner[1], : inner[0]].transpose(1, 2, 0)))
     size = max(1, round(inner[0] * scale)), max(1, round(inner[1] * scale))
     tile = _hatched((round(width * scale), round(height * scale)))
     tile.paste(image.resize(size, Image.Resampling.LANCZOS), (0, 0))

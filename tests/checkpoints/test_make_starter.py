@@ -59,7 +59,7 @@ def test_every_object_has_a_cell_and_the_smaller_one_lies_on_top():
 
 
 def test_norms_are_swapped_there_and_back_without_a_trace(model):
-    pixels, mask = torch.randn(1, 3, 96, 128), torch.ones(1, 96, 128, dtype=torch.int64)
+    pixels, mask = torch.randint(256, (1, 3, 96, 128), dtype=torch.uint8), torch.ones(1, 96, 128, dtype=torch.bool)
     norm = next(m for m in model.modules() if isinstance(m, DetrFrozenBatchNorm2d))
     norm.running_mean.fill_(0.3)
     with torch.no_grad():

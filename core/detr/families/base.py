@@ -27,6 +27,8 @@ from core.labels import LabelMap
 
 Part = Literal["backbone", "transformer", "offsets", "head"]
 PRIOR_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid (RetinaNet; Deformable DETR does so too)
+# ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
 
 
@@ -65,21 +67,38 @@ class Detector(nn.Module, ABC):
     offset_modules: ClassVar[frozenset[str]] = frozenset()
 
     inner: PreTrainedModel
+    pixel_scale: torch.Tensor
+    pixel_shift: torch.Tensor
 
     def __init__(self, inner: PreTrainedModel) -> None:
         super().__init__()
         self.inner = inner.requires_grad_(True)  # `parameter_groups` decides about this
         self.training = inner.training
         self.padding = PaddingGuard(self.backbone)
+        mean, std = torch.tensor(MEAN), torch.tensor(STD)
+        self.register_buffer("pixel_scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("pixel_shift", -mean / std, persistent=False)
 
     # How it answers
 
-    @abstractmethod
     def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
         """Return what every decoder layer says of B images, in float32, also under autocast.
 
-        pixel_values (B, 3, H, W) as in a Batch; pixel_mask (B, H, W), 1 on the image, None where nothing is padded.
+        pixel_values (B, 3, H, W) and pixel_mask (B, H, W) as in a Batch; the mask is None where nothing is padded.
         """
+        return self.answer(self.normalize(pixel_values, pixel_mask), pixel_mask)
+
+    def normalize(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Return pixels (B, 3, H, W) as the backbone reads them: float32, of mean 0 and spread 1, 0 where padded."""
+        pixels = pixel_values.permute(0, 2, 3, 1)  # as they lie in memory: a row of them is one row of numbers
+        rows = pixels.reshape(*pixels.shape[:2], -1).float()
+        scale, shift = (numbers.repeat(pixels.shape[2]) for numbers in (self.pixel_scale, self.pixel_shift))
+        values = rows.mul_(scale).add_(shift).view(pixels.shape).permute(0, 3, 1, 2)
+        return values if pixel_mask is None else values.masked_fill_(~pixel_mask[:, None], 0.0)
+
+    @abstractmethod
+    def answer(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Layers:
+        """Return what `forward` does, of normalised pixels (B, 3, H, W)."""
 
     @property
     def backbone(self) -> nn.Module:

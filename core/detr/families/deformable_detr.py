@@ -35,11 +35,11 @@ class DeformableDetr(Detector):
 
     inner: DeformableDetrForObjectDetection
 
-    def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
-        """Return what every decoder layer says of the images; see `Detector.forward`."""
+    def answer(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Layers:
+        """Return what every decoder layer says of the images; see `Detector.answer`."""
         with self.padding.hide(pixel_mask):
             try:
-                decoded = self.inner.model(pixel_values, pixel_mask=pixel_mask)
+                decoded = self.inner.model(values, pixel_mask=pixel_mask)
             except RuntimeError as error:
                 if "selected index k out of range" in str(error):
                     raise ConfigError(

@@ -35,9 +35,9 @@ class Detr(Detector):
 
     inner: DetrForObjectDetection | ConditionalDetrForObjectDetection
 
-    def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
-        """Return what every decoder layer says of the images; see `Detector.forward`."""
-        decoded = self.decode(pixel_values, pixel_mask)
+    def answer(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Layers:
+        """Return what every decoder layer says of the images; see `Detector.answer`."""
+        decoded = self.decode(values, pixel_mask)
         class_head, box_head = self.class_head, self.box_head(decoded)
         last, intermediate = decoded.last_hidden_state[None], self.intermediate_states(decoded)
         logits, boxes = class_head(last), box_head(last)  # the model's answer
@@ -45,16 +45,14 @@ class Detr(Detector):
             torch.cat([class_head(intermediate)[:-1], logits]), torch.cat([box_head(intermediate)[:-1], boxes])
         )
 
-    def decode(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Any:
-        """Return what transformers' decoder gives for the images: its layers' states among it."""
+    def decode(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Any:
+        """Return what transformers' decoder gives for normalised pixels: its layers' states among it."""
         model = self.inner.model
         with self.padding.hide(pixel_mask):
-            mask = pixel_mask if pixel_mask is not None else torch.ones_like(pixel_values[:, 0])
-            features, mask = model.backbone(pixel_values, mask)[self.finest_map]
+            mask = pixel_mask if pixel_mask is not None else torch.ones_like(values[:, 0])
+            features, mask = model.backbone(values, mask)[self.finest_map]
         tokens = model.input_projection(features).flatten(2).transpose(1, 2)  # (B, H · W, width)
-        places = model.position_embedding(
-            shape=features.shape, device=features.device, dtype=pixel_values.dtype, mask=mask
-        )
+        places = model.position_embedding(shape=features.shape, device=features.device, dtype=values.dtype, mask=mask)
         places, mask = places.flatten(2).transpose(1, 2), mask.flatten(1)
         memory = model.encoder(
             inputs_embeds=tokens, attention_mask=mask, spatial_position_embeddings=places

@@ -28,7 +28,7 @@ class ImageTargets(TypedDict):
 class Sample(TypedDict):
     """One image as the model is shown it.
 
-    pixel_values  (3, H, W) float32, normalised
+    pixel_values  (3, H, W) uint8, RGB
     labels        its objects
     image_id      COCO image id
     size          (width, height) of the original image, whatever part of it is shown
@@ -43,8 +43,8 @@ class Sample(TypedDict):
 class Batch(TypedDict):
     """B images of different sizes, padded at the right and below to one size.
 
-    pixel_values  (B, 3, H, W) float32, 0 where padded; H and W are multiples of STRIDE
-    pixel_mask    (B, H, W) int64, 1 on the image, 0 on the padding
+    pixel_values  (B, 3, H, W) uint8, channels last in memory; H and W are multiples of STRIDE
+    pixel_mask    (B, H, W) bool, true on the image, false on the padding, where the pixels are 0
     padded        whether there is any padding in the batch
     labels, image_id, size: of each sample, lists of length B
     """
@@ -64,11 +64,11 @@ class Collator:
         """Return the samples as a batch, in their order; there must be at least one."""
         sizes = [(s["pixel_values"].shape[1], s["pixel_values"].shape[2]) for s in samples]
         height, width = (math.ceil(max(sides) / STRIDE) * STRIDE for sides in zip(*sizes, strict=True))
-        pixels = torch.zeros(len(samples), 3, height, width)
-        mask = torch.zeros(len(samples), height, width, dtype=torch.int64)
+        pixels = torch.zeros(len(samples), height, width, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+        mask = torch.zeros(len(samples), height, width, dtype=torch.bool)
         for row, (sample, (h, w)) in enumerate(zip(samples, sizes, strict=True)):
             pixels[row, :, :h, :w] = sample["pixel_values"]
-            mask[row, :h, :w] = 1
+            mask[row, :h, :w] = True
         return {
             "pixel_values": pixels,
             "pixel_mask": mask,

@@ -1,7 +1,7 @@
 """What of a picture the model is shown: how large, and in training also which crop of it, flipped or not.
 
-In: a picture and its boxes, `xyxy` in its pixels. Out: a new picture, and the boxes that are still on it. Apart from
-`dataset.py` because nothing here needs torch; the picture of a training's batch needs MEAN and STD.
+In: a picture's size and its boxes, `xyxy` in its pixels. Out: a `ResizedCrop`, which `pixels.py` makes of the picture,
+and the boxes that are still on it.
 
 The recipe is DETR's own (facebookresearch/detr, datasets/coco.py: make_coco_transforms, datasets/transforms.py). Its
 numbers are for a shortest edge of 800; here they are shares of it, so that the recipe fits pictures of any size.
@@ -9,18 +9,16 @@ numbers are for a shortest edge of 800; here they are shares of it, so that the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from core.boxes import as_boxes
 from core.datasets.pictures import resized
 
 AUGMENTS = ("none", "flip", "flip, scale and crop")
-# ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 # Shares of the shortest edge
 SCALES = tuple(n / 25 for n in range(15, 26))  # of 800: 480, 512, … 800
@@ -33,11 +31,11 @@ MIN_SIDE = 1.0  # pixels: a box that is cut off leaves, if less than that remain
 class ResizedCrop:
     """A region of a picture, the size that it is shown in, and whether it is flipped from left to right.
 
-    region  (x1, y1, x2, y2) in the picture's pixels, which may lie between two pixels
+    region  (x1, y1, x2, y2) in whole pixels of the picture
     size    (width, height) in pixels, to which the region is resized
     """
 
-    region: tuple[float, float, float, float]
+    region: tuple[int, int, int, int]
     size: tuple[int, int]
     flipped: bool = False
 
@@ -52,7 +50,7 @@ def choose_crop(
     """
     if augment not in AUGMENTS:
         raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
-    whole = (0.0, 0.0, float(size[0]), float(size[1]))
+    whole = (0, 0, *size)
     if augment == "none":
         return ResizedCrop(whole, resized(size, shortest_edge, longest_edge))
     flipped = bool(random.random() < 0.5)
@@ -67,7 +65,7 @@ def choose_crop(
 
 def _random_region(
     size: tuple[int, int], shortest_edge: int, random: np.random.Generator
-) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
+) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     """Choose a region of a picture of `size`; return it, and its (width, height) in the picture that DETR would crop.
 
     DETR resizes the picture, crops it and resizes the crop (RandomResize, RandomSizeCrop); only the last picture is
@@ -79,16 +77,8 @@ def _random_region(
     left = int(random.integers(0, middle[0] - width, endpoint=True))
     top = int(random.integers(0, middle[1] - height, endpoint=True))
     x, y = (whole / side for whole, side in zip(size, middle, strict=True))
-    region = left * x, top * y, min((left + width) * x, size[0]), min((top + height) * y, size[1])
-    return region, (width, height)
-
-
-def crop_image(image: Image.Image, crop: ResizedCrop) -> Image.Image:
-    """Return the picture that the crop shows."""
-    if crop.size != image.size or crop.region != (0, 0, *image.size):
-        # Pillow's bilinear antialiases when it shrinks
-        image = image.resize(crop.size, Image.Resampling.BILINEAR, box=crop.region)
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if crop.flipped else image
+    right, bottom = min(math.ceil((left + width) * x), size[0]), min(math.ceil((top + height) * y), size[1])
+    return (math.floor(left * x), math.floor(top * y), right, bottom), (width, height)
 
 
 def crop_boxes(

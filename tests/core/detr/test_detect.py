@@ -18,6 +18,7 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.losses import PARTS, LossNormalizers, set_losses
 from core.detr.model import FAMILIES, load_model, small_detr
+from tests.core.detr.plain_pictures import broken_image, normalized
 from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ def test_every_layer_of_every_family_is_handed_out_and_the_last_is_the_models_an
     with torch.no_grad():
         layers = forward(model, batch, CPU)
         with model.padding.hide(batch["pixel_mask"]):
-            answer = model.inner(pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"])
+            answer = model.inner(pixel_values=normalized(batch), pixel_mask=batch["pixel_mask"])
     assert layers.logits.shape == (3, 4, 12, 10 + (kind == "detr")) and layers.boxes.shape == (3, 4, 12, 4)
     torch.testing.assert_close(layers.logits[-1], answer.logits)
     torch.testing.assert_close(layers.boxes[-1], answer.pred_boxes)
@@ -132,8 +133,7 @@ def test_one_class_and_eighty_work(street, classes):
 
 def test_a_broken_answer_names_its_image(batch):
     model = small_detr(TEN)
-    batch["pixel_values"][2] = math.nan
-    with pytest.raises(RunError, match=rf"on the images \[{batch['image_id'][2]}\]"):
+    with broken_image(model, 2), pytest.raises(RunError, match=rf"on the images \[{batch['image_id'][2]}\]"):
         run(model, [batch])
 
 

@@ -17,6 +17,7 @@ from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.model import FAMILIES, load_model
+from tests.core.detr.plain_pictures import normalized
 from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
@@ -65,9 +66,7 @@ def test_maps_are_the_models_own_attentions(models, split, kind, edges):
     with torch.no_grad():
         model = plain(models[kind])
         with model.padding.hide(batch["pixel_mask"]):
-            theirs = model.inner(
-                pixel_values=batch["pixel_values"], pixel_mask=batch["pixel_mask"], output_attentions=True
-            )
+            theirs = model.inner(pixel_values=normalized(batch), pixel_mask=batch["pixel_mask"], output_attentions=True)
     shape, (rows, columns) = cells(batch, 16)
     for ours, weights in zip(why.decoder, theirs.cross_attentions, strict=True):
         expected = weights[0].mean(0)[QUERY].reshape(shape)

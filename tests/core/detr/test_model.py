@@ -21,6 +21,7 @@ from core.detr.model import (
 )
 from core.detr.model_folder import read_label_map
 from core.labels import COCO_TEN, LabelMap
+from tests.core.detr.plain_pictures import normalized
 from tests.core.detr.released import TEN, released
 
 
@@ -57,8 +58,9 @@ def test_copied_classes_keep_their_logits_for_every_query(any_saved, batch):
     assert head.copied == TEN.names
     released = model.model_class.from_pretrained(any_saved).eval()
     with torch.no_grad():
-        pixels = batch["pixel_values"][:, :, :64]  # without the padding, which the released model's backbone sees
-        before, after = released(pixels).logits, model.eval()(pixels).logits[-1]
+        # without the padding, which the released model's backbone sees
+        before = released(normalized(batch)[:, :, :64]).logits
+        after = model.eval()(batch["pixel_values"][:, :, :64]).logits[-1]
     softmax = model.model_type == "detr"
     columns = [COCO_TEN[name] for name in TEN.names] + [91] * softmax
     torch.testing.assert_close(after, before[..., columns])

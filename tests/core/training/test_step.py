@@ -18,6 +18,7 @@ from core.training import step as module
 from core.training.distributed import ProcessGroup
 from core.training.step import MOST_SKIPPED, Stepper, deterministic, learning_rate_factor
 from core.training.trainer_state import TrainerState
+from tests.core.detr.plain_pictures import broken_image
 from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
@@ -100,10 +101,9 @@ def test_a_step_without_any_object_teaches_that_there_is_none(samples):
     assert values[-1]["train/loss_ce"] < values[0]["train/loss_ce"]
 
 
-def broken(samples):
-    batch = Collator()(samples)
-    batch["pixel_values"][1] = math.nan
-    return batch
+def broken_step(run, number, samples):
+    with broken_image(run.model, 1):
+        return run.step(number, [Collator()(samples)])
 
 
 def test_a_loss_that_is_no_number_stops_with_its_images_and_leaves_the_weights(samples):
@@ -111,21 +111,21 @@ def test_a_loss_that_is_no_number_stops_with_its_images_and_leaves_the_weights(s
     before = weights(run.model)
     named = ", ".join(str(sample["image_id"]) for sample in samples)
     with pytest.raises(RunError, match=rf"The loss was not a finite number at step 7 \(images {named}\)"):
-        run.step(6, [broken(samples)])
+        broken_step(run, 6, samples)
     assert all(torch.equal(value, before[name]) for name, value in run.model.inner.state_dict().items())
 
 
 def test_such_a_step_is_left_out_where_that_is_asked_for_until_there_are_too_many(samples):
     run = stepper(replace(CONFIG, not_finite="skip"))
     before = weights(run.model)
-    assert run.step(0, [broken(samples)]) == {"train/skipped": 1.0}
+    assert broken_step(run, 0, samples) == {"train/skipped": 1.0}
     assert all(torch.equal(value, before[name]) for name, value in run.model.inner.state_dict().items())
     assert run.skipped_images == tuple(sample["image_id"] for sample in samples) and not run.remarks
     assert "train/loss" in run.step(1, [Collator()(samples)]) and run.skipped_images == ()
     for i in range(MOST_SKIPPED):
-        run.step(2 + i, [broken(samples)])
+        broken_step(run, 2 + i, samples)
     with pytest.raises(RunError, match="11 times in a row"):
-        run.step(20, [broken(samples)])
+        broken_step(run, 20, samples)
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same_step(samples, monkeypatch):

@@ -53,9 +53,13 @@ def test_scores_are_a_softmax_with_no_object_or_a_sigmoid_of_each_class(model):
     assert (model.loss_config.focal_alpha is None) == model.has_no_object == (model.model_type == "detr")
 
 
+def pixels_of(images: int) -> torch.Tensor:
+    return torch.randint(256, (images, 3, 64, 64), dtype=torch.uint8)
+
+
 def test_it_knows_its_queries_and_layers(model):
     with torch.no_grad():
-        layers = model(torch.randn(1, 3, 64, 64))
+        layers = model(pixels_of(1))
     assert layers.boxes.shape == (model.num_layers, 1, model.num_queries, 4) == (3, 1, 12, 4)
 
 
@@ -65,9 +69,9 @@ def test_a_decoder_of_one_layer_answers(kind, auxiliary):
     config = small_config(kind, layers=1)
     config.auxiliary_loss = auxiliary
     inner = FAMILIES[kind].model_class(config).eval()
-    pixels = torch.randn(2, 3, 64, 64)
+    values = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        layers, answer = FAMILIES[kind](inner)(pixels), inner(pixels)
+        layers, answer = FAMILIES[kind](inner).answer(values, None), inner(values)
     assert torch.equal(layers.logits, answer.logits[None]) and torch.equal(layers.boxes, answer.pred_boxes[None])
 
 
@@ -96,14 +100,14 @@ def test_in_two_stages_the_encoder_proposes_with_the_new_class_outputs():
     model.replace_head(LabelMap(("dog", "scooter"), (18, 200)))
     assert model.inner.model.decoder.class_embed is model.inner.class_embed and len(model.inner.class_embed) == 4
     with torch.no_grad():
-        assert model(torch.randn(1, 3, 64, 64)).logits.shape == (3, 1, 12, 2)
+        assert model(pixels_of(1)).logits.shape == (3, 1, 12, 2)
 
 
 def test_a_copy_hides_padding_by_its_own_mask(model):
     """As an average of weights is one, which is evaluated between the steps."""
     other = copy.deepcopy(model)
-    pixels, mask = torch.randn(1, 3, 64, 64), torch.ones(1, 64, 64, dtype=torch.int64)
-    mask[:, 32:] = 0
+    pixels, mask = pixels_of(1), torch.ones(1, 64, 64, dtype=torch.bool)
+    mask[:, 32:] = False
     with torch.no_grad():
         masked, plain = other(pixels, mask), model(pixels)
         assert torch.equal(model(pixels, mask).boxes, masked.boxes) and not torch.equal(plain.boxes, masked.boxes)

@@ -8,6 +8,7 @@ import torch
 
 from core.detr.detect import forward
 from core.detr.model import FAMILIES, load_model, save_model, small_detr
+from tests.core.detr.plain_pictures import normalized
 from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
@@ -17,8 +18,8 @@ COLUMNS = [*TEN.category_ids, 91]
 @pytest.fixture
 def batch():
     random = torch.Generator().manual_seed(3)
-    pixels = torch.randn(2, 3, 64, 96, generator=random)
-    return {"pixel_values": pixels, "pixel_mask": torch.ones(2, 64, 96, dtype=torch.int64), "padded": False}
+    pixels = torch.randint(256, (2, 3, 64, 96), generator=random, dtype=torch.uint8)
+    return {"pixel_values": pixels, "pixel_mask": torch.ones(2, 64, 96, dtype=torch.bool), "padded": False}
 
 
 def own_columns(logits):
@@ -32,7 +33,7 @@ def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_
     original = FAMILIES[kind].model_class.from_pretrained(folder).eval()
     model, _ = load_model(str(folder), TEN)
     with torch.no_grad():
-        expected = original(pixel_values=batch["pixel_values"])
+        expected = original(pixel_values=normalized(batch))
         for one in (model.eval(), copy.deepcopy(model)):
             layers = forward(one, batch, CPU)
             torch.testing.assert_close(layers.logits[-1], own_columns(expected.logits))
@@ -49,7 +50,7 @@ def test_the_inner_layers_are_normalised_beside_the_way_as_published(batch, kind
         for n in (1, 2, 3):
             cut = FAMILIES[kind].model_class.from_pretrained(folder).eval()
             cut.model.decoder.layers = cut.model.decoder.layers[:n]
-            answer = cut(pixel_values=batch["pixel_values"])
+            answer = cut(pixel_values=normalized(batch))
             torch.testing.assert_close(layers.logits[n - 1], own_columns(answer.logits))
             torch.testing.assert_close(layers.boxes[n - 1], answer.pred_boxes)
 
@@ -60,7 +61,7 @@ def test_the_switch_would_have_changed_a_released_model(batch, tmp_path):
     original = FAMILIES["detr"].model_class.from_pretrained(folder).eval()
     switched = FAMILIES["detr"].model_class.from_pretrained(folder, auxiliary_loss=True).eval()
     with torch.no_grad():
-        one, other = (m(pixel_values=batch["pixel_values"]).logits for m in (original, switched))
+        one, other = (m(pixel_values=normalized(batch)).logits for m in (original, switched))
     assert (one - other).abs().max() > 0.05
 
 

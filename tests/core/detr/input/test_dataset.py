@@ -3,14 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from transformers import DetrImageProcessor
 
 from core import DataError
 from core.datasets.split import read_split
+from core.detr.families.base import STD
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.transforms import AUGMENTS
-from tests.core.detr.plain_pictures import dataset, write_dataset
+from core.detr.model import small_detr
+from tests.core.detr.plain_pictures import dataset, normalized, write_dataset
+from tests.core.detr.released import TEN
+
+MODEL = small_detr(TEN)
 
 
 def test_an_image_without_objects_has_empty_targets_of_the_right_shape(tmp_path):
@@ -94,10 +102,44 @@ def test_an_unknown_augmentation_is_refused(tmp_path):
         dataset(write_dataset(tmp_path / "d", []), augment=True)
 
 
-def test_pixels_are_normalised_with_imagenets_statistics(tmp_path):
-    pixels = dataset(write_dataset(tmp_path / "d", []))[0]["pixel_values"]
-    expected = (np.array([90, 20, 200]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(pixels[:, 10, 10], expected, atol=1e-5)
+def photograph(size: tuple[int, int]) -> Image.Image:
+    """Noise on a ramp: every frequency that resizing may get wrong."""
+    width, height = size
+    ramp = np.linspace(0, 200, width)[None, :, None] + np.random.default_rng(0).uniform(0, 55, (height, width, 3))
+    return Image.fromarray(ramp.astype(np.uint8))
+
+
+@pytest.mark.parametrize("size", [(64, 48), (48, 64), (97, 41), (300, 200), (640, 427), (30, 300), (24, 18)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_sample_is_that_of_transformers_own_processor(tmp_path, size, mode):
+    folder = write_dataset(tmp_path / "d", [], sizes=(size,))
+    path = folder / "train" / "1.png"
+    photograph(size).convert(mode).save(path, "JPEG", quality=95)
+    data = dataset(folder)
+    batch, model = Collator()([data[0]]), small_detr(data.label_map)
+    processor = DetrImageProcessor(size={"shortest_edge": 48, "longest_edge": 64}, do_pad=False)
+    theirs = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")["pixel_values"]
+    height, width = theirs.shape[2:]
+    shown = batch["pixel_mask"][0]
+    assert (int(shown.any(1).sum()), int(shown.any(0).sum())) == (height, width)
+    ours = model.normalize(batch["pixel_values"], batch["pixel_mask"])
+    one = 1.01 / (255 * torch.tensor(STD)[:, None, None])
+    assert ((ours[:, :, :height, :width] - theirs).abs() <= one).all()
+    assert not ours[0, :, ~shown].any()
+
+
+@given(seed=st.integers(0, 999), width=st.integers(1, 40), height=st.integers(1, 40))
+def test_pixels_are_normalised_with_imagenets_statistics(seed, width, height):
+    pixels = torch.randint(256, (2, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+    mask = torch.rand(2, height, width, generator=torch.Generator().manual_seed(seed)) < 0.7
+    before, expected = pixels.clone(), normalized({"pixel_values": pixels, "pixel_mask": mask})
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given_pixels = pixels.contiguous(memory_format=layout)
+        values = MODEL.normalize(given_pixels, mask)
+        torch.testing.assert_close(values, expected, atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(MODEL.normalize(given_pixels)[mask[:, None].expand_as(values)],
+                                   expected[mask[:, None].expand_as(values)], atol=1e-6, rtol=1e-6)  # fmt: skip
+    assert torch.equal(pixels, before)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from core.config import TrainConfig
 from core.datasets.pictures import resized
-from core.detr.input.transforms import AUGMENTS, MIN_SIDE, ResizedCrop, choose_crop, crop_boxes, crop_image
+from core.detr.input.pixels import crop_pixels
+from core.detr.input.transforms import AUGMENTS, MIN_SIDE, ResizedCrop, choose_crop, crop_boxes
 
 RECIPE = "flip, scale and crop"
 seeds = st.integers(0, 2**32 - 1)
@@ -17,6 +19,12 @@ sides = st.integers(40, 400)
 
 def crops(size, edges, count=400, augment=RECIPE) -> list[ResizedCrop]:
     return [choose_crop(augment, size, *edges, np.random.default_rng(seed)) for seed in range(count)]
+
+
+def crop_image(image: Image.Image, crop: ResizedCrop) -> Image.Image:
+    """What `crop_pixels` shows of a picture, as one."""
+    pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+    return Image.fromarray(crop_pixels(pixels, crop).permute(1, 2, 0).contiguous().numpy())
 
 
 def boxes_in(size, random: np.random.Generator, count: int) -> np.ndarray:
