@@ -22,7 +22,8 @@ from core.detr.families.base import Detector
 from core.detr.families.detr import Detr
 from core.detr.input.batch import Batch, ImageTargets
 from core.detr.input.dataset import DetectionDataset
-from core.detr.input.loader import EpochOrder, loader
+from core.detr.input.loader import loader
+from core.detr.input.order import epoch_order
 from core.detr.matching import giou
 from core.detr.model import small_detr
 from core.labels import LabelMap
@@ -112,7 +113,7 @@ def warm_up(folder: Path, steps: int, batch_size: int, lr: float, seed: int) -> 
     with tqdm(total=steps, desc="Warm-up", unit="step", mininterval=5) as bar:
         while bar.n < steps:
             data.epoch += 1
-            for batch in loader(data, batch_size, READERS, EpochOrder(len(data), seed, data.epoch)):
+            for batch in loader(data, batch_size, READERS, epoch_order(len(data), seed, data.epoch)):
                 loss = dense_loss(model, batch)
                 optimizer.zero_grad()
                 loss.backward()

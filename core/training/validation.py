@@ -19,6 +19,7 @@ from core.datasets.split import CocoSplit
 from core.detr.detect import LossSums, detect
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
+from core.detr.input.order import by_shape
 from core.detr.losses import LossNormalizers
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.training.data.unreadable import Unreadable
@@ -53,8 +54,8 @@ def validate(
     """
     config, processes = stepper.config, stepper.processes
     losses, parts, images = LossSums(stepper.loss_config), [], 0
-    indices = list(range(processes.rank, len(data), processes.world_size))
-    batches = loader(data, config.batch_size, config.workers, indices, spare=unreadable.spare)
+    indices = by_shape(range(len(data)), data.shown_size)[processes.rank :: processes.world_size]
+    batches = loader(data, stepper.images_evaluated_at_once, config.workers, indices, spare=unreadable.spare)
     with deterministic(config.deterministic):
         for detections in detect(stepper.evaluated, batches, stepper.device, losses, config.precision):
             parts.append(detections)

@@ -14,11 +14,11 @@ import torch
 from torch.utils.data import Dataset
 
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
-from core.datasets.pictures import read_pixels
+from core.datasets.pictures import Size, read_pixels
 from core.datasets.split import CocoSplit
 from core.detr.input.batch import Sample
 from core.detr.input.pixels import crop_pixels
-from core.detr.input.transforms import AUGMENTS, choose_crop, crop_boxes
+from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes
 from core.labels import LabelMap
 
 
@@ -62,6 +62,16 @@ class DetectionDataset(Dataset[Sample]):
         kept = (labels >= 0) & (area(boxes) > 0)
         return {"labels": labels[kept], "boxes": boxes[kept]}
 
+    def _crop(self, index: int) -> ResizedCrop:
+        info = self.split.images[index]
+        size = (int(info["width"]), int(info["height"]))
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        return choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random)
+
+    def shown_size(self, index: int) -> Size:
+        """Return the (width, height) in which the picture of image `index` is shown, in this epoch."""
+        return self._crop(index).size
+
     def __getitem__(self, index: int) -> Sample:
         """Read the sample of image `index`.
 
@@ -70,8 +80,7 @@ class DetectionDataset(Dataset[Sample]):
         info = self.split.images[index]
         size = (int(info["width"]), int(info["height"]))
         pixels = torch.from_numpy(read_pixels(self.split.image_path(info), size)).permute(2, 0, 1)
-        random = np.random.default_rng((self.seed, self.epoch, index))
-        crop = choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random)
+        crop = self._crop(index)
         targets = self.targets(info)
         boxes, labels = crop_boxes(targets["boxes"], targets["labels"], crop)
         boxes = xyxy_to_cxcywh_normalized(boxes, crop.size)

@@ -10,64 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from core import DataError
 from core.detr.input.batch import Batch, Collator, Sample, StepCollator
 from core.detr.input.dataset import DetectionDataset
+from core.detr.input.order import StepBatches, epoch_order
 from core.detr.input.readers import ADVICE, PATIENCE_SECONDS, become_reader, require_files
 
 STAND_INS = 10  # images that are tried in the place of one that cannot be read
 
 Collated = TypeVar("Collated")
-
-
-class EpochOrder(Sampler[int]):
-    """A random order of the data set that depends on (seed, epoch) alone, from position `start` on.
-
-    So an epoch that was interrupted goes on where it stopped, with the images it would have seen.
-    """
-
-    def __init__(self, length: int, seed: int, epoch: int, start: int = 0) -> None:
-        order = np.random.default_rng((seed, epoch)).permutation(length)
-        self.order: list[int] = order[start:].tolist()
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order)
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-
-class StepBatches(Sampler[list[int]]):
-    """For each step of an epoch, from `start_step` on, the indices of the images that one process takes.
-
-    The steps cut the EpochOrder into pieces of `images_per_step`, of which process `rank` takes every `world_size`-th
-    image. So all processes together see the images that one would see alone. In the last, shorter step a process may
-    have fewer images than the others, or none: then its list is empty, so that all have the same number of steps.
-    """
-
-    def __init__(
-        self,
-        length: int,
-        seed: int,
-        epoch: int,
-        images_per_step: int,
-        start_step: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        order = EpochOrder(length, seed, epoch).order
-        starts = range(start_step * images_per_step, length, images_per_step)
-        self.steps = [order[start : start + images_per_step][rank::world_size] for start in starts]
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.steps)
-
-    def __len__(self) -> int:
-        return len(self.steps)
 
 
 class ReadFailure(NamedTuple):
@@ -227,7 +181,8 @@ def step_loader(
     read; with `spare` that is called, and the next image that can be read stands in, one of STAND_INS at most.
     """
     seed = dataset.seed if seed is None else seed
-    steps = StepBatches(len(dataset), seed, epoch, batch_size * accumulate * world_size, start_step, rank, world_size)
+    order = epoch_order(len(dataset), seed, epoch)
+    steps = StepBatches(order, batch_size * accumulate * world_size, dataset.shown_size, start_step, rank, world_size)
     return _Loader(
         dataset,
         StepCollator(batch_size),

@@ -1,48 +1,18 @@
-"""A data set in order: steps that processes share, reading in other processes, and what goes wrong there."""
+"""Reading in this process and in others, and what goes wrong there."""
 
 import os
 import signal
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core import DataError
 from core.datasets.split import filter_to_classes, read_split
 from core.detr.input.dataset import DetectionDataset
-from core.detr.input.loader import EpochOrder, StepBatches, loader, step_loader
+from core.detr.input.loader import loader, step_loader
+from core.detr.input.order import epoch_order
 from core.labels import COCO_TEN
 from tests.core.detr.plain_pictures import dataset, write_dataset
-
-
-def test_an_order_goes_on_where_it_stopped():
-    whole = list(EpochOrder(50, seed=1, epoch=2))
-    assert sorted(whole) == list(range(50))
-    assert list(EpochOrder(50, seed=1, epoch=2, start=17)) == whole[17:]
-    assert list(EpochOrder(50, seed=1, epoch=3)) != whole
-
-
-@given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3))
-def test_all_processes_together_go_through_the_order_of_one(length, per_rank, ranks, epoch):
-    per_step = per_rank * ranks
-    shares = [list(StepBatches(length, 7, epoch, per_step, rank=rank, world_size=ranks)) for rank in range(ranks)]
-    order = list(EpochOrder(length, 7, epoch))
-    alone = [order[start : start + per_step] for start in range(0, length, per_step)]
-    assert {len(steps) for steps in shares} == {len(alone)}
-    for step, images in enumerate(alone):
-        parts = [steps[step] for steps in shares]
-        woven = [part[i] for i in range(per_rank) for part in parts if i < len(part)]
-        assert woven == images
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1 and max(map(len, parts)) <= per_rank
-
-
-@given(st.integers(0, 60), st.integers(1, 9), st.integers(0, 12), st.integers(1, 3))
-def test_an_epoch_goes_on_with_the_steps_it_would_have_had(length, per_step, start, ranks):
-    for rank in range(ranks):
-        whole = StepBatches(length, 7, 2, per_step, rank=rank, world_size=ranks)
-        rest = StepBatches(length, 7, 2, per_step, start, rank, ranks)
-        assert list(rest) == list(whole)[start:] and len(rest) == max(0, len(whole) - start)
 
 
 def same(here: list[dict], there: list[dict]) -> bool:
@@ -113,7 +83,7 @@ def test_spared_pictures_are_left_out_of_batches_and_have_stand_ins_in_steps(tmp
     assert [failure.image_id for failure in spared] == [2, 3, 6]
     assert spared[0].message.startswith("The picture ") and "2.png cannot be read" in spared[0].message
     stand_in = {2: 4, 3: 4, 6: 1}
-    order = [data.split.images[place]["id"] for place in EpochOrder(6, seed=5, epoch=0)]
+    order = [data.split.images[place]["id"] for place in epoch_order(6, seed=5, epoch=0)]
     steps = list(step_loader(data, 1, 2, 0, workers=workers, seed=5, spare=spared.append))
     seen = [image for step in steps for batch in step for image in batch["image_id"]]
     assert seen == [stand_in.get(image, image) for image in order]
