@@ -167,6 +167,14 @@ class TrainConfig:
     workers: int = setting(
         2, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
     )
+    cache: str = setting(
+        "auto",
+        "Keep pictures in memory",
+        "auto decodes each picture once, as far as they fit into a quarter of the memory that is free at the start; "
+        "off reads them anew in every epoch.",
+        "machine",
+        choices=("auto", "off"),
+    )
     threads: int = setting(
         0, "CPU threads", "CPU threads for torch; 0 leaves torch's own choice.", "machine", min=0, max=256
     )

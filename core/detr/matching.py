@@ -142,7 +142,8 @@ def _costs(layers: Layers, targets: Targets, loss_config: LossConfig) -> torch.T
     scores = logits.softmax(0) if is_softmax else logits  # a sigmoid is taken of those alone that are asked for
     rows = AT_ONCE // boxes[0, 0].numel() if boxes.device.type == "cpu" else len(targets.image)
     costs = []
-    for image, label, expected in zip(*(of.split(max(1, rows)) for of in targets.each), strict=True):
+    for first in range(0, max(1, len(targets.image)), max(1, rows)):
+        image, label, expected = (part[first : first + max(1, rows)] for part in targets.each)
         predicted, expected = boxes[:, image].movedim(0, -1), expected[:, None, None]
         score = scores[label, image]
         cost = loss_config.class_cost * (-score if is_softmax else _focal_cost(score.sigmoid()))

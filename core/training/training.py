@@ -18,10 +18,8 @@ import torch
 
 from core import ModelError, RunError
 from core.config import TrainConfig
-from core.datasets.split import CocoSplit
 from core.detr.device import choose_device, gpu_metrics
 from core.detr.input.batch import Batch
-from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import step_loader
 from core.detr.model import load_model
 from core.evaluation.table import ModelInput
@@ -31,6 +29,7 @@ from core.training import preflight
 from core.training.batch_picture import draw_batch
 from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
 from core.training.checkpoint_folder import delete_retired, retire_checkpoint
+from core.training.data.detection import detection_datasets
 from core.training.data.training_data import TrainingData
 from core.training.data.unreadable import Unreadable, remark_on_unreadable
 from core.training.distributed import ProcessGroup
@@ -71,8 +70,7 @@ class Training:
         self.processes = ProcessGroup(use_cpu=config.device == "cpu" or not torch.cuda.is_available())
         self.device = choose_device(config.device, self.processes.local_rank)
         self.problems, self.totals, self.label_map = data.problems, data.totals, data.label_map
-        self.train_data = self._dataset(data.train, config.augment)
-        self.val_data = self._dataset(data.val, "none")
+        self.train_data, self.val_data = detection_datasets(config, data, self.processes.world_size)
         self.unreadable = Unreadable(len(self.train_data)), Unreadable(len(self.val_data))
         self.epoch, self.step, self.epoch_start, self.best_ap = 0, 0, 0, -1.0
         self.since_best = 0
@@ -97,10 +95,6 @@ class Training:
                 self.stepper.restore(state)
         wanted = config.profile and self.processes.is_main_process
         self.profiler = StepProfiler(wanted, self.device, self.steps - self.step)
-
-    def _dataset(self, split: CocoSplit, augment: str) -> DetectionDataset:
-        c = self.config
-        return DetectionDataset(split, self.label_map, c.shortest_edge, c.longest_edge, augment, c.seed)
 
     def _position(self) -> dict[str, Any]:
         """Return the fields of `Progress`, which every event has."""

@@ -6,6 +6,7 @@ training targets and stay in the files for evaluation. `batch.py` says what a sa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,11 +15,13 @@ import torch
 from torch.utils.data import Dataset
 
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
-from core.datasets.pictures import Size, read_pixels
+from core.datasets.pictures import read_pixels
+from core.datasets.pixels.upright import Size
 from core.datasets.split import CocoSplit
 from core.detr.input.batch import Sample
+from core.detr.input.cache import PictureCache
 from core.detr.input.pixels import crop_pixels
-from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes
+from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes, kept_size
 from core.labels import LabelMap
 
 
@@ -50,6 +53,7 @@ class DetectionDataset(Dataset[Sample]):
         self.split, self.label_map = split, label_map
         self.shortest_edge, self.longest_edge = shortest_edge, longest_edge
         self.augment, self.seed, self.epoch = augment, seed, 0
+        self._cache = PictureCache({}, 0)
 
     def __len__(self) -> int:
         return len(self.split.images)
@@ -62,28 +66,50 @@ class DetectionDataset(Dataset[Sample]):
         kept = (labels >= 0) & (area(boxes) > 0)
         return {"labels": labels[kept], "boxes": boxes[kept]}
 
-    def _crop(self, index: int) -> ResizedCrop:
-        info = self.split.images[index]
-        size = (int(info["width"]), int(info["height"]))
-        random = np.random.default_rng((self.seed, self.epoch, index))
-        return choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random)
-
     def shown_size(self, index: int) -> Size:
         """Return the (width, height) in which the picture of image `index` is shown, in this epoch."""
         return self._crop(index).size
+
+    def _crop(self, index: int) -> ResizedCrop:
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        return choose_crop(self.augment, self._size(index), self.shortest_edge, self.longest_edge, random)
+
+    def _size(self, index: int) -> Size:
+        info = self.split.images[index]
+        return int(info["width"]), int(info["height"])
+
+    def keep_pictures(self, most_bytes: int) -> int:
+        """Keep decoded pictures from now on, as many as fit; return the bytes that they will take. No sample changes.
+
+        Processes that are forked from this one share them.
+        """
+        sizes = {image["id"]: self._kept_size(index) for index, image in enumerate(self.split.images)}
+        self._cache = PictureCache(sizes, most_bytes)
+        return self._cache.bytes
+
+    def _kept_size(self, index: int) -> Size:
+        return kept_size(self.augment, self._size(index), self.shortest_edge, self.longest_edge)
+
+    def _read(self, index: int) -> torch.Tensor:
+        """Return all pixels of a picture (3, H, W), in the size in which it is kept."""
+        size = self._size(index)
+        pixels = read_pixels(self.split.image_path(self.split.images[index]), size)
+        whole = ResizedCrop((0, 0, *size), self._kept_size(index))
+        return crop_pixels(torch.from_numpy(pixels).permute(2, 0, 1), whole)
 
     def __getitem__(self, index: int) -> Sample:
         """Read the sample of image `index`.
 
         Raises DataError when the picture cannot be read or has another size than its JSON says.
         """
-        info = self.split.images[index]
-        size = (int(info["width"]), int(info["height"]))
-        pixels = torch.from_numpy(read_pixels(self.split.image_path(info), size)).permute(2, 0, 1)
-        crop = self._crop(index)
+        info, size, crop = self.split.images[index], self._size(index), self._crop(index)
+        pixels = self._cache.get(info["id"], lambda: self._read(index))
         targets = self.targets(info)
         boxes, labels = crop_boxes(targets["boxes"], targets["labels"], crop)
         boxes = xyxy_to_cxcywh_normalized(boxes, crop.size)
+        kept = self._kept_size(index)
+        if kept != size:  # then all of it is shown
+            crop = replace(crop, region=(0, 0, *kept))
         return {
             "pixel_values": crop_pixels(pixels, crop),
             "labels": {"class_labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)},

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from core.datasets.pictures import Size
+from core.datasets.pixels.upright import Size
 from core.detr.input.batch import STRIDE
 
 WINDOW = 1024  # images among which those of like shape are brought together

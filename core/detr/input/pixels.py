@@ -15,9 +15,9 @@ from core.detr.input.transforms import ResizedCrop
 def crop_pixels(pixels: torch.Tensor, crop: ResizedCrop) -> torch.Tensor:
     """Return what the crop shows of a picture's pixels (3, H, W); the same tensor where that is all of it."""
     x1, y1, x2, y2 = crop.region
+    width, height = crop.size
     pixels = pixels[:, y1:y2, x1:x2]
     if crop.flipped:
         pixels = pixels.flip(2)
-    width, height = crop.size
     # bilinear; antialiased where it shrinks
     return pixels if pixels.shape[1:] == (height, width) else resize(pixels, [height, width], antialias=True)

@@ -17,8 +17,10 @@ import numpy.typing as npt
 
 from core.boxes import as_boxes
 from core.datasets.pictures import resized
+from core.datasets.pixels.upright import Size
 
 AUGMENTS = ("none", "flip", "flip, scale and crop")
+ALL_SHOWN = ("none", "flip")  # those that show all of a picture, always in one size
 
 # Shares of the shortest edge
 SCALES = tuple(n / 25 for n in range(15, 26))  # of 800: 480, 512, … 800
@@ -38,6 +40,15 @@ class ResizedCrop:
     region: tuple[int, int, int, int]
     size: tuple[int, int]
     flipped: bool = False
+
+
+def kept_size(augment: str, size: Size, shortest_edge: int, longest_edge: int) -> Size:
+    """Return the (width, height) in which a picture of `size` may wait for what `choose_crop` will show of it.
+
+    Its own, or a smaller one in which all of it is always shown.
+    """
+    shown = resized(size, shortest_edge, longest_edge)
+    return shown if augment in ALL_SHOWN and math.prod(shown) < math.prod(size) else size
 
 
 def choose_crop(
