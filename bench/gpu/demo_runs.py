@@ -71,8 +71,8 @@ def _run_group(keys: list[Row], scale: Scale, data: Path, folder: Path, record: 
     children = []
     for key in keys:
         out = folder / f"{key['precision']}-{key['seed']}"
-        what = (key["seed"], key["precision"], data, out, scale.device, scale.demo_epochs)
-        command = [sys.executable, "-m", "bench.gpu.demo_runs", *map(str, what)]
+        arguments = (key["seed"], key["precision"], data, out, scale.device, scale.demo_epochs)
+        command = [sys.executable, "-m", "bench.gpu.demo_runs", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         children.append(subprocess.Popen(command, cwd=PROJECT, text=True, **pipes))
     try:
