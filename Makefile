@@ -46,6 +46,7 @@ demo: $(VENV)/app
 	$(BIN)/python -m core evaluate last
 	$(BIN)/python -m core analyze last
 
+# what it costs, beside what others do, into docs/measurements.md; half an hour on two cores at rest
 bench: $(VENV)/dev
 	$(BIN)/python -m bench
 

@@ -8,10 +8,14 @@ from core.boxes import Detections, xywh_to_xyxy
 from core.labels import COCO_TEN, LabelMap
 
 
-def synthetic_detections(images: int, per_image: int) -> tuple[dict, Detections, LabelMap]:
-    """Return a ground truth of 7 objects an image; and detections, a third near an object, mostly with its class."""
+def synthetic_detections(images: int, per_image: int, classes: int = 0) -> tuple[dict, Detections, LabelMap]:
+    """Return a ground truth of 7 objects an image; and detections, a third near an object, mostly with its class.
+
+    Of COCO's ten classes of the experiment, or of so many that are made up.
+    """
     rng, objects = np.random.default_rng(0), 7 * images
-    label_map = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
+    ids = {f"class {i}": i for i in range(1, classes + 1)} or COCO_TEN
+    label_map = LabelMap(tuple(ids), tuple(ids.values()))
     boxes, of_class = random_boxes(rng, objects), rng.integers(0, len(label_map), objects)
     image_of = np.repeat(np.arange(1, images + 1), 7)
     columns = (image_of.tolist(), label_map.to_category_ids(of_class).tolist(), boxes.tolist())
@@ -19,7 +23,7 @@ def synthetic_detections(images: int, per_image: int) -> tuple[dict, Detections,
         {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
         for number, (image, category, box) in enumerate(zip(*columns, strict=True), start=1)
     ]
-    categories = [{"id": i, "name": name} for name, i in COCO_TEN.items()]
+    categories = [{"id": i, "name": name} for name, i in ids.items()]
     pictures = [{"id": i, "file_name": "", "width": 640, "height": 480} for i in range(1, images + 1)]
     gt = {"images": pictures, "annotations": annotations, "categories": categories}
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +19,8 @@ import numpy as np
 import psutil
 
 from bench.detections import synthetic_detections
-from bench.page import open_browser
+from bench.page import open_browser, require_chromium
+from bench.table import Bench, Figures, Row, once
 from core.config import TrainConfig
 from core.datasets.street.scenery import draw_scene
 from core.evaluation.coco_eval import evaluate
@@ -27,10 +28,10 @@ from core.evaluation.table import write_table
 from core.evaluation.tide import detection_table
 from core.runs.schema import Status
 from core.runs.store import RunStore
-from tests.chromium import CHROMIUM
 
 IMAGES, PER_IMAGE, SCENES = 5000, 100, 20
 PAGES = 500
+TURNS = 30  # pages on, and back
 SLIDES = 120  # steps of the slider
 CELL = ".gallery .cell"
 SHOWN = """n => {
@@ -155,52 +156,58 @@ def slide(window, address: str) -> list[float]:
     return [after - before for before, after in pairwise(times)]
 
 
-def measure_gallery(folder: Path) -> None:
-    """Print what a user of Errors waits for."""
-    if not CHROMIUM:
-        print("Errors: not measured, for want of Chromium")
-        return
+@once
+def measure_gallery(bench: Bench) -> dict[str, list[float]]:
+    """Return what a user of Errors waits for, by the names of ROWS."""
+    require_chromium()
+    folder = bench.folder / "gallery"
     make_store(folder)
+    figures: dict[str, list[float]] = {name: [] for name in WORDS}
     with open_browser(folder) as (window, url):
-        address, seconds = f"{url}/errors", []
-        for _ in range(4):
+        address = f"{url}/errors"
+        for _ in range(bench.rounds + 1):  # the first compiles the scripts
             tab, waiting = open_gallery(window, address)
-            seconds.append(waiting)
+            figures["gallery-tab"].append(waiting)
             tab.wait_for_timeout(2000)
-            if len(seconds) < 4:
-                tab.close()
-        clicks = [click_to_gallery(window, url) for _ in range(3)]
+        del figures["gallery-tab"][0]
+        for _ in range(bench.rounds):
+            empty, click = click_to_gallery(window, url)
+            figures["gallery-empty"].append(empty)
+            figures["gallery-click"].append(click)
         server = server_process(folder)
-        pages, work = [], []
-        for key in ("ArrowRight", "ArrowLeft"):  # their thumbnails are made the first time
+        for name, key in (("gallery-thumbnails", "ArrowRight"), ("gallery-server", "ArrowLeft")):
             before = sum(server.cpu_times()[:2])
-            pages += turn_pages(tab, 30, key)
+            figures["gallery-turn"] += turn_pages(tab, TURNS, key)
             tab.wait_for_timeout(2000)
-            work.append((sum(server.cpu_times()[:2]) - before) / 30)
-        filters = choose_filters(tab)
-        frames = slide(window, address)
+            figures[name].append((sum(server.cpu_times()[:2]) - before) / TURNS)
+        figures["gallery-filter"] += choose_filters(tab)
+        figures["gallery-slider"] += [milliseconds / 1e3 for milliseconds in slide(window, address)]
         tab.get_by_role("button", name="All errors · ").click()
         tab.wait_for_timeout(1000)
-        grown = [server.memory_info().rss]
+        before = server.memory_info().rss
         for i in range(PAGES // 100):
             turn_pages(tab, 100, ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft")[i % 4])
-            grown.append(server.memory_info().rss)
-    first, turn, choice = statistics.median(seconds[1:]), *(1000 * statistics.median(s) for s in (pages, filters))
-    print(f"the gallery on {IMAGES:,} images and {IMAGES * PER_IMAGE:,} detections, 24 a page:")
-    empty, click = (statistics.median(one[i] for one in clicks) for i in (0, 1))
-    print(f"    the first page after a click on Errors {click:.2f} s, in a new tab {first:.2f} s (an empty page there "
-          f"{empty:.2f} s), in the very first one {seconds[0]:.2f} s")  # fmt: skip
-    print(f"    the next page {turn:.0f} ms, a filter {choice:.0f} ms")
-    print(f"    the server's work for a page {1000 * work[1]:.0f} ms, {1000 * work[0]:.0f} ms the first time, when its "
-          "thumbnails are made")  # fmt: skip
-    print(f"    the score slider over 96 images: {1000 / statistics.median(frames):.0f} pictures a second (median), "
-          f"{len(frames) * 1000 / sum(frames):.0f} on average")  # fmt: skip
-    sizes = ", ".join(f"{size / 1e6:.0f}" for size in grown)
-    print(f"    the server's memory before and after each of {PAGES // 100} × 100 pages: {sizes} MB")
+        after = server.memory_info().rss
+        figures["gallery-memory"].append(after / 1e6)
+        figures["gallery-growth"].append((after - before) / 1e6)
+    return figures
 
 
-if __name__ == "__main__":
-    import tempfile
+def measure_one(name: str, bench: Bench) -> Figures:
+    return Figures(measure_gallery(bench)[name])
 
-    with tempfile.TemporaryDirectory() as root:
-        measure_gallery(Path(root))
+
+WORDS = {
+    "gallery-empty": "an empty page of the app, in a new tab",
+    "gallery-tab": f"the gallery on {IMAGES:,} images, {IMAGES * PER_IMAGE:,} detections, in a new tab: its first page",
+    "gallery-click": "… after a click on Errors",
+    "gallery-turn": "… the next page",
+    "gallery-filter": "… a filter",
+    "gallery-server": "… the server's work for a page",
+    "gallery-thumbnails": "… for one whose thumbnails are to be made",
+    "gallery-slider": "… the score slider over 96 images: between two pictures of the screen",
+    "gallery-memory": f"… the server's memory after {PAGES} pages",
+    "gallery-growth": f"… by how much it grew over {PAGES} pages",
+}
+UNITS = {"gallery-memory": "MB", "gallery-growth": "MB"}
+ROWS = [Row(name, words, partial(measure_one, name), UNITS.get(name, "s")) for name, words in WORDS.items()]

@@ -16,10 +16,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from bench.table import Bench, Figures, Row, once
 from core.datasets.check import check_annotations
 from core.datasets.layouts import SplitLocation
 from core.datasets.split import examine_split, filter_to_classes
@@ -100,21 +102,29 @@ def crowd(rng: np.random.Generator) -> tuple[str, str]:
     return f'{{"segmentation": {mask},"area": {w * h // 2},"iscrowd": 1', f'"bbox": [20,30,{w},{h}]'
 
 
-def measure_reading(path: Path, rounds: int = 2) -> None:
-    """Measure both readers in turns; print medians, and the medians of the rounds' ratios."""
-    measured = {name: [] for name in READERS}  # (seconds, bytes) each
-    for _ in range(rounds):
-        for name in READERS:
-            command = [sys.executable, "-m", "bench.large", name, str(path)]
+@once
+def large_file(bench: Bench) -> Path:
+    """Write an annotation file of COCO's size; return its path."""
+    path = bench.folder / "instances_train2017.json"
+    write_annotations(path, *TRAIN)
+    return path
+
+
+@once
+def measure_readers(bench: Bench) -> dict[str, list[list[float]]]:
+    """Return (seconds, megabytes at the peak) of each reader, in turns, in every round."""
+    measured: dict[str, list[list[float]]] = {name: [] for name in READERS}
+    for number in range(bench.rounds):
+        for name in reversed(READERS) if number % 2 else READERS:
+            command = [sys.executable, "-m", "bench.large", name, str(large_file(bench))]
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
             measured[name].append(json.loads(done.stdout))
-    theirs, ours = (np.array(measured[name]) for name in READERS)
-    ratios = np.median(theirs / ours, axis=0)
-    (their_time, their_peak), (time_, peak_) = (np.median(one, axis=0) for one in (theirs, ours))
-    print(f"118,000 images, 860,000 annotations, {path.stat().st_size / 1e6:.0f} MB:")
-    print(f"    read, checked and filtered to ten classes: {time_:.1f} s, {peak_ / 1e9:.2f} GB at the peak")
-    print(f"    read and filtered by pycocotools: {their_time:.1f} s, {their_peak / 1e9:.2f} GB")
-    print(f"    {ratios[0]:.1f} times as fast, with {1 / ratios[1]:.2f} of the memory")
+    return measured
+
+
+def measure_reading(place: int, bench: Bench) -> Figures:
+    ours, theirs = ([one[place] for one in measure_readers(bench)[name]] for name in ("ours", "pycocotools"))
+    return Figures(ours, theirs)
 
 
 def with_pycocotools(path: str) -> list[dict]:
@@ -150,8 +160,14 @@ def main(reader: str, path: str) -> None:
     kept = READERS[reader](path)
     took = time.perf_counter() - begin
     assert kept
-    print(json.dumps([took, peak()]))
+    print(json.dumps([took, peak() / 1e6]))
 
+
+FILE = f"an annotation file of {TRAIN[0]:,} images, {TRAIN[1]:,} annotations: read, checked, filtered to ten classes"
+ROWS = [
+    Row("reading-time", FILE, partial(measure_reading, 0), rival="pycocotools, which does not check"),
+    Row("reading-memory", "… memory at its peak", partial(measure_reading, 1), "MB", rival="pycocotools"),
+]
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

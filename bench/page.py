@@ -1,42 +1,32 @@
 """How long the Data page takes on a data set as large as COCO's, in the app itself and a real browser.
 
 In: such annotation files (`large.py`). Out: the time from opening the page in a new tab to its numbers and to its first
-chart, and from choosing another class to the new numbers. The data set takes the built-in one's place, with which a new
-tab opens.
+chart, and from choosing another class to the new numbers. Its pictures are not there, which the page does not look for.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from bench.large import TRAIN, VAL, write_annotations
+from bench.large import TRAIN, VAL, large_file, write_annotations
+from bench.table import Bench, Figures, NotMeasured, Row, once, take_turns
 from core.charts.datasets.statistics import dataset_charts
 from core.charts.to_json import to_json
-from core.datasets.demo import BUILT_IN, draw_dataset
-from core.datasets.layouts import find_splits
-from core.datasets.split import CocoSplit, examine_split
+from core.datasets.demo import draw_dataset
+from core.datasets.layouts import SplitLocation, find_splits
+from core.datasets.split import examine_split
 from core.datasets.statistics import dataset_statistics
 from core.labels import COCO_TEN
 from tests.chromium import CHROMIUM, FLAGS
+from tests.pages_in_browser import link
 from tests.serving import served
 
 CHART, CARD = ".dlc-plot .main-svg", "[data-testid=stMainBlockContainer] strong"
 MINUTE, CALM = 60_000, 1500  # milliseconds; so long the charts of the choice before may still be drawn
-
-
-def measure_filter(splits: dict[str, CocoSplit], rounds: int = 5) -> float:
-    """Return the median seconds of what the server does when other classes are chosen."""
-    classes, times = list(COCO_TEN), []
-    for number in range(rounds + 1):
-        begin = time.perf_counter()
-        for chart in dataset_charts(dataset_statistics(splits, classes[: len(classes) - number % 2])):
-            to_json(chart)
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[1:])  # the first makes the columns
 
 
 @contextmanager
@@ -65,14 +55,10 @@ def open_page(window, address: str) -> tuple[object, float, float]:
     return tab, *times
 
 
-def open_repeatedly(window, address: str, rounds: int = 3) -> tuple[object, float, float]:
-    """Return the last of some tabs, and the medians of their seconds."""
-    openings = []
-    for _ in range(rounds):
-        if openings:
-            openings[-1][0].close()
-        openings.append(open_page(window, address))
-    return openings[-1][0], *(statistics.median(one[i] for one in openings) for i in (1, 2))
+def close(opened: tuple[object, float, float]) -> tuple[object, float, float]:
+    """Close the tab of `open_page`; return what that gave."""
+    opened[0].close()
+    return opened
 
 
 def choose_class(tab, name: str) -> float:
@@ -92,31 +78,65 @@ def choose_class(tab, name: str) -> float:
     return time.perf_counter() - begin
 
 
-def measure_page(folder: Path, train: Path) -> None:
-    """Print what a user waits for on 118,000 images; `train` is their annotation file."""
+@once
+def measure_page(bench: Bench) -> dict[str, list[float]]:
+    """Return what a user waits for on 118,000 images, by the names of ROWS."""
+    require_chromium()
+    root = bench.folder / "page"
+    small, large = root / "data/small", root / "data/large"
+    for folder in (small, large):
+        for _ in draw_dataset(folder, train=2, val=1, size=64):
+            pass
+    files = {name: place.json_path for name, place in find_splits(large).items()}
+    files["train"].unlink()
+    files["train"].hardlink_to(large_file(bench))
+    write_annotations(files["val"], *VAL, seed=1)
+    figures: dict[str, list[float]] = {name: [] for name in WORDS}
+    with open_browser(root) as (window, url):
+        addresses = [link(url, "data", source="folder", folder=one, class_=list(COCO_TEN)) for one in (small, large)]
+        close(open_page(window, addresses[0]))  # the browser compiles the scripts
+        for _ in range(bench.rounds):
+            figures["page-small"].append(close(open_page(window, addresses[0]))[2])
+        first = open_page(window, addresses[1])
+        figures["page-first"].append(first[2])
+        for _ in range(bench.rounds):
+            _, numbers, chart = close(open_page(window, addresses[1]))
+            figures["page-numbers"].append(numbers)
+            figures["page-chart"].append(chart)
+        figures["page-class"] += [choose_class(first[0], name) for name in ("sheep", "cow", "horse", "bear", "zebra")]
+    figures["page-server"] += charts_for_other_classes(find_splits(large))
+    return figures
+
+
+def charts_for_other_classes(places: dict[str, SplitLocation], rounds: int = 5) -> list[float]:
+    """Return the seconds of what the server does when other classes are chosen."""
+    splits = {name: examine_split(place, name) for name, place in places.items()}
+    classes = list(COCO_TEN)
+
+    def make_charts(number: int) -> None:
+        for chart in dataset_charts(dataset_statistics(splits, classes[: len(classes) - number % 2])):
+            to_json(chart)
+
+    make_charts(1)  # which makes the columns
+    return list(take_turns(make_charts, rounds=rounds).ours)
+
+
+def require_chromium() -> None:
+    """Raise NotMeasured where there is no browser."""
     if not CHROMIUM:
-        print("Data page: not measured, for want of Chromium")
-        return
-    data = folder / "data" / BUILT_IN[0].folder
-    for _ in draw_dataset(data, train=2, val=1, size=64):
-        pass
-    files = {name: place.json_path for name, place in find_splits(data).items()}
-    with open_browser(folder) as (window, url):
-        address = f"{url}/data"
-        # the app sees that the built-in pictures are there, the browser compiles the scripts
-        open_repeatedly(window, address)
-        small = open_repeatedly(window, address)
-        files["train"].unlink()
-        files["train"].hardlink_to(train)
-        write_annotations(files["val"], *VAL, seed=1)
-        reading = open_page(window, address)
-        small[0].close()
-        large = open_repeatedly(window, address)
-        added = [choose_class(large[0], name) for name in ("sheep", "cow", "horse", "bear", "zebra")]
-    splits = {name: examine_split(place, name) for name, place in find_splits(data).items()}
-    print(f"the Data page on {TRAIN[0] + VAL[0]:,} images, read before (the same page on 3 images):")
-    print(f"    opened in a new tab: numbers after {large[1]:.1f} s ({small[1]:.1f} s), "
-          f"the first chart after {large[2]:.1f} s ({small[2]:.1f} s)")  # fmt: skip
-    print(f"    opened for the first time: the first chart after {reading[2]:.1f} s")
-    print(f"    another class chosen: the new numbers after {statistics.median(added):.2f} s, "
-          f"of which the server counts for {measure_filter(splits):.2f} s")  # fmt: skip
+        raise NotMeasured("there is no Chromium")
+
+
+def measure_one(name: str, bench: Bench) -> Figures:
+    return Figures(measure_page(bench)[name])
+
+
+WORDS = {
+    "page-small": "the Data page on 3 images, in a new tab: until the first chart",
+    "page-first": f"… on {TRAIN[0] + VAL[0]:,} images that were never read",
+    "page-numbers": "… on these once they are read: until the numbers",
+    "page-chart": "… until the first chart",
+    "page-class": "… another class chosen there: until the new numbers",
+    "page-server": "… the server's work for that",
+}
+ROWS = [Row(name, words, partial(measure_one, name)) for name, words in WORDS.items()]

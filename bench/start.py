@@ -1,16 +1,13 @@
-"""`python -m bench.start`: what a user waits for: the first start, the click on Train, the first why and prediction.
+"""What a user waits for: the first start, the click on Train, the first why and prediction.
 
-In: nothing. Out: a line for each mark: the median of the rounds, what is wanted, each round. Every figure is of an app
-that was just started, in a root folder of its own and a real browser. The trained model that is asked has learned for
-one epoch from a few scenes. Six minutes on two cores.
+Every figure is of an app that was just started, in a root folder of its own and a real browser. The trained model that
+is asked has learned for one epoch from a few scenes. Three minutes a round on two cores.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,11 +16,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from bench.page import require_chromium
+from bench.table import Bench, Figures, Row, once
 from core import PROJECT
 from core.datasets.street.scenery import draw_scene
 from core.runs.store import RunStore
@@ -40,22 +40,23 @@ POINT = "() => document.querySelector('.dl-plot-loss_ce .dl-canvas')?.data?.[0]?
 
 @dataclass(frozen=True)
 class Mark:
-    """What is measured: its words, the most that is wanted (None: it is only stated), and its unit."""
+    """What is measured: its name and words, the most that is wanted (None: it is only stated), and its unit."""
 
+    name: str
     words: str
     wanted: float | None = None
     unit: str = "s"
 
 
-START = Mark("very first start, until Train can be clicked", 6)
-WORK = Mark("… CPU of the app's own process until then")
-OWN = Mark("very first start with a folder of one's own, until Train can be clicked", 6)
-RUNNING = Mark("click on Train, until the run is running", 1)
-CURVE = Mark("click on Train, until the first point of loss_ce", 4)
-WHY = Mark("the first why", 1.5)
-PREDICTION = Mark("the first prediction", 2)
-MEMORY = Mark("memory of the idle app, what its processes share counted once", unit="MB")
-BUSY = Mark("CPU of the idle app", unit="% of a core")
+START = Mark("first", "very first start, until Train can be clicked", 6)
+WORK = Mark("work", "… CPU of the app's own process until then")
+OWN = Mark("folder", "very first start with a folder of one's own, until Train can be clicked", 6)
+RUNNING = Mark("running", "click on Train, until the run is running", 1)
+CURVE = Mark("curve", "click on Train, until the first point of `loss_ce`", 4)
+WHY = Mark("why", "the first *why* of a run", 1.5)
+PREDICTION = Mark("prediction", "the first prediction", 2)
+MEMORY = Mark("memory", "memory of the idle app, what its processes share counted once", unit="MB")
+BUSY = Mark("idle", "CPU of the idle app", unit="% of a core")
 MARKS = (START, WORK, OWN, RUNNING, CURVE, WHY, PREDICTION, MEMORY, BUSY)
 
 
@@ -205,31 +206,29 @@ def measure_round(browser, trained: Path, picture: Path) -> Iterator[tuple[Mark,
         yield PREDICTION, time_to_prediction(app, picture)
 
 
-def main() -> None:
-    """Measure in rounds, and print the medians."""
+@once
+def measure_starts(bench: Bench) -> dict[Mark, list[float]]:
+    """Return the figures of every mark, of each round."""
+    require_chromium()
     from playwright.sync_api import sync_playwright
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
     figures: dict[Mark, list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        trained, picture = Path(folder), Path(folder) / "scene.png"
-        draw_scene(np.random.default_rng(33), (256, 192), look="day").image.save(picture)
-        make_run(trained)
+    trained, picture = bench.folder / "trained", bench.folder / "scene.png"
+    draw_scene(np.random.default_rng(33), (256, 192), look="day").image.save(picture)
+    make_run(trained)
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        for _ in range(rounds):
+        for _ in range(bench.rounds):
             for mark, figure in measure_round(browser, trained, picture):
                 figures[mark].append(figure)
-                print(".", end="", flush=True)
         browser.close()
-    print(f"\nmedian of {rounds} rounds, on {os.cpu_count()} cores")
-    for mark in MARKS:
-        digits = 1 if mark.unit == "s" else 0
-        each = ", ".join(f"{figure:.{digits}f}" for figure in figures[mark])
-        wanted = "" if mark.wanted is None else f", wanted {mark.wanted:g} at most"
-        print(f"{mark.words}: {statistics.median(figures[mark]):.{digits}f} {mark.unit}{wanted} ({each})")
+    return figures
 
 
-if __name__ == "__main__":
-    main()
+def measure_mark(mark: Mark, bench: Bench) -> Figures:
+    return Figures(measure_starts(bench)[mark])
+
+
+ROWS = [
+    Row(f"start-{mark.name}", mark.words, partial(measure_mark, mark), mark.unit, wanted=mark.wanted) for mark in MARKS
+]
