@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from core.runs.schema import (
 from core.wording import is_utf8, short
 
 MOST_LETTERS = {"name": 200, "notes": 10_000}  # of a run's own texts
-Curve = tuple[list[int], list[float | None]]  # steps and values
+Curves = dict[str, tuple[list[int], list[float | None]]]  # by tag: steps and values
 
 
 class RunStore(RunPaths):
@@ -204,28 +204,29 @@ class RunStore(RunPaths):
         A value that is no number is NaN; a row without tag or step, which only damage can leave, is left out.
         Pass that last row again to get only newer metrics; it is `after_row` if there are none.
         """
-        tags = None if tags is None else list(tags)
-        only = "" if tags is None else f" and tag in ({', '.join('?' * len(tags))})"
-        with self.database.read() as db:
-            selected = db.execute(
-                f"select row, tag, step, value from metrics where run = ? and row > ?{only} order by row limit ?",
-                (self._number(db, run_id), int(after_row), *(tags or ()), -1 if limit is None else int(limit)),
-            ).fetchall()
-        whole = [row for row in selected if isinstance(row["tag"], str) and isinstance(row["step"], int)]
-        rows = [(row, tag, step, value if isinstance(value, float) else math.nan) for row, tag, step, value in whole]
-        return rows, selected[-1][0] if selected else int(after_row)
+        selected = self._select(run_id, after_row, tags, -1 if limit is None else int(limit))
+        rows = [(row, tag, step, value if isinstance(value, float) else math.nan) for row, tag, step, value in selected]
+        return rows, rows[-1][0] if rows else int(after_row)
 
-    def curves_after(
-        self, run_id: str, after_row: int = 0, tags: Iterable[str] | None = None
-    ) -> tuple[dict[str, Curve], int]:
+    def curves_after(self, run_id: str, after_row: int = 0, tags: Iterable[str] | None = None) -> tuple[Curves, int]:
         """Return `metrics_after` for JSON: tag to (steps, values), None for values that are not finite."""
-        rows, last = self.metrics_after(run_id, after_row, tags)
-        curves: dict[str, Curve] = {}
-        for _, tag, step, value in rows:
+        curves: Curves = {}
+        last = int(after_row)
+        for row, tag, step, value in self._select(run_id, after_row, tags):
             steps, values = curves.setdefault(tag, ([], []))
             steps.append(step)
-            values.append(value if math.isfinite(value) else None)
+            values.append(value if isinstance(value, float) and math.isfinite(value) else None)
+            last = row
         return curves, last
+
+    def _select(self, run_id: str, after: int, tags: Iterable[str] | None, limit: int = -1) -> Iterator[sqlite3.Row]:
+        """Yield whole rows one by one: many at once keep the garbage collector busy for as long as all else takes."""
+        names, wanted = list(tags or ()), "typeof(tag) = 'text' and typeof(step) = 'integer'"
+        if tags is not None:
+            wanted += f" and tag in ({', '.join('?' * len(names))})"
+        sql = f"select row, tag, step, value from metrics where run = ? and row > ? and {wanted} order by row limit ?"
+        with self.database.read() as db:
+            yield from db.execute(sql, (self._number(db, run_id), int(after), *names, limit))
 
     def rewind(self, run_id: str, step: int, tags: Iterable[str] | None = None) -> None:
         """Delete what is recorded from `step` on, because a resumed training is about to record it again.
