@@ -16,7 +16,7 @@ import pyarrow as pa
 import torch
 
 from core import PROJECT
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.demo import BUILT_IN, draw_built_in
 from core.evaluation.findings.impact import impact
 from core.evaluation.findings.localization import localization, scale_ratio
@@ -24,6 +24,7 @@ from core.evaluation.findings.recall_by_size import recall_by_size
 from core.evaluation.table import ErrorType
 from core.evaluation.tide import detection_table
 from core.metrics import LOSS_PARTS
+from core.presets import PRESETS
 from core.training.events import Evaluated, StepDone
 from core.training.train import train
 

@@ -15,10 +15,11 @@ from transformers.utils.logging import disable_progress_bar
 from bench.photographs import draw_photographs
 from bench.table import Bench, once
 from core import PROJECT
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import CocoSplit, filter_to_classes, read_split
 from core.labels import COCO_TEN, LabelMap
+from core.presets import PRESETS
 
 STARTER = PROJECT / "checkpoints/starter"
 REAL = os.environ.get("DETR_LAB_COCO")

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from checkpoints.warm_up import CORES, DEVICE, READERS, SIZE, start_decoder, warm_up
 from core.boxes import Detections
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import filter_to_classes, read_split
 from core.detr.detect import detect
@@ -38,6 +38,7 @@ from core.detr.input.loader import loader
 from core.detr.model import load_model, save_model
 from core.disk import atomic_folder, old_path
 from core.evaluation.coco_eval import evaluate
+from core.presets import PRESETS
 from core.training.events import Evaluated
 from core.training.train import train
 

@@ -1,4 +1,4 @@
-"""The settings of a training: `TrainConfig`, the one place of every default and its line of help, and the presets.
+"""The settings of a training: `TrainConfig`, the one place of every default and its line of help.
 
 Form, command line and checkpoint are all made from the fields below. Apart from the training so that a page can show
 the form without importing torch.
@@ -7,7 +7,7 @@ the form without importing torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from core import ConfigError
@@ -15,6 +15,7 @@ from core.wording import is_utf8, short
 
 T = TypeVar("T")
 
+PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
 RANDOM_MODEL = "random"  # `model` for a small DETR with random weights
 
 
@@ -52,7 +53,14 @@ class TrainConfig:
         max=1.0,
     )
     epochs: int = setting(10, "Epochs", "How often the training set is gone through.", "length", min=1, max=1000)
-    batch_size: int = setting(4, "Batch size", "Images per forward pass and process.", "length", min=1, max=512)
+    batch_size: int = setting(
+        4,
+        "Batch size",
+        "Images per forward pass and process; 0 takes as many as fit into the GPU's memory, elsewhere 4.",
+        "length",
+        min=0,
+        max=512,
+    )
     accumulate: int = setting(
         1,
         "Accumulate",
@@ -158,11 +166,12 @@ class TrainConfig:
         1, "Processes", "Processes that train together, each on a GPU of its own.", "machine", min=1, max=64
     )
     precision: str = setting(
-        "fp32",
+        "auto",
         "Precision",
-        "Of the forward pass: bf16 and fp16 are faster on a GPU; matching and losses are always float32.",
+        "Of the forward pass: auto is bf16 on a GPU that has it, tf32 on another, fp32 elsewhere; matching and losses "
+        "are always float32.",
         "machine",
-        choices=("fp32", "bf16", "fp16"),
+        choices=("auto", "fp32", "tf32", "bf16", "fp16"),
     )
     workers: int = setting(
         2, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
@@ -219,6 +228,11 @@ class TrainConfig:
         if "min" in limits and not limits["min"] <= value <= limits["max"]:
             raise ConfigError(f"{name} is {short(value)}, but must lie between {limits['min']} and {limits['max']}.")
 
+    @property
+    def likely_batch_size(self) -> int:
+        """How many images a forward pass has, as far as that is known before a training has begun."""
+        return self.batch_size or PLAIN_BATCH
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings for JSON; `from_dict` reads them back."""
         return {**asdict(self), "classes": list(self.classes)}
@@ -240,53 +254,3 @@ class TrainConfig:
                 f"Unknown setting {short(repr(min(unknown, key=str)))}: it comes from another version of DETR Lab."
             )
         return cls(**data)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named set of changes to the defaults, with a sentence on when to take it."""
-
-    name: str
-    description: str
-    changes: dict[str, Any]
-
-    def apply(self, config: TrainConfig | None = None) -> TrainConfig:
-        """Return the defaults with this preset's changes, and with the data, model and classes of `config`."""
-        kept = {n: getattr(config, n) for n in ("data", "model", "classes")} if config else {}
-        return replace(TrainConfig(**kept), **self.changes)
-
-
-PRESETS = {
-    p.name: p
-    for p in (
-        Preset(
-            "Experiment",
-            "Batch 4, learning rate 1e-5, AdamW, 10 epochs: fine-tunes facebook/detr-resnet-50 on photographs.",
-            {},
-        ),
-        Preset(
-            "Quick look",
-            "Two epochs on small images with the backbone frozen: does the data work, is it worth a whole training?",
-            {"epochs": 2, "lr": 5e-5, "freeze": "backbone", "shortest_edge": 480, "longest_edge": 640},
-        ),
-        Preset(
-            "Full recipe",
-            "DETR's own: 16 images a step, 1e-4, backbone 1e-5, scale jitter and crops, the rate falls at the end.",
-            {
-                "epochs": 50, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "schedule": "step",
-                "augment": "flip, scale and crop", "early_stopping": 15,
-            },
-        ),
-        Preset(
-            "Built-in demo",
-            "For the starter model on 256-pixel street scenes: a small model wants a much larger learning rate.",
-            {
-                # a new light is first of all another look of things: the backbone has the most to learn
-                "epochs": 10, "batch_size": 8, "lr": 2e-4, "lr_backbone": 4e-4, "lr_head": 2e-4, "schedule": "cosine",
-                "shortest_edge": 192, "longest_edge": 256, "freeze": "none", "dropout": 0.0, "workers": 0,
-                # 1.7 times as fast as one on two cores at rest, and as fast while a browser takes one of them by half
-                "threads": 2,
-            },
-        ),
-    )
-}  # fmt: skip

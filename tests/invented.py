@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from core.boxes import Detections, xywh_to_xyxy
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import CocoSplit, read_split
 from core.labels import LabelMap
+from core.presets import PRESETS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from tests.core.runs.watching import record_epochs

@@ -21,11 +21,12 @@ import torch
 from scipy.stats import t as student
 
 from bench.gpu.record import NO_TIME, Deadline, Record, Row
-from bench.gpu.workbench import Scale, config_precision
+from bench.gpu.workbench import Scale
 from core import PROJECT
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.demo import BUILT_IN, draw_dataset
 from core.datasets.drawing.processes import usable_cores
+from core.presets import PRESETS
 from core.training.events import Evaluated
 from core.training.train import train
 
@@ -36,7 +37,7 @@ CORES = 3  # of a run: two threads that compute, one that feeds the GPU
 def run_demo(seed: int, precision: str, data: Path, out: Path, device: str, epochs: int) -> None:
     """Train the starter model as a click on Train does; print AP at each evaluation, and at the end the seconds."""
     config = PRESETS["Built-in demo"].apply(TrainConfig(str(data), str(PROJECT / "checkpoints/starter")))
-    config = replace(config, seed=seed, device=device, epochs=epochs, precision=config_precision(precision))
+    config = replace(config, seed=seed, device=device, epochs=epochs, precision=precision)
     torch.set_num_threads(config.threads)
     begin = time.perf_counter()
     for progress in train(config, out):

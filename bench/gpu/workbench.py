@@ -18,7 +18,7 @@ from transformers import DetrConfig, DetrForObjectDetection
 from bench.photographs import draw_photographs
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit, read_split
-from core.detr.device import choose_device
+from core.detr.device import choose_device, set_float32_products
 from core.detr.families.detr import Detr
 from core.detr.input.dataset import DetectionDataset
 from core.detr.model import parameter_groups, small_detr
@@ -96,12 +96,6 @@ ON_CPU = Scale(
 )  # fmt: skip
 
 
-def config_precision(precision: str) -> str:
-    """Let float32 be TF32 or not, in this process, as `precision` asks; return the setting for `TrainConfig`."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    return "bf16" if precision == "bf16" else "fp32"
-
-
 class Workbench:
     """The photographs, and new models with the same weights for every measurement."""
 
@@ -141,9 +135,9 @@ class Workbench:
         return Stepper(detector, self.config(setting), STEPS, self.device, ProcessGroup())
 
     def config(self, setting: Setting) -> TrainConfig:
-        return replace(
-            TrainConfig(data=str(self.folder)), batch_size=setting.batch, precision=config_precision(setting.precision)
-        )
+        """Return the settings of a training; their precision holds for float32 products of this process from now on."""
+        set_float32_products(setting.precision)
+        return replace(TrainConfig(data=str(self.folder)), batch_size=setting.batch, precision=setting.precision)
 
     def readers(self, batch: int) -> int:
         """Return how many processes read for every loop: as many as have room in shared memory, maybe none."""

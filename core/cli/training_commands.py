@@ -18,10 +18,11 @@ from core.cli.chosen_run import LIVE, RESUMABLE, chosen_run
 from core.cli.command import Command, add_run, show
 from core.cli.data_commands import show_conversion
 from core.cli.processes import is_main_process, launch, needs_launch, with_processes
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.export.text import loss_text, percent
 from core.files import real_path
 from core.metrics import LOSS_PARTS
+from core.presets import PRESETS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import sentence, visible

@@ -13,12 +13,12 @@ import torch
 
 from core import ConfigError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
+from core.detr.device import PRECISIONS
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, ImageTargets, split_batch
 from core.detr.losses import COUNTS, PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
 from core.detr.matching import Layers, LossConfig
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NO_ROOM = (
     "Not even one image fits into the GPU's memory: take smaller images (shortest and longest edge), precision bf16, "
     "or a smaller model."
@@ -71,7 +71,10 @@ class LossSums:
 
 
 def forward(detector: Detector, batch: Batch, device: torch.device, precision: str = "fp32") -> Layers:
-    """Return what every decoder layer says of one batch, in float32 whatever the `precision` of the model."""
+    """Return what every decoder layer says of one batch, in float32 whatever the `precision` of the model.
+
+    precision  one of `device.PRECISIONS`
+    """
     dtype = PRECISIONS[precision]
     with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         layers: Layers = detector(

@@ -1,13 +1,18 @@
-"""The device that a training computes on, and what a GPU tells of itself."""
+"""The device that a training computes on, how precisely, and what a GPU tells of itself."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import torch
 
 from core import ConfigError
 from core.metrics import GPU_BUSY, GPU_MEMORY
+
+# what a forward pass is cast to; TF32 is a way of multiplying float32 numbers
+PRECISIONS = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
@@ -33,6 +38,40 @@ def available_device(name: str, local_rank: int = 0) -> str:
     if name == "cuda" and local_rank >= (count := torch.cuda.device_count()):
         raise ConfigError(f"This machine has {count} GPU{'s' * (count != 1)}, so no more processes can train on it.")
     return name
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return one of PRECISIONS: `name`, or for "auto" bf16 on a GPU that has it, tf32 on another, fp32 elsewhere."""
+    if name != "auto":
+        return name
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
+
+
+def set_float32_products(precision: str) -> None:
+    """Let a GPU multiply float32 numbers as they are for "fp32", else as TF32, with 10 bits of their fractions.
+
+    That is for the whole process.
+    """
+    for backend in _backends():
+        backend.fp32_precision = "ieee" if precision == "fp32" else "tf32"
+
+
+@contextmanager
+def float32_products(precision: str) -> Iterator[None]:
+    """Do what `set_float32_products` does, until the block ends."""
+    before = [backend.fp32_precision for backend in _backends()]
+    set_float32_products(precision)
+    try:
+        yield
+    finally:
+        for backend, value in zip(_backends(), before, strict=True):
+            backend.fp32_precision = value
+
+
+def _backends() -> tuple[Any, Any]:
+    return torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]  # unknown to its types
 
 
 def gpu_metrics(device: torch.device, ask_driver: bool) -> dict[str, float]:

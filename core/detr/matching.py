@@ -128,7 +128,7 @@ def match(layers: Layers, targets: Targets, loss_config: LossConfig) -> Matches:
         for rows, queries in [linear_sum_assignment(of_layer[first : first + count])]
     ]
     joined = np.concatenate([np.stack(pair) for pair in pairs], axis=1).astype(np.int64)
-    return Matches(*torch.from_numpy(joined).to(layers.boxes.device))
+    return Matches(*torch.from_numpy(joined).to(layers.boxes.device, non_blocking=True))
 
 
 def _costs(layers: Layers, targets: Targets, loss_config: LossConfig) -> torch.Tensor:

@@ -18,7 +18,7 @@ import torch
 from core import ConfigError, ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
-from core.detr.device import choose_device
+from core.detr.device import choose_device, choose_precision
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, Collator
 from core.detr.input.dataset import DetectionDataset
@@ -193,9 +193,10 @@ def _load_published(source: str) -> LoadedModel:
 
 def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedModel:
     device = idle_device()
+    precision = choose_precision(config.precision, device)
     # channels last, as in training
     model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return LoadedModel(model, label_map, config.shortest_edge, config.longest_edge, config.precision, device)
+    return LoadedModel(model, label_map, config.shortest_edge, config.longest_edge, precision, device)
 
 
 def stamp_of_weights(folder: Path) -> tuple[tuple[str, int, int], ...]:

@@ -15,9 +15,9 @@ from pathlib import PurePath
 from typing import Any
 
 from core import RunError
-from core.config import PRESETS
 from core.config_diff import compare_settings, value_text
 from core.engine.process_id import ProcessId
+from core.presets import PRESETS
 from core.runs.schema import END_OF_QUEUE, QUEUE_STEP, Run, Status, number_of_damaged
 from core.runs.store import RunStore
 from core.training.checkpoint_folder import saved_checkpoint

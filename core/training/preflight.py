@@ -30,12 +30,12 @@ ENOUGH_AP = 0.95  # of the ground truth as its own prediction; below 1 only wher
 SPARE_BYTES = 200_000_000  # for events, tables and pictures
 
 
-def describe_model(model: Detector, head: Head, device: torch.device) -> Check:
-    """Tell how large a loaded model is, where it computes and how many of the classes it knows."""
+def describe_model(model: Detector, head: Head, device: torch.device, chosen: str = "") -> Check:
+    """Tell how large a loaded model is, where it computes, how many of the classes it knows, and what was chosen."""
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     classes = len(head.copied) + len(head.fresh)
     knows = f"it knows {len(head.copied)} of the {classes} classes"
-    return Check(MODEL, True, f"{parameters:.1f} million parameters, on {device.type.upper()}; {knows}.")
+    return Check(MODEL, True, f"{parameters:.1f} million parameters, on {device.type.upper()}; {knows}.{chosen}")
 
 
 def check_data(problems: list[Problem], totals: Totals | None = None) -> Check:

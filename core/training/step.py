@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from core import ConfigError, RunError
 from core.config import TrainConfig
 from core.detr.detect import NO_ROOM, forward
+from core.detr.device import choose_precision
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, split_batch
 from core.detr.losses import PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
@@ -73,6 +74,13 @@ def deterministic(enabled: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
+class _Part(NamedTuple):
+    """What a forward pass gave: its share of the step's SUMS by answer, (5, A), and its images."""
+
+    sums: torch.Tensor
+    images: list[int]
+
+
 class Stepper:
     """Model, optimizer and what belongs to them; `step` is one update."""
 
@@ -85,11 +93,14 @@ class Stepper:
         groups = parameter_groups(model, config)
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=device.type == "cuda")
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]  # those that learn
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.precision = choose_precision(config.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
+        if self.average:
+            self.average.n_averaged = self.average.n_averaged.cpu()  # asked for at each step: a GPU would be waited for
         self.images_per_pass = config.batch_size  # halved where they do not fit
         self.skipped = 0  # steps in a row
         self.skipped_images: tuple[int, ...] = ()  # of the last step, if it was left out
@@ -119,16 +130,19 @@ class Stepper:
             group["lr"] = rate * factor
         share = self._normalizers(batches)
         normalizers = LossNormalizers(*self.processes.all_reduce_sum(*astuple(share)))
-        sums, broken = self._backward(number, batches, normalizers)
+        parts = self._backward(number, batches, normalizers)
         self.processes.all_reduce_gradients(self.parameters)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip or math.inf)
+        by_part, norm_here = self._fetch(parts, norm)
         *values, gradient = self.processes.all_reduce_sum(
-            *torch.cat([sums.flatten(), norm.reshape(1) / self.processes.world_size]).tolist()
+            *by_part.sum(0).ravel().tolist(), norm_here / self.processes.world_size
         )
         by_layer = np.array(values).reshape(len(SUMS), -1)
         if not np.isfinite(by_layer).all() or not (math.isfinite(gradient) or self.scaler.is_enabled()):
-            return self._skip(number, by_layer, broken or [i for batch in batches for i in batch["image_id"]])
+            broken = [part.images for part, sums in zip(parts, by_part, strict=True) if not np.isfinite(sums).all()]
+            images = [image for part in broken or [part.images for part in parts] for image in part]
+            return self._skip(number, by_layer, images)
         self.is_ahead = True
         self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
         self.scaler.update()
@@ -146,20 +160,23 @@ class Stepper:
 
         Returns the losses (3, A), by PARTS and answer, and the gradient's norm.
         """
-        sums, _ = self._backward(0, batches, self._normalizers(batches))
+        parts = self._backward(0, batches, self._normalizers(batches))
         norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
-        gradient = float(torch.stack(norms).norm()) / self.scaler.get_scale()
+        by_part, gradient = self._fetch(parts, torch.stack(norms).norm())
         self.optimizer.zero_grad(set_to_none=True)
-        return sums[: len(PARTS)], gradient
+        return torch.from_numpy(by_part.sum(0))[: len(PARTS)], gradient / self.scaler.get_scale()
+
+    def _fetch(self, parts: list[_Part], norm: torch.Tensor) -> tuple[npt.NDArray[np.float64], float]:
+        """Return the sums of all parts (P, 5, A), P may be 0, and a norm: all at once, as a GPU is waited for."""
+        *values, norm_here = torch.cat([*(part.sums.flatten() for part in parts), norm.reshape(1)]).tolist()
+        return np.array(values).reshape(len(parts), len(SUMS), self.model.num_answers), norm_here
 
     def _normalizers(self, batches: list[Batch]) -> LossNormalizers:
         labels = [targets for batch in batches for targets in batch["labels"]]
         return LossNormalizers.of(labels, self.model.num_queries, self.loss_config)
 
-    def _backward(
-        self, number: int, batches: list[Batch], normalizers: LossNormalizers
-    ) -> tuple[torch.Tensor, list[int]]:
-        """Return the SUMS by answer, (5, A), and the images on which they are not finite; leave gradients.
+    def _backward(self, number: int, batches: list[Batch], normalizers: LossNormalizers) -> list[_Part]:
+        """Run forward and backward; leave gradients.
 
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
@@ -175,19 +192,15 @@ class Stepper:
                     raise ConfigError(NO_ROOM) from error
             self._halve(number)
 
-    def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> tuple[torch.Tensor, list[int]]:
-        sums = torch.zeros(len(SUMS), self.model.num_answers, device=self.device)
-        broken: list[int] = []
+    def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> list[_Part]:
+        parts: list[_Part] = []
         for batch in batches:
             for part in split_batch(batch, self.images_per_pass):
-                layers = forward(self.model, part, self.device, self.config.precision)
+                layers = forward(self.model, part, self.device, self.precision)
                 values = set_losses(layers, part["labels"], normalizers, self.loss_config)
                 self.scaler.scale(total(values, self.loss_config)).backward()
-                by_layer = torch.stack([values[name].detach() for name in SUMS])
-                if not torch.isfinite(by_layer).all():
-                    broken += part["image_id"]
-                sums += by_layer
-        return sums, broken
+                parts.append(_Part(torch.stack([values[name].detach() for name in SUMS]), part["image_id"]))
+        return parts
 
     def _halve(self, number: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)

@@ -27,6 +27,7 @@ from core.datasets.fingerprint.fingerprint import take_fingerprint
 from core.datasets.folder.totals import count_totals
 from core.datasets.layouts import SPLITS
 from core.datasets.split import CocoSplit, read_split
+from core.detr.device import float32_products
 from core.detr.pretrained import fetch_model
 from core.keep_result import KeepResult
 from core.training.data.training_data import TrainingData, choose_data, saved_classes
@@ -48,6 +49,12 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
         yield _loading(config, message)
     yield _loading(config, "Loading the model", resumes=resume)
     training = Training(config, Path(folder), resume, data)
+    with float32_products(training.stepper.precision):
+        yield from _follow(training, config, resume)
+
+
+def _follow(training: Training, config: TrainConfig, resume: bool) -> Generator[Progress, None, None]:
+    """Take a training from its pre-flight, or from where it was, to its end."""
     has_begun, is_finished = resume, False
     try:
         yield _loading(config, "Reading the first batch", resumes=resume, done=training.model_loaded)

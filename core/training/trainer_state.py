@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +19,10 @@ import msgspec
 import torch
 from msgspec import Meta
 
+from core import ModelError
 from core.files import FileRefused, open_file
 from core.typed_json import convert
+from core.wording import short
 
 MOST_BYTES = 8_000_000_000  # of the file; of a DETR with a ResNet-101 it has 500,000,000
 MOST_STRUCTURE = 50_000_000  # of what in it is no tensor
@@ -86,6 +90,18 @@ def read_values(path: Path) -> dict[str, Any]:
     if type(values) is not dict or not all(isinstance(name, str) for name in values):
         raise ValueError("it holds no state")
     return values
+
+
+@contextmanager
+def misfits_explained(checkpoint: Path) -> Iterator[None]:
+    """Turn what is raised where a state does not fit its training into a ModelError that names the checkpoint."""
+    try:
+        yield
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ModelError(
+            f"{short(checkpoint, 120)} was saved by a training with other settings or by another version, so it "
+            "cannot be resumed: train again, starting from it."
+        ) from error
 
 
 def fitting_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer, step: int) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from core import ModelError, RunError
+from core import RunError
 from core.config import TrainConfig
 from core.detr.device import choose_device, gpu_metrics
 from core.detr.input.batch import Batch
@@ -27,6 +27,7 @@ from core.keep_result import KeepResult
 from core.metrics import SPEED, WAIT
 from core.training import preflight
 from core.training.batch_picture import draw_batch
+from core.training.batch_size import with_batch_size
 from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
 from core.training.checkpoint_folder import delete_retired, retire_checkpoint
 from core.training.data.detection import detection_datasets
@@ -47,9 +48,8 @@ from core.training.events import (
 from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.step import Stepper, seeded
-from core.training.trainer_state import TrainerState
+from core.training.trainer_state import TrainerState, misfits_explained
 from core.training.validation import validate
-from core.wording import short
 
 RECENT = 20  # steps over which speed is measured
 FRESH_WEIGHTS = 2**32  # where a step's number stands: the random numbers of fresh weights
@@ -75,26 +75,31 @@ class Training:
         self.epoch, self.step, self.epoch_start, self.best_ap = 0, 0, 0, -1.0
         self.since_best = 0
         self.evaluated: int | None = None
-        self.images_per_step = config.batch_size * config.accumulate * self.processes.world_size
-        self.steps_per_epoch = math.ceil(len(self.train_data) / self.images_per_step)
         state = self._read_state(latest_checkpoint(folder)) if resume else None
-        self.steps = self.epoch_start + self.steps_per_epoch * (config.epochs - self.epoch)
         self.durations: deque[float] = deque(maxlen=RECENT)  # seconds of the last steps
         self.evaluation_seconds = 0.0  # of the last evaluation
         with seeded(config.seed, FRESH_WEIGHTS, device=self.device):
             source = str(latest_checkpoint(folder)) if resume else config.model
             model, head = load_model(source, data.saved or self.label_map, config.dropout)
         model.name_classes(self.label_map)
-        self.model_loaded = preflight.describe_model(model, head, self.device)
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.config, chosen = with_batch_size(self.config, model, self.train_data, self.device, self.processes)
+        self.model_loaded = preflight.describe_model(model, head, self.device, chosen)
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride())
-        self.stepper = Stepper(model, config, self.steps, self.device, self.processes)
+        self.images_per_step, self.steps_per_epoch = self._count_steps()
+        self.steps = self.epoch_start + self.steps_per_epoch * (config.epochs - self.epoch)
+        self.stepper = Stepper(model, self.config, self.steps, self.device, self.processes)
         if state:
-            with _misfits_explained(latest_checkpoint(folder)):
+            with misfits_explained(latest_checkpoint(folder)):
                 self.stepper.restore(state)
         wanted = config.profile and self.processes.is_main_process
         self.profiler = StepProfiler(wanted, self.device, self.steps - self.step)
+
+    def _count_steps(self) -> tuple[int, int]:
+        """Return how many images a step has, and how many steps an epoch."""
+        images = self.config.batch_size * self.config.accumulate * self.processes.world_size
+        return images, math.ceil(len(self.train_data) / images)
 
     def _position(self) -> dict[str, Any]:
         """Return the fields of `Progress`, which every event has."""
@@ -259,16 +264,20 @@ class Training:
             "epoch": self.epoch, "step": self.step, "best_ap": self.best_ap, "evaluated": self.evaluated,
             "since_best": self.since_best, "config": self.config.to_dict(), **self.stepper.state(),
             "epoch_start": self.epoch_start, "steps_per_epoch": self.steps_per_epoch,
+            "batch_size": self.config.batch_size,
         }  # fmt: skip
         epoch = self.epoch if self.step == self.epoch_start else None
         save_checkpoint(self.folder, "last", self.stepper.evaluated, self.label_map, state, epoch)
 
     def _read_state(self, checkpoint: Path) -> TrainerState:
         """Read how far the training is; an epoch goes on after as many steps as it had, also on other images."""
-        with _misfits_explained(checkpoint):
-            state = TrainerState.of(read_state(checkpoint), self.steps_per_epoch, self.config.epochs)
+        with misfits_explained(checkpoint):
+            values = read_state(checkpoint)
+            self.config = replace(self.config, batch_size=self.config.batch_size or values["batch_size"])
+            steps = self._count_steps()[1]
+            state = TrainerState.of(values, steps, self.config.epochs)
         self.epoch, self.step, self.best_ap = state.epoch, state.step, state.best_ap
-        self.epoch_start = state.step - min(state.begun, self.steps_per_epoch)
+        self.epoch_start = state.step - min(state.begun, steps)
         self.evaluated, self.since_best = state.evaluated, state.since_best
         return state
 
@@ -281,14 +290,3 @@ class Training:
         """Delete what was moved away, once the end is recorded."""
         if self.processes.is_main_process:
             delete_retired(self.folder)
-
-
-@contextmanager
-def _misfits_explained(checkpoint: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{short(checkpoint, 120)} was saved by a training with other settings or by another version, so it "
-            "cannot be resumed: train again, starting from it."
-        ) from error

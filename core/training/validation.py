@@ -57,7 +57,7 @@ def validate(
     indices = by_shape(range(len(data)), data.shown_size)[processes.rank :: processes.world_size]
     batches = loader(data, stepper.images_evaluated_at_once, config.workers, indices, spare=unreadable.spare)
     with deterministic(config.deterministic):
-        for detections in detect(stepper.evaluated, batches, stepper.device, losses, config.precision):
+        for detections in detect(stepper.evaluated, batches, stepper.device, losses, stepper.precision):
             parts.append(detections)
             images += len(set(detections.image_id.tolist())) * processes.world_size
             yield min(images, len(data))

@@ -7,7 +7,7 @@ import torch
 
 from core import PROJECT
 from core.boxes import Detections
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import read_split
 from core.detr.detect import detect
@@ -16,6 +16,7 @@ from core.detr.input.loader import loader
 from core.detr.model import load_model
 from core.detr.model_folder import read_label_map
 from core.evaluation.coco_eval import evaluate
+from core.presets import PRESETS
 
 STARTER = PROJECT / "checkpoints/starter"
 

@@ -6,7 +6,8 @@ import math
 import pytest
 
 from core import ConfigError
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
+from core.presets import PRESETS
 
 
 @pytest.mark.parametrize(

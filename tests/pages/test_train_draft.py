@@ -5,7 +5,8 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
+from core.presets import PRESETS
 from tests.pages.train_page import SHELL, checked, click_train, open_page, setting
 from ui.train import draft, form
 

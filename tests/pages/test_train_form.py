@@ -7,8 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.detr.pretrained import KNOWN_MODELS
+from core.presets import PRESETS
 from tests.pages.train_page import SHELL, checked, click_train, open_page, setting
 from ui.train import form
 

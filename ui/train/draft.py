@@ -12,7 +12,8 @@ from typing import Any
 import streamlit as st
 
 from core import ConfigError
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
+from core.presets import PRESETS
 from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address

@@ -13,9 +13,10 @@ from typing import Any
 import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
 from core.datasets.folder.totals import summarize_problems
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, check_weights, copied_and_fresh, known_classes
+from core.presets import PRESETS
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.doctor.settings import Plan, mismatches
@@ -80,7 +81,7 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
         st.error(plain(error))
         return None
     if (config.accumulate, config.processes) != (1, 1):
-        factors = (config.batch_size, config.accumulate, config.processes)
+        factors = (config.likely_batch_size, config.accumulate, config.processes)
         images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
     if not (contents and has_model):
         return None

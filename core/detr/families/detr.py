@@ -49,13 +49,14 @@ class Detr(Detector):
         """Return what transformers' decoder gives for normalised pixels: its layers' states among it."""
         model = self.inner.model
         with self.padding.hide(pixel_mask):
-            mask = pixel_mask if pixel_mask is not None else torch.ones_like(values[:, 0])
+            mask = pixel_mask if pixel_mask is not None else torch.ones_like(values[:, 0], dtype=torch.bool)
             features, mask = model.backbone(values, mask)[self.finest_map]
         tokens = model.input_projection(features).flatten(2).transpose(1, 2)  # (B, H · W, width)
         places = model.position_embedding(shape=features.shape, device=features.device, dtype=values.dtype, mask=mask)
-        places, mask = places.flatten(2).transpose(1, 2), mask.flatten(1)
+        places = places.flatten(2).transpose(1, 2)
+        visible = None if pixel_mask is None else mask.flatten(1)
         memory = model.encoder(
-            inputs_embeds=tokens, attention_mask=mask, spatial_position_embeddings=places
+            inputs_embeds=tokens, attention_mask=visible, spatial_position_embeddings=places
         ).last_hidden_state
         queries = model.query_position_embeddings.weight.unsqueeze(0).repeat(len(memory), 1, 1)
         return model.decoder(
@@ -63,7 +64,7 @@ class Detr(Detector):
             spatial_position_embeddings=places,
             object_queries_position_embeddings=queries,
             encoder_hidden_states=memory,
-            encoder_attention_mask=mask,
+            encoder_attention_mask=visible,
             output_hidden_states=True,
         )
 

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import Dataset
 
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
-from core.datasets.pictures import read_pixels
+from core.datasets.pictures import read_pixels, resized
 from core.datasets.pixels.upright import Size
 from core.datasets.split import CocoSplit
 from core.detr.input.batch import Sample
@@ -69,6 +69,10 @@ class DetectionDataset(Dataset[Sample]):
     def shown_size(self, index: int) -> Size:
         """Return the (width, height) in which the picture of image `index` is shown, in this epoch."""
         return self._crop(index).size
+
+    def largest_size(self, index: int) -> Size:
+        """Return the largest (width, height) in which the picture of image `index` is shown, in any epoch."""
+        return resized(self._size(index), self.shortest_edge, self.longest_edge)
 
     def _crop(self, index: int) -> ResizedCrop:
         random = np.random.default_rng((self.seed, self.epoch, index))

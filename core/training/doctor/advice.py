@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from functools import lru_cache
 
-from core.config import PRESETS, RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODEL, TrainConfig
+from core.presets import PRESETS
 from core.training.doctor.history import History
 
 LABELS = {f.name: f.metadata["label"] for f in fields(TrainConfig)}

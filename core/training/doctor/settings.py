@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from core.config import PRESETS, RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODEL, TrainConfig
 from core.detr.model_folder import read_config, read_edges
 from core.detr.pretrained import KNOWN_MODELS, copied_and_fresh, find_model, known_classes
 from core.detr.sources.config import CONFIG
+from core.presets import PRESETS
 
 STARTER, DEMO, EXPERIMENT = TrainConfig().model, PRESETS["Built-in demo"], PRESETS["Experiment"]
 WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 128
@@ -62,7 +63,7 @@ class Plan:
     def steps(self) -> int:
         """How many steps the training has at most."""
         config = self.config
-        return config.epochs * ceil(self.images / (config.batch_size * config.accumulate * config.processes))
+        return config.epochs * ceil(self.images / (config.likely_batch_size * config.accumulate * config.processes))
 
     @property
     def is_random(self) -> bool:

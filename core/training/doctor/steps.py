@@ -148,7 +148,7 @@ def gpu_idle(history: History) -> Finding | None:
         return None
     config = history.config
     waits = waiting_for_data.find(history) is not None
-    larger = change(config, "batch_size", min(512, 2 * config.batch_size))
+    larger = change(config, "batch_size", min(512, 2 * config.likely_batch_size))
     precise = f", and {change(config, 'precision', 'bf16')}" if config.precision == "fp32" and not waits else ""
     off = f" Set {change(config, 'deterministic', False)}." if config.deterministic else ""
     return Finding(

@@ -39,7 +39,8 @@ from core.labels import LabelMap
 from core.training.checkpoint_folder import STATE_FILE
 from core.training.distributed import ProcessGroup
 from core.training.step import Stepper
-from core.training.training import Training, _misfits_explained
+from core.training.trainer_state import misfits_explained
+from core.training.training import Training
 from tests.core.datasets.mutated_files import peak, place_of
 from tests.core.detr.checkpoint_ways import WAYS
 from tests.core.detr.released import TEN, released
@@ -125,9 +126,9 @@ def resume(folder: Path) -> None:
     config = read_config(folder)
     kind = "timm" if config.backbone_settings()["model_type"] == "timm_backbone" else config.model_type
     stepper = new_stepper(copy.deepcopy(trained(kind)))
-    training = SimpleNamespace(stepper=stepper, steps_per_epoch=STEPS_PER_EPOCH, config=CONFIG)
+    training = SimpleNamespace(stepper=stepper, config=CONFIG, _count_steps=lambda: (0, STEPS_PER_EPOCH))
     state = Training._read_state(cast(Training, training), folder)
-    with _misfits_explained(folder):
+    with misfits_explained(folder):
         stepper.restore(state)
     update(stepper)
 

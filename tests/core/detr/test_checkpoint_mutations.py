@@ -184,11 +184,10 @@ def test_settings_in_a_state_are_not_taken(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("kind", "published"), [("detr", 1), ("conditional_detr", 2), ("deformable_detr", 2)])
 def test_a_run_goes_on_with_the_class_weight_that_it_began_with(kind, published, tmp_path, monkeypatch):
     """Versions that took 1 for every family did not save it."""
-    weights = []
+    folder, weights = changed(tmp_path, kind), []
     monkeypatch.setattr(
         "tests.core.detr.checkpoint_mutations.update", lambda stepper: weights.append(stepper.loss_config.class_weight)
     )
-    folder = changed(tmp_path, kind)
     resume(folder)
     state = state_of(folder)
     assert state.pop("class_weight") == published

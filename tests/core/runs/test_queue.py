@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import RunError
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
+from core.presets import PRESETS
 from core.runs.bin import Bin
 from core.runs.queue import RunQueue, queue_differences, resumes_from_checkpoint
 from core.runs.schema import Status

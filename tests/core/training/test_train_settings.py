@@ -2,12 +2,13 @@
 
 from contextlib import closing
 from dataclasses import replace
+from itertools import takewhile
 
 import pytest
 import torch
 
 from core.evaluation.coco_eval import evaluate
-from core.training.events import Finished, StepDone
+from core.training.events import MODEL, Finished, Loading, StepDone
 from core.training.train import train
 from tests.core.detr.released import released
 from tests.core.training.chosen_events import evaluations, losses
@@ -70,7 +71,8 @@ def test_a_profile_is_recorded_once(config, tmp_path):
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("settings", [{"augment": "flip, scale and crop"}, {"precision": "bf16"}, {"freeze": "stem"},
-                                      {"deterministic": True}, {"workers": 2}, {"classes": ("car",)}])  # fmt: skip
+                                      {"deterministic": True}, {"workers": 2}, {"classes": ("car",)},
+                                      {"cache": "off"}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):
     progress = list(train(replace(config, epochs=1, **settings), tmp_path))
     assert evaluations(progress)[-1].epoch == 1 and len(losses(progress)) >= 1
@@ -86,6 +88,17 @@ def test_other_detrs_train_too_and_go_on_from_their_own_checkpoint(config, tmp_p
     again = list(train(replace(settings, model=str(tmp_path / "run" / "best")), tmp_path / "again"))
     baseline = next(p for p in evaluations(again) if p.is_baseline)
     assert baseline.figures == trained
+
+
+def test_an_open_batch_size_is_chosen_once_and_kept_after_a_resume(config, tmp_path):
+    settings = replace(config, batch_size=0)
+    with closing(train(settings, tmp_path)) as running:
+        begun = list(takewhile(lambda p: not (isinstance(p, StepDone) and p.step == 2), running))
+    model = next(p.done for p in begun if isinstance(p, Loading) and p.done and p.done.name == MODEL)
+    assert model.evidence.endswith("Batch size 4: there is no GPU's memory to fill.")
+    saved = torch.load(tmp_path / "last" / "trainer.pt", weights_only=True)
+    assert saved["batch_size"] == 4 and saved["steps_per_epoch"] == 3
+    assert [p.step for p in train(settings, tmp_path, resume=True) if isinstance(p, StepDone)][-1] == 3 * config.epochs
 
 
 def test_a_training_leaves_torchs_generator_alone(config, tmp_path):

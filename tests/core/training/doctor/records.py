@@ -3,7 +3,8 @@
 import math
 import random
 
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
+from core.presets import PRESETS
 from core.training.doctor.doctor import Doctor
 from core.training.doctor.history import WINDOW
 

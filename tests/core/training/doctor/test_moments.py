@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import PRESETS, TrainConfig
+from core.config import TrainConfig
+from core.presets import PRESETS
 from core.training.doctor.advice import LABELS, RATES, nearest_preset
 from core.training.doctor.doctor import Doctor
 from tests.core.training.doctor.records import FIVE, GOOD, aps, evaluations, losses, steps, told

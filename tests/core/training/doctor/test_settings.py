@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from core import PROJECT, ModelError
-from core.config import PRESETS, RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS
+from core.presets import PRESETS
 from core.training.doctor.settings import RULES, Plan, mismatches
 
 RELEASED, STARTER = KNOWN_MODELS[0], TrainConfig().model
