@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torchvision.transforms.v2.functional as F
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
@@ -12,12 +14,17 @@ from core.datasets.pictures import resized
 from core.detr.input.dataset import DetectionDataset
 
 SHORTEST, LONGEST = 800, 1333
+ROOM = 10**9  # bytes
 
 
-def measure_sample(bench: Bench) -> Figures:
-    """Measure picture by picture: a round is one picture, read by each in turn."""
+def measure_sample(bench: Bench, is_kept: bool = False) -> Figures:
+    """Measure picture by picture: a round is one picture, read by each in turn; of ours maybe again, from memory."""
     split, label_map = training_split(photographs(bench))
     dataset = DetectionDataset(split, label_map, SHORTEST, LONGEST)
+    if is_kept:
+        dataset.keep_pictures(ROOM)
+        for index in range(len(dataset)):
+            dataset[index]
     processor = rival_processor(SHORTEST, LONGEST)
     paths = [split.image_path(image) for image in split.images]
     sizes = [resized((image["width"], image["height"]), SHORTEST, LONGEST) for image in split.images]
@@ -46,5 +53,12 @@ ROWS = [
         measure_sample,
         rival="Pillow and transformers' processor",
         limit="decode and resize alone",
-    )
+    ),
+    Row(
+        "sample-again",
+        "… in every later epoch, where decoded pictures are kept",
+        partial(measure_sample, is_kept=True),
+        rival="Pillow and transformers' processor",
+        limit="decode and resize alone",
+    ),
 ]
