@@ -93,7 +93,7 @@ class Stepper:
         groups = parameter_groups(model, config)
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=device.type == "cuda")
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]  # those that learn
         self.precision = choose_precision(config.precision, device)
