@@ -33,6 +33,17 @@ PER_IMAGE = 25  # detections
 Action = Callable[[], object]
 
 
+def repeated(action: Action, times: int = 20) -> Action:
+    """Return what does this so many times, as once would be too short to measure; only the last result is kept."""
+
+    def repeat() -> object:
+        for _ in range(times - 1):
+            action()
+        return action()
+
+    return repeat
+
+
 def reading(images: int, folder: Path) -> Action:
     from core.datasets.check import check_annotations
     from core.datasets.layouts import SplitLocation
@@ -82,7 +93,7 @@ def filtering(images: int, folder: Path) -> Action:
     table = detection_table(*synthetic_detections(images, PER_IMAGE))
     selection = Selection(0.5, error="localization")
     names = dict.fromkeys(table_metadata(table).image_ids, "")
-    return lambda: [sorted_images(table, selection, SortOrder.WORST, False, names) for _ in range(20)]
+    return repeated(lambda: sorted_images(table, selection, SortOrder.WORST, False, names))
 
 
 def recording(steps: int, folder: Path) -> Action:
@@ -95,7 +106,7 @@ def recording(steps: int, folder: Path) -> Action:
 
 
 def asking(steps: int, folder: Path, rows: int | None = None) -> Action:
-    """Ask 20 times for the last so many rows, or for all."""
+    """Ask for the last so many rows, or for all."""
     from bench.records import record_steps
     from core.runs.store import RunStore
 
@@ -103,7 +114,7 @@ def asking(steps: int, folder: Path, rows: int | None = None) -> Action:
     run = store.create({}).id
     record_steps(store, run, range(steps))
     last = store.metrics_after(run)[1]
-    return lambda: [store.curves_after(run, last - rows if rows else 0) for _ in range(20)]
+    return repeated(lambda: store.curves_after(run, last - rows if rows else 0))
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,7 @@ GROWTHS = {
                lambda size, _: evaluating(size, PER_IMAGE)),
         Growth("detections", "the same", "detections an image", 6, lambda size, _: evaluating(1000, size)),
         Growth("classes", "the same", "classes", 5, lambda size, _: evaluating(1000, PER_IMAGE, size)),
-        Growth("filter", "filter and sort of the gallery", "images", 1000, filtering),
+        Growth("filter", "filter and sort of the gallery", "images", 2000, filtering),
         Growth("recording", "recording a training", "steps", 500, recording),
         Growth("asking", "asking for its curves", "steps", 500, asking),
         Growth("news", "asking for what is new of it", "steps", 500, partial(asking, rows=60)),

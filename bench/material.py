@@ -60,6 +60,7 @@ def photographs(bench: Bench, most: int = 48) -> Path:
     return folder
 
 
+@once
 def _draw_photographs(bench: Bench) -> Path:
     folder = bench.folder / "drawn"
     draw_photographs(folder, train=72, val=8)  # of which not all have one of the ten classes
