@@ -74,8 +74,8 @@ def _run_group(keys: list[Row], scale: Scale, data: Path, folder: Path, record: 
         out = folder / f"{key['precision']}-{key['seed']}"
         arguments = (key["seed"], key["precision"], data, out, scale.device, scale.demo_epochs)
         command = [sys.executable, "-m", "bench.gpu.demo_runs", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        children.append(subprocess.Popen(command, cwd=PROJECT, text=True, **pipes))
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        children.append(subprocess.Popen(command, cwd=PROJECT, text=True, stdin=subprocess.DEVNULL, **pipes))
     try:
         for key, child in zip(keys, children, strict=True):
             record.add("demo", {**key, "alone": len(keys) == 1, **_result(child, deadline)})
