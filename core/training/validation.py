@@ -55,7 +55,10 @@ def validate(
     config, processes = stepper.config, stepper.processes
     losses, parts, images = LossSums(stepper.loss_config), [], 0
     indices = by_shape(range(len(data)), data.shown_size)[processes.rank :: processes.world_size]
-    batches = loader(data, stepper.images_evaluated_at_once, config.workers, indices, spare=unreadable.spare)
+    batches = loader(
+        data, stepper.images_evaluated_at_once, config.workers, indices, pin_memory=stepper.device.type == "cuda",
+        spare=unreadable.spare,
+    )  # fmt: skip
     with deterministic(config.deterministic):
         for detections in detect(stepper.evaluated, batches, stepper.device, losses, stepper.precision):
             parts.append(detections)
