@@ -12,7 +12,7 @@ from PIL import Image
 
 from core import DataError
 from core.datasets.picture_check import examine_picture
-from core.datasets.pictures import read_picture
+from core.datasets.pictures import read_picture, read_pixels
 
 SIZE = (48, 32)
 ORIENTATION = 0x0112
@@ -55,11 +55,16 @@ def picture_problem(path, size, whole=False):
 
 
 def refusal(path, size=None) -> str | None:
-    """What read_picture says to the picture, None if it reads it."""
-    try:
-        read_picture(path, size)
-    except DataError as error:
-        return str(error)
+    """What read_picture and read_pixels say to the picture, None if they read it."""
+    sentences = []
+    for read in (read_picture, read_pixels):
+        try:
+            read(path, size)
+            sentences.append(None)
+        except DataError as error:
+            sentences.append(str(error))
+    assert sentences[0] == sentences[1]
+    return sentences[0]
 
 
 WHOLE = {

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from core.datasets.picture_check import examine_picture
-from core.datasets.pictures import FORMATS, path_inside, read_picture
+from core.datasets.pictures import FORMATS, path_inside, read_picture, read_pixels
 from core.datasets.problems import ProblemKind
 from tests.core.datasets import picture_cases
 from tests.core.datasets.picture_cases import (
@@ -50,13 +50,14 @@ def test_a_turned_picture_is_read_upright_unless_only_its_stored_size_is_stated(
     path = write(encoded(form=form, exif=exif(orientation)))
     with Image.open(path) as image:
         stored, upright = image.convert("RGB"), ImageOps.exif_transpose(image).convert("RGB")
-    assert np.array_equal(read_picture(path), upright) and np.array_equal(read_picture(path, upright.size), upright)
+    for read in (read_picture, read_pixels):
+        assert np.array_equal(read(path), upright) and np.array_equal(read(path, upright.size), upright)
     turned = (ProblemKind.TURNED, f"stored as 48 × 32, EXIF orientation {orientation}")
     as_stored, oriented = ((kind, turned[1][-18:]) for kind in (ProblemKind.AS_STORED, ProblemKind.ORIENTED))
     expected = None if orientation == 1 else oriented if orientation < 5 else turned
     assert picture_problem(path, upright.size) == picture_problem(path, upright.size, whole=True) == expected
     if orientation >= 5:
-        assert read_picture(path, SIZE) == stored
+        assert read_picture(path, SIZE) == stored and np.array_equal(read_pixels(path, SIZE), stored)
         assert picture_problem(path, SIZE) == picture_problem(path, SIZE, whole=True) == as_stored
     else:
         assert picture_problem(path, SIZE[::-1])[0] is ProblemKind.OTHER_SIZE and refusal(path, SIZE[::-1])
@@ -114,6 +115,8 @@ def test_every_mode_is_read_as_rgb(write, mode):
     assert picture.mode == "RGB" and picture.size == SIZE
     with Image.open(path) as image:
         assert picture == image.convert("RGB")
+    pixels = read_pixels(path, SIZE)
+    assert np.array_equal(pixels, picture) and pixels.dtype == np.uint8 and pixels.flags.writeable
     kinds = [ProblemKind.TRANSPARENT] * (mode in ("LA", "RGBA"))
     assert [kind for kind, _ in examine_picture(path, SIZE)] == kinds
     assert [kind for kind, _ in examine_picture(path, SIZE, whole=True)] == kinds
