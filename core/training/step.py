@@ -7,6 +7,7 @@ counted before the first part runs.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
@@ -98,9 +98,8 @@ class Stepper:
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]  # those that learn
         self.precision = choose_precision(config.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
-        if self.average:
-            self.average.n_averaged = self.average.n_averaged.cpu()  # asked for at each step: a GPU would be waited for
+        self.average = copy.deepcopy(model) if config.ema else None
+        self.averaged = 0  # steps that the average knows
         self.images_per_pass = config.batch_size  # halved where they do not fit
         self.skipped = 0  # steps in a row
         self.skipped_images: tuple[int, ...] = ()  # of the last step, if it was left out
@@ -115,9 +114,7 @@ class Stepper:
     @property
     def evaluated(self) -> Detector:
         """The model that counts: the average, if there is one."""
-        model = self.average.module if self.average else self.model
-        assert isinstance(model, Detector)  # torch says only that it is a module
-        return model
+        return self.average or self.model
 
     def step(self, number: int, batches: list[Batch]) -> dict[str, float]:
         """Take step `number` (from 0) with this process's share of its images; return its metrics.
@@ -147,8 +144,7 @@ class Stepper:
         self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.average:
-            self.average.update_parameters(self.model)
+        self.average_weights()
         self.skipped = 0
         right, miscounted = by_layer[len(PARTS) :, -1].tolist()
         errors = logged_errors(right, miscounted, normalizers)
@@ -253,6 +249,14 @@ class Stepper:
                 metrics |= {loss.layers.tag(n): value for n, value in enumerate(values, start=1)}
         return metrics
 
+    @torch.no_grad()
+    def average_weights(self) -> None:
+        """Let the average, if there is one, follow the weights by the setting's decay; at first it is they."""
+        if self.average:
+            share = 1 - self.config.ema if self.averaged else 1.0
+            torch._foreach_lerp_([*self.average.parameters()], [*self.model.parameters()], share)
+            self.averaged += 1
+
     # What a checkpoint keeps
 
     def state(self) -> dict[str, Any]:
@@ -264,7 +268,7 @@ class Stepper:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "weights": self.model.inner.state_dict() if self.average else None,
-            "averaged": int(self.average.n_averaged) if self.average else 0,
+            "averaged": self.averaged,
             "class_weight": float(self.loss_config.class_weight),
         }
 
@@ -283,4 +287,4 @@ class Stepper:
             if not all(is_plain(tensor) and tensor.dtype == types.get(name) for name, tensor in state.weights.items()):
                 raise ValueError("its weights are of another model")
             self.model.inner.load_state_dict(state.weights)
-            self.average.n_averaged.fill_(state.averaged)
+            self.averaged = state.averaged

@@ -143,8 +143,7 @@ def update(stepper: Stepper) -> None:
     for parameter in stepper.parameters:
         parameter.grad = torch.full_like(parameter, 1e-3)
     stepper.optimizer.step()
-    if stepper.average:
-        stepper.average.update_parameters(stepper.model)
+    stepper.average_weights()
 
 
 READERS: tuple[Callable[[Path], Any], ...] = (

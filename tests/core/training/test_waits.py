@@ -48,9 +48,7 @@ class Asked(TorchDispatchMode):
     def __torch_dispatch__(self, operation, types, arguments=(), options=None):
         if operation is torch.ops.aten._local_scalar_dense.default:
             frames = [frame.filename for frame in traceback.extract_stack()]
-            if not any(name.endswith("swa_utils.py") for name in frames):  # its count of steps is kept on the CPU
-                own = [name for name in frames if "/torch/" not in name and name != __file__]
-                self.files.append(own[-1])
+            self.files.append([name for name in frames if "/torch/" not in name and name != __file__][-1])
         return operation(*arguments, **(options or {}))
 
 
