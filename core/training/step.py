@@ -33,6 +33,7 @@ from core.training.trainer_state import TrainerState, fitting_optimizer, fitting
 
 MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
 ROOMIER = 4  # times the images of a training's pass fit where no gradients are kept
+ENOUGH = 32  # images at a time, to keep a GPU busy in an evaluation
 DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder layer
 
 
@@ -109,7 +110,8 @@ class Stepper:
     @property
     def images_evaluated_at_once(self) -> int:
         """How many images an evaluation takes at a time; more than a step's pass where a GPU gains by it."""
-        return self.images_per_pass * (ROOMIER if self.device.type == "cuda" else 1)
+        larger = min(ROOMIER * self.images_per_pass, ENOUGH) if self.device.type == "cuda" else 0
+        return max(larger, self.images_per_pass)
 
     @property
     def evaluated(self) -> Detector:

@@ -154,6 +154,15 @@ def test_an_image_that_does_not_fit_alone_is_a_sentence(samples, monkeypatch):
         stepper().step(0, [Collator()(samples)])
 
 
+@pytest.mark.parametrize(
+    ("kind", "batch", "expected"), [("cpu", 4, 4), ("cuda", 4, 16), ("cuda", 16, 32), ("cuda", 64, 64)]
+)
+def test_an_evaluation_takes_more_images_at_a_time_where_a_gpu_gains_by_it(kind, batch, expected):
+    run = stepper(replace(CONFIG, batch_size=batch))
+    run.device = torch.device(kind)
+    assert run.images_evaluated_at_once == expected
+
+
 def test_the_average_follows_the_weights_by_its_decay(samples):
     run = stepper(replace(CONFIG, ema=0.9))
     name, average = "class_labels_classifier.weight", None
