@@ -36,6 +36,9 @@ ALLOWED = {
     ("core/training/checkpoint_folder.py", "shutil.copyfile(path, partial / path.name)"),
     ("core/training/profiler.py", "path.read_bytes()"),
     ("core/engine/process_id.py", "Path(f'/proc/{pid}/stat').read_text()"),
+    ("core/detr/input/cache.py", "(CGROUP / name).read_text()"),
+    # memory without a file
+    ("core/detr/input/cache.py", "mmap.mmap(-1, max(1, size))"),
     ("core/engine/server.py", "os.open(os.devnull, os.O_RDONLY)"),
     ("core/engine/server.py", "open(old.fileno(), mode, buffering=0 if mode == 'wb' else -1, closefd=False)"),
     # for writing, or to have what was written flushed

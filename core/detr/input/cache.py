@@ -38,7 +38,7 @@ class PictureCache:
             self._slots[image_id] = number, self.bytes
             self.bytes += 3 * width * height
         try:
-            self._pixels, self._is_kept = mmap.mmap(-1, max(1, self.bytes)), mmap.mmap(-1, max(1, len(self._slots)))
+            self._pixels, self._is_kept = (mmap.mmap(-1, max(1, size)) for size in (self.bytes, len(self._slots)))
         except (OSError, ValueError, OverflowError):  # less may be had than is free
             self._slots, self.bytes = {}, 0
 
