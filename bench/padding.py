@@ -40,8 +40,8 @@ def padding(batches: Iterable[list[int]], size_of: Callable[[int], Size]) -> flo
 
 
 def measure_padding(batch: int, bench: Bench) -> Figures:
-    size_of = sizes_shown().__getitem__
-    count = len(sizes_shown())
+    sizes = sizes_shown()
+    size_of, count = sizes.__getitem__, len(sizes)
     ours, random = [], []
     for epoch in range(bench.rounds):
         order = epoch_order(count, 0, epoch)

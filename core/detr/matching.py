@@ -140,10 +140,10 @@ def _costs(layers: Layers, targets: Targets, loss_config: LossConfig) -> torch.T
     logits = layers.logits.permute(3, 1, 0, 2).contiguous()  # (C, B, L, Q)
     is_softmax = loss_config.focal_alpha is None
     scores = logits.softmax(0) if is_softmax else logits  # a sigmoid is taken of those alone that are asked for
-    rows = AT_ONCE // boxes[0, 0].numel() if boxes.device.type == "cpu" else len(targets.image)
+    rows = max(1, AT_ONCE // boxes[0, 0].numel() if boxes.device.type == "cpu" else len(targets.image))
     costs = []
-    for first in range(0, max(1, len(targets.image)), max(1, rows)):
-        image, label, expected = (part[first : first + max(1, rows)] for part in targets.each)
+    for first in range(0, max(1, len(targets.image)), rows):
+        image, label, expected = (part[first : first + rows] for part in targets.each)
         predicted, expected = boxes[:, image].movedim(0, -1), expected[:, None, None]
         score = scores[label, image]
         cost = loss_config.class_cost * (-score if is_softmax else _focal_cost(score.sigmoid()))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.padding import padding
 from core.datasets.split import read_split
-from core.detr.input.batch import STRIDE
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.order import StepBatches, by_shape, epoch_order
 
@@ -17,24 +17,9 @@ sizes = st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200)), max_size=6
 windows = st.sampled_from([1, 7, 20, 1024])
 
 
-@pytest.fixture
-def window(monkeypatch):
-    return lambda images: monkeypatch.setattr("core.detr.input.order.WINDOW", images)
-
-
 def steps_of(shapes, per_step, start=0, rank=0, ranks=1, epoch=2):
     order = epoch_order(len(shapes), 7, epoch)
     return StepBatches(order, per_step, lambda image: shapes[image], start, rank, ranks)
-
-
-def padded(steps, shapes) -> float:
-    """The share of pixels that are padding, as the collator pads."""
-    shown = total = 0
-    for step in steps:
-        sides = [max(shapes[image][axis] for image in step) for axis in (0, 1)]
-        total += len(step) * int(np.prod([-(-side // STRIDE) * STRIDE for side in sides]))
-        shown += sum(shapes[image][0] * shapes[image][1] for image in step)
-    return 1 - shown / total
 
 
 def test_an_order_is_that_of_seed_and_epoch():
@@ -104,5 +89,5 @@ def test_little_of_a_batch_of_photographs_is_padding():
         data = DetectionDataset(split, split.label_map(), 800, 1333)
         shapes = [data.shown_size(image) for image in range(len(data))]
         random = epoch_order(len(shapes), 7, 2)
-        before = padded([random[start : start + 4] for start in range(0, len(random), 4)], shapes)
-        assert padded(steps_of(shapes, 4), shapes) < 0.08 < 0.2 < before
+        before = padding([random[start : start + 4] for start in range(0, len(random), 4)], shapes.__getitem__)
+        assert padding(steps_of(shapes, 4), shapes.__getitem__) < 8 < 20 < before
