@@ -55,7 +55,7 @@ def strict_page(context, address: str):
     opened.on("console", lambda said: problems.append(said.text) if _is_complaint(said) else None)
     yield opened
     opened.close()
-    assert not problems
+    assert not problems, problems
 
 
 def _is_complaint(said) -> bool:

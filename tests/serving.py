@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from core import PROJECT
@@ -64,7 +64,8 @@ def wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
 @contextmanager
 def served_page(html: str) -> Iterator[str]:
     """The address of a page `html` beside the app's routes, from which it imports a component's script."""
-    routes = [*ROUTES, Route("/", lambda request: HTMLResponse(html))]
+    no_icon = Route("/favicon.ico", lambda request: Response(status_code=204))  # a browser asks once
+    routes = [*ROUTES, no_icon, Route("/", lambda request: HTMLResponse(html))]
     config = uvicorn.Config(Starlette(routes=routes), port=0, lifespan="off", ws="none", log_level="warning")
     http = uvicorn.Server(config)
     thread = threading.Thread(target=http.run, daemon=True)

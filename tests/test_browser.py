@@ -54,7 +54,7 @@ def page(browser):
     opened.set_default_timeout(MINUTE)
     yield opened
     context.close()
-    assert not problems
+    assert not problems, problems
 
 
 def points(page, plot: str, trace: int = 0) -> int:

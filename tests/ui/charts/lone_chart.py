@@ -77,7 +77,7 @@ def page(loaded):
     }""")
     yield opened
     assert not opened.evaluate("Boolean(window.hacked)")
-    assert not problems
+    assert not problems, problems
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def fresh(browser, address):
     opened, problems = open_page(browser, address)
     yield opened
     opened.context.close()
-    assert not problems
+    assert not problems, problems
 
 
 def bars(names=NAMES, n=4210, **other) -> Chart:

@@ -204,4 +204,4 @@ def page(opened):
     page.mouse.move(1270, 795)
     problems.clear()
     yield page
-    assert not problems
+    assert not problems, problems

@@ -51,7 +51,7 @@ def page(browser, address):
     opened.wait_for_function("typeof show === 'function'")
     yield opened
     context.close()
-    assert not problems
+    assert not problems, problems
 
 
 def show(page, run, version=None):
