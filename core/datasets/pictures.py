@@ -59,15 +59,22 @@ class PictureError(Exception):
 def resized(size: Size, shortest_edge: float, longest_edge: float = math.inf) -> Size:
     """Return the (width, height) to which DETR resizes an image of `size`, keeping its aspect ratio.
 
-    The shorter side becomes `shortest_edge`, unless the longer one would exceed `longest_edge`
-    (facebookresearch/detr, datasets/transforms.py: get_size_with_aspect_ratio).
+    The shorter side becomes `shortest_edge`, unless the longer one would exceed `longest_edge`; the longer one is cut
+    to whole pixels. To the pixel as in transformers, whose image processors show a saved model the same pictures
+    (image_transforms.py: get_size_with_aspect_ratio, after facebookresearch/detr, datasets/transforms.py); so an image
+    whose shorter side has its size already stays as it is.
 
     >>> resized((640, 480), 800, 1333), resized((1000, 300), 800, 1333)
-    ((1067, 800), (1333, 400))
+    ((1066, 800), (1333, 400))
     """
-    scale = min(shortest_edge / min(size), longest_edge / max(size))
-    width, height = (max(1, round(side * scale)) for side in size)
-    return width, height
+    shorter, longer = min(size), max(size)
+    edge = shortest_edge
+    if longer / shorter * edge > longest_edge:
+        edge = longest_edge * shorter / longer
+    if round(edge) == shorter:
+        return size
+    sides = max(1, round(edge)), max(1, int(edge * longer / shorter))
+    return sides if size[0] < size[1] else sides[::-1]
 
 
 def path_inside(root: str | Path, name: str) -> Path | None:

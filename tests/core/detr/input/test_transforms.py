@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from transformers.image_transforms import get_size_with_aspect_ratio
 
 from core.config import TrainConfig
 from core.datasets.pictures import resized
@@ -39,10 +40,14 @@ def test_the_choices_are_those_of_a_trainings_settings():
 
 
 @given(st.integers(10, 4000), st.integers(10, 4000), st.integers(32, 900), st.integers(0, 900))
-def test_resizing_keeps_the_aspect_and_both_limits(width, height, shortest, more):
+@example(640, 480, 800, 533).via("a side that is no whole number of pixels is cut")
+@example(1334, 500, 800, 533).via("a pixel too long, but the shorter side has its size")
+@example(3, 4000, 32, 0).via("a sliver")
+def test_a_picture_is_resized_to_the_pixel_as_transformers_does(width, height, shortest, more):
     new = resized((width, height), shortest, shortest + more)
-    assert max(new) <= shortest + more + 0.5 and min(new) <= shortest + 0.5
-    assert min(new) == shortest or max(new) == shortest + more
+    assert new == tuple(
+        max(1, side) for side in get_size_with_aspect_ratio((height, width), shortest, shortest + more)[::-1]
+    )
     scale = max(new) / max(width, height)
     assert abs(min(new) - min(width, height) * scale) <= 1
 
