@@ -36,6 +36,7 @@ from core.detr.detect import detect
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.model import load_model, save_model
+from core.detr.sources.image_processor import PROCESSOR
 from core.disk import atomic_folder, old_path
 from core.evaluation.coco_eval import evaluate
 from core.presets import PRESETS
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     # scenes that neither taught the model nor chose the best epoch
     figures = {look: measure(best, draw(look, 1, HELD_OUT, TEST_SEED)) for look in ("day", "dusk")}
     STARTER.mkdir(exist_ok=True)
-    for name in ("config.json", "model.safetensors", "label_map.json"):
+    for name in ("config.json", "model.safetensors", "label_map.json", PROCESSOR):
         shutil.copy(best / name, STARTER / name)
     record = {"warm_up_steps": WARM_UP_STEPS, "rounds": rounds, "figures": figures}
     (STARTER / "figures.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -20,6 +20,7 @@ from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
 from core.detr.model_folder import LABEL_MAP_FILE, read_config
 from core.detr.pretrained import find_model, model_folder
+from core.detr.sources.image_processor import write_image_processor
 from core.detr.weights import load_detector
 from core.labels import LabelMap
 
@@ -96,7 +97,12 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     ]
 
 
-def save_model(detector: Detector, label_map: LabelMap, folder: Path) -> None:
-    """Write the model as a `save_pretrained` folder (safetensors), with its label map beside it."""
+def save_model(detector: Detector, label_map: LabelMap, folder: Path, config: TrainConfig | None = None) -> None:
+    """Write the model as a `save_pretrained` folder (safetensors), with its label map beside it.
+
+    With the `config` of its training transformers is told there how its pictures are made, too.
+    """
     detector.save_pretrained(folder)
     (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1))
+    if config:
+        write_image_processor(folder, detector.model_type, config)

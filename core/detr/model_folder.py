@@ -21,13 +21,13 @@ from safetensors import SafetensorError, safe_open
 from core import DataError, ModelError
 from core.detr.sources.config import CONFIG, INDEX, RESNETS, TIMM_NAME, WEIGHTS, BackboneKind, ModelConfig
 from core.detr.sources.foreign import no_weights, wrong_content
+from core.detr.sources.image_processor import PROCESSOR
 from core.files import open_file, read_bytes
 from core.labels import LabelMap
 from core.typed_json import decode
 from core.wording import short
 
 LABEL_MAP_FILE = "label_map.json"
-PROCESSOR = "preprocessor_config.json"  # of a published model: the edges that it was trained with
 MOST_BYTES = 4_000_000  # of a JSON file; a thousand classes take 50,000
 MOST_WEIGHTS = 2_000_000_000  # bytes; a DETR with a ResNet-101 has 240,000,000
 MOST_HEADER = 8_000_000  # bytes; the header of 600 tensors takes 60,000

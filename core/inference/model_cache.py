@@ -25,13 +25,13 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.model import load_model
 from core.detr.model_folder import (
     LABEL_MAP_FILE,
-    PROCESSOR,
     read_config,
     read_edges,
     read_label_map,
     unreadable,
 )
 from core.detr.pretrained import class_rows, find_model, model_folder
+from core.detr.sources.image_processor import PROCESSOR
 from core.labels import LabelMap
 from core.runs.models import RunModel
 from core.runs.schema import Run

@@ -1,6 +1,6 @@
 """Checkpoints of a training: the model as a `save_pretrained` folder, with what the training needs to go on.
 
-    <folder>/last, best      config.json, model.safetensors, label_map.json, trainer.pt
+    <folder>/last, best      config.json, model.safetensors, label_map.json, preprocessor_config.json, trainer.pt
 
 Written under a temporary name, then renamed: a reader never sees half of one. The model in it is the one that is
 evaluated; where that is the average (EMA), the weights themselves are in `trainer.pt`.
@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError
 
 from core import ModelError, RunError
+from core.config import TrainConfig
 from core.detr.families.base import Detector
 from core.detr.model import save_model
 from core.disk import atomic_folder, old_path
@@ -40,7 +41,8 @@ def save_checkpoint(
     final = folder / name
     with _refusals_explained(final), atomic_folder(final, replace=True, old=old_path(final), durable=True) as partial:
         try:
-            save_model(model, label_map, partial)
+            config = state.get("config")
+            save_model(model, label_map, partial, TrainConfig.from_dict(config) if config else None)
         except SafetensorError as error:  # which has the system's reason in its text
             number = re.search(r"os error (\d+)", str(error))
             raise (OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))) from error

@@ -47,6 +47,7 @@ class Detector(nn.Module, ABC):
     model_class    transformers' class of `inner`
     has_no_object  whether scores are a softmax with "no object" as its last row, or a sigmoid of each class
     backbone_name  where the backbone is in `inner`
+    projections    names of the modules between backbone and transformer that mix the cells of a feature map
     finest_map     which of the backbone's feature maps is the finest that the transformer reads
     head_modules   names of modules whose parameters are the head: class and box outputs
     class_modules  names of those among them that are class outputs, with a row for each class
@@ -60,6 +61,7 @@ class Detector(nn.Module, ABC):
     model_class: ClassVar[type[PreTrainedModel]]
     has_no_object: ClassVar[bool]
     backbone_name: ClassVar[str] = "model.backbone"
+    projections: ClassVar[tuple[str, ...]] = ()
     finest_map: ClassVar[int]
     head_modules: ClassVar[frozenset[str]]
     class_modules: ClassVar[frozenset[str]]
@@ -74,7 +76,7 @@ class Detector(nn.Module, ABC):
         super().__init__()
         self.inner = inner.requires_grad_(True)  # `parameter_groups` decides about this
         self.training = inner.training
-        self.padding = PaddingGuard(self.backbone)
+        self.padding = PaddingGuard(self.backbone, *map(inner.get_submodule, self.projections))
         mean, std = torch.tensor(MEAN), torch.tensor(STD)
         self.register_buffer("pixel_scale", 1 / (255 * std), persistent=False)
         self.register_buffer("pixel_shift", -mean / std, persistent=False)

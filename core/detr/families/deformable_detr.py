@@ -28,6 +28,7 @@ class DeformableDetr(Detector):
     model_class = DeformableDetrForObjectDetection
     has_no_object = False
     published: ClassVar[dict[str, float]] = {CLASS_WEIGHT: 2, "class_cost": 2}  # Deformable-DETR, main.py
+    projections = ("model.input_proj",)
     finest_map = 0
     head_modules = frozenset({"class_embed", "bbox_embed"})
     class_modules = frozenset({"class_embed"})

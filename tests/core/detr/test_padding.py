@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 
 from core.detr.detect import forward
 from core.detr.input.batch import Collator
 from core.detr.model import FAMILIES, load_model, small_detr
+from core.detr.padding import PaddingGuard
 from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
@@ -49,6 +51,27 @@ def test_padding_does_not_change_the_result_of_an_image(samples, kind, backbone,
         alone = unpadded(model, sample)
         torch.testing.assert_close(together.logits[:, i], alone.logits[:, 0], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(together.boxes[:, i], alone.boxes[:, 0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_padding_to_whole_cells_does_not_change_the_result_of_an_image(samples, kind, tmp_path):
+    """Of any family, also one with group norms and a map that is coarser than the backbone's."""
+    model, _ = load_model(str(released(kind, tmp_path)), TEN)
+    model.eval()
+    for sample in samples:
+        padded, alone = answers(model, [sample]), unpadded(model, sample)
+        torch.testing.assert_close(padded.logits, alone.logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(padded.boxes, alone.boxes, atol=1e-5, rtol=1e-4)
+
+
+def test_a_group_norm_without_weights_takes_the_images_statistics():
+    norm, values = nn.GroupNorm(2, 4, affine=False), torch.randn(2, 4, 6, 6)
+    guard, mask = PaddingGuard(norm), torch.ones(2, 6, 6, dtype=torch.bool)
+    mask[0, 4:], mask[1, :, 3:] = False, False
+    with guard.hide(mask):
+        normed = norm(values)
+    torch.testing.assert_close(normed[0, :, :4], norm(values[:1, :, :4])[0])
+    torch.testing.assert_close(normed[1, :, :, :3], norm(values[1:, :, :, :3])[0])
 
 
 def test_without_the_guard_padding_would_leak(samples, monkeypatch):
