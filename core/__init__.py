@@ -18,20 +18,22 @@ Errors: everything that is raised on purpose is a LabError, whose text is one se
 
 from pathlib import Path
 
-from core.wording import short
+from core.wording import COMMAND, short
 
 PROJECT = Path(__file__).resolve().parent.parent  # the folder of app.py; no other file counts its folders
-MOST_LETTERS = 1000  # of an error's sentence
+MOST_LETTERS = 1000  # of an error's sentence, and of each line of a shell that it tells
+MOST_COMMANDS = 2
 
 
 class LabError(Exception):
     """Base of all errors raised on purpose: one sentence saying what, where and what to do.
 
-    It is shown in one line and bounded, whatever the names and values in it hold.
+    It is shown in one line and bounded, whatever the names and values in it hold. Lines of a shell, which a person may
+    copy, stand at its end (`core.wording.with_commands`).
     """
 
     def __str__(self) -> str:
-        return short(super().__str__(), MOST_LETTERS)
+        return COMMAND.join(short(part, MOST_LETTERS) for part in super().__str__().split(COMMAND, MOST_COMMANDS))
 
 
 class DataError(LabError):

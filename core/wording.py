@@ -13,6 +13,7 @@ import unicodedata
 MOST = 600  # characters of a message
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # begin one in some spreadsheet
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
+COMMAND = " $ "  # in a message: before each line of a shell that it tells, up to its end
 JOINERS = "\u200c\u200d"  # of Persian and Indic scripts, and of emoji: they belong to a name and hide nothing
 
 
@@ -45,6 +46,16 @@ def short(text: object, most: int = 80) -> str:
 def sentence(message: object) -> str:
     """Return a message, of an error for example, in one line of at most MOST characters, `visible`."""
     return short(" ".join(str(message).split()), MOST)
+
+
+def with_commands(message: object) -> tuple[str, list[str]]:
+    """Return a message's `sentence`, and the lines of a shell that it tells after it, each `visible`.
+
+    >>> with_commands("It is pickled: run these two lines: $ hf download a/b $ python c.py")
+    ('It is pickled: run these two lines:', ['hf download a/b', 'python c.py'])
+    """
+    text, *lines = str(message).split(COMMAND)
+    return sentence(text), [visible(line) for line in lines]
 
 
 def cell(text: str) -> str:

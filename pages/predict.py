@@ -26,6 +26,7 @@ from ui.predict.pictures import (
     show_refused,
     take_pictures,
 )
+from ui.refusal import show_refusal
 from ui.server import services
 from ui.server.background import background_tasks
 from ui.text import plain
@@ -73,7 +74,7 @@ def predict(name: str, choice: ModelChoice, pictures: dict[int, OwnPicture], ans
         background_tasks().forget(name)
         return
     if task and task.error:
-        st.error(plain(task.error), icon=":material/error:")
+        show_refusal(task.error, icon=":material/error:")
     is_held = task is not None and (task.error or task.stopped)
     count = f"{len(missing)} picture{'s' * (len(missing) > 1)}"
     if is_held or len(missing) > FEW:

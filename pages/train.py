@@ -14,6 +14,7 @@ from ui.choose.address import remember
 from ui.choose.manage_run import show_bin, show_manage
 from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
+from ui.refusal import show_refusal
 from ui.server import cache, services
 from ui.text import plain
 from ui.train import draft, form
@@ -134,7 +135,7 @@ def show_end(run: Run) -> None:
     """Say why a run ended before its end."""
     message = run.message or run.status.description
     if run.status == Status.FAILED:
-        st.error(plain(message), icon=":material/error:")
+        show_refusal(message, icon=":material/error:")
     elif run.status == Status.INTERRUPTED:
         st.warning(plain(message), icon=":material/warning:")
 
@@ -179,7 +180,7 @@ with st.sidebar:
 draft.write_draft()
 
 if refusal := st.session_state.pop(REFUSED, None):
-    st.error(plain(refusal))
+    show_refusal(refusal)
 if not runs:
     st.title("Train")
 if waiting:

@@ -19,15 +19,17 @@ from core.cli import (
     data_commands,
     evaluation_commands,
     export_commands,
+    model_commands,
     prediction_commands,
     run_commands,
     training_commands,
 )
 from core.cli.command import Command, show
-from core.wording import is_utf8, sentence, short
+from core.wording import is_utf8, sentence, short, with_commands
 
 COMMANDS: tuple[Command, ...] = (
     *data_commands.COMMANDS,
+    *model_commands.COMMANDS,
     *training_commands.COMMANDS,
     *run_commands.COMMANDS,
     *bin_commands.COMMANDS,
@@ -51,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         return command.run(options) or 0
     except LabError as error:
         with suppress(OSError):  # stderr may be a log on a full disk
-            show(f"error: {sentence(error)}", file=sys.stderr)
+            text, lines = with_commands(error)
+            show(f"error: {text}", *(f"    {line}" for line in lines), file=sys.stderr)
         return _status(error)
     except KeyboardInterrupt:
         show("stopped", file=sys.stderr)

@@ -25,7 +25,7 @@ from core.detr.sources.image_processor import PROCESSOR
 from core.files import open_file, read_bytes
 from core.labels import LabelMap
 from core.typed_json import decode
-from core.wording import short
+from core.wording import COMMAND, short
 
 LABEL_MAP_FILE = "label_map.json"
 MOST_BYTES = 4_000_000  # of a JSON file; a thousand classes take 50,000
@@ -167,7 +167,8 @@ def unreadable(folder: Path, reason: str, advice: str = COPY_AGAIN) -> ModelErro
 
 def refused(folder: Path, reason: str) -> ModelError:
     """Return the error for a folder whose model cannot be read, for a `reason` that says what to do."""
-    return ModelError(f"The model in {short(folder, 120)} cannot be read, because {reason}.")
+    end = "" if COMMAND in reason else "."  # after which a shell's line would be another one
+    return ModelError(f"The model in {short(folder, 120)} cannot be read, because {reason}{end}")
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """Where a model comes from and which classes it knows, read without torch, so that a page can tell.
 
 In: a checkpoint folder, a name on the Hugging Face hub, or "random", as `TrainConfig.model` names it. Out: where its
-files are, and the names of its classes.
+files are, and the names of its classes; and the released models that can be trained here: `OFFERED`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from pathlib import Path
 
 from core import ModelError
 from core.config import RANDOM_MODEL
-from core.detr.model_folder import check_weight_files, read_config, unreadable, weight_files
+from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, unreadable, weight_files
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.detr.sources.foreign import no_model
-from core.detr.sources.hub import cached_file, download, download_folder, downloading, is_hub_name
-
-# Published checkpoints that can be trained further; all of them know COCO's 80 classes.
-KNOWN_MODELS = (
-    "facebook/detr-resnet-50",
-    "facebook/detr-resnet-101",
-    "facebook/detr-resnet-50-dc5",
-    "facebook/detr-resnet-101-dc5",
-    "microsoft/conditional-detr-resnet-50",
-    "SenseTime/deformable-detr",
+from core.detr.sources.hub import (
+    DOWNLOADS,
+    cache_folder,
+    cached_file,
+    download,
+    download_folder,
+    downloading,
+    is_hub_name,
 )
+from core.detr.sources.released import COCO, RELEASED
+from core.wording import short
+
+OFFERED = {name: model for name, model in RELEASED.items() if model.family in FAMILY_NAMES}
 COCO_CLASSES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
     "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
@@ -44,6 +46,11 @@ COCO_ROWS = dict(
     zip(COCO_CLASSES, (row for row in range(1, COCO_SIZE) if row not in COCO_GAPS), strict=True)
 )  # category id of each class
 
+# COCO's classes as the config.json of RT-DETR, D-FINE and their kin call them, after YOLO's list of names
+OTHER_NAMES = {
+    "motorbike": "motorcycle", "aeroplane": "airplane", "sofa": "couch", "pottedplant": "potted plant",
+    "diningtable": "dining table", "tvmonitor": "tv",
+}  # fmt: skip
 # What stands in a config's id2label where no class is meant: gaps, background, and transformers' own numbering.
 PLACEHOLDER = re.compile(
     r"\s*+(n/?a|none|null|label_\d+|[-_. ]*+(background|no[-_ ]?object|unused|placeholder)[-_ ]*+\d*)?\s*",
@@ -65,7 +72,7 @@ def find_model(spec: str, base: Path = Path()) -> str:
     if os.path.lexists(path) or not is_hub_name(spec):
         raise ModelError(no_model(path, spec))
     owner = base / spec.partition("/")[0]
-    if spec not in KNOWN_MODELS and os.path.lexists(owner) and not cached_file(spec, CONFIG):
+    if spec not in RELEASED and os.path.lexists(owner) and not cached_file(spec, CONFIG):
         raise ModelError(no_model(path, spec))  # in a folder that is there, runs/ for example
     return spec
 
@@ -102,6 +109,54 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
     return tuple(class_rows(read_config(path.parent, spec).names))
 
 
+def expected_classes(spec: str) -> tuple[str, ...] | None:
+    """Return the classes that a model which is not on this machine yet will know; None if nobody can tell."""
+    model = OFFERED.get(spec)
+    return COCO_CLASSES if model and model.data == COCO else None
+
+
+def family_of(spec: str, base: Path = Path()) -> str | None:
+    """Return a model's family, as its config.json or the list of released models says; None if neither is here."""
+    if spec == RANDOM_MODEL:
+        return None
+    if spec in RELEASED:
+        return RELEASED[spec].family
+    source = find_model(spec, base)
+    path = Path(source) / CONFIG if os.path.isdir(source) else cached_file(source, CONFIG)
+    return read_config(path.parent, spec).model_type if path else None
+
+
+def download_place() -> str:
+    """Return the folder into which models of the hub are downloaded, in words."""
+    folder, home = str(cache_folder()), os.path.expanduser("~")
+    return short(f"~{folder.removeprefix(home)}" if folder.startswith(home + os.sep) else folder, 100)
+
+
+def download_words(spec: str) -> str:
+    """Say of a model of the hub that is not here when and where it is downloaded, and how large it is."""
+    size = f" ({RELEASED[spec].megabytes:,.0f} MB)" if spec in RELEASED else ""
+    return f"It is downloaded{size} when the training begins, to {download_place()}; one that breaks off is continued."
+
+
+def models_here(base: Path = Path()) -> list[str]:
+    """Return the models in checkpoints/ of `base`, by name: its folders, and the folders in these, with a config.json.
+
+    Those that begin with a dot are on their way in or out. A run's checkpoints are among them.
+    """
+    top, models = base / DOWNLOADS, []
+    for folder in (f"{DOWNLOADS.as_posix()}/{name}" for name in _folders(top)):
+        inside = [folder, *(f"{folder}/{name}" for name in _folders(base / folder))]
+        models += [path for path in inside if os.path.isfile(base / path / CONFIG)]
+    return models
+
+
+def _folders(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith(".") and entry.is_dir())
+    except OSError:
+        return []
+
+
 def check_weights(spec: str, base: Path = Path()) -> None:
     """Raise ModelError if the model is a folder whose weights are missing, or no safetensors files; torch is not asked.
 
@@ -119,13 +174,16 @@ def class_rows(id2label: dict[int, str]) -> dict[str, int]:
     """Return the row of a classification head for each class name, in the order of rows, without placeholders.
 
     Of two rows with one name the first counts. Of a head with COCO's 91 rows only COCO's 80 classes count: the names of
-    the others were never annotated, so that no picture trained their rows.
+    the others were never annotated, so that no picture trained their rows. The 80 rows of a model that calls some of
+    COCO's classes otherwise ("sofa", "tvmonitor") get COCO's names.
 
     >>> class_rows({0: "N/A", 1: "person", 2: "LABEL_2", 3: "car"})
     {'person': 1, 'car': 3}
     """
     if all(id2label.get(row) == name for name, row in COCO_ROWS.items()) and set(id2label) <= set(range(COCO_SIZE)):
         return dict(COCO_ROWS)
+    if tuple(OTHER_NAMES.get(name, name) for _, name in sorted(id2label.items())) == COCO_CLASSES:
+        return {name: row for row, name in zip(sorted(id2label), COCO_CLASSES, strict=True)}
     rows: dict[str, int] = {}
     for row in sorted(id2label):
         if not PLACEHOLDER.fullmatch(id2label[row]):

@@ -8,9 +8,10 @@ from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
 from core.config import TrainConfig
-from core.detr.pretrained import KNOWN_MODELS
+from core.detr.pretrained import OFFERED
 from core.presets import PRESETS
 from tests.pages.train_page import SHELL, checked, click_train, open_page, setting
+from ui.choose.model_picker import released_names
 from ui.train import form
 
 
@@ -109,13 +110,44 @@ def test_the_form_says_which_classes_the_model_brings_along_and_which_start_fres
 def test_a_published_model_is_offered_and_its_download_announced(store, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     app = open_page()
-    assert set(KNOWN_MODELS) <= set(setting(app, "model").options)
-    checked(setting(app, "model").set_value(KNOWN_MODELS[1]).run())
-    later = "It is downloaded when the training begins. "
-    assert later + "Copied from the model: all 10 classes." in captions(app)
+    assert set(released_names().values()) <= set(setting(app, "model").options)
+    checked(setting(app, "model").set_value("facebook/detr-resnet-101").run())
+    facts = "DETR · 60.5 M parameters · AP 43.5 on COCO · pictures 800 to 1333 · Apache-2.0. "
+    later = f"when the training begins, to {tmp_path}/cache; one that breaks off is continued. "
+    told = next(text.replace("\\", "") for text in captions(app) if "60.5 M" in text)
+    assert told == f"{facts}It is downloaded (242 MB) {later}Copied from the model: all 10 classes."
     app = open_with(model="someone/else")
-    assert later + "The classes that it knows by name are copied from it." in captions(app)
+    told = next(text.replace("\\", "") for text in captions(app) if "It is downloaded" in text)
+    assert told == f"It is downloaded {later}The classes that it knows by name are copied from it."
     assert not app.button(key="train").disabled
+
+
+def test_a_model_that_is_here_is_marked_and_nothing_is_announced(store, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    name = "facebook/detr-resnet-50"
+    copy = tmp_path / "cache/models--facebook--detr-resnet-50"
+    (copy / "refs").mkdir(parents=True)
+    (copy / "refs/main").write_text("0123abcd")
+    (copy / "snapshots/0123abcd").mkdir(parents=True)
+    config = {"model_type": "detr", "id2label": {"0": "N/A", "1": "person", "2": "car"}}
+    (copy / "snapshots/0123abcd/config.json").write_text(json.dumps(config))
+    (copy / "snapshots/0123abcd/model.safetensors").write_bytes(b"")
+    app = open_with(model=name)
+    assert [label for label in setting(app, "model").options if "✓" in label] == ["✓ AP 42.0 · detr-resnet-50"]
+    assert not any("downloaded" in text for text in captions(app)) and any("41.5 M" in text for text in captions(app))
+
+
+def test_the_table_of_released_models_says_what_one_chooses_by(store, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    app = open_page()
+    checked(app.button(key="all models").click().run())
+    table = app.dataframe[0].value
+    assert list(table["model"]) == list(OFFERED) and not table["here"].any()
+    row = table[table["model"] == "facebook/detr-resnet-50"].iloc[0].to_dict()
+    assert row == {
+        "family": "DETR", "model": "facebook/detr-resnet-50", "M parameters": 41.5, "AP": 42.0, "of": "COCO",
+        "pictures": "800 to 1333", "licence": "Apache-2.0", "MB": 166, "here": False,
+    }  # fmt: skip
 
 
 def test_a_folder_without_a_model_gives_one_sentence_and_no_training(store):

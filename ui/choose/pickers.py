@@ -1,4 +1,4 @@
-"""The choices that several pages offer: a data set, a model to start from, a run.
+"""The choices that several pages offer: a data set, a run, and a list beside which anything may be typed.
 
 In: the run store and the session. Out: what is chosen, as a setting or a `Run`.
 """
@@ -15,10 +15,8 @@ from typing import TypeVar
 import streamlit as st
 
 from core import PROJECT
-from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
-from core.detr.pretrained import KNOWN_MODELS
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.files import real_path, typed_path
 from core.runs.schema import Run, Status
@@ -28,7 +26,6 @@ from ui.choose.built_in import built_in_folder
 from ui.text import plain
 
 T = TypeVar("T")
-STARTER = TrainConfig().model
 OTHER = ""  # of a list: what is typed into a field below it
 HUB_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)(?:/.*)?", re.IGNORECASE)
 STATUS_SIGNS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
@@ -49,23 +46,6 @@ def pick_data(store: RunStore, key: str) -> str:
     return pick_or_type(
         "Data set", names, key, "Another folder …", "Type or paste a path",
         "One under data/, or any other folder: COCO, YOLO, Pascal VOC, or another tool's export.",
-    )  # fmt: skip
-
-
-def pick_model(store: RunStore, key: str) -> str:
-    """Show the models to start from, beside which a name or folder may be typed; return the chosen one as a setting."""
-    names = {STARTER: "Starter model (built in)", **{name: name for name in KNOWN_MODELS}}
-    for run in (run for run in store.runs() if not run.is_damaged):
-        folder = store.checkpoint(run.id, "best")
-        if folder.is_dir():
-            names[relative_to_project(folder)] = f"Best of {run_name(run)}"
-    names[RANDOM_MODEL] = "Small DETR, untrained"
-    st.session_state.setdefault(key, STARTER)
-    return typed_model(
-        pick_or_type(
-            "Model", names, key, "Another model …", "Checkpoint folder, or name on the hub",
-            "What training starts from: one of these, a checkpoint's folder, or a name on the Hugging Face hub.",
-        )
     )  # fmt: skip
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.config import RANDOM_MODEL
-from core.detr.pretrained import KNOWN_MODELS
+from core.detr.pretrained import OFFERED
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from ui.choose.pickers import STARTER, pick_or_type, run_name, typed_model
+from ui.choose.model_picker import STARTER, folder_names, released_names
+from ui.choose.pickers import pick_or_type, run_name, typed_model
 from ui.choose.run_picker import MODEL, RUN
 from ui.server import services
 
@@ -45,9 +45,9 @@ def pick_model(store: RunStore) -> ModelChoice | None:
     """Show the models, beside which any other may be typed; return the chosen one, None while none is typed."""
     choices = model_choices(store)
     st.session_state.setdefault(PICKER, first_choice(choices))
+    names = {value: choice.label for value, choice in choices.items()} | released_names()
     chosen = pick_or_type(
-        "Model", {value: choice.label for value, choice in choices.items()}, PICKER, "Another model …",
-        "Checkpoint folder, or name on the hub",
+        "Model", names, PICKER, "Another model …", "Checkpoint folder, or name on the hub",
         "Of a run, the starter, a published one, a checkpoint's folder, or a name on the Hugging Face hub.",
     )  # fmt: skip
     if not chosen or chosen in choices:
@@ -62,8 +62,7 @@ def model_choices(store: RunStore) -> dict[str, ModelChoice]:
     for run in store.runs():
         choices |= {f"{run.id}/{choice.model}": choice for choice in _choices_of_run(store, run)}
     choices[STARTER] = ModelChoice(STARTER, None, "Starter model (built in)")
-    published = [name for name in KNOWN_MODELS if name not in (STARTER, RANDOM_MODEL)]
-    return choices | {name: ModelChoice(name, None, name) for name in published}
+    return choices | {name: ModelChoice(name, None, name) for name in (*folder_names(), *OFFERED)}
 
 
 def first_choice(choices: dict[str, ModelChoice]) -> str:

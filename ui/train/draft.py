@@ -18,6 +18,7 @@ from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address
 from ui.choose.built_in import built_in_folder
+from ui.choose.model_picker import STARTER
 from ui.train import form
 
 SHOWN = "train"  # the key of a widget that the page always shows
@@ -61,7 +62,7 @@ def write_draft() -> None:
     state, query = st.session_state, Query()
     preset = PRESETS[state["preset"]].apply()
     chosen = {name: pickers.picked(form.FIELD + name) for name in ("data", "model")}
-    fresh = {"data": pickers.relative_to_project(built_in_folder()), "model": pickers.STARTER}
+    fresh = {"data": pickers.relative_to_project(built_in_folder()), "model": STARTER}
     query |= {name: value for name, value in chosen.items() if value and value != fresh[name] and _is_path(value)}
     if state["preset"] != form.FIRST_PRESET:
         query["preset"] = state["preset"]

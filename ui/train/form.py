@@ -15,12 +15,13 @@ import streamlit as st
 from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import TrainConfig
 from core.datasets.folder.totals import summarize_problems
-from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, check_weights, copied_and_fresh, known_classes
+from core.detr.pretrained import check_weights, copied_and_fresh, download_words, expected_classes, known_classes
 from core.presets import PRESETS
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.doctor.settings import Plan, mismatches
-from ui.choose import built_in, data_source, pickers
+from ui.choose import built_in, data_source, model_picker, pickers
+from ui.refusal import show_refusal
 from ui.server import cache
 from ui.text import Markup, join_names, plain
 from ui.train.drawing import Drawing
@@ -57,7 +58,7 @@ def show_training_form(store: RunStore) -> tuple[TrainConfig | None, Drawing | N
 
 def _show_settings(store: RunStore, data: str, contents: TrainingData | None) -> TrainConfig | None:
     names = contents.names if contents else ()
-    classes, model = _pick_classes(names), pickers.pick_model(store, FIELD + "model")
+    classes, model = _pick_classes(names), model_picker.pick_model(store, FIELD + "model")
     has_model = bool(model) and _show_model(model, classes or names)
     values: dict[str, Any] = {"data": data, "classes": classes, "model": model}
     preset = _pick_preset()
@@ -151,13 +152,15 @@ def _show_model(model: str, names: tuple[str, ...]) -> bool:
         known = known_classes(model, PROJECT)
         check_weights(model, PROJECT)
     except ModelError as error:
-        st.error(plain(error))
+        show_refusal(error)
         return False
-    later = "It is downloaded when the training begins. " if known is None else ""
-    if known is None and model not in KNOWN_MODELS:
-        st.caption(later + "The classes that it knows by name are copied from it.")
+    facts = model_picker.facts_of(model)
+    later = f"{plain(download_words(model))} " if known is None else ""
+    expected = expected_classes(model) if known is None else known
+    if expected is None:
+        st.caption(facts + later + "The classes that it knows by name are copied from it.")
     else:
-        st.caption(later + _copied_or_fresh(*copied_and_fresh(names, COCO_CLASSES if known is None else known)))
+        st.caption(facts + later + _copied_or_fresh(*copied_and_fresh(names, expected)))
     return True
 
 

@@ -7,12 +7,13 @@ its ending and by words in its bytes; nothing is unpickled, because a pickle can
 from __future__ import annotations
 
 import os
+import shlex
 import zipfile
 from pathlib import Path
 
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.files import open_file, real_path
-from core.wording import short
+from core.wording import COMMAND, short
 
 PICKLED = "pytorch_model.bin"
 MOST_NAMES = 3
@@ -22,11 +23,11 @@ IMPORT = "its results on your pictures can be imported: python -m core import"
 RELEASED = "start from facebook/detr-resnet-50 or another released model of transformers instead"
 SAVED = "where it was trained, load it into its model again and write that as a folder, with save_pretrained"
 NEEDED = f"a model is a folder with {CONFIG} and {WEIGHTS}, as transformers' save_pretrained writes it"
-# run in the model's folder, for one file or its parts; nothing but tensors is unpickled
+# run with the model's folder, for one file or its parts; nothing but tensors is unpickled
 CONVERT = (
-    'python -c "import glob, torch, safetensors.torch as s; s.save_file({k: v.clone().contiguous() for f in '
-    "glob.glob('pytorch_model*.bin') for k, v in torch.load(f, weights_only=True).items()}, "
-    f"'{WEIGHTS}')\""
+    'python -c "import sys, pathlib, torch, safetensors.torch as s; d = pathlib.Path(sys.argv[1]); '
+    "s.save_file({k: v.clone().contiguous() for f in d.glob('pytorch_model*.bin') for k, v in "
+    f"torch.load(f, weights_only=True).items()}}, d / '{WEIGHTS}', {{'format': 'pt'}})\""
 )
 ADAPTER = (
     "an adapter (LoRA), not a whole model: merge it into its base with peft's merge_and_unload() and save that with "
@@ -88,11 +89,23 @@ def no_model(path: Path, name: str) -> str:
     return f"There is no model in the folder {name}: it holds no {CONFIG}, and {NEEDED}."
 
 
+def conversion(folder: Path) -> str:
+    """Return the line of a shell that makes safetensors of the pickled weights in a folder."""
+    return f"{CONVERT} {quoted(folder)}"
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a shell understands it in any folder."""
+    return shlex.quote(os.path.abspath(path))
+
+
 def no_weights(folder: Path) -> str:
     """Return what is wrong, and what to do, with a folder that has a config.json but no model.safetensors."""
     names = _names(folder)
     if any(n.startswith("pytorch_model") and n.endswith(".bin") for n in names):
-        return f"its folder holds only {PICKLED}, {BECAUSE}: if you trust it, run in that folder: {CONVERT}"
+        return (
+            f"its folder holds only {PICKLED}, {BECAUSE}: if you trust it, run this line:{COMMAND}{conversion(folder)}"
+        )
     if "adapter_config.json" in names:
         return f"its folder holds {ADAPTER}"
     for n in filter(_is_foreign, names):
@@ -127,8 +140,8 @@ def wrong_content(path: Path, size: int | None = None) -> str | None:
         return f"{name} is an answer of the hub, not the file: download it again with a name and a login that are right"
     if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return (
-            f"{name} is a file of torch.save under another name, {BECAUSE}: if you trust it, rename it to {PICKLED} "
-            f"and run in its folder: {CONVERT}"
+            f"{name} is a file of torch.save under another name, {BECAUSE}: if you trust it, run these two lines:"
+            f"{COMMAND}mv {quoted(path)} {quoted(path.parent / PICKLED)}{COMMAND}{conversion(path.parent)}"
         )
     if size is not None and size > MOST_STATED:
         return f"{name} is damaged, its header states more bytes than any disk holds: copy it again"

@@ -18,17 +18,21 @@ from threading import Thread
 from core import ModelError
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.detr.sources.fetch import Fetch
-from core.detr.sources.foreign import is_model_file
+from core.detr.sources.foreign import BECAUSE, PICKLED, conversion, is_model_file, quoted
+from core.detr.sources.image_processor import PROCESSOR
 from core.disk import is_disk_full
+from core.files import read_bytes
 from core.keep_result import KeepResult
-from core.wording import short
+from core.wording import COMMAND, short
 
 DOWNLOADS = Path("checkpoints")  # its copies of hub models lie in checkpoints/<owner>/<name>
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+REVISION = re.compile(r"[0-9A-Za-z]{1,64}")
 CHECKPOINT = re.compile(r"/checkpoint-\d+$")  # as transformers' Trainer names its folders
 PATIENCE_SECONDS = 3.0  # for the hub's first answer, name look-up and proxy included
 PATIENCE_VARIABLE = "HF_HUB_ETAG_TIMEOUT"  # by which users of a slow network give the hub more
 TICK_SECONDS = 0.25  # between two looks at a download
+MOST_REVISION = 200  # bytes of the file that names a copy's revision
 
 
 def is_hub_name(spec: str) -> bool:
@@ -45,15 +49,33 @@ def download_folder(spec: str) -> Path:
     return DOWNLOADS / spec
 
 
-def cached_file(name: str, file: str) -> Path | None:
-    """Return a file of a model that was downloaded from the hub before; None if it was not."""
-    from huggingface_hub import try_to_load_from_cache  # half a second, for whoever asks about a hub's name only
+def cache_folder() -> Path:
+    """Return the folder of the hub's cache, into which models are downloaded: HF_HOME, HF_HUB_CACHE or the default."""
+    from huggingface_hub import constants  # without the library's client, which takes ten times as long
 
+    return Path(constants.HF_HUB_CACHE)
+
+
+def cached_file(name: str, file: str) -> Path | None:
+    """Return a file of a model that was downloaded from the hub before; None if it was not.
+
+    Where the hub's own library would look, without loading it: a page asks for each model that it lists.
+    """
+    copy = cache_folder() / f"models--{name.replace('/', '--')}"
     try:
-        path = try_to_load_from_cache(name, file)
-    except ValueError:  # no name that the hub could have
+        revision = read_bytes(copy / "refs/main", MOST_REVISION).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
         return None
-    return Path(path) if isinstance(path, str) else None  # else not there, or known not to exist
+    path = copy / "snapshots" / revision / file
+    return path if REVISION.fullmatch(revision) and path.is_file() else None
+
+
+def is_here(name: str, base: Path = Path()) -> bool:
+    """Check whether a model of the hub, settings and weights, is in its cache, or in checkpoints/ of `base`."""
+    folder = base / download_folder(name)
+    if all(os.path.isfile(folder / file) for file in (CONFIG, WEIGHTS)):
+        return True
+    return all(cached_file(name, file) for file in (CONFIG, WEIGHTS))
 
 
 def download(name: str, check: Callable[[Path], object]) -> Path:
@@ -65,10 +87,11 @@ def download(name: str, check: Callable[[Path], object]) -> Path:
 
 
 def downloading(name: str, check: Callable[[Path], object]) -> Generator[str, None, Path]:
-    """Download a hub's model into the hub's cache, its config.json and model.safetensors; return their folder.
+    """Download a hub's model into the hub's cache, its weights and what describes them; return their folder.
 
-    Yields how far it is, in words, a few times a second; whoever stops iterating stops it, and the next call goes on
-    with what is there. A copy that has both is taken as it is, without asking the hub. `check` is given the folder with
+    These are config.json, model.safetensors and, if there is one, preprocessor_config.json. Yields how far it is, in
+    words, a few times a second; whoever stops iterating stops it, and the next call goes on with what is there. A copy
+    that has settings and weights is taken as it is, without asking the hub. `check` is given the folder with
     config.json before what is large is fetched, and may raise. Raises ModelError if the hub does not give them, within
     PATIENCE_SECONDS if it cannot be reached; OSError if the disk is full.
     """
@@ -97,11 +120,14 @@ def downloading(name: str, check: Callable[[Path], object]) -> Generator[str, No
 
 def _download(name: str, check: Callable[[Path], object], fetch: Fetch) -> Path:
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
 
     _reach(name)
     try:
         folder = Path(hf_hub_download(name, CONFIG)).parent
         check(folder)
+        with suppress(EntryNotFoundError):
+            hf_hub_download(name, PROCESSOR)
         fetch.into_cache(name, WEIGHTS, storage=folder.parent.parent)
         return folder if fetch.stop.is_set() else Path(hf_hub_download(name, WEIGHTS)).parent
     except ModelError:
@@ -157,22 +183,38 @@ def _refusal(name: str, error: Exception) -> ModelError:
         RepositoryNotFoundError,
     )
 
-    name, folder = short(name, 60), short(download_folder(name), 80)
+    title, folder = short(name, 60), download_folder(name)
     if isinstance(error, GatedRepoError):
         return ModelError(
-            f"The model {name} needs a permission: ask for it on its page on the hub, then run hf auth login."
+            f"The model {title} needs a permission: ask for it on its page on the hub, then run hf auth login."
         )
     if isinstance(error, RepositoryNotFoundError):
         return ModelError(
-            f"There is no model {name} on the Hugging Face hub, or it is private: check the name, or run hf auth login."
+            f"There is no model {title} on the Hugging Face hub, or it is private: check the name, or run hf auth "
+            "login."
         )
     if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        if not _has_pickle(name):
+            return ModelError(
+                f"The model {title} on the Hugging Face hub has no {CONFIG} and {WEIGHTS}, as transformers' "
+                "save_pretrained writes them: take another one."
+            )
         return ModelError(
-            f"The model {name} on the Hugging Face hub has no {CONFIG} and {WEIGHTS}: if you trust it, run python -c "
-            f'"from transformers import AutoModelForObjectDetection as M; '
-            f"M.from_pretrained('{name}').save_pretrained('{folder}')\"."
+            f"The model {title} on the Hugging Face hub has only {PICKLED}, {BECAUSE}: if you trust it, run these two "
+            f"lines:{COMMAND}hf download {name} --local-dir {quoted(folder)}{COMMAND}{conversion(folder)}"
         )
     return ModelError(
-        f"The model {name} is not on this machine and the Hugging Face hub did not give it: check the "
-        f"name and the network, or put a downloaded copy into {folder}/."
+        f"The model {title} is not on this machine and the Hugging Face hub did not give it: check the "
+        f"name and the network, or put a downloaded copy into {short(folder, 80)}/."
     )
+
+
+def _has_pickle(name: str) -> bool:
+    """Ask the hub whether a model has pickled weights, which are not fetched."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    try:
+        get_hf_file_metadata(hf_hub_url(name, PICKLED))
+    except Exception:  # whatever the hub or the network say
+        return False
+    return True

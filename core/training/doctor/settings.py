@@ -14,8 +14,9 @@ from pathlib import Path
 
 from core.config import RANDOM_MODEL, TrainConfig
 from core.detr.model_folder import read_config, read_edges
-from core.detr.pretrained import KNOWN_MODELS, copied_and_fresh, find_model, known_classes
+from core.detr.pretrained import copied_and_fresh, find_model, known_classes
 from core.detr.sources.config import CONFIG
+from core.detr.sources.released import RELEASED
 from core.presets import PRESETS
 
 STARTER, DEMO, EXPERIMENT = TrainConfig().model, PRESETS["Built-in demo"], PRESETS["Experiment"]
@@ -23,7 +24,7 @@ WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 
 GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # Nvidia's, AMD's, and either's under Windows
 FEW_STEPS, FEW_FROM_NOTHING = 200, 3000  # for a fresh class head; for a model of which nothing was trained
 SMALL_LR, LARGE_LR = 5e-5, 1.5e-4  # of a small model at least, of a released one at most: between the presets' rates
-RELEASED_EDGE = 800  # pixels, of KNOWN_MODELS
+PHOTOGRAPHS = "facebook/detr-resnet-50"  # the released model that is named first
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ RULES = (
         "starter on photographs",
         lambda plan: plan.config.model == STARTER and not plan.drawn,
         lambda plan: "The starter model has only seen drawn street scenes: for photographs take a released model, such "
-        f"as {KNOWN_MODELS[0]}.",
+        f"as {PHOTOGRAPHS}.",
     ),
     Rule(
         "slow for a small model",
@@ -154,8 +155,8 @@ def _size_of(model: str, base: Path) -> tuple[bool | None, int | None]:
     """Return whether a model is small and the shorter edge it was trained with; None for what is not known."""
     if model == RANDOM_MODEL:
         return True, None
-    if model in KNOWN_MODELS:
-        return False, RELEASED_EDGE
+    if model in RELEASED:
+        return False, RELEASED[model].edges[0]
     folder = Path(find_model(model, base))
     if not (folder / CONFIG).exists():
         return None, None

@@ -7,7 +7,18 @@ import sys
 import pytest
 
 from core import PROJECT, ModelError
-from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS, class_rows, copied_and_fresh, find_model, known_classes
+from core.detr.pretrained import (
+    COCO_CLASSES,
+    OFFERED,
+    OTHER_NAMES,
+    class_rows,
+    copied_and_fresh,
+    download_words,
+    family_of,
+    find_model,
+    known_classes,
+    models_here,
+)
 
 
 @pytest.fixture
@@ -82,13 +93,50 @@ def test_a_name_that_stands_twice_counts_once(base):
 
 
 def test_what_is_not_downloaded_yet_is_unknown(base):
-    for spec in (*KNOWN_MODELS, "someone/else"):
+    for spec in (*OFFERED, "someone/else"):
         assert known_classes(spec, base) is None
 
 
 def test_what_was_downloaded_is_read_from_the_cache(base):
     cached(base, "someone/detr", {"0": "N/A", "1": "scooter"})
     assert known_classes("someone/detr", base) == ("scooter",)
+
+
+def test_cocos_classes_under_older_names_are_cocos(base):
+    older = {COCO_CLASSES.index(name): other for other, name in OTHER_NAMES.items()}
+    names = dict(enumerate(COCO_CLASSES)) | older
+    assert class_rows(names) == dict(zip(COCO_CLASSES, range(80), strict=True))
+    assert class_rows(dict(reversed(names.items()))) == class_rows(names)
+    # of a model that knows other things, or fewer, a sofa is a sofa
+    assert "sofa" in class_rows(names | {79: "hair brush"}) and "sofa" in class_rows({0: "sofa", 1: "person"})
+
+
+def test_models_in_checkpoints_are_found_by_their_config(base):
+    assert models_here(base) == []
+    for folder in ("mine", "someone/detr", ".mine-1.partial", "a/b/c"):
+        checkpoint(base / "checkpoints" / folder, {})
+    (base / "checkpoints/empty").mkdir()
+    (base / "checkpoints/file").write_text("")
+    assert models_here(base) == ["checkpoints/mine", "checkpoints/someone/detr"]
+
+
+def test_a_familys_name_is_read_where_the_model_lies(base):
+    checkpoint(base / "checkpoints/mine", {})
+    cached(base, "someone/detr", {"0": "car"})
+    assert [family_of(spec, base) for spec in ("checkpoints/mine", "someone/detr", "someone/else")] == [
+        "detr",
+        "detr",
+        None,
+    ]
+
+
+def test_what_is_downloaded_and_where_to_is_said(base, monkeypatch):
+    monkeypatch.setenv("HOME", str(base))
+    words = download_words("facebook/detr-resnet-50")
+    assert "(166 MB)" in words and "to ~/cache;" in words
+    assert "downloaded when" in download_words("someone/else")
+    monkeypatch.setenv("HOME", str(base / "other"))
+    assert f"to {base}/cache;" in download_words("someone/else")
 
 
 def test_an_untrained_model_knows_nothing(base):

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import re
 import threading
 from pathlib import Path
@@ -47,12 +48,18 @@ class HubServer(LocalServer):
         self._awake.set()
 
     def _answer(self, request) -> None:
-        file = request.path.removeprefix(f"/{self.name}/resolve/main/")
+        file = request.path.removeprefix(f"/{self.name}/resolve/main/").removeprefix(f"/{self.name}/resolve/{COMMIT}/")
         begin = int((re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", "")) or [0, 0])[1])
         self.asked.append((request.command, file, begin))
+        if request.path.startswith(f"/api/models/{self.name}"):
+            self._list(request)
+            return
         path = self.folder / file
         if file == request.path or not path.is_file():
-            request.send_error(404)
+            request.send_response(404)
+            request.send_header("X-Error-Code", "EntryNotFound")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
             return
         content = path.read_bytes()
         if begin > len(content):
@@ -65,6 +72,19 @@ class HubServer(LocalServer):
         request.end_headers()
         if request.command == "GET":
             self._send(request, content, begin)
+
+    def _list(self, request) -> None:
+        """Tells of the model, or of its files, as the hub's own command asks before it fetches them."""
+        files = sorted(self.folder.iterdir())
+        answer: object = {"id": self.name, "sha": COMMIT, "siblings": [{"rfilename": path.name} for path in files]}
+        if "/tree/" in request.path:
+            answer = [{"type": "file", "oid": "0" * 40, "size": p.stat().st_size, "path": p.name} for p in files]
+        content = json.dumps(answer).encode()
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.send_header("Content-Type", "application/json")
+        request.end_headers()
+        request.wfile.write(content)
 
     def _send(self, request, content: bytes, begin: int) -> None:
         large = len(content) > PIECE

@@ -68,6 +68,12 @@ def test_a_model_is_downloaded_by_the_megabyte_and_then_never_again(hub, tmp_pat
     assert finish() == [] and len(hub.asked) == before
 
 
+def test_how_its_pictures_are_made_comes_with_a_model(hub):
+    (hub.folder / "preprocessor_config.json").write_text('{"size": 640}')
+    finish()
+    assert cached_file(NAME, "preprocessor_config.json").read_text() == '{"size": 640}'
+
+
 def test_what_is_whole_is_told_as_such_also_when_it_has_its_name(tmp_path):
     one = fetch.Fetch()
     one.blob, one.total = tmp_path / "blob", SIZE

@@ -5,6 +5,7 @@ import threading
 
 import httpx
 import pytest
+from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -14,7 +15,7 @@ from huggingface_hub.errors import (
 
 from core import ModelError
 from core.detr.sources import hub
-from core.detr.sources.hub import download
+from core.detr.sources.hub import cached_file, download, is_here
 from tests.core.detr.released import released
 
 NAME, CHECKED = "someone/detr", []
@@ -50,6 +51,30 @@ def test_a_copy_in_the_cache_is_used_without_asking(cache, monkeypatch):
     released("detr", folder / "snapshots/0123abcd")
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("network"))
     assert download(NAME, CHECKED.append) == folder / "snapshots/0123abcd"
+
+
+@pytest.mark.parametrize("revision", ["0123abcd", "0123abcd\n", "", "../0123abcd", "0123abce", "x" * 300, "\ufeff"])
+def test_a_copy_is_found_where_the_hubs_own_library_finds_it(cache, revision):
+    assert cached_file(NAME, "config.json") is None and not is_here(NAME, cache)
+    folder = cache / "models--someone--detr"
+    for file in ("refs/main", "snapshots/0123abcd/config.json"):
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).write_text(revision)
+    theirs = try_to_load_from_cache(NAME, "config.json")
+    ours = cached_file(NAME, "config.json")
+    assert (ours and str(ours)) == theirs if revision.strip() == revision else ours in (None, folder / file)
+    assert cached_file(NAME, "model.safetensors") is None and not is_here(NAME, cache)
+    (folder / "snapshots/0123abcd/model.safetensors").write_bytes(b"")
+    assert is_here(NAME, cache) == (ours is not None)
+
+
+def test_a_copy_in_checkpoints_is_here_once_it_is_whole(cache):
+    folder = cache / "checkpoints/someone/detr"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert not is_here(NAME, cache)
+    (folder / "model.safetensors").write_bytes(b"")
+    assert is_here(NAME, cache)
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("no route"), httpx.ConnectTimeout("late"), OSError("no DNS")])

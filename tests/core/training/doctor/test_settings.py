@@ -8,11 +8,11 @@ import pytest
 from core import PROJECT, ModelError
 from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
-from core.detr.pretrained import COCO_CLASSES, KNOWN_MODELS
+from core.detr.pretrained import COCO_CLASSES
 from core.presets import PRESETS
 from core.training.doctor.settings import RULES, Plan, mismatches
 
-RELEASED, STARTER = KNOWN_MODELS[0], TrainConfig().model
+RELEASED, STARTER = "facebook/detr-resnet-50", TrainConfig().model
 CAR = ("car",)
 
 
