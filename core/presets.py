@@ -1,4 +1,7 @@
-"""Named sets of settings: what to begin with, for a model and data of some kind."""
+"""Named sets of settings: what to begin with, for a model and data of some kind.
+
+Those of a family are its published recipe, as far as the settings can say it; the description has what they cannot.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,16 @@ from core.config import TrainConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of changes to the defaults, with a sentence on when to take it."""
+    """A named set of changes to the defaults, with a sentence on when to take it.
+
+    families  whose recipe it is, as their config.json's `model_type`; the size of pictures is then the chosen model's
+              (`core.detr.pretrained.preset_config`). None: it is of no family
+    """
 
     name: str
     description: str
     changes: dict[str, Any]
+    families: tuple[str, ...] = ()
 
     def apply(self, config: TrainConfig | None = None) -> TrainConfig:
         """Return the defaults with this preset's changes, and with the data, model and classes of `config`."""
@@ -22,6 +30,112 @@ class Preset:
         return replace(TrainConfig(**kept), **self.changes)
 
 
+# of all families below, where nothing else is said; AdamW, weight decay 1e-4 and clip 0.1 are the defaults
+_SHARED = {"augment": "flip, scale and crop", "dropout": 0.0, "freeze": "none"}
+_SQUARE = {"shortest_edge": 640, "longest_edge": 640}
+FAMILY_PRESETS = (
+    Preset(  # rfdetr/config.py: TrainConfig, and util/get_param_dicts.py, of roboflow/rf-detr 1.4.1
+        "RF-DETR",
+        "Its package's fine-tuning: 16 images a step, EMA 0.993, rates that stay. Not here: sizes that change from "
+        "step to step, and an EMA that starts slowly.",
+        {
+            # 0.7 for each component away from the heads: the decoder's rate is 1e-4 · 0.7, the backbone's 1.5e-4 · 0.7²
+            "epochs": 100, "accumulate": 4, "lr": 7e-5, "lr_backbone": 7.35e-5, "lr_head": 1e-4, "ema": 0.993,
+            "shortest_edge": 560, "longest_edge": 560, **_SHARED,
+        },
+        ("rf_detr",),
+    ),
+    Preset(  # configs/dfine/custom/objects365/dfine_hgnetv2_l_obj2custom.yml of Peterande/D-FINE
+        "D-FINE",
+        "Its fine-tuning of L on other data: 32 images a step, 2.5e-4, EMA 0.9999. The backbone's rate is 1.25e-4 for "
+        "S (64 epochs), 2.5e-5 for M (56), 2.5e-6 for X; N has 8e-4 and 4e-4. Not here: distorted colours, zoom-out, "
+        "sizes that change, plain pictures at the end.",
+        {
+            "epochs": 36, "batch_size": 8, "accumulate": 4, "lr": 2.5e-4, "lr_backbone": 1.25e-5, "lr_head": 2.5e-4,
+            "weight_decay": 1.25e-4, "ema": 0.9999, **_SHARED, **_SQUARE, "freeze": "stem",
+        },
+        ("d_fine",),
+    ),
+    Preset(  # rtdetrv2_pytorch/configs/rtdetrv2/rtdetrv2_r50vd_6x_coco.yml and its includes, of lyuwenyu/RT-DETR
+        "RT-DETRv2",
+        "Its own for R50: 16 images a step, 1e-4, EMA 0.9999, 2,000 steps of warm-up. The backbone's rate is 1e-4 for "
+        "R18, 5e-5 for R34 (both 120 epochs), 1e-6 for R101. Not here: distorted colours, zoom-out, sizes that change, "
+        "plain pictures at the end.",
+        {
+            "epochs": 72, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "lr_head": 1e-4, "warmup_steps": 2000,
+            "ema": 0.9999, **_SHARED, **_SQUARE, "freeze": "stem",
+        },
+        ("rt_detr_v2",),
+    ),
+    Preset(  # rtdetr_pytorch/configs/rtdetr/rtdetr_r50vd_6x_coco.yml and its includes, of lyuwenyu/RT-DETR
+        "RT-DETR",
+        "Its own for R50: 16 images a step, 1e-4, backbone 1e-5, EMA 0.9999. Not here: distorted colours, zoom-out.",
+        {
+            "epochs": 72, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "lr_head": 1e-4, "ema": 0.9999, **_SHARED,
+            **_SQUARE, "freeze": "stem",
+        },
+        ("rt_detr",),
+    ),
+    Preset(  # configs/deimv2/deimv2_hgnetv2_n_coco.yml, configs/base/, of Intellindust-AI-Lab/DEIMv2
+        "DEIMv2",
+        "Its own for N: 32 images a step, 8e-4, EMA 0.9999, 2,000 steps of warm-up; Pico has twice the rates, 128 "
+        "images and 500 epochs. Not here: mosaic, mixup, copied objects, distorted colours, zoom-out.",
+        {
+            "epochs": 160, "batch_size": 8, "accumulate": 4, "lr": 8e-4, "lr_backbone": 4e-4, "lr_head": 8e-4,
+            "warmup_steps": 2000, "ema": 0.9999, **_SHARED, **_SQUARE,
+        },
+        ("deimv2",),
+    ),
+    Preset(  # scripts/lwdetr_small_coco_train.sh, main.py, of Atten4Vis/LW-DETR
+        "LW-DETR",
+        "Its fine-tuning on COCO: 32 images a step, EMA 0.9997. XL has 16 images and weight decay 1e-3. Not here: "
+        "sizes that change from step to step.",
+        {
+            # as RF-DETR's
+            "epochs": 60, "batch_size": 8, "accumulate": 4, "lr": 7e-5, "lr_backbone": 7.35e-5, "lr_head": 1e-4,
+            "ema": 0.9997, **_SHARED, **_SQUARE,
+        },
+        ("lw_detr",),
+    ),
+    Preset(  # README.md and main.py of IDEA-Research/DAB-DETR
+        "DAB-DETR",
+        "Its own: 16 images a step, 1e-4, backbone 1e-5, scale jitter and crops, the rate falls at the end.",
+        {
+            "epochs": 50, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "schedule": "step", **_SHARED,
+            "freeze": "stem",
+        },
+        ("dab-detr",),
+    ),
+    Preset(  # main.py and configs/r50_deformable_detr.sh of fundamentalvision/Deformable-DETR
+        "Deformable DETR",
+        "Its own: 32 images a step, 2e-4, backbone 2e-5, scale jitter and crops, the rate falls at the end. Not here: "
+        "a tenth of the rate for sampling offsets and reference points.",
+        {
+            "epochs": 50, "batch_size": 4, "accumulate": 8, "lr": 2e-4, "lr_backbone": 2e-5, "lr_head": 2e-4,
+            "schedule": "step", "augment": "flip, scale and crop",
+        },
+        ("deformable_detr",),
+    ),
+    Preset(  # README.md (YOLOS-S) and main.py of hustvl/YOLOS
+        "YOLOS",
+        "Its own for S: 8 images a step, 2.5e-5 for all weights, falling to 0; Ti has 16 images, 5e-5 and 300 epochs.",
+        {
+            "epochs": 150, "accumulate": 2, "lr": 2.5e-5, "lr_backbone": 2.5e-5, "lr_head": 2.5e-5,
+            "schedule": "cosine", **_SHARED,
+        },
+        ("yolos",),
+    ),
+    Preset(  # src/detection_config.json of microsoft/table-transformer
+        "Table Transformer",
+        "Its own for finding tables: 2 images a step, 5e-5, backbone 1e-5; the rate falls to 0 instead of by a tenth "
+        "an epoch. Not here: its crops around tables.",
+        {
+            "epochs": 20, "batch_size": 2, "lr": 5e-5, "lr_backbone": 1e-5, "lr_head": 5e-5, "schedule": "cosine",
+            "shortest_edge": 800, "longest_edge": 800, "augment": "flip, scale and crop",
+        },
+        ("table-transformer",),
+    ),
+)  # fmt: skip
 PRESETS = {
     p.name: p
     for p in (
@@ -42,6 +156,7 @@ PRESETS = {
                 "epochs": 50, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "schedule": "step",
                 "augment": "flip, scale and crop", "early_stopping": 15,
             },
+            ("detr", "conditional_detr"),  # main.py of facebookresearch/detr and of Atten4Vis/ConditionalDETR
         ),
         Preset(
             "Built-in demo",
@@ -54,5 +169,6 @@ PRESETS = {
                 "threads": 2,
             },
         ),
+        *FAMILY_PRESETS,
     )
 }  # fmt: skip

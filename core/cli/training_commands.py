@@ -19,6 +19,7 @@ from core.cli.command import Command, add_run, show
 from core.cli.data_commands import show_conversion
 from core.cli.processes import is_main_process, launch, needs_launch, with_processes
 from core.config import TrainConfig
+from core.detr.pretrained import preset_config
 from core.export.text import loss_text, percent
 from core.files import real_path
 from core.metrics import LOSS_PARTS
@@ -148,12 +149,13 @@ def stop(options: Namespace) -> None:
 def config_of(options: Namespace) -> TrainConfig:
     """Return the preset's settings, or the defaults, changed by the given options; folders become absolute."""
     given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
-    changes = PRESETS[options.preset].changes if options.preset else {}
     for name in ("data", "model"):
         path = Path(given.get(name, getattr(TrainConfig, name)))
         if os.path.exists(path):  # False where no file can have such a name
             given[name] = str(real_path(path))
-    return TrainConfig(**{**changes, **given})
+    if not options.preset:
+        return TrainConfig(**given)
+    return replace(preset_config(options.preset, given.get("model", TrainConfig.model)), **given)
 
 
 def _warn(config: TrainConfig) -> None:

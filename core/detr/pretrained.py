@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from core import ModelError
-from core.config import RANDOM_MODEL
-from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, unreadable, weight_files
+from core import ConfigError, ModelError
+from core.config import RANDOM_MODEL, TrainConfig
+from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, read_edges, unreadable, weight_files
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.detr.sources.foreign import no_model
 from core.detr.sources.hub import (
@@ -26,6 +27,7 @@ from core.detr.sources.hub import (
     is_hub_name,
 )
 from core.detr.sources.released import COCO, RELEASED
+from core.presets import PRESETS, Preset
 from core.wording import short
 
 OFFERED = {name: model for name, model in RELEASED.items() if model.family in FAMILY_NAMES}
@@ -124,6 +126,38 @@ def family_of(spec: str, base: Path = Path()) -> str | None:
     source = find_model(spec, base)
     path = Path(source) / CONFIG if os.path.isdir(source) else cached_file(source, CONFIG)
     return read_config(path.parent, spec).model_type if path else None
+
+
+def preset_config(name: str, model: str, base: Path = Path()) -> TrainConfig:
+    """Return a preset's settings for a model: a family's have the size of the pictures that the model was made for."""
+    preset = PRESETS[name]
+    config = preset.apply()
+    if not preset.families:
+        return config
+    try:
+        return replace(config, **_edges(model, base))
+    except (ModelError, ConfigError):  # no model, or none that could be used: the form says so
+        return config
+
+
+def _edges(spec: str, base: Path) -> dict[str, int]:
+    if spec in RELEASED:
+        return dict(zip(("shortest_edge", "longest_edge"), RELEASED[spec].edges, strict=True))
+    folder = find_model(spec, base) if spec not in ("", RANDOM_MODEL) else ""
+    return read_edges(Path(folder)) if folder and os.path.isdir(folder) else {}
+
+
+def fits_first(family: str | None) -> list[str]:
+    """Return the presets in the order in which they are offered to a model: its family's, the general ones, others.
+
+    Of families that cannot be used there is none.
+    """
+
+    def place(preset: Preset) -> int:
+        return 1 if not preset.families else 0 if family in preset.families else 2
+
+    usable = [one for one in PRESETS.values() if not one.families or set(one.families) & set(FAMILY_NAMES)]
+    return [preset.name for preset in sorted(usable, key=place)]
 
 
 def download_place() -> str:

@@ -47,6 +47,20 @@ def test_a_preset_fills_the_form_and_keeps_data_and_model(store):
     assert config == PRESETS["Experiment"].apply(TrainConfig(data=config.data, model="random"))
 
 
+def test_the_recipe_of_the_models_family_is_offered_first(store):
+    app = open_page()
+    assert app.get_by_key("preset").options[0] == "Experiment" and app.get_by_key("preset").value == "Built-in demo"
+    for model, first in {
+        "facebook/detr-resnet-50": "Full recipe",
+        "SenseTime/deformable-detr": "Deformable DETR",
+    }.items():
+        checked(setting(app, "model").set_value(model).run())
+        assert app.get_by_key("preset").options[0] == first
+    checked(app.get_by_key("preset").set_value("Deformable DETR").run())
+    assert (setting(app, "lr").value, setting(app, "shortest_edge").value) == (2e-4, 800)
+    assert not any("destroys what a released model" in text for text in captions(app))
+
+
 def test_a_changed_setting_names_the_presets_value_and_can_go_back(store):
     app = open_page()
     assert setting(app, "epochs").label == "Epochs"

@@ -38,17 +38,16 @@ def take_draft() -> None:
 
 def fill_from_address(address: Address) -> None:
     """Fill the form; what the address does not say is as in a fresh one."""
-    preset = _first(address, "preset")
+    data, model, preset = (_first(address, name) for name in ("data", "model", "preset"))
+    if _is_path(model):  # by which a preset is filled in
+        st.session_state[form.FIELD + "model"] = model
     form.fill_preset(preset if preset in PRESETS else form.FIRST_PRESET)
     for name, field in SETTINGS.items():
         value = _value(field, _first(address, name))
         if value is not None:
             st.session_state[form.FIELD + name] = value
-    data, model = _first(address, "data"), _first(address, "model")
     if _is_path(data) and data_source.opens_unchanged(data):  # else a link could have a folder converted
         st.session_state[form.FIELD + "data"] = data
-    if _is_path(model):
-        st.session_state[form.FIELD + "model"] = model
     st.session_state[form.FIELD + "classes"] = [name for name in address.get(CLASS, []) if len(name) <= LONGEST]
 
 
@@ -60,7 +59,7 @@ def write_draft() -> None:
     if is_back_or_forward() and not any(name in st.query_params for name in (*OTHERS, *SETTINGS)):
         return
     state, query = st.session_state, Query()
-    preset = PRESETS[state["preset"]].apply()
+    preset = form.chosen_preset()
     chosen = {name: pickers.picked(form.FIELD + name) for name in ("data", "model")}
     fresh = {"data": pickers.relative_to_project(built_in_folder()), "model": STARTER}
     query |= {name: value for name, value in chosen.items() if value and value != fresh[name] and _is_path(value)}

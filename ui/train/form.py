@@ -6,6 +6,7 @@ page is shown. Out: a `TrainConfig`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import Field, dataclass, fields
 from math import floor, log10, prod
 from typing import Any
@@ -15,7 +16,16 @@ import streamlit as st
 from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import TrainConfig
 from core.datasets.folder.totals import summarize_problems
-from core.detr.pretrained import check_weights, copied_and_fresh, download_words, expected_classes, known_classes
+from core.detr.pretrained import (
+    check_weights,
+    copied_and_fresh,
+    download_words,
+    expected_classes,
+    family_of,
+    fits_first,
+    known_classes,
+    preset_config,
+)
 from core.presets import PRESETS
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -61,7 +71,7 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
     classes, model = _pick_classes(names), model_picker.pick_model(store, FIELD + "model")
     has_model = bool(model) and _show_model(model, classes or names)
     values: dict[str, Any] = {"data": data, "classes": classes, "model": model}
-    preset = _pick_preset()
+    preset = _pick_preset(model)
     remarks = st.container()
     rest = {f.name: f for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET}
     columns = st.columns(2)
@@ -94,7 +104,7 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
 
 def show_back_to_preset() -> None:
     """Show a button that undoes all changes to the preset's settings, if there are any."""
-    preset = PRESETS[st.session_state["preset"]].apply()
+    preset = chosen_preset()
     names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
     if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
@@ -173,13 +183,24 @@ def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> Markup:
     return Markup(f"{'Copied from the model' if copied else 'Fresh'}: {classes}." if names else "")
 
 
-def _pick_preset() -> TrainConfig:
-    """Show the presets, each of which fills the form when it is chosen; return the chosen one's settings."""
+def _pick_preset(model: str) -> TrainConfig:
+    """Show the presets, those of the model's family first, each of which fills the form; return the settings of one."""
     if FIELD + FIRST_SETTINGS[0] not in st.session_state:
         fill_preset(FIRST_PRESET)
-    name = st.selectbox("Preset", list(PRESETS), key="preset", on_change=_fill, persist_state="session")
+    family = None
+    with suppress(ModelError):  # the form says so
+        family = family_of(model, PROJECT) if model and model != model_picker.STARTER else None
+    names = fits_first(family)
+    if st.session_state["preset"] not in names:
+        fill_preset(FIRST_PRESET)
+    name = st.selectbox("Preset", names, key="preset", on_change=_fill, persist_state="session")
     st.caption(PRESETS[name].description)
-    return PRESETS[name].apply()
+    return chosen_preset()
+
+
+def chosen_preset() -> TrainConfig:
+    """Return the settings of the preset that is chosen, for the model that is."""
+    return preset_config(st.session_state["preset"], pickers.picked(FIELD + "model"), PROJECT)
 
 
 def fill_preset(name: str) -> None:
@@ -189,7 +210,7 @@ def fill_preset(name: str) -> None:
 
 
 def _fill() -> None:
-    config = PRESETS[st.session_state["preset"]].apply()
+    config = chosen_preset()
     for field in fields(TrainConfig):
         if field.name not in WITH_OWN_WIDGET:
             st.session_state[FIELD + field.name] = getattr(config, field.name)

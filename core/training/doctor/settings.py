@@ -101,7 +101,7 @@ RULES = (
     ),
     Rule(
         "fast for a released model",
-        lambda plan: plan.small is False and plan.config.lr > LARGE_LR,
+        lambda plan: plan.small is False and plan.config.lr > max(LARGE_LR, _published_rate(plan.config.model)),
         lambda plan: f"A learning rate of {plan.config.lr:g} destroys what a released model has learned: the preset "
         f"“{EXPERIMENT.name}” has {EXPERIMENT.apply().lr:g}.",
     ),
@@ -145,6 +145,12 @@ RULES = (
 def mismatches(plan: Plan) -> list[str]:
     """Return a sentence for each rule that holds."""
     return [rule.sentence(plan) for rule in RULES if rule.holds(plan)]
+
+
+def _published_rate(model: str) -> float:
+    """Return the learning rate of the recipe of a released model's family; 0 if it is none."""
+    family = RELEASED[model].family if model in RELEASED else None
+    return max((p.apply().lr for p in PRESETS.values() if family in p.families), default=0.0)
 
 
 def _on_cpu(plan: Plan) -> bool:
