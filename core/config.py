@@ -98,6 +98,15 @@ class TrainConfig:
     weight_decay: float = setting(
         1e-4, "Weight decay", "AdamW's weight decay; norms and biases have none.", "optimizer", min=0.0, max=1.0
     )
+    layer_decay: float = setting(
+        1.0,
+        "Rate decay by layer",
+        "Of a vision transformer as backbone: each layer learns by this factor slower than the one above it, as 0.8; "
+        "1 for all alike.",
+        "optimizer",
+        min=0.1,
+        max=1.0,
+    )
     clip: float = setting(
         0.1, "Gradient clip", "Largest norm of the gradient; 0 does not clip.", "optimizer", min=0.0, max=1000.0
     )
@@ -150,6 +159,13 @@ class TrainConfig:
     )
     longest_edge: int = setting(
         1333, "Longest edge, pixels", "… but their longer side at most so many.", "image", min=32, max=4096
+    )
+    square: bool = setting(
+        False,
+        "Stretch to a square",
+        "Images are stretched to longest edge × longest edge instead of keeping their shape: as RT-DETR, D-FINE and "
+        "RF-DETR were trained.",
+        "image",
     )
     augment: str = setting(
         "flip",

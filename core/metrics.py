@@ -70,6 +70,7 @@ class Loss:
     short  the same for a title with little room
     help   what it measures, as a sentence
     unit   in which it is shown, "" for a plain number
+    optional  whether only some kinds of DETR have it
     """
 
     name: str
@@ -77,6 +78,7 @@ class Loss:
     short: str
     help: str
     unit: str = ""
+    optional: bool = False
 
     @property
     def train(self) -> Metric:
@@ -101,10 +103,24 @@ class Loss:
 
 LOSS = Loss(
     "loss", "Total loss", "total loss",
-    "What the training makes small: the sum of the three below over all decoder layers, each with its weight in the "
-    "model's config (DETR's: box 5, overlap 2).",
+    "What the training makes small: the sum of the losses below over all decoder layers, each with its weight in the "
+    "model's config (DETR's: box 5, overlap 2). A model that learns from queries with noise (RT-DETR, D-FINE, DEIMv2) "
+    "has their losses in it too, in training alone.",
 )  # fmt: skip
-LOSS_CE = Loss("loss_ce", "Class loss (loss_ce)", "class", "How far the predicted classes are off; without its weight.")
+LOSS_CE = Loss(
+    "loss_ce", "Class loss (loss_ce)", "class", "How far the predicted classes are off; without its weight.",
+    optional=True,
+)  # fmt: skip
+LOSS_VFL = Loss(
+    "loss_vfl", "Class loss (loss_vfl)", "class, varifocal",
+    "How far the score of an object's class is from the overlap (IoU) of its box, and the other scores from 0; without "
+    "its weight.", optional=True,
+)  # fmt: skip
+LOSS_MAL = Loss(
+    "loss_mal", "Class loss (loss_mal)", "class, matching-aware",
+    "How far the score of an object's class is from a power of the overlap (IoU) of its box, and the other scores from "
+    "0; without its weight.", optional=True,
+)  # fmt: skip
 LOSS_BBOX = Loss(
     "loss_bbox", "Box loss (loss_bbox)", "box, L1",
     "The distance of the boxes' centres and sides (L1), without its weight in the total.",
@@ -113,7 +129,19 @@ LOSS_GIOU = Loss(
     "loss_giou", "Overlap loss (loss_giou)", "box, GIoU",
     "How little the boxes overlap (generalised IoU), without its weight in the total.",
 )  # fmt: skip
-LOSS_PARTS = (LOSS_CE, LOSS_BBOX, LOSS_GIOU)  # of which the total is the weighted sum
+LOSS_FGL = Loss(
+    "loss_fgl", "Edge loss (loss_fgl)", "edges, fine-grained",
+    "How far the distributions of the boxes' four edges are from where the edges are (fine-grained localization); "
+    "without its weight.", optional=True,
+)  # fmt: skip
+LOSS_DDF = Loss(
+    "loss_ddf", "Edge distillation (loss_ddf)", "edges, distilled",
+    "How far the layers' distributions of edges are from the last layer's, which teaches them (decoupled distillation "
+    "focal); 0 in the last; without its weight.", optional=True,
+)  # fmt: skip
+CLASS_LOSSES = (LOSS_CE, LOSS_VFL, LOSS_MAL)  # of which a model has one
+LOSS_PARTS = (*CLASS_LOSSES, LOSS_BBOX, LOSS_GIOU, LOSS_FGL, LOSS_DDF)  # the total is the weighted sum of a model's own
+LOSS_BY_NAME = {loss.name: loss for loss in LOSS_PARTS}
 LOSSES = (LOSS, *LOSS_PARTS)
 CLASS_ERROR = Loss(
     "class_error", "Class error (class_error)", "class error",

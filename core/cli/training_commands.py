@@ -235,7 +235,8 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
             if isinstance(progress, Evaluated):
                 model = "baseline" if progress.is_baseline else f"epoch {progress.epoch}"
                 values = [f"{name} {percent(getattr(progress.figures, name))}" for name in ("AP", "AP50")]
-                values += [f"{loss.name} {loss_text(progress.metrics.get(loss.val.tag))}" for loss in LOSS_PARTS]
+                losses = [(loss.name, progress.metrics.get(loss.val.tag)) for loss in LOSS_PARTS]
+                values += [f"{name} {loss_text(value)}" for name, value in losses if value is not None]
                 bar.write(f"{model}: {', '.join(values)}")
     run = store.get(run_id)
     if run.status is not Status.FAILED:

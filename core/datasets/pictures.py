@@ -56,17 +56,19 @@ class PictureError(Exception):
         self.kind, self.reason = kind, reason
 
 
-def resized(size: Size, shortest_edge: float, longest_edge: float = math.inf) -> Size:
+def resized(size: Size, shortest_edge: float, longest_edge: float = math.inf, square: bool = False) -> Size:
     """Return the (width, height) to which DETR resizes an image of `size`, keeping its aspect ratio.
 
     The shorter side becomes `shortest_edge`, unless the longer one would exceed `longest_edge`; the longer one is cut
     to whole pixels. To the pixel as in transformers, whose image processors show a saved model the same pictures
     (image_transforms.py: get_size_with_aspect_ratio, after facebookresearch/detr, datasets/transforms.py); so an image
-    whose shorter side has its size already stays as it is.
+    whose shorter side has its size already stays as it is. A `square` has sides of `longest_edge`.
 
     >>> resized((640, 480), 800, 1333), resized((1000, 300), 800, 1333)
     ((1066, 800), (1333, 400))
     """
+    if square:
+        return max(1, round(longest_edge)), max(1, round(longest_edge))
     shorter, longer = min(size), max(size)
     edge = shortest_edge
     if longer / shorter * edge > longest_edge:

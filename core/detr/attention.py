@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -33,6 +34,13 @@ class AttentionRecord(ABC, Generic[Weights]):
         self.decoder: list[Weights] = []
         self.encoder: list[Weights] = []
         self.masks: list[torch.Tensor] = []
+        self.coarsest = (0, 0)  # rows and columns of the backbone's last map
+
+    def keep_maps(self, maps: Sequence[tuple[torch.Tensor, torch.Tensor]], finest: int) -> None:
+        """Keep of the backbone's maps, each with its mask (B, h, w), what the record needs to know."""
+        self.masks.append(maps[finest][1][0].bool())
+        rows, columns = maps[-1][0].shape[-2:]
+        self.coarsest = (rows, columns)
 
     @property
     def mask(self) -> torch.Tensor:
@@ -69,22 +77,57 @@ class DenseAttention(AttentionRecord[torch.Tensor]):
         return weights[:, index].mean(0).cpu().reshape(self.mask.shape)
 
 
-class SampledAttention(AttentionRecord[tuple[torch.Tensor, torch.Tensor]]):
+class SampledAttention(AttentionRecord[Any]):
     """Sampling points of deformable attention: places (Q, heads, levels, points, 2), (x, y) in [0, 1], and weights."""
 
     sampled = True
 
-    def hook(self, attention: nn.Module, keep: Callable[[tuple[torch.Tensor, torch.Tensor]], None]) -> RemovableHandle:
+    def hook(self, attention: nn.Module, keep: Callable[[Any], None]) -> RemovableHandle:
         """Keep places and weights, which transformers hands to its MultiScaleDeformableAttention."""
-        kernel: Any = attention.attn
+        kernel: Any = getattr(attention, "attn", None)
+        if kernel is None:
+            return attention.register_forward_hook(partial(_keep_points, keep), with_kwargs=True)
         # its arguments: value, spatial shapes, their list, level start index, sampling locations, attention weights
         handle: RemovableHandle = kernel.register_forward_pre_hook(lambda _, inputs: keep((inputs[4][0], inputs[5][0])))
         return handle
 
-    def _map(self, weights: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
+    def _map(self, weights: Any, index: int) -> torch.Tensor:
         places, shares = (part[index].float().cpu() for part in weights)
         height, width = self.mask.shape
         return spread(places.reshape(-1, 2), shares.flatten(), (height, width))
+
+
+def _keep_points(
+    keep: Callable[[Any], None], attention: Any, inputs: tuple[Any, ...], named: dict[str, Any], output: Any
+) -> None:
+    """Call `keep` with places and weights of an attention that computes them in a function, as RT-DETRv2's does."""
+    states = named["hidden_states"] if "hidden_states" in named else inputs[0]
+    if named.get("position_embeddings") is not None:
+        states = states + named["position_embeddings"]
+    offsets = attention.sampling_offsets(states).unflatten(-1, (attention.n_heads, -1, 2))  # (B, Q, heads, points, 2)
+    boxes = named["reference_points"][:, :, None]  # (B, Q, 1, 1, 4), cxcywh
+    scale = attention.n_points_scale[:, None] * attention.offset_scale
+    keep(((boxes[..., :2] + offsets * scale * boxes[..., 2:])[0], output[1][0]))
+
+
+class HybridAttention(SampledAttention):
+    """Sampling points of a decoder above an encoder with dense attention among the cells of its coarsest map.
+
+    RT-DETR's and its kin's. The encoder's map is shown in the finest map's cells, each of the coarse ones over many.
+    """
+
+    def hook(self, attention: nn.Module, keep: Callable[[Any], None]) -> RemovableHandle:
+        """Keep what the one or the other kind of attention gives."""
+        if hasattr(attention, "sampling_offsets"):
+            return super().hook(attention, keep)
+        return attention.register_forward_hook(lambda _, __, output: keep(output[1][0].float()))
+
+    def encoder_map(self, cell: int) -> torch.Tensor:
+        """Return the map of the coarse cell around a fine one; see `AttentionRecord.encoder_map`."""
+        (height, width), (rows, columns) = self.mask.shape, self.coarsest
+        row, column = cell // width * rows // height, cell % width * columns // width
+        coarse = self.encoder[-1][:, row * columns + column].mean(0).cpu().reshape(1, 1, rows, columns)
+        return nn.functional.interpolate(coarse, size=(height, width), mode="nearest")[0, 0]
 
 
 def spread(places: torch.Tensor, weights: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
@@ -126,7 +169,7 @@ def record(
     encoder     the last self-attention module
     """
     hooks = [
-        backbone.register_forward_hook(lambda _, __, maps: into.masks.append(maps[finest_map][1][0].bool())),
+        backbone.register_forward_hook(lambda _, __, maps: into.keep_maps(maps, finest_map)),
         *(into.hook(attention, into.decoder.append) for attention in decoder),
         into.hook(encoder, into.encoder.append),
     ]

@@ -16,7 +16,7 @@ from core.boxes import Detections, cxcywh_normalized_to_xyxy
 from core.detr.device import PRECISIONS
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, ImageTargets, split_batch
-from core.detr.losses import COUNTS, PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
+from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses, sum_names, total
 from core.detr.matching import Layers, LossConfig
 
 NO_ROOM = (
@@ -35,31 +35,32 @@ class LossSums:
 
     loss_config: LossConfig
     normalizers: LossNormalizers = NOTHING
-    sums: dict[str, torch.Tensor] | None = None  # each (A,) float64
+    sums: dict[str, torch.Tensor] | None = None  # each (1 + L,) float64
 
     def add(self, layers: Layers, labels: Sequence[ImageTargets]) -> None:
         """Add the losses of one batch."""
+        names = sum_names(self.loss_config)
         losses = set_losses(layers, labels, LossNormalizers(1, 1.0, 1, 1), self.loss_config)
-        normalizers = LossNormalizers.of(labels, layers.logits.shape[2], self.loss_config)
-        values = torch.stack([losses[name] for name in SUMS]).double().cpu()
-        self.add_sums(dict(zip(SUMS, values, strict=True)), normalizers)
+        normalizers = LossNormalizers.of(labels, layers.logits.shape[2] // layers.groups, self.loss_config)
+        values = torch.stack([losses[name] for name in names]).double().cpu()
+        self.add_sums(dict(zip(names, values, strict=True)), normalizers)
 
     def add_sums(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:
         """Add the `sums` and `normalizers` of another process; its sums are None if it had no batch."""
         if sums is not None:
-            self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in SUMS}
+            self.sums = sums if self.sums is None else {name: self.sums[name] + sums[name] for name in sums}
             self.normalizers = self.normalizers + normalizers
 
     def by_answer(self) -> dict[str, torch.Tensor]:
-        """Return {loss_ce, loss_bbox, loss_giou} of every answer that `set_losses` knows, (A,) float64."""
+        """Return the model's losses as `set_losses` does, each (1 + L,) float64."""
         if self.sums is None:
             raise ValueError("No batch was added, so there are no losses.")
-        boxes = max(self.normalizers.boxes, 1.0)
-        of_classes = boxes if self.loss_config.focal_alpha is not None else max(self.normalizers.weights, 1e-6)
-        return {name: self.sums[name] / (of_classes if name == "loss_ce" else boxes) for name in PARTS}
+        return {
+            name: self.sums[name] / self.normalizers.divisor(divisor) for name, _, divisor in self.loss_config.terms
+        }
 
     def values(self) -> dict[str, float]:
-        """Return {loss, loss_ce, loss_bbox, loss_giou}: the weighted sum over all layers, the last layer's losses."""
+        """Return {loss, loss_ce, loss_bbox, …}: the weighted sum over all layers, and the last layer's losses."""
         losses = self.by_answer()
         whole = float(total(losses, self.loss_config))
         return {"loss": whole, **{name: float(value[-1]) for name, value in losses.items()}}
@@ -80,6 +81,7 @@ def forward(detector: Detector, batch: Batch, device: torch.device, precision: s
         layers: Layers = detector(
             batch["pixel_values"].to(device, non_blocking=True),
             batch["pixel_mask"].to(device, non_blocking=True) if batch["padded"] else None,
+            batch["labels"] if detector.training else None,
         )
     return layers
 

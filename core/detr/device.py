@@ -1,4 +1,4 @@
-"""The device that a training computes on, how precisely, and what a GPU tells of itself."""
+"""The device that a training computes on, how precisely, from which random numbers, and what a GPU tells of itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 import torch
 
 from core import ConfigError
@@ -87,3 +88,29 @@ def gpu_metrics(device: torch.device, ask_driver: bool) -> dict[str, float]:
         with suppress(Exception):  # whatever a driver without this figure, or without its library, raises
             metrics[GPU_BUSY.tag] = torch.cuda.utilization(device) / 100
     return metrics
+
+
+@contextmanager
+def seeded(*numbers: int, device: torch.device) -> Iterator[None]:
+    """Let torch's random numbers, on the CPU and `device`, follow from `numbers`; outside they go on as before.
+
+    So a training does not seed its caller, and a step that is done again, as after a resume, draws the same.
+    """
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def deterministic(enabled: bool) -> Iterator[None]:
+    """Use only operations that give the same on every run, if `enabled`; outside as before."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if enabled:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

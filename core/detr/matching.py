@@ -19,6 +19,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from transformers import PretrainedConfig
 
+from core.detr.class_loss import ClassLoss, Divisor
 from core.detr.input.batch import ImageTargets
 
 AT_ONCE = 2**15  # costs that a CPU works on at a time
@@ -32,13 +33,35 @@ class Layers:
 
     logits     (L, B, Q, C) float32  C is N+1 with "no object" last, or N where each class is a sigmoid of its own
     boxes      (L, B, Q, 4) float32  cxcywh in [0, 1]
-    proposals  of a model in two stages: what its encoder says, as one layer, with a query for each place of its feature
-               maps; class 0 is there "an object", whichever, and the others are none
+    groups     in how many groups of the same size the queries are: each is matched by itself, the first is the answer
+    before     what the same queries say before the first layer, as E layers: the boxes that an encoder chose for them
+    proposals  of Deformable DETR in two stages: what its encoder says, as one layer, with a query for each place of its
+               feature maps; class 0 is there "an object", whichever, and the others are none
+    denoising  in training: what the layers make of objects with noise
     """
 
     logits: torch.Tensor
     boxes: torch.Tensor
+    groups: int = 1
+    before: Layers | None = None
     proposals: Layers | None = None
+    denoising: Denoising | None = None
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """What the layers say of queries that began as objects with noise, and which object each of them was.
+
+    layers     their answers, of D queries
+    positives  of each image the queries (n · groups,) int64 that are to become its n objects again, group by group in
+               the objects' order; the others are to find nothing
+    groups     how often each object is there
+    Source: Zhang et al. 2023 (DINO), section 3.3.
+    """
+
+    layers: Layers
+    positives: Sequence[torch.Tensor]
+    groups: int
 
 
 @dataclass(frozen=True)
@@ -47,8 +70,8 @@ class LossConfig:
 
     Source of each family's: `Detector.published`, or its config.json.
 
-    no_object_weight  of "no object" in the cross-entropy; 0 where each class is a sigmoid of its own
-    focal_alpha       of the focal loss of sigmoids; None for cross-entropy over a softmax with "no object"
+    class_loss  of its classes, which also says whether its scores are a softmax or sigmoids
+    cost_alpha  as cost_gamma of the focal loss in the matching cost, where scores are sigmoids
     """
 
     class_cost: float
@@ -57,22 +80,35 @@ class LossConfig:
     class_weight: float
     bbox_weight: float
     giou_weight: float
-    no_object_weight: float
-    focal_alpha: float | None
+    class_loss: ClassLoss
+    cost_alpha: float = ALPHA
+    cost_gamma: float = GAMMA
 
     @property
-    def weights(self) -> tuple[float, float, float]:
-        """The weights of the losses, in the order of PARTS."""
-        return self.class_weight, self.bbox_weight, self.giou_weight
+    def terms(self) -> tuple[tuple[str, float, Divisor], ...]:
+        """Each loss by its name, with its weight in the total and what its sum is divided by; the class loss first."""
+        return (
+            (self.class_loss.name, self.class_weight, self.class_loss.divisor),
+            ("loss_bbox", self.bbox_weight, "boxes"),
+            ("loss_giou", self.giou_weight, "boxes"),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the losses."""
+        return tuple(name for name, _, _ in self.terms)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weights of the losses in the total."""
+        return tuple(weight for _, weight, _ in self.terms)
 
     @classmethod
-    def of(
-        cls, config: PretrainedConfig, no_object_weight: float = 0.0, focal_alpha: float | None = None
-    ) -> LossConfig:
-        """Read costs and weights from a model's config, where every family has them under the same names."""
+    def of(cls, config: PretrainedConfig, class_loss: ClassLoss) -> LossConfig:
+        """Read costs and weights from a model's config, where most families have them under the same names."""
         return cls(
             config.class_cost, config.bbox_cost, config.giou_cost, getattr(config, CLASS_WEIGHT, 1.0),
-            config.bbox_loss_coefficient, config.giou_loss_coefficient, no_object_weight, focal_alpha,
+            config.bbox_loss_coefficient, config.giou_loss_coefficient, class_loss,
         )  # fmt: skip
 
 
@@ -107,28 +143,46 @@ class Targets:
 
 
 class Matches(NamedTuple):
-    """M pairs of a query and a target: in decoder layer `layer`, `query` is row `target` of the Targets; (M,) int64."""
+    """M pairs of a query and a target: in answer `layer`, `query` is row `target` of the Targets; (M,) int64."""
 
     layer: torch.Tensor
     target: torch.Tensor
     query: torch.Tensor
 
+    def on(self, device: torch.device) -> Matches:
+        """Return them on another device."""
+        return Matches(*torch.stack(self).to(device, non_blocking=True))
+
 
 @torch.no_grad()
 def match(layers: Layers, targets: Targets, loss_config: LossConfig) -> Matches:
-    """Return the cheapest one-to-one assignment of targets to queries, for every layer and image by itself.
+    """Return the cheapest one-to-one assignment of targets to queries, for every layer, image and group by itself.
 
-    Of an image with more targets than queries the costliest stay unmatched.
+    On the CPU. Of an image with more targets than queries the costliest stay unmatched.
     """
     costs = _costs(layers, targets, loss_config).transpose(0, 1).cpu().numpy()  # (L, T, Q)
+    size = costs.shape[-1] // layers.groups
     pairs = [
-        (np.full(len(rows), layer), rows + first, queries)
+        (np.full(len(rows), layer), rows + first, queries + start)
         for layer, of_layer in enumerate(costs)
+        for start in range(0, size * layers.groups, size)
         for first, count in zip(np.cumsum((0, *targets.counts)), targets.counts, strict=False)
-        for rows, queries in [linear_sum_assignment(of_layer[first : first + count])]
+        for rows, queries in [linear_sum_assignment(of_layer[first : first + count, start : start + size])]
     ]
-    joined = np.concatenate([np.stack(pair) for pair in pairs], axis=1).astype(np.int64)
-    return Matches(*torch.from_numpy(joined).to(layers.boxes.device, non_blocking=True))
+    return Matches(*torch.from_numpy(np.concatenate([np.stack(pair) for pair in pairs], axis=1).astype(np.int64)))
+
+
+def match_denoising(denoising: Denoising, targets: Targets) -> Matches:
+    """Return which objects the denoising queries are to become again, the same in every layer; on the CPU."""
+    first = np.cumsum((0, *targets.counts))
+    objects = [
+        torch.arange(start, start + count).repeat(denoising.groups)
+        for start, count in zip(first.tolist(), targets.counts, strict=False)
+    ]
+    target, query = torch.cat(objects), torch.cat([one.cpu() for one in denoising.positives])
+    layers = len(denoising.layers.boxes)
+    layer = torch.arange(layers).repeat_interleave(len(target))
+    return Matches(layer, target.repeat(layers), query.repeat(layers))
 
 
 def _costs(layers: Layers, targets: Targets, loss_config: LossConfig) -> torch.Tensor:
@@ -138,7 +192,7 @@ def _costs(layers: Layers, targets: Targets, loss_config: LossConfig) -> torch.T
     """
     boxes = layers.boxes.permute(3, 1, 0, 2).contiguous()  # (4, B, L, Q)
     logits = layers.logits.permute(3, 1, 0, 2).contiguous()  # (C, B, L, Q)
-    is_softmax = loss_config.focal_alpha is None
+    is_softmax = loss_config.class_loss.has_no_object
     scores = logits.softmax(0) if is_softmax else logits  # a sigmoid is taken of those alone that are asked for
     rows = max(1, AT_ONCE // boxes[0, 0].numel() if boxes.device.type == "cpu" else len(targets.image))
     costs = []
@@ -146,17 +200,18 @@ def _costs(layers: Layers, targets: Targets, loss_config: LossConfig) -> torch.T
         image, label, expected = (part[first : first + rows] for part in targets.each)
         predicted, expected = boxes[:, image].movedim(0, -1), expected[:, None, None]
         score = scores[label, image]
-        cost = loss_config.class_cost * (-score if is_softmax else _focal_cost(score.sigmoid()))
+        cost = loss_config.class_cost * (-score if is_softmax else _focal_cost(score.sigmoid(), loss_config))
         cost += loss_config.bbox_cost * (predicted - expected).abs().sum(-1)
         costs.append(cost - loss_config.giou_cost * giou(predicted, expected))
     # as transformers: what is not a number is matched only where nothing else is left
     return torch.nan_to_num(torch.cat(costs), nan=1e9, posinf=1e9, neginf=1e9)
 
 
-def _focal_cost(score: torch.Tensor) -> torch.Tensor:
+def _focal_cost(score: torch.Tensor, loss_config: LossConfig) -> torch.Tensor:
     """Return what it costs to have a class that has this score, where each is a sigmoid of its own."""
-    positive = ALPHA * (1 - score) ** GAMMA * -(score + 1e-8).log()
-    return positive - (1 - ALPHA) * score**GAMMA * -(1 - score + 1e-8).log()
+    alpha, gamma = loss_config.cost_alpha, loss_config.cost_gamma
+    positive = alpha * (1 - score) ** gamma * -(score + 1e-8).log()
+    return positive - (1 - alpha) * score**gamma * -(1 - score + 1e-8).log()
 
 
 def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -169,6 +224,11 @@ def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     >>> giou(torch.tensor([0.5, 0.5, 1.0, 1.0]), torch.tensor([0.25, 0.5, 0.5, 1.0])).item()
     0.5
     """
+    return iou_and_giou(first, second)[1]
+
+
+def iou_and_giou(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the IoU of pairs of boxes, in [0, 1], and what `giou` returns."""
     (x1, y1, w1, h1), (x2, y2, w2, h2) = first.unbind(-1), second.unbind(-1)
     # of each side: what both share, below 0 where they are apart, and what both span
     shared_width, width = _shared_and_spanned(x1, w1, x2, w2)
@@ -176,7 +236,8 @@ def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     inter = shared_width.clamp(min=0) * shared_height.clamp(min=0)
     union, hull = w1 * h1 + w2 * h2 - inter, width * height
     # two boxes without extent on one spot: 0 / 0
-    return inter / union.clamp(min=1e-9) - (hull - union) / hull.clamp(min=1e-9)
+    iou = inter / union.clamp(min=1e-9)
+    return iou, iou - (hull - union) / hull.clamp(min=1e-9)
 
 
 def _shared_and_spanned(

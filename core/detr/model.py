@@ -18,13 +18,16 @@ from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
+from core.detr.families.rt_detr import RTDetr, RTDetrV2
 from core.detr.model_folder import LABEL_MAP_FILE, read_config
 from core.detr.pretrained import find_model, model_folder
 from core.detr.sources.image_processor import write_image_processor
 from core.detr.weights import load_detector
 from core.labels import LabelMap
 
-FAMILIES: dict[str, type[Detector]] = {family.model_type: family for family in (Detr, ConditionalDetr, DeformableDetr)}
+FAMILIES: dict[str, type[Detector]] = {
+    family.model_type: family for family in (Detr, ConditionalDetr, DeformableDetr, RTDetrV2, RTDetr)
+}
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 
 
@@ -66,7 +69,8 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     """Return AdamW's groups: each part with its learning rate, norms and biases without decay.
 
     Every parameter that learns is in exactly one group; `freeze` and a learning rate of 0 take a part's out. Each group
-    has the part's name as `name`. The order of groups and parameters is stored: checkpoints count by it.
+    has the part's name as `name`; with `layer_decay` each layer of a vision transformer has groups of its own. The
+    order of groups and parameters is stored: checkpoints count by it.
     """
     rates: dict[Part, float] = {
         "backbone": config.lr_backbone if config.freeze != "backbone" else 0.0,
@@ -74,9 +78,11 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
         "offsets": config.lr * SLOW_OFFSETS,
         "head": config.lr_head,
     }
-    parameters: dict[tuple[Part, float], list[nn.Parameter]] = {
-        (part, decay): [] for part in get_args(Part) for decay in (config.weight_decay, 0.0)
+    parameters: dict[tuple[Part, float, float], list[nn.Parameter]] = {
+        (part, decay, 1.0): [] for part in get_args(Part) for decay in (config.weight_decay, 0.0)
     }
+    layers = {name: detector.backbone_layer(name) for name, _ in detector.inner.named_parameters()}
+    top = max((layer for layer in layers.values() if layer is not None), default=0)
     norms = {
         f"{module_name}.{name}"
         for module_name, module in detector.inner.named_modules()
@@ -89,10 +95,12 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
         parameter.requires_grad_(rates[part] > 0 and not frozen)
         if parameter.requires_grad:
             decay = 0.0 if name in norms or name.endswith("bias") else config.weight_decay
-            parameters[part, decay].append(parameter)
+            layer = layers[name]
+            share = 1.0 if layer is None else config.layer_decay ** (top - layer)
+            parameters.setdefault((part, decay, share), []).append(parameter)
     return [
-        {"params": params, "lr": rates[part], "weight_decay": decay, "name": part}
-        for (part, decay), params in parameters.items()
+        {"params": params, "lr": rates[part] * share, "weight_decay": decay, "name": part}
+        for (part, decay, share), params in parameters.items()
         if params
     ]
 

@@ -1,9 +1,9 @@
-"""The one door to a model's folder: its settings, classes and picture sizes, read within limits and without torch.
+"""The one door to a model's folder: its settings and classes, read within limits and without torch.
 
-In: a folder that anybody may have written. Out: a `ModelConfig`, a `LabelMap`, the edges of pictures; or ModelError,
-one sentence. Only the fields that are named here are read. So a config cannot name a class, a repository or a file that
-transformers would then fetch or run, and none of its sizes can be without end; `weights.py` compares them with the
-weights that are there.
+In: a folder that anybody may have written. Out: a `ModelConfig`, a `LabelMap`; or ModelError, one sentence.
+Only the fields that are named here are read. So a config cannot name a class, a repository or a file that transformers
+would then fetch or run, and none of its sizes can be without end; `weights.py` compares them with the weights that are
+there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from safetensors import SafetensorError, safe_open
 from core import DataError, ModelError
 from core.detr.sources.config import CONFIG, INDEX, RESNETS, TIMM_NAME, WEIGHTS, BackboneKind, ModelConfig
 from core.detr.sources.foreign import no_weights, wrong_content
-from core.detr.sources.image_processor import PROCESSOR
 from core.files import open_file, read_bytes
 from core.labels import LabelMap
 from core.typed_json import decode
@@ -35,6 +34,8 @@ FAMILY_NAMES = (
     "detr",
     "conditional_detr",
     "deformable_detr",
+    "rt_detr_v2",
+    "rt_detr",
 )  # the keys of `model.FAMILIES`, which needs torch; a test compares them
 
 TASK = "ForObjectDetection"  # at the end of transformers' names of models
@@ -56,24 +57,8 @@ class _Kind(msgspec.Struct):
     backbone_config: _BackboneKind | None = None
 
 
-class _Edges(msgspec.Struct):
-    """The size of pictures: their edges, or the sides of what holds them, as in transformers' guide to fine-tuning."""
-
-    shortest_edge: int | None = None
-    longest_edge: int | None = None
-    max_height: int | None = None
-    max_width: int | None = None
-    height: int | None = None
-    width: int | None = None
-
-
 class _Index(msgspec.Struct):
     weight_map: dict[str, str]
-
-
-class _Processor(msgspec.Struct):
-    size: _Edges | int | None = None
-    max_size: int | None = None
 
 
 def read_config(folder: Path, name: str = "") -> ModelConfig:
@@ -81,7 +66,7 @@ def read_config(folder: Path, name: str = "") -> ModelConfig:
 
     Raises ModelError if it cannot be read, or is of no known family.
     """
-    kinds = _read(folder, CONFIG, _Kind)
+    kinds = read_json(folder, CONFIG, _Kind)
     kind, backbone = kinds.model_type, kinds.backbone_config
     if kind is None:
         raise unreadable(folder, f"{CONFIG} names no model_type", AS_SAVED)
@@ -97,7 +82,7 @@ def read_config(folder: Path, name: str = "") -> ModelConfig:
         )
     if backbone and backbone.model_type not in get_args(BackboneKind):
         raise _refused_backbone(folder, f"is a {short(backbone.model_type, 40)}")
-    config = _read(folder, CONFIG, ModelConfig)
+    config = read_json(folder, CONFIG, ModelConfig)
     rows = config.id2label or {}
     if set(rows) != {str(row) for row in range(len(rows))}:
         raise unreadable(
@@ -134,30 +119,9 @@ def read_label_map(folder: str | Path) -> LabelMap:
     if not os.path.exists(folder / LABEL_MAP_FILE):
         raise ModelError(f"{short(folder, 120)} holds no {LABEL_MAP_FILE}: it was not written by DETR Lab.")
     try:
-        return LabelMap.from_dict(_read(folder, LABEL_MAP_FILE, dict[str, Any]))
+        return LabelMap.from_dict(read_json(folder, LABEL_MAP_FILE, dict[str, Any]))
     except DataError as error:
         raise unreadable(folder, f"{LABEL_MAP_FILE}: {error}") from None
-
-
-def read_edges(folder: Path) -> dict[str, Any]:
-    """Read the edges with which a published model was trained, as far as its preprocessor_config.json names them.
-
-    Of pictures that were stretched to one height and width the edges are those that hold them unstretched. Raises
-    ModelError if that is there and cannot be read.
-    """
-    if not os.path.exists(folder / PROCESSOR):
-        return {}
-    processor = _read(folder, PROCESSOR, _Processor)
-    size = processor.size
-    if isinstance(size, int):  # as transformers wrote it before it knew more than one edge
-        size = _Edges(size, processor.max_size)
-    if size is None:
-        return {}
-    edges = {"shortest_edge": size.shortest_edge, "longest_edge": size.longest_edge}
-    sides = [side for side in (size.max_height or size.height, size.max_width or size.width) if side is not None]
-    if sides and edges == dict.fromkeys(edges):
-        edges = {"shortest_edge": min(sides), "longest_edge": max(sides)}
-    return {name: edge for name, edge in edges.items() if edge is not None}
 
 
 def unreadable(folder: Path, reason: str, advice: str = COPY_AGAIN) -> ModelError:
@@ -180,7 +144,7 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     if not os.path.exists(folder / INDEX):
         raise refused(folder, no_weights(folder))
-    names = sorted(set(_read(folder, INDEX, _Index).weight_map.values()))
+    names = sorted(set(read_json(folder, INDEX, _Index).weight_map.values()))
     for name in names:
         if os.path.basename(name) != name or "\\" in name or not name.endswith(".safetensors"):
             raise unreadable(folder, f"{INDEX}: {short(name, 60)} is no file of this folder", SAME_SAVE)
@@ -229,7 +193,8 @@ def _stated_size(path: Path) -> int | None:
         return None
 
 
-def _read(folder: Path, name: str, kind: type[T]) -> T:
+def read_json(folder: Path, name: str, kind: type[T]) -> T:
+    """Read a JSON file of a model's folder as `kind`; raises ModelError if it cannot be read as that."""
     advice = COPY_AGAIN
     try:
         return decode(read_bytes(folder / name, MOST_BYTES).removeprefix(BOM_UTF8), kind)

@@ -22,16 +22,16 @@ from transformers import PreTrainedModel
 
 from core import ModelError
 from core.detr.families.base import Detector
-from core.detr.input.batch import STRIDE
 from core.detr.matching import CLASS_WEIGHT
 from core.detr.model_folder import SAME_SAVE, check_weight_files, unreadable, weight_files
+from core.detr.processor import read_normalization
 from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 UNTOUCHED = "take the weights as they were trained, not quantised"
 WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own
 WRAPPERS = ("module.", "_orig_mod.")  # before every name: of a model that several GPUs trained, or torch compiled
-IGNORED = "num_batches_tracked"  # of a batch norm, which is frozen here
+IGNORED = "num_batches_tracked"  # of a batch norm, which nothing here reads
 
 
 def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dropout: float | None) -> Detector:
@@ -40,7 +40,8 @@ def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dro
     Raises ModelError if config and weights do not go together, or the model cannot answer.
     """
     try:
-        detector = family(_build(family, config, folder, dropout))
+        normalization = read_normalization(folder, family.usual_normalization)
+        detector = family(_build(family, config, folder, dropout), normalization)
         _try_out(detector)
         return detector
     except ModelError:
@@ -80,7 +81,7 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
         )  # fmt: skip
     model: PreTrainedModel
     model, told = loaded
-    _check_names(folder, told["missing_keys"], "lacks")
+    _check_names(folder, {name for name in told["missing_keys"] if not name.endswith(IGNORED)}, "lacks")
     _check_names(folder, told["unexpected_keys"], f"holds, unlike {CONFIG},")
     _check_names(folder, {name for name, *_ in told["mismatched_keys"]}, f"has other sizes than {CONFIG} for")
     model.config.name_or_path = str(folder)
@@ -147,7 +148,8 @@ def _try_out(detector: Detector) -> None:
         if proposals:
             config.two_stage_num_proposals = 1  # a picture that is large enough for 300 takes a second
         with torch.inference_mode():
-            detector(torch.zeros(1, 3, STRIDE, STRIDE))
+            side = detector.smallest_side
+            detector(torch.zeros(1, 3, side, side, dtype=torch.uint8))
     finally:
         if proposals:
             config.two_stage_num_proposals = proposals

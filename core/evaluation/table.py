@@ -25,8 +25,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from core import RunError
-from core.datasets.pictures import resized
 from core.disk import atomic_file
+from core.evaluation.model_input import ModelInput
 from core.files import open_file
 from core.labelled_enum import LabelledEnum
 from core.labels import LabelMap
@@ -109,15 +109,6 @@ SCHEMA = pa.schema([pa.field(name, kind) for name, kind, _, _ in COLUMNS])
 
 
 @dataclass(frozen=True)
-class ModelInput:
-    """How a model saw its images: resized to these edges (pixels), in cells of `stride` of those pixels."""
-
-    shortest_edge: int
-    longest_edge: int
-    stride: int
-
-
-@dataclass(frozen=True)
 class TableMetadata:
     """What a table says besides its rows.
 
@@ -142,11 +133,10 @@ class TableMetadata:
         return LabelMap(self.classes, self.category_ids)
 
     def input_scales(self) -> npt.NDArray[np.float64]:
-        """Return the pixels that the model saw per pixel of each image, (I,); NaN where that is unknown."""
+        """Return the pixels that the model saw per pixel of each image's sides, (I,); NaN where that is unknown."""
         if self.input is None:
             return np.full(len(self.image_ids), np.nan)
-        edges = self.input.shortest_edge, self.input.longest_edge
-        return np.array([resized(size, *edges)[0] / size[0] if size else np.nan for size in self.sizes])
+        return np.array([self.input.scale(size) if size else np.nan for size in self.sizes])
 
     def to_json(self) -> str:
         """Return it as JSON; `from_json` reads it back."""

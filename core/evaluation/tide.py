@@ -25,7 +25,8 @@ import pyarrow as pa
 from core.boxes import Detections
 from core.evaluation.columns import DetectionColumns, GroundTruths, Ids, Mask, checked_columns, rank_within_group
 from core.evaluation.matching import Overlaps, in_range, match_any_class, match_same_class, overlaps
-from core.evaluation.table import ERROR_TYPES, RANGES, ErrorType, ModelInput, TableMetadata
+from core.evaluation.model_input import ModelInput
+from core.evaluation.table import ERROR_TYPES, RANGES, ErrorType, TableMetadata
 from core.evaluation.table_rows import MatchedBoxes, build_table
 from core.labels import LabelMap
 

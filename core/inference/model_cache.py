@@ -18,7 +18,7 @@ import torch
 from core import ConfigError, ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit
-from core.detr.device import choose_device, choose_precision
+from core.detr.device import choose_device, choose_precision, seeded
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, Collator
 from core.detr.input.dataset import DetectionDataset
@@ -26,18 +26,17 @@ from core.detr.model import load_model
 from core.detr.model_folder import (
     LABEL_MAP_FILE,
     read_config,
-    read_edges,
     read_label_map,
     unreadable,
 )
 from core.detr.pretrained import class_rows, find_model, model_folder
+from core.detr.processor import read_picture_settings
 from core.detr.sources.image_processor import PROCESSOR
 from core.labels import LabelMap
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.training.checkpoint_folder import epoch_of
-from core.training.step import seeded
 from core.training.training import FRESH_WEIGHTS
 from core.wording import short
 
@@ -49,7 +48,7 @@ FREE_SHARE = 0.5  # of a GPU's memory; a training that needs more of it is not t
 class LoadedModel:
     """A model in evaluation mode on `device`, and how pictures are made into its input.
 
-    shortest_edge, longest_edge  pixels, as `DetectionDataset` takes them
+    shortest_edge, longest_edge, square  as `DetectionDataset` takes them
     precision                    of the forward pass, as `detect.forward` takes it
     """
 
@@ -57,6 +56,7 @@ class LoadedModel:
     label_map: LabelMap
     shortest_edge: int
     longest_edge: int
+    square: bool
     precision: str
     device: torch.device
 
@@ -67,7 +67,9 @@ class LoadedModel:
         """
         image = {"id": 0, "file_name": path.name, "width": size[0], "height": size[1]}
         split = CocoSplit("picture", path, path.parent, [image], [], [])
-        return Collator()([DetectionDataset(split, self.label_map, self.shortest_edge, self.longest_edge)[0]])
+        edges = self.shortest_edge, self.longest_edge
+        data = DetectionDataset(split, self.label_map, *edges, square=self.square)
+        return Collator(self.model.stride)([data[0]])
 
 
 class ModelCache:
@@ -185,7 +187,7 @@ def _load_published(source: str) -> LoadedModel:
     else:
         raise ModelError(f"The model {short(source, 120)} does not name its classes: choose another checkpoint.")
     try:
-        config = replace(TrainConfig(), **read_edges(folder))
+        config = replace(TrainConfig(), **read_picture_settings(folder))
     except ConfigError as error:
         raise unreadable(folder, f"{PROCESSOR}: {str(error).removesuffix('.')}", "correct it there") from error
     return _load(folder, label_map, config)
@@ -196,7 +198,8 @@ def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedM
     precision = choose_precision(config.precision, device)
     # channels last, as in training
     model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return LoadedModel(model, label_map, config.shortest_edge, config.longest_edge, precision, device)
+    edges = config.shortest_edge, config.longest_edge, config.square
+    return LoadedModel(model, label_map, *edges, precision, device)
 
 
 def stamp_of_weights(folder: Path) -> tuple[tuple[str, int, int], ...]:

@@ -85,8 +85,12 @@ class Losses:
 
     loss: float | None = None
     loss_ce: float | None = None
+    loss_vfl: float | None = None
+    loss_mal: float | None = None
     loss_bbox: float | None = None
     loss_giou: float | None = None
+    loss_fgl: float | None = None
+    loss_ddf: float | None = None
 
 
 @dataclass(frozen=True)

@@ -64,4 +64,4 @@ def worst_batch(data: DetectionDataset, images: int) -> Batch:
         "image_id": 0,
         "size": (1, 1),
     }
-    return Collator()([sample] * images)
+    return Collator(data.stride)([sample] * images)

@@ -109,6 +109,12 @@ class ProcessGroup:
         if bucket:
             self._sum(bucket)
 
+    def all_reduce_mean(self, tensors: list[torch.Tensor]) -> None:
+        """Replace each tensor by its mean over all processes."""
+        if self.world_size > 1 and tensors:
+            self._sum(tensors)
+            torch._foreach_div_(tensors, self.world_size)
+
     def _sum(self, tensors: list[torch.Tensor]) -> None:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         self._run(dist.all_reduce, flat, group=None)  # on the GPUs' own network

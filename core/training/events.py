@@ -19,7 +19,7 @@ from PIL import Image
 from core.boxes import Detections
 from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.evaluation.coco_eval import CocoFigures
-from core.evaluation.table import ModelInput
+from core.evaluation.model_input import ModelInput
 from core.labels import LabelMap
 from core.training.remark import Remark
 

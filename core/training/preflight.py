@@ -20,7 +20,6 @@ from core.datasets.split import CocoSplit
 from core.detr.families.base import Detector, Head
 from core.detr.input.batch import Batch
 from core.detr.input.dataset import DetectionDataset
-from core.detr.losses import PARTS
 from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap
 from core.training.events import MODEL, Check
@@ -102,8 +101,8 @@ def check_first_batch(stepper: Stepper, batches: list[Batch]) -> Check:
     model.train()
     losses, gradient = stepper.try_out(batches)
     model.train(was_training)
-    broken = [name for name, values in zip(PARTS, losses, strict=True) if not torch.isfinite(values).all()]
-    text = ", ".join(f"{name} {float(values[-1]):.3f}" for name, values in zip(PARTS, losses, strict=True))
+    broken = [name for name, values in losses.items() if not np.isfinite(values).all()]
+    text = ", ".join(f"{name} {values[-1]:.3f}" for name, values in losses.items())
     images = [image for batch in batches for image in batch["image_id"]]
     if broken or not math.isfinite(gradient):
         names = " and ".join(broken) or "the gradient"

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import astuple, replace
 from typing import Any, NamedTuple
 
@@ -20,13 +18,14 @@ import torch
 
 from core import ConfigError, RunError
 from core.config import TrainConfig
+from core.detr.batch_norms import RunningStatistics
 from core.detr.detect import NO_ROOM, forward
-from core.detr.device import choose_precision
+from core.detr.device import choose_precision, deterministic, seeded
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, split_batch
-from core.detr.losses import PARTS, SUMS, LossNormalizers, logged_errors, set_losses, total
+from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses, sum_names, total
 from core.detr.model import parameter_groups
-from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_PARTS, LR, LR_BACKBONE, LR_HEAD, SKIPPED
+from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_BY_NAME, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.trainer_state import TrainerState, fitting_optimizer, fitting_scaler, is_plain
@@ -49,34 +48,8 @@ def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
     return 1.0
 
 
-@contextmanager
-def seeded(*numbers: int, device: torch.device) -> Iterator[None]:
-    """Let torch's random numbers, on the CPU and `device`, follow from `numbers`; outside they go on as before.
-
-    So a training does not seed its caller, and a step that is done again, as after a resume, draws the same.
-    """
-    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def deterministic(enabled: bool) -> Iterator[None]:
-    """Use only operations that give the same on every run, if `enabled`; outside as before."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if enabled:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
 class _Part(NamedTuple):
-    """What a forward pass gave: its share of the step's SUMS by answer, (5, A), and its images."""
+    """What a forward pass gave: its share of the step's losses and counts by answer, (S, 1 + L), and its images."""
 
     sums: torch.Tensor
     images: list[int]
@@ -91,6 +64,7 @@ class Stepper:
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
         self.loss_config = model.loss_config
+        self.sums = sum_names(self.loss_config)
         groups = parameter_groups(model, config)
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
@@ -101,6 +75,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.average = copy.deepcopy(model) if config.ema else None
         self.averaged = 0  # steps that the average knows
+        self.statistics = RunningStatistics(model)
         self.images_per_pass = config.batch_size  # halved where they do not fit
         self.skipped = 0  # steps in a row
         self.skipped_images: tuple[int, ...] = ()  # of the last step, if it was left out
@@ -131,13 +106,14 @@ class Stepper:
         normalizers = LossNormalizers(*self.processes.all_reduce_sum(*astuple(share)))
         parts = self._backward(number, batches, normalizers)
         self.processes.all_reduce_gradients(self.parameters)
+        self.processes.all_reduce_mean(self.statistics.tensors)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip or math.inf)
         by_part, norm_here = self._fetch(parts, norm)
         *values, gradient = self.processes.all_reduce_sum(
             *by_part.sum(0).ravel().tolist(), norm_here / self.processes.world_size
         )
-        by_layer = np.array(values).reshape(len(SUMS), -1)
+        by_layer = np.array(values).reshape(len(self.sums), -1)
         if not np.isfinite(by_layer).all() or not (math.isfinite(gradient) or self.scaler.is_enabled()):
             broken = [part.images for part, sums in zip(parts, by_part, strict=True) if not np.isfinite(sums).all()]
             images = [image for part in broken or [part.images for part in parts] for image in part]
@@ -148,26 +124,27 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         self.average_weights()
         self.skipped = 0
-        right, miscounted = by_layer[len(PARTS) :, -1].tolist()
+        right, miscounted = by_layer[-len(COUNTS) :, -1].tolist()
         errors = logged_errors(right, miscounted, normalizers)
-        metrics = self._metrics(number, by_layer[: len(PARTS)], gradient, factor)
+        metrics = self._metrics(number, by_layer[: -len(COUNTS)], gradient, factor)
         return metrics | {error.train.tag: errors[error.name] for error in LOGGED_ERRORS}
 
-    def try_out(self, batches: list[Batch]) -> tuple[torch.Tensor, float]:
+    def try_out(self, batches: list[Batch]) -> tuple[dict[str, npt.NDArray[np.float64]], float]:
         """Run forward and backward on this process's first batches, without an update.
 
-        Returns the losses (3, A), by PARTS and answer, and the gradient's norm.
+        Returns the losses by their names, each (1 + L,), and the gradient's norm.
         """
         parts = self._backward(0, batches, self._normalizers(batches))
         norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
         by_part, gradient = self._fetch(parts, torch.stack(norms).norm())
-        self.optimizer.zero_grad(set_to_none=True)
-        return torch.from_numpy(by_part.sum(0))[: len(PARTS)], gradient / self.scaler.get_scale()
+        self._forget()
+        losses = dict(zip(self.loss_config.names, by_part.sum(0), strict=False))
+        return losses, gradient / self.scaler.get_scale()
 
     def _fetch(self, parts: list[_Part], norm: torch.Tensor) -> tuple[npt.NDArray[np.float64], float]:
-        """Return the sums of all parts (P, 5, A), P may be 0, and a norm: all at once, as a GPU is waited for."""
+        """Return the sums of all parts (P, S, 1 + L), P may be 0, and a norm: all at once, as a GPU is waited for."""
         *values, norm_here = torch.cat([*(part.sums.flatten() for part in parts), norm.reshape(1)]).tolist()
-        return np.array(values).reshape(len(parts), len(SUMS), self.model.num_answers), norm_here
+        return np.array(values).reshape(len(parts), len(self.sums), 1 + self.model.num_layers), norm_here
 
     def _normalizers(self, batches: list[Batch]) -> LossNormalizers:
         labels = [targets for batch in batches for targets in batch["labels"]]
@@ -178,6 +155,7 @@ class Stepper:
 
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
+        self.statistics.keep()
         while True:
             try:
                 with (
@@ -197,11 +175,16 @@ class Stepper:
                 layers = forward(self.model, part, self.device, self.precision)
                 values = set_losses(layers, part["labels"], normalizers, self.loss_config)
                 self.scaler.scale(total(values, self.loss_config)).backward()
-                parts.append(_Part(torch.stack([values[name].detach() for name in SUMS]), part["image_id"]))
+                parts.append(_Part(torch.stack([values[name].detach() for name in self.sums]), part["image_id"]))
         return parts
 
-    def _halve(self, number: int) -> None:
+    def _forget(self) -> None:
+        """Take back what a pass without an update has left: gradients, and what batch norms have seen."""
         self.optimizer.zero_grad(set_to_none=True)
+        self.statistics.restore()
+
+    def _halve(self, number: int) -> None:
+        self._forget()
         torch.cuda.empty_cache()
         before, self.images_per_pass = self.images_per_pass, max(1, self.images_per_pass // 2)
         self.remarks.append(
@@ -220,7 +203,7 @@ class Stepper:
 
     def _skip(self, number: int, losses: npt.NDArray[np.float64], images: list[int]) -> dict[str, float]:
         """Leave the weights as they are, as losses or gradient are no finite numbers: stop, or say so and go on."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget()
         self.scaler.update()
         self.skipped += 1
         quantity = "gradient" if np.isfinite(losses).all() else "loss"
@@ -238,17 +221,18 @@ class Stepper:
     def _metrics(
         self, number: int, losses: npt.NDArray[np.float64], gradient: float, factor: float
     ) -> dict[str, float]:
+        names = [LOSS_BY_NAME[name] for name in self.loss_config.names]
         metrics = {LOSS.train.tag: float(np.array(self.loss_config.weights) @ losses.sum(1))}
-        metrics |= {loss.train.tag: float(losses[i, -1]) for i, loss in enumerate(LOSS_PARTS)}
+        metrics |= {loss.train.tag: float(values[-1]) for loss, values in zip(names, losses, strict=True)}
         metrics[LR.tag] = self.config.lr * factor
         if math.isfinite(gradient):
             metrics[GRAD_NORM.tag] = gradient
         for metric, part in ((LR_BACKBONE, "backbone"), (LR_HEAD, "head")):
             rates = [group["lr"] for group in self.optimizer.param_groups if group["name"] == part]
-            metrics[metric.tag] = rates[0] if rates else 0.0
+            metrics[metric.tag] = max(rates, default=0.0)
         if number % max(1, math.ceil(self.steps / DETAILED_STEPS)) == 0:
-            for loss, values in zip(LOSS_PARTS, losses[:, -self.model.num_layers :].tolist(), strict=True):
-                metrics |= {loss.layers.tag(n): value for n, value in enumerate(values, start=1)}
+            for loss, by_layer in zip(names, losses[:, 1:].tolist(), strict=True):
+                metrics |= {loss.layers.tag(n): value for n, value in enumerate(by_layer, start=1)}
         return metrics
 
     @torch.no_grad()
@@ -256,7 +240,8 @@ class Stepper:
         """Let the average, if there is one, follow the weights by the setting's decay; at first it is they."""
         if self.average:
             share = 1 - self.config.ema if self.averaged else 1.0
-            torch._foreach_lerp_([*self.average.parameters()], [*self.model.parameters()], share)
+            average = [*self.average.parameters(), *RunningStatistics(self.average).tensors]
+            torch._foreach_lerp_(average, [*self.model.parameters(), *self.statistics.tensors], share)
             self.averaged += 1
 
     # What a checkpoint keeps

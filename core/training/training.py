@@ -18,11 +18,11 @@ import torch
 
 from core import RunError
 from core.config import TrainConfig
-from core.detr.device import choose_device, gpu_metrics
+from core.detr.device import choose_device, gpu_metrics, seeded
 from core.detr.input.batch import Batch
 from core.detr.input.loader import step_loader
 from core.detr.model import load_model
-from core.evaluation.table import ModelInput
+from core.evaluation.model_input import ModelInput
 from core.keep_result import KeepResult
 from core.metrics import SPEED, WAIT
 from core.training import preflight
@@ -47,7 +47,7 @@ from core.training.events import (
 )
 from core.training.profiler import StepProfiler
 from core.training.remark import Level, Remark, TrainingRule
-from core.training.step import Stepper, seeded
+from core.training.step import Stepper
 from core.training.trainer_state import TrainerState, misfits_explained
 from core.training.validation import validate
 
@@ -82,11 +82,12 @@ class Training:
             source = str(latest_checkpoint(folder)) if resume else config.model
             model, head = load_model(source, data.saved or self.label_map, config.dropout)
         model.name_classes(self.label_map)
+        self.train_data.stride = self.val_data.stride = model.stride
         # channels last: 1.3 to 1.7 times as fast on a CPU, and what tensor cores read
         model = model.to(self.device).to(memory_format=torch.channels_last)
         self.config, chosen = with_batch_size(self.config, model, self.train_data, self.device, self.processes)
         self.model_loaded = preflight.describe_model(model, head, self.device, chosen)
-        self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride())
+        self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride(), config.square)
         self.images_per_step, self.steps_per_epoch = self._count_steps()
         self.steps = self.epoch_start + self.steps_per_epoch * (config.epochs - self.epoch)
         self.stepper = Stepper(model, self.config, self.steps, self.device, self.processes)

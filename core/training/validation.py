@@ -17,13 +17,14 @@ from core import metrics as tags
 from core.boxes import Detections
 from core.datasets.split import CocoSplit
 from core.detr.detect import LossSums, detect
+from core.detr.device import deterministic
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.input.order import by_shape
 from core.detr.losses import LossNormalizers
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.training.data.unreadable import Unreadable
-from core.training.step import Stepper, deterministic
+from core.training.step import Stepper
 
 # Of one process: detections, losses, and the images that it could not read.
 Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers, dict[int, str]]
@@ -93,10 +94,10 @@ def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Sha
     ground_truth = data.split.to_dict()
     figures = evaluate(ground_truth, detections, data.label_map)
     values = losses.values() | losses.errors()
-    metrics = {loss.val.tag: values[loss.name] for loss in tags.CURVES}
-    for loss, by_answer in zip(tags.LOSS_PARTS, losses.by_answer().values(), strict=True):
-        by_layer = by_answer[-stepper.model.num_layers :].tolist()
-        metrics |= {loss.val_layers.tag(n): value for n, value in enumerate(by_layer, start=1)}
+    metrics = {loss.val.tag: values[loss.name] for loss in tags.CURVES if loss.name in values}
+    for name, by_answer in losses.by_answer().items():
+        family = tags.LOSS_BY_NAME[name].val_layers
+        metrics |= {family.tag(n): value for n, value in enumerate(by_answer[1:].tolist(), start=1)}
     twelve = {metric.tag: getattr(figures, name) for name, metric in tags.COCO.items()}
     by_class = {tags.AP_BY_CLASS.tag(name): ap for name, ap in figures.per_class.items()}
     metrics |= {tag: value for tag, value in (twelve | by_class).items() if value is not None}

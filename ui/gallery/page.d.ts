@@ -39,7 +39,7 @@ export interface Model {
   predictions: PredictionColumns
 }
 
-export type CurveKey = "AP" | "loss_ce" | "loss_bbox"
+export type CurveKey = "AP" | "loss_ce" | "loss_vfl" | "loss_mal" | "loss_bbox"
 export type Frame = { epoch: number } & Partial<Record<CurveKey, number | null>>
 export type Lit = [kind: "truth", id: string] | [kind: "query", query: number]
 export type Layout = "one" | "beside" | "over" | "frames"

@@ -45,8 +45,8 @@ export function draw(view, isThemed) {
   const kept = plots.map((plot) => plot.spec.tags(rows).map((tag) => rows[tag]).filter(Boolean))
   const counts = kept.map((curves) => curves.reduce((n, { x }) => n + x.length, 0))
   const changes = kept.map((curves) => curves.reduce((n, curve) => n + curve.changes, 0))
-  // a machine without a GPU has nothing to say of one; the plots that remain share its place
-  const hidden = plots.map(({ spec }, i) => Boolean(spec.optional && !counts[i] && (counts.some(Boolean) || i)))
+  // a machine without a GPU has nothing to say of one, a model not every loss; the plots that remain share the place
+  const hidden = plots.map(({ spec }, i) => Boolean(spec.optional && !counts[i] && (counts.some(Boolean) || !spec.awaited)))
   const isMoved = plots.some((plot, i) => plot.figure.hidden !== hidden[i])
   plots.forEach((plot, i) => { plot.figure.hidden = hidden[i] })
   if (isMoved) resize(view)

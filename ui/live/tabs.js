@@ -20,10 +20,10 @@ export function makeTabs({ losses, errors, ap, gradNorm, groups }) {
   return [
     { ...named(groups.losses),
       plots: [{ key: "ap", title: ap.label, words: "on the validation images, by epoch", byEpoch: true, fromZero: true,
-        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(lossPlot)],
+        tags: () => [ap.tag], traces: (view, rows) => apTraces(view, rows[ap.tag] ?? NOTHING) }, ...losses.map(awaitedPlot)],
       legend: ({ theme }) => [...ONE_OF_EACH, validationMark(theme),
         { dash: "dash", color: theme.gray, words: "baseline" }] },
-    { ...named(groups.layers), plots: losses.slice(1).map(layerPlot),
+    { ...named(groups.layers), plots: losses.slice(1).map((loss, i) => ({ ...layerPlot(loss), awaited: !i })),
       legend: (view, tab) => [...layers(tab.rows).map((n, i, all) => ({ color: shade(view.theme, i, all.length),
         words: `layer ${n}` + (i === all.length - 1 ? ", the last" : "") })), validationMark(view.theme)] },
     { ...named(groups.matching), plots: errors.map((error) => ({ ...lossPlot(error), fromZero: true })),
@@ -66,13 +66,24 @@ function named({ key, label }) {
  * @param {Loss} loss
  * @returns {PlotSpec}
  */
-function lossPlot({ name, short, help, train, val }) {
+function lossPlot({ name, short, help, train, val, optional }) {
   const unit = train.unit && `, ${train.unit}`
-  return { key: name, title: name + unit, words: short + ", by step", help, tags: () => [train.tag, val.tag],
+  return { key: name, title: name + unit, words: short + ", by step", help, optional, tags: () => [train.tag, val.tag],
     traces: (view, rows, range) => [...trainTraces(view, rows[train.tag] ?? NOTHING, range),
       { ...(rows[val.tag] ?? NOTHING), mode: "lines+markers", name: val.short, hovertemplate: "%{y:.4g}",
         line: { color: view.theme.val, width: 1.5 }, marker: { color: view.theme.val, size: 7, symbol: "diamond" },
         cliponaxis: false }] }
+}
+
+/**
+ * Return the plot of the i-th loss; before there are any figures, DETR's are awaited: the total, loss_ce, and those that
+ * every model has.
+ * @param {Loss} loss
+ * @param {number} i
+ * @returns {PlotSpec}
+ */
+function awaitedPlot(loss, i) {
+  return { ...lossPlot(loss), awaited: i < 2 }
 }
 
 /**
@@ -97,9 +108,9 @@ function apTraces(view, aps) {
  * @param {Loss} loss
  * @returns {PlotSpec}
  */
-function layerPlot({ name, short, help, layers: { prefix }, valLayers }) {
+function layerPlot({ name, short, help, optional, layers: { prefix }, valLayers }) {
   const tags = (/** @type {Rows} */ rows) => [prefix, valLayers.prefix].flatMap((from) => layers(rows).map((n) => from + n))
-  return { key: name + "-layers", title: name, words: short + ", smoothed, by step", help, tags,
+  return { key: name + "-layers", title: name, words: short + ", smoothed, by step", help, optional, tags,
     traces: (view, rows, range) => layers(rows).flatMap((n, i, { length }) => {
       const color = shade(view.theme, i, length), validation = rows[valLayers.prefix + n] ?? NOTHING
       return [{ ...decimate(smooth(rows[prefix + n] ?? NOTHING), range), mode: "lines", name: `layer ${n}`,
@@ -159,10 +170,11 @@ function normTraces(view, norms, range) {
 /**
  * Return the plot of how the machine is used.
  * @param {Metric} metric
+ * @param {number} i
  * @returns {PlotSpec}
  */
-function machinePlot({ tag, label, unit, scale }) {
+function machinePlot({ tag, label, unit, scale }, i) {
   return { key: tag.split("/")[1], title: label + (unit && `, ${unit}`), words: "by step", fromZero: true,
-    optional: true, tags: () => [tag],
+    optional: true, awaited: !i, tags: () => [tag],
     traces: (view, rows, range) => trainTraces(view, scaled(rows[tag] ?? NOTHING, scale), range) }
 }

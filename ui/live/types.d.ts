@@ -90,6 +90,7 @@ export interface Loss {
   name: string
   short: string
   help: string
+  optional: boolean // whether only some kinds of DETR have it
   train: Metric
   val: Metric
   layers: MetricFamily
@@ -134,6 +135,7 @@ export interface PlotSpec {
   log?: boolean
   closest?: boolean // points are told one by one, not all of a step
   optional?: boolean // not shown where nothing is recorded
+  awaited?: boolean // but before anything of the tab is
   tags: (rows: Rows) => string[]
   traces: (view: View, rows: Rows, range: Range) => Json[]
   after?: (view: View, tab: Tab) => void

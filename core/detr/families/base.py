@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,15 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from core.detr.attention import AttentionRecord
+from core.detr.input.batch import STRIDE, ImageTargets
 from core.detr.matching import Layers, LossConfig
 from core.detr.padding import PaddingGuard
 from core.detr.pretrained import class_rows, copied_and_fresh
+from core.detr.processor import Normalization
 from core.labels import LabelMap
 
 Part = Literal["backbone", "transformer", "offsets", "head"]
 PRIOR_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid (RetinaNet; Deformable DETR does so too)
-# ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
 
 
@@ -55,6 +55,7 @@ class Detector(nn.Module, ABC):
                    that does not state its own; those that are not named are transformers' defaults, which are the
                    publication's too: 5 and 2 for L1 and GIoU in both, 0.1 for "no object", alpha 0.25
     offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
+    usual_normalization  of its pixels, where the model's own folder does not say it
     """
 
     model_type: ClassVar[str]
@@ -67,31 +68,46 @@ class Detector(nn.Module, ABC):
     class_modules: ClassVar[frozenset[str]]
     published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
+    usual_normalization: ClassVar[Normalization] = Normalization()
 
     inner: PreTrainedModel
     pixel_scale: torch.Tensor
     pixel_shift: torch.Tensor
 
-    def __init__(self, inner: PreTrainedModel) -> None:
+    def __init__(self, inner: PreTrainedModel, normalization: Normalization | None = None) -> None:
         super().__init__()
         self.inner = inner.requires_grad_(True)  # `parameter_groups` decides about this
         self.training = inner.training
         self.padding = PaddingGuard(self.backbone, *map(inner.get_submodule, self.projections))
-        mean, std = torch.tensor(MEAN), torch.tensor(STD)
+        self.normalization = normalization or self.usual_normalization
+        mean, std = torch.tensor(self.normalization.mean), torch.tensor(self.normalization.std)
         self.register_buffer("pixel_scale", 1 / (255 * std), persistent=False)
         self.register_buffer("pixel_shift", -mean / std, persistent=False)
 
+    def train(self, mode: bool = True) -> Detector:
+        """Set the mode of all modules, but leave a backbone that does not learn as it is in an evaluation."""
+        super().train(mode)
+        if mode and not any(parameter.requires_grad for parameter in self.backbone.parameters()):
+            self.backbone.eval()
+        return self
+
     # How it answers
 
-    def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> Layers:
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        pixel_mask: torch.Tensor | None = None,
+        labels: Sequence[ImageTargets] | None = None,
+    ) -> Layers:
         """Return what every decoder layer says of B images, in float32, also under autocast.
 
-        pixel_values (B, 3, H, W) and pixel_mask (B, H, W) as in a Batch; the mask is None where nothing is padded.
+        pixel_values (B, 3, H, W) and pixel_mask (B, H, W) as in a Batch; the mask is None where nothing is padded. With
+        the images' `labels`, in training, a model that is trained by denoising also tells of those queries.
         """
-        return self.answer(self.normalize(pixel_values, pixel_mask), pixel_mask)
+        return self.answer(self.normalize(pixel_values, pixel_mask), pixel_mask, labels)
 
     def normalize(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Return pixels (B, 3, H, W) as the backbone reads them: float32, of mean 0 and spread 1, 0 where padded."""
+        """Return pixels (B, 3, H, W) as the backbone reads them: float32, shifted and scaled, 0 where padded."""
         pixels = pixel_values.permute(0, 2, 3, 1)  # as they lie in memory: a row of them is one row of numbers
         rows = pixels.reshape(*pixels.shape[:2], -1).float()
         scale, shift = (numbers.repeat(pixels.shape[2]) for numbers in (self.pixel_scale, self.pixel_shift))
@@ -99,7 +115,9 @@ class Detector(nn.Module, ABC):
         return values if pixel_mask is None else values.masked_fill_(~pixel_mask[:, None], 0.0)
 
     @abstractmethod
-    def answer(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Layers:
+    def answer(
+        self, values: torch.Tensor, pixel_mask: torch.Tensor | None, labels: Sequence[ImageTargets] | None = None
+    ) -> Layers:
         """Return what `forward` does, of normalised pixels (B, 3, H, W)."""
 
     @property
@@ -118,9 +136,14 @@ class Detector(nn.Module, ABC):
         return int(self.inner.config.decoder_layers)
 
     @property
-    def num_answers(self) -> int:
-        """How many answers have a loss: the layers', and that of the encoder where it proposes boxes."""
-        return self.num_layers
+    def stride(self) -> int:
+        """The pixels to whose multiples its batches are padded."""
+        return STRIDE
+
+    @property
+    def smallest_side(self) -> int:
+        """The sides of the smallest square picture that it can answer for, in pixels."""
+        return self.stride
 
     def feature_stride(self) -> int:
         """Return the pixels of the model's input for each cell of the finest feature map it reads, in width."""
@@ -176,11 +199,22 @@ class Detector(nn.Module, ABC):
         name = name.removeprefix("conv_encoder.").removeprefix("model.")
         return name.startswith(STEM)
 
+    @classmethod
+    def backbone_layer(cls, parameter_name: str) -> int | None:
+        """Return the layer of a vision transformer as backbone that a parameter is in: 0 is what embeds its patches.
+
+        None for any other parameter, and where the backbone is no transformer.
+        """
+        return None
+
     # Class outputs
 
     @abstractmethod
     def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
         """Put `replace(output)` in the place of each class output of `inner`."""
+
+    def map_class_embeddings(self, replace: Callable[[nn.Embedding], nn.Embedding]) -> None:
+        """Put `replace(embedding)` in the place of each of `inner` that has a row for each class, and one for none."""
 
     def replace_head(self, label_map: LabelMap) -> Head:
         """Give the model outputs for the classes of `label_map`.
@@ -193,6 +227,7 @@ class Detector(nn.Module, ABC):
         known = class_rows({int(row): name for row, name in (config.id2label or {}).items()})
         copied = {row: known[name] for row, name in enumerate(label_map.names) if name in known}
         self.map_class_outputs(lambda old: self._new_class_output(old, label_map, copied))
+        self.map_class_embeddings(lambda old: _new_class_embedding(old, label_map, copied))
         self.name_classes(label_map)
         config.num_labels = len(label_map)
         return Head(*copied_and_fresh(label_map.names, known))
@@ -217,6 +252,18 @@ class Detector(nn.Module, ABC):
     def save_pretrained(self, folder: Path) -> None:
         """Write transformers' folder of `inner`: config.json and model.safetensors."""
         self.inner.save_pretrained(folder)
+
+
+def _new_class_embedding(old: nn.Embedding, label_map: LabelMap, copied: dict[int, int]) -> nn.Embedding:
+    """Return an embedding whose row r is the old one's row `copied[r]`, and its last the old one's; others are fresh.
+
+    old  (classes + 1, width), the last for no class
+    """
+    new = nn.Embedding(len(label_map) + 1, old.embedding_dim, padding_idx=len(label_map))
+    with torch.no_grad():
+        for row, source in [*copied.items(), (len(label_map), old.num_embeddings - 1)]:
+            new.weight[row] = old.weight[source]
+    return new
 
 
 class ClassOutput(nn.Linear):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from transformers import ConditionalDetrForObjectDetection, PretrainedConfig
 
+from core.detr.class_loss import FocalLoss
 from core.detr.families.base import in_float32, inverse_sigmoid
 from core.detr.families.detr import Detr
 from core.detr.matching import CLASS_WEIGHT, LossConfig
@@ -43,4 +44,4 @@ class ConditionalDetr(Detr):
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:
         """Return the numbers of Conditional DETR's loss: a focal loss of each class."""
-        return LossConfig.of(config, focal_alpha=config.focal_alpha)
+        return LossConfig.of(config, FocalLoss(config.focal_alpha))

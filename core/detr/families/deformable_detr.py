@@ -7,7 +7,7 @@ Source: Zhu et al. 2021.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -17,7 +17,9 @@ from transformers import DeformableDetrForObjectDetection, PretrainedConfig
 
 from core import ConfigError
 from core.detr.attention import AttentionRecord, SampledAttention, record
+from core.detr.class_loss import FocalLoss
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
+from core.detr.input.batch import ImageTargets
 from core.detr.matching import CLASS_WEIGHT, Layers, LossConfig
 
 
@@ -36,7 +38,9 @@ class DeformableDetr(Detector):
 
     inner: DeformableDetrForObjectDetection
 
-    def answer(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Layers:
+    def answer(
+        self, values: torch.Tensor, pixel_mask: torch.Tensor | None, labels: Sequence[ImageTargets] | None = None
+    ) -> Layers:
         """Return what every decoder layer says of the images; see `Detector.answer`."""
         with self.padding.hide(pixel_mask):
             try:
@@ -57,18 +61,13 @@ class DeformableDetr(Detector):
             reference = inverse_sigmoid(references[layer])
             offsets[..., : reference.shape[-1]] += reference  # a point, or a box where boxes are refined
             boxes.append(offsets.sigmoid())
-        return Layers(torch.stack(logits), torch.stack(boxes), _proposals(decoded))
+        return Layers(torch.stack(logits), torch.stack(boxes), proposals=_proposals(decoded))
 
     @property
     def num_queries(self) -> int:
         """How many queries there are: one for each box that the encoder proposes, where it does."""
         config = self.inner.config
         return int(config.two_stage_num_proposals if config.two_stage else config.num_queries)
-
-    @property
-    def num_answers(self) -> int:
-        """How many answers have a loss; see `Detector.num_answers`."""
-        return self.num_layers + self.inner.config.two_stage
 
     def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
         """Record the points that attention samples; see `Detector.record_attention`."""
@@ -79,7 +78,7 @@ class DeformableDetr(Detector):
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:
         """Return the numbers of Deformable DETR's loss: a focal loss of each class."""
-        return LossConfig.of(config, focal_alpha=config.focal_alpha)
+        return LossConfig.of(config, FocalLoss(config.focal_alpha))
 
     def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
         """Replace the class output of each layer, and of the encoder where it proposes boxes (two stages).

@@ -10,7 +10,7 @@ Source: Carion et al. 2020.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -19,7 +19,9 @@ from torch import nn
 from transformers import ConditionalDetrForObjectDetection, DetrForObjectDetection, PretrainedConfig, PreTrainedModel
 
 from core.detr.attention import AttentionRecord, DenseAttention, record
+from core.detr.class_loss import CrossEntropy
 from core.detr.families.base import Detector, in_float32
+from core.detr.input.batch import ImageTargets
 from core.detr.matching import Layers, LossConfig
 
 
@@ -35,7 +37,9 @@ class Detr(Detector):
 
     inner: DetrForObjectDetection | ConditionalDetrForObjectDetection
 
-    def answer(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Layers:
+    def answer(
+        self, values: torch.Tensor, pixel_mask: torch.Tensor | None, labels: Sequence[ImageTargets] | None = None
+    ) -> Layers:
         """Return what every decoder layer says of the images; see `Detector.answer`."""
         decoded = self.decode(values, pixel_mask)
         class_head, box_head = self.class_head, self.box_head(decoded)
@@ -97,7 +101,7 @@ class Detr(Detector):
     @classmethod
     def loss_config_of(cls, config: PretrainedConfig) -> LossConfig:
         """Return the numbers of DETR's loss: cross-entropy in which "no object" counts little."""
-        return LossConfig.of(config, no_object_weight=config.eos_coefficient)
+        return LossConfig.of(config, CrossEntropy(config.eos_coefficient))
 
     def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
         """Replace the one class output that all layers share."""

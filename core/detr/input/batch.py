@@ -11,7 +11,8 @@ from typing import TypedDict
 
 import torch
 
-STRIDE = 32  # pixels: batches are padded to multiples of it, so that a cell of a ResNet's last map is image or padding
+STRIDE = 32  # pixels: batches are padded to multiples of it, so that a cell of a ResNet's last map is image or padding;
+# a vision transformer states its own (`Detector.stride`)
 
 
 class ImageTargets(TypedDict):
@@ -43,7 +44,7 @@ class Sample(TypedDict):
 class Batch(TypedDict):
     """B images of different sizes, padded at the right and below to one size.
 
-    pixel_values  (B, 3, H, W) uint8, channels last in memory; H and W are multiples of STRIDE
+    pixel_values  (B, 3, H, W) uint8, channels last in memory; H and W are multiples of the model's stride
     pixel_mask    (B, H, W) bool, true on the image, false on the padding, where the pixels are 0
     padded        whether there is any padding in the batch
     labels, image_id, size: of each sample, lists of length B
@@ -58,12 +59,15 @@ class Batch(TypedDict):
 
 
 class Collator:
-    """Joins samples of different sizes to one Batch; a `collate_fn` of torch's DataLoader."""
+    """Joins samples of different sizes to one Batch, padded to multiples of `stride`; a `collate_fn` of torch's."""
+
+    def __init__(self, stride: int = STRIDE) -> None:
+        self.stride = stride
 
     def __call__(self, samples: list[Sample]) -> Batch:
         """Return the samples as a batch, in their order; there must be at least one."""
         sizes = [(s["pixel_values"].shape[1], s["pixel_values"].shape[2]) for s in samples]
-        height, width = (math.ceil(max(sides) / STRIDE) * STRIDE for sides in zip(*sizes, strict=True))
+        height, width = (math.ceil(max(sides) / self.stride) * self.stride for sides in zip(*sizes, strict=True))
         pixels = torch.zeros(len(samples), height, width, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
         mask = torch.zeros(len(samples), height, width, dtype=torch.bool)
         for row, (sample, (h, w)) in enumerate(zip(samples, sizes, strict=True)):
@@ -82,8 +86,8 @@ class Collator:
 class StepCollator:
     """Joins the samples of a step to a list of batches of at most `batch_size`; an empty list where there are none."""
 
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size, self.collate = batch_size, Collator()
+    def __init__(self, batch_size: int, stride: int = STRIDE) -> None:
+        self.batch_size, self.collate = batch_size, Collator(stride)
 
     def __call__(self, samples: list[Sample]) -> list[Batch]:
         """Return the batches of a step, in the order of its samples."""

@@ -18,7 +18,7 @@ from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.pictures import read_pixels, resized
 from core.datasets.pixels.upright import Size
 from core.datasets.split import CocoSplit
-from core.detr.input.batch import Sample
+from core.detr.input.batch import STRIDE, Sample
 from core.detr.input.cache import PictureCache
 from core.detr.input.pixels import crop_pixels
 from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes, kept_size
@@ -36,7 +36,8 @@ class DetectionDataset(Dataset[Sample]):
     """One sample for each image of a split.
 
     `augment` is one of `transforms.AUGMENTS`; its random numbers follow from (seed, epoch, index) alone: the same on
-    every machine, in every process and after a resume. Set `epoch` before a loader is made.
+    every machine, in every process and after a resume. Set `epoch` before a loader is made, and `stride` to the
+    model's: batches are padded to multiples of it.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class DetectionDataset(Dataset[Sample]):
         longest_edge: int,
         augment: str = "none",
         seed: int = 0,
+        square: bool = False,
     ) -> None:
         if augment not in AUGMENTS:
             raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
         self.split, self.label_map = split, label_map
-        self.shortest_edge, self.longest_edge = shortest_edge, longest_edge
+        self.shortest_edge, self.longest_edge, self.square = shortest_edge, longest_edge, square
+        self.stride = STRIDE
         self.augment, self.seed, self.epoch = augment, seed, 0
         self._cache = PictureCache({}, 0)
 
@@ -72,11 +75,12 @@ class DetectionDataset(Dataset[Sample]):
 
     def largest_size(self, index: int) -> Size:
         """Return the largest (width, height) in which the picture of image `index` is shown, in any epoch."""
-        return resized(self._size(index), self.shortest_edge, self.longest_edge)
+        return resized(self._size(index), self.shortest_edge, self.longest_edge, self.square)
 
     def _crop(self, index: int) -> ResizedCrop:
         random = np.random.default_rng((self.seed, self.epoch, index))
-        return choose_crop(self.augment, self._size(index), self.shortest_edge, self.longest_edge, random)
+        size = self._size(index)
+        return choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random, self.square)
 
     def _size(self, index: int) -> Size:
         info = self.split.images[index]
@@ -92,7 +96,7 @@ class DetectionDataset(Dataset[Sample]):
         return self._cache.bytes
 
     def _kept_size(self, index: int) -> Size:
-        return kept_size(self.augment, self._size(index), self.shortest_edge, self.longest_edge)
+        return kept_size(self.augment, self._size(index), self.shortest_edge, self.longest_edge, self.square)
 
     def _read(self, index: int) -> torch.Tensor:
         """Return all pixels of a picture (3, H, W), in the size in which it is kept."""

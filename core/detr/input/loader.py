@@ -156,7 +156,7 @@ def loader(
     DataError when a picture cannot be read; with `spare` that is called, and the image is left out.
     """
     return _Loader(
-        dataset, Collator(), workers, 1, batch_size, spare=spare, batch_size=batch_size, sampler=order,
+        dataset, Collator(dataset.stride), workers, 1, batch_size, spare=spare, batch_size=batch_size, sampler=order,
         pin_memory=pin_memory,
     )  # fmt: skip
 
@@ -185,7 +185,7 @@ def step_loader(
     steps = StepBatches(order, batch_size * accumulate * world_size, dataset.shown_size, start_step, rank, world_size)
     return _Loader(
         dataset,
-        StepCollator(batch_size),
+        StepCollator(batch_size, dataset.stride),
         workers,
         accumulate,
         batch_size * accumulate,

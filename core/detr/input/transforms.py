@@ -42,36 +42,44 @@ class ResizedCrop:
     flipped: bool = False
 
 
-def kept_size(augment: str, size: Size, shortest_edge: int, longest_edge: int) -> Size:
+def kept_size(augment: str, size: Size, shortest_edge: int, longest_edge: int, square: bool = False) -> Size:
     """Return the (width, height) in which a picture of `size` may wait for what `choose_crop` will show of it.
 
     Its own, or a smaller one in which all of it is always shown.
     """
-    shown = resized(size, shortest_edge, longest_edge)
+    shown = resized(size, shortest_edge, longest_edge, square)
     return shown if augment in ALL_SHOWN and math.prod(shown) < math.prod(size) else size
 
 
 def choose_crop(
-    augment: str, size: tuple[int, int], shortest_edge: int, longest_edge: int, random: np.random.Generator
+    augment: str,
+    size: tuple[int, int],
+    shortest_edge: int,
+    longest_edge: int,
+    random: np.random.Generator,
+    square: bool = False,
 ) -> ResizedCrop:
     """Choose what is shown of a picture of `size` (width, height); all random numbers come from `random`.
 
     augment: "none" shows all of it; "flip" flips every other time; "flip, scale and crop" also takes another size,
-    every other time of a crop (make_coco_transforms("train")). Raises ValueError if it is none of these.
+    every other time of a crop (make_coco_transforms("train")). Whatever is shown is stretched to a `square` of
+    `longest_edge`, or of a share of it, if that is asked for. Raises ValueError if it is none of these.
     """
     if augment not in AUGMENTS:
         raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
     whole = (0, 0, *size)
     if augment == "none":
-        return ResizedCrop(whole, resized(size, shortest_edge, longest_edge))
+        return ResizedCrop(whole, resized(size, shortest_edge, longest_edge, square))
     flipped = bool(random.random() < 0.5)
     if augment == "flip":
-        return ResizedCrop(whole, resized(size, shortest_edge, longest_edge), flipped)
-    scale = shortest_edge * float(random.choice(SCALES))
+        return ResizedCrop(whole, resized(size, shortest_edge, longest_edge, square), flipped)
+    edge = longest_edge if square else shortest_edge
+    scale = edge * float(random.choice(SCALES))
+    limit = scale if square else longest_edge
     if random.random() < 0.5:
-        return ResizedCrop(whole, resized(size, scale, longest_edge), flipped)
-    region, shape = _random_region(size, shortest_edge, random)
-    return ResizedCrop(region, resized(shape, scale, longest_edge), flipped)
+        return ResizedCrop(whole, resized(size, scale, limit, square), flipped)
+    region, shape = _random_region(size, edge, random)
+    return ResizedCrop(region, resized(shape, scale, limit, square), flipped)
 
 
 def _random_region(

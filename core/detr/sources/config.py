@@ -20,8 +20,11 @@ Count = Annotated[int, Meta(ge=1, le=64)]  # layers, heads, levels, points
 Width = Annotated[int, Meta(ge=1, le=16_384)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
+Power = Annotated[float, Meta(ge=0, le=100)]
+Small = Annotated[float, Meta(gt=0, le=1)]
 Word = Annotated[str, Meta(max_length=40)]
 Name = Annotated[str, Meta(max_length=200)]
+Widths = Annotated[list[Width], Meta(min_length=1, max_length=8)]
 Stages = Annotated[list[Annotated[int, Meta(ge=-8, le=8)]], Meta(min_length=1, max_length=8)]
 TIMM_NAME = re.compile(r"[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")  # "hf-hub:…" and "local-dir:…" would load another's
 # transformers' own ResNets on the hub, which earlier versions named instead of describing them
@@ -45,7 +48,7 @@ RESNETS: dict[str, dict[str, Any]] = {
 ELSEWHERE = {
     "model_type", "id2label", "num_labels", "backbone_config", "use_timm_backbone", "backbone", "backbone_kwargs",
 }  # fmt: skip
-BackboneKind = Literal["resnet", "timm_backbone"]
+BackboneKind = Literal["resnet", "rt_detr_resnet", "timm_backbone"]
 
 
 class BackboneConfig(msgspec.Struct, omit_defaults=True):
@@ -56,7 +59,7 @@ class BackboneConfig(msgspec.Struct, omit_defaults=True):
     out_indices: Stages | None = None
     # ResNet
     embedding_size: Width | None = None
-    hidden_sizes: Annotated[list[Width], Meta(min_length=1, max_length=8)] | None = None
+    hidden_sizes: Widths | None = None
     depths: Annotated[list[Count], Meta(min_length=1, max_length=8)] | None = None
     layer_type: Literal["basic", "bottleneck"] | None = None
     hidden_act: Word | None = None
@@ -121,7 +124,39 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     two_stage_num_proposals: Annotated[int, Meta(ge=1, le=1000)] | None = None
     with_box_refine: bool | None = None
     disable_custom_kernels: bool | None = None
+    # RT-DETR and its kin
+    layer_norm_eps: Small | None = None
+    batch_norm_eps: Small | None = None
+    freeze_backbone_batch_norms: bool | None = None
+    encoder_hidden_dim: Width | None = None
+    encoder_in_channels: Widths | None = None
+    decoder_in_channels: Widths | None = None
+    feat_strides: Widths | None = None
+    encode_proj_layers: Stages | None = None
+    positional_encoding_temperature: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    encoder_activation_function: Word | None = None
+    decoder_activation_function: Word | None = None
+    normalize_before: bool | None = None
+    hidden_expansion: Annotated[float, Meta(gt=0, le=16)] | None = None
+    decoder_n_levels: Count | None = None
+    decoder_offset_scale: Annotated[float, Meta(gt=0, le=16)] | None = None
+    decoder_method: Literal["default", "discrete"] | None = None
+    learn_initial_query: bool | None = None
+    num_denoising: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    label_noise_ratio: Share | None = None
+    box_noise_scale: Annotated[float, Meta(ge=0, le=100)] | None = None
     # matching and losses
+    matcher_class_cost: Weight | None = None
+    matcher_bbox_cost: Weight | None = None
+    matcher_giou_cost: Weight | None = None
+    matcher_alpha: Share | None = None
+    matcher_gamma: Power | None = None
+    use_focal_loss: Literal[True] | None = None  # of matching; no released model has another
+    focal_loss_alpha: Share | None = None
+    focal_loss_gamma: Power | None = None
+    weight_loss_vfl: Weight | None = None
+    weight_loss_bbox: Weight | None = None
+    weight_loss_giou: Weight | None = None
     class_cost: Weight | None = None
     bbox_cost: Weight | None = None
     giou_cost: Weight | None = None

@@ -13,8 +13,8 @@ def detection_datasets(
 ) -> tuple[DetectionDataset, DetectionDataset]:
     """Return the data sets of a training's images and of its validation images, for one of so many processes."""
     edges, seed = (config.shortest_edge, config.longest_edge), config.seed
-    training = DetectionDataset(data.train, data.label_map, *edges, config.augment, seed)
-    validation = DetectionDataset(data.val, data.label_map, *edges, "none", seed)
+    training = DetectionDataset(data.train, data.label_map, *edges, config.augment, seed, config.square)
+    validation = DetectionDataset(data.val, data.label_map, *edges, "none", seed, config.square)
     if config.cache == "auto":
         room = int(SHARE * free_bytes()) // processes
         for one in (training, validation):

@@ -8,7 +8,7 @@ come next.
 from __future__ import annotations
 
 from core.config import RANDOM_MODEL
-from core.metrics import COUNTED_SCORE, LOSS, LOSS_BBOX, LOSS_CE
+from core.metrics import COUNTED_SCORE, LOSS, LOSS_BBOX
 from core.training.doctor.advice import best_checkpoint, blame, change, gentler, more_epochs, named, quicker, slower
 from core.training.doctor.history import Evaluation, History, best_of, digits, fall, mean, percent
 from core.training.doctor.rule import Finding, Rule, rule
@@ -129,8 +129,8 @@ def ap_near_zero(history: History) -> Finding | None:
     last, config = history.trained[-1], history.config
     is_always = all(e.AP < KNOWS for e in history.trained)
     since = f"for {len(history.trained)} evaluations" if is_always else "in the last three evaluations"
-    evidence = f"{last.result}, below 1 {since}; {LOSS_CE.val.tag} {digits(last.loss_ce)}, {LOSS_BBOX.val.tag} "
-    evidence += digits(last.loss_bbox)
+    evidence = f"{last.result}, below 1 {since}; {history.class_loss.val.tag} {digits(last.loss_class)}, "
+    evidence += f"{LOSS_BBOX.val.tag} {digits(last.loss_bbox)}"
     if config.model == RANDOM_MODEL:
         return Finding(
             level=Level.INFO,
@@ -181,7 +181,7 @@ def class_never_predicted(history: History) -> Finding | None:
     "Which class it is, the model learns quickly from what it sees; where its edges are, only slowly.",
 )
 def misplaced_boxes(history: History) -> Finding | None:
-    """Look for a loss_ce that has fallen by a quarter, a loss_bbox by less than a fifth of that, and loose boxes.
+    """Look for a class loss that has fallen by a quarter, a loss_bbox by less than a fifth of that, and loose boxes.
 
     Loose: AP75 is below 0.6 of AP50; it is 0.71 for DETR-R50 on COCO, whose boxes hardly improve because they are good.
     The demo's loss_bbox falls by 0.7 of loss_ce's share.
@@ -190,7 +190,7 @@ def misplaced_boxes(history: History) -> Finding | None:
         return None
     first, last = history.evaluations[0], history.trained[-1]
     two = history.trained[-2:]
-    ce = fall(first.loss_ce, mean([e.loss_ce for e in two]))
+    ce = fall(first.loss_class, mean([e.loss_class for e in two]))
     bbox = fall(first.loss_bbox, mean([e.loss_bbox for e in two]))
     if not (ce >= 0.25 and bbox < 0.2 * ce) or last.AP75 >= 0.6 * last.AP50:
         return None
@@ -199,7 +199,7 @@ def misplaced_boxes(history: History) -> Finding | None:
     thaw = change(config, "freeze", "stem") if config.freeze == "backbone" else ""
     changes = f"Set {', or '.join(filter(None, (edge, thaw)))}. " if edge or thaw else ""
     return Finding(
-        evidence=f"{LOSS_CE.val.tag} fell from {digits(first.loss_ce)} to {digits(last.loss_ce)}, "
+        evidence=f"{history.class_loss.val.tag} fell from {digits(first.loss_class)} to {digits(last.loss_class)}, "
         f"{LOSS_BBOX.val.tag} went from {digits(first.loss_bbox)} to {digits(last.loss_bbox)}; "
         f"AP50 {percent(last.AP50)}, AP75 {percent(last.AP75)}.",
         advice=f"{changes}Boxes come late: {more_epochs(history)}.",

@@ -68,7 +68,7 @@ class Evaluation:
     AP50: float
     AP75: float
     loss: float
-    loss_ce: float
+    loss_class: float
     loss_bbox: float
     loss_giou: float
     predicted: float
@@ -93,7 +93,7 @@ def fall(before: float, now: float) -> float:
 
 FIGURES: dict[str, Metric] = {  # of an Evaluation, and the metrics that they are
     **{name: tags.COCO[name] for name in ("AP", "AP50", "AP75")},
-    **{loss.name: loss.val for loss in tags.LOSSES},
+    **{loss.name: loss.val for loss in (tags.LOSS, tags.LOSS_BBOX, tags.LOSS_GIOU)},
     "predicted": tags.PREDICTED,
     "objects": tags.OBJECTS,
 }
@@ -108,6 +108,7 @@ class History:
     first_loss      of the first step, so of a model not yet changed
     best_loss       the lowest mean of WINDOW steps, its error added; up to best_step
     lowest_norm     the lowest median of WINDOW gradient norms
+    class_loss      which loss of classes the model has
     unpredicted     class to how many of the last evaluations in a row did not predict it; class_ap has its last AP
     """
 
@@ -117,6 +118,7 @@ class History:
         windows: tuple[deque[float], ...] = tuple(deque(maxlen=WINDOW) for _ in range(4))
         self.loss, self.grad_norm, self.wait, self.gpu_busy = windows
         self.not_finite, self.skipped, self.first_not_finite, self.last_not_finite = 0, 0, 0, 0
+        self.class_loss = tags.LOSS_CE
         self.skipped_images = tuple(skipped_images)
         self.first_loss, self.best_loss, self.best_step, self.lowest_norm = math.nan, math.inf, 0, math.inf
         self.lr, self.lr_backbone = math.nan, math.nan
@@ -218,6 +220,8 @@ class History:
             self._count_not_finite(step)
         epoch = min(self.config.epochs, (len(self.trained) + 1) * self.config.eval_every) if step else 0
         figures = {name: finite(metrics, metric.tag) for name, metric in FIGURES.items()}
+        self.class_loss = next((loss for loss in tags.CLASS_LOSSES if loss.val.tag in metrics), self.class_loss)
+        figures["loss_class"] = finite(metrics, self.class_loss.val.tag)
         train_loss = self._sum / self._count if self._count else math.nan
         self.evaluations.append(Evaluation(step, epoch, train_loss, **figures))
         self._sum, self._count = 0.0, 0

@@ -13,8 +13,9 @@ from math import ceil
 from pathlib import Path
 
 from core.config import RANDOM_MODEL, TrainConfig
-from core.detr.model_folder import read_config, read_edges
+from core.detr.model_folder import read_config
 from core.detr.pretrained import copied_and_fresh, find_model, known_classes
+from core.detr.processor import read_picture_settings
 from core.detr.sources.config import CONFIG
 from core.detr.sources.released import RELEASED
 from core.presets import PRESETS
@@ -166,7 +167,9 @@ def _size_of(model: str, base: Path) -> tuple[bool | None, int | None]:
     folder = Path(find_model(model, base))
     if not (folder / CONFIG).exists():
         return None, None
-    return (read_config(folder, model).d_model or RELEASED_WIDTH) < WIDE, read_edges(folder).get("shortest_edge")
+    return (read_config(folder, model).d_model or RELEASED_WIDTH) < WIDE, read_picture_settings(folder).get(
+        "shortest_edge"
+    )
 
 
 def _has_gpu() -> bool | None:

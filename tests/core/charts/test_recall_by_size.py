@@ -9,8 +9,8 @@ from core.charts.recall_by_size import recall_bars, recall_heat
 from core.charts.to_json import to_json
 from core.datasets.split import FEW
 from core.evaluation.findings.recall_by_size import recall_by_size
+from core.evaluation.model_input import ModelInput
 from core.evaluation.selection import Selection, selected_rows
-from core.evaluation.table import ModelInput
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import gt_of, result
 

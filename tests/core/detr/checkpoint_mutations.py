@@ -32,8 +32,10 @@ from core import LabError
 from core.config import TrainConfig
 from core.detr.families.base import Detector
 from core.detr.model import load_model, save_model
-from core.detr.model_folder import PROCESSOR, read_config, read_edges, read_label_map
+from core.detr.model_folder import read_config, read_label_map
 from core.detr.pretrained import known_classes
+from core.detr.processor import read_picture_settings
+from core.detr.sources.image_processor import PROCESSOR
 from core.inference.model_cache import _load_published
 from core.labels import LabelMap
 from core.training.checkpoint_folder import STATE_FILE
@@ -149,7 +151,7 @@ def update(stepper: Stepper) -> None:
 READERS: tuple[Callable[[Path], Any], ...] = (
     lambda folder: known_classes(str(folder)),
     read_label_map,
-    read_edges,
+    read_picture_settings,
     lambda folder: _load_published(str(folder)),
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from core.detr.model_folder import PROCESSOR
+from core.detr.sources.image_processor import PROCESSOR
 from core.training.checkpoint_folder import STATE_FILE
 from tests.core.datasets.mutations import VALUES, flip, json_value, mutated
 

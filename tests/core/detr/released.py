@@ -5,18 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import ConditionalDetrConfig, DeformableDetrConfig, DetrConfig, ResNetConfig, TimmBackboneConfig
+from transformers import (
+    ConditionalDetrConfig,
+    DeformableDetrConfig,
+    DetrConfig,
+    ResNetConfig,
+    RTDetrConfig,
+    RTDetrResNetConfig,
+    RTDetrV2Config,
+    TimmBackboneConfig,
+)
 
 from core.detr.model import FAMILIES
+from core.detr.pretrained import COCO_CLASSES, COCO_ROWS
 from core.labels import COCO_TEN, LabelMap
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
+COCO = LabelMap(COCO_CLASSES, tuple(COCO_ROWS.values()))
 CONFIGS = {"detr": DetrConfig, "conditional_detr": ConditionalDetrConfig, "deformable_detr": DeformableDetrConfig}
 STAGES = {"deformable_detr": ["stage2", "stage3"]}
 
 
+HYBRID = {"rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig}  # with an encoder over three maps
+
+
+def hybrid_config(kind: str, layers: int = 3):
+    """Three layers, width 32, 12 queries, three maps; index = place among COCO's 80, as released."""
+    backbone = RTDetrResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 32, 32], depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    return HYBRID[kind](
+        backbone_config=backbone, encoder_in_channels=[16, 32, 32], encoder_hidden_dim=32, d_model=32,
+        decoder_in_channels=[32, 32, 32], encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=2,
+        decoder_attention_heads=2, decoder_layers=layers, num_queries=12, num_denoising=10, num_labels=80,
+        id2label=dict(enumerate(COCO_CLASSES)),
+    )  # fmt: skip
+
+
 def small_config(kind: str, timm: bool = False, layers: int = 3):
     """Three layers, width 32, 12 queries; with `timm` the backbone is timm's, as in the released models."""
+    if kind in HYBRID:
+        return hybrid_config(kind, layers)
     resnet = ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16, 32], depths=[1, 1, 1], layer_type="basic",
         out_features=STAGES.get(kind, ["stage3"]),
@@ -33,6 +63,13 @@ def small_config(kind: str, timm: bool = False, layers: int = 3):
     )  # fmt: skip
 
 
+def columns(model, label_map=TEN) -> list[int]:
+    """The columns of a label map's classes in a released model's logits, and of "no object" where it has that."""
+    rows = {name: row for row, name in model.config.id2label.items()}
+    more = [len(model.config.id2label)] if FAMILIES[model.config.model_type].has_no_object else []
+    return [rows[name] for name in label_map.names] + more
+
+
 def released(kind: str, folder: Path, timm: bool = False, auxiliary: bool = False) -> Path:
     """A folder with such a model, its weights random; `auxiliary` is what its config says of auxiliary_loss."""
     with torch.random.fork_rng():
@@ -41,7 +78,8 @@ def released(kind: str, folder: Path, timm: bool = False, auxiliary: bool = Fals
         config.auxiliary_loss = auxiliary
         model = FAMILIES[kind].model_class(config)
         for module in model.modules():
-            if isinstance(module, torch.nn.LayerNorm):  # as after a training: normalising twice is not once
+            # as after a training: normalising twice is not once
+            if isinstance(module, (torch.nn.LayerNorm, torch.nn.BatchNorm2d)):
                 torch.nn.init.uniform_(module.weight, 0.5, 2.0)
                 torch.nn.init.uniform_(module.bias, -0.5, 0.5)
         model.save_pretrained(folder)

@@ -13,8 +13,9 @@ import torch
 
 from core import LabError, ModelError
 from core.detr.model import load_model
-from core.detr.model_folder import read_config, read_edges, read_label_map
+from core.detr.model_folder import read_config, read_label_map
 from core.detr.pretrained import find_model, known_classes
+from core.detr.processor import read_picture_settings
 from core.inference.model_cache import _load_published
 from tests.core.detr.checkpoint_mutations import KINDS, failures, mutations, read_everything, resume, whole
 from tests.core.detr.released import TEN
@@ -99,7 +100,7 @@ def test_only_regular_files_of_a_bounded_size_are_opened(tmp_path):
         with (folder / name).open("wb") as file:
             file.truncate(5_000_000)
     os.truncate(folder / "model.safetensors", 3_000_000_000)
-    for read in (read_config, read_label_map, read_edges):
+    for read in (read_config, read_label_map, read_picture_settings):
         with pytest.raises(ModelError, match="5,000,000 bytes, more than the 4,000,000"):
             read(folder)
     shutil.copy(whole("detr") / "config.json", folder)

@@ -16,7 +16,7 @@ from core.detr.detect import LossSums, detect, forward, to_detections
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
-from core.detr.losses import PARTS, LossNormalizers, set_losses
+from core.detr.losses import LossNormalizers, set_losses
 from core.detr.model import FAMILIES, load_model, small_detr
 from tests.core.detr.plain_pictures import broken_image, normalized
 from tests.core.detr.released import TEN, released
@@ -99,7 +99,7 @@ def test_the_validation_losses_of_one_batch_are_its_training_losses(batch):
             LossNormalizers.of(batch["labels"], 30, loss_config),
             loss_config,
         )
-    for name in PARTS:
+    for name in loss_config.names:
         assert losses.values()[name] == pytest.approx(float(expected[name][-1]))
         assert losses.by_answer()[name].tolist() == pytest.approx(expected[name].tolist())
 

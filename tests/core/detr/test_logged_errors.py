@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.detr.detect import LossSums
-from core.detr.losses import COUNTS, PARTS, LossNormalizers, logged_errors, set_losses
+from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses
 from core.detr.matching import Layers, Targets, match
 from tests.core.detr.test_losses import KINDS, QUERIES, config_of, example, loss_config_of
 
@@ -79,4 +79,4 @@ def test_nothing_is_learned_from_what_is_only_logged():
     layers, labels = example("detr", (2, 1))
     losses = set_losses(layers, labels, LossNormalizers.of(labels, QUERIES, loss_config), loss_config)
     assert not any(losses[name].requires_grad for name in COUNTS)
-    assert all(losses[name].requires_grad for name in PARTS)
+    assert all(losses[name].requires_grad for name in loss_config.names)

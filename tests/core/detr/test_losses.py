@@ -9,7 +9,7 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
 from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
 
-from core.detr.losses import PARTS, LossNormalizers, set_losses, total
+from core.detr.losses import LossNormalizers, set_losses, total
 from core.detr.matching import Layers, Targets, giou, match
 from core.detr.model import FAMILIES
 
@@ -73,8 +73,8 @@ def test_losses_and_gradients_equal_transformers(kind, counts, queries):
     weight = loss_config_of(config).class_weight  # transformers takes 1, whatever the config says
     loss = loss + (weight - 1) * sum(value for name, value in parts.items() if name.startswith("loss_ce"))
     loss.backward()
-    for name in PARTS:
-        expected = [parts[f"{name}_0"], parts[f"{name}_1"], parts[name]]
+    for name in loss_config_of(config).names:
+        expected = [torch.tensor(0.0), parts[f"{name}_0"], parts[f"{name}_1"], parts[name]]
         torch.testing.assert_close(losses[name], torch.stack(expected))
     torch.testing.assert_close(total(losses, loss_config_of(config)), loss)
     for ours_grad, theirs_grad in zip(mine, (theirs.logits.grad, theirs.boxes.grad), strict=True):
@@ -105,7 +105,7 @@ def test_an_image_without_objects_teaches_that_nothing_is_there():
     loss_config = loss_config_of(config_of("detr", layers=2))
     layers, labels = example("detr", (0,))
     losses = ours(layers, labels, loss_config)
-    assert losses["loss_bbox"].tolist() == losses["loss_giou"].tolist() == [0.0, 0.0]
+    assert losses["loss_bbox"].tolist() == losses["loss_giou"].tolist() == [0.0, 0.0, 0.0]
     total(losses, loss_config).backward()
     assert (layers.logits.grad[..., -1] < 0).all()  # "no object" is to become likelier
     assert layers.boxes.grad is not None  # the box head still takes part, as processes that train together want

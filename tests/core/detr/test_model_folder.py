@@ -5,7 +5,8 @@ import json
 import pytest
 
 from core import ModelError
-from core.detr.model_folder import read_config, read_edges
+from core.detr.model_folder import read_config
+from core.detr.processor import read_picture_settings
 
 TIMM = {"model_type": "timm_backbone", "backbone": "resnet50", "num_channels": 3, "out_indices": [1, 2, 3, 4]}
 RESNET = {"model_type": "resnet", "out_features": ["stage4"]}
@@ -48,7 +49,7 @@ def test_the_backbone_is_understood_as_every_version_has_written_it(kind, descri
 )
 def test_sizes_of_pictures_are_read_in_every_form(size, edges, tmp_path):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": size}))
-    read = read_edges(tmp_path)
+    read = read_picture_settings(tmp_path)
     assert (read.get("shortest_edge"), read.get("longest_edge")) == edges
 
 

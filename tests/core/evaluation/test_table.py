@@ -6,12 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import RunError
+from core.evaluation.model_input import ModelInput
 from core.evaluation.table import (
     COLUMNS,
     ERROR_TYPES,
     SCHEMA,
     ErrorType,
-    ModelInput,
     TableMetadata,
     read_table,
     table_metadata,

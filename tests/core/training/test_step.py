@@ -11,12 +11,13 @@ import torch
 from core import PROJECT, ConfigError, RunError
 from core.config import TrainConfig
 from core.datasets.split import read_split
+from core.detr.device import deterministic
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.model import load_model, small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
-from core.training.step import MOST_SKIPPED, Stepper, deterministic, learning_rate_factor
+from core.training.step import MOST_SKIPPED, Stepper, learning_rate_factor
 from core.training.trainer_state import TrainerState
 from tests.core.detr.plain_pictures import broken_image
 from tests.core.detr.released import TEN, released

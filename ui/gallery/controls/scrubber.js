@@ -5,7 +5,8 @@ import { button, element, svgElement } from "../../js/element.js"
 
 const PLAY_SECONDS = 0.9 // an epoch
 /** @type {[key: CurveKey, label: string, times: number, digits: number][]} */
-const CURVES = [["AP", "AP", 100, 1], ["loss_ce", "loss_ce", 1, 3], ["loss_bbox", "loss_bbox", 1, 3]]
+const CURVES = [["AP", "AP", 100, 1], ["loss_ce", "loss_ce", 1, 3], ["loss_vfl", "loss_vfl", 1, 3],
+  ["loss_mal", "loss_mal", 1, 3], ["loss_bbox", "loss_bbox", 1, 3]]
 
 /**
  * Make a scrubber without frames.

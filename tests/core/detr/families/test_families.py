@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import TimmBackboneConfig
 
-from core.detr.families.base import inverse_sigmoid
+from core.detr.class_loss import CrossEntropy, FocalLoss
+from core.detr.families.base import ClassOutput, inverse_sigmoid
 from core.detr.families.detr import Detr
 from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.model_folder import FAMILY_NAMES
@@ -35,7 +36,9 @@ def test_the_model_inside_is_transformers_own_with_its_own_config(kind, auxiliar
     allowed = {"id2label", "label2id", "num_labels", *FAMILIES[kind].published}  # the file does not state all of these
     assert type(model.inner) is FAMILIES[kind].model_class and changed <= allowed
     assert list(model.inner.state_dict()) == list(original.state_dict())
-    assert [type(m) for m in model.inner.model.modules()] == [type(m) for m in original.model.modules()]
+    types = ([type(m) for m in one.model.modules()] for one in (model.inner, original))
+    for own, theirs in zip(*types, strict=True):
+        assert own is theirs or (own, theirs) == (ClassOutput, torch.nn.Linear)
     assert model.inner.loss_function.__module__.startswith("transformers.")
 
 
@@ -50,7 +53,7 @@ def test_scores_are_a_softmax_with_no_object_or_a_sigmoid_of_each_class(model):
     assert probabilities.shape == logits.shape and scores.shape == (2, 5, 10)
     assert torch.equal(probabilities[..., :10], scores)
     assert torch.allclose(probabilities.sum(-1), torch.ones(2, 5)) == model.has_no_object
-    assert (model.loss_config.focal_alpha is None) == model.has_no_object == (model.model_type == "detr")
+    assert model.loss_config.class_loss.has_no_object == model.has_no_object == (model.model_type == "detr")
 
 
 def pixels_of(images: int) -> torch.Tensor:
@@ -89,7 +92,8 @@ def test_class_outputs_are_float32_wherever_they_are_called(model):
     model.map_class_outputs(lambda old: outputs.append(old) or old)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert {output(torch.randn(3, 32)).dtype for output in outputs} == {torch.float32}
-        assert model.inner.model.encoder.layers[0].mlp.fc1(torch.randn(3, 32)).dtype == torch.bfloat16
+        layer = next(m for m in model.inner.modules() if type(m) is torch.nn.Linear and m.in_features == 32)
+        assert layer(torch.randn(3, 32)).dtype == torch.bfloat16
 
 
 def test_in_two_stages_the_encoder_proposes_with_the_new_class_outputs():
@@ -110,8 +114,8 @@ def test_a_copy_hides_padding_by_its_own_mask(model):
     mask[:, 32:] = False
     with torch.no_grad():
         masked, plain = other(pixels, mask), model(pixels)
-        assert torch.equal(model(pixels, mask).boxes, masked.boxes) and not torch.equal(plain.boxes, masked.boxes)
-        assert torch.equal(other(pixels).boxes, plain.boxes)  # the mask is forgotten
+        assert torch.equal(model(pixels, mask).logits, masked.logits) and not torch.equal(plain.logits, masked.logits)
+        assert torch.equal(other(pixels).logits, plain.logits)  # the mask is forgotten
 
 
 def test_the_inverse_of_the_sigmoid_is_finite_at_its_ends():
@@ -141,4 +145,4 @@ def test_losses_weigh_as_the_config_states_else_as_published(kind, stated, expec
     for config in (model.loss_config, load_model(str(tmp_path / "saved"), TEN)[0].loss_config):
         assert (config.class_cost, config.class_weight) == expected
         assert (config.bbox_cost, config.giou_cost, config.bbox_weight, config.giou_weight) == (5, 2, 5, 2)
-        assert (config.no_object_weight, config.focal_alpha) == ((0.1, None) if kind == "detr" else (0, 0.25))
+        assert config.class_loss == (CrossEntropy(0.1) if kind == "detr" else FocalLoss(0.25))

@@ -12,7 +12,7 @@ from core.evaluation.findings.recall_by_size import (
     recall_by_size,
     verdict,
 )
-from core.evaluation.table import ModelInput
+from core.evaluation.model_input import ModelInput
 from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, judge, result
