@@ -36,7 +36,7 @@ class RTDetrV2(Detector):
     model_class: ClassVar[type[PreTrainedModel]] = RTDetrV2ForObjectDetection
     has_no_object = False
     finest_map = 0
-    head_modules = frozenset({"class_embed", "bbox_embed", "enc_score_head", "enc_bbox_head"})
+    head_modules = frozenset({"class_embed", "bbox_embed", "enc_score_head", "enc_bbox_head", "denoising_class_embed"})
     class_modules = frozenset({"class_embed", "enc_score_head"})
     usual_normalization = AS_THEY_ARE
 

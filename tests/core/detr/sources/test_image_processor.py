@@ -19,7 +19,7 @@ from core.detr.detect import detect
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.model import FAMILIES, load_model, save_model
-from core.detr.model_folder import read_edges
+from core.detr.processor import read_picture_settings
 from core.detr.sources.image_processor import PROCESSORS, image_processor, write_image_processor
 from tests.core.detr.released import TEN, released
 
@@ -129,7 +129,7 @@ def test_the_pipeline_gives_them_with_their_names(saved, tmp_path):
 
 
 def test_the_starter_opens_too(tmp_path):
-    path, edges = picture(tmp_path, EQUAL), read_edges(STARTER)
+    path, edges = picture(tmp_path, EQUAL), read_picture_settings(STARTER)
     ours = of_the_lab(load_model(str(STARTER), TEN)[0], path, TrainConfig(**edges))
     by_score, by_box = apart(ours, of_transformers(STARTER, path))
     assert by_score < 1e-4 and by_box < 1e-3 and edges == {"shortest_edge": 192, "longest_edge": 256}
@@ -139,7 +139,7 @@ def test_the_starter_opens_too(tmp_path):
 
 def test_what_is_written_is_what_the_lab_reads(tmp_path):
     write_image_processor(tmp_path, "detr", TrainConfig(shortest_edge=320, longest_edge=500))
-    assert read_edges(tmp_path) == {"shortest_edge": 320, "longest_edge": 500}
+    assert read_picture_settings(tmp_path) == {"shortest_edge": 320, "longest_edge": 500}
 
 
 def test_every_family_has_an_image_processor():
