@@ -63,12 +63,13 @@ class PaddingGuard:
             return None
         (values,) = inputs
         shown = self._mask_of(values, self._mask).float()
-        groups = values.float().unflatten(1, (norm.num_groups, -1))  # (B, G, C / G, h, w)
+        images, _, height, width = values.shape
+        groups = values.float().reshape(images, norm.num_groups, -1, height, width)
         inside, axes = shown[:, None], (2, 3, 4)
         count = (shown.sum((1, 2, 3)) * groups.shape[2]).view(-1, 1, 1, 1, 1)
         centred = groups - (groups * inside).sum(axes, keepdim=True) / count
         variance = (centred.square() * inside).sum(axes, keepdim=True) / count
-        normed = (centred * torch.rsqrt(variance + norm.eps)).flatten(1, 2)
+        normed: torch.Tensor = (centred * torch.rsqrt(variance + norm.eps)).flatten(1, 2)
         if norm.affine:
             normed = normed * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
         return normed.to(output.dtype)
