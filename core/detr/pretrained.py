@@ -14,7 +14,8 @@ from pathlib import Path
 
 from core import ConfigError, ModelError
 from core.config import RANDOM_MODEL, TrainConfig
-from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, read_edges, unreadable, weight_files
+from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, unreadable, weight_files
+from core.detr.processor import read_picture_settings
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.detr.sources.foreign import no_model
 from core.detr.sources.hub import (
@@ -144,7 +145,7 @@ def _edges(spec: str, base: Path) -> dict[str, int]:
     if spec in RELEASED:
         return dict(zip(("shortest_edge", "longest_edge"), RELEASED[spec].edges, strict=True))
     folder = find_model(spec, base) if spec not in ("", RANDOM_MODEL) else ""
-    return read_edges(Path(folder)) if folder and os.path.isdir(folder) else {}
+    return read_picture_settings(Path(folder)) if folder and os.path.isdir(folder) else {}
 
 
 def fits_first(family: str | None) -> list[str]:
