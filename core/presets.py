@@ -32,7 +32,7 @@ class Preset:
 
 # of all families below, where nothing else is said; AdamW, weight decay 1e-4 and clip 0.1 are the defaults
 _SHARED = {"augment": "flip, scale and crop", "dropout": 0.0, "freeze": "none"}
-_SQUARE = {"shortest_edge": 640, "longest_edge": 640}
+_SQUARE = {"shortest_edge": 640, "longest_edge": 640, "square": True}
 FAMILY_PRESETS = (
     Preset(  # rfdetr/config.py: TrainConfig, and util/get_param_dicts.py, of roboflow/rf-detr 1.4.1
         "RF-DETR",
@@ -41,7 +41,7 @@ FAMILY_PRESETS = (
         {
             # 0.7 for each component away from the heads: the decoder's rate is 1e-4 · 0.7, the backbone's 1.5e-4 · 0.7²
             "epochs": 100, "accumulate": 4, "lr": 7e-5, "lr_backbone": 7.35e-5, "lr_head": 1e-4, "ema": 0.993,
-            "shortest_edge": 560, "longest_edge": 560, **_SHARED,
+            "layer_decay": 0.8, **_SHARED, **_SQUARE,
         },
         ("rf_detr",),
     ),
@@ -88,12 +88,12 @@ FAMILY_PRESETS = (
     ),
     Preset(  # scripts/lwdetr_small_coco_train.sh, main.py, of Atten4Vis/LW-DETR
         "LW-DETR",
-        "Its fine-tuning on COCO: 32 images a step, EMA 0.9997. XL has 16 images and weight decay 1e-3. Not here: "
-        "sizes that change from step to step.",
+        "Its fine-tuning on COCO: 32 images a step, EMA 0.9997. XL has 16 images, weight decay 1e-3 and other rates. "
+        "Not here: sizes that change from step to step.",
         {
-            # as RF-DETR's
+            # made of the same decays as RF-DETR's
             "epochs": 60, "batch_size": 8, "accumulate": 4, "lr": 7e-5, "lr_backbone": 7.35e-5, "lr_head": 1e-4,
-            "ema": 0.9997, **_SHARED, **_SQUARE,
+            "ema": 0.9997, "layer_decay": 0.8, **_SHARED, **_SQUARE,
         },
         ("lw_detr",),
     ),

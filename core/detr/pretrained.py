@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from core import ConfigError, ModelError
 from core.config import RANDOM_MODEL, TrainConfig
@@ -136,14 +137,15 @@ def preset_config(name: str, model: str, base: Path = Path()) -> TrainConfig:
     if not preset.families:
         return config
     try:
-        return replace(config, **_edges(model, base))
+        return replace(config, **_pictures(model, base))
     except (ModelError, ConfigError):  # no model, or none that could be used: the form says so
         return config
 
 
-def _edges(spec: str, base: Path) -> dict[str, int]:
+def _pictures(spec: str, base: Path) -> dict[str, Any]:
     if spec in RELEASED:
-        return dict(zip(("shortest_edge", "longest_edge"), RELEASED[spec].edges, strict=True))
+        (shortest, longest), square = RELEASED[spec].edges, RELEASED[spec].square
+        return {"shortest_edge": shortest, "longest_edge": longest, "square": square}
     folder = find_model(spec, base) if spec not in ("", RANDOM_MODEL) else ""
     return read_picture_settings(Path(folder)) if folder and os.path.isdir(folder) else {}
 

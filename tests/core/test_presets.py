@@ -53,7 +53,7 @@ def test_a_recipe_takes_the_chosen_models_size_of_pictures(tmp_path):
     for name, model in RELEASED.items():
         preset = next(p for p in PRESETS.values() if model.family in p.families)
         config = preset_config(preset.name, name, tmp_path)
-        assert (config.shortest_edge, config.longest_edge) == model.edges
+        assert (config.shortest_edge, config.longest_edge, config.square) == (*model.edges, model.square)
         assert preset_config("Built-in demo", name, tmp_path) == PRESETS["Built-in demo"].apply()
     (tmp_path / "config.json").write_text('{"model_type": "detr"}')
     (tmp_path / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 480, "longest_edge": 640}}')
