@@ -14,7 +14,7 @@ import torch
 from core import ConfigError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
 from core.detr.device import PRECISIONS
-from core.detr.families.base import Detector
+from core.detr.families.base import TOP_K, Detector
 from core.detr.input.batch import Batch, ImageTargets, split_batch
 from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses, sum_names, total
 from core.detr.matching import Layers, LossConfig
@@ -23,9 +23,6 @@ NO_ROOM = (
     "Not even one image fits into the GPU's memory: take smaller images (shortest and longest edge), precision bf16, "
     "or a smaller model."
 )
-TOP_K = 100  # detections of an image where each class is a sigmoid of its own (post_process_object_detection, top_k)
-
-
 NOTHING = LossNormalizers(0, 0.0, 0, 0)
 
 
@@ -98,18 +95,20 @@ def refuse_broken(layers: Layers, batch: Batch) -> None:
 
 
 @torch.no_grad()
-def to_detections(logits: torch.Tensor, boxes: torch.Tensor, batch: Batch, has_no_object: bool = True) -> Detections:
+def to_detections(
+    logits: torch.Tensor, boxes: torch.Tensor, batch: Batch, has_no_object: bool = True, top_k: int = TOP_K
+) -> Detections:
     """Return a model's answer as Detections, whatever their scores.
 
     logits (B, Q, N+1) if it `has_no_object`: one row per query, its best class but never "no object", and that class's
-    score. logits (B, Q, N) else: the TOP_K highest scores of all queries and classes. boxes (B, Q, 4) normalised
+    score. logits (B, Q, N) else: the `top_k` highest scores of all queries and classes. boxes (B, Q, 4) normalised
     cxcywh. Source: transformers, post_process_object_detection of each model's image processor, at threshold 0.
     """
     if has_no_object:
         scores, labels = logits.float().softmax(-1)[..., :-1].max(-1)  # (B, Q)
         queries = torch.arange(logits.shape[1], device=logits.device).expand_as(labels)
     else:
-        count = min(TOP_K, logits.shape[1] * logits.shape[2])
+        count = min(top_k, logits.shape[1] * logits.shape[2])
         scores, places = logits.float().sigmoid().flatten(1).topk(count, dim=1)
         queries, labels = places // logits.shape[2], places % logits.shape[2]
     query, label, score, box = (part.cpu().numpy() for part in (queries, labels, scores, boxes.float()))
@@ -157,7 +156,7 @@ def _detect(
         refuse_broken(layers, batch)
         if losses:
             losses.add(layers, batch["labels"])
-        return to_detections(layers.logits[-1], layers.boxes[-1], batch, detector.has_no_object)
+        return to_detections(layers.logits[-1], layers.boxes[-1], batch, detector.has_no_object, detector.top_k)
     except torch.OutOfMemoryError as error:
         if images == 1:
             raise ConfigError(NO_ROOM) from error

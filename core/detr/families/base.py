@@ -28,6 +28,7 @@ from core.detr.processor import Normalization
 from core.labels import LabelMap
 
 Part = Literal["backbone", "transformer", "offsets", "head"]
+TOP_K = 100  # detections of an image where each class is a sigmoid of its own (post_process_object_detection, top_k)
 PRIOR_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid (RetinaNet; Deformable DETR does so too)
 STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
 
@@ -129,6 +130,11 @@ class Detector(nn.Module, ABC):
     def num_queries(self) -> int:
         """How many object queries it has: the most boxes that it can give for an image."""
         return int(self.inner.config.num_queries)
+
+    @property
+    def top_k(self) -> int:
+        """How many detections it gives for an image at most, where each class is a sigmoid of its own."""
+        return TOP_K
 
     @property
     def num_layers(self) -> int:

@@ -90,6 +90,11 @@ class RTDetrV2(Detector):
         return Layers(torch.stack(logits), torch.stack(boxes))
 
     @property
+    def top_k(self) -> int:
+        """As many as it has queries, as published (rtdetr_postprocessor.py, num_top_queries)."""
+        return self.num_queries
+
+    @property
     def smallest_side(self) -> int:
         """The sides of the smallest square picture with a place for each query, in pixels."""
         strides, side = self.inner.config.feat_strides, self.stride
