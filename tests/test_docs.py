@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import families
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(?:#[^)]*)?\)")
@@ -42,6 +44,11 @@ def test_links_lead_somewhere():
     links = [(path, link) for path in PAGES for link in LINK.findall(path.read_text()) if link and "://" not in link]
     assert len(links) > 100
     assert [f"{path.name}: {link}" for path, link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_table_of_models_is_that_of_the_list():
+    text = families.PAGE.read_text()
+    assert families.table(families.measured_cells(text)) in text, "run python -m bench.families --table"
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
