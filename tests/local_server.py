@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class LocalServer:
-    """Answers GET and HEAD by `_answer(request)` from `begin` until `close`."""
+    """Answers every request by `_answer(request)` from `begin` until `close`."""
 
     def begin(self) -> None:
         outer = self
@@ -16,7 +16,7 @@ class LocalServer:
                 with contextlib.suppress(ConnectionError):
                     outer._answer(self)
 
-            do_HEAD = do_GET
+            do_HEAD = do_POST = do_PUT = do_GET
 
             def log_message(self, *_):
                 pass

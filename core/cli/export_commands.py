@@ -1,12 +1,16 @@
-"""The command that writes images with their boxes for other tools: export."""
+"""The command that writes a run for other tools: images with their boxes, or its trained model: export."""
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import LabError
+from core.cli.chosen_run import HAS_MODEL, chosen_run
 from core.cli.command import Command, add_epoch, add_run, check_score, show, show_progress
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.keep_result import KeepResult
@@ -15,22 +19,33 @@ from core.runs.store import RunStore
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from core.export.model_formats import ModelFormat
+
+T = TypeVar("T")
+
 
 def add_export_options(parser: ArgumentParser) -> None:
     """Add the options of `export`; their words are checked later, because the files that know them load slowly."""
     add_run(parser)
     parser.add_argument(
-        "--out", required=True, metavar="FILE",
-        help="FILE.zip; or FILE.json for COCO's annotations, with the predictions in FILE-predictions.json beside it",
+        "--out", metavar="PATH",
+        help="of images FILE.zip; or FILE.json for COCO's annotations, with the predictions in FILE-predictions.json "
+        "beside it; of a model a new folder, or FILE.zip (default: RUN-FORMAT)",
     )  # fmt: skip
     parser.add_argument(
         "--as", dest="kind", default="coco", metavar="FORMAT",
-        help="coco (JSON), png (pictures with boxes) or fiftyone (with a script that opens it) (default: %(default)s)",
+        help="images: coco (JSON), png (pictures with boxes) or fiftyone (with a script that opens it); the trained "
+        "model: huggingface (a folder for transformers, with a model card) (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--score", type=float, default=0.5, help="predictions from this score; 0: all, for AP (default: %(default)s)"
     )
     add_epoch(parser)
+    _add_image_options(parser)
+    _add_model_options(parser)
+
+
+def _add_image_options(parser: ArgumentParser) -> None:
     several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     parser.add_argument("--marked", action="store_true", help="only images that are marked")
     parser.add_argument("--images", type=int, metavar="ID", help="only these images (default: all)", **several)
@@ -42,7 +57,82 @@ def add_export_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_model_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("a model", "of the best epoch, or of the last with --epoch")
+    group.add_argument(
+        "--pictures", type=int, default=4, metavar="N",
+        help="how many of the images with the most errors go with its card (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--push",
+        metavar="OWNER/NAME",
+        help="huggingface: upload it to this repository of the hub, with the token of hf auth login or HF_TOKEN",
+    )
+    group.add_argument("--private", action="store_true", help="with --push: others do not see a new repository")
+
+
 def export(options: Namespace) -> None:
+    """Write the chosen images with their boxes, or the trained model."""
+    from core.export.model_formats import MODEL_FORMATS
+    from core.export.writers import ExportFormat
+
+    if options.kind in MODEL_FORMATS:
+        _export_model(options)
+    elif options.kind in list(ExportFormat):
+        _export_images(options)
+    else:
+        raise LabError(
+            f"There is no format {options.kind!r}: choose from {', '.join([*ExportFormat, *MODEL_FORMATS])}."
+        )
+
+
+def _export_model(options: Namespace) -> None:
+    """Write the trained model as a folder, saying what is done."""
+    from core.export.model_formats import MODEL_FORMATS, ModelOptions, write_model
+    from core.export.saved_model import saved_model
+
+    check_score(options.score)
+    if options.pictures < 0:
+        raise LabError(f"--pictures is {options.pictures}: give 0 or more.")
+    store = RunStore.default()
+    model = saved_model(store, chosen_run(store, options.run_id, HAS_MODEL), options.epoch)
+    form, words = MODEL_FORMATS[options.kind], f"the model {model.name} of {model.run.id}"
+    with TemporaryDirectory(prefix="detr-lab-") as temporary:
+        out = Path(options.out or (Path(temporary) / "model" if options.push else f"{model.run.id}-{form.key}"))
+        if options.push:
+            _check_push(form, out, options.push)
+        written = _tell(
+            write_model(model, form, out, ModelOptions(options.score, options.pictures, options.push or ""))
+        )
+        if options.out or not options.push:
+            show(f"{out}: {words}, {written.sentence}")
+        if options.push and form.push:
+            address = _tell(form.push(out, options.push, options.private))
+            show(f"{address}: {words}")
+
+
+def _check_push(form: ModelFormat, out: Path, name: str) -> None:
+    """Raise LabError for an upload that could not follow, before anything is written."""
+    from core.export.huggingface.push import check_repository
+
+    if form.push is None:
+        raise LabError(f"--push uploads no model as {form.key}: give --as huggingface.")
+    if out.suffix.lower() == ".zip":
+        raise LabError(f"--out is {out}, but --push uploads a folder: name one, or leave --out out.")
+    check_repository(name)
+
+
+def _tell(steps: Generator[str, None, T]) -> T:
+    """Iterate to the end, say each step once on stderr, and return the result."""
+    work, before = KeepResult(steps), ""
+    for words in work:
+        if words != before:
+            show(f"{words} …", file=sys.stderr)
+        before = words
+    return work.result
+
+
+def _export_images(options: Namespace) -> None:
     """Write the chosen images with their boxes, with a bar."""
     from core.export.bundle import Bundle, bundle_title
     from core.export.writers import ExportFormat, write_export
@@ -50,8 +140,10 @@ def export(options: Namespace) -> None:
     from core.runs.marks import Marks
 
     check_score(options.score)
-    if options.kind not in list(ExportFormat):
-        raise LabError(f"There is no format {options.kind!r}: choose from {', '.join(ExportFormat)}.")
+    if options.out is None:
+        raise LabError("Give --out: FILE.zip, or FILE.json for COCO's annotations.")
+    if options.push:
+        raise LabError(f"--push uploads a model, not images as {options.kind}: give --as huggingface.")
     kind, out = ExportFormat(options.kind), Path(options.out)
     endings = (".zip", ".json") if kind is ExportFormat.COCO else (".zip",)
     if out.suffix.lower() not in endings:
@@ -92,7 +184,7 @@ def _chosen_images(table: pa.Table, options: Namespace, marked: list[int] | None
 
 COMMANDS = (
     Command(
-        "export", "write images with their boxes for other tools: COCO JSON, PNGs or FiftyOne", add_export_options,
-        export,
+        "export", "write images with their boxes for other tools (COCO JSON, PNGs, FiftyOne), or the trained model",
+        add_export_options, export,
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ In: a run, one of its evaluations and that one's detection table. Out: analysis_
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from core.evaluation.table import read_table
 from core.evaluation.threshold import image_rows, worst_images
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
+from core.keep_result import KeepResult
 from core.runs.imports import evaluated_images
 from core.runs.models import baseline_of
 from core.runs.provenance.code import code_values
@@ -35,13 +36,13 @@ from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
 
 
-def draw_worst_images(
-    store: RunStore, run: Run, table: pa.Table, score: float, most: int
-) -> tuple[list[tuple[str, Image.Image]], list[str]]:
-    """Draw the worst images, at most `most`, into analysis_1.png and on.
+def worst_pictures(
+    run: Run, table: pa.Table, score: float, most: int
+) -> Generator[tuple[str, Image.Image], None, list[str]]:
+    """Yield the worst images with their boxes drawn, at most `most`, each with its title, the worst first.
 
-    Returns each with its title, the worst first, and a sentence on each image left out, as its picture cannot be read;
-    the next worst takes its place. Raises DataError if none can be, or an image has left the data set.
+    Returns a sentence on each image left out, as its picture cannot be read; the next worst takes its place. Raises
+    DataError if none can be, or an image has left the data set.
     """
     if run.is_imported and run.config["imported"]["images"] is None:
         raise DataError("none were found when these results were imported; import them again with --images DIR.")
@@ -52,26 +53,37 @@ def draw_worst_images(
             f"{split.json_path} has changed since {run.id} was evaluated: image {missing[0]} is gone; put the old file "
             f"back, or {'import' if run.is_imported else 'train'} again."
         )
-    pictures: list[tuple[str, Image.Image]] = []
-    left_out: list[str] = []
-    with tqdm(total=min(most, len(ranking)), unit="image", desc="Drawing") as bar:
-        for image_id, errors in ranking:
-            if len(pictures) == most or image_id not in split.image_by_id:
-                break
-            image = split.image_by_id[image_id]
-            try:
-                stored = read_picture(split.image_path(image), (image["width"], image["height"]))
-            except DataError as error:
-                left_out.append(str(error))
-                continue
-            picture = draw_analysis(stored, image_rows(table, image_id, score))
-            with whole_file(store.analysis_path(run.id, len(pictures) + 1)) as file:
-                picture.save(file, format="PNG")
-            pictures.append((f"{image['file_name']}: {errors} error{'s' * (errors != 1)}", picture))
-            bar.update()
-    if left_out and not pictures:
+    drawn, left_out = 0, []
+    for image_id, errors in ranking:
+        if drawn == most or image_id not in split.image_by_id:
+            break
+        image = split.image_by_id[image_id]
+        try:
+            stored = read_picture(split.image_path(image), (image["width"], image["height"]))
+        except DataError as error:
+            left_out.append(str(error))
+            continue
+        drawn += 1
+        title = f"{image['file_name']}: {errors} error{'s' * (errors != 1)}"
+        yield title, draw_analysis(stored, image_rows(table, image_id, score))
+    if left_out and not drawn:
         raise DataError(left_out[0])
-    return pictures, left_out
+    return left_out
+
+
+def draw_worst_images(
+    store: RunStore, run: Run, table: pa.Table, score: float, most: int
+) -> tuple[list[tuple[str, Image.Image]], list[str]]:
+    """Draw the worst images into analysis_1.png and on; return what `worst_pictures` yields and returns."""
+    pictures: list[tuple[str, Image.Image]] = []
+    work = KeepResult(worst_pictures(run, table, score, most))
+    with tqdm(total=min(most, len(worst_images(table, score))), unit="image", desc="Drawing") as bar:
+        for title, picture in work:
+            pictures.append((title, picture))
+            with whole_file(store.analysis_path(run.id, len(pictures))) as file:
+                picture.save(file, format="PNG")
+            bar.update()
+    return pictures, work.result
 
 
 def write_report(

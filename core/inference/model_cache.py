@@ -33,10 +33,9 @@ from core.detr.pretrained import class_rows, find_model, model_folder
 from core.detr.processor import read_picture_settings
 from core.detr.sources.image_processor import PROCESSOR
 from core.labels import LabelMap
-from core.runs.models import RunModel
+from core.runs.models import RunModel, checkpoint_of
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from core.training.checkpoint_folder import epoch_of
 from core.training.training import FRESH_WEIGHTS
 from core.wording import short
 
@@ -122,24 +121,6 @@ class ModelCache:
             self._loaded[key] = load()
         self._loaded.move_to_end(key)
         return self._loaded[key]
-
-
-def checkpoint_of(store: RunStore, run: Run, model: str) -> Path:
-    """Return the folder of a run's "best" or "last" checkpoint; the other's where both are the same and one is kept.
-
-    Raises RunError for another name, ModelError if it is not there.
-    """
-    if model not in (RunModel.BEST, RunModel.LAST):
-        raise RunError(f"A run has the models {', '.join(RunModel)}, not {model!r}.")
-    other_name = RunModel.LAST if model == RunModel.BEST else RunModel.BEST
-    folder, other = store.checkpoint(run.id, model), store.checkpoint(run.id, other_name)
-    if model == RunModel.BEST and epoch_of(other) == run.best_epoch != epoch_of(folder):
-        return other  # killed when the best one was recorded, and not yet kept as such
-    if folder.is_dir():
-        return folder
-    if run.best_epoch and run.best_epoch == run.epoch and other.is_dir():
-        return other
-    raise ModelError(f"The checkpoint {folder} is gone, so its model cannot be asked.")
 
 
 def idle_device() -> torch.device:

@@ -1,14 +1,19 @@
 """The models of a run that can be looked at and asked: its best, its last, and the baseline.
 
-In: a run's evaluations. Out: the evaluation of each of these models, by its name in addresses and on the command line.
+In: a run's evaluations and folder. Out: the evaluation of each of these models, by its name in addresses and on the
+command line; its checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from core import ModelError, RunError
 from core.labelled_enum import LabelledEnum
-from core.runs.schema import Evaluation
+from core.runs.schema import Evaluation, Run
+from core.runs.store import RunStore
+from core.training.checkpoint_folder import epoch_of
 
 
 class RunModel(LabelledEnum):
@@ -49,3 +54,21 @@ def evaluated_models(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]
     if baseline := baseline_of(evaluations):
         models[RunModel.BASELINE.value] = baseline
     return models
+
+
+def checkpoint_of(store: RunStore, run: Run, model: str) -> Path:
+    """Return the folder of a run's "best" or "last" checkpoint; the other's where both are the same and one is kept.
+
+    Raises RunError for another name, ModelError if it is not there.
+    """
+    if model not in (RunModel.BEST, RunModel.LAST):
+        raise RunError(f"A run has the models {', '.join(RunModel)}, not {model!r}.")
+    other_name = RunModel.LAST if model == RunModel.BEST else RunModel.BEST
+    folder, other = store.checkpoint(run.id, model), store.checkpoint(run.id, other_name)
+    if model == RunModel.BEST and epoch_of(other) == run.best_epoch != epoch_of(folder):
+        return other  # killed when the best one was recorded, and not yet kept as such
+    if folder.is_dir():
+        return folder
+    if run.best_epoch and run.best_epoch == run.epoch and other.is_dir():
+        return other
+    raise ModelError(f"The checkpoint {folder} is gone, so its model cannot be asked.")

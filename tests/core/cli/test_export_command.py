@@ -8,17 +8,21 @@ import pytest
 from PIL import Image
 
 from core.cli.main import main
+from core.config import TrainConfig
 from core.datasets.split import read_split
+from core.detr.model import save_model, small_detr
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table
 from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, write_export
+from core.labels import LabelMap
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.store import RunStore
 from tests.core.cli.running import last_line, run
 from tests.core.coco_cases import gt_of, result
+from tests.core.export.huggingface_hub_server import TOKEN, HubThatTakes
 
 CAR, DOG, SMALL = (40, 20, 50, 40), (100, 20, 60, 60), (150, 5, 9, 9)
 GT = gt_of((1, 1, CAR), (2, 2, DOG), (3, 1, SMALL), images=4)
@@ -122,7 +126,7 @@ def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp
     [
         (["--out", "x.tar"], "as coco it needs the ending .zip or .json"),
         (["--out", "x.json", "--as", "png"], "as png it needs the ending .zip."),
-        (["--out", "x.zip", "--as", "voc"], "There is no format 'voc': choose from coco, png, fiftyone."),
+        (["--out", "x.zip", "--as", "voc"], "There is no format 'voc': choose from coco, png, fiftyone, huggingface."),
         (["--out", "x.zip", "--score", "nan"], "--score is nan"),
         (["--out", "x.zip", "--class", "bus"], "There is no class 'bus': choose from car, dog."),
         (["--out", "x.zip", "--images", "9"], "There is no image 9 among the 4 that were evaluated."),
@@ -131,6 +135,11 @@ def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp
         (["--out", "x.zip", "--marked"], "No image of this run is marked"),
         (["--out", "x.zip", "--error", "both"], "No image has what the options ask for"),
         (["--out", "x.zip", "--epoch", "7"], "Epoch 7 of "),
+        ([], "Give --out: FILE.zip, or FILE.json"),
+        (["--out", "x.zip", "--push", "a/b"], "--push uploads a model, not images as coco: give --as huggingface."),
+        (["--as", "huggingface"], "was imported: only its results are here, no model that could be exported."),
+        (["--as", "huggingface", "--pictures", "-1"], "--pictures is -1: give 0 or more."),
+        (["--as", "huggingface", "--score", "2"], "--score is 2"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(imported, capsys, tmp_path, monkeypatch, arguments, said):
@@ -146,3 +155,46 @@ def test_it_explains_itself(capsys):
         main(["export", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert end.value.code == 0 and all(kind in said for kind in ExportFormat)
+
+
+@pytest.fixture
+def trained(finished, store):
+    """A run of the store whose best checkpoint is a real one."""
+    labels, folder = LabelMap.from_dict(finished.label_map), store.checkpoint(finished.id, "best")
+    folder.mkdir(parents=True)
+    save_model(small_detr(labels), labels, folder, TrainConfig.from_dict(finished.config))
+    store.update(finished.id, best_epoch=2)
+    return store.get(finished.id)
+
+
+def test_a_model_goes_out_as_a_folder_that_is_named(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    status, said, err = run(capsys, "export", trained.id, "--as", "huggingface", "--pictures", 1)
+    folder = f"{trained.id}-huggingface"
+    assert status == 0 and said.startswith(f"{folder}: the model best of {trained.id}, 6 files, 7")
+    assert err.splitlines() == ["Copying the model …", "Drawing 1 picture …", "Writing the model card …"]
+    assert (tmp_path / folder / "pictures/1.jpg").is_file()
+    status, _, err = run(capsys, "export", trained.id, "--as", "huggingface")
+    assert status == 1 and f"{folder} is there already" in last_line(err)
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_a_model_is_uploaded_only_where_that_is_asked_for(trained, tmp_path, monkeypatch, capsys):
+    hub = HubThatTakes()
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(os.listdir(tmp_path))
+    asked = ("export", trained.id, "--as", "huggingface", "--pictures", 0, "--push")
+    status, said, err = run(capsys, *asked, "maria/street", "--private")
+    hub.close()
+    assert (status, said) == (0, f"{hub.address}/maria/street: the model best of {trained.id}\n"), err
+    repository = hub.repositories["maria/street"]
+    assert repository["private"] and b'model="maria/street"' in repository["files"]["README.md"]
+    assert "Uploading" in err and TOKEN not in err and sorted(os.listdir(tmp_path)) == before
+    for name, words in (("street", "give OWNER/NAME"), ("maria/street", "cannot be reached")):
+        status, _, err = run(capsys, *asked, name)
+        assert status == 1 and words in last_line(err)
+    status, _, err = run(capsys, *asked, "maria/street", "--out", "x.zip")
+    assert status == 1 and "--push uploads a folder" in last_line(err)

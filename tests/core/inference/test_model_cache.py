@@ -5,7 +5,8 @@ import json
 import pytest
 
 from core import ModelError
-from core.inference.model_cache import checkpoint_of, stamp_of_weights
+from core.inference.model_cache import stamp_of_weights
+from core.runs.models import checkpoint_of
 from core.runs.store import RunStore
 from core.training.checkpoint_folder import EPOCH_FILE
 from tests.core.runs.fake_training import leave_checkpoint

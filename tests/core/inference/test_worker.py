@@ -17,8 +17,9 @@ from core.detr.model import small_detr
 from core.engine.process_id import this_process
 from core.evaluation.table import read_table
 from core.inference import worker
-from core.inference.model_cache import ModelCache, checkpoint_of
+from core.inference.model_cache import ModelCache
 from core.runs.imports import import_results
+from core.runs.models import checkpoint_of
 from core.runs.queue import RunQueue
 from core.runs.store import RunStore
 from tests.core.detr.released import TEN, released
