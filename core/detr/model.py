@@ -113,4 +113,5 @@ def save_model(detector: Detector, label_map: LabelMap, folder: Path, config: Tr
     detector.save_pretrained(folder)
     (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1))
     if config:
-        write_image_processor(folder, detector.model_type, config)
+        normalization = detector.normalization
+        write_image_processor(folder, detector.model_type, config, normalization.mean, normalization.std)

@@ -17,8 +17,9 @@ PROCESSOR = "preprocessor_config.json"
 # ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BILINEAR = 2  # of PIL's filters
-# The image processor that reads a model's answers as the lab does: a softmax without "no object", or the highest of all
-# sigmoids. It need not be the one that transformers' own table names: all are told the pictures' size and statistics.
+# The image processor that reads a model's answers as the lab does: a softmax without "no object", or the hundred highest
+# of all sigmoids. That of RT-DETR, which transformers' own table names for it and its kin, takes as many as there are
+# queries instead, and RF-DETR's does not antialias; all are told the pictures' size and statistics.
 PROCESSORS = {
     "detr": "DetrImageProcessor",
     "table-transformer": "DetrImageProcessor",
@@ -27,26 +28,28 @@ PROCESSORS = {
     "dab-detr": "ConditionalDetrImageProcessor",
     "deformable_detr": "DeformableDetrImageProcessor",
     "lw_detr": "DeformableDetrImageProcessor",
-    "rf_detr": "DeformableDetrImageProcessor",  # its own does not antialias
-    "rt_detr": "RTDetrImageProcessor",
-    "rt_detr_v2": "RTDetrImageProcessor",
-    "d_fine": "RTDetrImageProcessor",
-    "deimv2": "RTDetrImageProcessor",
+    "rf_detr": "DeformableDetrImageProcessor",
+    "rt_detr": "DeformableDetrImageProcessor",
+    "rt_detr_v2": "DeformableDetrImageProcessor",
+    "d_fine": "DeformableDetrImageProcessor",
+    "deimv2": "DeformableDetrImageProcessor",
 }
 
 
 def image_processor(
     model_type: str, config: TrainConfig, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
 ) -> dict[str, Any]:
-    """Return the settings of the image processor of a model of this type, trained with the edges of `config`.
+    """Return the settings of the image processor of a model of this type, trained on pictures as `config` says.
 
-    mean, std  of the pixels of its pictures, each in [0, 1]
+    mean, std  by which pixels in [0, 1] are shifted and divided
     """
+    edge = config.longest_edge
+    edges = {"shortest_edge": config.shortest_edge, "longest_edge": edge}
     return {
         "image_processor_type": PROCESSORS[model_type],
         "format": "coco_detection",
         "do_resize": True,
-        "size": {"shortest_edge": config.shortest_edge, "longest_edge": config.longest_edge},
+        "size": {"height": edge, "width": edge} if config.square else edges,
         "resample": BILINEAR,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
@@ -57,7 +60,9 @@ def image_processor(
     }
 
 
-def write_image_processor(folder: Path, model_type: str, config: TrainConfig) -> None:
+def write_image_processor(
+    folder: Path, model_type: str, config: TrainConfig, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+) -> None:
     """Write `image_processor` into a model's folder; raises OSError."""
-    settings = image_processor(model_type, config)
+    settings = image_processor(model_type, config, mean, std)
     (folder / PROCESSOR).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

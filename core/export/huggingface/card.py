@@ -129,9 +129,6 @@ def limits(model: SavedModel, table: pa.Table, classes: Sequence[ClassFigures], 
     if len(weak) > 1:
         worst = ", ".join(f"{text(one.name)} (AP {percent(one.AP)}, recall {percent(one.recall)})" for one in weak[:3])
         rows.append(f"Its weakest classes: {worst}.")
-    edges = model.config
-    rows.append(
-        f"Pictures are shown to it with a shortest edge of {edges.shortest_edge} and a longest of {edges.longest_edge} "
-        "pixels: what is a few pixels wide then cannot be found."
-    )
+    size = sections.pictures(model.config)
+    rows.append(f"Pictures are shown to it in one size ({size}): what is a few pixels wide then cannot be found.")
     return rows

@@ -64,7 +64,7 @@ def recipe(model: SavedModel) -> str:
     facts = {
         "Began with": text(_beginning(config.model)),
         "Trained for": f"{epochs} of {run.epochs} epochs; this is the checkpoint “{model.name}”",
-        "Pictures": f"shortest edge {config.shortest_edge}, longest edge {config.longest_edge} pixels",
+        "Pictures": pictures(config),
         "Preset": text(preset or ""),
         "Seed": str(config.seed),
         "Versions": text(versions, 400),
@@ -76,6 +76,14 @@ def recipe(model: SavedModel) -> str:
     rows = [[text(setting.label), *(text(value_text(value)) for value in setting.values)] for setting in changed]
     differing = table(["setting", "here", "DETR Lab's default"], rows) if rows else "All settings are the defaults."
     return f"{bullets(f'{name}: {value}' for name, value in facts.items() if value)}\n\n{differing}"
+
+
+def pictures(config: TrainConfig) -> str:
+    """Return in which size pictures are shown to the model, in words."""
+    edge = config.longest_edge
+    if config.square:
+        return f"stretched to {edge} × {edge} pixels"
+    return f"shortest edge {config.shortest_edge}, longest edge {edge} pixels"
 
 
 def _beginning(spec: str) -> str:

@@ -25,6 +25,9 @@ from tests.core.detr.released import TEN, released
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(shortest_edge=192, longest_edge=256)
+SQUARE = TrainConfig(shortest_edge=224, longest_edge=224, square=True)
+# families whose model transformers gives pictures of any size; others take sides that are multiples of their stride
+ANY_SIZE = {"detr", "conditional_detr", "deformable_detr", "dab-detr", "table-transformer"}
 EVEN, PADDED, UPRIGHT, EQUAL, SMALL = (640, 480), (500, 333), (333, 500), (256, 192), (50, 31)
 STARTER = Path(__file__).resolve().parents[4] / "checkpoints/starter"
 
@@ -46,8 +49,12 @@ def saved(request, tmp_path_factory):
             random = torch.Generator().manual_seed(zlib.crc32(re.sub(r"\d", "", name).encode()))  # layers may share one
             if parameter.ndim == 2 and (model.part_of(name) == "head" or "decoder" in name or "query" in name):
                 parameter.add_(0.15 * torch.randn(parameter.shape, generator=random))
-    save_model(model.eval(), TEN, folder / "best", CONFIG)
+    save_model(model.eval(), TEN, folder / "best", config_of(model))
     return model, folder / "best"
+
+
+def config_of(model) -> TrainConfig:
+    return CONFIG if model.model_type in ANY_SIZE else SQUARE
 
 
 def picture(folder: Path, size: tuple[int, int]) -> Path:
@@ -57,13 +64,13 @@ def picture(folder: Path, size: tuple[int, int]) -> Path:
     return folder / "picture.png"
 
 
-def of_the_lab(model, path: Path, config: TrainConfig = CONFIG) -> Detections:
+def of_the_lab(model, path: Path, config: TrainConfig | None = None) -> Detections:
+    config = config or config_of(model)
     with Image.open(path) as image:
         info = {"id": 0, "file_name": path.name, "width": image.width, "height": image.height}
-    data = DetectionDataset(
-        CocoSplit("picture", path, path.parent, [info], [], []), TEN, config.shortest_edge, config.longest_edge
-    )
-    (detections,) = detect(model, [Collator()([data[0]])], CPU)
+    split, edges = CocoSplit("picture", path, path.parent, [info], [], []), (config.shortest_edge, config.longest_edge)
+    data = DetectionDataset(split, TEN, *edges, square=config.square)
+    (detections,) = detect(model, [Collator(model.stride)([data[0]])], CPU)
     return detections
 
 
@@ -103,6 +110,27 @@ def test_transformers_gives_the_same_boxes_of_the_folder_as_it_is(saved, size, t
     assert by_score < 1e-4 and by_box < 1e-3
 
 
+@pytest.mark.parametrize("size", [EVEN, UPRIGHT], ids=str)
+def test_pictures_that_are_stretched_to_a_square_are_so_there(saved, size, tmp_path):
+    model, _ = saved
+    save_model(model, TEN, tmp_path, SQUARE)
+    path = picture(tmp_path, size)
+    by_score, by_box = apart(of_the_lab(model, path, SQUARE), of_transformers(tmp_path, path))
+    assert by_score < 1e-4 and by_box < 1e-3
+    assert read_picture_settings(tmp_path) == {"shortest_edge": 224, "longest_edge": 224, "square": True}
+
+
+def test_a_model_keeps_the_statistics_of_the_one_it_began_with(tmp_path):
+    for kind in FAMILIES:
+        folder = released(kind, tmp_path / kind)
+        statistics = {"do_normalize": True, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.1, 0.2, 0.3]}
+        (folder / "preprocessor_config.json").write_text(json.dumps(statistics))
+        save_model(load_model(str(folder), TEN)[0], TEN, tmp_path / "saved" / kind, CONFIG)
+        settings = json.loads((tmp_path / "saved" / kind / "preprocessor_config.json").read_text())
+        assert statistics.items() <= settings.items()
+        assert load_model(str(tmp_path / "saved" / kind), TEN)[0].normalization.std == (0.1, 0.2, 0.3)
+
+
 def test_pictures_of_one_size_may_share_a_batch(saved, tmp_path):
     """Of a batch that transformers itself pads, its backbone sees the padding: see test_padding.py."""
     _, folder = saved
@@ -110,7 +138,7 @@ def test_pictures_of_one_size_may_share_a_batch(saved, tmp_path):
     theirs = AutoModelForObjectDetection.from_pretrained(folder).eval()
     images = [Image.open(picture(tmp_path, size)).copy() for size in (EVEN, EQUAL)]
     inputs = processor(images=images, return_tensors="pt")
-    assert inputs["pixel_values"].shape[-2:] == (192, 256)
+    assert inputs["pixel_values"].shape[-2:] in {(192, 256), (224, 224)}
     with torch.no_grad():
         together = theirs(**inputs).pred_boxes[0]
         alone = theirs(**processor(images=images[0], return_tensors="pt")).pred_boxes[0]
