@@ -25,7 +25,7 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.input.order import epoch_order
 from core.detr.matching import giou
-from core.detr.model import small_detr
+from core.detr.small import small_detr
 from core.labels import LabelMap
 
 SIZE, STRIDE = (256, 192), 16

@@ -16,7 +16,9 @@ from core.wording import is_utf8, short
 T = TypeVar("T")
 
 PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
-RANDOM_MODEL = "random"  # `model` for a small DETR with random weights
+# `model` for a small model with random weights: a DETR, and an RT-DETRv2, which learns from nothing
+RANDOM_MODEL, RANDOM_MULTI_SCALE = "random", "random multi-scale"
+RANDOM_MODELS = {RANDOM_MODEL: "Small DETR, untrained", RANDOM_MULTI_SCALE: "Small RT-DETRv2, untrained"}
 
 
 def setting(default: T, label: str, help: str, group: str, **limits: Any) -> T:
@@ -40,7 +42,8 @@ class TrainConfig:
     model: str = setting(
         "checkpoints/starter",
         "Model",
-        "Checkpoint folder, name on the Hugging Face hub, or 'random' for a small untrained DETR.",
+        "Checkpoint folder, name on the Hugging Face hub, or a small untrained model: 'random', a "
+        "DETR; 'random multi-scale', an RT-DETRv2.",
         "model",
     )
     classes: tuple[str, ...] = setting((), "Classes", "Classes to detect; empty: all classes of the data set.", "data")

@@ -21,7 +21,8 @@ from core.datasets.split import CocoSplit, read_split
 from core.detr.device import choose_device, set_float32_products
 from core.detr.families.detr import Detr
 from core.detr.input.dataset import DetectionDataset
-from core.detr.model import parameter_groups, small_detr
+from core.detr.model import parameter_groups
+from core.detr.small import small_detr
 from core.labels import LabelMap
 from core.training.distributed import ProcessGroup
 from core.training.step import Stepper

@@ -1,7 +1,7 @@
 """Models as folders: load one, give it a head for the chosen classes, sort its parameters into groups, save it.
 
-In: a checkpoint folder, a name on the Hugging Face hub, or "random". Out: a `Detector` of one of the FAMILIES, whose
-class outputs are the chosen classes'.
+In: a checkpoint folder, a name on the Hugging Face hub, or one of `config.RANDOM_MODELS`. Out: a `Detector` of one of
+the FAMILIES, whose class outputs are the chosen classes'.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from torch import nn
-from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from core.config import RANDOM_MODEL, TrainConfig
+from core.config import TrainConfig
 from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
 from core.detr.families.deformable_detr import DeformableDetr
@@ -21,6 +20,7 @@ from core.detr.families.detr import Detr
 from core.detr.families.rt_detr import RTDetr, RTDetrV2
 from core.detr.model_folder import LABEL_MAP_FILE, read_config
 from core.detr.pretrained import find_model, model_folder
+from core.detr.small import RANDOM
 from core.detr.sources.image_processor import write_image_processor
 from core.detr.weights import load_detector
 from core.labels import LabelMap
@@ -31,33 +31,14 @@ FAMILIES: dict[str, type[Detector]] = {
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 
 
-def small_detr(label_map: LabelMap, dropout: float = 0.0) -> Detr:
-    """Return a small DETR with random weights: 1.9 M parameters, stride 16, 30 queries; for 256-pixel pictures.
-
-    Its norms are frozen, as in every DETR, so it learns slowly from nothing: see checkpoints/make_starter.py.
-    """
-    backbone: dict[str, Any] = {
-        "embedding_size": 32, "hidden_sizes": [32, 64, 128], "depths": [1, 1, 2], "layer_type": "basic",
-        "out_features": ["stage3"],
-    }  # fmt: skip
-    config: dict[str, Any] = {
-        "backbone_config": ResNetConfig(**backbone), "use_timm_backbone": False,
-        "d_model": 128, "num_queries": 30, "dropout": dropout,
-        "encoder_layers": 2, "encoder_ffn_dim": 512, "encoder_attention_heads": 4,
-        "decoder_layers": 3, "decoder_ffn_dim": 512, "decoder_attention_heads": 4, "auxiliary_loss": True,
-        "num_labels": len(label_map), "id2label": label_map.id2label, "label2id": label_map.label2id,
-    }  # fmt: skip
-    return Detr(DetrForObjectDetection(DetrConfig(**config)))
-
-
 def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> tuple[Detector, Head]:
     """Return the model named by `spec`, with a head for the classes of `label_map`.
 
     Fresh rows come from torch's generator. `dropout` replaces the model's own. Raises ModelError if the model cannot be
     found, reached or read, or is of no family that is known.
     """
-    if spec == RANDOM_MODEL:
-        return small_detr(label_map, dropout or 0.0), Head((), label_map.names)
+    if spec in RANDOM:
+        return RANDOM[spec](label_map, dropout or 0.0), Head((), label_map.names)
     source = find_model(spec)
     folder = model_folder(source)
     config = read_config(folder, spec)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core import ConfigError, ModelError
-from core.config import RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODELS, TrainConfig
 from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, unreadable, weight_files
 from core.detr.processor import read_picture_settings
 from core.detr.sources.config import CONFIG, WEIGHTS
@@ -94,7 +94,7 @@ def fetch_model(spec: str) -> Iterator[str]:
 
     Raises what `find_model` and `downloading` raise.
     """
-    if spec != RANDOM_MODEL and not os.path.isdir(source := find_model(spec)):
+    if spec not in RANDOM_MODELS and not os.path.isdir(source := find_model(spec)):
         yield from downloading(source, lambda folder: read_config(folder, source))
 
 
@@ -104,7 +104,7 @@ def known_classes(spec: str, base: Path = Path()) -> tuple[str, ...] | None:
     Read from its config.json: in its folder, or in the cache of the Hugging Face hub; the network is not touched.
     Raises ModelError if the folder holds no model, or its config.json cannot be read.
     """
-    if spec == RANDOM_MODEL:
+    if spec in RANDOM_MODELS:
         return ()
     source = find_model(spec, base)
     path = Path(source) / CONFIG if os.path.isdir(source) else cached_file(source, CONFIG)
@@ -121,7 +121,7 @@ def expected_classes(spec: str) -> tuple[str, ...] | None:
 
 def family_of(spec: str, base: Path = Path()) -> str | None:
     """Return a model's family, as its config.json or the list of released models says; None if neither is here."""
-    if spec == RANDOM_MODEL:
+    if spec in RANDOM_MODELS:
         return None
     if spec in RELEASED:
         return RELEASED[spec].family
@@ -146,7 +146,7 @@ def _pictures(spec: str, base: Path) -> dict[str, Any]:
     if spec in RELEASED:
         (shortest, longest), square = RELEASED[spec].edges, RELEASED[spec].square
         return {"shortest_edge": shortest, "longest_edge": longest, "square": square}
-    folder = find_model(spec, base) if spec not in ("", RANDOM_MODEL) else ""
+    folder = find_model(spec, base) if spec not in ("", *RANDOM_MODELS) else ""
     return read_picture_settings(Path(folder)) if folder and os.path.isdir(folder) else {}
 
 
@@ -199,7 +199,7 @@ def check_weights(spec: str, base: Path = Path()) -> None:
 
     So the weights of a model that is not on this machine yet are not judged, and no number in a file is.
     """
-    if spec == RANDOM_MODEL or not os.path.isdir(folder := Path(find_model(spec, base))):
+    if spec in RANDOM_MODELS or not os.path.isdir(folder := Path(find_model(spec, base))):
         return
     try:
         check_weight_files(folder, weight_files(folder))

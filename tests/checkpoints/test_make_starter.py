@@ -23,8 +23,9 @@ from checkpoints.warm_up import (
 from core.datasets.split import read_split
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
-from core.detr.model import load_model, small_detr
+from core.detr.model import load_model
 from core.detr.model_folder import read_label_map
+from core.detr.small import small_detr
 from core.labels import COCO_TEN, LabelMap
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))

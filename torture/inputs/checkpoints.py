@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from core.detr.model import load_model, save_model, small_detr
+from core.detr.model import load_model, save_model
 from core.detr.model_folder import read_label_map
+from core.detr.small import small_detr
 from core.labels import LabelMap
 from core.training.checkpoint import read_state
 from core.training.checkpoint_folder import STATE_FILE

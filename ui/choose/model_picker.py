@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core import PROJECT
-from core.config import RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODELS, TrainConfig
 from core.detr.pretrained import OFFERED, download_place, models_here
 from core.detr.sources.hub import is_here
 from core.detr.sources.released import COCO, FAMILIES, ReleasedModel
@@ -29,7 +29,7 @@ def pick_model(store: RunStore, key: str) -> str:
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
             names[relative_to_project(folder)] = f"Best of {run_name(run)}"
-    names |= folder_names() | released_names() | {RANDOM_MODEL: "Small DETR, untrained"}
+    names |= folder_names() | released_names() | RANDOM_MODELS
     st.session_state.setdefault(key, STARTER)
     chosen = pick_or_type(
         "Model", names, key, "Another model …", "Checkpoint folder, or name on the hub",

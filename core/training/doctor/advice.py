@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from functools import lru_cache
 
-from core.config import RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODEL, RANDOM_MULTI_SCALE, TrainConfig
 from core.presets import PRESETS
 from core.training.doctor.history import History
 
@@ -37,8 +37,10 @@ def change(config: TrainConfig, name: str, value: str | float) -> str:
 def nearest_preset(config: TrainConfig) -> tuple[str, TrainConfig]:
     """Return the name and the settings of the preset that most of the run's settings are those of.
 
-    For a model that starts from nothing it is the recipe that DETR itself began with.
+    For a DETR that starts from nothing it is the recipe that DETR itself began with.
     """
+    if config.model == RANDOM_MULTI_SCALE:
+        return "From nothing", PRESET_SETTINGS["From nothing"]
     if config.model == RANDOM_MODEL:
         # a backbone that knows nothing yet has as much to learn as the rest
         recipe = PRESET_SETTINGS["Full recipe"]

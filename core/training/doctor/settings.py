@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from core.config import RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODEL, RANDOM_MODELS, RANDOM_MULTI_SCALE, TrainConfig
 from core.detr.model_folder import read_config
 from core.detr.pretrained import copied_and_fresh, find_model, known_classes
 from core.detr.processor import read_picture_settings
@@ -23,7 +23,8 @@ from core.presets import PRESETS
 STARTER, DEMO, EXPERIMENT = TrainConfig().model, PRESETS["Built-in demo"], PRESETS["Experiment"]
 WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 128
 GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # Nvidia's, AMD's, and either's under Windows
-FEW_STEPS, FEW_FROM_NOTHING = 200, 3000  # for a fresh class head; for a model of which nothing was trained
+FEW_STEPS = 200  # for a fresh class head
+FEW_FROM_NOTHING = {RANDOM_MODEL: 3000, RANDOM_MULTI_SCALE: 800}  # for a model of which nothing was trained
 SMALL_LR, LARGE_LR = 5e-5, 1.5e-4  # of a small model at least, of a released one at most: between the presets' rates
 PHOTOGRAPHS = "facebook/detr-resnet-50"  # the released model that is named first
 
@@ -70,7 +71,7 @@ class Plan:
     @property
     def is_random(self) -> bool:
         """Whether nothing of the model was ever trained."""
-        return self.config.model == RANDOM_MODEL
+        return self.config.model in RANDOM_MODELS
 
     @property
     def freezes_backbone(self) -> bool:
@@ -124,7 +125,7 @@ RULES = (
     ),
     Rule(
         "few steps from nothing",
-        lambda plan: plan.is_random and 0 < plan.steps < FEW_FROM_NOTHING,
+        lambda plan: 0 < plan.steps < FEW_FROM_NOTHING.get(plan.config.model, 0),
         lambda plan: f"{plan.steps:,} steps are few for a model of which nothing was trained: it wants some thousands, "
         "or start from a trained one.",
     ),
@@ -160,7 +161,7 @@ def _on_cpu(plan: Plan) -> bool:
 
 def _size_of(model: str, base: Path) -> tuple[bool | None, int | None]:
     """Return whether a model is small and the shorter edge it was trained with; None for what is not known."""
-    if model == RANDOM_MODEL:
+    if model in RANDOM_MODELS:
         return True, None
     if model in RELEASED:
         return False, RELEASED[model].edges[0]

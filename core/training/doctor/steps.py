@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from core.config import RANDOM_MODEL
+from core.config import RANDOM_MODELS
 from core.metrics import GPU_BUSY, GRAD_NORM, LOSS, LR, LR_BACKBONE, WAIT
 from core.training.doctor.advice import PRESET_SETTINGS, blame, change, gentler, named, nearest_preset, quicker, slower
 from core.training.doctor.history import WINDOW, History, deviation, mean, median
@@ -177,7 +177,7 @@ def backbone_rate(history: History) -> Finding | None:
     pairs = {(preset.lr, preset.lr_backbone) for preset in PRESET_SETTINGS.values()}
     if (config.lr, config.lr_backbone) in pairs:
         return None
-    learns = config.freeze != "backbone" and config.model != RANDOM_MODEL
+    learns = config.freeze != "backbone" and config.model not in RANDOM_MODELS
     if not (learns and history.lr_backbone >= history.lr > 0):
         return None
     _, preset = nearest_preset(config)

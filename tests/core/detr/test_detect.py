@@ -17,7 +17,8 @@ from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.losses import LossNormalizers, set_losses
-from core.detr.model import FAMILIES, load_model, small_detr
+from core.detr.model import FAMILIES, load_model
+from core.detr.small import small_detr
 from tests.core.detr.plain_pictures import broken_image
 from tests.core.detr.released import TEN, released
 

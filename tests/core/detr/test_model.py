@@ -17,9 +17,9 @@ from core.detr.model import (
     load_model,
     parameter_groups,
     save_model,
-    small_detr,
 )
 from core.detr.model_folder import read_label_map
+from core.detr.small import small_detr
 from core.labels import COCO_TEN, LabelMap
 from tests.core.detr.released import HYBRID, TEN, released
 

@@ -6,8 +6,9 @@ from torch import nn
 
 from core.detr.detect import forward
 from core.detr.input.batch import Collator
-from core.detr.model import FAMILIES, load_model, small_detr
+from core.detr.model import FAMILIES, load_model
 from core.detr.padding import PaddingGuard
+from core.detr.small import small_detr
 from tests.core.detr.released import HYBRID, TEN, released
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import torch
 from core import LabError, ModelError, RunError
 from core.datasets.split import read_split
 from core.detr.explain import explain
-from core.detr.model import small_detr
+from core.detr.small import small_detr
 from core.engine.process_id import this_process
 from core.evaluation.table import read_table
 from core.inference import worker

@@ -9,7 +9,7 @@ from core import ConfigError
 from core.config import PLAIN_BATCH, TrainConfig
 from core.datasets.split import read_split
 from core.detr.input.dataset import DetectionDataset
-from core.detr.model import small_detr
+from core.detr.small import small_detr
 from core.training import batch_size as module
 from core.training import step
 from core.training.batch_size import with_batch_size, worst_batch

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from core import ModelError, RunError
-from core.detr.model import load_model, small_detr
+from core.detr.model import load_model
 from core.detr.model_folder import read_label_map
+from core.detr.small import small_detr
 from core.labels import LabelMap
 from core.training import checkpoint as module
 from core.training.checkpoint import latest_checkpoint, read_state, save_checkpoint

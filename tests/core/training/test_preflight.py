@@ -11,7 +11,7 @@ from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
-from core.detr.model import small_detr
+from core.detr.small import small_detr
 from core.labels import COCO_TEN, LabelMap
 from core.training import preflight
 from core.training.distributed import ProcessGroup

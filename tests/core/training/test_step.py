@@ -14,7 +14,8 @@ from core.datasets.split import read_split
 from core.detr.device import deterministic
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
-from core.detr.model import load_model, small_detr
+from core.detr.model import load_model
+from core.detr.small import small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
 from core.training.step import MOST_SKIPPED, Stepper, learning_rate_factor

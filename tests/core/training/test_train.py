@@ -14,8 +14,9 @@ import torch
 
 from core import PROJECT, DataError, ModelError, RunError
 from core.datasets.split import read_split
-from core.detr.model import load_model, save_model, small_detr
+from core.detr.model import load_model, save_model
 from core.detr.model_folder import read_label_map
+from core.detr.small import small_detr
 from core.training.checkpoint import latest_checkpoint
 from core.training.checkpoint_folder import epoch_of
 from core.training.events import (

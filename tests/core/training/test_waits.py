@@ -12,7 +12,7 @@ from core.datasets.split import read_split
 from core.detr.input.batch import Batch
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import step_loader
-from core.detr.model import small_detr
+from core.detr.small import small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
 from core.training.step import Stepper

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from core.detr.detect import forward
-from core.detr.model import FAMILIES, load_model, save_model, small_detr
+from core.detr.model import FAMILIES, load_model, save_model
+from core.detr.small import small_detr
 from tests.core.detr.plain_pictures import normalized
 from tests.core.detr.released import COCO, HYBRID, TEN, columns, released
 

@@ -13,7 +13,7 @@ from core.datasets.split import read_split
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.transforms import AUGMENTS
-from core.detr.model import small_detr
+from core.detr.small import small_detr
 from core.detr.sources.image_processor import STD
 from tests.core.detr.plain_pictures import dataset, normalized, write_dataset
 from tests.core.detr.released import TEN
