@@ -170,6 +170,23 @@ def test_a_folder_without_a_model_gives_one_sentence_and_no_training(store):
     assert app.button(key="train").disabled
 
 
+def test_a_model_that_cannot_be_trained_gives_one_sentence_and_no_training(store, tmp_path):
+    for config in ({"model_type": "vit"}, {"model_type": "detr", "backbone_config": {"model_type": "swin"}}):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        app = open_with(model=str(tmp_path))
+        assert len(app.error) == 1 and app.button(key="train").disabled
+        assert "can be used" in app.error[0].value or "cannot be used" in app.error[0].value
+
+
+def test_a_pickle_is_refused_with_the_line_to_copy(store, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "detr", "id2label": {"0": "car"}}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"PK")
+    app = open_with(model=str(tmp_path))
+    assert len(app.error) == 1 and app.error[0].value.endswith("run this line:")
+    assert app.code[0].value.startswith("python -c ") and app.code[0].value.endswith(str(tmp_path))
+    assert app.button(key="train").disabled
+
+
 @pytest.mark.parametrize("weights", [None, b"", b"version https://git-lfs.github.com/spec/v1", bytes(100)])
 def test_a_folder_whose_weights_are_missing_or_none_gives_one_sentence_and_no_training(store, tmp_path, weights):
     (tmp_path / "config.json").write_text('{"model_type": "detr", "id2label": {"0": "car"}}')

@@ -17,8 +17,9 @@ from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from core.training.remark import Level, Remark
-from tests.core.cli.running import TINY, run
+from tests.core.cli.running import TINY, dataset, run
 from tests.core.detr.sources.hub_server import local_hub
+from tests.core.detr.test_not_supported import OTHERS
 from tests.core.runs.fake_training import child_command, train
 from tests.core.runs.waiting import create, steps, training, until
 from tests.engines import run_python
@@ -160,3 +161,12 @@ def test_a_training_that_fails_is_a_failed_command_and_a_failed_run(store, capsy
     made = create(store, "wrong")
     status, _, err = run(capsys, "train", "--run", made.id)
     assert status == 1 and err.startswith("error: ") and store.get(made.id).status is Status.FAILED
+
+
+@pytest.mark.parametrize("config", [OTHERS["vit"], OTHERS["a backbone of Swin"], OTHERS["no kind"]])
+def test_a_model_that_cannot_be_trained_is_refused_and_makes_no_run(config, fake_store, capsys, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    status, out, err = run(capsys, "train", "--data", dataset(tmp_path / "data"), "--model", tmp_path / "model")
+    assert (status, out) == (1, "") and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    assert fake_store.runs() == []
