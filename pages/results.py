@@ -13,6 +13,7 @@ from ui.choose.address import Address, Query, new_address, write_address
 from ui.choose.data_notice import show_data_notice
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import pick_score, set_score
+from ui.results.export_model import show_export_model
 from ui.results.label_errors import show_label_errors
 from ui.results.sections import Shown, show_section
 from ui.server import cache, services
@@ -129,6 +130,7 @@ with st.sidebar:
     if st.button("Compare with another run", key="compare", icon=":material/compare:", width="stretch",
                  help="What changed from another run, or from the baseline, to this one."):  # fmt: skip
         go_to(services.COMPARE_PAGE, pair_picker.compare_address(runs, viewed, view.score))
+    show_export_model(viewed, view.score)
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_data_notice((run, table))

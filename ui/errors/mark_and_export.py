@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,9 +19,9 @@ from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import Selection
 from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, ExportResult, write_export
-from core.files import read_bytes
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
+from ui.choose.export_download import offer_download
 from ui.choose.run_picker import EvaluatedModel
 from ui.server import services
 from ui.server.background import Task, background_tasks
@@ -35,7 +34,6 @@ ICONS = {
     ExportFormat.FIFTYONE: ":material/folder_zip:",
 }
 CHOICE, ALL_SCORES = "export images", "export all scores"
-MOST_BYTES = 500_000_000  # Streamlit holds a whole download in memory; a larger file is fetched from where it lies
 
 
 def show_mark_and_export(
@@ -137,22 +135,8 @@ def _show_end(run: Run, task: Task) -> None:
     else:
         written = task.result
         st.caption(f"{plain(written.path.name)}: {plain(written.sentence)}")
-        if written.size > MOST_BYTES:
-            st.caption("It is too large for a download in the browser. It lies at")
-            st.code(str(written.path), language=None, wrap_lines=True)
-        else:
-            st.download_button("Download", partial(_read, written.path), written.path.name, "application/zip",
-                               key="download export", on_click="ignore", type="primary", width="stretch",
-                               icon=":material/download:")  # fmt: skip
+        offer_download(written.path, written.size, "download export")
     st.button("Dismiss", key="dismiss export", type="tertiary", on_click=_dismiss, args=(run,))
-
-
-def _read(path: Path) -> bytes:
-    """Return the file's bytes at the click on its download; raises LabError if it was replaced or deleted."""
-    try:
-        return read_bytes(path, MOST_BYTES)
-    except OSError:
-        raise LabError("The export is gone: make it again.") from None
 
 
 def _dismiss(run: Run) -> None:

@@ -17,8 +17,8 @@ PROCESSOR = "preprocessor_config.json"
 # ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BILINEAR = 2  # of PIL's filters
-# The image processor that reads a model's answers as the lab does: a softmax without "no object", or the hundred highest
-# of all sigmoids. That of RT-DETR, which transformers' own table names for it and its kin, takes as many as there are
+# The image processor that reads a model's answers as the lab does: a softmax without "no object", or the hundred
+# highest of all sigmoids. RT-DETR's own, which transformers' table names for its kin, takes as many as there are
 # queries instead, and RF-DETR's does not antialias; all are told the pictures' size and statistics.
 PROCESSORS = {
     "detr": "DetrImageProcessor",

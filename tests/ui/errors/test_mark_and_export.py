@@ -15,6 +15,7 @@ from core.runs.bin import Bin
 from core.runs.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
+from ui.choose import export_download
 from ui.errors import mark_and_export
 from ui.server.background import background_tasks
 
@@ -216,7 +217,7 @@ def test_while_it_is_built_it_shows_how_far_it_is_and_can_be_stopped(made, store
 
 
 def test_a_file_too_large_for_the_browser_is_shown_where_it_lies(made, store, monkeypatch):
-    monkeypatch.setattr(mark_and_export, "MOST_BYTES", 10)
+    monkeypatch.setattr(export_download, "MOST_BYTES", 10)
     app = shown(made)
     assert "too large for a download" in export(app, ExportFormat.COCO, made)
     assert Path(app.code[0].value).is_file() and not app.get("download_button")
@@ -225,7 +226,7 @@ def test_a_file_too_large_for_the_browser_is_shown_where_it_lies(made, store, mo
 def test_the_download_is_the_file_until_that_is_gone(made, store):
     export(shown(made), ExportFormat.COCO, made)
     path = background_tasks().find(f"export {made.id}").result.path
-    assert mark_and_export._read(path) == path.read_bytes()
+    assert export_download._read(path) == path.read_bytes()
     shutil.rmtree(path.parent)
-    with pytest.raises(mark_and_export.LabError, match="The export is gone: make it again"):
-        mark_and_export._read(path)
+    with pytest.raises(export_download.LabError, match="The export is gone: make it again"):
+        export_download._read(path)
