@@ -1,5 +1,6 @@
 """Which models Predict offers."""
 
+from core.detr.pretrained import OFFERED
 from core.runs.imports import import_results
 from tests.core.coco_cases import gt_of, result
 from tests.own_folders import write_json
@@ -17,7 +18,8 @@ def labels(store):
 
 
 def test_without_a_run_the_starter_is_the_first_and_published_ones_follow(store):
-    assert labels(store)[:2] == ["Starter model (built in)", "facebook/detr-resnet-50"]
+    assert labels(store)[:2] == ["Starter model (built in)", next(iter(OFFERED))]
+    assert set(OFFERED) <= set(labels(store))
     assert "random" not in model_choices(store)
 
 
