@@ -9,13 +9,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core import RunError
-from core.disk import atomic_folder, whole_file
+from core.disk import atomic_file, atomic_folder, clear_leftovers, hidden_path
 from core.export.huggingface.folder import write_folder
 from core.export.huggingface.push import push_folder
 from core.export.saved_model import SavedModel
@@ -94,26 +94,34 @@ def write_model(
     is a folder that holds something; what the form raises.
     """
     if out.suffix.lower() == ".zip":
-        with TemporaryDirectory(prefix="detr-lab-") as temporary:
-            folder = Path(temporary) / out.stem
-            folder.mkdir()
-            yield from form.write(model, folder, options)
-            files = _files(folder)
-            yield f"Packing {len(files)} files"
-            with whole_file(out) as part, ZipFile(part, "w", strict_timestamps=False) as archive:
-                for path in files:
-                    _add(archive, path, f"{out.stem}/{path.relative_to(folder).as_posix()}")
+        clear_leftovers(out.parent)
+        with _unwritable(out), hidden_path(out.with_suffix("")) as folder:
+            try:
+                folder.mkdir(parents=True)
+                yield from form.write(model, folder, options)
+                files = _files(folder)
+                yield f"Packing {len(files)} files"
+                with atomic_file(out) as part, ZipFile(part, "w", strict_timestamps=False) as archive:
+                    for path in files:
+                        _add(archive, path, f"{out.stem}/{path.relative_to(folder).as_posix()}")
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
         return ModelExport(out, out.stat().st_size, len(files))
     if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
         raise RunError(f"{out} is there already: choose another folder for the model, or delete that one.")
+    with _unwritable(out), atomic_folder(out) as partial:
+        yield from form.write(model, partial, options)
+        files = _files(partial)
+        size = sum(path.stat().st_size for path in files)
+    return ModelExport(out, size, len(files))
+
+
+@contextmanager
+def _unwritable(out: Path) -> Iterator[None]:
     try:
-        with atomic_folder(out) as partial:
-            yield from form.write(model, partial, options)
-            files = _files(partial)
-            size = sum(path.stat().st_size for path in files)
+        yield
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror or error}.") from error
-    return ModelExport(out, size, len(files))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -20,7 +20,11 @@ from typing import Any
 from PIL import Image
 
 from core.cli.main import main
+from core.config import TrainConfig
+from core.detr.model import save_model
+from core.detr.small import small_detr
 from core.evaluation.findings.label_errors import LabelErrorKind
+from core.labels import LabelMap
 from core.runs.bin import Bin
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
@@ -146,6 +150,16 @@ def delete_run(root: Path) -> None:
     store.close()
 
 
+def leave_model(root: Path) -> None:
+    """Leave a run with a checkpoint, as a training does."""
+    store, labels = RunStore(root), LabelMap(("car", "dog"), (3, 18))
+    config = TrainConfig(data=str(root / "data"), shortest_edge=64, longest_edge=96)
+    run = store.create(config.to_dict())
+    save_model(small_detr(labels), labels, store.checkpoint(run.id, "last"), config)
+    store.update(run.id, status=Status.FINISHED, label_map=labels.to_dict())
+    store.close()
+
+
 DRAW = ("demo", "--out", "{root}/data/drawn", "--train", "4", "--val", "2", "--size", "64")
 IMPORT = ("import", "--gt", "{root}/data/gt.json", "--dt", "{root}/data/dt.json")
 TASKS = (
@@ -160,6 +174,12 @@ TASKS = (
     Task("deleting a run", "marked", delete_run, runs),
     Task("exporting a zip", "marked", command("export", "last", "--out", "{root}/out.zip"), files("out.zip")),
     Task("exporting JSON", "marked", command("export", "last", "--out", "{root}/out.json"), files("out.json")),
+    Task(
+        "exporting a model",
+        "trained",
+        command("export", "last", "--as", "huggingface", "--out", "{root}/out.zip"),
+        files("out.zip"),
+    ),
     Task("the table as CSV", "marked", command("table", "last", "--out", "{root}/out.csv"), files("out.csv")),
 )
 
@@ -173,7 +193,9 @@ def prepare(plan: Plan) -> Path:
     _yolo(top / "yolo" / "yolo")
     _voc(top / "voc" / "voc")
     _results(tiny.draw(plan.folder), top / "results" / "data")
-    for start, name, do in (("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks)):
+    for start, name, do in (
+        ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks), ("empty", "trained", leave_model),
+    ):  # fmt: skip
         shutil.copytree(top / start, top / name)
         ending = in_child(partial(do, top / name), top / "logs")
         if ending.status != 0:

@@ -17,9 +17,8 @@ PROCESSOR = "preprocessor_config.json"
 # ImageNet's statistics, as in every released DETR (preprocessor_config.json of facebook/detr-resnet-50)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BILINEAR = 2  # of PIL's filters
-# The image processor that reads a model's answers as the lab does: a softmax without "no object", or the hundred
-# highest of all sigmoids. RT-DETR's own, which transformers' table names for its kin, takes as many as there are
-# queries instead, and RF-DETR's does not antialias; all are told the pictures' size and statistics.
+# The image processor that reads a model's answers as the lab does: a softmax without "no object", or the highest of all
+# sigmoids, a hundred or as many as there are queries. It is the family's own; but RF-DETR's does not antialias.
 PROCESSORS = {
     "detr": "DetrImageProcessor",
     "table-transformer": "DetrImageProcessor",
@@ -28,11 +27,11 @@ PROCESSORS = {
     "dab-detr": "ConditionalDetrImageProcessor",
     "deformable_detr": "DeformableDetrImageProcessor",
     "lw_detr": "DeformableDetrImageProcessor",
-    "rf_detr": "DeformableDetrImageProcessor",
-    "rt_detr": "DeformableDetrImageProcessor",
-    "rt_detr_v2": "DeformableDetrImageProcessor",
-    "d_fine": "DeformableDetrImageProcessor",
-    "deimv2": "DeformableDetrImageProcessor",
+    "rf_detr": "RTDetrImageProcessor",
+    "rt_detr": "RTDetrImageProcessor",
+    "rt_detr_v2": "RTDetrImageProcessor",
+    "d_fine": "RTDetrImageProcessor",
+    "deimv2": "RTDetrImageProcessor",
 }
 
 

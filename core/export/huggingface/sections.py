@@ -12,7 +12,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from core import LabError
-from core.config import RANDOM_MODEL, TrainConfig
+from core.config import RANDOM_MODELS, TrainConfig
 from core.config_diff import compare_settings, value_text
 from core.datasets.split import SIZES, read_split
 from core.datasets.statistics import SplitStatistics, dataset_statistics
@@ -88,7 +88,7 @@ def pictures(config: TrainConfig) -> str:
 
 def _beginning(spec: str) -> str:
     """Return what may be told of the model that a training began with: of a folder only its own name."""
-    if spec == RANDOM_MODEL:
+    if spec in RANDOM_MODELS:
         return "random weights"
     name = spec.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return base_model(spec) or ("a checkpoint of an earlier training" if name in ("best", "last") else f"“{name}”")

@@ -10,7 +10,8 @@ from PIL import Image
 from core.cli.main import main
 from core.config import TrainConfig
 from core.datasets.split import read_split
-from core.detr.model import save_model, small_detr
+from core.detr.model import save_model
+from core.detr.small import small_detr
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.selection import Selection, select_images
 from core.evaluation.table import read_table

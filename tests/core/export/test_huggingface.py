@@ -20,8 +20,9 @@ from core import ModelError, RunError
 from core.config import TrainConfig
 from core.datasets.split import read_split
 from core.detr.detect import detect
-from core.detr.model import load_model, save_model, small_detr
+from core.detr.model import load_model, save_model
 from core.detr.model_folder import read_label_map
+from core.detr.small import small_detr
 from core.export.huggingface.markdown import table, text
 from core.export.huggingface.metadata import base_model
 from core.export.model_formats import MODEL_FORMATS, ModelOptions, write_model
@@ -138,11 +139,19 @@ def test_a_folder_that_holds_something_is_not_touched(store, trained, tmp_path):
     assert (tmp_path / "out/README.md").stat().st_mtime_ns == before
 
 
-def test_an_export_that_is_stopped_leaves_nothing(store, trained, tmp_path):
-    steps = write_model(saved_model(store, trained), HUGGING_FACE, tmp_path / "to/out", ModelOptions())
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_an_export_that_is_stopped_leaves_nothing(store, trained, tmp_path, name):
+    steps = write_model(saved_model(store, trained), HUGGING_FACE, tmp_path / "to" / name, ModelOptions())
     next(steps)
     steps.close()
     assert not list((tmp_path / "to").iterdir())
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_where_nothing_can_be_written_is_one_sentence(store, trained, tmp_path, name):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match=r"file/out.* cannot be written: "):
+        export(store, trained, tmp_path / "file" / name)
 
 
 # Which model

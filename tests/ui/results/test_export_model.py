@@ -7,7 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import TrainConfig
-from core.detr.model import save_model, small_detr
+from core.detr.model import save_model
+from core.detr.small import small_detr
 from core.labels import LabelMap
 from core.training.checkpoint_folder import EPOCH_FILE
 from ui.results import export_model
