@@ -46,7 +46,7 @@ QUERY = {
     "query": 7, "softmax": True, "classes": ["car", "<img src=x>", "a", "b", "c", "d", "e", "no object"],
     "probabilities": [0.61, 0.3, 0.05, 0.01, 0.01, 0.01, 0.0095, 0.0005], "note": None,
     "layers": [layer([0, 0, 20, 20], 0.4), layer([50, 0, 70, 20], 0.5), layer([50, 0, 100, 25], 0.61)],
-    "maps": {"w": 4, "h": 2, "cover": [100, 50], "sampled": False,
+    "maps": {"w": 4, "h": 2, "cover": [100, 50], "sampled": False, "tokens": False,
              "decoder": [packed([[0.5, 0, 0, 0], [0.5, 0, 0, 0]]), packed([[0, 0.5, 0, 0], [0, 0, 0, 0.5]]),
                          packed([[0, 0, 0.5, 0.5], [0, 0, 0, 0]])],
              "encoder": packed([[0.125, 0.125, 0.125, 0.125], [0.125, 0.125, 0.125, 0.125]])},

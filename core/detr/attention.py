@@ -26,9 +26,11 @@ class AttentionRecord(ABC, Generic[Weights]):
     """The attention weights of one forward pass; `Weights` is what one attention module gives.
 
     sampled  whether the maps are made of sampling points instead of dense attention
+    tokens   whether the queries are tokens among the cells, so that the "decoder" is the encoder itself
     """
 
-    sampled: ClassVar[bool]
+    sampled: ClassVar[bool] = False
+    tokens: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.decoder: list[Weights] = []
@@ -65,9 +67,7 @@ class AttentionRecord(ABC, Generic[Weights]):
 
 
 class DenseAttention(AttentionRecord[torch.Tensor]):
-    """Weights (heads, Q, H · W) of every query or cell for every cell, as DETR and Conditional DETR have them."""
-
-    sampled = False
+    """Weights (heads, Q, H · W) of every query or cell for every cell, as DETR and its like have them."""
 
     def hook(self, attention: nn.Module, keep: Callable[[torch.Tensor], None]) -> RemovableHandle:
         """Keep the weights, which transformers' attentions return beside their output."""
@@ -75,6 +75,33 @@ class DenseAttention(AttentionRecord[torch.Tensor]):
 
     def _map(self, weights: torch.Tensor, index: int) -> torch.Tensor:
         return weights[:, index].mean(0).cpu().reshape(self.mask.shape)
+
+
+class TokenAttention(DenseAttention):
+    """Weights (heads, S, S) of self-attention among a class token, H · W cells and `queries` tokens, as YOLOS has them.
+
+    What a query gives to other tokens is left out, so a map here does not sum to 1.
+    """
+
+    tokens = True
+
+    def __init__(self, queries: int) -> None:
+        super().__init__()
+        self.queries = queries
+
+    def decoder_maps(self, query: int) -> list[torch.Tensor]:
+        """Return the map of a query's token in each layer; see `AttentionRecord.decoder_maps`."""
+        return [self._map(weights, weights.shape[1] - self.queries + query) for weights in self.decoder]
+
+    def encoder_map(self, cell: int) -> torch.Tensor:
+        """Return the last map of a cell of the image, counted row by row; see `AttentionRecord.encoder_map`."""
+        row, column = divmod(cell, self.mask.shape[1])
+        return self._map(self.encoder[-1], 1 + row * int(self.mask[0].sum()) + column)
+
+    def _map(self, weights: torch.Tensor, index: int) -> torch.Tensor:
+        cells = torch.zeros(self.mask.shape)
+        cells[self.mask] = weights[:, index, 1 : -self.queries].mean(0).cpu()
+        return cells
 
 
 class SampledAttention(AttentionRecord[Any]):
@@ -160,24 +187,45 @@ def record(
     finest_map: int,
     decoder: Sequence[nn.Module],
     encoder: nn.Module,
+    on_request: bool = False,
 ) -> Iterator[Record]:
     """Keep attention weights in `into`, within the context; the model is afterwards as it was before.
 
     config      of the model
     finest_map  which of the backbone's feature maps is the finest that the encoder reads
+    decoder, encoder, on_request  as `hand_out_weights` takes them
+    """
+    hook = backbone.register_forward_hook(lambda _, __, maps: into.keep_maps(maps, finest_map))
+    try:
+        with hand_out_weights(into, config, decoder, encoder, on_request):
+            yield into
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def hand_out_weights(
+    into: AttentionRecord[Any],
+    config: PretrainedConfig,
+    decoder: Sequence[nn.Module],
+    encoder: nn.Module,
+    on_request: bool = False,
+) -> Iterator[None]:
+    """Keep the weights of attention modules in `into`, within the context, but no masks.
+
     decoder     the cross-attention module of each layer
     encoder     the last self-attention module
+    on_request  whether they give their weights only where the config asks for them
     """
-    hooks = [
-        backbone.register_forward_hook(lambda _, __, maps: into.keep_maps(maps, finest_map)),
-        *(into.hook(attention, into.decoder.append) for attention in decoder),
-        into.hook(encoder, into.encoder.append),
-    ]
-    before = config._attn_implementation
+    hooks = [*(into.hook(attention, into.decoder.append) for attention in decoder),
+             into.hook(encoder, into.encoder.append)]  # fmt: skip
+    before = config._attn_implementation, config.output_attentions
     try:
         config._attn_implementation = "eager"  # only the plain way of computing attention hands its weights out
-        yield into
+        config.output_attentions = on_request or before[1]
+        yield
     finally:
-        config._attn_implementation = before
+        config._attn_implementation = before[0]
+        config._output_attentions = before[1]
         for hook in hooks:
             hook.remove()

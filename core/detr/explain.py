@@ -25,17 +25,18 @@ NEAREST = 3  # queries that are shown of a missed object
 
 @dataclass(frozen=True)
 class Why:
-    """How a query came to its box: L decoder layers, C classes, a feature map of h × w cells.
+    """How a query came to its box: L layers, of which the last A answer, C classes, a feature map of h × w cells.
 
     query          its number
-    labels         (L,) int64, its best class after each layer, never "no object"; scores (L,) float32, that one's
-    boxes          (L, 4) float32 xyxy, pixels of the original image, after each layer; the last one is the model's
+    labels         (A,) int64, its best class after each layer, never "no object"; scores (A,) float32, that one's
+    boxes          (A, 4) float32 xyxy, pixels of the original image, after each layer; the last one is the model's
     probabilities  (C + 1,) float32, "no object" last, which sum to 1; or (C,) where each class is a sigmoid of its own
     decoder        (L, h, w) float32, each layer's cross-attention map, mean of its heads; each map sums to 1
     encoder        (h, w) float32, the last self-attention map of the cell under the box's centre; it sums to 1
     cover          (width, height) in pixels of the original image that the maps cover, from its upper left corner on:
                    the last cells may reach beyond its border
     sampled        whether the maps are made of Deformable DETR's sampling points instead of dense attention
+    tokens         whether the queries are tokens among the cells, as in YOLOS: then `decoder` is their self-attention
     """
 
     query: int
@@ -47,6 +48,7 @@ class Why:
     encoder: np.ndarray
     cover: tuple[float, float]
     sampled: bool
+    tokens: bool
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def explain(detector: Detector, batch: Batch, query: int, precision: str = "fp32
         encoder=grid.normalized(record.encoder_map(grid.cell_at(x, y))),
         cover=grid.cover(size),
         sampled=record.sampled,
+        tokens=record.tokens,
     )
 
 

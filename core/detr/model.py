@@ -15,9 +15,12 @@ from torch import nn
 from core.config import TrainConfig
 from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
+from core.detr.families.dab_detr import DabDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
 from core.detr.families.rt_detr import RTDetr, RTDetrV2
+from core.detr.families.table_transformer import TableTransformer
+from core.detr.families.yolos import Yolos
 from core.detr.model_folder import LABEL_MAP_FILE, read_config
 from core.detr.pretrained import find_model, model_folder
 from core.detr.small import RANDOM
@@ -26,7 +29,8 @@ from core.detr.weights import load_detector
 from core.labels import LabelMap
 
 FAMILIES: dict[str, type[Detector]] = {
-    family.model_type: family for family in (Detr, ConditionalDetr, DeformableDetr, RTDetrV2, RTDetr)
+    family.model_type: family
+    for family in (Detr, ConditionalDetr, DeformableDetr, RTDetrV2, RTDetr, DabDetr, TableTransformer, Yolos)
 }
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 

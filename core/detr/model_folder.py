@@ -36,6 +36,9 @@ FAMILY_NAMES = (
     "deformable_detr",
     "rt_detr_v2",
     "rt_detr",
+    "dab-detr",
+    "table-transformer",
+    "yolos",
 )  # the keys of `model.FAMILIES`, which needs torch; a test compares them
 
 TASK = "ForObjectDetection"  # at the end of transformers' names of models

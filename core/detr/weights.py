@@ -29,7 +29,7 @@ from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 UNTOUCHED = "take the weights as they were trained, not quantised"
-WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own
+WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own; DAB-DETR has it
 WRAPPERS = ("module.", "_orig_mod.")  # before every name: of a model that several GPUs trained, or torch compiled
 IGNORED = "num_batches_tracked"  # of a batch norm, which nothing here reads
 
@@ -55,24 +55,26 @@ def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dro
 
 def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: float | None) -> PreTrainedModel:
     model_class = family.model_class
-    settings = {**family.published, **config.settings(), **({} if dropout is None else {"dropout": dropout})}
-    if config.class_loss_coefficient is not None and config.cls_loss_coefficient is None:
-        settings[CLASS_WEIGHT] = config.class_loss_coefficient
+    settings = {**family.published, **config.settings()}
+    if dropout is not None:
+        settings[family.dropout_name] = dropout
     named = config.names
     labels: dict[str, Any] = {"num_labels": config.num_labels or 2}  # 2: transformers does not save these
     if named:
         labels = {"id2label": named, "label2id": {name: row for row, name in named.items()}}
     config_class: Any = model_class.config_class
     known = {field.name for field in fields(config_class)}
+    if "backbone_config" in known:
+        settings["backbone_config"] = config.backbone_settings()
     ours = config_class(
         **{name: value for name, value in settings.items() if name in known},
-        **labels, backbone_config=config.backbone_settings(), architectures=[model_class.__name__],
+        **labels, architectures=[model_class.__name__],
     )  # fmt: skip
     if CLASS_WEIGHT in settings:
         setattr(ours, CLASS_WEIGHT, settings[CLASS_WEIGHT])  # also where transformers' own class does not know it
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         planned = model_class(ours)  # without memory
-    tensors = _read_tensors(folder, sum(parameter.numel() for parameter in planned.parameters()))
+    tensors = _read_tensors(folder, family, planned)
     _check_classes(folder, family, tensors, ours.num_labels, len(named) or config.num_labels or 0)
     with _unreported():
         loaded: Any = model_class.from_pretrained(
@@ -99,10 +101,12 @@ def _unreported() -> Iterator[None]:
         logger.removeFilter(silence)
 
 
-def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
-    """Read the weights as float32; `wanted` is how many numbers the model has that the config describes."""
+def _read_tensors(folder: Path, family: type[Detector], planned: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Read the weights as float32; `planned` is the model that the config describes."""
     files = weight_files(folder)
     check_weight_files(folder, files)
+    # how many classes there are is asked of the weights that were read: `_check_classes`
+    wanted = sum(one.numel() for name, one in planned.named_parameters() if not _has_class_rows(family, name))
     with ExitStack() as stack:
         slices: dict[str, Any] = {}
         for path in files:
@@ -115,15 +119,22 @@ def _read_tensors(folder: Path, wanted: int) -> dict[str, torch.Tensor]:
         held = sum(math.prod(slices[name].get_shape()) for name in kept)
         if held < wanted:
             raise unreadable(folder, f"{CONFIG} describes {wanted:,} weights, but {WEIGHTS} holds {held:,}", SAME_SAVE)
-        plain = {name: name.removeprefix(wrapper).replace(WRAPPED, ".") for name in kept}
+        plain = {name: name.removeprefix(wrapper) for name in kept}
+        if not any(WRAPPED in name for name in planned.state_dict()):
+            plain = {name: ours.replace(WRAPPED, ".") for name, ours in plain.items()}
         return {plain[name]: slices[name][...].to(torch.float32, copy=True) for name in kept}
+
+
+def _has_class_rows(family: type[Detector], name: str) -> bool:
+    """Check whether a weight has a row for each class."""
+    return any(f".{module}." in f".{name}." for module in family.class_modules)
 
 
 def _check_classes(
     folder: Path, family: type[Detector], tensors: dict[str, torch.Tensor], classes: int, named: int
 ) -> None:
     """Raise ModelError if the class output in the file has not a row for each of the classes, `named` in the config."""
-    heads = [tensors[name] for name in sorted(tensors) if set(name.split(".")) & family.class_modules]
+    heads = [tensors[name] for name in sorted(tensors) if _has_class_rows(family, name)]
     rows = {len(tensor) - family.has_no_object for tensor in heads if tensor.ndim}
     if rows and rows != {classes}:
         count = min(rows - {classes})

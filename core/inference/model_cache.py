@@ -68,6 +68,7 @@ class LoadedModel:
         split = CocoSplit("picture", path, path.parent, [image], [], [])
         edges = self.shortest_edge, self.longest_edge
         data = DetectionDataset(split, self.label_map, *edges, square=self.square)
+        data.stride, data.whole_cells = self.model.stride, self.model.whole_cells
         return Collator(self.model.stride)([data[0]])
 
 

@@ -116,7 +116,7 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
 
     {"query", "softmax": whether the probabilities sum to 1, "classes": [name, …], "probabilities": [p, …],
      "layers": [{"box", "class", "score"}, …],
-     "maps": {"w", "h", "cover": [width, height], "sampled", "decoder": [packed, …], "encoder": packed}}
+     "maps": {"w", "h", "cover": [width, height], "sampled", "tokens", "decoder": [packed, …], "encoder": packed}}
     or {"near": [{"query", "box", "iou", "score", "class", "class_score", "no_object"}, …]},
     as `core/detr/explain.py` says; a packed map is {"max", "data"}: h rows of w bytes in base64, 255 for the maximum.
     """
@@ -142,7 +142,8 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
         "layers": [{"box": _sides(box), "class": names[c], "score": round(float(s), 6)} for box, c, s in layers],
         "maps": {
             "w": explained.encoder.shape[1], "h": explained.encoder.shape[0], "cover": list(explained.cover),
-            "sampled": explained.sampled, "decoder": [_packed(attention) for attention in explained.decoder],
+            "sampled": explained.sampled, "tokens": explained.tokens,
+            "decoder": [_packed(attention) for attention in explained.decoder],
             "encoder": _packed(explained.encoder),
         },
     }  # fmt: skip

@@ -57,6 +57,8 @@ class Detector(nn.Module, ABC):
                    publication's too: 5 and 2 for L1 and GIoU in both, 0.1 for "no object", alpha 0.25
     offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
     usual_normalization  of its pixels, where the model's own folder does not say it
+    dropout_name   what its config calls the dropout of the transformer
+    whole_cells    whether the sides of its pictures are cut down to multiples of its stride
     """
 
     model_type: ClassVar[str]
@@ -70,6 +72,8 @@ class Detector(nn.Module, ABC):
     published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
     usual_normalization: ClassVar[Normalization] = Normalization()
+    dropout_name: ClassVar[str] = "dropout"
+    whole_cells: ClassVar[bool] = False
 
     inner: PreTrainedModel
     pixel_scale: torch.Tensor
@@ -202,7 +206,7 @@ class Detector(nn.Module, ABC):
         if cls.part_of(parameter_name) != "backbone":
             return False
         name = parameter_name.removeprefix(f"{cls.backbone_name}.")
-        name = name.removeprefix("conv_encoder.").removeprefix("model.")
+        name = name.removeprefix("conv_encoder.").removeprefix("model.").removeprefix("_backbone.")
         return name.startswith(STEM)
 
     @classmethod

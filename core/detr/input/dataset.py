@@ -37,7 +37,7 @@ class DetectionDataset(Dataset[Sample]):
 
     `augment` is one of `transforms.AUGMENTS`; its random numbers follow from (seed, epoch, index) alone: the same on
     every machine, in every process and after a resume. Set `epoch` before a loader is made, and `stride` to the
-    model's: batches are padded to multiples of it.
+    model's: batches are padded to multiples of it, and with `whole_cells` the sides of what is shown are cut down to some.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class DetectionDataset(Dataset[Sample]):
             raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
         self.split, self.label_map = split, label_map
         self.shortest_edge, self.longest_edge, self.square = shortest_edge, longest_edge, square
-        self.stride = STRIDE
+        self.stride, self.whole_cells = STRIDE, False
         self.augment, self.seed, self.epoch = augment, seed, 0
         self._cache = PictureCache({}, 0)
 
@@ -75,12 +75,20 @@ class DetectionDataset(Dataset[Sample]):
 
     def largest_size(self, index: int) -> Size:
         """Return the largest (width, height) in which the picture of image `index` is shown, in any epoch."""
-        return resized(self._size(index), self.shortest_edge, self.longest_edge, self.square)
+        return self._cut(resized(self._size(index), self.shortest_edge, self.longest_edge, self.square))
 
     def _crop(self, index: int) -> ResizedCrop:
         random = np.random.default_rng((self.seed, self.epoch, index))
         size = self._size(index)
-        return choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random, self.square)
+        crop = choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random, self.square)
+        return replace(crop, size=self._cut(crop.size))
+
+    def _cut(self, size: Size) -> Size:
+        """Return a (width, height), cut down to multiples of the stride where that is asked for."""
+        if not self.whole_cells:
+            return size
+        width, height = (max(self.stride, side // self.stride * self.stride) for side in size)
+        return width, height
 
     def _size(self, index: int) -> Size:
         info = self.split.images[index]
@@ -96,7 +104,9 @@ class DetectionDataset(Dataset[Sample]):
         return self._cache.bytes
 
     def _kept_size(self, index: int) -> Size:
-        return kept_size(self.augment, self._size(index), self.shortest_edge, self.longest_edge, self.square)
+        size = self._size(index)
+        kept = kept_size(self.augment, size, self.shortest_edge, self.longest_edge, self.square)
+        return kept if kept == size else self._cut(kept)
 
     def _read(self, index: int) -> torch.Tensor:
         """Return all pixels of a picture (3, H, W), in the size in which it is kept."""

@@ -18,7 +18,9 @@ INDEX = "model.safetensors.index.json"  # of weights in several files
 
 Count = Annotated[int, Meta(ge=1, le=64)]  # layers, heads, levels, points
 Width = Annotated[int, Meta(ge=1, le=16_384)]
+Side = Annotated[int, Meta(ge=1, le=16_384)]  # pixels
 Share = Annotated[float, Meta(ge=0, le=1)]
+Temperature = Annotated[int, Meta(ge=1, le=1_000_000)]  # of sine position embeddings
 Weight = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
 Power = Annotated[float, Meta(ge=0, le=100)]
 Small = Annotated[float, Meta(gt=0, le=1)]
@@ -48,6 +50,9 @@ RESNETS: dict[str, dict[str, Any]] = {
 ELSEWHERE = {
     "model_type", "id2label", "num_labels", "backbone_config", "use_timm_backbone", "backbone", "backbone_kwargs",
 }  # fmt: skip
+CLASS_WEIGHTS = (  # of the class loss, as the families call it; the first that is stated counts
+    "cls_loss_coefficient", "class_loss_coefficient", "ce_loss_coefficient",
+)  # fmt: skip
 BackboneKind = Literal["resnet", "rt_detr_resnet", "timm_backbone"]
 
 
@@ -97,6 +102,7 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     # the transformer
     num_channels: Count | None = None
     d_model: Width | None = None
+    hidden_size: Width | None = None  # as DAB-DETR and YOLOS call the same
     num_queries: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     max_position_embeddings: Width | None = None
     encoder_layers: Count | None = None
@@ -145,6 +151,27 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     num_denoising: Annotated[int, Meta(ge=0, le=10_000)] | None = None
     label_noise_ratio: Share | None = None
     box_noise_scale: Annotated[float, Meta(ge=0, le=100)] | None = None
+    # DAB-DETR
+    query_dim: Literal[4] | None = None
+    num_patterns: Annotated[int, Meta(ge=0, le=64)] | None = None
+    temperature_height: Temperature | None = None
+    temperature_width: Temperature | None = None
+    sine_position_embedding_scale: Annotated[float, Meta(gt=0, le=100)] | None = None
+    keep_query_pos: bool | None = None
+    random_refpoints_xy: bool | None = None
+    # YOLOS
+    image_size: Annotated[list[Side], Meta(min_length=2, max_length=2)] | Side | None = None
+    patch_size: Count | None = None
+    num_hidden_layers: Count | None = None
+    num_attention_heads: Count | None = None
+    intermediate_size: Width | None = None
+    num_detection_tokens: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    use_mid_position_embeddings: bool | None = None
+    qkv_bias: bool | None = None
+    hidden_act: Word | None = None
+    hidden_dropout_prob: Share | None = None
+    attention_probs_dropout_prob: Share | None = None
+    initializer_range: Share | None = None
     # matching and losses
     matcher_class_cost: Weight | None = None
     matcher_bbox_cost: Weight | None = None
@@ -163,7 +190,8 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     mask_loss_coefficient: Weight | None = None
     dice_loss_coefficient: Weight | None = None
     cls_loss_coefficient: Weight | None = None
-    class_loss_coefficient: Weight | None = None  # as other models call the same
+    class_loss_coefficient: Weight | None = None
+    ce_loss_coefficient: Weight | None = None
     bbox_loss_coefficient: Weight | None = None
     giou_loss_coefficient: Weight | None = None
     eos_coefficient: Share | None = None
@@ -173,6 +201,11 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     def names(self) -> dict[int, str]:
         """The name of each row of the class output that has one."""
         return {int(row): name for row, name in (self.id2label or {}).items()}
+
+    @property
+    def width(self) -> int | None:
+        """The width of the transformer, whatever the family calls it."""
+        return self.d_model or self.hidden_size
 
     def backbone_settings(self) -> dict[str, Any]:
         """Return the backbone's settings, with its `model_type`, however the file describes it."""
@@ -200,4 +233,6 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     def settings(self) -> dict[str, Any]:
         """Return what else the file says, but of backbone and classes."""
         settings: dict[str, Any] = msgspec.to_builtins(self)
+        if stated := [settings[name] for name in CLASS_WEIGHTS if name in settings]:
+            settings[CLASS_WEIGHTS[0]] = stated[0]
         return {name: value for name, value in settings.items() if name not in ELSEWHERE}

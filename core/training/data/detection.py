@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.config import TrainConfig
+from core.detr.families.base import Detector
 from core.detr.input.cache import SHARE, free_bytes
 from core.detr.input.dataset import DetectionDataset
 from core.training.data.training_data import TrainingData
 
 
-def detection_datasets(
-    config: TrainConfig, data: TrainingData, processes: int
-) -> tuple[DetectionDataset, DetectionDataset]:
-    """Return the data sets of a training's images and of its validation images, for one of so many processes."""
+def detection_datasets(config: TrainConfig, data: TrainingData) -> tuple[DetectionDataset, DetectionDataset]:
+    """Return the data sets of a training's images and of its validation images; `adapt` them to the model."""
     edges, seed = (config.shortest_edge, config.longest_edge), config.seed
     training = DetectionDataset(data.train, data.label_map, *edges, config.augment, seed, config.square)
-    validation = DetectionDataset(data.val, data.label_map, *edges, "none", seed, config.square)
-    if config.cache == "auto":
-        room = int(SHARE * free_bytes()) // processes
-        for one in (training, validation):
+    return training, DetectionDataset(data.val, data.label_map, *edges, "none", seed, config.square)
+
+
+def adapt(datasets: Iterable[DetectionDataset], model: Detector, config: TrainConfig, processes: int) -> None:
+    """Let samples and batches have the sizes that a model wants, and keep decoded pictures, in one of `processes`."""
+    room = int(SHARE * free_bytes()) // processes if config.cache == "auto" else 0
+    for one in datasets:
+        one.stride, one.whole_cells = model.stride, model.whole_cells
+        if config.cache == "auto":
             room -= one.keep_pictures(room)
-    return training, validation

@@ -168,7 +168,7 @@ def _size_of(model: str, base: Path) -> tuple[bool | None, int | None]:
     folder = Path(find_model(model, base))
     if not (folder / CONFIG).exists():
         return None, None
-    return (read_config(folder, model).d_model or RELEASED_WIDTH) < WIDE, read_picture_settings(folder).get(
+    return (read_config(folder, model).width or RELEASED_WIDTH) < WIDE, read_picture_settings(folder).get(
         "shortest_edge"
     )
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     ConditionalDetrConfig,
+    DabDetrConfig,
     DeformableDetrConfig,
     DetrConfig,
     ResNetConfig,
     RTDetrConfig,
     RTDetrResNetConfig,
     RTDetrV2Config,
+    TableTransformerConfig,
     TimmBackboneConfig,
+    YolosConfig,
 )
 
 from core.detr.model import FAMILIES
@@ -22,8 +26,14 @@ from core.labels import COCO_TEN, LabelMap
 
 TEN = LabelMap(tuple(COCO_TEN), tuple(COCO_TEN.values()))
 COCO = LabelMap(COCO_CLASSES, tuple(COCO_ROWS.values()))
-CONFIGS = {"detr": DetrConfig, "conditional_detr": ConditionalDetrConfig, "deformable_detr": DeformableDetrConfig}
+CONFIGS = {
+    "detr": DetrConfig, "conditional_detr": ConditionalDetrConfig, "deformable_detr": DeformableDetrConfig,
+    "dab-detr": DabDetrConfig, "table-transformer": TableTransformerConfig, "yolos": YolosConfig,
+}  # fmt: skip
 STAGES = {"deformable_detr": ["stage2", "stage3"]}
+SOFTMAX = ("detr", "table-transformer", "yolos")  # with "no object"
+LAST_ONLY = ("table-transformer", "yolos")  # the layers before do not answer
+DENSE = ("detr", "conditional_detr", "dab-detr", "table-transformer")  # attention, to one feature map
 
 
 HYBRID = {"rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig}  # with an encoder over three maps
@@ -47,19 +57,24 @@ def small_config(kind: str, timm: bool = False, layers: int = 3):
     """Three layers, width 32, 12 queries; with `timm` the backbone is timm's, as in the released models."""
     if kind in HYBRID:
         return hybrid_config(kind, layers)
+    names = dict.fromkeys(range(91), "N/A") | {i: name for name, i in COCO_TEN.items()}
+    if kind == "yolos":
+        return YolosConfig(
+            hidden_size=32, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=64, image_size=[48, 80],
+            num_detection_tokens=12, num_labels=91, id2label=names,
+        )  # fmt: skip
     resnet = ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16, 32], depths=[1, 1, 1], layer_type="basic",
         out_features=STAGES.get(kind, ["stage3"]),
     )  # fmt: skip
-    backbone = {"backbone_config": resnet, "use_timm_backbone": False}
     if timm:
         resnet = TimmBackboneConfig(backbone="resnet18", use_pretrained_backbone=False, out_indices=[4])
-        backbone = {"backbone_config": resnet, "use_timm_backbone": False}
     more = {"num_feature_levels": 2} if kind == "deformable_detr" else {}
-    names = dict.fromkeys(range(91), "N/A") | {i: name for name, i in COCO_TEN.items()}
+    width = {"hidden_size" if kind == "dab-detr" else "d_model": 32}
     return CONFIGS[kind](
-        **backbone, **more, d_model=32, num_queries=12, encoder_layers=2, decoder_layers=layers, encoder_ffn_dim=64,
-        decoder_ffn_dim=64, encoder_attention_heads=2, decoder_attention_heads=2, num_labels=91, id2label=names,
+        backbone_config=resnet, use_timm_backbone=False, **more, **width, num_queries=12, encoder_layers=2,
+        decoder_layers=layers, encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=2,
+        decoder_attention_heads=2, num_labels=91, id2label=names,
     )  # fmt: skip
 
 
@@ -76,11 +91,25 @@ def released(kind: str, folder: Path, timm: bool = False, auxiliary: bool = Fals
         torch.manual_seed(0)
         config = small_config(kind, timm)
         config.auxiliary_loss = auxiliary
-        model = FAMILIES[kind].model_class(config)
-        for module in model.modules():
-            # as after a training: normalising twice is not once
-            if isinstance(module, (torch.nn.LayerNorm, torch.nn.BatchNorm2d)):
-                torch.nn.init.uniform_(module.weight, 0.5, 2.0)
-                torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+        model = as_trained(FAMILIES[kind].model_class(config))
         model.save_pretrained(folder)
+    if kind == "dab-detr":  # whose release names the box head, which it has once, by the decoder
+        weights = load_file(folder / "model.safetensors")
+        named = {name.replace("bbox_predictor.", "model.decoder.bbox_embed."): w for name, w in weights.items()}
+        save_file(named, folder / "model.safetensors", {"format": "pt"})
     return folder
+
+
+def as_trained(model):
+    """The model with weights that tell its parts apart: norms that are not 1, boxes, tokens and positions not 0."""
+    for module in model.modules():
+        if isinstance(module, (torch.nn.LayerNorm, torch.nn.BatchNorm2d)):  # normalising twice is not once
+            torch.nn.init.uniform_(module.weight, 0.5, 2.0)
+            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+    if model.config.model_type == "dab-detr":
+        torch.nn.init.normal_(model.bbox_predictor.layers[-1].weight, std=0.1)
+    if model.config.model_type in LAST_ONLY:
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 and "backbone" not in name:
+                torch.nn.init.normal_(parameter, std=0.2)
+    return model

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torchvision.ops import box_convert, box_iou, generalized_box_iou
+from transformers import PreTrainedModel
 
 from core import DataError, RunError
 from core.boxes import Detections
@@ -18,10 +19,9 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.model import FAMILIES, load_model
 from tests.core.detr.plain_pictures import normalized
-from tests.core.detr.released import HYBRID, TEN, released
+from tests.core.detr.released import DENSE, HYBRID, SOFTMAX, TEN, released
 
 CPU = torch.device("cpu")
-DENSE = ("detr", "conditional_detr")
 QUERY = 5
 SIZES = [(72, 96), (80, 110), (64, 64)]  # shortest and longest edge: without padding, with it on both sides, on one
 
@@ -37,8 +37,11 @@ def split(street):
     return read_split(street, "val")
 
 
-def batch_of(split, edges=(80, 110), image=0):
-    return next(iter(loader(DetectionDataset(split, TEN, *edges), 1, order=[image])))
+def batch_of(split, edges=(80, 110), image=0, whole_cells=False):
+    data = DetectionDataset(split, TEN, *edges)
+    if whole_cells:
+        data.stride, data.whole_cells = 16, True
+    return next(iter(loader(data, 1, order=[image])))
 
 
 def plain(model):
@@ -102,10 +105,31 @@ def test_of_deformable_detr_the_maps_are_what_its_sampling_points_read(models, s
     assert why.sampled and why.encoder.shape == (rows, columns)
 
 
+@pytest.mark.parametrize("edges", [*SIZES, (56, 80)])
+def test_of_yolos_the_maps_are_what_its_tokens_see_of_the_image_in_every_block(models, split, edges):
+    model, batch = models["yolos"], batch_of(split, edges, whole_cells=True)
+    why = explain(model, batch, QUERY)
+    height, width = (batch["pixel_mask"][0].any(axis).sum().item() for axis in (1, 0))
+    with torch.no_grad():
+        inner = copy.deepcopy(model.inner)
+        inner.config._attn_implementation = "eager"
+        theirs = inner(pixel_values=normalized(batch)[:, :, :height, :width], output_attentions=True)
+    shape = height // 16, width // 16
+    assert len(why.decoder) == 3 and len(why.boxes) == 1 and why.tokens
+    for ours, weights in zip(why.decoder, theirs.attentions, strict=True):
+        expected = weights[0].mean(0)[-12 + QUERY][1:-12].reshape(shape)
+        np.testing.assert_allclose(ours, expected / expected.sum(), atol=1e-6)
+    x, y = theirs.pred_boxes[0, QUERY, :2].tolist()
+    cell = int(y * shape[0]) * shape[1] + int(x * shape[1])
+    expected = theirs.attentions[-1][0].mean(0)[1 + cell, 1:-12].reshape(shape)
+    np.testing.assert_allclose(why.encoder, expected / expected.sum(), atol=1e-6)
+    assert why.cover == pytest.approx((96, 72))
+
+
 @pytest.mark.parametrize("edges", SIZES)
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_map_sums_to_one_and_covers_the_image_by_less_than_a_cell_too_much(models, split, kind, edges):
-    why = explain(models[kind], batch_of(split, edges), QUERY)
+    why = explain(models[kind], batch_of(split, edges, whole_cells=models[kind].whole_cells), QUERY)
     maps = [*why.decoder, why.encoder]
     assert len(maps) == 4 and min(m.min() for m in maps) >= 0
     np.testing.assert_allclose([m.sum() for m in maps], 1, atol=1e-5)
@@ -121,7 +145,7 @@ def test_layers_and_probabilities_are_the_models_answers(models, split, kind):
     for query in (0, 11):
         why = explain(models[kind], batch, query)
         logits = layers.logits[:, 0, query]
-        probabilities = logits.softmax(-1) if kind == "detr" else logits.sigmoid()
+        probabilities = logits.softmax(-1) if kind in SOFTMAX else logits.sigmoid()
         scores, labels = probabilities[:, :10].max(-1)
         np.testing.assert_allclose(why.probabilities, probabilities[-1], atol=1e-5)
         np.testing.assert_allclose(why.scores, scores, atol=1e-5)
@@ -153,13 +177,15 @@ def test_a_model_is_afterwards_as_it_was_before(models, split, kind):
     model, batch = models[kind], batch_of(split)
     with torch.no_grad():
         before = forward(model, batch, CPU)
+    configs = [m.config for m in model.inner.modules() if isinstance(m, PreTrainedModel)]
+    settings = [(config._attn_implementation, config.output_attentions) for config in configs]
     hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
     explain(model.train(), batch, QUERY)
     assert model.training
     with pytest.raises(DataError):
         explain(model.eval(), batch, 99)
-    configs = model.inner.config, model.inner.model.decoder.config
-    assert not model.training and {config._attn_implementation for config in configs} == {"sdpa"}
+    assert not model.training
+    assert settings == [(config._attn_implementation, config.output_attentions) for config in configs]
     assert sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()) == hooks
     with torch.no_grad():
         assert torch.equal(before.boxes, forward(model, batch, CPU).boxes)
@@ -207,12 +233,12 @@ def test_the_nearest_queries_overlap_most_and_then_cost_least(models, split, kin
     assert [near.query for near in queries] == order[:NEAREST]
     logits = layers.logits[-1, 0]
     for near in queries:
-        probabilities = (logits.softmax(-1) if kind == "detr" else logits.sigmoid())[near.query]
+        probabilities = (logits.softmax(-1) if kind in SOFTMAX else logits.sigmoid())[near.query]
         np.testing.assert_allclose(near.box, boxes[near.query] * size, atol=1e-3)
         assert near.iou == pytest.approx(overlap[near.query].item(), abs=1e-5)
         assert near.score == pytest.approx(probabilities[3].item(), abs=1e-5)
         assert (near.label, near.label_score) == (probabilities[:10].argmax(), pytest.approx(probabilities[:10].max()))
-        assert near.no_object == (pytest.approx(probabilities[10].item()) if kind == "detr" else None)
+        assert near.no_object == (pytest.approx(probabilities[10].item()) if kind in SOFTMAX else None)
 
 
 def test_an_object_exactly_where_a_query_is_has_it_first(models, split):

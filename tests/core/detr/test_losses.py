@@ -4,25 +4,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import ConditionalDetrConfig, DeformableDetrConfig, DetrConfig
 from transformers.image_transforms import center_to_corners_format
-from transformers.loss.loss_deformable_detr import DeformableDetrForObjectDetectionLoss
-from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss, generalized_box_iou
+from transformers.loss.loss_for_object_detection import generalized_box_iou
+from transformers.loss.loss_utils import LOSS_MAPPING
 
 from core.detr.losses import LossNormalizers, set_losses, total
 from core.detr.matching import Layers, Targets, giou, match
 from core.detr.model import FAMILIES
+from tests.core.detr.released import CONFIGS, SOFTMAX
 
 CLASSES, QUERIES = 4, 7
-KINDS = {
-    "detr": (DetrConfig, ForObjectDetectionLoss),
-    "conditional_detr": (ConditionalDetrConfig, DeformableDetrForObjectDetectionLoss),
-    "deformable_detr": (DeformableDetrConfig, DeformableDetrForObjectDetectionLoss),
-}
+KINDS = tuple(CONFIGS)
 
 
 def config_of(kind: str, layers: int):
-    config = KINDS[kind][0](num_labels=CLASSES, auxiliary_loss=True)
+    config = CONFIGS[kind](num_labels=CLASSES, auxiliary_loss=True)
     config.decoder_layers = layers
     return config
 
@@ -35,7 +31,7 @@ def example(kind: str, counts, layers=2, seed=0, queries=QUERIES) -> tuple[Layer
     """Random answers for images with so many objects each."""
     random = torch.Generator().manual_seed(seed)
     shape = (layers, len(counts), queries)
-    logits = torch.randn(*shape, CLASSES + (kind == "detr"), generator=random)
+    logits = torch.randn(*shape, CLASSES + (kind in SOFTMAX), generator=random)
     boxes = torch.rand(*shape, 4, generator=random) * 0.5 + 0.2
     labels = [
         {
@@ -67,7 +63,8 @@ def test_losses_and_gradients_equal_transformers(kind, counts, queries):
     total(losses, loss_config_of(config)).backward()
     mine = [part.grad.clone() for part in (layers.logits, layers.boxes)]
     theirs, _ = example(kind, counts, layers=3, queries=queries)
-    loss, parts, _ = KINDS[kind][1](
+    their_loss = LOSS_MAPPING.get(FAMILIES[kind].model_class.__name__, LOSS_MAPPING["ForObjectDetection"])
+    loss, parts, _ = their_loss(
         theirs.logits[-1], labels, torch.device("cpu"), theirs.boxes[-1], config, theirs.logits, theirs.boxes
     )
     weight = loss_config_of(config).class_weight  # transformers takes 1, whatever the config says

@@ -62,8 +62,7 @@ def test_copied_classes_keep_their_logits_for_every_query(any_saved, batch):
         # without the padding, which the released model's backbone sees
         before = released(model.normalize(batch["pixel_values"])[:, :, :64]).logits
         after = model.eval()(batch["pixel_values"][:, :, :64]).logits[-1]
-    softmax = model.model_type == "detr"
-    columns = [COCO_TEN[name] for name in TEN.names] + [91] * softmax
+    columns = [COCO_TEN[name] for name in TEN.names] + [91] * model.has_no_object
     torch.testing.assert_close(after, before[..., columns])
     assert torch.equal(after[..., :10].argsort(-1), before[..., columns[:10]].argsort(-1))
 

@@ -28,7 +28,7 @@ KWARGS = {"in_chans": 3, "out_indices": [1, 2, 3, 4]}
     ],
 )
 def test_the_backbone_is_understood_as_every_version_has_written_it(kind, described, settings, tmp_path):
-    rest = {"classifier_dropout": 0.0, "scale_embedding": False, "num_hidden_layers": 6, "torch_dtype": "float32"}
+    rest = {"classifier_dropout": 0.0, "scale_embedding": False, "torch_dtype": "float32"}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **rest, **described}))
     config = read_config(tmp_path)
     assert config.backbone_settings() == settings and not set(rest) & set(config.settings())

@@ -9,7 +9,7 @@ from core.detr.input.batch import Collator
 from core.detr.model import FAMILIES, load_model
 from core.detr.padding import PaddingGuard
 from core.detr.small import small_detr
-from tests.core.detr.released import HYBRID, TEN, released
+from tests.core.detr.released import DENSE, HYBRID, TEN, released
 
 CPU = torch.device("cpu")
 SIZES = [(96, 64), (64, 96), (50, 71), (33, 120)]  # height, width
@@ -43,7 +43,7 @@ def unpadded(model, sample):
 
 
 @pytest.mark.parametrize("backbone", ["transformers", "timm"])
-@pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
+@pytest.mark.parametrize("kind", [*DENSE, "yolos"])
 def test_padding_does_not_change_the_result_of_an_image(samples, kind, backbone, tmp_path):
     model, _ = load_model(str(released(kind, tmp_path, timm=backbone == "timm")), TEN)
     model.eval()

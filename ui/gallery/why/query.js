@@ -5,7 +5,7 @@ import { centreOf, drawHeat, drawPath, unpackHeat } from "./on_picture.js"
 
 const MOST_BARS = 6
 
-/** @typedef {number | "mean" | "encoder"} MapKey a decoder layer, from 0; their mean; or the encoder */
+/** @typedef {number | "mean" | "encoder"} MapKey a layer, from 0; their mean; or the encoder */
 
 /**
  * Show the answer about a query.
@@ -22,7 +22,7 @@ export function showQuery(view, root, canvas, answer, withLast) {
   const drawn = drawPath(canvas, layers, withLast)
   showMaps(view, makePart(root, "Where it looked"), canvas, answer, drawn)
   showBars(makePart(root, "What it says it is"), answer)
-  showLayers(makePart(root, "How its box came about"), layers, drawn)
+  showLayers(makePart(root, "How its box came about"), layers, answer.maps.decoder.length - layers.length, drawn)
 }
 
 /**
@@ -52,12 +52,13 @@ function showMaps(view, part, canvas, { query, layers, maps }, drawn) {
   const group = element("div", "why-layers", "", part)
   group.setAttribute("role", "group")
   group.setAttribute("aria-label", "Heat map")
-  element("span", "fine", "Decoder layer", group)
+  const layerWord = maps.tokens ? "Layer" : "Decoder layer"
+  element("span", "fine", layerWord, group)
   const words = element("p", "fine", "", part)
   words.setAttribute("aria-live", "polite")
   /** @type {[key: MapKey, text: string, name: string][]} */
-  const choices = [...layers.map((_, i) => /** @type {[number, string, string]} */ ([i, `${i + 1}`,
-    `Decoder layer ${i + 1}`])), ["mean", "Mean", "Mean of the decoder's layers"],
+  const choices = [...maps.decoder.map((_, i) => /** @type {[number, string, string]} */ ([i, `${i + 1}`,
+    `${layerWord} ${i + 1}`])), ["mean", "Mean", maps.tokens ? "Mean of the layers" : "Mean of the decoder's layers"],
   ["encoder", "Encoder", "The encoder's last layer"]]
   const buttons = choices.map(([key, text, name]) => ({ key, made: button("turn why-layer", text, name, group, () => {
     choice.map = key
@@ -67,9 +68,10 @@ function showMaps(view, part, canvas, { query, layers, maps }, drawn) {
     const chosen = heats.has(choice.map) ? choice.map : "mean"
     const heat = heats.get(chosen) ?? []
     for (const { key, made } of buttons) made.setAttribute("aria-pressed", String(key === chosen))
-    words.textContent = `${heatWords(chosen, maps.sampled, query)} ${heatFigures(maps, heat, box)}`
+    words.textContent = `${heatWords(chosen, maps, query)} ${heatFigures(maps, heat, box)}`
     drawHeat(canvas, maps, heat, choice.opacity)
-    drawn.bringOut(typeof chosen === "number" ? chosen : null)
+    // the last layers answer
+    drawn.bringOut(typeof chosen === "number" ? chosen - maps.decoder.length + layers.length : null)
   }
   const fade = element("label", "why-opacity fine", "Opacity", part)
   const slider = element("input", "", "", fade)
@@ -93,15 +95,19 @@ function heatsOf(maps) {
 /**
  * Return what a heat map shows, in a sentence.
  * @param {MapKey} chosen
- * @param {boolean} isSampled whether the model looks at points instead of everywhere
+ * @param {Maps} maps
  * @param {number} query
  */
-function heatWords(chosen, isSampled, query) {
+function heatWords(chosen, { sampled, tokens }, query) {
   if (chosen === "encoder") {
     return "What the encoder's last self-attention ties to the spot under the box's centre: the parts of one thing."
   }
+  if (tokens) {
+    const layer = chosen === "mean" ? "all layers" : `layer ${chosen + 1}`
+    return `Where detection token ${query} looks in the self-attention of ${layer}, mean of the heads.`
+  }
   const who = chosen === "mean" ? "all decoder layers" : `decoder layer ${chosen + 1}`
-  if (isSampled) return `The sampling points of ${who} for query ${query}, by their weight.`
+  if (sampled) return `The sampling points of ${who} for query ${query}, by their weight.`
   return `Where the cross-attention of ${who} looks for query ${query}, mean of the heads.`
 }
 
@@ -164,21 +170,23 @@ function showBars(part, { classes, probabilities, softmax }) {
  * Show the box after each layer: a line each, which brings its box out on the picture.
  * @param {Element} part
  * @param {LayerOutput[]} layers
+ * @param {number} silent how many layers before these do not answer
  * @param {DrawnPath} drawn
  */
-function showLayers(part, layers, drawn) {
+function showLayers(part, layers, silent, drawn) {
   const body = tableBody("why-table", ["Layer", "Class", "Score", "IoU with last", "Moved"], part)
   layers.forEach(({ box, class: name, score }, i) => {
     const before = i ? centreOf(layers[i - 1].box) : null
     const moved = before ? `${Math.hypot(...centreOf(box).map((at, k) => at - before[k])).toFixed(1)} px` : "–"
     const row = element("tr", "", "", body)
-    for (const words of [`${i + 1}`, name, score.toFixed(2), iou(box, layers[layers.length - 1].box).toFixed(2),
+    for (const words of [`${silent + i + 1}`, name, score.toFixed(2), iou(box, layers[layers.length - 1].box).toFixed(2),
       moved]) element("td", "", words, row)
     row.onmouseenter = () => drawn.bringOut(i)
     row.onmouseleave = () => drawn.bringOut(null)
   })
-  element("p", "fine", "Its box as it stands after each layer. On the picture, thin lines are the earlier ones, and the white "
-    + "line is the way of their centres.", part)
+  element("p", "fine", silent ? "This model answers after its last layer only."
+    : "Its box as it stands after each layer. On the picture, thin lines are the earlier ones, and the white line is the "
+    + "way of their centres.", part)
 }
 
 /**

@@ -14,7 +14,8 @@ export interface Maps {
   w: number
   h: number
   cover: [width: number, height: number]
-  sampled: boolean
+  sampled: boolean // at points, instead of everywhere
+  tokens: boolean // whether the queries are tokens among the cells: `decoder` is then the encoder's own layers
   decoder: PackedMap[]
   encoder: PackedMap
 }

@@ -13,7 +13,7 @@ from core.detr.families.detr import Detr
 from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.model_folder import FAMILY_NAMES
 from core.labels import LabelMap
-from tests.core.detr.released import TEN, released, small_config
+from tests.core.detr.released import DENSE, LAST_ONLY, SOFTMAX, TEN, released, small_config
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -36,7 +36,7 @@ def test_the_model_inside_is_transformers_own_with_its_own_config(kind, auxiliar
     allowed = {"id2label", "label2id", "num_labels", *FAMILIES[kind].published}  # the file does not state all of these
     assert type(model.inner) is FAMILIES[kind].model_class and changed <= allowed
     assert list(model.inner.state_dict()) == list(original.state_dict())
-    types = ([type(m) for m in one.model.modules()] for one in (model.inner, original))
+    types = ([type(m) for m in one.base_model.modules()] for one in (model.inner, original))
     for own, theirs in zip(*types, strict=True):
         assert own is theirs or (own, theirs) == (ClassOutput, torch.nn.Linear)
     assert model.inner.loss_function.__module__.startswith("transformers.")
@@ -53,7 +53,7 @@ def test_scores_are_a_softmax_with_no_object_or_a_sigmoid_of_each_class(model):
     assert probabilities.shape == logits.shape and scores.shape == (2, 5, 10)
     assert torch.equal(probabilities[..., :10], scores)
     assert torch.allclose(probabilities.sum(-1), torch.ones(2, 5)) == model.has_no_object
-    assert model.loss_config.class_loss.has_no_object == model.has_no_object == (model.model_type == "detr")
+    assert model.loss_config.class_loss.has_no_object == model.has_no_object == (model.model_type in SOFTMAX)
 
 
 def pixels_of(images: int) -> torch.Tensor:
@@ -63,10 +63,19 @@ def pixels_of(images: int) -> torch.Tensor:
 def test_it_knows_its_queries_and_layers(model):
     with torch.no_grad():
         layers = model(pixels_of(1))
-    assert layers.boxes.shape == (model.num_layers, 1, model.num_queries, 4) == (3, 1, 12, 4)
+    answers = 1 if model.model_type in LAST_ONLY else 3
+    assert layers.boxes.shape == (model.num_layers, 1, model.num_queries, 4) == (answers, 1, 12, 4)
 
 
-@pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
+def test_each_pattern_of_a_box_is_a_query():
+    config = small_config("dab-detr")
+    config.num_patterns = 2
+    model = FAMILIES["dab-detr"](FAMILIES["dab-detr"].model_class(config).eval())
+    with torch.no_grad():
+        assert model(pixels_of(1)).boxes.shape == (3, 1, model.num_queries, 4) == (3, 1, 24, 4)
+
+
+@pytest.mark.parametrize("kind", DENSE)
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_a_decoder_of_one_layer_answers(kind, auxiliary):
     config = small_config(kind, layers=1)
@@ -131,6 +140,9 @@ def test_the_inverse_of_the_sigmoid_is_finite_at_its_ends():
         ("deformable_detr", {"class_cost": 1}, (1, 2)), ("deformable_detr", {"cls_loss_coefficient": 1}, (2, 1)),
         ("conditional_detr", {"cls_loss_coefficient": 3, "class_cost": 4}, (4, 3)),
         ("deformable_detr", {"class_loss_coefficient": 5}, (2, 5)), ("detr", {"cls_loss_coefficient": 0.5}, (1, 0.5)),
+        ("dab-detr", {}, (2, 1)), ("dab-detr", {"cls_loss_coefficient": 2, "class_cost": 3}, (3, 1)),
+        ("table-transformer", {}, (1, 1)), ("table-transformer", {"ce_loss_coefficient": 2}, (1, 2)),
+        ("yolos", {}, (1, 1)), ("yolos", {"eos_coefficient": 0.1}, (1, 1)),
     ],
 )  # fmt: skip
 def test_losses_weigh_as_the_config_states_else_as_published(kind, stated, expected, tmp_path):
@@ -145,4 +157,5 @@ def test_losses_weigh_as_the_config_states_else_as_published(kind, stated, expec
     for config in (model.loss_config, load_model(str(tmp_path / "saved"), TEN)[0].loss_config):
         assert (config.class_cost, config.class_weight) == expected
         assert (config.bbox_cost, config.giou_cost, config.bbox_weight, config.giou_weight) == (5, 2, 5, 2)
-        assert config.class_loss == (CrossEntropy(0.1) if kind == "detr" else FocalLoss(0.25))
+        no_object = {"detr": 0.1, "yolos": 0.1, "table-transformer": 0.4}.get(kind)
+        assert config.class_loss == (CrossEntropy(no_object) if no_object else FocalLoss(0.25))

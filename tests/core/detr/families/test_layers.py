@@ -10,7 +10,7 @@ from core.detr.detect import forward
 from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.small import small_detr
 from tests.core.detr.plain_pictures import normalized
-from tests.core.detr.released import COCO, HYBRID, TEN, columns, released
+from tests.core.detr.released import COCO, HYBRID, LAST_ONLY, TEN, columns, released
 
 CPU = torch.device("cpu")
 
@@ -39,7 +39,22 @@ def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_
             torch.testing.assert_close(layers.boxes[-1], expected.pred_boxes)
 
 
-@pytest.mark.parametrize("kind", ["detr", "conditional_detr"])
+@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind not in (*HYBRID, "yolos")])
+def test_with_auxiliary_losses_every_layer_answers_as_transformers_own(batch, kind, tmp_path):
+    folder = released(kind, tmp_path, auxiliary=True)
+    original = FAMILIES[kind].model_class.from_pretrained(folder).eval()
+    model, _ = load_model(str(folder), TEN)
+    nothing = [{"class_labels": torch.zeros(0, dtype=torch.int64), "boxes": torch.zeros(0, 4)}] * 2
+    with torch.no_grad():
+        layers = forward(model.eval(), batch, CPU)
+        others = original(pixel_values=normalized(batch), labels=nothing).auxiliary_outputs
+    assert len(layers.logits) == model.num_layers == 1 + len(others) == 3
+    for logits, boxes, other in zip(layers.logits, layers.boxes, others, strict=False):
+        torch.testing.assert_close(logits, other["logits"][..., columns(original)])
+        torch.testing.assert_close(boxes, other["pred_boxes"])
+
+
+@pytest.mark.parametrize("kind", ["detr", "conditional_detr", "dab-detr"])
 def test_the_inner_layers_are_normalised_beside_the_way_as_published(batch, kind, tmp_path):
     """An oracle of its own: cut after each layer, the published decoder normalises and answers."""
     folder = released(kind, tmp_path)
@@ -48,10 +63,20 @@ def test_the_inner_layers_are_normalised_beside_the_way_as_published(batch, kind
         layers = forward(model.eval(), batch, CPU)
         for n in (1, 2, 3):
             cut = FAMILIES[kind].model_class.from_pretrained(folder).eval()
-            cut.model.decoder.layers = cut.model.decoder.layers[:n]
+            cut.model.decoder.layers, cut.model.decoder.num_layers = cut.model.decoder.layers[:n], n
             answer = cut(pixel_values=normalized(batch))
             torch.testing.assert_close(layers.logits[n - 1], answer.logits[..., columns(cut)])
             torch.testing.assert_close(layers.boxes[n - 1], answer.pred_boxes)
+
+
+@pytest.mark.parametrize("kind", LAST_ONLY)
+def test_of_a_family_that_was_trained_so_only_the_last_layer_answers_but_all_layers_learn(batch, kind, tmp_path):
+    model, _ = load_model(str(released(kind, tmp_path)), TEN)
+    layers = forward(model.train(), batch, CPU)
+    layers.logits.sum().backward()
+    assert len(layers.logits) == 1
+    assert all(parameter.grad is not None for name, parameter in model.inner.named_parameters() if "layer" in name
+               and "bbox" not in name)  # fmt: skip
 
 
 def test_the_switch_would_have_changed_a_released_model(batch, tmp_path):

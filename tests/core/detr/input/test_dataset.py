@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from transformers import DetrImageProcessor
+from transformers import DetrImageProcessor, YolosImageProcessor
 
 from core import DataError
 from core.datasets.split import read_split
@@ -14,7 +14,7 @@ from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.transforms import AUGMENTS
 from core.detr.small import small_detr
-from core.detr.sources.image_processor import STD
+from core.detr.sources.image_processor import MEAN, STD
 from tests.core.detr.plain_pictures import dataset, normalized, write_dataset
 from tests.core.detr.released import TEN
 
@@ -126,6 +126,26 @@ def test_a_sample_is_that_of_transformers_own_processor(tmp_path, size, mode):
     one = 1.01 / (255 * torch.tensor(STD)[:, None, None])
     assert ((ours[:, :, :height, :width] - theirs).abs() <= one).all()
     assert not ours[0, :, ~shown].any()
+
+
+@pytest.mark.parametrize("size", [(64, 48), (48, 64), (97, 41), (300, 200), (640, 427)])
+@pytest.mark.parametrize("augment", ["none", "flip"])
+def test_sides_that_are_multiples_are_those_of_yolos_own_processor(tmp_path, size, augment):
+    folder = write_dataset(tmp_path / "d", [{"image_id": 1, "category_id": 3, "bbox": [8, 6, 16, 12]}], sizes=(size,))
+    path = folder / "train" / "1.png"
+    photograph(size).save(path)
+    data = dataset(folder, augment=augment)
+    data.stride, data.whole_cells = 16, True
+    sizes = {data.shown_size(0), data.largest_size(0)}
+    for kept in (0, data.keep_pictures(10**9)):
+        sample = data[0]
+        processor = YolosImageProcessor(size={"shortest_edge": 48, "longest_edge": 64}, do_pad=False)
+        theirs = processor(images=Image.open(path), return_tensors="pt")["pixel_values"][0]
+        expected = (theirs * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255
+        ours = sample["pixel_values"].flip(2) if data._crop(0).flipped else sample["pixel_values"]
+        assert (ours - expected).abs().max() <= 1.01 and sizes == {ours.shape[:0:-1]}, kept
+        shares = torch.tensor([16, 12, 16, 12]) / torch.tensor([*size, *size])
+        torch.testing.assert_close(sample["labels"]["boxes"][0, 1:], shares[1:])
 
 
 @given(seed=st.integers(0, 999), width=st.integers(1, 40), height=st.integers(1, 40))

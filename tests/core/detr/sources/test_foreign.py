@@ -16,7 +16,7 @@ from core import ModelError
 from core.detr.model import load_model
 from core.detr.pretrained import find_model
 from core.wording import with_commands
-from tests.core.detr.released import TEN, released
+from tests.core.detr.released import CONFIGS, TEN, released
 
 
 class Trap:
@@ -155,7 +155,7 @@ def test_what_is_no_safetensors_file_is_told_by_its_bytes(folder, change, advice
 
 
 @pytest.mark.parametrize("names", [["a", "b", "c"], [f"class {n}" for n in range(92)]])
-@pytest.mark.parametrize("kind", ["detr", "conditional_detr", "deformable_detr"])
+@pytest.mark.parametrize("kind", CONFIGS)
 def test_a_label_count_that_differs_from_the_head_names_both_counts(kind, names, tmp_path):
     folder = released(kind, tmp_path / kind)
     config = json.loads((folder / "config.json").read_text())

@@ -70,6 +70,7 @@ def of_the_lab(model, path: Path, config: TrainConfig | None = None) -> Detectio
         info = {"id": 0, "file_name": path.name, "width": image.width, "height": image.height}
     split, edges = CocoSplit("picture", path, path.parent, [info], [], []), (config.shortest_edge, config.longest_edge)
     data = DetectionDataset(split, TEN, *edges, square=config.square)
+    data.stride, data.whole_cells = model.stride, model.whole_cells
     (detections,) = detect(model, [Collator(model.stride)([data[0]])], CPU)
     return detections
 
