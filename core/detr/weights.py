@@ -28,6 +28,7 @@ from core.detr.processor import read_normalization
 from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
 
 FLOATS = ("F64", "F32", "F16", "BF16")
+DROPOUTS = ("dropout", "hidden_dropout_prob")  # as the families' configs call it
 UNTOUCHED = "take the weights as they were trained, not quantised"
 WRAPPED = "._backbone."  # around timm's model, where transformers 4 took it for a backbone of its own; DAB-DETR has it
 WRAPPERS = ("module.", "_orig_mod.")  # before every name: of a model that several GPUs trained, or torch compiled
@@ -57,7 +58,7 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
     model_class = family.model_class
     settings = {**family.published, **config.settings()}
     if dropout is not None:
-        settings[family.dropout_name] = dropout
+        settings |= dict.fromkeys(DROPOUTS, dropout)
     named = config.names
     labels: dict[str, Any] = {"num_labels": config.num_labels or 2}  # 2: transformers does not save these
     if named:

@@ -53,11 +53,9 @@ class Detector(nn.Module, ABC):
     head_modules   names of modules whose parameters are the head: class and box outputs
     class_modules  names of those among them that are class outputs, with a row for each class
     published      the publication's numbers of matching and losses by their names in config.json, which count where
-                   that does not state its own; those that are not named are transformers' defaults, which are the
-                   publication's too: 5 and 2 for L1 and GIoU in both, 0.1 for "no object", alpha 0.25
+                   that does not state its own; transformers' defaults for the others are the publication's, too
     offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
     usual_normalization  of its pixels, where the model's own folder does not say it
-    dropout_name   what its config calls the dropout of the transformer
     whole_cells    whether the sides of its pictures are cut down to multiples of its stride
     """
 
@@ -72,7 +70,6 @@ class Detector(nn.Module, ABC):
     published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
     usual_normalization: ClassVar[Normalization] = Normalization()
-    dropout_name: ClassVar[str] = "dropout"
     whole_cells: ClassVar[bool] = False
 
     inner: PreTrainedModel
@@ -206,8 +203,7 @@ class Detector(nn.Module, ABC):
         if cls.part_of(parameter_name) != "backbone":
             return False
         name = parameter_name.removeprefix(f"{cls.backbone_name}.")
-        name = name.removeprefix("conv_encoder.").removeprefix("model.").removeprefix("_backbone.")
-        return name.startswith(STEM)
+        return name.removeprefix("conv_encoder.").removeprefix("model.").removeprefix("_backbone.").startswith(STEM)
 
     @classmethod
     def backbone_layer(cls, parameter_name: str) -> int | None:

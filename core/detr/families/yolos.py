@@ -39,7 +39,6 @@ class Yolos(Detector):
     finest_map = 0
     head_modules = frozenset({"class_labels_classifier", "bbox_predictor"})
     class_modules = frozenset({"class_labels_classifier.layers.2"})
-    dropout_name = "hidden_dropout_prob"
     whole_cells = True  # as in YOLOS's own datasets/transforms.py
 
     inner: YolosForObjectDetection

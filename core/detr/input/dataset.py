@@ -37,7 +37,7 @@ class DetectionDataset(Dataset[Sample]):
 
     `augment` is one of `transforms.AUGMENTS`; its random numbers follow from (seed, epoch, index) alone: the same on
     every machine, in every process and after a resume. Set `epoch` before a loader is made, and `stride` to the
-    model's: batches are padded to multiples of it, and with `whole_cells` the sides of what is shown are cut down to some.
+    model's: batches are padded to multiples of it, and with `whole_cells` what is shown is cut down to some.
     """
 
     def __init__(
