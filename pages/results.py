@@ -15,6 +15,7 @@ from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empt
 from ui.choose.score import pick_score, set_score
 from ui.results.export_model import show_export_model
 from ui.results.label_errors import show_label_errors
+from ui.results.onnx import show_onnx
 from ui.results.sections import Shown, show_section
 from ui.server import cache, services
 from ui.text import plain
@@ -24,8 +25,8 @@ OPENED, LEFT = "opened boxes", "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
-LABELS = "labels"  # the one tab that is no section of charts
-TABS = {name: section.title for name, section in SECTIONS.items()} | {LABELS: "Label errors"}
+LABELS, ONNX = "labels", "onnx"  # tabs that are no section of charts
+TABS = {name: section.title for name, section in SECTIONS.items()} | {LABELS: "Label errors", ONNX: "ONNX"}
 
 
 # To other pages and back
@@ -108,6 +109,8 @@ def show_tabs() -> None:
             with tab:
                 if name == LABELS:
                     show_label_errors(run, table, viewed.table_key, view.score, view.classes, go_to_errors)
+                elif name == ONNX:
+                    show_onnx(viewed)
                 else:
                     show_section(name, Shown(run, viewed.table_key, baseline, view, open_boxes, go_to_errors))
 

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = {"torch", "torchvision", "transformers", "timm", "accelerate", "fiftyone", "tensorboard"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "transformers",
+    "timm",
+    "accelerate",
+    "fiftyone",
+    "tensorboard",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+}
 NOT_IN_CORE = {"streamlit", "ui", "pages", "app"}
 NO_ROOM = {"utils", "util", "helpers", "helper", "common", "constants", "misc"}
 

@@ -8,11 +8,12 @@ FOLDERS = ("core", "ui", "pages")
 OURS = {"core/files.py"}  # the door itself
 READERS = {  # functions and methods that open a file, or read it by its path
     "open", "read_text", "read_bytes", "ParquetFile", "ParquetDataset", "read_table", "read_csv", "read_json",
-    "memory_map", "OSFile", "mmap", "loadtxt", "genfromtxt", "fromfile", "memmap", "getline",
+    "memory_map", "OSFile", "mmap", "loadtxt", "genfromtxt", "fromfile", "memmap", "getline", "InferenceSession",
 }  # fmt: skip
 MODULES = {  # which of a module's functions do
     "shutil": {"copy", "copy2", "copyfile", "copytree", "move"},
     **{name: {"load"} for name in ("np", "numpy", "json", "tomllib", "pickle", "torch")},
+    "onnx": {"load", "load_model"},
     **{name: {"parse"} for name in ("ElementTree", "ET")},
 }
 OF_THE_DOOR = (  # whose readers are safe
@@ -20,6 +21,18 @@ OF_THE_DOOR = (  # whose readers are safe
 )  # fmt: skip
 OPENS_NO_FILE = {"archive.open", "models.open"}
 ALLOWED = {
+    # a graph that the door has given, and one that was made here
+    (
+        "core/inference/onnx/model.py",
+        "onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])",
+    ),
+    (
+        "core/export/onnx/variants.py",
+        "onnxruntime.InferenceSession(model.SerializeToString(), options, providers=['CPUExecutionProvider'])",
+    ),
+    # what was written a moment ago
+    ("core/export/onnx/variants.py", "onnx.load_model(str(target))"),
+    ("core/export/onnx/variants.py", "onnx.load_model(str(model))"),
     # the one opener of pictures, which gives Pillow what the door has opened
     ("core/datasets/pictures.py", "Image.open(file, formats=formats)"),
     # the lower bytes of a picture that the opener has opened

@@ -14,6 +14,7 @@ from typing import Any
 from core import DataError, LabError
 from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
+from core.cli.onnx_commands import import_onnx
 from core.datasets.problems import first_of
 from core.export.text import describe_table, evaluation_json, evaluation_text, percent
 from core.runs.models import baseline_of
@@ -26,10 +27,12 @@ TABLE_ENDINGS = (".parquet", ".csv")
 
 def add_import_options(parser: ArgumentParser) -> None:
     """Add the options of `import`."""
-    parser.add_argument("--gt", required=True, metavar="FILE", help="COCO ground truth (JSON)")
+    parser.add_argument("--gt", metavar="FILE", help="COCO ground truth (JSON)")
+    parser.add_argument("--dt", metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations")
     parser.add_argument(
-        "--dt", required=True, metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations"
+        "--model", metavar="FILE", help="an ONNX file with model.json beside it, instead of --gt and --dt"
     )
+    parser.add_argument("--data", metavar="DIR", help="the data set on whose validation images it is evaluated")
     parser.add_argument(
         "--images", metavar="DIR", help="folder of the pictures (default: looked for beside the ground truth)"
     )
@@ -37,9 +40,14 @@ def add_import_options(parser: ArgumentParser) -> None:
 
 
 def import_results(options: Namespace) -> None:
-    """Make a run from results of any detector."""
+    """Make a run from results of any detector, or from a detector in an ONNX file."""
     from core.runs.imports import import_results
 
+    if options.model:
+        import_onnx(options)
+        return
+    if not (options.gt and options.dt):
+        raise LabError("Name both --gt and --dt, or an ONNX file: --model and --data.")
     store = RunStore.default()
     run = import_results(store, options.gt, options.dt, options.images, options.name)
     (evaluation,) = store.evaluations(run.id)
@@ -159,7 +167,7 @@ def table(options: Namespace) -> None:
 
 COMMANDS = (
     Command(
-        "import", "make an evaluated run out of any detector's results, to look at them here", add_import_options,
+        "import", "make an evaluated run out of any detector's results, or of an ONNX file", add_import_options,
         import_results,
     ),
     Command(

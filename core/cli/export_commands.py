@@ -13,6 +13,7 @@ from core import LabError
 from core.cli.chosen_run import HAS_MODEL, chosen_run
 from core.cli.command import Command, add_epoch, add_run, check_score, show, show_progress
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
+from core.cli.onnx_commands import ONNX, add_onnx_options, export_onnx
 from core.keep_result import KeepResult
 from core.runs.store import RunStore
 
@@ -30,12 +31,14 @@ def add_export_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="PATH",
         help="of images FILE.zip; or FILE.json for COCO's annotations, with the predictions in FILE-predictions.json "
-        "beside it; of a model a new folder, or FILE.zip (default: RUN-FORMAT)",
+        "beside it; of a model a new folder, or FILE.zip (default: RUN-FORMAT); of onnx a folder (default: the run's own, "
+        "which Results shows)",
     )  # fmt: skip
     parser.add_argument(
         "--as", dest="kind", default="coco", metavar="FORMAT",
         help="images: coco (JSON), png (pictures with boxes) or fiftyone (with a script that opens it); the trained "
-        "model: huggingface (a folder for transformers, with a model card) (default: %(default)s)",
+        "model: huggingface (a folder for transformers, with a model card) or onnx (files for ONNX Runtime, measured) "
+        "(default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--score", type=float, default=0.5, help="predictions from this score; 0: all, for AP (default: %(default)s)"
@@ -43,6 +46,7 @@ def add_export_options(parser: ArgumentParser) -> None:
     add_epoch(parser)
     _add_image_options(parser)
     _add_model_options(parser)
+    add_onnx_options(parser)
 
 
 def _add_image_options(parser: ArgumentParser) -> None:
@@ -76,13 +80,15 @@ def export(options: Namespace) -> None:
     from core.export.model_formats import MODEL_FORMATS
     from core.export.writers import ExportFormat
 
-    if options.kind in MODEL_FORMATS:
+    if options.kind == ONNX:
+        export_onnx(options)
+    elif options.kind in MODEL_FORMATS:
         _export_model(options)
     elif options.kind in list(ExportFormat):
         _export_images(options)
     else:
         raise LabError(
-            f"There is no format {options.kind!r}: choose from {', '.join([*ExportFormat, *MODEL_FORMATS])}."
+            f"There is no format {options.kind!r}: choose from {', '.join([*ExportFormat, *MODEL_FORMATS, ONNX])}."
         )
 
 

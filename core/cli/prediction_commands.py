@@ -22,7 +22,7 @@ def add_predict_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL",
         help="best, last or baseline (the untouched model, before the first step) of a run; or a checkpoint's folder, "
-        "or a name on the hub",
+        "an ONNX file, or a name on the hub",
     )  # fmt: skip
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file, or a folder of pictures")
     parser.add_argument("--run", metavar="RUN", help=f"{RUN_HELP} (default: last)")
@@ -34,13 +34,14 @@ def add_predict_options(parser: ArgumentParser) -> None:
 def predict(options: Namespace) -> int:
     """Draw and write the predictions on pictures, or with --json print them; return 1 if a picture cannot be used."""
     from core.detr.pretrained import find_model
+    from core.inference.onnx.file import is_onnx
     from core.inference.own_pictures import picture_files
 
     check_score(options.score)
     store, is_named = RunStore.default(), options.model in RunModel.names()
     # what is not there is refused before torch and the model are loaded, which takes seconds
     run_id = chosen_run(store, options.run or "last", HAS_MODEL).id if options.run or is_named else None
-    if run_id is None:
+    if run_id is None and not is_onnx(options.model):
         find_model(options.model)
     paths, are_usable = picture_files(options.pictures), []
     out = None if options.json and not options.out else Path(options.out or "predictions")

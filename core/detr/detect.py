@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ import torch
 from core import ConfigError, RunError
 from core.boxes import Detections, cxcywh_normalized_to_xyxy
 from core.detr.device import PRECISIONS
-from core.detr.families.base import TOP_K, Detector
+from core.detr.families.base import TOP_K
 from core.detr.input.batch import Batch, ImageTargets, split_batch
 from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses, sum_names, total
 from core.detr.matching import Layers, LossConfig
@@ -24,6 +25,34 @@ NO_ROOM = (
     "or a smaller model."
 )
 NOTHING = LossNormalizers(0, 0.0, 0, 0)
+
+
+class Model(Protocol):
+    """What can be asked for boxes: a `Detector`, or a model in a file of another kind, as an `OnnxModel`."""
+
+    training: bool
+
+    @property
+    def has_no_object(self) -> bool:
+        """Whether the last logit is that of "no object", and scores are a softmax."""
+
+    @property
+    def top_k(self) -> int:
+        """How many detections of an image there are where each class is a sigmoid of its own."""
+
+    def __call__(
+        self,
+        pixel_values: torch.Tensor,
+        pixel_mask: torch.Tensor | None = None,
+        labels: Sequence[ImageTargets] | None = None,
+    ) -> Layers:
+        """Return what it says of pixels and mask as in a Batch, in training also of the images' labels."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, training or not."""
+
+    def eval(self) -> Self:
+        """Set the mode of evaluation."""
 
 
 @dataclass
@@ -68,7 +97,7 @@ class LossSums:
         return logged_errors(right, miscounted, self.normalizers)
 
 
-def forward(detector: Detector, batch: Batch, device: torch.device, precision: str = "fp32") -> Layers:
+def forward(detector: Model, batch: Batch, device: torch.device, precision: str = "fp32") -> Layers:
     """Return what every decoder layer says of one batch, in float32 whatever the `precision` of the model.
 
     precision  one of `device.PRECISIONS`
@@ -125,7 +154,7 @@ def to_detections(
 
 
 def detect(
-    detector: Detector,
+    detector: Model,
     batches: Iterable[Batch],
     device: torch.device,
     losses: LossSums | None = None,
@@ -147,9 +176,7 @@ def detect(
         yield detections
 
 
-def _detect(
-    detector: Detector, batch: Batch, device: torch.device, losses: LossSums | None, precision: str
-) -> Detections:
+def _detect(detector: Model, batch: Batch, device: torch.device, losses: LossSums | None, precision: str) -> Detections:
     images = len(batch["image_id"])
     try:
         layers = forward(detector, batch, device, precision)

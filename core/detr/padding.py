@@ -44,9 +44,10 @@ class PaddingGuard:
     def _mask_of(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return which cells of a map (B, C, h, w) are the image's, (B, 1, h, w), 1 or 0."""
         size = values.shape[-2], values.shape[-1]
+        if torch.compiler.is_exporting():  # where sizes are symbols, which are no keys
+            return _resized(mask, size, values.dtype)
         if size not in self._by_size:
-            # nearest: each cell's first pixel
-            self._by_size[size] = F.interpolate(mask[:, None].to(values.dtype), size=size)
+            self._by_size[size] = _resized(mask, size, values.dtype)
         return self._by_size[size]
 
     def _zero_padding(self, _: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
@@ -73,3 +74,8 @@ class PaddingGuard:
         if norm.affine:
             normed = normed * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
         return normed.to(output.dtype)
+
+
+def _resized(mask: torch.Tensor, size: tuple[int, int], dtype: torch.dtype) -> torch.Tensor:
+    """Return a mask (B, H, W) for a map of this size, (B, 1, h, w): whether each cell's first pixel is the image's."""
+    return F.interpolate(mask[:, None].to(dtype), size=size)

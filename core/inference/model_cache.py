@@ -1,7 +1,7 @@
 """Models that are kept loaded: `ModelCache` finds, loads and keeps the last few, each as a `LoadedModel`.
 
-In: a run and one of its models (best, last, untouched), or a checkpoint's folder. Apart from `worker.py`, which answers
-the app with them, so that other modules which answer with a model need not import the worker.
+In: a run and one of its models (best, last, untouched), a checkpoint's folder, or an ONNX file. Apart from `worker.py`,
+which answers the app with them, so that other modules which answer with a model need not import the worker.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ from core.detr.model_folder import (
 from core.detr.pretrained import class_rows, find_model, model_folder
 from core.detr.processor import read_picture_settings
 from core.detr.sources.image_processor import PROCESSOR
+from core.inference.onnx.description import DESCRIPTION
+from core.inference.onnx.file import is_onnx
+from core.inference.onnx.model import OnnxModel, open_onnx
 from core.labels import LabelMap
+from core.runs.imports import onnx_file_of
 from core.runs.models import RunModel, checkpoint_of
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -51,13 +55,29 @@ class LoadedModel:
     precision                    of the forward pass, as `detect.forward` takes it
     """
 
-    model: Detector
+    model: Detector | OnnxModel
     label_map: LabelMap
     shortest_edge: int
     longest_edge: int
     square: bool
     precision: str
     device: torch.device
+
+    @property
+    def detector(self) -> Detector:
+        """The model itself; raises ModelError if it is in an ONNX file, which says nothing but boxes."""
+        if isinstance(self.model, OnnxModel):
+            raise ModelError(
+                f"{short(self.model.path, 120)} gives boxes, but not why: ask the checkpoint it is made of."
+            )
+        return self.model
+
+    def dataset(self, split: CocoSplit, label_map: LabelMap) -> DetectionDataset:
+        """Return the images of a split, made into its input as in an evaluation; `label_map` has its classes' ids."""
+        edges = self.shortest_edge, self.longest_edge
+        data = DetectionDataset(split, label_map, *edges, square=self.square)
+        data.stride, data.whole_cells = self.model.stride, self.model.whole_cells
+        return data
 
     def batch(self, path: Path, size: tuple[int, int]) -> Batch:
         """Return a picture of `size` (width, height) as a batch of one image, made as in an evaluation; its id is 0.
@@ -66,10 +86,7 @@ class LoadedModel:
         """
         image = {"id": 0, "file_name": path.name, "width": size[0], "height": size[1]}
         split = CocoSplit("picture", path, path.parent, [image], [], [])
-        edges = self.shortest_edge, self.longest_edge
-        data = DetectionDataset(split, self.label_map, *edges, square=self.square)
-        data.stride, data.whole_cells = self.model.stride, self.model.whole_cells
-        return Collator(self.model.stride)([data[0]])
+        return Collator(self.model.stride)([self.dataset(split, self.label_map)[0]])
 
 
 class ModelCache:
@@ -85,6 +102,8 @@ class ModelCache:
         Raises RunError for a run or a name that there is not, ModelError if the model is gone or cannot be read.
         """
         run = self.store.get(run_id)
+        if (file := onnx_file_of(run)) is not None:
+            return self._open_onnx(file)
         if run.is_imported:
             raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be asked.")
         config = TrainConfig.from_dict(run.config)
@@ -94,10 +113,12 @@ class ModelCache:
         return self._keep((run.id, model, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config))
 
     def open(self, spec: str) -> LoadedModel:
-        """Return the model in a checkpoint's folder or with a name on the hub, with all classes that it knows by name.
+        """Return the model in a checkpoint's folder, an ONNX file, or with a name on the hub, with all its classes.
 
         The edges are those of its run, else those it was published with, else the defaults. Raises ModelError.
         """
+        if is_onnx(spec):
+            return self._open_onnx(Path(os.path.expanduser(spec)))
         source = find_model(spec)
         folder = Path(source)
         run_id = folder.resolve().parent.name
@@ -108,6 +129,9 @@ class ModelCache:
                     (run_id, folder.name, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config)
                 )
         return self._keep((source, *stamp_of_weights(folder)), lambda: _load_published(source))
+
+    def _open_onnx(self, file: Path) -> LoadedModel:
+        return self._keep((str(file), *stamp_of_files(file, file.parent / DESCRIPTION)), lambda: load_onnx(file))
 
     def forget(self) -> None:
         """Give all memory back."""
@@ -184,10 +208,23 @@ def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedM
     return LoadedModel(model, label_map, *edges, precision, device)
 
 
+def load_onnx(file: Path, threads: int = 0) -> LoadedModel:
+    """Load an ONNX file with the description beside it, computed with so many threads; raises ModelError."""
+    model = open_onnx(file, threads)
+    pixels = model.description.preprocessing
+    edges = pixels.shortest_edge, pixels.longest_edge, pixels.square
+    return LoadedModel(model, model.description.label_map, *edges, "fp32", torch.device("cpu"))
+
+
 def stamp_of_weights(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return name, time and size of the files of a checkpoint's weights, which change with them."""
+    return stamp_of_files(*folder.glob("*.safetensors"))
+
+
+def stamp_of_files(*paths: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time and size of files; nothing if one is gone."""
     try:
-        stats = sorted((path.name, path.stat()) for path in folder.glob("*.safetensors"))
+        stats = sorted((path.name, path.stat()) for path in paths)
     except OSError:
         return ()
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

@@ -129,9 +129,9 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
             raise LabError(
                 f"The model does not know the class {short(repr(gt['class']))}, so it cannot have found this object."
             )
-        near = nearest(loaded.model, batch, gt["box"], names.index(gt["class"]), loaded.precision)
+        near = nearest(loaded.detector, batch, gt["box"], names.index(gt["class"]), loaded.precision)
         return {"near": [_near(query, names) for query in near]}
-    explained = explain(loaded.model, batch, int(request["query"]), loaded.precision)
+    explained = explain(loaded.detector, batch, int(request["query"]), loaded.precision)
     softmax = len(explained.probabilities) > len(names)
     layers = zip(explained.boxes, explained.labels, explained.scores, strict=True)
     return {

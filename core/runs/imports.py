@@ -5,6 +5,9 @@ detection table (`Run.is_imported`). The run keeps only paths: ground truth and 
 
     config = {"imported": {"gt": path, "dt": path, "images": folder, or None where no pictures were found,
                            "notes": sentences on what was left out, repaired or matched by another key than its id}}
+
+An ONNX file that was evaluated here (`core.inference.evaluate_onnx`) is such a run, too, with its path as "dt" and as
+"onnx", and as "data" the folder of the data set, whose validation images are then read as a training's.
 """
 
 from __future__ import annotations
@@ -66,13 +69,25 @@ def import_results(
     imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder), "notes": evaluated.notes}
     used = split if folder is None else _with_pictures_of(split, folder)
     _fill_sizes(used)
-    return _add(store, {"imported": imported}, name, evaluated.figures, evaluated.table, used)
+    return add_evaluated(store, {"imported": imported}, name, evaluated.figures, evaluated.table, used)
+
+
+def onnx_file_of(run: Run) -> Path | None:
+    """Return the path of the ONNX file that a run was made of; None of any other run."""
+    path = run.config.get("imported", {}).get("onnx")
+    return None if path is None else Path(path)
+
+
+def data_of(run: Run) -> str | None:
+    """Return the folder of the data set whose validation images a run was evaluated on; None of imported results."""
+    folder: str | None = run.config["imported"].get("data") if run.is_imported else run.config.get("data", "")
+    return folder
 
 
 def evaluated_images(run: Run) -> CocoSplit:
     """Return the images that the run was evaluated on; raise DataError if their files are gone."""
-    if not run.is_imported:
-        return read_split(run.config.get("data", ""), "val")
+    if (folder := data_of(run)) is not None:
+        return read_split(folder, "val")
     imported = run.config["imported"]
     return read_imported_split(imported["gt"], imported["images"])
 
@@ -166,10 +181,10 @@ def _has_pictures(split: CocoSplit) -> bool:
     return False
 
 
-def _add(
+def add_evaluated(
     store: RunStore, config: dict[str, Any], name: str | None, figures: CocoFigures, table: pa.Table, split: CocoSplit
 ) -> Run:
-    """Create the run, whole or not at all."""
+    """Create a finished run of a model that was evaluated on a split, whole or not at all; raises RunError."""
     label_map = table_metadata(table).label_map
     fingerprint = KeepResult(take_fingerprint(label_map, [split]))
     deque(fingerprint, maxlen=0)

@@ -3,7 +3,7 @@
     runs/runs.db                   the database, which schema.py describes
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, watched/epoch_0003.parquet,
                                    analysis_1.png, report.html, start.json, preflight.json and .png, profile.json,
-                                   trace.json.gz
+                                   trace.json.gz, onnx/epoch_0003/
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
@@ -62,6 +62,10 @@ class RunPaths:
     def report_path(self, run_id: str) -> Path:
         """Return the path of the report that `analyze` writes."""
         return self.folder(run_id) / "report.html"
+
+    def onnx_folder(self, run_id: str, epoch: int) -> Path:
+        """Return the folder of the ONNX files of an epoch's model, which `core.export.onnx` writes; 0: the baseline."""
+        return self.folder(run_id) / "onnx" / f"epoch_{int(epoch):04d}"
 
     def checkpoints(self, run_id: str) -> Path:
         """Return the folder of the run's checkpoints, into which `train` saves them."""

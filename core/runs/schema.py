@@ -165,7 +165,7 @@ class Run:
 
     @property
     def is_imported(self) -> bool:
-        """Whether the run was made from another tool's results (`imports.py`): evaluated, but never trained here."""
+        """Whether it was made from another tool's results, or an ONNX file (`imports.py`), and not trained here."""
         return "imported" in self.config
 
     @property

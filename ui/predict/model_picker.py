@@ -47,7 +47,7 @@ def pick_model(store: RunStore) -> ModelChoice | None:
     st.session_state.setdefault(PICKER, first_choice(choices))
     names = {value: choice.label for value, choice in choices.items()} | released_names()
     chosen = pick_or_type(
-        "Model", names, PICKER, "Another model …", "Checkpoint folder, or name on the hub",
+        "Model", names, PICKER, "Another model …", "Checkpoint folder, ONNX file, or name on the hub",
         "Of a run, the starter, a published one, a checkpoint's folder, or a name on the Hugging Face hub.",
     )  # fmt: skip
     if not chosen or chosen in choices:

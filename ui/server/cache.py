@@ -17,7 +17,7 @@ from core import PROJECT, DataError, RunError
 from core.datasets.layouts import annotation_files
 from core.datasets.split import CocoSplit, examine_splits, require_usable
 from core.evaluation.table import read_table
-from core.runs.imports import read_imported_split
+from core.runs.imports import data_of, read_imported_split
 from core.runs.schema import Evaluation, Run
 from ui.server import services
 
@@ -83,8 +83,8 @@ def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, in
 
 def validation_images(run: Run) -> CocoSplit:
     """Return the split that the run is evaluated on; raises DataError if it is gone."""
-    if not run.is_imported:
-        return images_of(run.config.get("data", ""), "val")
+    if (folder := data_of(run)) is not None:
+        return images_of(folder, "val")
     imported = run.config["imported"]
     return _imported(imported["gt"], imported["images"], services.file_stamp(Path(imported["gt"])))
 

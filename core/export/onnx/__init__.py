@@ -1,0 +1,1 @@
+"""A trained model as ONNX files: its graph, smaller variants of it, and what they cost in AP and time."""
