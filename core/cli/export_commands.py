@@ -31,8 +31,8 @@ def add_export_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="PATH",
         help="of images FILE.zip; or FILE.json for COCO's annotations, with the predictions in FILE-predictions.json "
-        "beside it; of a model a new folder, or FILE.zip (default: RUN-FORMAT); of onnx a folder (default: the run's own, "
-        "which Results shows)",
+        "beside it; of a model a new folder, or FILE.zip (default: RUN-FORMAT); of onnx a folder (default: in the "
+        "run's, where Results shows it)",
     )  # fmt: skip
     parser.add_argument(
         "--as", dest="kind", default="coco", metavar="FORMAT",

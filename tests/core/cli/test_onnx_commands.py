@@ -1,4 +1,4 @@
-"""`export --as onnx` and `import --model`: what is asked for, what is said, and what is refused before anything starts."""
+"""`export --as onnx` and `import --model`: what is asked for, what is said, and what is refused at once."""
 
 import shutil
 from pathlib import Path

@@ -70,7 +70,9 @@ def test_a_picture_is_predicted_by_file_and_by_run_alike(evaluated, tmp_path):
     assert len(predict(by_file, picture).detections) == 6
     request = {"model": str(file), "run": None, "picture": {"path": str(image), "width": 90, "height": 60}}
     answer = answer_request(request, models)
-    assert answer["names"] == ["person", "car"] and answer["device"] == "CPU" and len(answer["prediction"]["score"]) == 6
+    assert (
+        answer["names"] == ["person", "car"] and answer["device"] == "CPU" and len(answer["prediction"]["score"]) == 6
+    )
     with pytest.raises(ModelError, match="gives boxes, but not why"):
         _ = by_run.detector
 

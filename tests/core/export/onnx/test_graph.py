@@ -59,7 +59,9 @@ def pictures(square: bool) -> list[DetectionDataset] | None:
     if "DETR_LAB_COCO" not in os.environ:
         return None
     split = read_split(os.environ["DETR_LAB_COCO"], "val")
-    return DetectionDataset(split, split.label_map(["person", "car"]), SIDE, SIDE if square else 2 * SIDE, square=square)
+    return DetectionDataset(
+        split, split.label_map(["person", "car"]), SIDE, SIDE if square else 2 * SIDE, square=square
+    )
 
 
 @pytest.mark.few(1)
