@@ -45,7 +45,7 @@ def test_it_is_an_evaluated_run_of_the_files_boxes(evaluated, tmp_path):
     assert table_metadata(table).classes == ("person", "car") and table_metadata(table).input.stride == 16
     split = filter_to_classes(read_split(tmp_path / "data", "val"), ["person", "car"], None)
     data = loaded.dataset(split, loaded.label_map)
-    by_hand = [one for one in detect(loaded.model, loader(data, 2), torch.device("cpu"))]
+    by_hand = list(detect(loaded.model, loader(data, 2), torch.device("cpu")))
     boxes = np.concatenate([one.boxes for one in by_hand])
     kept = table.filter(np.array([kind == "detection" for kind in table["kind"].to_pylist()]))
     found = np.stack([kept[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1)

@@ -54,7 +54,7 @@ def exported(model, folder: Path, square: bool) -> OnnxModel:
     return OnnxModel(path, Description(pixels, LABELS.names, rule))
 
 
-def pictures(square: bool) -> list[DetectionDataset] | None:
+def pictures(square: bool) -> DetectionDataset | None:
     """Real photographs, if there are any here."""
     if "DETR_LAB_COCO" not in os.environ:
         return None

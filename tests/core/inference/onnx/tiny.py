@@ -28,7 +28,8 @@ def tiny_model(classes: int = len(NAMES) + 1, domain: str = "", mask: bool = Tru
     nodes = [
         node("GlobalAveragePool", ["pixel_values"], ["means"]), node("Flatten", ["means"], ["colour"]),
         node("MatMul", ["colour", "weights"], ["numbers"]), node("Reshape", ["numbers", "shape"], ["queries"]),
-        node("Split", ["queries", "parts"], ["logits", "offsets"], axis=2), node("Sigmoid", ["offsets"], ["pred_boxes"]),
+        node("Split", ["queries", "parts"], ["logits", "offsets"], axis=2),
+        node("Sigmoid", ["offsets"], ["pred_boxes"]),
     ]  # fmt: skip
     if domain:
         nodes.append(node("Strange", ["means"], ["unused"], domain=domain))
