@@ -155,6 +155,7 @@ def _write_graph(detector: Detector, loaded: LoadedModel, folder: Path) -> Descr
         loaded.shortest_edge, loaded.longest_edge, loaded.square, detector.stride,
         None if has_mask else side, None if has_mask else side,
         mean=_colours(-detector.pixel_shift * std), std=_colours(std), pixel_mask=has_mask,
+        whole_cells=detector.whole_cells,
     )  # fmt: skip
     labels = loaded.label_map
     description = Description(

@@ -39,6 +39,7 @@ class Preprocessing(msgspec.Struct, frozen=True):
     pad_to                       the input's sides are multiples of so many pixels
     height, width                the one size that the graph takes; None where it takes any
     mean, std                    of red, green and blue, after the division
+    whole_cells                  before that, each side is shrunk to a multiple of pad_to
     pixel_mask                   whether there is a second input, 1 on the picture and 0 on the padding
     """
 
@@ -51,6 +52,7 @@ class Preprocessing(msgspec.Struct, frozen=True):
     mean: Colours = MEAN
     std: Colours = STD
     pixel_mask: bool = True
+    whole_cells: bool = False
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -129,6 +131,8 @@ def to_json(description: Description) -> dict[str, Any]:
         else "resized bilinearly, antialiased where it shrinks, until the shorter side is shortest_edge, or the longer "
         "one longest_edge if it would exceed that"
     )
+    if pixels.whole_cells:
+        edges += f", each side then down to a multiple of {pixels.pad_to}"
     steps = f"upright RGB; {edges}; divided by 255; minus mean, divided by std; {padding}"
     inputs = {PIXELS: f"float32 (batch, 3, height, width), {fixed}: {steps}"}
     if pixels.pixel_mask:

@@ -60,6 +60,11 @@ class OnnxModel(nn.Module):
         """The pixels to whose multiples its batches are padded."""
         return self.description.preprocessing.pad_to
 
+    @property
+    def whole_cells(self) -> bool:
+        """Whether the sides of its pictures are cut down to multiples of its stride."""
+        return self.description.preprocessing.whole_cells
+
     def forward(
         self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None, labels: object = None
     ) -> Layers:
