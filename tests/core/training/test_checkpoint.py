@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from core import ModelError, RunError
+from core.config import TrainConfig
 from core.detr.model import load_model
 from core.detr.model_folder import read_label_map
+from core.detr.processor import read_picture_settings
 from core.detr.small import small_detr
 from core.labels import LabelMap
 from core.training import checkpoint as module
-from core.training.checkpoint import latest_checkpoint, read_state, save_checkpoint
+from core.training.checkpoint import keep_best, latest_checkpoint, read_state, save_checkpoint
 
 TWO = LabelMap(("car", "dog"), (3, 18))
 
@@ -36,6 +38,14 @@ def test_a_checkpoint_holds_model_label_map_and_state(saved, model):
     assert read_state(saved / "last") == {"step": 1} and read_label_map(saved / "last") == TWO
     again, _ = load_model(str(saved / "last"), TWO)
     assert all(torch.equal(v, model.state_dict()[n]) for n, v in again.state_dict().items())
+
+
+def test_last_and_best_say_how_their_pictures_are_made(saved, model):
+    config = TrainConfig(shortest_edge=96, longest_edge=128)
+    save_checkpoint(saved, "last", model, TWO, {"step": 1, "config": config.to_dict()})
+    keep_best(saved)
+    for name in ("last", "best"):
+        assert read_picture_settings(saved / name) == {"shortest_edge": 96, "longest_edge": 128}
 
 
 def test_a_new_one_takes_the_old_ones_place(saved, model):
