@@ -127,13 +127,14 @@ class SampledAttention(AttentionRecord[Any]):
 def _keep_points(
     keep: Callable[[Any], None], attention: Any, inputs: tuple[Any, ...], named: dict[str, Any], output: Any
 ) -> None:
-    """Call `keep` with places and weights of an attention that computes them in a function, as RT-DETRv2's does."""
+    """Call `keep` with places and weights of an attention that computes in a function, as RT-DETRv2's and D-FINE's."""
     states = named["hidden_states"] if "hidden_states" in named else inputs[0]
     if named.get("position_embeddings") is not None:
         states = states + named["position_embeddings"]
     offsets = attention.sampling_offsets(states).unflatten(-1, (attention.n_heads, -1, 2))  # (B, Q, heads, points, 2)
     boxes = named["reference_points"][:, :, None]  # (B, Q, 1, 1, 4), cxcywh
-    scale = attention.n_points_scale[:, None] * attention.offset_scale
+    of_points = attention.n_points_scale if hasattr(attention, "n_points_scale") else attention.num_points_scale
+    scale = of_points[:, None] * attention.offset_scale
     keep(((boxes[..., :2] + offsets * scale * boxes[..., 2:])[0], output[1][0]))
 
 

@@ -6,22 +6,26 @@ has: class_error and cardinality_error.
 
 Written here, with the matching (`matching.py`), rather than taken from transformers: a step may be cut into parts, over
 forward passes or processes, and must have the losses of one batch. So each loss is a sum, divided by `LossNormalizers`
-that are known from the targets before the first part runs. And it is several times as fast (docs/measurements.md).
+that are known from the targets before the first part runs; only where matches are united (`LossConfig.united`) their
+number is not, and a part takes its own. And it is several times as fast (docs/measurements.md).
 Nothing here is in half precision, whatever the forward pass was in.
 
 Source: Carion et al. 2020, equation 2; transformers `loss_for_object_detection.py`, `loss_deformable_detr.py`
 (facebookresearch/detr `models/detr.py`), `loss_rt_detr.py`, `loss_lw_detr.py`, whose results these equal for a whole
-batch; what a family has of its own is in `class_loss.py`.
+batch; what a family has of its own is in `class_loss.py` and `distributions.py`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
+from typing import NamedTuple
 
 import torch
 
 from core.detr.class_loss import Divisor, Places
+from core.detr.distributions import DistributionLoss
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import (
     Layers,
@@ -31,6 +35,7 @@ from core.detr.matching import (
     iou_and_giou,
     match,
     match_denoising,
+    unite,
 )
 from core.metrics import CARDINALITY_ERROR, CLASS_ERROR
 
@@ -61,9 +66,9 @@ class LossNormalizers:
         return cls(sum(counts), weights, matched, len(counts))
 
     def divisor(self, kind: Divisor, copies: float = 1) -> float:
-        """Return what a sum of losses is divided by, where each target is matched `copies` times."""
+        """Return what a sum of losses is divided by, where each target is matched `copies` times, or not at all."""
         if kind == "boxes":
-            return max(self.boxes * copies, 1.0)
+            return max(self.boxes, 1.0) * (copies or 1.0)
         return max(self.weights, 1e-6) if kind == "weights" else max(self.images, 1.0)
 
     def __add__(self, other: LossNormalizers) -> LossNormalizers:
@@ -86,19 +91,22 @@ def set_losses(
     proposes in its first stage are all of class 0 (Zhu et al. 2021, appendix A.4: SetCriterion.forward).
     """
     targets = Targets.of(labels, layers.boxes.device)
-    every = _joined(layers)
+    every = layers.every
     matches = match(every, targets, loss_config)
-    losses = _losses(every, targets, matches, normalizers, loss_config, layers.groups)
+    boxes = unite(matches, targets.counts, len(every.boxes)) if loss_config.united else matches
+    pairing = _Pairing(matches, boxes, layers.groups, _share_of_matched(boxes, every))
+    losses = _losses(every, targets, pairing, normalizers, loss_config)
     early = len(every.boxes) - len(layers.boxes)
     others = [{name: of_all[:early] for name, of_all in losses.items()}]
     if layers.proposals is not None:
         objects = replace(targets, label=torch.zeros_like(targets.label))
         matched = match(layers.proposals, objects, loss_config)
-        others.append(_losses(layers.proposals, objects, matched, normalizers, loss_config))
+        others.append(_losses(layers.proposals, objects, _Pairing(matched, matched), normalizers, loss_config))
     if layers.denoising is not None:
-        again = match_denoising(layers.denoising, targets)
-        noised = _joined(layers.denoising.layers)
-        others.append(_losses(noised, targets, again, normalizers, loss_config, layers.denoising.groups))
+        noised = replace(layers.denoising, layers=layers.denoising.layers.every)
+        again = match_denoising(noised, targets)
+        pairing = _Pairing(again, again, noised.groups, pairing.share)
+        others.append(_losses(noised.layers, targets, pairing, normalizers, loss_config))
     both = {
         name: torch.cat([torch.stack([one[name].sum() for one in others]).sum().reshape(1), of_all[early:]])
         for name, of_all in losses.items()
@@ -106,41 +114,85 @@ def set_losses(
     return both | _counts(layers, targets, matches, early)
 
 
-def _joined(layers: Layers) -> Layers:
-    """Return the answers before the first layer and those of the layers as one."""
-    if layers.before is None:
-        return layers
-    logits, boxes = (torch.cat([getattr(one, part) for one in (layers.before, layers)]) for part in ("logits", "boxes"))
-    return Layers(logits, boxes, layers.groups)
+class _Pairing(NamedTuple):
+    """Which queries of some answers learn from which targets.
+
+    classes  their classes; boxes: their boxes, the same but where matches are united
+    copies   how often every target is matched in each answer, but where matches are united
+    share    of the matched queries in the distillation of edges: see `DistributionLoss.sums`
+    """
+
+    classes: Matches
+    boxes: Matches
+    copies: int = 1
+    share: float = 0.0
+
+
+def _share_of_matched(matches: Matches, layers: Layers) -> float:
+    """Return the share of the square roots of the numbers of matched queries and of the others, in each answer."""
+    answers, images, queries = layers.boxes.shape[:3]
+    matched = len(matches.layer) / answers
+    roots = math.sqrt(matched), math.sqrt(images * queries - matched)
+    return roots[0] / sum(roots)
+
+
+class _Pairs(NamedTuple):
+    """M predicted boxes and those that were expected, (M, 4), with their labels (M,), IoU and GIoU (M,)."""
+
+    places: Places
+    label: torch.Tensor
+    predicted: torch.Tensor
+    expected: torch.Tensor
+    iou: torch.Tensor
+    giou: torch.Tensor
+
+    @classmethod
+    def of(cls, layers: Layers, targets: Targets, matches: Matches) -> _Pairs:
+        """Look up what is matched."""
+        matches = matches.on(layers.boxes.device)
+        places = matches.layer, targets.image[matches.target], matches.query
+        predicted, expected = layers.boxes[places], targets.boxes[matches.target]
+        return cls(places, targets.label[matches.target], predicted, expected, *iou_and_giou(predicted, expected))
 
 
 def _losses(
-    layers: Layers,
-    targets: Targets,
-    matches: Matches,
-    normalizers: LossNormalizers,
-    loss_config: LossConfig,
-    copies: int = 1,
+    layers: Layers, targets: Targets, pairing: _Pairing, normalizers: LossNormalizers, loss_config: LossConfig
 ) -> dict[str, torch.Tensor]:
-    """Return each loss of each answer, (A,); `copies` is how often every target is matched in each."""
-    matches = matches.on(layers.boxes.device)
-    image, label = targets.image[matches.target], targets.label[matches.target]
-    places: Places = (matches.layer, image, matches.query)
-    predicted, expected = layers.boxes[places], targets.boxes[matches.target]
-    iou, giou = iou_and_giou(predicted, expected)
+    """Return each loss of each answer, (A,)."""
+    classes = _Pairs.of(layers, targets, pairing.classes)
+    is_united = pairing.boxes is not pairing.classes
+    boxes = _Pairs.of(layers, targets, pairing.boxes) if is_united else classes
 
     def per_layer(values: torch.Tensor) -> torch.Tensor:
-        return values.new_zeros(len(layers.boxes)).index_add(0, matches.layer, values)
+        return values.new_zeros(len(layers.boxes)).index_add(0, boxes.places[0], values)
 
-    sums = (
-        loss_config.class_loss.sums(layers.logits, places, label, iou.detach()),
-        per_layer((predicted - expected).abs().sum(-1)),
-        per_layer(1 - giou),
-    )
+    sums = [
+        loss_config.class_loss.sums(layers.logits, classes.places, classes.label, classes.iou.detach()),
+        per_layer((boxes.predicted - boxes.expected).abs().sum(-1)),
+        per_layer(1 - boxes.giou),
+    ]
+    if loss_config.edges:
+        sums.extend(_edge_sums(layers, boxes, loss_config.edges, pairing.share))
+    matched = len(pairing.boxes.layer) / len(layers.boxes)
+    of_boxes = matched / max(len(targets.label), 1) if is_united else pairing.copies
+    copies = [pairing.copies, *[of_boxes] * (len(sums) - 1)]
     return {
         name: values / normalizers.divisor(divisor, copies)
-        for (name, _, divisor), values in zip(loss_config.terms, sums, strict=True)
+        for (name, _, divisor), values, copies in zip(loss_config.terms, sums, copies, strict=True)
     }
+
+
+def _edge_sums(layers: Layers, pairs: _Pairs, edges: DistributionLoss, share: float) -> list[torch.Tensor]:
+    """Return the sums of the losses of edges in each answer, (A,), 0 in those before the first layer."""
+    assert layers.corners is not None and layers.references is not None
+    early = len(layers.boxes) - len(layers.corners)
+    first = len(pairs.expected) * early // len(layers.boxes)  # every answer has as many pairs, one after another
+    layer, image, query = (place[first:] for place in pairs.places)
+    sums = edges.sums(
+        layers.corners, layers.references, layers.logits[early:], (layer - early, image, query),
+        pairs.expected[first:], pairs.iou[first:].detach(), share,
+    )  # fmt: skip
+    return [torch.cat([values.new_zeros(early), values]) for values in sums]
 
 
 def _counts(layers: Layers, targets: Targets, matches: Matches, early: int) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from transformers import PretrainedConfig
 
 from core.detr.class_loss import ClassLoss, Divisor
+from core.detr.distributions import DistributionLoss
 from core.detr.input.batch import ImageTargets
 
 AT_ONCE = 2**15  # costs that a CPU works on at a time
@@ -38,6 +39,9 @@ class Layers:
     proposals  of Deformable DETR in two stages: what its encoder says, as one layer, with a query for each place of its
                feature maps; class 0 is there "an object", whichever, and the others are none
     denoising  in training: what the layers make of objects with noise
+    corners    (L, B, Q, 4 · bins) float32, where a box is made of distributions of its left, upper, right and lower
+               edge: their logits
+    references (B, Q, 4) float32, cxcywh in [0, 1]: the boxes from which these edges are counted, in all layers
     """
 
     logits: torch.Tensor
@@ -46,6 +50,27 @@ class Layers:
     before: Layers | None = None
     proposals: Layers | None = None
     denoising: Denoising | None = None
+    corners: torch.Tensor | None = None
+    references: torch.Tensor | None = None
+
+    @property
+    def every(self) -> Layers:
+        """The answers before the first layer and those of the layers as one, E + L; `corners` are the layers' alone."""
+        if self.before is None:
+            return self
+        first = self.before.every
+        logits, boxes = torch.cat([first.logits, self.logits]), torch.cat([first.boxes, self.boxes])
+        return Layers(logits, boxes, self.groups, corners=self.corners, references=self.references)
+
+    def queries(self, part: slice) -> Layers:
+        """Return what some of the queries say, in the layers and before them."""
+        return Layers(
+            self.logits[:, :, part],
+            self.boxes[:, :, part],
+            before=None if self.before is None else self.before.queries(part),
+            corners=None if self.corners is None else self.corners[:, :, part],
+            references=None if self.references is None else self.references[:, part],
+        )
 
 
 @dataclass(frozen=True)
@@ -72,6 +97,8 @@ class LossConfig:
 
     class_loss  of its classes, which also says whether its scores are a softmax or sigmoids
     cost_alpha  as cost_gamma of the focal loss in the matching cost, where scores are sigmoids
+    edges       of the distributions of its boxes' edges, where it has such
+    united      whether boxes and edges learn, in every answer, from the matches of all answers: see `unite`
     """
 
     class_cost: float
@@ -83,6 +110,8 @@ class LossConfig:
     class_loss: ClassLoss
     cost_alpha: float = ALPHA
     cost_gamma: float = GAMMA
+    edges: DistributionLoss | None = None
+    united: bool = False
 
     @property
     def terms(self) -> tuple[tuple[str, float, Divisor], ...]:
@@ -91,6 +120,7 @@ class LossConfig:
             (self.class_loss.name, self.class_weight, self.class_loss.divisor),
             ("loss_bbox", self.bbox_weight, "boxes"),
             ("loss_giou", self.giou_weight, "boxes"),
+            *(self.edges.terms if self.edges else ()),
         )
 
     @property
@@ -170,6 +200,24 @@ def match(layers: Layers, targets: Targets, loss_config: LossConfig) -> Matches:
         for rows, queries in [linear_sum_assignment(of_layer[first : first + count, start : start + size])]
     ]
     return Matches(*torch.from_numpy(np.concatenate([np.stack(pair) for pair in pairs], axis=1).astype(np.int64)))
+
+
+def unite(matches: Matches, counts: Sequence[int], answers: int) -> Matches:
+    """Return for each query, the same in all `answers`, the target with which most of them match it; on the CPU.
+
+    Queries that none of them matches have none; several may have the same. Of targets with as many the first counts.
+
+    counts  of targets, of each image
+    Source: Peng et al. 2024 (D-FINE), section 4.2; Peterande/D-FINE, dfine_criterion.py: _get_go_indices.
+    """
+    target, query = matches.target.numpy(), matches.query.numpy()
+    image = np.repeat(np.arange(len(counts)), counts)[target]
+    pairs, votes = np.unique(np.stack([image, query, target]), axis=1, return_counts=True)
+    pairs = pairs[:, np.lexsort((pairs[2], -votes, pairs[1], pairs[0]))]
+    _, first = np.unique(pairs[:2], axis=1, return_index=True)
+    _, query, target = pairs[:, first]
+    layer = np.repeat(np.arange(answers), len(first))
+    return Matches(*(torch.from_numpy(one) for one in (layer, np.tile(target, answers), np.tile(query, answers))))
 
 
 def match_denoising(denoising: Denoising, targets: Targets) -> Matches:

@@ -15,6 +15,7 @@ from torch import nn
 from core.config import TrainConfig
 from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
+from core.detr.families.d_fine import DFine
 from core.detr.families.dab_detr import DabDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
@@ -30,7 +31,7 @@ from core.labels import LabelMap
 
 FAMILIES: dict[str, type[Detector]] = {
     family.model_type: family
-    for family in (Detr, ConditionalDetr, DeformableDetr, RTDetrV2, RTDetr, DabDetr, TableTransformer, Yolos)
+    for family in (Detr, ConditionalDetr, DeformableDetr, RTDetrV2, RTDetr, DFine, DabDetr, TableTransformer, Yolos)
 }
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 
@@ -76,7 +77,7 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     }
     for name, parameter in detector.inner.named_parameters():
         part = detector.part_of(name)
-        frozen = config.freeze == "stem" and detector.is_stem(name)
+        frozen = (config.freeze == "stem" and detector.is_stem(name)) or name.rpartition(".")[2] in detector.constants
         parameter.requires_grad_(rates[part] > 0 and not frozen)
         if parameter.requires_grad:
             decay = 0.0 if name in norms or name.endswith("bias") else config.weight_decay

@@ -36,6 +36,7 @@ FAMILY_NAMES = (
     "deformable_detr",
     "rt_detr_v2",
     "rt_detr",
+    "d_fine",
     "dab-detr",
     "table-transformer",
     "yolos",
@@ -111,8 +112,8 @@ def _check_backbone(folder: Path, config: ModelConfig) -> None:
 
 def _refused_backbone(folder: Path, reason: str) -> ModelError:
     return ModelError(
-        f"The model in {short(folder, 120)} cannot be used, because its backbone {reason}: only transformers' ResNets "
-        "and models of timm can be read, take a model with one of them."
+        f"The model in {short(folder, 120)} cannot be used, because its backbone {reason}: only transformers' ResNets, "
+        "HGNetV2 and models of timm can be read, take a model with one of them."
     )
 
 

@@ -20,9 +20,9 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from core.detr.attention import AttentionRecord
+from core.detr.families.padding import PaddingGuard
 from core.detr.input.batch import STRIDE, ImageTargets
 from core.detr.matching import Layers, LossConfig
-from core.detr.padding import PaddingGuard
 from core.detr.pretrained import class_rows, copied_and_fresh
 from core.detr.processor import Normalization
 from core.labels import LabelMap
@@ -55,6 +55,7 @@ class Detector(nn.Module, ABC):
     published      the publication's numbers of matching and losses by their names in config.json, which count where
                    that does not state its own; transformers' defaults for the others are the publication's, too
     offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
+    constants      names of parameters that are saved with the others, but never learn
     usual_normalization  of its pixels, where the model's own folder does not say it
     whole_cells    whether the sides of its pictures are cut down to multiples of its stride
     """
@@ -69,6 +70,7 @@ class Detector(nn.Module, ABC):
     class_modules: ClassVar[frozenset[str]]
     published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
+    constants: ClassVar[frozenset[str]] = frozenset()
     usual_normalization: ClassVar[Normalization] = Normalization()
     whole_cells: ClassVar[bool] = False
 
@@ -292,9 +294,6 @@ def in_float32(head: nn.Module, states: torch.Tensor) -> torch.Tensor:
 
 
 def inverse_sigmoid(values: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
-    """Return what sigmoid makes `values`, in [0, 1], of; values nearer than `eps` to 0 or 1 as if they were there.
-
-    As transformers' own, which is not torch.logit to the last digit.
-    """
+    """Return the logit of `values`, at least `eps` from 0 and 1, as transformers does: torch's ends in other digits."""
     values = values.clamp(min=0, max=1)
     return torch.log(values.clamp(min=eps) / (1 - values).clamp(min=eps))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -48,14 +49,16 @@ class RTDetrV2(Detector):
         """Return what every decoder layer says of the images; see `Detector.answer`."""
         decoded = self.decode(values, pixel_mask, labels)
         layers = self.layers_of(decoded)
-        before = _as_layer(decoded.enc_topk_logits, decoded.enc_topk_bboxes)
         noise = decoded.denoising_meta_values
-        if noise is None:
-            return Layers(layers.logits, layers.boxes, before=before)
-        noised, clean = (slice(0, noise["dn_num_split"][0]), slice(noise["dn_num_split"][0], None))
-        denoising = Denoising(_queries(layers, noised), noise["dn_positive_idx"], noise["dn_num_group"])
-        kept = _queries(layers, clean)
-        return Layers(kept.logits, kept.boxes, before=before, denoising=denoising)
+        denoising = None
+        if noise is not None:
+            first = noise["dn_num_split"][0]
+            noised = layers.queries(slice(0, first))
+            denoising = Denoising(noised, noise["dn_positive_idx"], noise["dn_num_group"])
+            layers = layers.queries(slice(first, None))
+        chosen = Layers(decoded.enc_topk_logits.float()[None], decoded.enc_topk_bboxes.float()[None])
+        before = chosen if layers.before is None else replace(layers.before, before=chosen).every
+        return replace(layers, before=before, denoising=denoising)
 
     def decode(
         self, values: torch.Tensor, pixel_mask: torch.Tensor | None, labels: Sequence[ImageTargets] | None
@@ -76,7 +79,7 @@ class RTDetrV2(Detector):
                 raise
 
     def layers_of(self, decoded: Any) -> Layers:
-        """Return logits and boxes of all of a decoder's queries, in float32, each box refining the layer's before.
+        """Return what the layers say of all of a decoder's queries, in float32, each box refining the layer's before.
 
         Source: rtdetrv2_decoder.py, TransformerDecoder.forward.
         """
@@ -136,12 +139,3 @@ class RTDetr(RTDetrV2):
 
     model_type = "rt_detr"
     model_class = RTDetrForObjectDetection
-
-
-def _as_layer(logits: torch.Tensor, boxes: torch.Tensor) -> Layers:
-    """Return the encoder's answer (B, Q, …) as one layer."""
-    return Layers(logits.float()[None], boxes.float()[None])
-
-
-def _queries(layers: Layers, part: slice) -> Layers:
-    return Layers(layers.logits[:, :, part], layers.boxes[:, :, part])

@@ -26,6 +26,9 @@ Power = Annotated[float, Meta(ge=0, le=100)]
 Small = Annotated[float, Meta(gt=0, le=1)]
 Word = Annotated[str, Meta(max_length=40)]
 Name = Annotated[str, Meta(max_length=200)]
+Counts = Annotated[list[Count], Meta(min_length=1, max_length=8)]
+Switches = Annotated[list[bool], Meta(min_length=1, max_length=8)]
+Strides = Annotated[list[Literal[1, 2]], Meta(min_length=1, max_length=8)]
 Widths = Annotated[list[Width], Meta(min_length=1, max_length=8)]
 Stages = Annotated[list[Annotated[int, Meta(ge=-8, le=8)]], Meta(min_length=1, max_length=8)]
 TIMM_NAME = re.compile(r"[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")  # "hf-hub:…" and "local-dir:…" would load another's
@@ -53,11 +56,11 @@ ELSEWHERE = {
 CLASS_WEIGHTS = (  # of the class loss, as the families call it; the first that is stated counts
     "cls_loss_coefficient", "class_loss_coefficient", "ce_loss_coefficient",
 )  # fmt: skip
-BackboneKind = Literal["resnet", "rt_detr_resnet", "timm_backbone"]
+BackboneKind = Literal["resnet", "rt_detr_resnet", "hgnet_v2", "timm_backbone"]
 
 
 class BackboneConfig(msgspec.Struct, omit_defaults=True):
-    """What is read of a `backbone_config`: transformers' own ResNet, or a model of timm's."""
+    """What is read of a `backbone_config`: transformers' own ResNet or HGNetV2, or a model of timm's."""
 
     model_type: BackboneKind
     num_channels: Count | None = None
@@ -65,12 +68,25 @@ class BackboneConfig(msgspec.Struct, omit_defaults=True):
     # ResNet
     embedding_size: Width | None = None
     hidden_sizes: Widths | None = None
-    depths: Annotated[list[Count], Meta(min_length=1, max_length=8)] | None = None
+    depths: Counts | None = None
     layer_type: Literal["basic", "bottleneck"] | None = None
     hidden_act: Word | None = None
     downsample_in_first_stage: bool | None = None
     downsample_in_bottleneck: bool | None = None
     out_features: Annotated[list[Word], Meta(min_length=1, max_length=8)] | None = None
+    # HGNetV2
+    stem_channels: Widths | None = None
+    stem_strides: Strides | None = None
+    stage_in_channels: Widths | None = None
+    stage_mid_channels: Widths | None = None
+    stage_out_channels: Widths | None = None
+    stage_num_blocks: Counts | None = None
+    stage_numb_of_layers: Counts | None = None
+    stage_downsample: Switches | None = None
+    stage_downsample_strides: Strides | None = None
+    stage_light_block: Switches | None = None
+    stage_kernel_size: Counts | None = None
+    use_learnable_affine_block: bool | None = None
     # timm
     backbone: Name | None = None
     freeze_batch_norm_2d: bool | None = None
@@ -124,7 +140,7 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     # Deformable DETR
     num_feature_levels: Annotated[int, Meta(ge=1, le=8)] | None = None
     encoder_n_points: Count | None = None
-    decoder_n_points: Count | None = None
+    decoder_n_points: Count | Counts | None = None  # a list: of each map, in D-FINE
     return_intermediate: Literal[True] | None = None  # every layer's answer is asked for
     two_stage: bool | None = None
     two_stage_num_proposals: Annotated[int, Meta(ge=1, le=1000)] | None = None
@@ -172,6 +188,16 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     hidden_dropout_prob: Share | None = None
     attention_probs_dropout_prob: Share | None = None
     initializer_range: Share | None = None
+    # D-FINE
+    depth_mult: Annotated[float, Meta(gt=0, le=16)] | None = None
+    eval_idx: Literal[-1] | None = None  # transformers has no layers after the one that answers
+    layer_scale: Annotated[float, Meta(ge=1, le=1)] | None = None
+    max_num_bins: Annotated[int, Meta(ge=4, le=256)] | None = None
+    reg_scale: Annotated[float, Meta(gt=0, le=100)] | None = None
+    up: Annotated[float, Meta(gt=0, le=100)] | None = None
+    top_prob_values: Count | None = None
+    lqe_hidden_dim: Width | None = None
+    lqe_layers: Count | None = None
     # matching and losses
     matcher_class_cost: Weight | None = None
     matcher_bbox_cost: Weight | None = None
@@ -184,6 +210,8 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     weight_loss_vfl: Weight | None = None
     weight_loss_bbox: Weight | None = None
     weight_loss_giou: Weight | None = None
+    weight_loss_fgl: Weight | None = None
+    weight_loss_ddf: Weight | None = None
     class_cost: Weight | None = None
     bbox_cost: Weight | None = None
     giou_cost: Weight | None = None

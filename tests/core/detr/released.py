@@ -11,6 +11,8 @@ from transformers import (
     DabDetrConfig,
     DeformableDetrConfig,
     DetrConfig,
+    DFineConfig,
+    HGNetV2Config,
     ResNetConfig,
     RTDetrConfig,
     RTDetrResNetConfig,
@@ -35,8 +37,17 @@ SOFTMAX = ("detr", "table-transformer", "yolos")  # with "no object"
 LAST_ONLY = ("table-transformer", "yolos")  # the layers before do not answer
 DENSE = ("detr", "conditional_detr", "dab-detr", "table-transformer")  # attention, to one feature map
 
+HYBRID = {"rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig, "d_fine": DFineConfig}  # an encoder over three maps
 
-HYBRID = {"rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig}  # with an encoder over three maps
+
+def small_hgnet(**settings):
+    """A small HGNetV2, whose stages 2 to 4 have 16, 32 and 32 channels."""
+    return HGNetV2Config(
+        stem_channels=[3, 8, 8], stage_in_channels=[8, 8, 16, 32], stage_mid_channels=[8, 8, 8, 8],
+        stage_out_channels=[8, 16, 32, 32], stage_num_blocks=[1, 1, 1, 1], stage_numb_of_layers=[1, 1, 1, 1],
+        hidden_sizes=[8, 16, 32, 32], depths=[1, 1, 1, 1], use_learnable_affine_block=True, out_indices=[2, 3, 4],
+        **settings,
+    )  # fmt: skip
 
 
 def hybrid_config(kind: str, layers: int = 3):
@@ -45,11 +56,14 @@ def hybrid_config(kind: str, layers: int = 3):
         embedding_size=8, hidden_sizes=[8, 16, 32, 32], depths=[1, 1, 1, 1], layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )  # fmt: skip
+    more = {}
+    if kind == "d_fine":
+        backbone, more = small_hgnet(), {"decoder_n_points": [3, 6, 3], "depth_mult": 0.34, "hidden_expansion": 0.5}
     return HYBRID[kind](
         backbone_config=backbone, encoder_in_channels=[16, 32, 32], encoder_hidden_dim=32, d_model=32,
         decoder_in_channels=[32, 32, 32], encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=2,
         decoder_attention_heads=2, decoder_layers=layers, num_queries=12, num_denoising=10, num_labels=80,
-        id2label=dict(enumerate(COCO_CLASSES)),
+        id2label=dict(enumerate(COCO_CLASSES)), **more,
     )  # fmt: skip
 
 
@@ -106,6 +120,8 @@ def as_trained(model):
         if isinstance(module, (torch.nn.LayerNorm, torch.nn.BatchNorm2d)):  # normalising twice is not once
             torch.nn.init.uniform_(module.weight, 0.5, 2.0)
             torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+        if isinstance(module, torch.nn.Conv2d) and model.config.model_type == "d_fine":  # begin too small to see by
+            torch.nn.init.kaiming_normal_(module.weight)
     if model.config.model_type == "dab-detr":
         torch.nn.init.normal_(model.bbox_predictor.layers[-1].weight, std=0.1)
     if model.config.model_type in LAST_ONLY:

@@ -156,7 +156,7 @@ def test_layers_and_probabilities_are_the_models_answers(models, split, kind):
 
 @pytest.mark.parametrize("kind", DENSE)
 def test_the_last_layer_is_the_evaluations_detection_whatever_else_was_in_its_batch(models, split, kind):
-    """Deformable DETR's group norms see a batch's padding (core/detr/padding.py), so it may differ there."""
+    """Deformable DETR's group norms see a batch's padding (core/detr/families/padding.py), so it may differ there."""
     large = DetectionDataset(split, TEN, 80, 110)
     small = DetectionDataset(split, TEN, 40, 60)
     batch = Collator()([small[0], large[1]])

@@ -99,12 +99,15 @@ def test_every_parameter_is_in_exactly_one_group(any_saved):
     model, _ = load_model(str(any_saved), TEN)
     groups = parameter_groups(model, TrainConfig(lr=0.4, lr_backbone=0.5, lr_head=0.25, freeze="none"))
     ours = [id(p) for group in groups for p in group["params"]]
-    assert sorted(ours) == sorted(id(p) for p in model.parameters())
+    constants = {name for name, _ in model.inner.named_parameters() if name.rpartition(".")[2] in model.constants}
+    assert sorted(ours) == sorted(id(p) for name, p in model.inner.named_parameters() if name not in constants)
     rate = {id(p): group["lr"] for group in groups for p in group["params"]}
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     rates = {"backbone": 0.5, "transformer": 0.4, "offsets": pytest.approx(0.04), "head": 0.25}
     norms = {id(p) for m in model.modules() if isinstance(m, NORMS) for p in m.parameters()}
     for name, parameter in model.inner.named_parameters():
+        if name in constants:
+            continue
         assert rate[id(parameter)] == rates[model.part_of(name)], name
         assert (decay[id(parameter)] == 0) == (name.endswith("bias") or id(parameter) in norms), name
     of_head = {model.part_of(name) for name, _ in model.inner.named_parameters() if "class" in name or "bbox" in name}

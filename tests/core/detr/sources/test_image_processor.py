@@ -108,7 +108,7 @@ def test_transformers_gives_the_same_boxes_of_the_folder_as_it_is(saved, size, t
     ours, theirs = of_the_lab(model, path), of_transformers(folder, path)
     assert np.ptp(theirs[2][:, 0]) > 0.004 * size[0]  # not all the same
     by_score, by_box = apart(ours, theirs)
-    assert by_score < 1e-4 and by_box < 1e-3
+    assert by_score < 1e-4 and by_box < 2e-3
 
 
 @pytest.mark.parametrize("size", [EVEN, UPRIGHT], ids=str)

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from core.detr.detect import forward
+from core.detr.families.padding import PaddingGuard
 from core.detr.input.batch import Collator
 from core.detr.model import FAMILIES, load_model
-from core.detr.padding import PaddingGuard
 from core.detr.small import small_detr
 from tests.core.detr.released import DENSE, HYBRID, TEN, released
 
@@ -77,7 +77,7 @@ def test_a_group_norm_without_weights_takes_the_images_statistics():
 
 def test_without_the_guard_padding_would_leak(samples, monkeypatch):
     """Else the test above would hold nothing."""
-    monkeypatch.setattr("core.detr.padding.PaddingGuard._zero_padding", lambda *_: None)
+    monkeypatch.setattr("core.detr.families.padding.PaddingGuard._zero_padding", lambda *_: None)
     torch.manual_seed(0)
     model = small_detr(TEN).eval()
     difference = answers(model, samples).logits[:, 3] - unpadded(model, samples[3]).logits[:, 0]
