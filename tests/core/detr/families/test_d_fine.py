@@ -1,5 +1,6 @@
 """D-FINE: its losses over the matches of all answers united, its edges' gradients, and what of it never learns."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,9 @@ from core.detr.losses import LossNormalizers, set_losses, total
 from core.detr.matching import Targets, match, unite
 from core.detr.model import FAMILIES, load_model
 from core.training.distributed import ProcessGroup
+from core.training.events import StepDone
 from core.training.step import Stepper
+from core.training.train import train
 from tests.core.detr.families.test_rt_detr import answers, batch_of
 from tests.core.detr.released import TEN, released, small_config
 
@@ -176,6 +179,28 @@ def test_one_batch_is_learned_by_heart_and_constants_stay(tmp_path):
         decoder = model.inner.model.decoder
         assert (decoder.reg_scale, decoder.up) == (4.0, 0.5)
         assert not decoder.reg_scale.requires_grad and not decoder.up.requires_grad
+
+
+def test_stopped_and_resumed_it_goes_on_bit_for_bit(street, tmp_path):
+    config = TrainConfig(
+        data=str(street), model=str(released("d_fine", tmp_path / "model")), epochs=2, batch_size=4, lr=1e-3, ema=0.5,
+        lr_backbone=1e-4, lr_head=1e-3, shortest_edge=96, longest_edge=96, square=True, workers=0, device="cpu",
+        seed=5, freeze="none", dropout=0.0,
+    )  # fmt: skip
+    whole, stopped = list(train(config, tmp_path / "whole")), []
+    with closing(train(config, tmp_path / "stopped")) as running:
+        for progress in running:
+            stopped.append(progress)
+            if isinstance(progress, StepDone) and progress.step == 4:
+                break
+    stopped.extend(train(config, tmp_path / "stopped", resume=True))
+    first, second = (
+        [(p.step, p.metrics["train/loss"], p.metrics["train/loss_ddf"]) for p in events if isinstance(p, StepDone)]
+        for events in (whole, stopped)
+    )
+    assert len(first) == 6 and first == second
+    weights = [(tmp_path / name / "last/model.safetensors").read_bytes() for name in ("whole", "stopped")]
+    assert weights[0] == weights[1]
 
 
 def test_head_is_made_over_by_name(folder):
