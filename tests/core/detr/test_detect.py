@@ -89,8 +89,10 @@ def test_answers_are_float32_in_half_precision_too_and_boxes_keep_their_pixels(b
 def test_an_epochs_validation_losses_do_not_depend_on_the_batches(data, kind, tmp_path):
     model, _ = load_model(str(released(kind, tmp_path)), TEN)
     values = [run(model, loader(data, size))[1].values() for size in (1, 4, 6)]
+    near = model.loss_config.united  # boxes are then divided by what was matched in each batch: see the guide
     for other in values[1:]:
-        assert other == pytest.approx(values[0], rel=1e-4)
+        assert other == pytest.approx(values[0], rel=0.1 if near else 1e-4)
+        assert other[model.loss_config.names[0]] == pytest.approx(values[0][model.loss_config.names[0]], rel=1e-4)
     assert set(values[0]) == {"loss", *model.loss_config.names}
 
 

@@ -132,6 +132,9 @@ def test_every_map_sums_to_one_and_covers_the_image_by_less_than_a_cell_too_much
     why = explain(models[kind], batch_of(split, edges, whole_cells=models[kind].whole_cells), QUERY)
     maps = [*why.decoder, why.encoder]
     assert len(maps) == 4 and min(m.min() for m in maps) >= 0
+    if kind in HYBRID:  # sees the padding, so that a box may lie there, and no point of it on the image
+        maps = [one for one in maps if one.any()]
+        assert why.encoder.any()
     np.testing.assert_allclose([m.sum() for m in maps], 1, atol=1e-5)
     for covered, side, cell_count in zip(why.cover, (96, 72), reversed(why.encoder.shape), strict=True):
         assert -1e-6 <= covered - side < covered / cell_count
