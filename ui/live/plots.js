@@ -15,6 +15,7 @@ export const CSS_DASHES = { solid: "solid", dash: "dashed", dot: "dotted" }
  */
 export function makePlot(spec, parent) {
   const figure = element("figure", "dl-plot dl-plot-" + spec.key, "", parent)
+  figure.hidden = Boolean(spec.optional && !spec.awaited) // until something is recorded: see `draw`
   const caption = element("figcaption", "", "", figure)
   element("b", "", spec.title, caption).title = spec.help ?? ""
   element("span", "", spec.words, caption)

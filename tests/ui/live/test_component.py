@@ -109,6 +109,24 @@ def test_each_tab_draws_its_own_curves_and_nothing_below_moves(page, finished, s
     assert not page.locator(".dl-plot-loss_ce").is_visible()
 
 
+def test_a_run_shows_the_losses_that_its_model_has(page, finished, store):
+    run = store.create(finished.config)
+    store.update(run.id, status=Status.RUNNING, epochs=2, steps=20, label_map=finished.label_map)
+    shown = "[...document.querySelectorAll('.dl-plot')].filter((one) => !one.hidden).map((one) => one.className)"
+
+    def losses():
+        names = [name.split("dl-plot-")[1] for name in page.evaluate(shown)]
+        return [name for name in names if name.startswith("loss") and not name.endswith("-layers")]
+
+    show(page, store.get(run.id))
+    page.wait_for_selector(".dl-plot-loss_bbox", state="attached")
+    assert losses() == ["loss", "loss_ce", "loss_bbox", "loss_giou"], "DETR's are awaited"
+    names = ("loss", "loss_vfl", "loss_bbox", "loss_giou", "loss_fgl")
+    store.record(run.id, 1, {f"train/{name}": 2.0 for name in names})
+    wait_for_points(page, "loss_vfl", 1)
+    assert losses() == ["loss", "loss_vfl", "loss_bbox", "loss_giou", "loss_fgl"]
+
+
 def test_a_tab_keeps_its_zoom_while_others_are_looked_at_and_rows_arrive(page, run_maker, store):
     run = run_maker(status=Status.RUNNING, evaluated=False)
     show(page, run)
