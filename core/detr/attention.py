@@ -158,6 +158,53 @@ class HybridAttention(SampledAttention):
         return nn.functional.interpolate(coarse, size=(height, width), mode="nearest")[0, 0]
 
 
+class WindowedAttention(SampledAttention):
+    """Sampling points of a decoder that reads a vision transformer's maps, and the last attention among its places.
+
+    RF-DETR's and LW-DETR's. A place looks at its window, or in some layers at the whole picture. What it looks at
+    beside the picture's places, as class tokens are, is in no map. Where the decoder's finest map has other cells than
+    the vision transformer, that one's places are shown in these.
+
+    windows  along each side of a picture
+    scale    how many cells of the finest map there are for each place, along each side
+    """
+
+    def __init__(self, windows: int, scale: float) -> None:
+        super().__init__()
+        self._windows, self._scale = windows, scale
+
+    def keep_maps(self, maps: Any, finest: int) -> None:
+        """Keep what is needed of the maps; RF-DETR has one, and gives it without a list around."""
+        super().keep_maps([maps] if isinstance(maps, tuple) else maps, finest)
+
+    def hook(self, attention: nn.Module, keep: Callable[[Any], None]) -> RemovableHandle:
+        """Keep what the one or the other kind of attention gives: of the dense one the weights of all windows."""
+        if hasattr(attention, "attn"):
+            return super().hook(attention, keep)
+        return attention.register_forward_hook(lambda _, __, output: keep(output[1].float()))
+
+    def encoder_map(self, cell: int) -> torch.Tensor:
+        """Return the map of the place around a cell; see `AttentionRecord.encoder_map`."""
+        height, width = self.mask.shape
+        rows, columns = round(height / self._scale), round(width / self._scale)
+        weights = self.encoder[-1].cpu()  # (windows or 1, heads, tokens, tokens)
+        places = self._places(rows, columns, weights[:, 0, 0].numel()).view(len(weights), -1)
+        place = cell // width * rows // height * columns + cell % width * columns // width
+        window, token = (int(index) for index in (places == place).nonzero()[0])
+        seen = torch.zeros(rows * columns + 1)
+        seen[places[window]] = weights[window, :, token].mean(0)
+        shown = seen[:-1].view(1, 1, rows, columns)
+        return nn.functional.adaptive_avg_pool2d(shown, (height, width))[0, 0]
+
+    def _places(self, rows: int, columns: int, tokens: int) -> torch.Tensor:
+        """Return which place each of so many tokens is, window after window; rows · columns for one that is none."""
+        count = self._windows
+        cells = torch.arange(rows * columns).view(count, rows // count, count, columns // count)
+        windows = cells.transpose(1, 2).flatten(2).flatten(0, 1)  # (windows, places)
+        others = tokens // len(windows) - windows.shape[1]  # which stand before the places of each window
+        return nn.functional.pad(windows, (others, 0), value=rows * columns).flatten()
+
+
 def spread(places: torch.Tensor, weights: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Share weights (P,) at places (P, 2), (x, y) in [0, 1] of a map, among the four nearest cells of (H, W) `shape`.
 

@@ -158,10 +158,15 @@ class _Grid:
 
     @classmethod
     def of(cls, batch: Batch, mask: torch.Tensor) -> _Grid:
-        """Measure a batch with one image by its mask (H, W), true on the image, as the backbone gave it."""
+        """Measure a batch with one image by its mask (H, W), true on the image, as the backbone gave it.
+
+        The backbone may have seen the batch padded to a square.
+        """
         pixels = batch["pixel_mask"][0]
         (columns, rows), image = (_extent(one) for one in (mask, pixels))
-        cell = pixels.shape[1] / mask.shape[1], pixels.shape[0] / mask.shape[0]
+        is_square = mask.shape[0] == mask.shape[1]
+        width, height = (max(pixels.shape),) * 2 if is_square else (pixels.shape[1], pixels.shape[0])
+        cell = width / mask.shape[1], height / mask.shape[0]
         return cls((mask.shape[0], mask.shape[1]), rows, columns, image, cell)
 
     def cell_at(self, x: float, y: float) -> int:

@@ -26,6 +26,7 @@ from core.detr.input.batch import ImageTargets
 AT_ONCE = 2**15  # costs that a CPU works on at a time
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss in the matching cost (Lin et al. 2017)
 CLASS_WEIGHT = "cls_loss_coefficient"  # in config.json; not every family's class in transformers has it
+OTHER_CLASS_WEIGHT = "class_loss_coefficient"  # what RF-DETR and LW-DETR call the same
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class LossConfig:
     def of(cls, config: PretrainedConfig, class_loss: ClassLoss) -> LossConfig:
         """Read costs and weights from a model's config, where most families have them under the same names."""
         return cls(
-            config.class_cost, config.bbox_cost, config.giou_cost, getattr(config, CLASS_WEIGHT, 1.0),
+            config.class_cost, config.bbox_cost, config.giou_cost,
+            getattr(config, CLASS_WEIGHT, getattr(config, OTHER_CLASS_WEIGHT, 1.0)),
             config.bbox_loss_coefficient, config.giou_loss_coefficient, class_loss,
         )  # fmt: skip
 

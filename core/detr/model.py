@@ -19,6 +19,7 @@ from core.detr.families.d_fine import DFine
 from core.detr.families.dab_detr import DabDetr
 from core.detr.families.deformable_detr import DeformableDetr
 from core.detr.families.detr import Detr
+from core.detr.families.rf_detr import LwDetr, RfDetr
 from core.detr.families.rt_detr import RTDetr, RTDetrV2
 from core.detr.families.table_transformer import TableTransformer
 from core.detr.families.yolos import Yolos
@@ -29,10 +30,10 @@ from core.detr.sources.image_processor import write_image_processor
 from core.detr.weights import load_detector
 from core.labels import LabelMap
 
-FAMILIES: dict[str, type[Detector]] = {
-    family.model_type: family
-    for family in (Detr, ConditionalDetr, DeformableDetr, RTDetrV2, RTDetr, DFine, DabDetr, TableTransformer, Yolos)
-}
+_FAMILIES = (
+    Detr, ConditionalDetr, DeformableDetr, RfDetr, RTDetrV2, RTDetr, DFine, LwDetr, DabDetr, TableTransformer, Yolos,
+)  # fmt: skip
+FAMILIES: dict[str, type[Detector]] = {family.model_type: family for family in _FAMILIES}
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)
 
 
@@ -67,8 +68,6 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     parameters: dict[tuple[Part, float, float], list[nn.Parameter]] = {
         (part, decay, 1.0): [] for part in get_args(Part) for decay in (config.weight_decay, 0.0)
     }
-    layers = {name: detector.backbone_layer(name) for name, _ in detector.inner.named_parameters()}
-    top = max((layer for layer in layers.values() if layer is not None), default=0)
     norms = {
         f"{module_name}.{name}"
         for module_name, module in detector.inner.named_modules()
@@ -81,8 +80,7 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
         parameter.requires_grad_(rates[part] > 0 and not frozen)
         if parameter.requires_grad:
             decay = 0.0 if name in norms or name.endswith("bias") else config.weight_decay
-            layer = layers[name]
-            share = 1.0 if layer is None else config.layer_decay ** (top - layer)
+            share = config.layer_decay ** detector.layers_above(name)
             parameters.setdefault((part, decay, share), []).append(parameter)
     return [
         {"params": params, "lr": rates[part] * share, "weight_decay": decay, "name": part}

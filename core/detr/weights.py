@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from core import ModelError
 from core.detr.families.base import Detector
-from core.detr.matching import CLASS_WEIGHT
+from core.detr.matching import CLASS_WEIGHT, OTHER_CLASS_WEIGHT
 from core.detr.model_folder import SAME_SAVE, check_weight_files, unreadable, weight_files
 from core.detr.processor import read_normalization
 from core.detr.sources.config import CONFIG, WEIGHTS, ModelConfig
@@ -71,7 +71,7 @@ def _build(family: type[Detector], config: ModelConfig, folder: Path, dropout: f
         **{name: value for name, value in settings.items() if name in known},
         **labels, architectures=[model_class.__name__],
     )  # fmt: skip
-    if CLASS_WEIGHT in settings:
+    if CLASS_WEIGHT in settings and OTHER_CLASS_WEIGHT not in known:
         setattr(ours, CLASS_WEIGHT, settings[CLASS_WEIGHT])  # also where transformers' own class does not know it
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         planned = model_class(ours)  # without memory

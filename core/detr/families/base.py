@@ -30,6 +30,7 @@ from core.labels import LabelMap
 Part = Literal["backbone", "transformer", "offsets", "head"]
 TOP_K = 100  # detections of an image where each class is a sigmoid of its own (post_process_object_detection, top_k)
 PRIOR_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid (RetinaNet; Deformable DETR does so too)
+FEW_PLACES = "A picture has fewer places than the {queries} boxes that the model's encoder chooses: take larger edges."
 STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
 
 
@@ -207,13 +208,12 @@ class Detector(nn.Module, ABC):
         name = parameter_name.removeprefix(f"{cls.backbone_name}.")
         return name.removeprefix("conv_encoder.").removeprefix("model.").removeprefix("_backbone.").startswith(STEM)
 
-    @classmethod
-    def backbone_layer(cls, parameter_name: str) -> int | None:
-        """Return the layer of a vision transformer as backbone that a parameter is in: 0 is what embeds its patches.
+    def layers_above(self, parameter_name: str) -> int:
+        """Return how many layers are above a parameter of a vision transformer as backbone, as its publication counts.
 
-        None for any other parameter, and where the backbone is no transformer.
+        0 for any other parameter: so often its rate is multiplied by the setting `layer_decay`.
         """
-        return None
+        return 0
 
     # Class outputs
 

@@ -22,12 +22,10 @@ from transformers import PretrainedConfig, PreTrainedModel, RTDetrForObjectDetec
 from core import ConfigError
 from core.detr.attention import AttentionRecord, HybridAttention, record
 from core.detr.class_loss import VarifocalLoss
-from core.detr.families.base import Detector, in_float32, inverse_sigmoid
+from core.detr.families.base import FEW_PLACES, Detector, in_float32, inverse_sigmoid
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Denoising, Layers, LossConfig
 from core.detr.processor import AS_THEY_ARE
-
-FEW_PLACES = "A picture has fewer places than the {queries} boxes that the model's encoder chooses: take larger edges."
 
 
 class RTDetrV2(Detector):

@@ -127,14 +127,14 @@ class Yolos(Detector):
         """Check whether a parameter is of the first convolution, which makes patches of pixels."""
         return parameter_name.startswith(f"{EMBEDDINGS}patch_embeddings.")
 
-    @classmethod
-    def backbone_layer(cls, parameter_name: str) -> int | None:
-        """Return the layer of the ViT that a parameter belongs to: 0 for embeddings, i for block i; None for others."""
-        if cls.part_of(parameter_name) != "backbone":
-            return None
-        if parameter_name.startswith(BLOCKS):
-            return 1 + int(parameter_name.removeprefix(BLOCKS).partition(".")[0])
-        return None if parameter_name.startswith("vit.layernorm.") else 0
+    def layers_above(self, parameter_name: str) -> int:
+        """Return how many of the ViT's layers are above a parameter, its embeddings below all of them."""
+        if self.part_of(parameter_name) != "backbone" or parameter_name.startswith("vit.layernorm."):
+            return 0
+        layers = int(self.inner.config.num_hidden_layers)
+        if not parameter_name.startswith(BLOCKS):
+            return layers
+        return layers - 1 - int(parameter_name.removeprefix(BLOCKS).partition(".")[0])
 
     def map_class_outputs(self, replace: Callable[[nn.Linear], nn.Linear]) -> None:
         """Replace the last layer of the class head."""

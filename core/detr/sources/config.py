@@ -30,7 +30,8 @@ Counts = Annotated[list[Count], Meta(min_length=1, max_length=8)]
 Switches = Annotated[list[bool], Meta(min_length=1, max_length=8)]
 Strides = Annotated[list[Literal[1, 2]], Meta(min_length=1, max_length=8)]
 Widths = Annotated[list[Width], Meta(min_length=1, max_length=8)]
-Stages = Annotated[list[Annotated[int, Meta(ge=-8, le=8)]], Meta(min_length=1, max_length=8)]
+Scales = Annotated[list[Annotated[float, Meta(gt=0, le=2)]], Meta(min_length=1, max_length=8)]
+Stages = Annotated[list[Annotated[int, Meta(ge=-64, le=64)]], Meta(min_length=1, max_length=8)]
 TIMM_NAME = re.compile(r"[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")  # "hf-hub:…" and "local-dir:…" would load another's
 # transformers' own ResNets on the hub, which earlier versions named instead of describing them
 _LAYERS = {
@@ -56,11 +57,13 @@ ELSEWHERE = {
 CLASS_WEIGHTS = (  # of the class loss, as the families call it; the first that is stated counts
     "cls_loss_coefficient", "class_loss_coefficient", "ce_loss_coefficient",
 )  # fmt: skip
-BackboneKind = Literal["resnet", "rt_detr_resnet", "hgnet_v2", "timm_backbone"]
+BackboneKind = Literal[
+    "resnet", "rt_detr_resnet", "hgnet_v2", "timm_backbone", "rf_detr_dinov2", "lw_detr_vit"
+]  # fmt: skip
 
 
 class BackboneConfig(msgspec.Struct, omit_defaults=True):
-    """What is read of a `backbone_config`: transformers' own ResNet or HGNetV2, or a model of timm's."""
+    """What is read of a `backbone_config`: a ResNet, HGNetV2 or vision transformer of transformers, or timm's model."""
 
     model_type: BackboneKind
     num_channels: Count | None = None
@@ -91,6 +94,29 @@ class BackboneConfig(msgspec.Struct, omit_defaults=True):
     backbone: Name | None = None
     freeze_batch_norm_2d: bool | None = None
     output_stride: Literal[8, 16, 32] | None = None
+    # the vision transformers of RF-DETR and LW-DETR
+    hidden_size: Width | None = None
+    num_hidden_layers: Count | None = None
+    num_attention_heads: Count | None = None
+    mlp_ratio: Count | None = None
+    qkv_bias: bool | None = None
+    layer_norm_eps: Small | None = None
+    image_size: Width | None = None
+    pretrain_image_size: Width | None = None
+    patch_size: Count | None = None
+    num_windows: Count | None = None
+    window_block_indices: Annotated[list[Annotated[int, Meta(ge=0, le=64)]], Meta(max_length=64)] | None = None
+    use_absolute_position_embeddings: Literal[True] | None = None  # no released model is without
+    use_mask_token: bool | None = None
+    use_swiglu_ffn: bool | None = None
+    apply_layernorm: bool | None = None
+    reshape_hidden_states: Literal[True] | None = None  # the decoder reads maps
+    layerscale_value: Annotated[float, Meta(ge=0, le=100)] | None = None
+    cae_init_values: Annotated[float, Meta(ge=0, le=100)] | None = None
+    dropout_prob: Share | None = None
+    hidden_dropout_prob: Share | None = None
+    attention_probs_dropout_prob: Share | None = None
+    drop_path_rate: Share | None = None
 
 
 class BackboneArguments(msgspec.Struct):
@@ -198,6 +224,13 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     top_prob_values: Count | None = None
     lqe_hidden_dim: Width | None = None
     lqe_layers: Count | None = None
+    # RF-DETR and LW-DETR
+    c2f_num_blocks: Count | None = None
+    projector_scale_factors: Scales | None = None
+    decoder_self_attention_heads: Count | None = None
+    decoder_cross_attention_heads: Count | None = None
+    attention_bias: bool | None = None
+    group_detr: Count | None = None
     # matching and losses
     matcher_class_cost: Weight | None = None
     matcher_bbox_cost: Weight | None = None

@@ -13,7 +13,9 @@ from transformers import (
     DetrConfig,
     DFineConfig,
     HGNetV2Config,
+    LwDetrConfig,
     ResNetConfig,
+    RfDetrConfig,
     RTDetrConfig,
     RTDetrResNetConfig,
     RTDetrV2Config,
@@ -36,6 +38,7 @@ STAGES = {"deformable_detr": ["stage2", "stage3"]}
 SOFTMAX = ("detr", "table-transformer", "yolos")  # with "no object"
 LAST_ONLY = ("table-transformer", "yolos")  # the layers before do not answer
 DENSE = ("detr", "conditional_detr", "dab-detr", "table-transformer")  # attention, to one feature map
+NAMES = dict.fromkeys(range(91), "N/A") | {i: name for name, i in COCO_TEN.items()}
 
 HYBRID = {"rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig, "d_fine": DFineConfig}  # an encoder over three maps
 
@@ -67,15 +70,42 @@ def hybrid_config(kind: str, layers: int = 3):
     )  # fmt: skip
 
 
+WINDOWED = {"rf_detr": RfDetrConfig, "lw_detr": LwDetrConfig}  # with a vision transformer, whose places choose queries
+SQUARE = ("rf_detr",)  # of which transformers itself answers for squares alone
+
+
+def windowed_config(kind: str, layers: int = 3):
+    """Three layers, width 32, 12 queries in three groups, windows of two places; index = COCO id, as released."""
+    backbone = {
+        "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "patch_size": 8,
+        "out_features": ["stage2", "stage4"],
+    }  # fmt: skip
+    if kind == "rf_detr":
+        more = {}
+        backbone |= {"model_type": "rf_detr_dinov2", "image_size": 64, "num_windows": 2}
+    else:
+        more = {"projector_scale_factors": [2.0, 0.5]}
+        backbone |= {
+            "model_type": "lw_detr_vit", "pretrain_image_size": 64, "image_size": 256, "num_windows": 4,
+            "window_block_indices": [0, 1, 3],
+        }  # fmt: skip
+    return WINDOWED[kind](
+        backbone_config=backbone, **more, d_model=32, num_queries=12, group_detr=3, decoder_layers=layers,
+        decoder_ffn_dim=64, decoder_self_attention_heads=2, decoder_cross_attention_heads=2, decoder_n_points=2,
+        num_labels=91, id2label=NAMES,
+    )  # fmt: skip
+
+
 def small_config(kind: str, timm: bool = False, layers: int = 3):
     """Three layers, width 32, 12 queries; with `timm` the backbone is timm's, as in the released models."""
     if kind in HYBRID:
         return hybrid_config(kind, layers)
-    names = dict.fromkeys(range(91), "N/A") | {i: name for name, i in COCO_TEN.items()}
+    if kind in WINDOWED:
+        return windowed_config(kind, layers)
     if kind == "yolos":
         return YolosConfig(
             hidden_size=32, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=64, image_size=[48, 80],
-            num_detection_tokens=12, num_labels=91, id2label=names,
+            num_detection_tokens=12, num_labels=91, id2label=NAMES,
         )  # fmt: skip
     resnet = ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16, 32], depths=[1, 1, 1], layer_type="basic",
@@ -88,7 +118,7 @@ def small_config(kind: str, timm: bool = False, layers: int = 3):
     return CONFIGS[kind](
         backbone_config=resnet, use_timm_backbone=False, **more, **width, num_queries=12, encoder_layers=2,
         decoder_layers=layers, encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=2,
-        decoder_attention_heads=2, num_labels=91, id2label=names,
+        decoder_attention_heads=2, num_labels=91, id2label=NAMES,
     )  # fmt: skip
 
 
@@ -106,6 +136,11 @@ def released(kind: str, folder: Path, timm: bool = False, auxiliary: bool = Fals
         config = small_config(kind, timm)
         config.auxiliary_loss = auxiliary
         model = as_trained(FAMILIES[kind].model_class(config))
+        if kind in WINDOWED:
+            unnamed = [row for row, name in NAMES.items() if name == "N/A"]
+            for name, parameter in model.named_parameters():
+                if "class_embed" in name and name.endswith("bias"):
+                    parameter.data[unnamed] = -20.0  # as where no picture has such an object
         model.save_pretrained(folder)
     if kind == "dab-detr":  # whose release names the box head, which it has once, by the decoder
         weights = load_file(folder / "model.safetensors")
