@@ -23,6 +23,12 @@ def batch():
     return {"pixel_values": pixels, "pixel_mask": mask, "padded": False, "labels": []}
 
 
+def suited(batch, kind):
+    """The batch, or of a family whose model in transformers takes squares alone its left part."""
+    left = {"pixel_values": batch["pixel_values"][..., :64], "pixel_mask": batch["pixel_mask"][..., :64]}
+    return {**batch, **left} if kind in SQUARE else batch
+
+
 @pytest.mark.parametrize("auxiliary", [False, True])
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_path):
@@ -30,8 +36,7 @@ def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_
     original = FAMILIES[kind].model_class.from_pretrained(folder).eval()
     # an encoder that chooses its queries by all classes chooses others by fewer
     label_map = COCO if kind in HYBRID else TEN
-    if kind in SQUARE:
-        batch |= {"pixel_values": batch["pixel_values"][..., :64], "pixel_mask": batch["pixel_mask"][..., :64]}
+    batch = suited(batch, kind)
     model, _ = load_model(str(folder), label_map)
     with torch.no_grad():
         expected = original(pixel_values=model.normalize(batch["pixel_values"]))
@@ -45,7 +50,7 @@ def test_a_loaded_model_answers_as_transformers_own(batch, kind, auxiliary, tmp_
 def test_with_auxiliary_losses_every_layer_answers_as_transformers_own(batch, kind, tmp_path):
     folder = released(kind, tmp_path, auxiliary=True)
     original = FAMILIES[kind].model_class.from_pretrained(folder).eval()
-    model, _ = load_model(str(folder), TEN)
+    model, batch = load_model(str(folder), TEN)[0], suited(batch, kind)
     nothing = [{"class_labels": torch.zeros(0, dtype=torch.int64), "boxes": torch.zeros(0, 4)}] * 2
     with torch.no_grad():
         layers = forward(model.eval(), batch, CPU)
