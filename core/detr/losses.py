@@ -68,7 +68,7 @@ class LossNormalizers:
     def divisor(self, kind: Divisor, copies: float = 1) -> float:
         """Return what a sum of losses is divided by, where each target is matched `copies` times, or not at all."""
         if kind == "boxes":
-            return max(self.boxes, 1.0) * (copies or 1.0)
+            return max(self.boxes * (copies or 1.0), 1.0)
         return max(self.weights, 1e-6) if kind == "weights" else max(self.images, 1.0)
 
     def __add__(self, other: LossNormalizers) -> LossNormalizers:
