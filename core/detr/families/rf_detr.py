@@ -163,6 +163,11 @@ class RfDetr(LwDetr):
         return super().answer(values, pixel_mask, labels)
 
     @property
+    def top_k(self) -> int:
+        """As many as it has queries, as published (rfdetr/config.py, num_select)."""
+        return self.num_queries
+
+    @property
     def _windows(self) -> int:
         return int(self._vit.num_windows)
 
