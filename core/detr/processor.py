@@ -79,7 +79,8 @@ def read_picture_settings(folder: Path) -> dict[str, Any]:
         size = _Edges(size, processor.max_size)
     if size is None:
         return {}
-    edges = {"shortest_edge": size.shortest_edge, "longest_edge": size.longest_edge}
+    # pictures whose longest edge alone is stated have that, whatever their shape
+    edges = {"shortest_edge": size.shortest_edge or size.longest_edge, "longest_edge": size.longest_edge}
     sides = [side for side in (size.max_height or size.height, size.max_width or size.width) if side is not None]
     if sides and edges == dict.fromkeys(edges):
         edges = {"shortest_edge": min(sides), "longest_edge": max(sides)}

@@ -160,7 +160,7 @@ def _try_out(detector: Detector) -> None:
         if proposals:
             config.two_stage_num_proposals = 1  # a picture that is large enough for 300 takes a second
         with torch.inference_mode():
-            side = detector.smallest_side
+            side = detector.stride if proposals else detector.smallest_side
             detector(torch.zeros(1, 3, side, side, dtype=torch.uint8))
     finally:
         if proposals:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ import torch
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.folder.totals import Totals, summarize_problems
 from core.datasets.problems import Problem
-from core.datasets.split import CocoSplit
 from core.detr.families.base import Detector, Head
 from core.detr.input.batch import Batch
 from core.detr.input.dataset import DetectionDataset
@@ -82,13 +82,23 @@ def _as_detections(data: DetectionDataset, image: dict) -> Detections:
     )
 
 
-def check_queries(splits: list[CocoSplit], label_map: LabelMap, queries: int) -> Check:
-    """Count images with more objects than the model has queries: those beyond can neither be taught nor found."""
-    chosen = set(label_map.category_ids)
+def check_queries(datasets: Sequence[DetectionDataset], model: Detector) -> Check:
+    """Count images with more objects than the model has queries: those beyond can neither be taught nor found.
+
+    A picture that is shown too small to have a place for every query, where the model chooses places, ends a training.
+    """
+    queries, side = model.num_queries, model.smallest_side
+    for data in datasets:
+        width, height = (math.ceil(length / data.stride) * data.stride for length in data.smallest_size())
+        if width * height < side**2:
+            return Check(
+                "Queries", False, f"A picture may be shown with {width} × {height} pixels, but the model needs "
+                f"{side} × {side} for its {queries} queries: take larger edges, or an augmentation without crops.",
+            )  # fmt: skip
     counts = [
-        sum(a["category_id"] in chosen and not a["iscrowd"] for a in split.annotations_by_image[image["id"]])
-        for split in splits
-        for image in split.images
+        sum(a["category_id"] in data.label_map.category_ids and not a["iscrowd"] for a in annotations)
+        for data in datasets
+        for annotations in data.split.annotations_by_image.values()
     ]
     most, above = max(counts, default=0), sum(count > queries for count in counts)
     rest = f"; {above} images hold more than it can find." if above else "."

@@ -144,8 +144,7 @@ class Training:
         yield preflight.check_data(self.problems, self.totals)
         yield preflight.check_disk(self.folder, model, bool(self.config.ema))
         yield preflight.check_mapping(self.val_data, self.label_map)
-        splits = [self.train_data.split, self.val_data.split]
-        yield preflight.check_queries(splits, self.label_map, model.num_queries)
+        yield preflight.check_queries((self.train_data, self.val_data), model)
         yield preflight.check_first_batch(self.stepper, batches)
 
     def _checking(self, name: str, **news: Any) -> Progress:

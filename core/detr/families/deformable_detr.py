@@ -7,6 +7,7 @@ Source: Zhu et al. 2021.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -68,6 +69,16 @@ class DeformableDetr(Detector):
         """How many queries there are: one for each box that the encoder proposes, where it does."""
         config = self.inner.config
         return int(config.two_stage_num_proposals if config.two_stage else config.num_queries)
+
+    @property
+    def smallest_side(self) -> int:
+        """The sides of the smallest square picture with a place for each proposal, in two stages; in pixels."""
+        config, side = self.inner.config, self.stride
+        if config.two_stage:
+            strides = [self.feature_stride() * 2**level for level in range(config.num_feature_levels)]
+            while sum(math.ceil(side / stride) ** 2 for stride in strides) < self.num_queries:
+                side += self.stride
+        return side
 
     def record_attention(self) -> AbstractContextManager[AttentionRecord[Any]]:
         """Record the points that attention samples; see `Detector.record_attention`."""

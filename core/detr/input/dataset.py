@@ -21,7 +21,7 @@ from core.datasets.split import CocoSplit
 from core.detr.input.batch import STRIDE, Sample
 from core.detr.input.cache import PictureCache
 from core.detr.input.pixels import crop_pixels
-from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes, kept_size
+from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes, kept_size, smallest_size
 from core.labels import LabelMap
 
 
@@ -76,6 +76,11 @@ class DetectionDataset(Dataset[Sample]):
     def largest_size(self, index: int) -> Size:
         """Return the largest (width, height) in which the picture of image `index` is shown, in any epoch."""
         return self._cut(resized(self._size(index), self.shortest_edge, self.longest_edge, self.square))
+
+    def smallest_size(self) -> Size:
+        """Return the (width, height) of the smallest that is shown of any picture, in any epoch."""
+        sizes = (self._size(index) for index in range(len(self)))
+        return smallest_size(self.augment, sizes, self.shortest_edge, self.longest_edge, self.square)
 
     def _crop(self, index: int) -> ResizedCrop:
         random = np.random.default_rng((self.seed, self.epoch, index))

@@ -10,6 +10,7 @@ numbers are for a shortest edge of 800; here they are shares of it, so that the 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,20 @@ def choose_crop(
         return ResizedCrop(whole, resized(size, scale, limit, square), flipped)
     region, shape = _random_region(size, edge, random)
     return ResizedCrop(region, resized(shape, scale, limit, square), flipped)
+
+
+def smallest_size(
+    augment: str, sizes: Iterable[Size], shortest_edge: int, longest_edge: int, square: bool = False
+) -> Size:
+    """Return the (width, height) of the smallest that is shown of pictures of these `sizes`, in any epoch.
+
+    Of crops, which may have any shape, it is the square of their shortest side.
+    """
+    if augment in ALL_SHOWN:
+        shown = (resized(size, shortest_edge, longest_edge, square) for size in sizes)
+        return min(shown, key=math.prod, default=(longest_edge, longest_edge))
+    side = round((longest_edge if square else shortest_edge) * SCALES[0])
+    return side, side
 
 
 def _random_region(

@@ -3,6 +3,7 @@
 import math
 from collections import namedtuple
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -67,9 +68,29 @@ def test_a_full_disk_is_found_before_the_first_step(stepper, tmp_path, monkeypat
 
 def test_images_with_more_objects_than_queries_are_counted(data):
     fullest = max(len(v) for v in data.split.annotations_by_image.values())
-    assert preflight.check_queries([data.split], TEN, fullest).evidence.endswith("queries.")
-    check = preflight.check_queries([data.split], TEN, 0)
+    model = SimpleNamespace(num_queries=fullest, smallest_side=32)
+    assert preflight.check_queries([data], model).evidence.endswith("queries.")
+    model.num_queries = 0
+    check = preflight.check_queries([data], model)
     assert check.ok and "images hold more than it can find" in check.evidence
+
+
+@pytest.mark.parametrize(("augment", "square", "smallest"), [
+    ("flip", True, "96 × 96"), ("flip, scale and crop", True, "64 × 64"), ("flip", False, "96 × 96"),
+    ("flip, scale and crop", False, "64 × 64"),
+])  # fmt: skip
+def test_pictures_without_a_place_for_every_query_stop_a_training_before_it_begins(
+    data, augment, square, smallest
+):
+    shown = DetectionDataset(data.split, TEN, 90, 96, augment, square=square)
+    model = SimpleNamespace(num_queries=300, smallest_side=128)
+    check = preflight.check_queries([shown], model)
+    assert not check.ok and check.evidence == (
+        f"A picture may be shown with {smallest} pixels, but the model needs 128 × 128 for its 300 queries: take "
+        "larger edges, or an augmentation without crops."
+    )
+    model.smallest_side = 64
+    assert preflight.check_queries([shown], model).ok
 
 
 def test_the_first_batch_goes_forward_and_backward_and_changes_nothing(data, stepper):
