@@ -114,8 +114,8 @@ def _check_backbone(folder: Path, config: ModelConfig) -> None:
 
 def _refused_backbone(folder: Path, reason: str) -> ModelError:
     return ModelError(
-        f"The model in {short(folder, 120)} cannot be used, because its backbone {reason}: only transformers' ResNets, "
-        "HGNetV2 and models of timm can be read, take a model with one of them."
+        f"The model in {short(folder, 120)} cannot be used, because its backbone {reason}: only the backbones "
+        "that its family was published with, and models of timm, can be read; take a model with one of them."
     )
 
 

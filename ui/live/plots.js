@@ -52,7 +52,7 @@ export function draw(view, isThemed) {
   plots.forEach((plot, i) => { plot.figure.hidden = hidden[i] })
   if (isMoved) resize(view)
   plots.forEach((plot, i) => {
-    plot.empty.textContent = counts[i] ? "" : view.isLive ? "Waiting for the first figures …" : "Nothing was recorded."
+    plot.empty.textContent = counts[i] || hidden[i] ? "" : view.isLive ? "Waiting for the first figures …" : "Nothing was recorded."
     if (changes[i] === plot.drawn && !isThemed) return
     plot.drawn = changes[i]
     if (counts[i]) {

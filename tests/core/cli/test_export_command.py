@@ -127,7 +127,10 @@ def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp
     [
         (["--out", "x.tar"], "as coco it needs the ending .zip or .json"),
         (["--out", "x.json", "--as", "png"], "as png it needs the ending .zip."),
-        (["--out", "x.zip", "--as", "voc"], "There is no format 'voc': choose from coco, png, fiftyone, huggingface."),
+        (
+            ["--out", "x.zip", "--as", "voc"],
+            "no format 'voc': choose from coco, png, fiftyone, huggingface, onnx.",
+        ),
         (["--out", "x.zip", "--score", "nan"], "--score is nan"),
         (["--out", "x.zip", "--class", "bus"], "There is no class 'bus': choose from car, dog."),
         (["--out", "x.zip", "--images", "9"], "There is no image 9 among the 4 that were evaluated."),

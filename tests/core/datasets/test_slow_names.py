@@ -20,10 +20,10 @@ SECONDS = 10
     ids=["marks", "deep", "dots", "encoded"],
 )  # fmt: skip
 def test_a_name_that_no_file_can_have_is_none(tmp_path, name):
-    begun = time.monotonic()
+    begun = time.process_time()
     assert plain_parts(name) == [] and path_inside(tmp_path, name) is None
     assert NameIndex(["0.png", "a.png"]).matches(name) == [] and NameIndex(["0.png"]).nearest(name) is None
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
 
 
 def test_many_categories_that_stand_for_no_class(tmp_path):
@@ -33,6 +33,6 @@ def test_many_categories_that_stand_for_no_class(tmp_path):
     annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 12], "area": 120, "iscrowd": 0}
     coco = {"images": [image], "annotations": [annotation], "categories": categories}
     text(tmp_path / "annotations/instances_train.json", json.dumps(coco))
-    begun = time.monotonic()
+    begun = time.process_time()
     assert [category["name"] for category in read_split(tmp_path, "train").categories] == ["c1"]
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS

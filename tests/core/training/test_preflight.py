@@ -79,9 +79,7 @@ def test_images_with_more_objects_than_queries_are_counted(data):
     ("flip", True, "96 × 96"), ("flip, scale and crop", True, "64 × 64"), ("flip", False, "96 × 96"),
     ("flip, scale and crop", False, "64 × 64"),
 ])  # fmt: skip
-def test_pictures_without_a_place_for_every_query_stop_a_training_before_it_begins(
-    data, augment, square, smallest
-):
+def test_pictures_without_a_place_for_every_query_stop_a_training_before_it_begins(data, augment, square, smallest):
     shown = DetectionDataset(data.split, TEN, 90, 96, augment, square=square)
     model = SimpleNamespace(num_queries=300, smallest_side=128)
     check = preflight.check_queries([shown], model)

@@ -18,9 +18,9 @@ def test_yaml_in_which_few_bytes_mean_gigabytes_is_refused(tmp_path):
     lists = ["b0: &b0 [x, y]"] + [f"b{i}: &b{i} [{', '.join([f'*b{i - 1}'] * 9)}]" for i in range(1, 12)]
     for number, bomb in enumerate((levels, lists)):
         folder = yolo(tmp_path / f"{number}", yaml=YAML + "\n".join(bomb) + "\n")
-        begun = time.monotonic()
+        begun = time.process_time()
         refused(folder, r"data\.yaml is not a YOLO description in YAML")
-        assert time.monotonic() - begun < 20
+        assert time.process_time() - begun < 20
 
 
 def test_a_description_or_a_line_that_is_far_too_long_is_refused(tmp_path):
