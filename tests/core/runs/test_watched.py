@@ -174,8 +174,9 @@ def test_a_trainings_parts_are_rows_of_its_whole_tables_and_its_losses_are_there
             assert part.equals(part_of(read_table(evaluation.table), table_metadata(part).image_ids))
             assert part.num_rows > len(table_metadata(part).image_ids)
     for frame in frames(store, run.id):
-        assert None not in asdict(frame.val).values()
-        assert (None in asdict(frame.train).values()) == (frame.epoch == 0)
+        losses = asdict(frame.val)
+        assert all(losses[name] is not None for name in ("loss", "loss_ce", "loss_bbox", "loss_giou"))
+        assert (frame.train.loss_ce is None) == (frame.train.loss is None) == (frame.epoch == 0)
 
 
 def test_a_deleted_run_leaves_no_part(killed, tmp_path):

@@ -149,7 +149,7 @@ def options(config):
     return [
         option
         for name, value in config.to_dict().items()
-        if name not in ("classes", "profile", "deterministic")
+        if name != "classes" and not isinstance(value, bool)  # which are off
         for option in ("--" + name.replace("_", "-"), str(value))
     ]
 

@@ -124,7 +124,7 @@ def test_queries_that_change_places_are_no_difference():
         layers = model(torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8))
     order = torch.from_numpy(np.random.default_rng(0).permutation(layers.boxes.shape[2]))
     moved = type(layers)(layers.logits[:, :, order], layers.boxes[:, :, order])
-    assert difference(model, layers, moved) == 0
+    assert difference(model, layers, moved) < SAME  # nearly equal scores may pair others
     shifted = type(layers)(layers.logits, layers.boxes + 0.25)
     assert difference(model, layers, shifted) == pytest.approx(0.25, abs=0.05)
     broken = type(layers)(layers.logits * float("nan"), layers.boxes)
