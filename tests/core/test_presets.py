@@ -31,8 +31,8 @@ def test_each_family_has_one_recipe():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_recipe_has_the_published_figures(name):
     config = PRESETS[name].apply()
-    found = (config.batch_size * config.accumulate, config.lr, config.lr_backbone, config.ema, config.epochs)
-    assert found == pytest.approx(PUBLISHED[name])
+    recipe = (config.batch_size * config.accumulate, config.lr, config.lr_backbone, config.ema, config.epochs)
+    assert recipe == pytest.approx(PUBLISHED[name])
     assert config.clip == 0.1 and PRESETS[name].families
 
 

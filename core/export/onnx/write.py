@@ -150,11 +150,10 @@ def _write_graph(detector: Detector, loaded: LoadedModel, folder: Path) -> Descr
     else:
         graph = to_onnx(detector, side, side, has_mask=False, is_fixed=True)
     folded(graph, folder / MODEL)
-    std = 1 / (255 * detector.pixel_scale)
     pixels = Preprocessing(
         loaded.shortest_edge, loaded.longest_edge, loaded.square, detector.stride,
         None if has_mask else side, None if has_mask else side,
-        mean=_colours(-detector.pixel_shift * std), std=_colours(std), pixel_mask=has_mask,
+        mean=detector.normalization.mean, std=detector.normalization.std, pixel_mask=has_mask,
         whole_cells=detector.whole_cells,
     )  # fmt: skip
     labels = loaded.label_map
@@ -165,11 +164,6 @@ def _write_graph(detector: Detector, loaded: LoadedModel, folder: Path) -> Descr
     )  # fmt: skip
     (folder / DESCRIPTION).write_text(json.dumps(to_json(description), indent=1) + "\n", encoding="utf-8")
     return description
-
-
-def _colours(values: torch.Tensor) -> tuple[float, float, float]:
-    red, green, blue = (round(value, 6) for value in values.tolist())
-    return red, green, blue
 
 
 def _calibration(model: OnnxModel, dataset: DetectionDataset) -> list[Feeds]:

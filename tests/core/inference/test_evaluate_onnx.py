@@ -48,8 +48,8 @@ def test_it_is_an_evaluated_run_of_the_files_boxes(evaluated, tmp_path):
     by_hand = list(detect(loaded.model, loader(data, 2), torch.device("cpu")))
     boxes = np.concatenate([one.boxes for one in by_hand])
     kept = table.filter(np.array([kind == "detection" for kind in table["kind"].to_pylist()]))
-    found = np.stack([kept[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1)
-    assert np.allclose(np.sort(found, axis=0), np.sort(boxes, axis=0), atol=1e-3)
+    corners = np.stack([kept[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1)
+    assert np.allclose(np.sort(corners, axis=0), np.sort(boxes, axis=0), atol=1e-3)
 
 
 def test_it_can_be_compared_with_a_training_of_the_same_classes(evaluated, tmp_path):

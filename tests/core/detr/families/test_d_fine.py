@@ -71,13 +71,13 @@ def test_losses_are_transformers_parts_put_together_as_published(model, counts):
     united = by_image(unite(matches, counts, 5), 0, counts)
     expected, pairs = [], sum(len(queries) for queries, _ in united)
     for answer in range(5):  # the encoder's, the first box head's, three layers'
-        said = {"logits": every.logits[answer], "pred_boxes": every.boxes[answer]}
-        parts = criterion.loss_labels_vfl(said, batch["labels"], by_image(matches, answer, counts), boxes)
-        parts |= criterion.loss_boxes(said, batch["labels"], united, pairs)
+        outputs = {"logits": every.logits[answer], "pred_boxes": every.boxes[answer]}
+        parts = criterion.loss_labels_vfl(outputs, batch["labels"], by_image(matches, answer, counts), boxes)
+        parts |= criterion.loss_boxes(outputs, batch["labels"], united, pairs)
         if answer > 1:
-            said |= {"pred_corners": layers.corners[answer - 2], "ref_points": layers.references,
+            outputs |= {"pred_corners": layers.corners[answer - 2], "ref_points": layers.references,
                      "teacher_corners": layers.corners[-1], "teacher_logits": layers.logits[-1]}  # fmt: skip
-            parts |= criterion.loss_local(said, batch["labels"], united, pairs)
+            parts |= criterion.loss_local(outputs, batch["labels"], united, pairs)
         expected.append(parts)
     for name, _, _ in model.loss_config.terms:
         torch.testing.assert_close(ours[name][1:], torch.stack([one[name] for one in expected[2:]]))

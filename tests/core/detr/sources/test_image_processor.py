@@ -149,11 +149,11 @@ def test_pictures_of_one_size_may_share_a_batch(saved, tmp_path):
 def test_the_pipeline_gives_them_with_their_names(saved, tmp_path):
     model, folder = saved
     path = picture(tmp_path, EVEN)
-    found = pipeline("object-detection", model=str(folder), device="cpu")(str(path), threshold=0.0)
+    items = pipeline("object-detection", model=str(folder), device="cpu")(str(path), threshold=0.0)
     ours = of_the_lab(model, path)
-    assert len(found) == len(ours.score) and [TEN.names[label] for label in ours.label] == [i["label"] for i in found]
-    assert [item["score"] for item in found] == pytest.approx(ours.score.tolist(), abs=1e-4)
-    corners = np.array([[item["box"][side] for side in ("xmin", "ymin", "xmax", "ymax")] for item in found])
+    assert len(items) == len(ours.score) and [TEN.names[label] for label in ours.label] == [i["label"] for i in answers]
+    assert [item["score"] for item in items] == pytest.approx(ours.score.tolist(), abs=1e-4)
+    corners = np.array([[item["box"][side] for side in ("xmin", "ymin", "xmax", "ymax")] for item in items])
     assert np.abs(corners - ours.boxes).max() < 1.001  # whole pixels, towards 0
 
 
