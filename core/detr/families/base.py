@@ -30,7 +30,6 @@ from core.labels import LabelMap
 Part = Literal["backbone", "transformer", "offsets", "head"]
 TOP_K = 100  # detections of an image where each class is a sigmoid of its own (post_process_object_detection, top_k)
 PRIOR_PROBABILITY = 0.01  # of a fresh class whose score is a sigmoid (RetinaNet; Deformable DETR does so too)
-FEW_PLACES = "A picture has fewer places than the {queries} boxes that the model's encoder chooses: take larger edges."
 STEM = ("conv1.", "bn1.", "layer1.", "embedder.", "encoder.stages.0.")  # of timm's and of transformers' ResNets
 
 

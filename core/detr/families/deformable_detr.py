@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from transformers import DeformableDetrForObjectDetection, PretrainedConfig
 
-from core import ConfigError
 from core.detr.attention import AttentionRecord, SampledAttention, record
 from core.detr.class_loss import FocalLoss
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
+from core.detr.families.places import enough_places
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import CLASS_WEIGHT, Layers, LossConfig
 
@@ -43,16 +43,8 @@ class DeformableDetr(Detector):
         self, values: torch.Tensor, pixel_mask: torch.Tensor | None, labels: Sequence[ImageTargets] | None = None
     ) -> Layers:
         """Return what every decoder layer says of the images; see `Detector.answer`."""
-        with self.padding.hide(pixel_mask):
-            try:
-                decoded = self.inner.model(values, pixel_mask=pixel_mask)
-            except RuntimeError as error:
-                if "selected index k out of range" in str(error):
-                    raise ConfigError(
-                        f"A picture has fewer places than the {self.num_queries} boxes that the model's first stage "
-                        "proposes: take larger edges."
-                    ) from error
-                raise
+        with self.padding.hide(pixel_mask), enough_places(self.num_queries):
+            decoded = self.inner.model(values, pixel_mask=pixel_mask)
         # what each layer's boxes are counted from: the layer before's, refined or not
         references = [decoded.init_reference_points, *decoded.intermediate_reference_points.unbind(1)]
         logits, boxes = [], []

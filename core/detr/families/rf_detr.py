@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import LwDetrForObjectDetection, PretrainedConfig, PreTrainedModel, RfDetrForObjectDetection
 
-from core import ConfigError
 from core.detr.attention import AttentionRecord, WindowedAttention, record
 from core.detr.class_loss import IouAwareLoss
-from core.detr.families.base import FEW_PLACES, Detector, in_float32
+from core.detr.families.base import Detector, in_float32
+from core.detr.families.places import enough_places
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Layers, LossConfig
 
@@ -50,12 +50,8 @@ class LwDetr(Detector):
     ) -> Layers:
         """Return what every decoder layer says of the images; see `Detector.answer`."""
         model = self.inner.model
-        try:
+        with enough_places(self.num_queries):
             decoded = model(values, pixel_mask=pixel_mask)
-        except RuntimeError as error:
-            if "selected index k out of range" in str(error):
-                raise ConfigError(FEW_PLACES.format(queries=self.num_queries)) from error
-            raise
         states, chosen = decoded.intermediate_hidden_states, decoded.intermediate_reference_points[-1].float()
         boxes = _moved(chosen, in_float32(self.inner.bbox_embed, states))  # (L, B, Q, 4)
         groups = self.inner.config.group_detr if self.training else 1

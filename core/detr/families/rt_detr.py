@@ -19,10 +19,10 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, RTDetrForObjectDetection, RTDetrV2ForObjectDetection
 
-from core import ConfigError
 from core.detr.attention import AttentionRecord, HybridAttention, record
 from core.detr.class_loss import VarifocalLoss
-from core.detr.families.base import FEW_PLACES, Detector, in_float32, inverse_sigmoid
+from core.detr.families.base import Detector, in_float32, inverse_sigmoid
+from core.detr.families.places import enough_places
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Denoising, Layers, LossConfig
 from core.detr.processor import AS_THEY_ARE
@@ -68,13 +68,8 @@ class RTDetrV2(Detector):
                 {"class_labels": one["class_labels"].to(values.device), "boxes": one["boxes"].to(values.device)}
                 for one in labels
             ]
-        with self.padding.hide(pixel_mask):
-            try:
-                return self.inner.model(values, pixel_mask=pixel_mask, labels=targets)
-            except RuntimeError as error:
-                if "selected index k out of range" in str(error):
-                    raise ConfigError(FEW_PLACES.format(queries=self.num_queries)) from error
-                raise
+        with self.padding.hide(pixel_mask), enough_places(self.num_queries):
+            return self.inner.model(values, pixel_mask=pixel_mask, labels=targets)
 
     def layers_of(self, decoded: Any) -> Layers:
         """Return what the layers say of all of a decoder's queries, in float32, each box refining the layer's before.

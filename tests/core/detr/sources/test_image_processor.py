@@ -151,7 +151,7 @@ def test_the_pipeline_gives_them_with_their_names(saved, tmp_path):
     path = picture(tmp_path, EVEN)
     items = pipeline("object-detection", model=str(folder), device="cpu")(str(path), threshold=0.0)
     ours = of_the_lab(model, path)
-    assert len(items) == len(ours.score) and [TEN.names[label] for label in ours.label] == [i["label"] for i in answers]
+    assert len(items) == len(ours.score) and [TEN.names[label] for label in ours.label] == [i["label"] for i in items]
     assert [item["score"] for item in items] == pytest.approx(ours.score.tolist(), abs=1e-4)
     corners = np.array([[item["box"][side] for side in ("xmin", "ymin", "xmax", "ymax")] for item in items])
     assert np.abs(corners - ours.boxes).max() < 1.001  # whole pixels, towards 0
