@@ -80,13 +80,19 @@ def read_picture_settings(folder: Path) -> dict[str, Any]:
     if size is None:
         return {}
     # pictures whose longest edge alone is stated have that, whatever their shape
-    edges = {"shortest_edge": size.shortest_edge or size.longest_edge, "longest_edge": size.longest_edge}
-    sides = [side for side in (size.max_height or size.height, size.max_width or size.width) if side is not None]
+    edges = {"shortest_edge": _first(size.shortest_edge, size.longest_edge), "longest_edge": size.longest_edge}
+    sides = [_first(size.max_height, size.height), _first(size.max_width, size.width)]
+    sides = [side for side in sides if side is not None]
     if sides and edges == dict.fromkeys(edges):
         edges = {"shortest_edge": min(sides), "longest_edge": max(sides)}
         if size.height is not None and size.height == size.width:
             return {**edges, "square": True}
     return {name: edge for name, edge in edges.items() if edge is not None}
+
+
+def _first(*numbers: int | None) -> int | None:
+    """Return the first that is stated, if one is; 0 is, and is refused where settings are checked."""
+    return next((number for number in numbers if number is not None), None)
 
 
 def _read(folder: Path) -> _Processor:

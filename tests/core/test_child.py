@@ -9,6 +9,7 @@ import pytest
 
 from core.child import Child, ChildEnded
 from core.engine.process import environment_of
+from tests.processes import lives
 
 CHILD = """
 import json, os, subprocess, sys, time
@@ -44,9 +45,9 @@ def start(start_process):
 
 def is_gone(pid):
     end = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+    while lives(pid) and time.monotonic() < end:
         time.sleep(0.02)
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return not lives(pid)
 
 
 def test_answers_come_one_by_one_and_in_order(start):

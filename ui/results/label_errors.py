@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -75,7 +77,7 @@ def _card(
     run: Run, label_error: LabelError, marked: set[str], score: float, go_to_errors: Callable[[Query], None]
 ) -> None:
     mark = Mark.of(label_error)
-    st.image(_cut_out(run, label_error))
+    st.image(_as_address(_cut_out(run, label_error)))
     kind = label_error.kind
     st.markdown(f"**{plain(kind.label)}** · {plain(_in_words(label_error))}", help=plain(kind.description))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -118,6 +120,13 @@ def _cut_out(run: Run, label_error: LabelError) -> Image.Image:
             ground_truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}
             rows.append(ground_truth | {"x1": x, "y1": y, "x2": x + w, "y2": y + h})
     return draw_crop(image, rows, label_error.box, SIDE)
+
+
+def _as_address(image: Image.Image) -> str:
+    """Return the picture as a `data:` address; one of Streamlit's is gone once the tab is left, asked for or not."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:

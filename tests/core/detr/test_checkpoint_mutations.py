@@ -109,7 +109,12 @@ def test_only_regular_files_of_a_bounded_size_are_opened(tmp_path):
         load_model(str(folder), TEN)
 
 
-@pytest.mark.parametrize("edges", [{"shortest_edge": 0}, {"longest_edge": 10**9}, {"shortest_edge": 800}, "large"])
+NO_HEIGHT = {"longest_edge": None, "max_height": 0, "max_width": 9, "height": 9}
+
+
+@pytest.mark.parametrize(
+    "edges", [{"shortest_edge": 0}, {"longest_edge": 10**9}, {"shortest_edge": 800}, NO_HEIGHT, "large"]
+)
 def test_edges_that_cannot_be_are_refused_and_others_forms_are_understood(edges, tmp_path):
     folder = changed(tmp_path)
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"longest_edge": 256, **edges}

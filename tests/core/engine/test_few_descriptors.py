@@ -10,6 +10,7 @@ import pytest
 from core.engine import engine as engine_module
 from core.engine.process import Forked
 from tests.engines import session_environment
+from tests.processes import lives
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_what_comes_from_the_engine_in_part(started, monkeypatch, logged, lost):
     assert "cannot be watched" in logged[-1]
     assert started()
     left = set(psutil.Process().children(recursive=True)) - children
-    assert not [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not [*filter(lives, left)]
 
 
 def test_what_comes_to_the_engine_in_part(started, monkeypatch, logged):

@@ -15,6 +15,7 @@ from core.runs.process import has_process
 from core.runs.schema import Status
 from tests.core.runs.waiting import create, over, steps, training, until
 from tests.engines import without_test
+from tests.processes import lives
 
 FAKE = Path(__file__).with_name("fake_training.py")
 
@@ -32,10 +33,6 @@ def app(store):
     yield process, int(process.stdout.readline().split()[1])
     process.kill()
     process.communicate()
-
-
-def lives(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.ci

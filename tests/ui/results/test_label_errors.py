@@ -90,6 +90,8 @@ def test_a_card_says_what_is_doubted_the_likeliest_first(run_of):
     ]
     assert len(app.checkbox) == len(app.button) == 3
     assert app.caption[0].value.startswith("3 places")
+    addresses = [picture.url for card in app.get("image") for picture in card.proto.imgs]
+    assert [address.partition(",")[0] for address in addresses] == ["data:image/jpeg;base64"] * 3
 
 
 @pytest.mark.parametrize("score, count, said", [(0.05, 3, "0.50"), (0.7, 2, "0.70"), (0.95, 1, "0.95")])

@@ -13,6 +13,7 @@ from PIL import Image
 
 from core.runs.store import RunStore
 from tests.core.datasets.test_decoding import BOUND, LARGE, large_png
+from tests.processes import lives
 from tests.serving import served
 
 NAMES = ("pipe", "socket", "device", "loop", "dangling", "folder", "closed", "empty", "text", "outside", "fine")
@@ -69,8 +70,7 @@ def status(address: str) -> int:
 @pytest.mark.ci
 def test_a_page_of_them_is_answered_within_the_bound(address):
     """About 12 s, most of it for the large pictures."""
-    children = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    server = next(p for p in children if "streamlit" in p.cmdline())
+    server = next(p for p in filter(lives, psutil.Process().children()) if "streamlit" in p.cmdline())
     with ThreadPoolExecutor(40) as pool:
         answers = dict(zip(NAMES, pool.map(status, (f"{address}/{i}" for i in range(1, len(NAMES) + 1))), strict=True))
         is_root = os.geteuid() == 0

@@ -15,6 +15,7 @@ from core import DataError
 from core.datasets.coco2017.download import download
 from core.datasets.subset import Subset
 from core.labels import COCO_TEN
+from tests.processes import lives
 
 TEN = Subset(tuple(COCO_TEN), empty_share=0.1)
 FEW = Subset(("person", "cat", "dog"), max_train=8, max_val=4, empty_share=0.25, seed=3)
@@ -34,7 +35,7 @@ for progress in download(Path(sys.argv[1]), TEN, Path(sys.argv[2])):
 
 def children():
     """The downloads' children that live; what other tests have left behind need not have a command line any more."""
-    alive = [c for c in psutil.Process().children(recursive=True) if c.status() != psutil.STATUS_ZOMBIE]
+    alive = filter(lives, psutil.Process().children(recursive=True))
     return [child.pid for child in alive if "coco2017" in " ".join(child.cmdline())]
 
 

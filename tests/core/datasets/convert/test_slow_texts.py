@@ -17,7 +17,7 @@ from core.datasets.names.name_index import MOST_NEAREST, NameIndex
 from tests.core.datasets.convert.folders import converted, picture, refused, text, voc, xml, yolo
 from tests.core.datasets.convert.formats.made import yolo_list
 
-SECONDS = 10  # each took minutes at least
+SECONDS = 30  # each took minutes at least
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from core.engine.process import environment_of
 from tests.core.detr.plain_pictures import dataset, write_dataset
 from tests.core.runs.waiting import until
 from tests.engines import run_python
+from tests.processes import lives
 
 READ = """
 import resource, signal, sys
@@ -54,12 +55,8 @@ def test_readers_end_at_once_with_a_killed_process(folder, start_warm):
     assert len(readers) == 2
     os.kill(process.id[0], signal.SIGKILL)
     assert process.wait(30)
-    gone = [reader for reader in readers if until(lambda reader=reader: not alive(reader), 3)]
+    gone = [reader for reader in readers if until(lambda reader=reader: not lives(reader), 3)]
     assert gone == readers
-
-
-def alive(process):
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("limit", [24, 64, 256])
