@@ -1,19 +1,19 @@
-"""Make the starter model: `python -m checkpoints.make_starter` draws its data, warms it up and trains it.
+"""Make a starter model: `python -m checkpoints.make_starter detr` (or `multi-scale`) draws its scenes and trains it.
 
-Hours on two CPU cores, less with a GPU; what is done is kept, and the same command goes on from there. A small DETR
-from nothing learns very slowly, for two reasons. Its backbone's norms are frozen, so it cannot start from random
-weights; and a query's place enters the decoder through attention weights only, never through values, so the decoder
-can say where a box is only after the image features themselves do. So there are three stages, each kept in
-`checkpoints/starter-work/` and skipped when it is there:
+Hours on two CPU cores, less with a GPU; what is done is kept in `checkpoints/starter-work/`, and the same command goes
+on from there. A recipe is a model to start from and rounds. Each round is `core.training.train.train`, like any run, on
+scenes of the `day` look, from the best checkpoint of the round before. The last one's best by AP becomes the starter,
+with its figures on fresh scenes by day and at dusk beside it.
 
-1. Warm-up (`warm_up.py`). Backbone (with trainable norms) and encoder learn a dense task: every cell of the feature map
-   says the class of the object on it and that object's box in *absolute* coordinates, through DETR's own two heads.
-2. Decoder (`warm_up.py`). Its attention starts as copying: the queries' places form a grid, each query attends around
-   its place, and values pass through unchanged, so that the heads at once say what the cells there say.
-3. `core.training.train.train`, like any run, on the `day` look: the rounds of `RECIPE`, each from the best of the one
-   before.
+The multi-scale model, a small RT-DETRv2, starts from random weights. A small DETR learns very slowly from these, for
+two reasons. Its backbone's norms are frozen; and a query's place enters the decoder through attention weights only,
+never through values, so the decoder can say where a box is only after the image features themselves do. So two stages
+come before its rounds (`warm_up.py`):
 
-The best checkpoint by AP becomes `checkpoints/starter/`, with its figures on fresh day and dusk scenes beside it.
+1. Warm-up. Backbone (with trainable norms) and encoder learn a dense task: every cell of the feature map says the class
+   of the object on it and that object's box in *absolute* coordinates, through DETR's own two heads.
+2. Decoder. Its attention starts as copying: the queries' places form a grid, each query attends around its place, and
+   values pass through unchanged, so that the heads at once say what the cells there say.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from tqdm import tqdm
 
 from checkpoints.warm_up import CORES, DEVICE, READERS, SIZE, start_decoder, warm_up
 from core.boxes import Detections
-from core.config import TrainConfig
+from core.config import RANDOM_MULTI_SCALE, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
 from core.datasets.split import filter_to_classes, read_split
 from core.detr.detect import detect
@@ -44,7 +45,7 @@ from core.training.events import Evaluated
 from core.training.train import train
 
 HERE = Path(__file__).resolve().parent
-WORK, STARTER = HERE / "starter-work", HERE / "starter"
+WORK = HERE / "starter-work"
 HELD_OUT = 500  # scenes that choose the best epoch, and as many others for the card's figures of each look
 TEST_SEED = 8  # of the scenes that the card's figures come from: never learned from, never chosen by
 WARM_UP_STEPS = 3000
@@ -61,12 +62,26 @@ class Round:
     lr: float
 
 
-RECIPE = (
-    Round(seed=7, images=12000, epochs=6, batch_size=16, lr=3e-4),
-    Round(seed=9, images=16000, epochs=6, batch_size=16, lr=3e-4),
-    Round(seed=10, images=16000, epochs=6, batch_size=16, lr=3e-4),
-    Round(seed=7, images=48000, epochs=4, batch_size=64, lr=4e-4),  # the first round's scenes and 36,000 more
-)
+@dataclass(frozen=True)
+class Recipe:
+    """How one starter is made.
+
+    folder  its place beside this file
+    preset  the settings of its rounds, but for those that a round states
+    backbone  the backbone's rate as a share of the others'
+    start  makes or names the model that the first round starts from
+    """
+
+    folder: str
+    preset: str
+    backbone: float
+    start: Callable[[Round], str]
+    rounds: tuple[Round, ...]
+
+    @property
+    def starter(self) -> Path:
+        """Return the folder of the finished model."""
+        return HERE / self.folder
 
 
 def draw(look: str, train_images: int, val_images: int, seed: int) -> Path:
@@ -82,11 +97,11 @@ def day_scenes(one: Round) -> Path:
     return draw("day", one.images, HELD_OUT, one.seed)
 
 
-def one_round(one: Round, model: Path, folder: Path) -> Path:
-    """Train in `folder` as any run does (stage 3), or resume there; returns the best checkpoint by AP."""
+def one_round(one: Round, recipe: Recipe, model: str, folder: Path) -> Path:
+    """Train in `folder` as any run does, or resume there; returns the best checkpoint by AP."""
     config = replace(
-        PRESETS["Built-in demo"].apply(TrainConfig(data=str(day_scenes(one)), model=str(model))),
-        epochs=one.epochs, batch_size=one.batch_size, lr=one.lr, lr_backbone=one.lr / 3, lr_head=one.lr,
+        PRESETS[recipe.preset].apply(TrainConfig(data=str(day_scenes(one)), model=model)),
+        epochs=one.epochs, batch_size=one.batch_size, lr=one.lr, lr_backbone=one.lr * recipe.backbone, lr_head=one.lr,
         warmup_steps=200, schedule="cosine", clip=1.0, ema=0.0, seed=one.seed, workers=READERS,
     )  # fmt: skip
     resume = any((path / "config.json").is_file() for path in (folder / "last", old_path(folder / "last")))
@@ -109,8 +124,43 @@ def measure(checkpoint: Path, folder: Path) -> dict:
     return evaluate(data.split.to_dict(), detections, label_map).to_dict()
 
 
+def warm_start(first: Round) -> str:
+    """Return the checkpoint that the DETR's first round starts from, made if it is not there."""
+    warm = WORK / "warm"
+    if not warm.exists():
+        model, label_map = warm_up(day_scenes(first), WARM_UP_STEPS, first.batch_size, 1e-3, first.seed)
+        start_decoder(model)
+        with atomic_folder(warm) as partial:
+            save_model(model, label_map, partial)
+    return str(warm)
+
+
+RECIPES = {
+    "detr": Recipe(
+        "starter",
+        "Built-in demo",
+        1 / 3,
+        warm_start,
+        (
+            Round(seed=7, images=12000, epochs=6, batch_size=16, lr=3e-4),
+            Round(seed=9, images=16000, epochs=6, batch_size=16, lr=3e-4),
+            Round(seed=10, images=16000, epochs=6, batch_size=16, lr=3e-4),
+            Round(seed=7, images=48000, epochs=4, batch_size=64, lr=4e-4),  # the first round's scenes and 36,000 more
+        ),
+    ),
+    "multi-scale": Recipe(
+        "starter-multi-scale",
+        "From nothing",
+        1.0,
+        lambda first: RANDOM_MULTI_SCALE,
+        (Round(seed=7, images=24000, epochs=6, batch_size=8, lr=5e-4),),
+    ),
+}
+
+
 def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
     parser.add_argument("--go-on", action="store_true", help="one round more, from the starter that is there")
     group = parser.add_argument_group("the round of --go-on")
@@ -125,37 +175,26 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def warm_start() -> Path:
-    """Return the checkpoint that the first round starts from, made if it is not there."""
-    warm = WORK / "warm"
-    if not warm.exists():
-        first = RECIPE[0]
-        model, label_map = warm_up(day_scenes(first), WARM_UP_STEPS, first.batch_size, 1e-3, first.seed)
-        start_decoder(model)
-        with atomic_folder(warm) as partial:
-            save_model(model, label_map, partial)
-    return warm
-
-
 def main(arguments: list[str] | None = None) -> None:
     options = parse_options(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
+    recipe = RECIPES[options.recipe]
+    starter = recipe.starter
     if options.go_on:
         more = Round(*(getattr(options, f.name) for f in fields(Round)))
-        best = one_round(more, STARTER, WORK / f"run-seed{more.seed}-{more.images}")
-        rounds = [*json.loads((STARTER / "figures.json").read_text())["rounds"], asdict(more)]
+        best = one_round(more, recipe, str(starter), WORK / f"{options.recipe}-seed{more.seed}-{more.images}")
+        rounds = [*json.loads((starter / "figures.json").read_text())["rounds"], asdict(more)]
     else:
-        best, rounds = warm_start(), [asdict(one) for one in RECIPE]
-        for number, one in enumerate(RECIPE, 1):
-            best = one_round(one, best, WORK / f"round{number}")
+        best, rounds = Path(recipe.start(recipe.rounds[0])), [asdict(one) for one in recipe.rounds]
+        for number, one in enumerate(recipe.rounds, 1):
+            best = one_round(one, recipe, str(best), WORK / f"{options.recipe}-round{number}")
     # scenes that neither taught the model nor chose the best epoch
     figures = {look: measure(best, draw(look, 1, HELD_OUT, TEST_SEED)) for look in ("day", "dusk")}
-    STARTER.mkdir(exist_ok=True)
+    starter.mkdir(exist_ok=True)
     for name in ("config.json", "model.safetensors", "label_map.json", PROCESSOR):
-        shutil.copy(best / name, STARTER / name)
-    record = {"warm_up_steps": WARM_UP_STEPS, "rounds": rounds, "figures": figures}
-    (STARTER / "figures.json").write_text(json.dumps(record, indent=1) + "\n")
+        shutil.copy(best / name, starter / name)
+    (starter / "figures.json").write_text(json.dumps({"rounds": rounds, "figures": figures}, indent=1) + "\n")
     print({look: round(100 * f["AP"], 1) for look, f in figures.items()})
 
 
