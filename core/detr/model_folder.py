@@ -19,7 +19,8 @@ import msgspec
 from safetensors import SafetensorError, safe_open
 
 from core import DataError, ModelError
-from core.detr.sources.config import CONFIG, INDEX, RESNETS, TIMM_NAME, WEIGHTS, BackboneKind, ModelConfig
+from core.detr.sources.backbone_config import RESNETS, TIMM_NAME, BackboneKind
+from core.detr.sources.config import CONFIG, INDEX, WEIGHTS, ModelConfig
 from core.detr.sources.foreign import no_weights, wrong_content
 from core.files import open_file, read_bytes
 from core.labels import LabelMap
