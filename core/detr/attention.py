@@ -53,8 +53,14 @@ class AttentionRecord(ABC, Generic[Weights]):
         """Return the cross-attention map of a query in each decoder layer: (H, W) float32, mean of the heads."""
         return [self._map(weights, query) for weights in self.decoder]
 
-    def encoder_map(self, cell: int) -> torch.Tensor:
-        """Return the self-attention map of a cell, counted row by row: (H, W) float32, mean of the heads."""
+    def encoder_map(self, cell: int) -> torch.Tensor | None:
+        """Return the self-attention map of a cell, counted row by row: (H, W) float32, mean of the heads.
+
+        None where the encoder has no attention.
+        """
+        return self._encoder_map(cell) if self.encoder else None
+
+    def _encoder_map(self, cell: int) -> torch.Tensor:
         return self._map(self.encoder[-1], cell)
 
     @abstractmethod
@@ -93,8 +99,7 @@ class TokenAttention(DenseAttention):
         """Return the map of a query's token in each layer; see `AttentionRecord.decoder_maps`."""
         return [self._map(weights, weights.shape[1] - self.queries + query) for weights in self.decoder]
 
-    def encoder_map(self, cell: int) -> torch.Tensor:
-        """Return the last map of a cell of the image, counted row by row; see `AttentionRecord.encoder_map`."""
+    def _encoder_map(self, cell: int) -> torch.Tensor:
         row, column = divmod(cell, self.mask.shape[1])
         return self._map(self.encoder[-1], 1 + row * int(self.mask[0].sum()) + column)
 
@@ -150,8 +155,7 @@ class HybridAttention(SampledAttention):
             return super().hook(attention, keep)
         return attention.register_forward_hook(lambda _, __, output: keep(output[1][0].float()))
 
-    def encoder_map(self, cell: int) -> torch.Tensor:
-        """Return the map of the coarse cell around a fine one; see `AttentionRecord.encoder_map`."""
+    def _encoder_map(self, cell: int) -> torch.Tensor:
         (height, width), (rows, columns) = self.mask.shape, self.coarsest
         row, column = cell // width * rows // height, cell % width * columns // width
         coarse = self.encoder[-1][:, row * columns + column].mean(0).cpu().reshape(1, 1, rows, columns)
@@ -183,8 +187,7 @@ class WindowedAttention(SampledAttention):
             return super().hook(attention, keep)
         return attention.register_forward_hook(lambda _, __, output: keep(output[1].float()))
 
-    def encoder_map(self, cell: int) -> torch.Tensor:
-        """Return the map of the place around a cell; see `AttentionRecord.encoder_map`."""
+    def _encoder_map(self, cell: int) -> torch.Tensor:
         height, width = self.mask.shape
         rows, columns = round(height / self._scale), round(width / self._scale)
         weights = self.encoder[-1].cpu()  # (windows or 1, heads, tokens, tokens)
@@ -234,7 +237,7 @@ def record(
     backbone: nn.Module,
     finest_map: int,
     decoder: Sequence[nn.Module],
-    encoder: nn.Module,
+    encoder: nn.Module | None,
     on_request: bool = False,
 ) -> Iterator[Record]:
     """Keep attention weights in `into`, within the context; the model is afterwards as it was before.
@@ -256,17 +259,18 @@ def hand_out_weights(
     into: AttentionRecord[Any],
     config: PretrainedConfig,
     decoder: Sequence[nn.Module],
-    encoder: nn.Module,
+    encoder: nn.Module | None,
     on_request: bool = False,
 ) -> Iterator[None]:
     """Keep the weights of attention modules in `into`, within the context, but no masks.
 
     decoder     the cross-attention module of each layer
-    encoder     the last self-attention module
+    encoder     the last self-attention module, if there is one
     on_request  whether they give their weights only where the config asks for them
     """
-    hooks = [*(into.hook(attention, into.decoder.append) for attention in decoder),
-             into.hook(encoder, into.encoder.append)]  # fmt: skip
+    hooks = [into.hook(attention, into.decoder.append) for attention in decoder]
+    if encoder is not None:
+        hooks.append(into.hook(encoder, into.encoder.append))
     before = config._attn_implementation, config.output_attentions
     try:
         config._attn_implementation = "eager"  # only the plain way of computing attention hands its weights out

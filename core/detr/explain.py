@@ -32,7 +32,8 @@ class Why:
     boxes          (A, 4) float32 xyxy, pixels of the original image, after each layer; the last one is the model's
     probabilities  (C + 1,) float32, "no object" last, which sum to 1; or (C,) where each class is a sigmoid of its own
     decoder        (L, h, w) float32, each layer's cross-attention map, mean of its heads; each map sums to 1
-    encoder        (h, w) float32, the last self-attention map of the cell under the box's centre; it sums to 1
+    encoder        (h, w) float32, the last self-attention map of the cell under the box's centre; it sums to 1; None
+                   where the encoder has no attention
     cover          (width, height) in pixels of the original image that the maps cover, from its upper left corner on:
                    the last cells may reach beyond its border
     sampled        whether the maps are made of Deformable DETR's sampling points instead of dense attention
@@ -45,7 +46,7 @@ class Why:
     boxes: np.ndarray
     probabilities: np.ndarray
     decoder: np.ndarray
-    encoder: np.ndarray
+    encoder: np.ndarray | None
     cover: tuple[float, float]
     sampled: bool
     tokens: bool
@@ -85,6 +86,7 @@ def explain(detector: Detector, batch: Batch, query: int, precision: str = "fp32
     scores, labels = detector.class_scores(logits).max(-1)
     grid, size = _Grid.of(batch, record.mask), batch["size"][0]
     x, y = boxes[-1, :2].tolist()
+    of_encoder = record.encoder_map(grid.cell_at(x, y))
     return Why(
         query=query,
         labels=labels.numpy(),
@@ -92,7 +94,7 @@ def explain(detector: Detector, batch: Batch, query: int, precision: str = "fp32
         boxes=cxcywh_normalized_to_xyxy(boxes.numpy(), size),
         probabilities=detector.probabilities(logits[-1]).numpy(),
         decoder=np.stack([grid.normalized(cells) for cells in record.decoder_maps(query)]),
-        encoder=grid.normalized(record.encoder_map(grid.cell_at(x, y))),
+        encoder=None if of_encoder is None else grid.normalized(of_encoder),
         cover=grid.cover(size),
         sampled=record.sampled,
         tokens=record.tokens,

@@ -18,6 +18,7 @@ from core.detr.families.conditional_detr import ConditionalDetr
 from core.detr.families.d_fine import DFine
 from core.detr.families.dab_detr import DabDetr
 from core.detr.families.deformable_detr import DeformableDetr
+from core.detr.families.deimv2 import Deimv2
 from core.detr.families.detr import Detr
 from core.detr.families.rf_detr import LwDetr, RfDetr
 from core.detr.families.rt_detr import RTDetr, RTDetrV2
@@ -31,7 +32,8 @@ from core.detr.weights import load_detector
 from core.labels import LabelMap
 
 _FAMILIES = (
-    Detr, ConditionalDetr, DeformableDetr, RfDetr, RTDetrV2, RTDetr, DFine, LwDetr, DabDetr, TableTransformer, Yolos,
+    Detr, ConditionalDetr, DeformableDetr, RfDetr, RTDetrV2, RTDetr, DFine, Deimv2, LwDetr, DabDetr, TableTransformer,
+    Yolos,
 )  # fmt: skip
 FAMILIES: dict[str, type[Detector]] = {family.model_type: family for family in _FAMILIES}
 SLOW_OFFSETS = 0.1  # of the transformer's learning rate, for where Deformable DETR looks (its main.py, lr_linear_proj)

@@ -53,8 +53,8 @@ class _Processor(msgspec.Struct):
     image_std: tuple[_Spread, _Spread, _Spread] | None = None
 
 
-def read_normalization(folder: Path, of_family: Normalization) -> Normalization:
-    """Read how a model's pixels are normalised; as is usual `of_family` where its folder does not say it.
+def read_normalization(folder: Path) -> Normalization | None:
+    """Read how a model's pixels are normalised; None where its folder does not say it.
 
     Raises ModelError if the file is there and cannot be read.
     """
@@ -62,9 +62,8 @@ def read_normalization(folder: Path, of_family: Normalization) -> Normalization:
     if processor.do_normalize is False:
         return AS_THEY_ARE
     if processor.do_normalize is None and processor.image_mean is None:
-        return of_family
-    base = of_family if processor.do_normalize is None else Normalization()
-    return Normalization(processor.image_mean or base.mean, processor.image_std or base.std)
+        return None
+    return Normalization(processor.image_mean or MEAN, processor.image_std or STD)
 
 
 def read_picture_settings(folder: Path) -> dict[str, Any]:
@@ -81,8 +80,8 @@ def read_picture_settings(folder: Path) -> dict[str, Any]:
         return {}
     # pictures whose longest edge alone is stated have that, whatever their shape
     edges = {"shortest_edge": _first(size.shortest_edge, size.longest_edge), "longest_edge": size.longest_edge}
-    sides = [_first(size.max_height, size.height), _first(size.max_width, size.width)]
-    sides = [side for side in sides if side is not None]
+    stated = _first(size.max_height, size.height), _first(size.max_width, size.width)
+    sides = [side for side in stated if side is not None]
     if sides and edges == dict.fromkeys(edges):
         edges = {"shortest_edge": min(sides), "longest_edge": max(sides)}
         if size.height is not None and size.height == size.width:

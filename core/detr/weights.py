@@ -41,8 +41,7 @@ def load_detector(family: type[Detector], config: ModelConfig, folder: Path, dro
     Raises ModelError if config and weights do not go together, or the model cannot answer.
     """
     try:
-        normalization = read_normalization(folder, family.usual_normalization)
-        detector = family(_build(family, config, folder, dropout), normalization)
+        detector = family(_build(family, config, folder, dropout), read_normalization(folder))
         _try_out(detector)
         return detector
     except ModelError:

@@ -116,7 +116,8 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
 
     {"query", "softmax": whether the probabilities sum to 1, "classes": [name, …], "probabilities": [p, …],
      "layers": [{"box", "class", "score"}, …],
-     "maps": {"w", "h", "cover": [width, height], "sampled", "tokens", "decoder": [packed, …], "encoder": packed}}
+     "maps": {"w", "h", "cover": [width, height], "sampled", "tokens", "decoder": [packed, …], "encoder": packed
+     or null}}
     or {"near": [{"query", "box", "iou", "score", "class", "class_score", "no_object"}, …]},
     as `core/detr/explain.py` says; a packed map is {"max", "data"}: h rows of w bytes in base64, 255 for the maximum.
     """
@@ -141,10 +142,10 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
         "probabilities": [round(float(p), 6) for p in explained.probabilities],
         "layers": [{"box": _sides(box), "class": names[c], "score": round(float(s), 6)} for box, c, s in layers],
         "maps": {
-            "w": explained.encoder.shape[1], "h": explained.encoder.shape[0], "cover": list(explained.cover),
+            "w": explained.decoder.shape[2], "h": explained.decoder.shape[1], "cover": list(explained.cover),
             "sampled": explained.sampled, "tokens": explained.tokens,
             "decoder": [_packed(attention) for attention in explained.decoder],
-            "encoder": _packed(explained.encoder),
+            "encoder": None if explained.encoder is None else _packed(explained.encoder),
         },
     }  # fmt: skip
 

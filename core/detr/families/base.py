@@ -63,7 +63,7 @@ class Detector(nn.Module, ABC):
     model_type: ClassVar[str]
     model_class: ClassVar[type[PreTrainedModel]]
     has_no_object: ClassVar[bool]
-    backbone_name: ClassVar[str] = "model.backbone"
+    backbone_name: str = "model.backbone"
     projections: ClassVar[tuple[str, ...]] = ()
     finest_map: ClassVar[int]
     head_modules: ClassVar[frozenset[str]]
@@ -71,7 +71,7 @@ class Detector(nn.Module, ABC):
     published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
     constants: ClassVar[frozenset[str]] = frozenset()
-    usual_normalization: ClassVar[Normalization] = Normalization()
+    usual_normalization: Normalization = Normalization()
     whole_cells: ClassVar[bool] = False
 
     inner: PreTrainedModel
@@ -189,22 +189,20 @@ class Detector(nn.Module, ABC):
 
     # Parameters
 
-    @classmethod
-    def part_of(cls, parameter_name: str) -> Part:
+    def part_of(self, parameter_name: str) -> Part:
         """Return the part of the model that a parameter of `inner` belongs to."""
-        if parameter_name.startswith(f"{cls.backbone_name}."):
+        if parameter_name.startswith(f"{self.backbone_name}."):
             return "backbone"
         modules = set(parameter_name.split("."))
-        if cls.head_modules & modules:
+        if self.head_modules & modules:
             return "head"
-        return "offsets" if cls.offset_modules & modules else "transformer"
+        return "offsets" if self.offset_modules & modules else "transformer"
 
-    @classmethod
-    def is_stem(cls, parameter_name: str) -> bool:
+    def is_stem(self, parameter_name: str) -> bool:
         """Check whether a parameter is of the backbone's first convolution or stage, which DETR's recipe freezes."""
-        if cls.part_of(parameter_name) != "backbone":
+        if self.part_of(parameter_name) != "backbone":
             return False
-        name = parameter_name.removeprefix(f"{cls.backbone_name}.")
+        name = parameter_name.removeprefix(f"{self.backbone_name}.")
         return name.removeprefix("conv_encoder.").removeprefix("model.").removeprefix("_backbone.").startswith(STEM)
 
     def layers_above(self, parameter_name: str) -> int:

@@ -113,10 +113,9 @@ class LwDetr(Detector):
         """Return the numbers of LW-DETR's loss: an IoU-aware cross-entropy of each class."""
         return LossConfig.of(config, IouAwareLoss(config.focal_alpha))
 
-    @classmethod
-    def is_stem(cls, parameter_name: str) -> bool:
+    def is_stem(self, parameter_name: str) -> bool:
         """Check whether a parameter embeds patches or places, before the vision transformer's first layer."""
-        return parameter_name.startswith(f"{cls.backbone_name}.{EMBEDDINGS}")
+        return parameter_name.startswith(f"{self.backbone_name}.{EMBEDDINGS}")
 
     def layers_above(self, parameter_name: str) -> int:
         """Return how many layers are above a parameter of the vision transformer; see `Detector.layers_above`.

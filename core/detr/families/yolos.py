@@ -117,13 +117,11 @@ class Yolos(Detector):
         """Return the numbers of YOLOS's loss, which is DETR's."""
         return LossConfig.of(config, CrossEntropy(config.eos_coefficient))
 
-    @classmethod
-    def part_of(cls, parameter_name: str) -> Part:
+    def part_of(self, parameter_name: str) -> Part:
         """Return the part that a parameter belongs to: the ViT is the backbone, the detection tokens are not."""
         return "transformer" if parameter_name.endswith("detection_tokens") else super().part_of(parameter_name)
 
-    @classmethod
-    def is_stem(cls, parameter_name: str) -> bool:
+    def is_stem(self, parameter_name: str) -> bool:
         """Check whether a parameter is of the first convolution, which makes patches of pixels."""
         return parameter_name.startswith(f"{EMBEDDINGS}patch_embeddings.")
 

@@ -43,7 +43,7 @@ RESNETS: dict[str, dict[str, Any]] = {
 }
 
 BackboneKind = Literal[
-    "resnet", "rt_detr_resnet", "hgnet_v2", "timm_backbone", "rf_detr_dinov2", "lw_detr_vit"
+    "resnet", "rt_detr_resnet", "hgnet_v2", "timm_backbone", "rf_detr_dinov2", "lw_detr_vit", "dinov3_vit"
 ]  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class BackboneConfig(msgspec.Struct, omit_defaults=True):
     backbone: Name | None = None
     freeze_batch_norm_2d: bool | None = None
     output_stride: Literal[8, 16, 32] | None = None
-    # the vision transformers of RF-DETR and LW-DETR
+    # the vision transformers of RF-DETR, LW-DETR and DEIMv2
     hidden_size: Width | None = None
     num_hidden_layers: Count | None = None
     num_attention_heads: Count | None = None
@@ -97,6 +97,18 @@ class BackboneConfig(msgspec.Struct, omit_defaults=True):
     apply_layernorm: bool | None = None
     reshape_hidden_states: Literal[True] | None = None  # the decoder reads maps
     layerscale_value: Annotated[float, Meta(ge=0, le=100)] | None = None
+    intermediate_size: Width | None = None
+    query_bias: bool | None = None
+    key_bias: bool | None = None
+    value_bias: bool | None = None
+    proj_bias: bool | None = None
+    mlp_bias: bool | None = None
+    use_gated_mlp: bool | None = None
+    num_register_tokens: Annotated[int, Meta(ge=0, le=64)] | None = None
+    rope_theta: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    pos_embed_shift: Annotated[float, Meta(ge=0, le=10)] | None = None
+    pos_embed_jitter: Annotated[float, Meta(ge=1, le=10)] | None = None
+    pos_embed_rescale: Annotated[float, Meta(ge=1, le=10)] | None = None
     cae_init_values: Annotated[float, Meta(ge=0, le=100)] | None = None
     dropout_prob: Share | None = None
     hidden_dropout_prob: Share | None = None

@@ -62,7 +62,7 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     hidden_size: Width | None = None  # as DAB-DETR and YOLOS call the same
     num_queries: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     max_position_embeddings: Width | None = None
-    encoder_layers: Count | None = None
+    encoder_layers: Annotated[int, Meta(ge=0, le=64)] | None = None  # 0: DEIMv2's encoder without attention
     encoder_ffn_dim: Width | None = None
     encoder_attention_heads: Count | None = None
     decoder_layers: Count | None = None
@@ -139,6 +139,16 @@ class ModelConfig(msgspec.Struct, omit_defaults=True):
     top_prob_values: Count | None = None
     lqe_hidden_dim: Width | None = None
     lqe_layers: Count | None = None
+    # DEIMv2
+    encoder_type: Literal["hybrid", "lite"] | None = None
+    encoder_fuse_op: Literal["sum"] | None = None  # no released model joins its maps otherwise
+    encoder_has_trailing_conv: bool | None = None
+    spatial_tuning_adapter_inplanes: Width | None = None
+    use_gateway: bool | None = None
+    share_bbox_head: bool | None = None
+    weight_loss_mal: Weight | None = None
+    mal_alpha: Share | None = None
+    use_dense_one_to_one: bool | None = None
     # RF-DETR and LW-DETR
     c2f_num_blocks: Count | None = None
     projector_scale_factors: Scales | None = None

@@ -10,6 +10,7 @@ from transformers import (
     ConditionalDetrConfig,
     DabDetrConfig,
     DeformableDetrConfig,
+    Deimv2Config,
     DetrConfig,
     DFineConfig,
     HGNetV2Config,
@@ -40,7 +41,10 @@ LAST_ONLY = ("table-transformer", "yolos")  # the layers before do not answer
 DENSE = ("detr", "conditional_detr", "dab-detr", "table-transformer")  # attention, to one feature map
 NAMES = dict.fromkeys(range(91), "N/A") | {i: name for name, i in COCO_TEN.items()}
 
-HYBRID = {"rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig, "d_fine": DFineConfig}  # an encoder over three maps
+HYBRID = {  # an encoder over three maps
+    "rt_detr_v2": RTDetrV2Config, "rt_detr": RTDetrConfig, "d_fine": DFineConfig, "deimv2": Deimv2Config,
+}  # fmt: skip
+EDGES = ("d_fine", "deimv2")  # boxes made of distributions of edges
 
 
 def small_hgnet(**settings):
@@ -60,7 +64,7 @@ def hybrid_config(kind: str, layers: int = 3):
         out_features=["stage2", "stage3", "stage4"],
     )  # fmt: skip
     more = {}
-    if kind == "d_fine":
+    if kind in EDGES:
         backbone, more = small_hgnet(), {"decoder_n_points": [3, 6, 3], "depth_mult": 0.34, "hidden_expansion": 0.5}
     return HYBRID[kind](
         backbone_config=backbone, encoder_in_channels=[16, 32, 32], encoder_hidden_dim=32, d_model=32,
@@ -155,7 +159,7 @@ def as_trained(model):
         if isinstance(module, (torch.nn.LayerNorm, torch.nn.BatchNorm2d)):  # normalising twice is not once
             torch.nn.init.uniform_(module.weight, 0.5, 2.0)
             torch.nn.init.uniform_(module.bias, -0.5, 0.5)
-        if isinstance(module, torch.nn.Conv2d) and model.config.model_type == "d_fine":  # begin too small to see by
+        if isinstance(module, torch.nn.Conv2d) and model.config.model_type in EDGES:  # begin too small to see by
             torch.nn.init.kaiming_normal_(module.weight)
     if model.config.model_type == "dab-detr":
         torch.nn.init.normal_(model.bbox_predictor.layers[-1].weight, std=0.1)

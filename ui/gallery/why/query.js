@@ -58,8 +58,8 @@ function showMaps(view, part, canvas, { query, layers, maps }, drawn) {
   words.setAttribute("aria-live", "polite")
   /** @type {[key: MapKey, text: string, name: string][]} */
   const choices = [...maps.decoder.map((_, i) => /** @type {[number, string, string]} */ ([i, `${i + 1}`,
-    `${layerWord} ${i + 1}`])), ["mean", "Mean", maps.tokens ? "Mean of the layers" : "Mean of the decoder's layers"],
-  ["encoder", "Encoder", "The encoder's last layer"]]
+    `${layerWord} ${i + 1}`])), ["mean", "Mean", maps.tokens ? "Mean of the layers" : "Mean of the decoder's layers"]]
+  if (maps.encoder) choices.push(["encoder", "Encoder", "The encoder's last layer"])
   const buttons = choices.map(([key, text, name]) => ({ key, made: button("turn why-layer", text, name, group, () => {
     choice.map = key
     draw()
@@ -88,8 +88,9 @@ function showMaps(view, part, canvas, { query, layers, maps }, drawn) {
 function heatsOf(maps) {
   const layers = maps.decoder.map((map) => unpackHeat(maps, map))
   const mean = layers[0].map((_, cell) => layers.reduce((sum, heat) => sum + heat[cell], 0) / layers.length)
-  return new Map(/** @type {[MapKey, number[]][]} */ ([...layers.entries(), ["mean", mean],
-    ["encoder", unpackHeat(maps, maps.encoder)]]))
+  const heats = new Map(/** @type {[MapKey, number[]][]} */ ([...layers.entries(), ["mean", mean]]))
+  if (maps.encoder) heats.set("encoder", unpackHeat(maps, maps.encoder))
+  return heats
 }
 
 /**

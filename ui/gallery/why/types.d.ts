@@ -17,7 +17,7 @@ export interface Maps {
   sampled: boolean // at points, instead of everywhere
   tokens: boolean // whether the queries are tokens among the cells: `decoder` is then the encoder's own layers
   decoder: PackedMap[]
-  encoder: PackedMap
+  encoder: PackedMap | null // null where the encoder has no attention
 }
 
 export interface LayerOutput {

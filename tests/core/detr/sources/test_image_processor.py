@@ -21,7 +21,7 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.processor import read_picture_settings
 from core.detr.sources.image_processor import PROCESSORS, image_processor, write_image_processor
-from tests.core.detr.released import TEN, released
+from tests.core.detr.released import EDGES, TEN, released
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(shortest_edge=192, longest_edge=256)
@@ -108,7 +108,8 @@ def test_transformers_gives_the_same_boxes_of_the_folder_as_it_is(saved, size, t
     ours, theirs = of_the_lab(model, path), of_transformers(folder, path)
     assert np.ptp(theirs[2][:, 0]) > 0.004 * size[0]  # not all the same
     by_score, by_box = apart(ours, theirs)
-    assert by_score < 1e-4 and by_box < 2e-3
+    # numbers of distributions are added up over edges, times the box that they are counted from
+    assert by_score < 1e-4 and by_box < (1e-2 if model.model_type in EDGES else 1e-3)
 
 
 @pytest.mark.parametrize("size", [EVEN, UPRIGHT], ids=str)
