@@ -55,7 +55,7 @@ def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> 
 
 
 def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:
-    """Return AdamW's groups: each part with its learning rate, norms and biases without decay.
+    """Return AdamW's groups: each part with its learning rate; without decay what has one dimension: norms, biases.
 
     Every parameter that learns is in exactly one group; `freeze` and a learning rate of 0 take a part's out. Each group
     has the part's name as `name`; with `layer_decay` each layer of a vision transformer has groups of its own. The
@@ -70,18 +70,12 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     parameters: dict[tuple[Part, float, float], list[nn.Parameter]] = {
         (part, decay, 1.0): [] for part in get_args(Part) for decay in (config.weight_decay, 0.0)
     }
-    norms = {
-        f"{module_name}.{name}"
-        for module_name, module in detector.inner.named_modules()
-        if isinstance(module, (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm))
-        for name, _ in module.named_parameters(recurse=False)
-    }
     for name, parameter in detector.inner.named_parameters():
-        part = detector.part_of(name)
-        frozen = (config.freeze == "stem" and detector.is_stem(name)) or name.rpartition(".")[2] in detector.constants
+        part, names = detector.part_of(name), set(name.split("."))
+        frozen = (config.freeze == "stem" and detector.is_stem(name)) or bool(names & detector.constants)
         parameter.requires_grad_(rates[part] > 0 and not frozen)
         if parameter.requires_grad:
-            decay = 0.0 if name in norms or name.endswith("bias") else config.weight_decay
+            decay = config.weight_decay if parameter.ndim > 1 and not names & detector.undecayed else 0.0
             share = config.layer_decay ** detector.layers_above(name)
             parameters.setdefault((part, decay, share), []).append(parameter)
     return [

@@ -56,6 +56,7 @@ class Detector(nn.Module, ABC):
                    that does not state its own; transformers' defaults for the others are the publication's, too
     offset_modules names of modules that say where deformable attention looks; they learn with a lower rate
     constants      names of parameters that are saved with the others, but never learn
+    undecayed      names of modules and parameters without weight decay, beside what has one dimension
     usual_normalization  of its pixels, where the model's own folder does not say it
     whole_cells    whether the sides of its pictures are cut down to multiples of its stride
     """
@@ -71,6 +72,7 @@ class Detector(nn.Module, ABC):
     published: ClassVar[dict[str, float]] = {}
     offset_modules: ClassVar[frozenset[str]] = frozenset()
     constants: ClassVar[frozenset[str]] = frozenset()
+    undecayed: ClassVar[frozenset[str]] = frozenset()
     usual_normalization: Normalization = Normalization()
     whole_cells: ClassVar[bool] = False
 

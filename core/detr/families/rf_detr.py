@@ -42,6 +42,7 @@ class LwDetr(Detector):
     finest_map = 0
     head_modules = frozenset({"class_embed", "bbox_embed", "enc_out_class_embed", "enc_out_bbox_embed"})
     class_modules = frozenset({"class_embed", "enc_out_class_embed"})
+    undecayed = frozenset({"position_embeddings"})  # get_param_dicts.py: get_vit_weight_decay_rate
 
     inner: Any
 
@@ -143,6 +144,7 @@ class RfDetr(LwDetr):
 
     model_type = "rf_detr"
     model_class = RfDetrForObjectDetection
+    undecayed = frozenset({"embeddings"})  # backbone.py: get_dinov2_weight_decay_rate
 
     def answer(
         self, values: torch.Tensor, pixel_mask: torch.Tensor | None, labels: Sequence[ImageTargets] | None = None

@@ -39,6 +39,7 @@ class Yolos(Detector):
     finest_map = 0
     head_modules = frozenset({"class_labels_classifier", "bbox_predictor"})
     class_modules = frozenset({"class_labels_classifier.layers.2"})
+    undecayed = frozenset({"position_embeddings", "mid_position_embeddings", "cls_token", "detection_tokens"})
     whole_cells = True  # as in YOLOS's own datasets/transforms.py
 
     inner: YolosForObjectDetection
