@@ -36,6 +36,8 @@ def readers(plan: Plan) -> Sequence[Reader]:
         file_reader("checkpoints' settings", 2500, copy, "*.json", _read),
         file_reader("checkpoints' weights", 800, copy, "*.safetensors", _read),
         file_reader("trainings' states", 1500, copy, STATE_FILE, _read_state),
+        file_reader("ONNX files", 1500, _make_onnx, "*.onnx", _ask_onnx),
+        file_reader("ONNX files' descriptions", 1500, _make_onnx, "*.json", _ask_onnx),
         Reader("checkpoints", "checkpoints of every family", 2000, _make_every_family, _read_as_resumed),
     )
 
@@ -48,6 +50,21 @@ def _make(folder: Path) -> None:
     state = {"epoch": 1, "step": 3, "config": {}, "optimizer": {"state": {0: torch.zeros(3)}}, "rng": torch.zeros(2)}
     torch.save(state, folder / STATE_FILE)
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"shortest_edge": 64, "longest_edge": 96}}))
+
+
+def _make_onnx(folder: Path) -> None:
+    from tests.core.inference.onnx.tiny import tiny_onnx
+
+    tiny_onnx(folder)
+
+
+def _ask_onnx(folder: Path) -> None:
+    """Ask the model for a picture; what a changed one says of it may be anything."""
+    import torch
+
+    from core.inference.model_cache import load_onnx
+
+    load_onnx(folder / "model.onnx", threads=1).model(torch.zeros(1, 3, 64, 96, dtype=torch.uint8))
 
 
 def _make_every_family(_folder: Path) -> None:

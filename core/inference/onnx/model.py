@@ -6,6 +6,7 @@ other model, from the same pixels. It is computed by ONNX Runtime on the CPU, wh
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from core.inference.onnx.description import MASK, PIXELS, Description, read_desc
 from core.inference.onnx.file import read_graph
 from core.wording import short
 
+ITS_CODE = "/onnxruntime_src/"  # where it was built: a path in its messages, which nobody else has
+OWN_ERROR = re.compile(r"\[\w{1,40}Error\] ?")
 QUIET = 4  # ONNX Runtime's level of what it prints: only what ends it
 
 
@@ -117,8 +120,10 @@ def _open(path: Path, graph: bytes, threads: int) -> Any:
 
 
 def _failed(path: Path, error: Exception) -> ModelError:
-    reason = str(error).strip().split("\n")[0].rpartition(" : ")[2] or type(error).__name__
-    return ModelError(f"ONNX Runtime cannot compute {short(path, 120)} ({short(reason, 300)}): export it again.")
+    """Return the error with ONNX Runtime's reason, without the places in its own code and its names of errors."""
+    line = str(error).strip().split("\n")[0].rpartition(" : ")[2].partition(ITS_CODE)[0]
+    reason = OWN_ERROR.sub("", line.removesuffix("Status Message: ")).strip(" .:") or "its graph is damaged"
+    return ModelError(f"ONNX Runtime cannot compute {short(path, 120)} ({short(reason, 150)}): export it again.")
 
 
 def _unlike(path: Path, reason: str) -> ModelError:

@@ -31,7 +31,7 @@ from transformers.utils import logging
 from core import LabError
 from core.config import TrainConfig
 from core.detr.families.base import Detector
-from core.detr.model import load_model, save_model
+from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.model_folder import read_config, read_label_map
 from core.detr.pretrained import known_classes
 from core.detr.processor import read_picture_settings
@@ -52,7 +52,7 @@ MOST_SECONDS = 10  # of the processor, for one folder
 LONGEST_WAIT = 120  # seconds of a busy machine
 MOST_GROWTH = 1_000_000  # KiB of memory, all folders together
 MOST_LETTERS = 300  # of a sentence
-KINDS = ("detr", "conditional_detr", "deformable_detr", "timm")
+KINDS = (*FAMILIES, "timm")
 CONFIG = TrainConfig(lr=1e-3, epochs=2, ema=0.9, device="cpu", precision="fp16")
 STEPS_PER_EPOCH = 3
 KEEP = tempfile.TemporaryDirectory(prefix="whole-checkpoints-")
@@ -81,7 +81,7 @@ def mutations(seed: int, count: int) -> Iterator[Mutation]:
     for number in range(count):
         rng = random.Random(f"{seed} {number}")
         # timm's is the largest: seldom
-        yield Mutation(rng.choices(KINDS, (8, 4, 8, 1))[0], rng.choice(list(WAYS)), f"{seed}-{number}")
+        yield Mutation(rng.choices(KINDS, (*[4] * len(FAMILIES), 1))[0], rng.choice(list(WAYS)), f"{seed}-{number}")
 
 
 def failures(chosen: Iterable[Mutation], outcomes: Counter[str] | None = None) -> list[str]:

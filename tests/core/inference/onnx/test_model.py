@@ -7,7 +7,7 @@ import torch
 
 from core import ModelError
 from core.inference.onnx.description import Description, Outputs, Preprocessing
-from core.inference.onnx.model import open_onnx
+from core.inference.onnx.model import _failed, open_onnx
 from tests.core.inference.onnx.tiny import NAMES, QUERIES, describe, tiny_model, tiny_onnx
 
 
@@ -68,3 +68,20 @@ def test_what_onnx_runtime_cannot_take_is_told(tmp_path):
     with pytest.raises(ModelError, match="ONNX Runtime cannot compute") as error:
         open_onnx(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("1 : FAIL : Node () Op (Split) [ShapeInferenceError] Mismatch between", "Node () Op (Split) Mismatch between"),
+        (
+            "1 : FAIL : /onnxruntime_src/core/model.cc:245 Model::Model(onnx::ModelProto&&) No graph",
+            "its graph is damaged",
+        ),
+        ("6 : FAIL : Failed in Add. Status Message: /onnxruntime_src/core/ops.h:583 void", "Failed in Add"),
+        ("", "its graph is damaged"),
+    ],
+)
+def test_a_reason_is_without_places_in_the_code_of_onnx_runtime(message, reason, tmp_path):
+    error = _failed(tmp_path / "model.onnx", RuntimeError(f"[ONNXRuntimeError] : {message}"))
+    assert f"({reason})" in str(error)
