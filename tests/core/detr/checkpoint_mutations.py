@@ -126,7 +126,8 @@ def read_everything(folder: Path, file: str | None = None) -> list[str]:
 def resume(folder: Path) -> None:
     """Go on with a training from the folder's state, for a step."""
     config = read_config(folder)
-    kind = "timm" if config.backbone_settings()["model_type"] == "timm_backbone" else config.model_type
+    described = config.backbone_config
+    kind = "timm" if described and described.model_type == "timm_backbone" else config.model_type
     stepper = new_stepper(copy.deepcopy(trained(kind)))
     training = SimpleNamespace(stepper=stepper, config=CONFIG, _count_steps=lambda: (0, STEPS_PER_EPOCH))
     state = Training._read_state(cast(Training, training), folder)
