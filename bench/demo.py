@@ -45,7 +45,8 @@ def figures(before: Evaluated, after: Evaluated) -> str:
         f"{100 * getattr(before.figures, name):.1f} → {100 * getattr(after.figures, name):.1f}"
         for name in ("AP", "AP50", "APs", "APm", "APl")
     ]
-    cells += [f"{before.metrics[loss.val.tag]:.3f} → {after.metrics[loss.val.tag]:.3f}" for loss in LOSS_PARTS]
+    tags = [loss.val.tag for loss in LOSS_PARTS if loss.val.tag in after.metrics]  # the model's own
+    cells += [f"{tag.removeprefix('val/')} {before.metrics[tag]:.3f} → {after.metrics[tag]:.3f}" for tag in tags]
     return " | ".join(cells)
 
 

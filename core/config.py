@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
 # `model` for a small model with random weights: a DETR, and an RT-DETRv2, which learns from nothing
+STARTER, MULTI_SCALE_STARTER = "checkpoints/starter", "checkpoints/starter-multi-scale"
+STARTERS = {STARTER: "Starter model (built in)", MULTI_SCALE_STARTER: "Multi-scale starter, an RT-DETRv2 (built in)"}
 RANDOM_MODEL, RANDOM_MULTI_SCALE = "random", "random multi-scale"
 RANDOM_MODELS = {RANDOM_MODEL: "Small DETR, untrained", RANDOM_MULTI_SCALE: "Small RT-DETRv2, untrained"}
 
@@ -40,7 +42,7 @@ class TrainConfig:
         "data/street", "Data set", "Folder of the data set: COCO, YOLO, Pascal VOC, or another tool's export.", "data"
     )
     model: str = setting(
-        "checkpoints/starter",
+        STARTER,
         "Model",
         "Checkpoint folder, name on the Hugging Face hub, or a small untrained model: 'random', a "
         "DETR; 'random multi-scale', an RT-DETRv2.",

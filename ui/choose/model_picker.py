@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core import PROJECT
-from core.config import RANDOM_MODELS, TrainConfig
+from core.config import RANDOM_MODELS, STARTER, STARTERS
 from core.detr.pretrained import OFFERED, download_place, models_here
 from core.detr.sources.hub import is_here
 from core.detr.sources.released import COCO, FAMILIES, ReleasedModel
@@ -17,14 +17,13 @@ from core.runs.store import RunStore
 from ui.choose.pickers import pick_or_type, relative_to_project, run_name, typed_model
 from ui.text import Markup, plain
 
-STARTER = TrainConfig().model
 TABLE = "released models"  # the key of the table's choice in the session
 RUN_CHECKPOINTS = ("best", "last")  # of a run, which is listed by its name
 
 
 def pick_model(store: RunStore, key: str) -> str:
     """Show the models to start from, beside which a name or folder may be typed; return the chosen one as a setting."""
-    names = {STARTER: "Starter model (built in)"}
+    names = dict(STARTERS)
     for run in (run for run in store.runs() if not run.is_damaged):
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
@@ -52,7 +51,7 @@ def released_names() -> dict[str, str]:
 
 def folder_names() -> dict[str, str]:
     """Return the folders of checkpoints/ that hold a model, but for those of runs and copies of released models."""
-    folders = {path: path.split("/") for path in models_here(PROJECT) if path != STARTER}
+    folders = {path: path.split("/") for path in models_here(PROJECT) if path not in STARTERS}
     return {
         path: "/".join(parts[1:])
         for path, parts in folders.items()

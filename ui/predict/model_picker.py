@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core.config import STARTERS
 from core.detr.pretrained import OFFERED
+from core.runs.imports import onnx_file_of
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from ui.choose.model_picker import STARTER, folder_names, released_names
+from ui.choose.model_picker import folder_names, released_names
 from ui.choose.pickers import pick_or_type, run_name, typed_model
 from ui.choose.run_picker import MODEL, RUN
 from ui.server import services
@@ -61,7 +63,7 @@ def model_choices(store: RunStore) -> dict[str, ModelChoice]:
     choices: dict[str, ModelChoice] = {}
     for run in store.runs():
         choices |= {f"{run.id}/{choice.model}": choice for choice in _choices_of_run(store, run)}
-    choices[STARTER] = ModelChoice(STARTER, None, "Starter model (built in)")
+    choices |= {name: ModelChoice(name, None, label) for name, label in STARTERS.items()}
     return choices | {name: ModelChoice(name, None, name) for name in (*folder_names(), *OFFERED)}
 
 
@@ -72,9 +74,13 @@ def first_choice(choices: dict[str, ModelChoice]) -> str:
 
 
 def _choices_of_run(store: RunStore, run: Run) -> list[ModelChoice]:
-    """Return a run's best model, its last one if that is of another epoch, and its baseline."""
-    if run.is_imported or run.is_damaged:
+    """Return a run's best model, its last one if that is of another epoch, and its baseline; of an ONNX file itself."""
+    if run.is_damaged:
         return []
+    if run.is_imported:
+        file = onnx_file_of(run)
+        stamp = services.file_stamp(file) if file else ""
+        return [ModelChoice(RunModel.BASELINE, run.id, f"ONNX file of {run_name(run)}", stamp)] if stamp else []
     stamps = {
         name: services.file_stamp(store.checkpoint(run.id, name) / "model.safetensors") for name in ("best", "last")
     }

@@ -12,13 +12,12 @@ from typing import Any
 import streamlit as st
 
 from core import ConfigError
-from core.config import TrainConfig
+from core.config import STARTER, TrainConfig
 from core.presets import PRESETS
 from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address
 from ui.choose.built_in import built_in_folder
-from ui.choose.model_picker import STARTER
 from ui.train import form
 
 SHOWN = "train"  # the key of a widget that the page always shows

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
-from core.config import TrainConfig
+from core.config import STARTERS, TrainConfig
 from core.datasets.folder.totals import summarize_problems
 from core.detr.pretrained import (
     check_weights,
@@ -189,7 +189,7 @@ def _pick_preset(model: str) -> TrainConfig:
         fill_preset(FIRST_PRESET)
     family = None
     with suppress(ModelError):  # the form says so
-        family = family_of(model, PROJECT) if model and model != model_picker.STARTER else None
+        family = family_of(model, PROJECT) if model and model not in STARTERS else None
     names = fits_first(family)
     if st.session_state["preset"] not in names:
         fill_preset(FIRST_PRESET)

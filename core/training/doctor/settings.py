@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from core.config import RANDOM_MODEL, RANDOM_MODELS, RANDOM_MULTI_SCALE, TrainConfig
+from core.config import RANDOM_MODEL, RANDOM_MODELS, RANDOM_MULTI_SCALE, STARTERS, TrainConfig
 from core.detr.model_folder import read_config
 from core.detr.pretrained import copied_and_fresh, find_model, known_classes
 from core.detr.processor import read_picture_settings
@@ -20,7 +20,7 @@ from core.detr.sources.config import CONFIG
 from core.detr.sources.released import RELEASED
 from core.presets import PRESETS
 
-STARTER, DEMO, EXPERIMENT = TrainConfig().model, PRESETS["Built-in demo"], PRESETS["Experiment"]
+DEMO, EXPERIMENT = PRESETS["Built-in demo"], PRESETS["Experiment"]
 WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 128
 GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # Nvidia's, AMD's, and either's under Windows
 FEW_STEPS = 200  # for a fresh class head
@@ -91,7 +91,7 @@ class Rule:
 RULES = (
     Rule(
         "starter on photographs",
-        lambda plan: plan.config.model == STARTER and not plan.drawn,
+        lambda plan: plan.config.model in STARTERS and not plan.drawn,
         lambda plan: "The starter model has only seen drawn street scenes: for photographs take a released model, such "
         f"as {PHOTOGRAPHS}.",
     ),

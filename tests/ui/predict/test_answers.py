@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from core import PROJECT
-from core.config import TrainConfig
+from core.config import STARTER, TrainConfig
 from core.inference.own_pictures import OwnPicture
 from core.runs.store import RunStore
-from ui.choose.model_picker import STARTER
 from ui.predict import answers as room
 from ui.predict.answers import Answers, start_predicting
 from ui.predict.model_picker import ModelChoice, model_choices

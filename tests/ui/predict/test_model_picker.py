@@ -1,8 +1,13 @@
 """Which models Predict offers."""
 
+from core.config import STARTERS
 from core.detr.pretrained import OFFERED
+from core.inference.evaluate_onnx import evaluate_onnx
+from core.inference.model_cache import ModelCache
+from core.keep_result import KeepResult
 from core.runs.imports import import_results
 from tests.core.coco_cases import gt_of, result
+from tests.core.inference.onnx.tiny import tiny_onnx
 from tests.own_folders import write_json
 from ui.predict.model_picker import model_choices
 
@@ -18,7 +23,7 @@ def labels(store):
 
 
 def test_without_a_run_the_starter_is_the_first_and_published_ones_follow(store):
-    assert labels(store)[:2] == ["Starter model (built in)", next(iter(OFFERED))]
+    assert labels(store)[:2] == [*STARTERS.values()]
     assert set(OFFERED) <= set(labels(store))
     assert "random" not in model_choices(store)
 
@@ -40,6 +45,17 @@ def test_a_run_without_a_checkpoint_or_that_was_imported_has_none(store, run_mak
     write_json(tmp_path / "dt.json", [result(1, 1, (0, 0, 9, 9))])
     import_results(store, tmp_path / "gt.json", tmp_path / "dt.json")
     assert labels(store)[0] == "Starter model (built in)"
+
+
+def test_an_evaluated_onnx_file_can_be_asked_while_it_is_there(store, tmp_path):
+    work = KeepResult(evaluate_onnx(store, tiny_onnx(tmp_path / "model"), tmp_path / "data/street", "From elsewhere"))
+    list(work)
+    (choice,) = [choice for choice in model_choices(store).values() if choice.run_id == work.result.id]
+    assert choice.label.startswith("ONNX file of From elsewhere")
+    loaded = ModelCache(store).get(choice.run_id, choice.model)
+    assert loaded.model.description.names == loaded.label_map.names
+    (tmp_path / "model/model.onnx").unlink()
+    assert work.result.id not in {choice.run_id for choice in model_choices(store).values()}
 
 
 def test_new_weights_are_another_model(store, run_maker):
