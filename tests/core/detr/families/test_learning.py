@@ -9,14 +9,14 @@ from core.detr.detect import detect, forward
 from core.detr.losses import LossNormalizers, set_losses, total
 from core.detr.model import FAMILIES, load_model, parameter_groups
 from core.labels import LabelMap
-from tests.core.detr.released import released
+from tests.core.detr.released import HYBRID, WINDOWED, released
 
 CPU = torch.device("cpu")
 TWO = LabelMap(("dog", "scooter"), (18, 200))
 SIZE = 96, 64  # width, height
 BOXES = torch.tensor([[[4, 4, 40, 36], [50, 20, 92, 60]], [[8, 24, 48, 60], [56, 4, 90, 30]]])  # xyxy of two images
-STEPS = 150  # with a rate at which all of them, from random weights, learn two pictures by heart
-RATE = 3e-3
+MOST_STEPS, LOOK = 1000, 50  # steps, of which the slowest took 750; between two looks
+RATES = dict.fromkeys(FAMILIES, 1e-3) | dict.fromkeys((*HYBRID, *WINDOWED), 2e-3)
 
 
 @pytest.fixture
@@ -40,20 +40,29 @@ def test_one_batch_is_learned_by_heart(kind, batch, tmp_path):
         torch.manual_seed(0)  # of the rows that begin fresh, and of noise
         model, head = load_model(str(released(kind, tmp_path)), TWO, dropout=0.0)
         assert head.fresh == ("scooter",)
-        config = model.loss_config
-        groups = parameter_groups(model.train(), TrainConfig(lr=RATE, lr_backbone=RATE, lr_head=RATE, freeze="none"))
+        rate, config = RATES[kind], model.loss_config
+        groups = parameter_groups(model, TrainConfig(lr=rate, lr_backbone=rate, lr_head=rate, freeze="none"))
         optimizer = torch.optim.AdamW(groups)
         normalizers = LossNormalizers.of(batch["labels"], model.num_queries, config)
-        for step in range(STEPS):
+        for step in range(MOST_STEPS):
             for group in optimizer.param_groups:
-                group["lr"] = RATE * (1 - step / STEPS)
+                group["lr"] = rate * min(1, (step + 1) / 20)
             optimizer.zero_grad()
-            total(set_losses(forward(model, batch, CPU), batch["labels"], normalizers, config), config).backward()
+            layers = forward(model.train(), batch, CPU)
+            total(set_losses(layers, batch["labels"], normalizers, config), config).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+            if step % LOOK == LOOK - 1 and finds_everything(model, batch):
+                return
+    pytest.fail("it did not learn two pictures by heart")
+
+
+def finds_everything(model, batch) -> bool:
+    """Whether of each class the most confident box of a picture is its object's."""
     (found,) = detect(model.eval(), [batch], CPU)
-    for image, boxes in enumerate(BOXES.numpy().astype("float32")):
+    for image, boxes in enumerate(BOXES.numpy()):
         for label, box in enumerate(boxes):
             own = (found.image_id == image) & (found.label == label)
-            best = found.boxes[own][found.score[own].argmax()]
-            assert iou(best[None], box[None])[0, 0] > 0.5
+            if not own.any() or iou(found.boxes[own][found.score[own].argmax()][None], box[None])[0, 0] <= 0.5:
+                return False
+    return True
