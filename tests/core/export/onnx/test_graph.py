@@ -26,7 +26,7 @@ from core.labels import LabelMap
 from tests.core.detr.released import HYBRID, WINDOWED, small_config
 
 SIDE = 128
-HELD = ("detr", "conditional_detr", "deformable_detr")  # the families whose answers are held to be the same, so far
+SQUARE = (*HYBRID, "yolos")  # the families that can be exported for one size alone
 LABELS = LabelMap(("person", "car"), (1, 3))
 
 
@@ -40,6 +40,9 @@ def small_model(kind: str, two_stage: bool = False):
             config.two_stage_num_proposals = 12
         model = FAMILIES[kind](FAMILIES[kind].model_class(config))
         model.replace_head(LABELS)
+        for convolution in model.modules() if kind in HYBRID else ():  # which begin too small to tell places apart
+            if isinstance(convolution, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(convolution.weight)
         for name, parameter in model.inner.named_parameters():
             if model.part_of(name) != "backbone":  # else all places have the same score, and any may be chosen
                 parameter.data += 0.1 * torch.randn_like(parameter)
@@ -69,9 +72,9 @@ def pictures(square: bool) -> DetectionDataset | None:
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize(("kind", "two_stage"), [*((kind, False) for kind in HELD), ("deformable_detr", True)])
+@pytest.mark.parametrize(("kind", "two_stage"), [*((kind, False) for kind in FAMILIES), ("deformable_detr", True)])
 def test_a_family_gives_the_answers_of_pytorch(kind, two_stage, tmp_path):
-    square, model = kind in HYBRID, small_model(kind, two_stage)
+    square, model = kind in SQUARE, small_model(kind, two_stage)
     graph = exported(model, tmp_path, square)
     content = read_graph(tmp_path / "model.onnx")  # only ONNX's own operators, all numbers in it
     assert b".py" not in content and str(Path(__file__).parents[4]).encode() not in content
