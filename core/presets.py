@@ -160,7 +160,7 @@ PRESETS = {
         ),
         Preset(
             "Built-in demo",
-            "For the starter model on 256-pixel street scenes: a small model wants a much larger learning rate.",
+            "For the starter models on 256-pixel street scenes: a small model wants a much larger learning rate.",
             {
                 # a new light is first of all another look of things: the backbone has the most to learn
                 "epochs": 10, "batch_size": 8, "lr": 2e-4, "lr_backbone": 4e-4, "lr_head": 2e-4, "schedule": "cosine",
