@@ -97,7 +97,7 @@ def read_config(folder: Path, name: str = "") -> ModelConfig:
             folder, f"{CONFIG}: id2label does not name the rows 0 to {len(rows) - 1}",
             "name every row of the class output there, from 0 on",
         )  # fmt: skip
-    if config.encoder_layers == 0 and config.encoder_type != "lite":
+    if config.encoder_layers == 0 and (kind, config.encoder_type) != ("deimv2", "lite"):
         raise unreadable(folder, f"{CONFIG}: encoder_layers is 0", AS_SAVED)
     _check_backbone(folder, config)
     return config

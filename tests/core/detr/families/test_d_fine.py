@@ -24,17 +24,20 @@ CPU = torch.device("cpu")
 QUERIES = 12
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """As after a training: edges are distributed, and each layer's class output is its own."""
+def distributed(kind, folder):
+    """A folder with a model as after a training: edges are distributed, and each layer's class output is its own."""
     torch.manual_seed(1)
-    model = FAMILIES["d_fine"].model_class(small_config("d_fine"))
+    model = FAMILIES[kind].model_class(small_config(kind))
     for name, parameter in model.named_parameters():
         if any(head in name for head in ("bbox", "lqe", "class_embed", "score")):
             torch.nn.init.normal_(parameter, std=0.15)
-    path = tmp_path_factory.mktemp("released")
-    model.save_pretrained(path)
-    return path
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return distributed("d_fine", tmp_path_factory.mktemp("released"))
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from core.detr.matching import Targets, match, unite
 from core.detr.model import FAMILIES, load_model, parameter_groups, save_model
 from core.detr.pretrained import COCO_CLASSES
 from core.detr.processor import AS_THEY_ARE, Normalization
-from tests.core.detr.families.test_d_fine import by_image, losses_of, stepper_of
+from tests.core.detr.families.test_d_fine import by_image, distributed, losses_of, stepper_of
 from tests.core.detr.families.test_rt_detr import answers, batch_of
-from tests.core.detr.released import TEN, as_trained, released, small_config, small_hgnet
+from tests.core.detr.released import TEN, as_trained, released, small_hgnet
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -61,15 +61,7 @@ def vit(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """As after a training: edges are distributed, and each layer's class output is its own."""
-    torch.manual_seed(1)
-    model = FAMILIES["deimv2"].model_class(small_config("deimv2"))
-    for name, parameter in model.named_parameters():
-        if any(head in name for head in ("bbox", "lqe", "class_embed", "score")):
-            torch.nn.init.normal_(parameter, std=0.15)
-    path = tmp_path_factory.mktemp("released")
-    model.save_pretrained(path)
-    return path
+    return distributed("deimv2", tmp_path_factory.mktemp("released"))
 
 
 @pytest.mark.parametrize("counts", [(3, 1), (0, 4), (14, 2)])
@@ -116,9 +108,10 @@ def test_an_encoder_without_attention_has_no_map(lite, tmp_path):
         torch.testing.assert_close(again(batch["pixel_values"]).boxes, model(batch["pixel_values"]).boxes)
 
 
-def test_no_other_encoder_is_without_layers(folder, tmp_path):
+@pytest.mark.parametrize("changes", [{}, {"model_type": "detr", "encoder_type": "lite"}])
+def test_no_other_encoder_is_without_layers(changes, folder, tmp_path):
     config = json.loads((folder / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_layers": 0}))
+    (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_layers": 0, **changes}))
     shutil.copy(folder / "model.safetensors", tmp_path)
     with pytest.raises(ModelError, match="encoder_layers is 0"):
         load_model(str(tmp_path), TEN)

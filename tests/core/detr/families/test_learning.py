@@ -59,10 +59,13 @@ def test_one_batch_is_learned_by_heart(kind, batch, tmp_path):
 
 def finds_everything(model, batch) -> bool:
     """Whether of each class the most confident box of a picture is its object's."""
-    (found,) = detect(model.eval(), [batch], CPU)
+    (detections,) = detect(model.eval(), [batch], CPU)
     for image, boxes in enumerate(BOXES.numpy()):
         for label, box in enumerate(boxes):
-            own = (found.image_id == image) & (found.label == label)
-            if not own.any() or iou(found.boxes[own][found.score[own].argmax()][None], box[None])[0, 0] <= 0.5:
+            of_class = (detections.image_id == image) & (detections.label == label)
+            if not of_class.any():
+                return False
+            best = detections.boxes[of_class][detections.score[of_class].argmax()]
+            if iou(best[None], box[None])[0, 0] <= 0.5:
                 return False
     return True
