@@ -48,7 +48,7 @@ def show_single_model_page() -> None:
 
 def show_changes() -> None:
     """Show what changed by class and size, and the pictures of it; the intervals, which take long, come last."""
-    changes = pair_picker.changes_of(*keys, score, *tables)
+    changes = pair_picker.changes_of(*keys, scores, *tables)
     intervals = ap_intervals(*keys)
     before_classes, after_classes = (
         pair_picker.class_metrics_of(key, table) for key, table in zip(keys, tables, strict=True)
@@ -105,7 +105,7 @@ def show_tabs() -> None:
 def address_of(tab: str) -> Query:
     """Return the whole address of what is shown on this tab."""
     query: Query = {"run": after.run.id, "model": after.model, "before": before.run.id, "before_model": before.model}
-    return query | {"view": tab} | filters.query_of(score, chosen)
+    return query | {"view": tab} | filters.query_of(chosen)
 
 
 if not (runs := evaluated_runs(services.store())):
@@ -126,7 +126,7 @@ with st.sidebar:
     if address:
         filters.apply_address(address, classes)
         remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
-    score, chosen = filters.pick_filters(classes)
+    scores, chosen = filters.pick_filters(classes, lambda: pair_picker.best_scores_of(*keys, *tables))
 show_data_notice((before.run, tables[0]), (after.run, tables[1]), names=names)
 if not problem:
     show_difference((before.run, tables[0]), (after.run, tables[1]))

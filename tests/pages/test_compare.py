@@ -3,6 +3,7 @@ import pytest
 
 from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change, changed_images, changes
 from core.evaluation.findings.curves import coco_figures
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.table import table_metadata
 from tests.pages.compare_page import charts, checked, frame, imported, kinds, open_page, shown, tables
 from ui.compare import gallery, metrics
@@ -130,6 +131,24 @@ def test_a_link_opens_exactly_what_it_says(two, store):
     app = open_page(**query)
     assert {name: app.query_params[name] for name in query} == query
     assert app.slider(key="score").value == 0.3
+
+
+def test_each_model_may_count_from_the_score_of_its_own_best_f1(two, store):
+    chosen = {"run": two[0].id, "model": "untouched", "before": two[1].id, "before_model": "best"}
+    app = open_page(**chosen)
+    checked(app.toggle(key="compare best scores").set_value(True).run())
+    pair = tables(store, (two[1], 2), (two[0], 0))
+    scores = tuple(min(max(threshold_curve(table).best, 0.05), 0.95) for table in pair)
+    assert scores[0] != scores[1]
+    found = changes(*pair, scores)
+    assert kinds(app)["fixed"] == found.number(Change.FIXED) and kinds(app)["new"] == found.number(Change.NEW)
+    assert app.slider(key="score").disabled and app.query_params["scores"] == "best"
+    data = shown(app)
+    assert [data["score"] + model["offset"] for model in data["models"]] == pytest.approx(scores)
+    again = open_page(**dict(app.query_params))
+    assert kinds(again) == kinds(app) and again.sidebar.caption[0].value.startswith(f"Before from {scores[0]:.2f}")
+    checked(again.toggle(key="compare best scores").set_value(False).run())
+    assert "scores" not in again.query_params and kinds(again) == kinds(open_page(**chosen))
 
 
 def test_a_link_that_makes_no_sense_opens_the_first_view(two, store):

@@ -21,6 +21,7 @@ from core.evaluation.findings.changes import (
     require_same_ground_truth,
 )
 from core.evaluation.findings.curves import ClassFigures, class_figures
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table
 from core.runs.models import RunModel
@@ -201,9 +202,19 @@ def problem_of(before: TableKey, after: TableKey, _before: pa.Table, _after: pa.
 
 
 @st.cache_resource(show_spinner="Comparing every object …", max_entries=8)
-def changes_of(before: TableKey, after: TableKey, score: float, _before: pa.Table, _after: pa.Table) -> Changes:
-    """Return what changed from one table to the other, counting predictions from `score` on."""
-    return changes(_before, _after, score)
+def changes_of(
+    before: TableKey, after: TableKey, scores: tuple[float, float], _before: pa.Table, _after: pa.Table
+) -> Changes:
+    """Return what changed from one table to the other, counting the predictions of each from its score on."""
+    return changes(_before, _after, scores)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def best_scores_of(
+    before: TableKey, after: TableKey, _before: pa.Table, _after: pa.Table
+) -> tuple[float | None, float | None]:
+    """Return the scores of the best F1 of all classes, of (before, after); None where nothing was found."""
+    return threshold_curve(_before).best, threshold_curve(_after).best
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

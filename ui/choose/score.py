@@ -28,12 +28,13 @@ def set_score(score: float) -> None:
     st.session_state[SCORE] = clamp_score(score)
 
 
-def pick_score(label: str, help_text: str) -> float:
+def pick_score(label: str, help_text: str, disabled: bool = False) -> float:
     """Show the slider and return its score; `help_text` says what the page does with it."""
     current_score()
     st.slider(
-        plain(label), LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session", help=plain(help_text)
-    )
+        plain(label), LOWEST_SCORE, HIGHEST_SCORE, step=0.01, key=SCORE, persist_state="session",
+        help=plain(help_text), disabled=disabled,
+    )  # fmt: skip
     return clamp_score(st.session_state[SCORE])
 
 

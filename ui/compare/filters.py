@@ -1,11 +1,11 @@
-"""The filters of Compare: which change, classes and sizes the pictures show, and from which score predictions count.
+"""The filters of Compare: which change, classes and sizes the pictures show, and from which scores predictions count.
 
 All of them lie in the session, where the charts' clicks put them; a link sets them (`apply_address`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import streamlit as st
@@ -14,16 +14,18 @@ from core.datasets.split import SIZES
 from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change
 from core.evaluation.selection import Selection
 from ui.choose.address import Address, Query, remember
-from ui.choose.score import pick_score, set_score
+from ui.choose.score import SCORE, clamp_score, pick_score, set_score, take_gallery_score
+from ui.text import plain
 
 # in the session
 CHANGE, CLASSES, SIZE, VIEW, LAYOUT, PAGE = (
     "change", "compare classes", "compare sizes", "compare as", "compare layout", "compare page"
 )  # fmt: skip
+BEST_SCORES = "compare best scores"  # each model's own, instead of one for both
 CLICKS = "compare visits"  # on charts, each of which leads to the pictures
 VIEWS = {"images": "Images", "objects": "Objects"}
 LAYOUTS = {"beside": "Side by side", "over": "One over the other"}
-NAMES = ("score", "change", "class", "size", "as", "layout", "page")  # in an address
+NAMES = ("score", "scores", "change", "class", "size", "as", "layout", "page")  # in an address
 
 
 class ChangeFilter(NamedTuple):
@@ -58,6 +60,7 @@ def apply_address(address: Address, classes: Sequence[str]) -> None:
     linked = Selection.from_query(address, classes)
     values = {name: address.get(name, [""])[0] for name in NAMES}
     set_score(linked.score)
+    remember(BEST_SCORES, values["scores"] == "best")
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
     remember(CHANGE, values["change"] if values["change"] in set(Change) else None)
@@ -66,11 +69,14 @@ def apply_address(address: Address, classes: Sequence[str]) -> None:
     remember(PAGE, int(values["page"]) if values["page"].isdecimal() and len(values["page"]) < 9 else 1)
 
 
-def pick_filters(classes: Sequence[str]) -> tuple[float, ChangeFilter]:
-    """Show the sidebar's widgets; return the score from which predictions count, and the filter of the pictures."""
-    score = pick_score(
-        "Count from score", "Predictions below it do not count: what only they found is wrong. AP counts all."
-    )
+def pick_filters(
+    classes: Sequence[str], best_scores: Callable[[], tuple[float | None, float | None]]
+) -> tuple[tuple[float, float], ChangeFilter]:
+    """Show the sidebar's widgets; return the scores from which predictions count, and the filter of the pictures.
+
+    best_scores  returns the scores of (before, after) with the best F1; None where there is none
+    """
+    scores = _pick_scores(best_scores)
     known = [name for name in st.session_state.get(CLASSES, []) if name in classes]
     st.session_state[CLASSES] = known  # others are of another data set
     st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session",
@@ -79,7 +85,31 @@ def pick_filters(classes: Sequence[str]) -> tuple[float, ChangeFilter]:
                      help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
     change = st.session_state.get(CHANGE)
     chosen = ChangeFilter(Change(change) if change else None, tuple(st.session_state[CLASSES]), tuple(sizes))
-    return score, chosen
+    return scores, chosen
+
+
+def _pick_scores(best_scores: Callable[[], tuple[float | None, float | None]]) -> tuple[float, float]:
+    """Show the slider, and the choice of a score for each model instead; return those of (before, after)."""
+    score = pick_score(
+        "Count from score", "Predictions below it do not count: what only they found is wrong. AP counts all.",
+        disabled=st.session_state.get(BEST_SCORES, False),
+    )  # fmt: skip
+    is_own = st.toggle(
+        "Each from its own best score", key=BEST_SCORES, persist_state="session",
+        help="A score of 0.5 means something else in DETR than in D-FINE or RT-DETR. This counts each model's "
+        "predictions from the score of its best F1.",
+    )  # fmt: skip
+    if not is_own:
+        return score, score
+    before, after = (score if best is None else clamp_score(best) for best in best_scores())
+    st.caption(plain(f"Before from {before:.2f}, after from {after:.2f}."))
+    return before, after
+
+
+def take_score(gallery: str) -> None:
+    """Count both models from the score of the gallery's slider; a callback."""
+    take_gallery_score(gallery)
+    remember(BEST_SCORES, False)
 
 
 def pick_layout() -> tuple[str, str]:
@@ -93,9 +123,10 @@ def pick_layout() -> tuple[str, str]:
     return st.session_state[LAYOUT], st.session_state[VIEW]
 
 
-def query_of(score: float, chosen: ChangeFilter) -> Query:
-    """Return what an address says of the score and the filters; defaults are left out."""
-    query: Query = dict(Selection(score, chosen.classes, sizes=chosen.sizes).to_query())
+def query_of(chosen: ChangeFilter) -> Query:
+    """Return what an address says of the scores and the filters; defaults are left out."""
+    query: Query = dict(Selection(clamp_score(st.session_state[SCORE]), chosen.classes, sizes=chosen.sizes).to_query())
+    query |= {"scores": "best"} if st.session_state.get(BEST_SCORES) else {}
     query |= {"change": chosen.change.value} if chosen.change else {}
     for key, name, default in ((VIEW, "as", "images"), (LAYOUT, "layout", "beside"), (PAGE, "page", 1)):
         value = st.session_state.get(key, default)

@@ -19,8 +19,7 @@ from core.evaluation.selection import Selection
 from core.evaluation.table import integers
 from ui.choose.address import remember
 from ui.choose.run_picker import EvaluatedModel
-from ui.choose.score import take_gallery_score
-from ui.compare.filters import CHANGE, CLICKS, PAGE, ChangeFilter, pick_layout
+from ui.compare.filters import CHANGE, CLICKS, PAGE, ChangeFilter, pick_layout, take_score
 from ui.gallery import component as gallery
 from ui.gallery.paging import PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache, scripts
@@ -47,16 +46,19 @@ def show_gallery(changes: Changes, chosen: ChangeFilter, before: EvaluatedModel,
     if not items:
         _show_nothing(changes, chosen)
         return
-    shown, pages = (chosen, changes.score, view, before.table_key, after.table_key), page_count(items)
+    shown, pages = (chosen, changes.scores, view, before.table_key, after.table_key), page_count(items)
     page = page_of(PAGE, SHOWN, shown, pages, keep=SHOWN not in st.session_state)
     with bar:
         st.caption(_numbers(changes, chosen, image_ids), width="content")
         st.pagination(pages, key=PAGE, max_visible_pages=5, width=300, persist_state="session")
-    models = [_model("Before", before, changes.before), _model("After", after, changes.after)]
+    models = [
+        _model("Before", before, changes.before)._replace(score=changes.scores[0]),
+        _model("After", after, changes.after),
+    ]
     source = f"/api/image/{after.run.id}"
-    data = gallery.page_data(split, source, items, page, PER_PAGE, models, Selection(changes.score), layout)
+    data = gallery.page_data(split, source, items, page, PER_PAGE, models, Selection(changes.scores[1]), layout)
     _highlight(data, changes, chosen)
-    gallery.show_page(data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_gallery_score, GALLERY))
+    gallery.show_page(data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_score, GALLERY))
 
 
 def _show_kinds(changes: Changes, chosen: ChangeFilter) -> None:
@@ -116,7 +118,7 @@ def _show_nothing(changes: Changes, chosen: ChangeFilter) -> None:
     change = plain(chosen.change.label.lower()) if chosen.change else "fixed or broken"
     subjects = [plain(" ".join(chosen.sizes)), join_names(chosen.classes)]
     subject = " ".join(part for part in subjects if part)
-    st.info(f"Nothing is {change}{' of ' * bool(subject)}{subject} at score {changes.score:.2f}: choose another "
+    st.info(f"Nothing is {change}{' of ' * bool(subject)}{subject} at {changes.from_scores}: choose another "
             "change, class or size. AP counts predictions of every score, and so may change where no object "
             "does.")  # fmt: skip
 

@@ -61,6 +61,7 @@ class Model(NamedTuple):
     why    the route that explains a box, "/api/why/RUN/MODEL"; None: nothing can
     boxes  the route of an image's boxes at every kept epoch, "/api/boxes/RUN"; None: none are kept
     epoch  after which the model was evaluated; None where that means nothing
+    score  from which its predictions count; None: from the selection's
     """
 
     label: str
@@ -68,6 +69,7 @@ class Model(NamedTuple):
     why: str | None = None
     boxes: str | None = None
     epoch: int | None = None
+    score: float | None = None
 
 
 def page_data(
@@ -96,7 +98,10 @@ def page_data(
             "error": TYPES.index(ErrorType(selection.error)) if selection.error else None,
         },
         "models": [
-            {"label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch}
+            {
+                "label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch,
+                "offset": 0.0 if m.score is None else m.score - selection.score,
+            }
             | columns_of(m.table, ids, classes, selection)
             for m in models
         ],

@@ -35,6 +35,7 @@ export interface Model {
   why?: string | null
   boxes?: string | null
   epoch?: number | null
+  offset?: number // of its score from the slider's
   truths: TruthColumns
   predictions: PredictionColumns
 }

@@ -164,7 +164,7 @@ def change_bars(changes: Changes, by: str = "class") -> Chart:
     return Chart(
         f"changes-by-{by}",
         f"Objects fixed and broken, by {by}",
-        f"Predictions from score {changes.score:g}. "
+        f"Predictions from {changes.from_scores}. "
         "An object is right if a prediction of its class found it at IoU 0.5.",
         int(total.sum()),
         "objects",
@@ -200,7 +200,7 @@ def alarm_bars(changes: Changes) -> Chart:
     return Chart(
         "alarm-changes",
         "False alarms, new and gone",
-        f"Wrong predictions from score {changes.score:g}, by predicted class; {changes.stayed:,} are in both models.",
+        f"Wrong predictions from {changes.from_scores}, by predicted class; {changes.stayed:,} are in both models.",
         new + gone,
         "false alarms",
         traces,

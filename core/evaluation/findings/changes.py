@@ -1,6 +1,7 @@
 """What has changed from one model to another? Each object and each false alarm, from their two detection tables.
 
-In: the tables of two evaluations on the same images, annotations and classes, and a score threshold. Out: `Changes`.
+In: the tables of two evaluations on the same images, annotations and classes, and a score threshold for each: scores of
+two families of models mean different things. Out: `Changes`.
 
 An object, a ground truth that is no crowd, is right in a model if a detection of its class with score >= threshold
 found it, at IoU 0.5; so it is fixed, broken, still right or still wrong. A false alarm is a detection with
@@ -61,8 +62,9 @@ FIXED_OR_BROKEN = (Change.FIXED, Change.BROKEN)  # what to look at first
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What has become of everything from `before` to `after`, two tables, at the threshold `score`.
+    """What has become of everything from `before` to `after`, two tables, at a threshold for each.
 
+    scores  the thresholds of (before, after)
     rows    the rows (M,) of each Change, ascending: of GONE in `before`, of all others in `after`
     rises   (N,) how far each row of `after` has risen in score, of objects the score of what found them; 0 elsewhere
     stayed  how many false alarms of both are the same
@@ -70,7 +72,7 @@ class Changes:
 
     before: pa.Table
     after: pa.Table
-    score: float
+    scores: tuple[float, float]
     rows: dict[Change, np.ndarray]
     rises: np.ndarray
     stayed: int
@@ -79,6 +81,12 @@ class Changes:
     def classes(self) -> tuple[str, ...]:
         """The classes that both were evaluated on."""
         return table_metadata(self.after).classes
+
+    @property
+    def from_scores(self) -> str:
+        """From which score predictions count, in words: "score 0.5", or "score 0.3 (before: 0.42)"."""
+        before, after = self.scores
+        return f"score {after:g}" if before == after else f"score {after:g} (before: {before:g})"
 
     def table_of(self, change: Change) -> pa.Table:
         """Return the table that the rows of this change are of."""
@@ -138,31 +146,34 @@ def require_same_ground_truth(before: pa.Table, after: pa.Table) -> None:
     raise RunError(f"The two models were evaluated {difference}: what has changed between them would say nothing.")
 
 
-def changes(before: pa.Table, after: pa.Table, score: float = 0.5) -> Changes:
-    """Return what has become of every object and false alarm.
+def changes(before: pa.Table, after: pa.Table, scores: tuple[float, float] = (0.5, 0.5)) -> Changes:
+    """Return what has become of every object and false alarm, by the thresholds of (before, after).
 
     Raises RunError as `require_same_ground_truth`.
     """
     require_same_ground_truth(before, after)
-    threshold = np.float32(score)  # scores are float32, see `threshold.reaches`
+    thresholds = tuple(map(np.float32, scores))  # scores are float32, see `threshold.reaches`
     of_before, of_after = _objects(before), _objects(after)
-    scores = [
+    matched = [
         np.nan_to_num(floats(t, "match_score")[rows], nan=-1) for t, rows in ((before, of_before), (after, of_after))
     ]
-    was, is_now = (match_scores >= threshold for match_scores in scores)
+    was, is_now = (match_scores >= threshold for match_scores, threshold in zip(matched, thresholds, strict=True))
     rows = {
         Change.FIXED: of_after[~was & is_now],
         Change.BROKEN: of_after[was & ~is_now],
         Change.STILL_RIGHT: of_after[was & is_now],
         Change.STILL_WRONG: of_after[~was & ~is_now],
     }
-    alarms = [np.flatnonzero(has_value(t, "error") & (floats(t, "score") >= threshold)) for t in (before, after)]
+    alarms = [
+        np.flatnonzero(has_value(t, "error") & (floats(t, "score") >= threshold))
+        for t, threshold in zip((before, after), thresholds, strict=True)
+    ]
     was_there, is_still_there = _paired((before, alarms[0]), (after, alarms[1]))
     rows |= {Change.NEW: alarms[1][~is_still_there], Change.GONE: alarms[0][~was_there]}
     rises = np.zeros(after.num_rows)
-    rises[of_after] = np.maximum(scores[1], 0) - np.maximum(scores[0], 0)
+    rises[of_after] = np.maximum(matched[1], 0) - np.maximum(matched[0], 0)
     rows = {change: np.sort(of_change) for change, of_change in rows.items()}
-    return Changes(before, after, score, rows, rises, int(is_still_there.sum()))
+    return Changes(before, after, scores, rows, rises, int(is_still_there.sum()))
 
 
 def _objects(table: pa.Table) -> np.ndarray:
@@ -268,7 +279,7 @@ def verdict(comparison: Changes) -> str:
     was, now = (total[Change.STILL_RIGHT] + total[change] for change in (Change.BROKEN, Change.FIXED))
     alarms, new = total[Change.NEW] + comparison.stayed, total[Change.NEW]
     return (
-        f"From score {comparison.score:g} on it finds {now:,} of {objects:,} objects, before {was:,}: "
+        f"From {comparison.from_scores} on it finds {now:,} of {objects:,} objects, before {was:,}: "
         f"{total[Change.FIXED]:,} fixed, {total[Change.BROKEN]:,} broken. Of its {alarms:,} false alarms {new:,} "
         f"{'is' if new == 1 else 'are'} new; {total[Change.GONE]:,} of before are gone."
     )

@@ -147,6 +147,21 @@ def test_two_models_beside_each_other_have_a_picture_each_and_two_counts(page, l
     assert page.locator(".legend-pair").first.inner_text().split("\n") == ["left: Untouched", "right: Best"]
 
 
+def test_two_models_may_count_from_a_score_each_which_the_slider_moves_together(page, lone):
+    models = [Model("First", lone.table, score=0.3), Model("Second", lone.table)]
+    show(page, lone.page(models=models, layout="beside"))
+
+    def counts_from(before, after):
+        assert captions(page)[0] == f"{lone.errors(1, before)} → {lone.errors(1, after)} errors"
+        shown = page.locator(".legend-pair").first.inner_text().split("\n")
+        assert shown == [f"left: First from {before:.2f}", f"right: Second from {after:.2f}"]
+
+    assert lone.errors(1, 0.3) != lone.errors(1, 0.5)
+    counts_from(0.3, 0.5)
+    slide(page, 0.75)
+    counts_from(0.55, 0.75)
+
+
 def test_two_models_over_each_other_share_a_picture_and_the_last_ones_ground_truth(page, lone):
     models = [Model("Middle", lone.tables[1]), Model("Best", lone.table)]
     show(page, lone.page(models=models, layout="over"))

@@ -1,5 +1,6 @@
 // Legend, toggles and the score slider; once above the grid and once in the large view, always in step.
 import { button, element } from "../../js/element.js"
+import { scoreOf } from "../overlay/boxes.js"
 import { isPair } from "../state.js"
 /** @import { ShowKey, Toolbar, View } from "../types" */
 
@@ -110,7 +111,9 @@ export function refreshToolbars(view) {
  */
 function showPair(view, { pair }) {
   const { models, layout } = view.data
-  const labels = isPair(view) ? models.map((model) => model.label) : []
+  const hasOwn = models.some((model) => model.offset)
+  const labels = isPair(view) ? models.map((model, m) => (
+    hasOwn ? `${model.label} from ${scoreOf(view, m).toFixed(2)}` : model.label)) : []
   if (pair.dataset.words === labels.join()) return
   pair.dataset.words = labels.join()
   pair.replaceChildren()

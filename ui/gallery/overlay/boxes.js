@@ -84,6 +84,15 @@ export function isLit(item, [kind, id]) {
 }
 
 /**
+ * Return the score from which the predictions of model `m` count: models that are compared may each have their own.
+ * @param {View} view
+ * @param {number} m
+ */
+export function scoreOf(view, m) {
+  return view.score + (view.data.models[m].offset ?? 0)
+}
+
+/**
  * Return what counts at the slider's score; sets the verdict of each box and whether it steps back or is hidden.
  * @param {View} view
  * @param {Boxes} boxes
@@ -92,7 +101,7 @@ export function isLit(item, [kind, id]) {
  */
 export function judge(view, boxes, m) {
   const { filter } = view.data
-  const score = Math.fround(view.score) // scores are float32
+  const score = Math.fround(scoreOf(view, m)) // scores are float32
   const { truths, lit } = boxes
   for (const truth of truths) judgeTruth(view.data, truth, score)
   const count = countFrom(boxes.predictions, score)

@@ -43,9 +43,10 @@ def pairs(draw):
     return gt, before, after
 
 
-def found(case, score=0.5):
+def found(case, score=0.5, of_before=None):
     gt, before, after = case
-    return changes(detection_table(gt, before), detection_table(gt, after), score)
+    scores = (score if of_before is None else of_before, score)
+    return changes(detection_table(gt, before), detection_table(gt, after), scores)
 
 
 # Against a plain count
@@ -57,10 +58,10 @@ def right_ids(table, score) -> set:
 
 
 @settings(max_examples=150, deadline=None)
-@given(pairs(), thresholds)
-def test_every_object_is_what_the_detections_of_both_tables_say(case, score):
-    gone = found(case, score)
-    was, is_now = (right_ids(table, score) for table in (gone.before, gone.after))
+@given(pairs(), thresholds, thresholds)
+def test_every_object_is_what_the_detections_of_both_tables_say(case, score, of_before):
+    gone = found(case, score, of_before)
+    was, is_now = right_ids(gone.before, of_before), right_ids(gone.after, score)
     kinds = {
         (False, True): Change.FIXED, (True, False): Change.BROKEN, (True, True): Change.STILL_RIGHT,
         (False, False): Change.STILL_WRONG,
@@ -93,10 +94,10 @@ def plain_alarms(table, score) -> list[tuple[int, dict]]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(pairs(), thresholds)
-def test_false_alarms_are_new_or_gone_as_taking_the_best_pair_again_and_again_says(case, score):
-    gone = found(case, score)
-    before, after = (plain_alarms(table, score) for table in (gone.before, gone.after))
+@given(pairs(), thresholds, thresholds)
+def test_false_alarms_are_new_or_gone_as_taking_the_best_pair_again_and_again_says(case, score, of_before):
+    gone = found(case, score, of_before)
+    before, after = plain_alarms(gone.before, of_before), plain_alarms(gone.after, score)
     same = [
         (-plain_iou(b, a), i, j) for i, b in before for j, a in after
         if (b["image_id"], b["class_name"]) == (a["image_id"], a["class_name"]) and plain_iou(b, a) >= 0.5
@@ -156,6 +157,8 @@ def test_a_perfect_model_breaks_nothing_and_fixes_all_that_was_wrong():
     assert {change: gone.number(change) for change in OBJECT_CHANGES} == {
         Change.FIXED: 1, Change.BROKEN: 0, Change.STILL_RIGHT: 1, Change.STILL_WRONG: 0,
     }  # fmt: skip
+    own = found((gt, [result(*CAR, score=0.4)], [result(*CAR), result(*DOG)]), 0.5, of_before=0.3)
+    assert verdict(own).startswith("From score 0.5 (before: 0.3) on it finds 2 of 2 objects, before 1: 1 fixed")
     assert verdict(gone) == (
         "From score 0.5 on it finds 2 of 2 objects, before 1: 1 fixed, 0 broken. Of its 0 false alarms 0 are new; "
         "0 of before are gone."
