@@ -1,7 +1,7 @@
-"""`python -m bench.demo`: the built-in demos for three seeds, for docs/measurements.md and the starter model's card.
+"""`python -m bench.demo`: the built-in demos for three seeds, for docs/measurements.md, docs/stories.md and the cards.
 
-Each run is what one click on Train starts, in this process; `--data scooters` is the second demo, with settings as
-`--set lr=5e-5`. Half an hour on two cores for both.
+Each run is what one click on Train starts, in this process; `--data scooters` is the second demo, `--preset` a story,
+with settings as `--set lr=5e-5`. Half an hour on two cores for both demos.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ import pyarrow as pa
 import torch
 
 from core import PROJECT
-from core.config import TrainConfig
+from core.config import RANDOM_MODELS, STARTER, TrainConfig
 from core.datasets.demo import BUILT_IN, draw_built_in
 from core.evaluation.findings.impact import impact
 from core.evaluation.findings.localization import localization, scale_ratio
 from core.evaluation.findings.recall_by_size import recall_by_size
+from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.table import ErrorType
 from core.evaluation.tide import detection_table
 from core.metrics import LOSS_PARTS
 from core.presets import PRESETS
 from core.training.events import Evaluated, StepDone
 from core.training.train import train
+
+STORIES = [name for name, preset in PRESETS.items() if preset.model]
 
 
 def evaluations(config: TrainConfig, folder: Path) -> tuple[list[Evaluated], float, float]:
@@ -54,9 +57,10 @@ def table_of(progress: Evaluated) -> pa.Table:
     return detection_table(progress.ground_truth, progress.detections, progress.label_map, progress.model_input)
 
 
-def print_findings(table: pa.Table) -> None:
-    """Print the experiment's two findings, from score 0.5: how well boxes fit, and which objects are found."""
-    placed, recalls, impacts = localization(table), recall_by_size(table), impact(table)
+def print_findings(table: pa.Table, score: float) -> None:
+    """Print the experiment's two findings, from a score: how well boxes fit, and which objects are found."""
+    placed, recalls, impacts = localization(table, score), recall_by_size(table, score), impact(table)
+    print(f"    from score {score:.2f}:")
     for group in (placed.total, *placed.by_size):
         one = group.found
         print(
@@ -82,18 +86,22 @@ def by_class(progress: Evaluated) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", choices=[one.folder for one in BUILT_IN], default=BUILT_IN[0].folder)
+    parser.add_argument("--preset", choices=["Built-in demo", *STORIES], default="Built-in demo")
+    parser.add_argument("--data", choices=[one.folder for one in BUILT_IN], help="other scenes than the preset's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other settings than the preset's")
+    parser.add_argument("--best-score", action="store_true", help="findings from the score of the best F1, not 0.5")
     options = parser.parse_args()
-    chosen = next(one for one in BUILT_IN if one.folder == options.data)
+    preset = PRESETS[options.preset]
+    folder_name = options.data or preset.data or BUILT_IN[0].folder
+    chosen = next(one for one in BUILT_IN if one.folder == folder_name)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for _ in draw_built_in(chosen, root):
             pass
-        config = PRESETS["Built-in demo"].apply(
-            TrainConfig(str(root / chosen.folder), str(PROJECT / "checkpoints/starter"))
-        )
+        model = preset.model or STARTER
+        model = model if model in RANDOM_MODELS else str(PROJECT / model)
+        config = preset.apply(TrainConfig(str(root / chosen.folder), model))
         changes = {name: type(getattr(config, name))(value) for name, value in (s.split("=") for s in options.set)}
         config = replace(config, **changes)
         torch.set_num_threads(config.threads)
@@ -108,7 +116,8 @@ def main() -> None:
                 if chosen.extra:
                     print(f"    {by_class(progress)}")
                 else:
-                    print_findings(table_of(progress))
+                    table = table_of(progress)
+                    print_findings(table, threshold_curve(table).best or 0.5 if options.best_score else 0.5)
 
 
 if __name__ == "__main__":

@@ -149,13 +149,14 @@ def stop(options: Namespace) -> None:
 def config_of(options: Namespace) -> TrainConfig:
     """Return the preset's settings, or the defaults, changed by the given options; folders become absolute."""
     given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
+    preset = PRESETS[options.preset].apply() if options.preset else TrainConfig()
     for name in ("data", "model"):
-        path = Path(given.get(name, getattr(TrainConfig, name)))
+        path = Path(given.get(name, getattr(preset, name)))
         if os.path.exists(path):  # False where no file can have such a name
             given[name] = str(real_path(path))
     if not options.preset:
         return TrainConfig(**given)
-    return replace(preset_config(options.preset, given.get("model", TrainConfig.model)), **given)
+    return replace(preset_config(options.preset, given.get("model", preset.model)), **given)
 
 
 def _warn(config: TrainConfig) -> None:

@@ -1,8 +1,11 @@
 """core/presets.py: each family has its recipe, with the figures that its repository has."""
 
+from dataclasses import replace
+
 import pytest
 
-from core.config import TrainConfig
+from core.config import RANDOM_MODELS, STARTERS, TrainConfig
+from core.datasets.demo import BUILT_IN
 from core.detr.pretrained import FAMILY_NAMES, fits_first, preset_config
 from core.detr.sources.released import FAMILIES, RELEASED
 from core.presets import PRESETS
@@ -59,6 +62,17 @@ def test_a_recipe_takes_the_chosen_models_size_of_pictures(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 480, "longest_edge": 640}}')
     config = preset_config("Full recipe", str(tmp_path))
     assert (config.shortest_edge, config.longest_edge) == (480, 640)
+
+
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.data or preset.model])
+def test_a_story_names_a_built_in_data_set_and_a_model_that_is_here(name):
+    preset = PRESETS[name]
+    assert preset.data in {scenes.folder for scenes in BUILT_IN} and preset.model in {*STARTERS, *RANDOM_MODELS}
+    config = preset.apply()
+    assert (config.data, config.model) == (f"data/{preset.data}", preset.model)
+    chosen = preset.apply(TrainConfig(data="mine", model="yours", classes=("car",)))
+    assert (chosen.data, chosen.model, chosen.classes) == ("mine", "yours", ("car",))
+    assert chosen == replace(config, data="mine", model="yours", classes=("car",))
 
 
 @pytest.mark.parametrize("model", ["", "random", "/nowhere", "someone/else"])

@@ -47,6 +47,17 @@ def test_a_reload_keeps_what_was_chosen_and_typed(store, tmp_path):
     assert again.get_by_key("preset").value == "Full recipe"
 
 
+def test_an_address_with_a_story_says_what_differs_from_the_story(store):
+    app = open_link(preset="Small objects")
+    assert setting(app, "model").value == "checkpoints/starter-multi-scale"
+    assert setting(app, "data").value == str(store.data_dir / "street")
+    assert dict(app.query_params) == {"preset": "Small objects"}
+    checked(setting(app, "model").set_value("checkpoints/starter").run())
+    again = reloaded(app)
+    assert setting(again, "model").value == "checkpoints/starter"
+    assert (again.get_by_key("preset").value, setting(again, "epochs").value) == ("Small objects", 5)
+
+
 def test_a_typed_folder_and_model_are_kept(store, tmp_path):
     app = AppTest.from_file(SHELL, default_timeout=30)
     folder = shutil.copytree(store.data_dir / "street", tmp_path / "mine")

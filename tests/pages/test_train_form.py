@@ -47,6 +47,21 @@ def test_a_preset_fills_the_form_and_keeps_data_and_model(store):
     assert config == PRESETS["Experiment"].apply(TrainConfig(data=config.data, model="random"))
 
 
+def test_a_story_chooses_its_data_and_its_model_too(store):
+    app = open_page()
+    setting(app, "model").set_value("random")
+    setting(app, "data").set_value("")
+    checked(app.get_by_key("preset").set_value("Small objects").run())
+    click_train(app)
+    config = TrainConfig.from_dict(store.get("last").config)
+    assert config == PRESETS["Small objects"].apply(
+        TrainConfig(data=config.data, model="checkpoints/starter-multi-scale")
+    )
+    assert config.data == str(store.data_dir / "street")
+    checked(app.get_by_key("preset").set_value("Built-in demo").run())
+    assert setting(app, "model").value == "checkpoints/starter-multi-scale"  # no story: its model is left
+
+
 def test_the_recipe_of_the_models_family_is_offered_first(store):
     app = open_page()
     assert app.get_by_key("preset").options[0] == "Experiment" and app.get_by_key("preset").value == "Built-in demo"

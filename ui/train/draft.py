@@ -12,12 +12,11 @@ from typing import Any
 import streamlit as st
 
 from core import ConfigError
-from core.config import STARTER, TrainConfig
+from core.config import TrainConfig
 from core.presets import PRESETS
 from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address
-from ui.choose.built_in import built_in_folder
 from ui.train import form
 
 SHOWN = "train"  # the key of a widget that the page always shows
@@ -38,15 +37,16 @@ def take_draft() -> None:
 def fill_from_address(address: Address) -> None:
     """Fill the form; what the address does not say is as in a fresh one."""
     data, model, preset = (_first(address, name) for name in ("data", "model", "preset"))
-    if _is_path(model):  # by which a preset is filled in
-        st.session_state[form.FIELD + "model"] = model
-    form.fill_preset(preset if preset in PRESETS else form.FIRST_PRESET)
+    st.session_state["preset"] = preset if preset in PRESETS else form.FIRST_PRESET
+    fresh = form.fresh_choices()
+    st.session_state[form.FIELD + "model"] = model if _is_path(model) else fresh["model"]
+    form.fill_settings()  # of the preset, for this model
     for name, field in SETTINGS.items():
         value = _value(field, _first(address, name))
         if value is not None:
             st.session_state[form.FIELD + name] = value
-    if _is_path(data) and data_source.opens_unchanged(data):  # else a link could have a folder converted
-        st.session_state[form.FIELD + "data"] = data
+    may_open = _is_path(data) and data_source.opens_unchanged(data)  # else a link could have a folder converted
+    st.session_state[form.FIELD + "data"] = data if may_open else fresh["data"]
     st.session_state[form.FIELD + "classes"] = [name for name in address.get(CLASS, []) if len(name) <= LONGEST]
 
 
@@ -60,7 +60,7 @@ def write_draft() -> None:
     state, query = st.session_state, Query()
     preset = form.chosen_preset()
     chosen = {name: pickers.picked(form.FIELD + name) for name in ("data", "model")}
-    fresh = {"data": pickers.relative_to_project(built_in_folder()), "model": STARTER}
+    fresh = form.fresh_choices()
     query |= {name: value for name, value in chosen.items() if value and value != fresh[name] and _is_path(value)}
     if state["preset"] != form.FIRST_PRESET:
         query["preset"] = state["preset"]

@@ -14,7 +14,8 @@ from typing import Any
 import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
-from core.config import STARTERS, TrainConfig
+from core.config import STARTER, STARTERS, TrainConfig
+from core.datasets.demo import BUILT_IN
 from core.datasets.folder.totals import summarize_problems
 from core.detr.pretrained import (
     check_weights,
@@ -107,7 +108,8 @@ def show_back_to_preset() -> None:
     preset = chosen_preset()
     names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
     if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
-        st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:", on_click=_fill)
+        st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:",
+                  on_click=fill_settings)  # fmt: skip
 
 
 def choose_data(data: str, classes: list[str]) -> None:
@@ -185,15 +187,14 @@ def _copied_or_fresh(copied: tuple[str, ...], fresh: tuple[str, ...]) -> Markup:
 
 def _pick_preset(model: str) -> TrainConfig:
     """Show the presets, those of the model's family first, each of which fills the form; return the settings of one."""
-    if FIELD + FIRST_SETTINGS[0] not in st.session_state:
-        fill_preset(FIRST_PRESET)
     family = None
     with suppress(ModelError):  # the form says so
         family = family_of(model, PROJECT) if model and model not in STARTERS else None
     names = fits_first(family)
-    if st.session_state["preset"] not in names:
-        fill_preset(FIRST_PRESET)
-    name = st.selectbox("Preset", names, key="preset", on_change=_fill, persist_state="session")
+    if FIELD + FIRST_SETTINGS[0] not in st.session_state or st.session_state["preset"] not in names:
+        st.session_state["preset"] = FIRST_PRESET
+        fill_settings()
+    name = st.selectbox("Preset", names, key="preset", on_change=_take_preset, persist_state="session")
     st.caption(PRESETS[name].description)
     return chosen_preset()
 
@@ -203,13 +204,22 @@ def chosen_preset() -> TrainConfig:
     return preset_config(st.session_state["preset"], pickers.picked(FIELD + "model"), PROJECT)
 
 
-def fill_preset(name: str) -> None:
-    """Choose a preset and fill the form with its settings, before the form is shown."""
-    st.session_state["preset"] = name
-    _fill()
+def fresh_choices() -> dict[str, str]:
+    """Return the data set and the model of a fresh form with the chosen preset: a story's, or the first ones."""
+    preset = PRESETS[st.session_state["preset"]]
+    scenes = next((one for one in BUILT_IN if one.folder == preset.data), BUILT_IN[0])
+    return {"data": pickers.relative_to_project(built_in.built_in_folder(scenes)), "model": preset.model or STARTER}
 
 
-def _fill() -> None:
+def _take_preset() -> None:
+    """Fill the form as the chosen preset says; a callback."""
+    if PRESETS[st.session_state["preset"]].model:
+        st.session_state.update({FIELD + name: value for name, value in fresh_choices().items()})
+    fill_settings()
+
+
+def fill_settings() -> None:
+    """Fill the form with the settings of the preset that is chosen, for the model that is; also a callback."""
     config = chosen_preset()
     for field in fields(TrainConfig):
         if field.name not in WITH_OWN_WIDGET:
