@@ -153,7 +153,10 @@ RECIPES = {
         "From nothing",
         1.0,
         lambda first: RANDOM_MULTI_SCALE,
-        (Round(seed=7, images=24000, epochs=4, batch_size=8, lr=5e-4),),
+        (
+            Round(seed=7, images=24000, epochs=4, batch_size=8, lr=5e-4),
+            Round(seed=9, images=24000, epochs=2, batch_size=8, lr=4e-4),
+        ),
     ),
 }
 
