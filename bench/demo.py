@@ -29,6 +29,7 @@ from core.presets import PRESETS
 from core.training.events import Evaluated, StepDone
 from core.training.train import train
 
+PRECISION = 0.8  # at which two models are asked what they find
 STORIES = [name for name, preset in PRESETS.items() if preset.model]
 
 
@@ -72,9 +73,21 @@ def print_findings(table: pa.Table, score: float) -> None:
         )
     for name, recall in recalls.by_size.items():
         print(f"    {name}: {recall.n} objects, {recall.recall:.0%} found, {recall.recall_at_any:.0%} at any score")
+    if (score := score_of_precision(table)) is not None:
+        small = recall_by_size(table, score).by_size["small"]
+        print(
+            f"    at a precision of {PRECISION:.0%}, from score {score:.2f}: {small.recall:.0%} of the small ones found"
+        )
     print(f"    half are found from {recalls.input.half} pixels, {recalls.cells.half} cells")
     total = impacts.total
     print("    error impact:", {error.value: round(100 * total[error], 1) for error in ErrorType if error in total})
+
+
+def score_of_precision(table: pa.Table) -> float | None:
+    """Return the lowest score from which the predictions of all classes have PRECISION; None if there is none."""
+    curve = threshold_curve(table)
+    scores = zip(curve.thresholds, curve.precision, strict=True)
+    return next((float(score) for score, precision in scores if (precision or 0) >= PRECISION), None)
 
 
 def by_class(progress: Evaluated) -> str:

@@ -172,6 +172,15 @@ class TrainConfig:
         "RF-DETR were trained.",
         "image",
     )
+    start_size: float = setting(
+        1.0,
+        "Size at the start",
+        "Training images have this share of the edges in the first half of the epochs, then grow, and are whole in the "
+        "last quarter. 0.5 learns faster from nothing, as small pictures cost little; 1: always whole.",
+        "image",
+        min=0.25,
+        max=1.0,
+    )
     augment: str = setting(
         "flip",
         "Augmentation",

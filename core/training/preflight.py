@@ -93,7 +93,8 @@ def check_queries(datasets: Sequence[DetectionDataset], model: Detector) -> Chec
         if width * height < side**2:
             return Check(
                 "Queries", False, f"A picture may be shown with {width} × {height} pixels, but the model needs "
-                f"{side} × {side} for its {queries} queries: take larger edges, or an augmentation without crops.",
+                f"{side} × {side} for its {queries} queries: take larger edges, or images that are whole from the "
+                "start, or an augmentation without crops.",
             )  # fmt: skip
     counts = [
         sum(a["category_id"] in data.label_map.category_ids and not a["iscrowd"] for a in annotations)

@@ -21,7 +21,15 @@ from core.datasets.split import CocoSplit
 from core.detr.input.batch import STRIDE, Sample
 from core.detr.input.cache import PictureCache
 from core.detr.input.pixels import crop_pixels
-from core.detr.input.transforms import AUGMENTS, ResizedCrop, choose_crop, crop_boxes, kept_size, smallest_size
+from core.detr.input.transforms import (
+    AUGMENTS,
+    ResizedCrop,
+    choose_crop,
+    crop_boxes,
+    kept_size,
+    size_share,
+    smallest_size,
+)
 from core.labels import LabelMap
 
 
@@ -36,8 +44,9 @@ class DetectionDataset(Dataset[Sample]):
     """One sample for each image of a split.
 
     `augment` is one of `transforms.AUGMENTS`; its random numbers follow from (seed, epoch, index) alone: the same on
-    every machine, in every process and after a resume. Set `epoch` before a loader is made, and `stride` to the
-    model's: batches are padded to multiples of it, and with `whole_cells` what is shown is cut down to some.
+    every machine, in every process and after a resume. So does the size: images begin with the share `start_size` of
+    the edges and grow to them in `epochs` (`transforms.size_share`). Set `epoch` before a loader is made, and `stride`
+    to the model's: batches are padded to multiples of it, and with `whole_cells` what is shown is cut down to some.
     """
 
     def __init__(
@@ -49,6 +58,8 @@ class DetectionDataset(Dataset[Sample]):
         augment: str = "none",
         seed: int = 0,
         square: bool = False,
+        start_size: float = 1.0,
+        epochs: int = 1,
     ) -> None:
         if augment not in AUGMENTS:
             raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
@@ -56,6 +67,7 @@ class DetectionDataset(Dataset[Sample]):
         self.shortest_edge, self.longest_edge, self.square = shortest_edge, longest_edge, square
         self.stride, self.whole_cells = STRIDE, False
         self.augment, self.seed, self.epoch = augment, seed, 0
+        self.start_size, self.epochs = start_size, epochs
         self._cache = PictureCache({}, 0)
 
     def __len__(self) -> int:
@@ -80,12 +92,17 @@ class DetectionDataset(Dataset[Sample]):
     def smallest_size(self) -> Size:
         """Return the (width, height) of the smallest that is shown of any picture, in any epoch."""
         sizes = (self._size(index) for index in range(len(self)))
-        return smallest_size(self.augment, sizes, self.shortest_edge, self.longest_edge, self.square)
+        return smallest_size(self.augment, sizes, *self._edges(0), self.square)
+
+    def _edges(self, epoch: int) -> tuple[int, int]:
+        """Return the shortest and the longest edge of an epoch."""
+        share = size_share(self.start_size, epoch, self.epochs)
+        return round(self.shortest_edge * share), round(self.longest_edge * share)
 
     def _crop(self, index: int) -> ResizedCrop:
         random = np.random.default_rng((self.seed, self.epoch, index))
         size = self._size(index)
-        crop = choose_crop(self.augment, size, self.shortest_edge, self.longest_edge, random, self.square)
+        crop = choose_crop(self.augment, size, *self._edges(self.epoch), random, self.square)
         return replace(crop, size=self._cut(crop.size))
 
     def _cut(self, size: Size) -> Size:

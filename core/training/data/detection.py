@@ -14,7 +14,9 @@ from core.training.data.training_data import TrainingData
 def detection_datasets(config: TrainConfig, data: TrainingData) -> tuple[DetectionDataset, DetectionDataset]:
     """Return the data sets of a training's images and of its validation images; `adapt` them to the model."""
     edges, seed = (config.shortest_edge, config.longest_edge), config.seed
-    training = DetectionDataset(data.train, data.label_map, *edges, config.augment, seed, config.square)
+    training = DetectionDataset(
+        data.train, data.label_map, *edges, config.augment, seed, config.square, config.start_size, config.epochs
+    )
     return training, DetectionDataset(data.val, data.label_map, *edges, "none", seed, config.square)
 
 

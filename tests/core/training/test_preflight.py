@@ -85,7 +85,7 @@ def test_pictures_without_a_place_for_every_query_stop_a_training_before_it_begi
     check = preflight.check_queries([shown], model)
     assert not check.ok and check.evidence == (
         f"A picture may be shown with {smallest} pixels, but the model needs 128 × 128 for its 300 queries: take "
-        "larger edges, or an augmentation without crops."
+        "larger edges, or images that are whole from the start, or an augmentation without crops."
     )
     model.smallest_side = 64
     assert preflight.check_queries([shown], model).ok

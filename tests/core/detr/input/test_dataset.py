@@ -70,6 +70,29 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone(street, augment):
     assert shown(5, 3) != shown(5, 4) and shown(5, 3) != shown(6, 3)
 
 
+@pytest.mark.parametrize("square", [False, True])
+@pytest.mark.parametrize("augment", AUGMENTS)
+def test_images_begin_small_and_are_whole_in_the_last_quarter(street, augment, square):
+    split = read_split(street, "train")
+    whole, growing = (
+        DetectionDataset(split, split.label_map(), 72, 96, augment, 1, square, start_size, 8)
+        for start_size in (1.0, 0.5)
+    )
+    shares = []
+    for growing.epoch in range(8):
+        whole.epoch = growing.epoch
+        one, other = (data[0] for data in (whole, growing))
+        assert (one["pixel_values"].shape == other["pixel_values"].shape) == (growing.epoch >= 6)
+        if augment != "flip, scale and crop":  # else what is cut out is rounded to pixels of another size
+            torch.testing.assert_close(one["labels"]["boxes"], other["labels"]["boxes"])
+            shares.append(other["pixel_values"].shape[2] / one["pixel_values"].shape[2])
+            assert other["pixel_values"].shape[1:] == growing.shown_size(0)[::-1]
+        assert all(a <= b for a, b in zip(growing.shown_size(0), growing.largest_size(0), strict=True))
+        smallest = growing.smallest_size()
+        assert smallest[0] * smallest[1] <= other["pixel_values"][0].numel()
+    assert shares in ([], [0.5, 0.5, 0.5, 0.5, 0.625, 0.875, 1.0, 1.0])
+
+
 def test_a_cut_out_keeps_the_original_size_and_boxes_within_what_is_shown(street):
     split = read_split(street, "train")
     data = DetectionDataset(split, split.label_map(), 72, 96, augment="flip, scale and crop", seed=1)
