@@ -1,8 +1,8 @@
-"""The README's pictures of the pages: `python -m docs.make_pictures`, or `make pictures`, makes them anew.
+"""The pictures of the pages in README and stories: `python -m docs.make_pictures`, or `make pictures`, makes them anew.
 
 In: nothing but the project, Chromium and the packages of requirements-dev.txt. Out: PNG files in docs/, or in the
 folder that is named. The app is served with an empty root folder and the built-in demo trained in a real browser, as a
-new user does it; then every page is pictured with what that run has left.
+new user does it; then every page is pictured with what that run has left, and the story of small objects with another.
 """
 
 from __future__ import annotations
@@ -53,11 +53,14 @@ def make_pictures(folder: Path, epochs: int | None) -> None:
         for name, show in PAGES.items():
             show(page, address, run)
             picture(page, folder / f"{name}.png")
+        story = train(page, f"{address}/?preset=Small+objects", epochs)
+        show_small_objects(page, address, run, story)
+        picture(page, folder / "compare-small.png")
         browser.close()
 
 
 def train(page: Page, address: str, epochs: int | None) -> str:
-    """Train the demo as a new user does, and return the run's id."""
+    """Train as a new user does, by the form as it is at this address, and return the run's id."""
     page.goto(address)
     button = page.get_by_role("button", name="Train", exact=True).last
     button.wait_for(timeout=5 * MINUTE)  # the built-in data set is drawn first
@@ -66,6 +69,7 @@ def train(page: Page, address: str, epochs: int | None) -> str:
         field.fill(str(epochs))
         field.press("Tab")
     button.click()
+    page.get_by_role("button", name="Stop", exact=True).wait_for()
     page.get_by_role("button", name="Look at the errors").wait_for(timeout=30 * MINUTE)
     page.get_by_role("button", name="Look at the errors").click()
     page.wait_for_url("**/errors?*run=*")
@@ -142,6 +146,15 @@ def show_predict(page: Page, address: str, run: str) -> None:
     page.get_by_role("button", name="Try pictures of the built-in data set").click()
     page.get_by_text("a picture in the model").wait_for(timeout=3 * MINUTE)
     wait_for_images(page)
+
+
+def show_small_objects(page: Page, address: str, before: str, after: str) -> None:
+    """Show the small objects that a model finds and another does not."""
+    pair = f"run={after}&model=best&before={before}&before_model=best"
+    page.goto(f"{address}/compare?{pair}&scores=best&size=small&change=fixed&as=objects")
+    page.get_by_text("▲ and ▼: more than noise").wait_for()
+    wait_for_images(page)
+    page.locator(CELLS).first.evaluate("cell => cell.scrollIntoView({ block: 'center' })")
 
 
 def wait_for_images(page: Page) -> None:

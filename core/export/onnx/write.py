@@ -23,6 +23,7 @@ from core.datasets.split import CocoSplit, filter_to_classes, read_split
 from core.detr.families.base import Detector
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
+from core.detr.sources.released import FAMILIES
 from core.export.onnx.graph import to_onnx
 from core.export.onnx.measure import PYTORCH, Measuring, difference
 from core.export.onnx.measurements import Measurements, Row, fall, write_measurements
@@ -108,8 +109,8 @@ def _require_any_size(detector: Detector, model: OnnxModel) -> None:
         far, fault = float("inf"), error
     if not far <= SAME:
         raise ModelError(
-            f"A {detector.model_type} model can be exported to ONNX for one size of pictures alone: train it on "
-            "squares."
+            f"A model of {FAMILIES[detector.model_type]} can be exported to ONNX for one size of pictures alone: train "
+            "it on squares."
         ) from fault
 
 
