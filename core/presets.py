@@ -33,10 +33,12 @@ class Preset:
 
         Without `config` those of a story are its own.
         """
+        defaults = TrainConfig()
         if config:
-            return replace(TrainConfig(data=config.data, model=config.model, classes=config.classes), **self.changes)
-        own = {"data": f"data/{self.data}" if self.data else "", "model": self.model}
-        return TrainConfig(**{name: value for name, value in own.items() if value}, **self.changes)
+            defaults = TrainConfig(data=config.data, model=config.model, classes=config.classes)
+        elif self.model:
+            defaults = TrainConfig(data=f"data/{self.data}", model=self.model)
+        return replace(defaults, **self.changes)
 
 
 # of all families below, where nothing else is said; AdamW, weight decay 1e-4 and clip 0.1 are the defaults
