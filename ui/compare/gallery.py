@@ -118,7 +118,7 @@ def _show_nothing(changes: Changes, chosen: ChangeFilter) -> None:
     change = plain(chosen.change.label.lower()) if chosen.change else "fixed or broken"
     subjects = [plain(" ".join(chosen.sizes)), join_names(chosen.classes)]
     subject = " ".join(part for part in subjects if part)
-    st.info(f"Nothing is {change}{' of ' * bool(subject)}{subject} at {changes.from_scores}: choose another "
+    st.info(f"Nothing is {change}{' of ' * bool(subject)}{subject} at {plain(changes.from_scores)}: choose another "
             "change, class or size. AP counts predictions of every score, and so may change where no object "
             "does.")  # fmt: skip
 
