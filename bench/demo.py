@@ -33,15 +33,15 @@ PRECISION = 0.8  # at which two models are asked what they find
 STORIES = [name for name, preset in PRESETS.items() if preset.model]
 
 
-def evaluations(config: TrainConfig, folder: Path) -> tuple[list[Evaluated], float, float]:
-    """Return every evaluation of one training, its seconds, and its images a second, evaluations included."""
-    begin, evaluated, images = time.perf_counter(), [], 0
+def evaluations(config: TrainConfig, folder: Path) -> tuple[list[Evaluated], list[float], float]:
+    """Return every evaluation of one training, after how many seconds each, and its images a second in all."""
+    begin, evaluated, seconds, images = time.perf_counter(), [], [], 0
     for progress in train(config, folder):
         images += config.batch_size if isinstance(progress, StepDone) else 0
         if isinstance(progress, Evaluated):
             evaluated.append(progress)
-    seconds = time.perf_counter() - begin
-    return evaluated, seconds, images / seconds
+            seconds.append(time.perf_counter() - begin)
+    return evaluated, seconds, images / seconds[-1]
 
 
 def figures(before: Evaluated, after: Evaluated) -> str:
@@ -73,11 +73,9 @@ def print_findings(table: pa.Table, score: float) -> None:
         )
     for name, recall in recalls.by_size.items():
         print(f"    {name}: {recall.n} objects, {recall.recall:.0%} found, {recall.recall_at_any:.0%} at any score")
-    if (score := score_of_precision(table)) is not None:
-        small = recall_by_size(table, score).by_size["small"]
-        print(
-            f"    at a precision of {PRECISION:.0%}, from score {score:.2f}: {small.recall:.0%} of the small ones found"
-        )
+    if (precise := score_of_precision(table)) is not None:
+        recall = recall_by_size(table, precise).by_size["small"].recall
+        print(f"    at a precision of {PRECISION:.0%}, from score {precise:.2f}: {recall:.0%} of the small ones found")
     print(f"    half are found from {recalls.input.half} pixels, {recalls.cells.half} cells")
     total = impacts.total
     print("    error impact:", {error.value: round(100 * total[error], 1) for error in ErrorType if error in total})
@@ -121,16 +119,18 @@ def main() -> None:
         for seed in options.seeds:
             evaluated, seconds, speed = evaluations(replace(config, seed=seed), root / f"run{seed}")
             print(
-                f"seed {seed} | {figures(evaluated[0], evaluated[-1])} | {seconds:.0f} s, {speed:.0f} images/s",
+                f"seed {seed} | {figures(evaluated[0], evaluated[-1])} | {seconds[-1]:.0f} s, {speed:.0f} images/s",
                 flush=True,
             )
             print("    AP by epoch:", [round(100 * progress.figures.AP, 1) for progress in evaluated])
+            print("    after minutes:", [round(one / 60, 1) for one in seconds])
             for progress in (evaluated[0], evaluated[-1]) if seed == options.seeds[0] else evaluated[-1:]:
                 if chosen.extra:
                     print(f"    {by_class(progress)}")
                 else:
                     table = table_of(progress)
-                    print_findings(table, threshold_curve(table).best or 0.5 if options.best_score else 0.5)
+                    best = threshold_curve(table).best if options.best_score else None
+                    print_findings(table, best or 0.5)
 
 
 if __name__ == "__main__":

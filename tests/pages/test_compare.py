@@ -140,8 +140,8 @@ def test_each_model_may_count_from_the_score_of_its_own_best_f1(two, store):
     pair = tables(store, (two[1], 2), (two[0], 0))
     scores = tuple(min(max(threshold_curve(table).best, 0.05), 0.95) for table in pair)
     assert scores[0] != scores[1]
-    found = changes(*pair, scores)
-    assert kinds(app)["fixed"] == found.number(Change.FIXED) and kinds(app)["new"] == found.number(Change.NEW)
+    expected = changes(*pair, scores)
+    assert kinds(app)["fixed"] == expected.number(Change.FIXED) and kinds(app)["new"] == expected.number(Change.NEW)
     assert app.slider(key="score").disabled and app.query_params["scores"] == "best"
     data = shown(app)
     assert [data["score"] + model["offset"] for model in data["models"]] == pytest.approx(scores)

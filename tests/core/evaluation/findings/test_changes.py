@@ -157,8 +157,8 @@ def test_a_perfect_model_breaks_nothing_and_fixes_all_that_was_wrong():
     assert {change: gone.number(change) for change in OBJECT_CHANGES} == {
         Change.FIXED: 1, Change.BROKEN: 0, Change.STILL_RIGHT: 1, Change.STILL_WRONG: 0,
     }  # fmt: skip
-    own = found((gt, [result(*CAR, score=0.4)], [result(*CAR), result(*DOG)]), 0.5, of_before=0.3)
-    assert verdict(own).startswith("From score 0.5 (before: 0.3) on it finds 2 of 2 objects, before 1: 1 fixed")
+    apart = found((gt, [result(*CAR, score=0.4)], [result(*CAR), result(*DOG)]), 0.5, of_before=0.3)
+    assert verdict(apart).startswith("From score 0.5 (before: 0.3) on it finds 2 of 2 objects, before 1: 1 fixed")
     assert verdict(gone) == (
         "From score 0.5 on it finds 2 of 2 objects, before 1: 1 fixed, 0 broken. Of its 0 false alarms 0 are new; "
         "0 of before are gone."
