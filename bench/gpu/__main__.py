@@ -21,6 +21,7 @@ import psutil
 import torch
 
 from bench.gpu.demo_runs import measure_demos
+from bench.gpu.families import measure_families
 from bench.gpu.memory import measure_memory
 from bench.gpu.record import Deadline, Record
 from bench.gpu.speed import measure_reading, measure_speed
@@ -37,6 +38,7 @@ PARTS: dict[str, tuple[Callable[[Workbench, Record, Deadline], None], int]] = {
     "reading": (measure_reading, 2),
     "traces": (measure_traces, 7),
     "memory": (measure_memory, 4),
+    "families": (measure_families, 30),
     "demo": (lambda bench, record, deadline: measure_demos(bench.scale, record, deadline), 44),
 }
 

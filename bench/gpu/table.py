@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.gpu.demo_runs import agreement
+from bench.gpu.families import PRECISIONS, agree
 from bench.gpu.record import Row
 from bench.gpu.speed import LIMIT, OURS, PLAIN
 from core import PROJECT
+from core.detr.sources.released import FAMILIES, RELEASED
 
 DOCS = PROJECT / "docs/measurements.md"
 BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
@@ -24,7 +26,8 @@ def markdown(content: dict[str, Any]) -> str:
     parts: dict[str, list[Row]] = content["parts"]
     sections = [
         _machine(content), _speed(parts.get("speed", [])), _reading(parts.get("reading", [])),
-        _traces(parts.get("traces", [])), _memory(parts.get("memory", [])), _demo(parts.get("demo", [])),
+        _traces(parts.get("traces", [])), _memory(parts.get("memory", [])),
+        _families(parts.get("families", [])), _demo(parts.get("demo", [])),
         *(f"Failed: {failure}" for failure in content.get("failures", [])),
     ]  # fmt: skip
     return "\n\n".join(section for section in sections if section)
@@ -126,6 +129,29 @@ def _memory(rows: list[Row]) -> str:
         )
 
     return f"Out of memory {cell(rows[0], sentence)}" if rows else ""
+
+
+def _families(rows: list[Row]) -> str:
+    def speed(row: Row) -> str:
+        return f"{row['images_per_second']:.1f}"
+
+    def pair(of_model: list[Row], name: str, digits: int, scale: float = 1.0) -> str:
+        return " / ".join(f"{row[name] / scale:.{digits}f}" if name in row else NO_FIGURE for row in of_model)
+
+    lines = []
+    for name in dict.fromkeys(row["model"] for row in rows):
+        of_model = [next(r for r in rows if (r["model"], r["precision"]) == (name, p)) for p in PRECISIONS]
+        losses = pair(of_model, "first_loss", 3)
+        model, is_apart = RELEASED[name], all("first_loss" in row for row in of_model) and not agree(*of_model)
+        lines.append([
+            FAMILIES[model.family], name.split("/")[1], model.pictures, *(cell(row, speed) for row in of_model),
+            pair(of_model, "peak_bytes", 1, 1e9), f"**{losses}**" if is_apart else losses,
+        ])  # fmt: skip
+    if not lines:
+        return ""
+    head = ["family", "layout", "pictures", "images a second, bf16", "fp32", "peak memory, GB: bf16 / fp32",
+            "loss of the first step: bf16 / fp32"]  # fmt: skip
+    return f"Training one layout of each family on ready batches of {rows[0]['batch']}:\n\n{_table(head, lines)}"
 
 
 def _demo(rows: list[Row]) -> str:

@@ -23,6 +23,7 @@ from core.detr.families.detr import Detr
 from core.detr.input.dataset import DetectionDataset
 from core.detr.model import parameter_groups
 from core.detr.small import small_detr
+from core.detr.sources.released import FAMILIES, RELEASED
 from core.labels import LabelMap
 from core.training.distributed import ProcessGroup
 from core.training.step import Stepper
@@ -55,6 +56,7 @@ class Scale:
     traced           steps that are traced
     batches          images a batch; those of `plain_batches` for the plain loop, too
     crowded          images of the batch for which there is no memory
+    families         released models of which one is trained in each precision
     demo_images      for training and validation; None for the demo as it is
     """
 
@@ -71,6 +73,7 @@ class Scale:
     least: int
     traced: int
     crowded: int
+    families: tuple[str, ...]
     demo_seeds: tuple[int, ...]
     demo_images: tuple[int, int] | None = None
     demo_epochs: int = 10
@@ -85,15 +88,18 @@ def detr_r50(label_map: LabelMap, dropout: float) -> DetrForObjectDetection:
     return DetrForObjectDetection(config)
 
 
+FIRST_OF_FAMILY = {model.family: model.name for model in reversed(RELEASED.values())}
+SMALLEST = min(RELEASED.values(), key=lambda model: model.parameters).name
 READERS = max(1, min(12, (os.cpu_count() or 1) - 2))
 ON_GPU = Scale(
     device="cuda", shortest_edge=800, longest_edge=1333, train=1024, make_model=detr_r50, batches=(4, 8, 16),
-    plain_batches=(4, 8), readers=READERS, seconds=4.0, warm=3, least=3, traced=6, crowded=16, demo_seeds=(0, 1, 2),
+    plain_batches=(4, 8), readers=READERS, seconds=4.0, warm=3, least=3, traced=6, crowded=16,
+    families=tuple(FIRST_OF_FAMILY[family] for family in FAMILIES), demo_seeds=(0, 1, 2),
 )  # fmt: skip
 ON_CPU = Scale(
     device="cpu", shortest_edge=64, longest_edge=96, train=8, make_model=lambda *a: small_detr(*a).inner, batches=(2,),
-    plain_batches=(2,), readers=0, seconds=0.0, warm=1, least=1, traced=1, crowded=8, demo_seeds=(0,),
-    demo_images=(8, 4), demo_epochs=1,
+    plain_batches=(2,), readers=0, seconds=0.0, warm=1, least=1, traced=1, crowded=8, families=(SMALLEST,),
+    demo_seeds=(0,), demo_images=(8, 4), demo_epochs=1,
 )  # fmt: skip
 
 
