@@ -29,7 +29,7 @@ from core.training.distributed import ProcessGroup
 from core.training.step import Stepper
 
 PRECISIONS = ("bf16", "fp32")
-TOLERANCE = 0.05  # relative: half precision rounds, and may choose other queries, from the same weights on the same batch
+TOLERANCE = 0.05  # relative: half precision rounds, and may choose other queries on the same batch
 
 
 class FamilyLoop:
