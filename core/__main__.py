@@ -21,8 +21,11 @@ def run() -> int:
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
-    """Break off what the command does; once that is over, in `run` itself, Ctrl-C has nothing to break off."""
-    if frame is None or frame.f_code not in (run.__code__, _interrupt.__code__):
+    """Break off what the command does; where `run` itself or its setting of a handler goes on, there is nothing to."""
+    called = frame
+    while frame is not None and frame.f_code is not run.__code__:
+        called, frame = frame, frame.f_back
+    if called is None or called.f_code not in (run.__code__, _interrupt.__code__, signal.signal.__code__):
         raise KeyboardInterrupt
 
 

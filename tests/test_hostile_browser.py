@@ -124,6 +124,7 @@ def walk(page, address, listener):
             return wrong
 
         def tabs(self) -> None:
+            rests(page)  # all of them are there
             for tab in page.get_by_role("tab").all():
                 tab.click()
                 self.check()

@@ -15,7 +15,7 @@ from bench.gpu.loops import plain_loop
 from bench.gpu.memory import little_memory, survive
 from bench.gpu.record import Deadline, Record
 from bench.gpu.speed import measure_loop, settings
-from bench.gpu.table import BEGIN, END, markdown, write_docs
+from bench.gpu.table import BEGIN, END, _families, markdown, write_docs
 from bench.gpu.trace import RANGE, summarize
 from bench.gpu.workbench import MIXED, ON_CPU, ON_GPU, ONE_SIZE, Setting, Workbench, detr_r50
 from core import PROJECT
@@ -115,6 +115,18 @@ def test_the_table_shows_ratios_and_why_a_figure_is_missing(tmp_path):
     docs.write_text("nothing")
     with pytest.raises(ValueError, match="no place"):
         write_docs(text, docs)
+
+
+def test_the_table_marks_a_layout_whose_first_losses_differ():
+    half = {"model": "Roboflow/rf-detr-nano", "precision": "bf16", "batch": 4, "images_per_second": 30.0,
+            "peak_bytes": 3e9, "first_loss": 20.5}  # fmt: skip
+    full = {**half, "precision": "fp32", "images_per_second": 20.0, "peak_bytes": 6e9, "first_loss": 20.0}
+    broken = [{"model": "hustvl/yolos-tiny", "precision": p, "failed": "no | luck"} for p in ("bf16", "fp32")]
+    lines = _families([half, full, *broken]).splitlines()
+    assert lines[-2] == "| RF-DETR | rf-detr-nano | 384 × 384 | 30.0 | 20.0 | 3.0 / 6.0 | 20.500 / 20.000 |"
+    assert lines[-1].endswith(" | failed: no / luck | failed: no / luck | – / – | – / – |")
+    assert "**22.500 / 20.000**" in _families([{**half, "first_loss": 22.5}, full])
+    assert _families([]) == ""
 
 
 def test_the_docs_have_a_place_for_the_table(tmp_path):

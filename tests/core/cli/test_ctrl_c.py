@@ -55,6 +55,26 @@ def test_it_breaks_off_what_the_command_does_and_nothing_that_comes_after_that(m
     handlers[0](signal.SIGINT, in_run)
 
 
+def test_it_may_come_while_the_command_lets_go_of_it(monkeypatch):
+    """`signal.signal` is Python, too: it was pressed within the last one."""
+    set_handler, pressed = signal._enum_to_int, []
+
+    def pressed_within(value):
+        if callable(signal.getsignal(signal.SIGINT)) and value == signal.SIG_IGN and not pressed:
+            pressed.append(value)
+            signal.raise_signal(signal.SIGINT)
+        return set_handler(value)
+
+    monkeypatch.setitem(sys.modules, "core.cli.main", SimpleNamespace(main=lambda: 130))
+    before, hook = signal.signal(signal.SIGINT, signal.default_int_handler), sys.unraisablehook
+    monkeypatch.setattr(signal, "_enum_to_int", pressed_within)
+    try:
+        assert command.run() == 130 and pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook
+
+
 def test_a_drawing_ends_and_leaves_nothing_that_stays(tmp_path):
     process = started(tmp_path, "demo", "--out", tmp_path / "data/street", "--train", "5000", "--val", "10")
     until(lambda: list(tmp_path.glob("data/.street*/train")))

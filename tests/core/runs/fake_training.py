@@ -95,12 +95,12 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
             if step == STEPS + 2 and kind == "killed later" and not resume:
                 os.kill(os.getpid(), signal.SIGKILL)
             if step % STEPS == 0:
+                _save(folder, step)  # as a training does: before it evaluates
                 ap = (0.3, 0.5, 0.4)[epoch % 3]
                 yield Evaluated(
                     **common, epoch=epoch + 1, step=step, seconds_left=1.0, metrics={"val/AP": ap},
                     figures=figures(ap), is_best=epoch < 2,
                 )  # fmt: skip
-                _save(folder, step)
         yield Finished(**common, epoch=epochs, step=step)
     except NotRecorded:
         is_recorded = False

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from core import ModelError
 from core.boxes import Detections
 from core.datasets.split import filter_to_classes, read_split
 from core.detr.detect import detect
@@ -36,6 +37,15 @@ def test_a_variant_that_cannot_be_made_is_told(tmp_path):
         with pytest.raises(Exception, match="It cannot be made: ") as error:
             variants.write_variant(variant, tmp_path / "model.onnx", [], tmp_path / variant.file_name)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("kind", ["rt_detr_v2", "d_fine"])
+def test_a_graph_that_holds_for_its_examples_size_alone_is_refused(kind, street, tmp_path):
+    """Their encoder's positions are those of one size; on squares they all have it."""
+    loaded = LoadedModel(small_model(kind), LABELS, 128, 160, False, "fp32", torch.device("cpu"))
+    with pytest.raises(ModelError, match=r"for one size of pictures alone: train it on squares\.$"):
+        list(write_onnx(loaded, street, tmp_path))
 
 
 @pytest.mark.ci  # traces a model, and computes it in four ways
