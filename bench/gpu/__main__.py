@@ -1,4 +1,4 @@
-"""`python -m bench.gpu`: how fast trainings are on an NVIDIA GPU, in five minutes, without a network.
+"""`python -m bench.gpu`: how fast trainings are on an NVIDIA GPU, in six minutes, without a network.
 
 It writes a JSON and a table into `--out`; a part for which no time is left says so. `--table FILE.json` puts a table
 into docs/measurements.md. `--cpu` tries every part in small on a machine without a GPU.
@@ -100,7 +100,7 @@ def measure(scale: Scale, out: Path, minutes: float, chosen: list[str]) -> dict[
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=PROJECT / "runs/bench-gpu")
-    parser.add_argument("--minutes", type=float, default=5.0, help="for everything, from the start of this command")
+    parser.add_argument("--minutes", type=float, default=6.0, help="for everything, from the start of this command")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART",
                         help=f"these parts alone: {', '.join(PARTS)}")  # fmt: skip
     parser.add_argument("--cpu", action="store_true", help="try every part in small, without a GPU")
