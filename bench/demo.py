@@ -64,6 +64,9 @@ def print_findings(table: pa.Table, score: float) -> None:
     print(f"    from score {score:.2f}:")
     for group in (placed.total, *placed.by_size):
         one = group.found
+        if not one.n:
+            print(f"    boxes, {group.name}: none found")
+            continue
         print(
             f"    boxes, {group.name}: {one.n} found, mean IoU {one.mean_iou:.2f}, below 0.75: "
             f"{sum(one.ious[:13]) / one.n:.0%}, {group.poor.n} poor; too wide "

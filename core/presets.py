@@ -190,7 +190,7 @@ PRESETS = {
         ),
         Preset(
             "From nothing",
-            "A small untrained RT-DETRv2 learns the drawn street by day, in a quarter of an hour, while you watch.",
+            "A small untrained RT-DETRv2 learns the drawn street by day, in 15 to 25 minutes, while you watch.",
             {
                 # of as many pictures it learns far more in small batches: what counts from nothing is steps
                 "epochs": 7, "batch_size": 8, "lr": 5e-4, "lr_backbone": 5e-4, "lr_head": 5e-4, "clip": 1.0,
