@@ -103,7 +103,7 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
         wait_for_points(page, plot, 0, trace=2)
     steps = page.evaluate("steps")
     assert steps == sorted(steps, key=(PROCESS, *START).index) and steps[0] == PROCESS and len(steps) > 1
-    assert page.get_by_role("button", name="Stop").first.is_visible()
+    page.get_by_role("button", name="Stop").first.wait_for()
     place = page.locator(".dl-place").inner_text()
     assert f"Epoch 1 of {EPOCHS}" in place, "what was typed just before the click counts"
     before = points(page, "loss_ce")

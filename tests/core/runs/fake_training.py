@@ -71,20 +71,29 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
         sys.exit(3)
     steps = STEPS * epochs if kind != "endless" else 10**6
     common = {"epochs": epochs, "steps": steps, "images_per_second": 2.0, "label_map": LABELS}
-    step = int((folder / "last" / "step.txt").read_text()) if resume else 0
+    step, evaluated = _saved(folder) if resume else (0, 0)
     is_recorded = True
     try:
         if not step:
             yield Evaluated(
                 **common, epoch=0, step=0, seconds_left=9.0, metrics={"val/AP": 0.25}, figures=figures(0.25)
             )
-        while step < steps:
+        while True:
+            if step % STEPS == 0 and evaluated < step // STEPS:  # a training saves before it evaluates
+                evaluated = step // STEPS
+                ap = (0.3, 0.5, 0.4)[(evaluated - 1) % 3]
+                yield Evaluated(
+                    **common, epoch=evaluated, step=step, seconds_left=1.0, metrics={"val/AP": ap},
+                    figures=figures(ap), is_best=evaluated <= 2,
+                )  # fmt: skip
+                _write(folder / "last" / "evaluated.txt", evaluated)
+            if step >= steps:
+                break
             if kind == "endless":
                 threading.Event().wait(0.005)  # a step takes a while
             step += 1
-            epoch = (step - 1) // STEPS
             metrics = {"train/loss": 1 / step, "train/lr": 1e-5}
-            yield StepDone(**common, epoch=epoch, step=step, seconds_left=3.0, metrics=metrics)
+            yield StepDone(**common, epoch=(step - 1) // STEPS, step=step, seconds_left=3.0, metrics=metrics)
             if step == 2 and kind == "crash":
                 raise ZeroDivisionError("a secret\nof two lines")
             if step == 2 and kind == "killed":
@@ -95,12 +104,7 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
             if step == STEPS + 2 and kind == "killed later" and not resume:
                 os.kill(os.getpid(), signal.SIGKILL)
             if step % STEPS == 0:
-                _save(folder, step)  # as a training does: before it evaluates
-                ap = (0.3, 0.5, 0.4)[epoch % 3]
-                yield Evaluated(
-                    **common, epoch=epoch + 1, step=step, seconds_left=1.0, metrics={"val/AP": ap},
-                    figures=figures(ap), is_best=epoch < 2,
-                )  # fmt: skip
+                _save(folder, step)
         yield Finished(**common, epoch=epochs, step=step)
     except NotRecorded:
         is_recorded = False
@@ -109,13 +113,24 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
             raise OSError(errno.ENOSPC, "No space left on device")
         if is_recorded:
             _save(folder, step)
+            _write(folder / "last" / "evaluated.txt", evaluated)
 
 
 def _save(folder: Path, step: int) -> None:
     leave_checkpoint(folder / "last")
-    fresh = folder / "step.txt.new"
-    fresh.write_text(str(step))
-    os.replace(fresh, folder / "last" / "step.txt")
+    _write(folder / "last" / "step.txt", step)
+
+
+def _write(path: Path, number: int) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(str(number))
+    os.replace(fresh, path)
+
+
+def _saved(folder: Path) -> tuple[int, int]:
+    """The checkpoint's step, and how many epochs were evaluated by then."""
+    evaluated = folder / "last" / "evaluated.txt"
+    return int((folder / "last" / "step.txt").read_text()), int(evaluated.read_text()) if evaluated.exists() else 0
 
 
 def leave_checkpoint(folder: Path) -> None:
