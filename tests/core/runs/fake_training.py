@@ -94,15 +94,7 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
             step += 1
             metrics = {"train/loss": 1 / step, "train/lr": 1e-5}
             yield StepDone(**common, epoch=(step - 1) // STEPS, step=step, seconds_left=3.0, metrics=metrics)
-            if step == 2 and kind == "crash":
-                raise ZeroDivisionError("a secret\nof two lines")
-            if step == 2 and kind == "killed":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if step == 2 and kind == "killed thread by thread":
-                threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
-                ctypes.CDLL(None).pthread_exit(None)
-            if step == STEPS + 2 and kind == "killed later" and not resume:
-                os.kill(os.getpid(), signal.SIGKILL)
+            _break_off(kind, step, resume)
             if step % STEPS == 0:
                 _save(folder, step)
         yield Finished(**common, epoch=epochs, step=step)
@@ -114,6 +106,19 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
         if is_recorded:
             _save(folder, step)
             _write(folder / "last" / "evaluated.txt", evaluated)
+
+
+def _break_off(kind: str, step: int, resume: bool) -> None:
+    """End after a step, in the way that `kind` says, if it does."""
+    if step == 2 and kind == "crash":
+        raise ZeroDivisionError("a secret\nof two lines")
+    if step == 2 and kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if step == 2 and kind == "killed thread by thread":
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        ctypes.CDLL(None).pthread_exit(None)
+    if step == STEPS + 2 and kind == "killed later" and not resume:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _save(folder: Path, step: int) -> None:
