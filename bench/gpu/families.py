@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator
-from itertools import count, cycle, islice
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
@@ -65,7 +65,7 @@ class FamilyLoop:
         torch.manual_seed(0)
         stepper = Stepper(model, bench.config(setting), STEPS, bench.device, ProcessGroup())
         try:
-            for number, batches in zip(count(), cycle(self.ready), strict=False):
+            for number, batches in enumerate(cycle(self.ready)):
                 losses.append(stepper.step(number, batches)[LOSS.train.tag])
                 yield Step(self.batch, 0.0)
         finally:
@@ -87,7 +87,7 @@ def measure_families(bench: Workbench, record: Record, deadline: Deadline) -> No
             losses: list[float] = []
             reset_peak(bench.device)
             row = measure_loop(bench, loop.run(precision, losses), seconds, deadline)
-            return {**row, "first_loss": losses[0], "last_loss": losses[-1]}
+            return {**row, "first_loss": losses[0]}
 
         key = {"model": name, "precision": precision, "batch": bench.scale.batches[0]}
         record.attempt("families", key, measure, deadline)
