@@ -90,7 +90,7 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     page.goto(link(address, "", threads=1))  # two would wait for each other on busy cores
     train = page.get_by_role("button", name="Train", exact=True).last
     train.wait_for()
-    assert page.get_by_role("combobox", name="Model").input_value() == "Starter model (built in)"
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("Starter model (built in)")
     epochs = page.get_by_role("spinbutton", name="Epochs")
     epochs.fill(str(EPOCHS))
     epochs.press("Tab")

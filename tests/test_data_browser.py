@@ -111,7 +111,7 @@ def test_a_click_on_a_mark_opens_the_images_with_that_class(page, address, share
     expect(page.get_by_role("tab", selected=True)).to_have_text("Images")
     page.locator(CELLS).first.wait_for()
     assert opens["split"] == "val"
-    assert page.get_by_role("combobox", name="Class", exact=True).input_value() == opens["class"]
+    expect(page.get_by_role("combobox", name="Class", exact=True)).to_have_value(opens["class"])
     expected = holding(images, opens["class"])
     expect(page.get_by_text(f"{len(expected)} of {3 + VAL} images")).to_be_visible()
     assert {name.split(" · ")[0] for name in shown_names(page)} == expected
@@ -129,7 +129,8 @@ def test_thumbnails_have_their_boxes_and_open_in_large(page, address, own):
     assert all(width == 240 for width in drawn if width is not False)
 
     named = page.locator(".gallery .grid .label")
-    assert named.count() > 0 and set(named.all_inner_texts()) <= {"car", "dog"}
+    expect(named.first).to_be_visible()
+    assert set(named.all_inner_texts()) <= {"car", "dog"}
     toolbar = page.locator(".gallery .toolbar").first
     toolbar.get_by_text("Labels").click()
     expect(named).to_have_count(0)

@@ -48,6 +48,7 @@ def test_every_key_acts_on_the_page(page, shared):
         page.keyboard.press(key)
         expect(kind).to_have_count(n)
     right = page.locator(f"{BOXES}.mark-truth:not(.wrong)")
+    expect(right.first).to_be_attached()
     before = right.count()
     page.keyboard.press("e")
     settled(page)

@@ -190,7 +190,7 @@ def test_the_best_score_is_set_here_and_for_the_gallery(page, shared):
     expect(page.get_by_role("slider", name="Score at least")).to_have_value(best)
     page.get_by_role("link", name="Errors").click()
     assert opened_on_errors(page) == {"score": [best]}
-    assert page.locator(".gallery .toolbar output").first.inner_text() == best
+    expect(page.locator(".gallery .toolbar output").first).to_have_text(best)
 
 
 @pytest.mark.ci
@@ -259,8 +259,8 @@ def test_a_chart_is_downloaded_as_csv_in_full_precision_and_as_a_picture(page, s
 
 def test_a_link_opens_its_tab_and_class_and_another_tab_is_in_the_address(page, shared):
     open_results(page, shared, view="small", **{"class": "car"})
-    assert page.get_by_role("tab", selected=True).inner_text() == "Recall by size"
-    assert page.get_by_role("combobox", name="Class").input_value() == "car"
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Recall by size")
+    expect(page.get_by_role("combobox", name="Class")).to_have_value("car")
     page.get_by_role("tab", name="Error impact").click()
     page.wait_for_url("**view=costs*")
     chart = chart_named(page, "Error impact by size")
