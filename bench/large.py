@@ -24,7 +24,8 @@ import numpy as np
 from bench.table import Bench, Figures, Row, once
 from core.datasets.check import check_annotations
 from core.datasets.layouts import SplitLocation
-from core.datasets.split import examine_split, filter_to_classes
+from core.datasets.part import filter_to_classes
+from core.datasets.split import examine_split
 from core.detr.pretrained import COCO_CLASSES
 from core.labels import COCO_TEN
 

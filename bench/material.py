@@ -17,7 +17,8 @@ from bench.table import Bench, once
 from core import PROJECT
 from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
-from core.datasets.split import CocoSplit, filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import CocoSplit, read_split
 from core.labels import COCO_TEN, LabelMap
 from core.presets import PRESETS
 

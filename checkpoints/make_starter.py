@@ -32,7 +32,8 @@ from checkpoints.warm_up import CORES, DEVICE, READERS, SIZE, start_decoder, war
 from core.boxes import Detections
 from core.config import RANDOM_MULTI_SCALE, TrainConfig
 from core.datasets.demo import DEMO_CLASSES, draw_dataset
-from core.datasets.split import filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import read_split
 from core.detr.detect import detect
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader

@@ -1,7 +1,7 @@
-"""A part of a data set that has been read, by a `Subset`: as smaller splits, or saved as a data set of its own.
+"""A part of a data set that has been read, by its classes or a `Subset`: smaller splits, or a data set of its own.
 
-In: the splits of a data set and a `Subset`. Out: smaller splits; or a folder in COCO layout whose picture folders are
-links to those of the data set, so that no picture is copied:
+In: the splits of a data set, and classes or a `Subset`. Out: smaller splits; or a folder in COCO layout whose picture
+folders are links to those of the data set, so that no picture is copied:
 
     out/annotations/instances_train.json, instances_val.json    out/train, out/val   links
 """
@@ -9,7 +9,8 @@ links to those of the data set, so that no picture is copied:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,27 @@ from core.datasets.subset import Subset, choose_image_ids, find_category_ids, wr
 from core.disk import atomic_folder
 from core.files import real_path
 from core.wording import short
+
+
+def filter_to_classes(
+    split: CocoSplit, names: Iterable[str], empty_share: float | None = 0.0, seed: int = 0
+) -> CocoSplit:
+    """Return the split with the classes in `names` only, all ids and crowds kept, images in the file's order.
+
+    As many images without any of these classes are drawn as make up `empty_share` (0 to below 1) of the result, or
+    all if there are fewer; None keeps every one. Raises DataError for a class that the split does not have.
+    """
+    if empty_share is not None and not 0 <= empty_share < 1:
+        raise DataError(f"The share of images without a chosen class is {empty_share}, but must be from 0 to below 1.")
+    chosen = set(split.label_map(list(names)).category_ids)
+    annotations = [a for a in split.annotations if a["category_id"] in chosen]
+    categories = [c for c in split.categories if c["id"] in chosen]
+    keep = {a["image_id"] for a in annotations}
+    empty = [image["id"] for image in split.images if image["id"] not in keep]
+    wanted = len(empty) if empty_share is None else round(len(keep) * empty_share / (1 - empty_share))
+    keep.update(random.Random(seed).sample(empty, min(wanted, len(empty))))
+    images = [image for image in split.images if image["id"] in keep]
+    return replace(split, images=images, annotations=annotations, categories=categories)
 
 
 def subset_image_ids(split: CocoSplit, subset: Subset) -> list[int]:

@@ -1,4 +1,4 @@
-"""One split of a data set in COCO layout, `CocoSplit`: read, cleaned and filtered to chosen classes.
+"""One split of a data set in COCO layout, `CocoSplit`: read and cleaned.
 
 In: a folder, in one of the layouts of `layouts.py`. Out: a split's images, annotations and categories as plain dicts,
 every field that the project reads checked and of the right type, and `AnnotationColumns`, the same as arrays.
@@ -11,7 +11,6 @@ picture's path cannot leave its folder.
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -276,24 +275,3 @@ def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
         images = [image for image, is_in in zip(whole.images, is_chosen.tolist(), strict=True) if is_in]
         splits[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems[name])
     return splits
-
-
-def filter_to_classes(
-    split: CocoSplit, names: Iterable[str], empty_share: float | None = 0.0, seed: int = 0
-) -> CocoSplit:
-    """Return the split with the classes in `names` only, all ids and crowds kept, images in the file's order.
-
-    As many images without any of these classes are drawn as make up `empty_share` (0 to below 1) of the result, or
-    all if there are fewer; None keeps every one. Raises DataError for a class that the split does not have.
-    """
-    if empty_share is not None and not 0 <= empty_share < 1:
-        raise DataError(f"The share of images without a chosen class is {empty_share}, but must be from 0 to below 1.")
-    chosen = set(split.label_map(list(names)).category_ids)
-    annotations = [a for a in split.annotations if a["category_id"] in chosen]
-    categories = [c for c in split.categories if c["id"] in chosen]
-    keep = {a["image_id"] for a in annotations}
-    empty = [image["id"] for image in split.images if image["id"] not in keep]
-    wanted = len(empty) if empty_share is None else round(len(keep) * empty_share / (1 - empty_share))
-    keep.update(random.Random(seed).sample(empty, min(wanted, len(empty))))
-    images = [image for image in split.images if image["id"] in keep]
-    return replace(split, images=images, annotations=annotations, categories=categories)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from core import RunError
 from core.boxes import Detections
-from core.datasets.split import CocoSplit, filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import CocoSplit, read_split
 from core.detr.detect import detect
 from core.detr.input.loader import ReadFailure, loader
 from core.evaluation.coco_eval import evaluate

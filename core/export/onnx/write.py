@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from core import ModelError
-from core.datasets.split import CocoSplit, filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import CocoSplit, read_split
 from core.detr.families.base import Detector
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader

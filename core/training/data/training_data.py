@@ -13,8 +13,9 @@ from core import ConfigError, DataError, ModelError
 from core.config import TrainConfig
 from core.datasets.fingerprint.changes import class_changes
 from core.datasets.folder.totals import Totals
+from core.datasets.part import filter_to_classes
 from core.datasets.problems import Problem
-from core.datasets.split import CocoSplit, filter_to_classes
+from core.datasets.split import CocoSplit
 from core.detr.model_folder import read_label_map
 from core.labels import LabelMap
 from core.training.checkpoint_folder import saved_checkpoint

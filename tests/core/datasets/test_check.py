@@ -16,8 +16,9 @@ from core.datasets.check import (
     objects_by_class,
 )
 from core.datasets.layouts import find_splits
+from core.datasets.part import filter_to_classes
 from core.datasets.problems import ProblemKind, Severity
-from core.datasets.split import examine_split, filter_to_classes, read_split
+from core.datasets.split import examine_split, read_split
 from tests.core.coco_cases import from_env
 from tests.core.datasets import check_cases as cases
 from tests.core.datasets.check_cases import BOX, CASES, FEW_KINDS, dataset, finish, gt_small, picture, sound

@@ -1,4 +1,4 @@
-"""A split as it is read: what is usable of its file, its pictures' places, its arrays, and its filtered parts."""
+"""A split as it is read: what is usable of its file, its pictures' places, and its arrays."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ from core.datasets import split as module
 from core.datasets.layouts import SplitLocation
 from core.datasets.problems import ProblemKind
 from core.labels import LabelMap
-from tests.core.coco_cases import boxes, from_env, gt_of, judge
+from tests.core.coco_cases import boxes, from_env, gt_of
 
 GT = gt_of((1, 1, (0, 0, 10, 10)), (1, 2, (0, 0, 50, 50), {"iscrowd": 1}), (2, 2, (5, 5, 99, 90)), images=4)
 
@@ -204,55 +204,6 @@ def test_pictures_inside_are_found_also_in_folders_and_behind_a_linked_folder(tm
     assert split.image_path({"file_name": "b/a.jpg"}) == (tmp_path / "store" / "b" / "a.jpg").resolve()
 
 
-# Filtering
-
-
-@st.composite
-def splits(draw):
-    annotations = draw(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 3), st.booleans()), max_size=12))
-    rows = [(image, category, (0, 0, 9, 9), {"iscrowd": int(crowd)}) for image, category, crowd in annotations]
-    return split_of(gt_of(*rows, images=8, categories=("car", "dog", "bus")))
-
-
-names = st.lists(st.sampled_from(["car", "dog", "bus"]), min_size=1, unique=True)
-
-
-@settings(deadline=None)
-@given(splits(), names, st.sampled_from([0.0, 0.3, 0.5, 0.9]), st.integers(0, 5))
-def test_a_filtered_split_has_all_of_its_classes_and_the_share_of_empty_images(split, chosen, share, seed):
-    before = copy.deepcopy(split.to_dict())
-    part = module.filter_to_classes(split, chosen, share, seed)
-    ids = {c["id"] for c in split.categories if c["name"] in chosen}
-    assert part.annotations == [a for a in split.annotations if a["category_id"] in ids]  # crowds too, ids kept
-    assert {c["name"] for c in part.categories} == set(chosen)
-    assert part.images == [image for image in split.images if image in part.images]  # the file's order
-    filled = {a["image_id"] for a in part.annotations}
-    assert filled <= {image["id"] for image in part.images}
-    empty, available = len(part.images) - len(filled), len(split.images) - len(filled)
-    assert empty == min(round(len(filled) * share / (1 - share)), available)
-    assert module.filter_to_classes(split, chosen, share, seed) == part
-    assert split.to_dict() == before
-
-
-@settings(deadline=None)
-@given(splits(), names)
-def test_without_a_share_every_image_stays(split, chosen):
-    assert module.filter_to_classes(split, chosen, None).images == split.images
-
-
-def test_another_seed_draws_other_empty_images():
-    split = split_of(gt_of(*((i, 1, (0, 0, 9, 9)) for i in range(1, 21)), images=100))
-    assert module.filter_to_classes(split, ["car"], 0.5, 0) != module.filter_to_classes(split, ["car"], 0.5, 1)
-
-
-def test_an_unknown_class_or_share_is_refused():
-    with pytest.raises(DataError, match="no class 'cat'; it has: car, dog"):
-        module.filter_to_classes(split_of(GT), ["cat"])
-    for share in (-0.1, 1, float("nan")):
-        with pytest.raises(DataError, match="share of images without a chosen class"):
-            module.filter_to_classes(split_of(GT), ["car"], share)
-
-
 def test_a_class_that_one_part_lacks_is_told_with_the_part():
     """The parts may name their classes differently: one that is missing in a part may stand in the other file."""
     with pytest.raises(DataError, match="The data set's part val has no class 'human'; it has: "):
@@ -280,10 +231,3 @@ def test_real_coco_files_are_read_with_every_picture_in_its_place():
         assert (len(split.images), len(split.annotations)) == (images, annotations)
         assert split.columns.crowd.sum() == 8
         assert all(split.image_path(image).is_file() for image in split.images)
-
-
-def test_a_filtered_real_split_is_a_coco_file_that_pycocotools_evaluates():
-    split = module.filter_to_classes(module.read_split(from_env("DETR_LAB_COCO"), "val"), ["person", "car"])
-    perfect = [{key: a[key] for key in ("image_id", "category_id", "bbox")} | {"score": 1.0} for a in split.annotations]
-    objects = [row for row, a in zip(perfect, split.annotations, strict=True) if not a["iscrowd"]]
-    assert judge(split.to_dict(), objects).stats[0] == pytest.approx(1.0)

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from core import DataError, ModelError, RunError
-from core.datasets.split import filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import read_split
 from core.detr.detect import detect
 from core.detr.input.loader import loader
 from core.evaluation.findings.changes import require_same_ground_truth

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from core import DataError
-from core.datasets.split import filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import read_split
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader, step_loader
 from core.detr.input.order import epoch_order

@@ -6,7 +6,8 @@ import torch
 
 from core import ModelError
 from core.boxes import Detections
-from core.datasets.split import filter_to_classes, read_split
+from core.datasets.part import filter_to_classes
+from core.datasets.split import read_split
 from core.detr.detect import detect
 from core.detr.input.loader import loader
 from core.evaluation.table import read_table
