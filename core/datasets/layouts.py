@@ -13,10 +13,10 @@ A picture folder here is the first place to look at; `folder/located.py` looks u
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from core import DataError
 from core.datasets.folder.annotation_files import (
@@ -27,6 +27,7 @@ from core.datasets.folder.annotation_files import (
     json_paths,
     usual_coco_files,
 )
+from core.datasets.folder.conversion_record import conversion_of
 from core.datasets.folder.testing import ForTesting
 from core.datasets.names.name_index import is_picture
 from core.datasets.names.part_names import part_of
@@ -34,6 +35,8 @@ from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 from core.wording import is_utf8, short
 
 SPLITS = ("train", "val")
+TEST = "test"  # the part that no training uses
+T = TypeVar("T")
 MOST_BELOW = 6  # folders in folders in which pictures are looked for
 MOST_ENTRIES = 1000  # of a folder that are looked at, to tell whether it holds pictures
 
@@ -89,7 +92,15 @@ def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
     A file that says no part, and one for training without any for validation, is that of both, to be drawn.
     Raises DataError that says what was looked for if there is none, or which files are one too many.
     """
-    folder = Path(folder)
+    return _with_files(Path(folder), _locations)
+
+
+def find_test_file(folder: str | Path) -> SplitLocation | None:
+    """Return where the part for testing lies; None where no file is of it alone. Raises DataError as `find_splits`."""
+    return _with_files(Path(folder), _test_location)
+
+
+def _with_files(folder: Path, locate: Callable[[Path, list[AnnotationFile]], T]) -> T:
     try:
         if not folder.is_dir():
             raise DataError(f"There is no data set folder {folder}.")
@@ -100,7 +111,7 @@ def find_splits(folder: str | Path) -> dict[str, SplitLocation]:
                 "instances_train.json, holds the lists images and annotations. Choose the folder of an "
                 "export as COCO, or one as YOLO, Pascal VOC or of another tool that python -m core convert takes."
             )
-        return _locations(folder, files)
+        return locate(folder, files)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error}): give access to it.") from None
 
@@ -114,7 +125,7 @@ def annotation_files(folder: str | Path) -> list[Path]:
 
 
 def _locations(folder: Path, files: list[AnnotationFile]) -> dict[str, SplitLocation]:
-    paths = {part: [file.path for file in files if file.part == part] for part in (*SPLITS, "test", None)}
+    paths = {part: [file.path for file in files if file.part == part] for part in (*SPLITS, TEST, None)}
     unused: list[Path] = []
     if paths["train"] or paths["val"]:
         unused = paths[None]
@@ -122,7 +133,7 @@ def _locations(folder: Path, files: list[AnnotationFile]) -> dict[str, SplitLoca
     elif paths[None]:
         chosen = {"train": _only(folder, paths[None], None)}
     else:
-        names = _names(folder, paths["test"])
+        names = _names(folder, paths[TEST])
         raise DataError(f"{folder} holds only {names}, for testing: name it instances_train.json to train on it.")
     shared = "val" not in chosen
     locations = {}
@@ -130,9 +141,17 @@ def _locations(folder: Path, files: list[AnnotationFile]) -> dict[str, SplitLoca
         pictures = _picture_folder(folder, path, None if paths[None] == [path] else split)
         locations[split] = SplitLocation(path, pictures, shared, _bases(folder, path), folder)
     first = next(iter(chosen))
-    testing = tuple(ForTesting(p, (_picture_folder(folder, p, "test"), *_bases(folder, p))) for p in paths["test"])
+    tested = [path for path in paths[TEST] if conversion_of(path) is None]  # which has told of it
+    testing = tuple(ForTesting(p, (_picture_folder(folder, p, TEST), *_bases(folder, p))) for p in tested)
     locations[first] = locations[first]._replace(testing=testing, problems=_unused(folder, first, unused))
     return dict.fromkeys(SPLITS, locations["train"]) if shared else locations
+
+
+def _test_location(folder: Path, files: list[AnnotationFile]) -> SplitLocation | None:
+    if not (paths := [file.path for file in files if file.part == TEST]):
+        return None
+    path = _only(folder, paths, TEST)
+    return SplitLocation(path, _picture_folder(folder, path, TEST), False, _bases(folder, path), folder)
 
 
 def _unused(folder: Path, split: str, paths: list[Path]) -> tuple[Problem, ...]:

@@ -31,7 +31,7 @@ from core.datasets.folder.conversion_record import conversion_of, conversion_pro
 from core.datasets.folder.located import NOWHERE_ELSE, Located, locate_pictures
 from core.datasets.folder.testing import without_testing
 from core.datasets.folder.totals import BOXES
-from core.datasets.layouts import SPLITS, SplitLocation, find_splits
+from core.datasets.layouts import SPLITS, TEST, SplitLocation, find_splits, find_test_file
 from core.datasets.names.part_names import part_of_folders
 from core.datasets.picture_check import same_pictures
 from core.datasets.pictures import path_inside
@@ -165,10 +165,12 @@ def size_indices(areas: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def read_split(folder: str | Path, split: str) -> CocoSplit:
-    """Read one split, "train" or "val", of the data set in `folder`; what is left out or repaired is in its problems.
+    """Read one split, "train", "val" or "test", of the data set in `folder`; its problems say what is left out.
 
     Raises DataError if there is no such split, its file is broken, or it has a FATAL problem.
     """
+    if split == TEST:
+        return _read_test(Path(folder))
     locations = find_splits(folder)
     if split not in locations:
         raise DataError(f"The data set {folder} has no {split} split; it has: {', '.join(locations)}.")
@@ -179,6 +181,19 @@ def read_split(folder: str | Path, split: str) -> CocoSplit:
         others = [_examine(location, name) for name, location in locations.items() if name != split]
         examined = _without_placeholders(examined, Path(folder), others)
     return examined
+
+
+def _read_test(folder: Path) -> CocoSplit:
+    """Read the part for testing: of a file of its own, or those pictures of a shared file that lie in its folder."""
+    if location := find_test_file(folder):
+        examined = require_usable(_examine(location, TEST))
+        return _without_placeholders(examined, folder, ())
+    locations = find_splits(folder)
+    shared = next((location for location in locations.values() if location.shared), None)
+    whole = _without_placeholders(_examine(shared, "train"), folder, ()) if shared else None
+    if whole and (split := require_usable(_divide(whole, (*SPLITS, TEST))[TEST])).images:
+        return split
+    raise DataError(f"The data set {folder} has no {TEST} split; it has: {', '.join(locations)}.")
 
 
 def require_usable(split: CocoSplit) -> CocoSplit:
@@ -249,14 +264,14 @@ def _without_placeholders(split: CocoSplit, folder: Path, others: Iterable[CocoS
     return replace(split, categories=[c for c in split.categories if c["id"] not in ids], problems=tuple(problems))
 
 
-def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
-    """Divide a file of all parts into training and validation; its problems go with the training split.
+def _divide(whole: CocoSplit, names: Sequence[str] = SPLITS) -> dict[str, CocoSplit]:
+    """Divide a file of all parts into those of these names; its problems go with the training split.
 
-    By the folders of the pictures where these name a part for each; else validation is drawn. Pictures in a folder for
-    testing are in neither.
+    By the folders of the pictures where these name a part for each; else validation is drawn, and pictures in a folder
+    for testing are in neither.
     """
     if whole.is_broken:
-        return {name: replace(whole, name=name) for name in SPLITS}
+        return {name: replace(whole, name=name) for name in names}
     c, folder = whole.columns, os.path.relpath(whole.image_dir, whole.root or whole.image_dir)
     paths = ((row, path) for row, image in enumerate(whole.images) if (path := whole.path_of(image)))
     parts = [whole.located.parts.get(i["id"]) or part_of_folders(f"{folder}/{i['file_name']}") for i in whole.images]
@@ -268,10 +283,13 @@ def _divide(whole: CocoSplit) -> dict[str, CocoSplit]:
     of_testing = problems_of(ProblemKind.TEST_PART, "train", examples)
     if n_boxes := int(is_left_out[c.image].sum()):
         of_testing.append(Problem(ProblemKind.TEST_BOX, "train", n_boxes))
-    problems = {"train": (*whole.problems, *of_testing), "val": ()}
+    problems = {SPLITS[0]: (*whole.problems, *of_testing)}
     splits = {}
-    for name, is_chosen in of_part.items():
+    for name in names:
+        is_chosen = of_part.get(name, is_left_out)
         annotations = [a for a, image in zip(whole.annotations, c.image.tolist(), strict=True) if is_chosen[image]]
         images = [image for image, is_in in zip(whole.images, is_chosen.tolist(), strict=True) if is_in]
-        splits[name] = replace(whole, name=name, images=images, annotations=annotations, problems=problems[name])
+        splits[name] = replace(
+            whole, name=name, images=images, annotations=annotations, problems=problems.get(name, ())
+        )
     return splits

@@ -13,6 +13,7 @@ from typing import Any
 from core import DataError
 from core.datasets.convert.format import (
     TEST,
+    UNLISTED,
     USED,
     Format,
     Item,
@@ -34,7 +35,7 @@ BROKEN_PICTURES = (ProblemKind.UNREADABLE, ProblemKind.MISSING, ProblemKind.FILE
 class Content:
     """What of a folder is used.
 
-    images    COCO's entries, numbered from 1
+    images    COCO's entries, numbered from 1, those for testing last
     objects   each with its image's id
     split_of  by image id
     ids       image ids by split and picture
@@ -48,6 +49,15 @@ class Content:
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
     pictures: int = 0
     boxes: int = 0
+
+    @property
+    def has_training(self) -> bool:
+        """Whether an image is for training or validation."""
+        return any(split in USED for split in self.split_of.values())
+
+    def of_training(self, is_wanted: bool = True) -> list[LabelledObject]:
+        """Return the objects of images for training or validation; or those of the others, for testing."""
+        return [one for image_id, one in self.objects if (self.split_of[image_id] in USED) is is_wanted]
 
     def add(self, item: Item, labels: Labels, size: PictureSize) -> None:
         """Take an item's picture as the next image, marked as upright if its boxes are so and EXIF turns it."""
@@ -65,19 +75,21 @@ class Content:
 def read_items(reader: Format, listing: Listing, problems: ProblemCounter) -> Generator[tuple[int, int], None, Content]:
     """Read all pictures and labels, yielding (images done, images in all) but for the last; return what is used.
 
-    Raises DataError if nothing can be used: no picture can be read, or no label.
+    A part for testing is read, too, and told as one that no training uses.
+    Raises DataError if nothing can be used for training: no picture can be read, or no label.
     """
     content = Content(pictures=len({item.picture for item in listing.items if item.picture}))
     done, total, counted = 0, listing.used, set[str]()
-    for item in listing.items:
+    for item in sorted(listing.items, key=lambda item: item.split == TEST):  # the others' numbers do not rest on it
         labels, size = _read(reader, listing, item, problems)
         if item.label not in counted:  # a picture may be in both parts
             content.boxes += labels.count
             counted |= {item.label} if item.label else set()
         if labels.size is not None:
             content.add(item, labels, size)
-        done += item.split in USED
-        if item.split in USED and done < total:
+        counts = item.split != UNLISTED and bool(item.picture)
+        done += counts
+        if counts and done < total:
             yield done, total
     _require_content(listing, content, problems)
     return content
@@ -85,6 +97,8 @@ def read_items(reader: Format, listing: Listing, problems: ProblemCounter) -> Ge
 
 def _read(reader: Format, listing: Listing, item: Item, problems: ProblemCounter) -> tuple[Labels, PictureSize]:
     """Return an item's labels, with a size if the picture is used; if not, the reason is counted."""
+    if item.picture and item.split == TEST:
+        problems.add(ProblemKind.TEST_PART, item.picture)
     reason = _reason(listing, item)
     if reason is not None:
         problems.add(
@@ -104,23 +118,22 @@ def _reason(listing: Listing, item: Item) -> ProblemKind | None:
     """Return why an item is not used; None if it is, so far as its names tell."""
     if not item.picture:
         return ProblemKind.LABEL_ALONE
-    if item.split == TEST:
-        return ProblemKind.TEST_PART
     if item.label is None and not listing.background:
         return ProblemKind.UNLABELLED
-    if item.split not in USED:
+    if item.split == UNLISTED:
         return ProblemKind.UNLISTED
     return None if is_unicode(item.picture) else ProblemKind.FILE_NAME
 
 
 def _require_content(listing: Listing, content: Content, problems: ProblemCounter) -> None:
     for kinds, is_empty, unit in (
-        (BROKEN_PICTURES, not content.images, "pictures"), (BROKEN_LABELS, not content.objects, "labels"),
+        (BROKEN_PICTURES, not content.has_training, "pictures"),
+        (BROKEN_LABELS, not content.of_training(), "labels"),
     ):  # fmt: skip
         if is_empty and (count := problems.count(*kinds)):
             more = f", and {count - 1:,} more" if count > 1 else ""
             raise DataError(f"None of the {unit} in {listing.folder} can be used: {problems.first(*kinds)}{more}.")
-    if not content.images:
+    if not content.has_training:
         raise DataError(f"{listing.folder} holds no picture with labels for training: {_rest(problems)}.")
 
 

@@ -4,7 +4,7 @@
     read(item, …)          → the `Labels` of one of them, when its picture's size is known
 
 A format only says what lies in the folder. What is then left out, and how it is told, is decided once for all formats
-by `to_coco.py`: test parts, pictures in no list, label files without a picture. Damage to one file or line costs that
+by `conversion.py`: pictures in no list, label files without a picture. Damage to one file or line costs that
 file or line and is given to the `ProblemCounter`; what makes the folder useless as a whole is a DataError.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from core.datasets.problems import MOST_EXAMPLES, Example, Problem, ProblemKind
 
-USED = ("train", "val")  # the parts that are converted
+USED = ("train", "val")  # the parts of a training
 TEST, UNLISTED = "test", ""
 
 
@@ -89,8 +89,8 @@ class Listing:
 
     @property
     def used(self) -> int:
-        """How many pictures are for training or validation, as far as the lists tell."""
-        return sum(item.split in USED and bool(item.picture) for item in self.items)
+        """How many pictures are of a part, as far as the lists tell."""
+        return sum(item.split != UNLISTED and bool(item.picture) for item in self.items)
 
 
 class ProblemCounter:
@@ -107,7 +107,7 @@ class ProblemCounter:
         """
         if not count:
             return
-        key = kind, item.split if item and item.split in USED else ""
+        key = kind, item.split if item and item.split in (*USED, TEST) else ""
         self._counts[key] += count
         examples = self._examples.setdefault(key, [])
         if len(examples) < MOST_EXAMPLES:

@@ -2,6 +2,7 @@
 
     out/annotations/instances_train.json, instances_val.json    out/train, out/val   links to the user's folder
     out/annotations/instances.json if it has no validation      out/images           the same
+    out/annotations/instances_test.json if it has such a part   out/test             the same
     out/source.json                                             which folder, how it was then, what was left out
 
 Pictures are named by their path in the user's folder, never copied, and no file in that folder is written. The
@@ -19,7 +20,7 @@ from pathlib import Path
 from core import DataError
 from core.datasets.convert import voc, yolo
 from core.datasets.convert.conversion import Content, read_items
-from core.datasets.convert.format import Format, LabelledObject, Listing, ProblemCounter
+from core.datasets.convert.format import TEST, USED, Format, LabelledObject, Listing, ProblemCounter
 from core.datasets.convert.formats.createml import CREATEML
 from core.datasets.convert.formats.cvat import CVAT
 from core.datasets.convert.formats.datumaro import DATUMARO
@@ -39,7 +40,7 @@ FORMATS: dict[str, Format] = {
     "retinanet": RETINANET, "yolo list": KERAS_YOLO, "label studio": LABEL_STUDIO, "supervisely": SUPERVISELY,
     "datumaro": DATUMARO, "fiftyone labels": LABELS, "fiftyone": SAMPLES, "via": VIA,
 }  # fmt: skip
-OWN_NAMES = {"annotations", "images", "train", "val", SOURCE}
+OWN_NAMES = {"annotations", "images", "train", "val", "test", SOURCE}
 
 
 def detect_format(folder: str | Path) -> str | None:
@@ -78,7 +79,7 @@ def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], N
     """Convert the folder into `out`, yielding (images done, images in all) after every image.
 
     Images are numbered by their path, categories in the order of the list of names, else by name. What is damaged,
-    for testing or in no list is left out, and told by `out`'s source.json. An `out` that is current is kept; one that
+    or in no list is left out, and told by `out`'s source.json. An `out` that is current is kept; one that
     was converted from something else is replaced.
 
     Raises DataError if the folder has none of the formats or nothing in it can be used, and if `out` holds anything
@@ -145,24 +146,27 @@ def _convert(
 
 
 def _write_splits(partial: Path, key: str, listing: Listing, content: Content) -> None:
-    """Write each split's JSON and its link to the user's folder; a single split has a neutral name."""
-    objects = content.objects
-    names = sorted({one.name for _, one in objects}) if listing.names is None else listing.names.values()
-    ids = {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
-    first = FORMATS[key].first_pixel([one for _, one in objects])
+    """Write each split's JSON and its link to the user's folder; a single split for training has a neutral name."""
+    objects, trained = content.objects, content.of_training()
+    # what only the part for testing says changes nothing of the others
+    names = sorted({one.name for one in trained}) if listing.names is None else list(listing.names.values())
+    more = sorted({one.name for one in content.of_training(False)})
+    ids = {name: number for number, name in enumerate(dict.fromkeys([*names, *more]), start=1)}
+    first = FORMATS[key].first_pixel(trained)
     annotations = [
         _annotation(number, image_id, ids[one.name], one, first)
         for number, (image_id, one) in enumerate(objects, start=1)
     ]
     splits = sorted(set(content.split_of.values()))
+    is_divided = set(USED) <= set(splits)
     for split in splits:
         data = {
             "info": {"description": f"{MADE_BY} from {FORMATS[key].TITLE}"},
             "images": [image for image in content.images if content.split_of[image["id"]] == split],
             "annotations": [one for one in annotations if content.split_of[one["image_id"]] == split],
-            "categories": [{"id": number, "name": name} for name, number in ids.items()],
+            "categories": [{"id": n, "name": name} for name, n in ids.items() if name in names or split == TEST],
         }
-        stem, link = (f"instances_{split}", split) if len(splits) > 1 else ("instances", "images")
+        stem, link = (f"instances_{split}", split) if is_divided or split == TEST else ("instances", "images")
         text = json.dumps(data, separators=(",", ":"))
         (partial / "annotations" / f"{stem}.json").write_text(text, encoding="utf-8")
         (partial / link).symlink_to(listing.folder, target_is_directory=True)

@@ -15,7 +15,7 @@ from core.datasets.problems import Example, Problem, ProblemKind, Severity
 from core.files import read_bytes
 
 MADE_BY = "DETR Lab: converted"
-CONVERTING = 4  # raise it whenever the result changes: folders converted before are then converted anew
+CONVERTING = 5  # raise it whenever the result changes: folders converted before are then converted anew
 SOURCE = "source.json"
 MOST_SOURCE_BYTES = 4_000_000
 MOST_KEPT = 50  # examples of a problem
@@ -115,7 +115,7 @@ def conversion_problems(json_path: Path, split: str) -> list[Problem]:
 def _problem(data: Any) -> Problem | None:
     """Return a problem as `Problem.to_dict` wrote it; None if this version does not know it, or it is damaged."""
     kind = next((kind for kind in ProblemKind if kind.key == data["kind"]), None)
-    if kind is None or kind.severity is Severity.FATAL or data["split"] not in ("", "train", "val"):
+    if kind is None or kind.severity is Severity.FATAL or data["split"] not in ("", "train", "val", "test"):
         return None
     if not _is_count(data["count"]):
         return None

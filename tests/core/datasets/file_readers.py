@@ -32,7 +32,7 @@ from core.evaluation.draw import thumbnail
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.inference.own_pictures import prepare_picture
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.store import RunStore
 from tests.core.coco_cases import gt_of, result
 from tests.core.datasets.convert.folders import voc, yolo

@@ -25,7 +25,7 @@ from core.evaluation.tide import detection_table
 from core.export.bundle import Bundle
 from core.export.writers import LEFT_OUT, ExportFormat, write_export
 from core.inference.own_pictures import picture_files, prepare_picture
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.store import RunStore
 from tests.core.datasets.convert.folders import voc, yolo
 from tests.core.datasets.file_readers import drain, make_coco, make_results, make_table

@@ -17,7 +17,7 @@ from core.datasets.problems import ProblemKind, Severity
 from core.datasets.split import examine_splits, read_split
 from core.datasets.subset import Subset, choose_images
 from core.evaluation.coco_files import read_truth
-from core.runs.imports import read_imported_split
+from core.runs.evaluated.images import read_imported_split
 
 SIZE = (64, 48)
 NAMES = [f"{number}.jpg" for number in range(1, 5)]

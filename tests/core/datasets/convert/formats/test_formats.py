@@ -9,6 +9,7 @@ from core.datasets.convert.to_coco import FORMATS, convert, detect_format
 from core.datasets.folder.conversion_record import read_conversion
 from core.datasets.layouts import is_dataset
 from core.datasets.problems import ProblemKind
+from core.datasets.split import read_split
 from tests.core.datasets.convert.formats.made import MAKERS, A, B
 
 
@@ -79,8 +80,13 @@ def test_parts_are_read_from_folders_and_names(made):
     elif (moved / "test/train").exists():
         (moved / "test/train").rename(moved / "test/part")
         (moved / "train/train").rename(moved / "train/part")
-    (part,) = converted(moved).values()
+    parts = converted(moved)
+    tested = parts.pop("test")
+    (part,) = parts.values()
     assert len(part) == 3 if key == "retinanet" else 2
+    assert tested == {stem: [(name, pytest.approx(box)) for name, box in some] for stem, some in part.items()}
+    split = read_split(moved.parent / "whole out", "test")
+    assert {split.image_path(image).stem for image in split.images if split.image_path(image).is_file()} == set(part)
     assert problems(moved)[ProblemKind.TEST_PART] >= 2
 
 

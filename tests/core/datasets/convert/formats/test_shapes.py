@@ -112,7 +112,7 @@ def test_cvat_says_the_part_of_a_picture(tmp_path):
     for name in "bcd":
         picture(tmp_path / f"m/images/{name}.png")
     parts = converted(cvat(tmp_path / "m", box, more=more))
-    assert {part: set(images) for part, images in parts.items()} == {"train": {"b"}, "val": {"c"}}
+    assert {part: set(images) for part, images in parts.items()} == {"train": {"b"}, "val": {"c"}, "test": {"d"}}
     assert problems(tmp_path / "m")[ProblemKind.TEST_PART] == 1
     assert problems(tmp_path / "m")[ProblemKind.UNLISTED] == 1  # a, of no part
 
@@ -169,7 +169,8 @@ def test_fiftyone_says_the_part_by_a_tag(tmp_path):
         truth = {"_cls": "Detections", "detections": [{"label": "car", "bounding_box": [0.1, 0.2, 0.3, 0.4]}]}
         samples.append({"filepath": f"/home/me/data/{stem}.png", "tags": tags, "objects": truth})
     dump(tmp_path / "m/samples.json", {"samples": samples})
-    assert {part: list(images) for part, images in converted(tmp_path / "m").items()} == {"train": ["a"], "val": ["b"]}
+    parts = {part: list(images) for part, images in converted(tmp_path / "m").items()}
+    assert parts == {"train": ["a"], "val": ["b"], "test": ["c"]}
 
 
 def supervisely(folder, *objects):
@@ -250,8 +251,8 @@ def test_roboflows_parts_stay_apart(tmp_path):
         picture(tmp_path / f"m/{part}/a.png")
         head = "filename,width,height,class,xmin,ymin,xmax,ymax"
         text(tmp_path / f"m/{part}/_annotations.csv", f'{head}\na.png,100,50,"a, b",{x},2,30,40\n')
-    parts = converted(tmp_path / "m")
-    assert parts == {"train": {"a": [("a, b", near(1, 2, 30, 40))]}, "val": {"a": [("a, b", near(5, 2, 30, 40))]}}
+    lefts = {"train": 1, "val": 5, "test": 9}
+    assert converted(tmp_path / "m") == {part: {"a": [("a, b", near(x, 2, 30, 40))]} for part, x in lefts.items()}
     assert read_conversion(tmp_path / "m out").boxes == 3
 
 
