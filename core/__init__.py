@@ -4,14 +4,14 @@
                                    -> evaluation -> the detection table -> charts, export, pages
 
 Each package imports only those above it, in this order: keep_result, labelled_enum, wording, disk, files, typed_json,
-engine, child, boxes, labels, metrics, config, config_diff, presets, datasets, detr, evaluation, charts, training,
-runs, inference, export, cli, __main__. Nothing here imports Streamlit.
+engine, child, boxes, labels, metrics, settings, config, config_diff, presets, datasets, detr, evaluation, charts,
+training, runs, inference, export, cli, __main__. Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
 
     LabError
     ├── DataError      a data set, an annotation file or a picture
-    ├── ConfigError    a training's settings
+    ├── ConfigError    settings, as of a training
     ├── ModelError     a checkpoint or a model's name
     └── RunError       the run store, a run or its files
 """
@@ -41,7 +41,7 @@ class DataError(LabError):
 
 
 class ConfigError(LabError):
-    """A training's settings are wrong or do not go together."""
+    """Settings, as of a training, are wrong or do not go together."""
 
 
 class ModelError(LabError):

@@ -6,14 +6,11 @@ the form without importing torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from core import ConfigError
-from core.wording import is_utf8, short
-
-T = TypeVar("T")
+from core.settings import Settings, setting
 
 PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
 # `model` for a small model with random weights: a DETR, and an RT-DETRv2, which learns from nothing
@@ -23,16 +20,8 @@ RANDOM_MODEL, RANDOM_MULTI_SCALE = "random", "random multi-scale"
 RANDOM_MODELS = {RANDOM_MODEL: "Small DETR, untrained", RANDOM_MULTI_SCALE: "Small RT-DETRv2, untrained"}
 
 
-def setting(default: T, label: str, help: str, group: str, **limits: Any) -> T:
-    """Make a dataclass field with what form and command line need: `label`, `help`, `group`, and limits.
-
-    The limits are `min` and `max`, or `choices`.
-    """
-    return field(default=default, metadata={"label": label, "help": help, "group": group, **limits})
-
-
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """What to train, on what and how; checked when made.
 
     Raises ConfigError naming the field, its value and what it may be.
@@ -230,57 +219,20 @@ class TrainConfig:
     profile: bool = setting(False, "Profile", "Record ten steps with PyTorch's profiler.", "machine")
 
     def __post_init__(self) -> None:
-        classes: Any = self.classes  # the command line gives them as one text
-        names = classes.split(",") if isinstance(classes, str) else classes
-        if not (isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)):
-            raise ConfigError(f"classes is {short(repr(names))}, but must be a list of names.")
-        object.__setattr__(self, "classes", tuple(name.strip() for name in names if name.strip()))
-        for f in fields(self):
-            self._check(f.name, getattr(self, f.name), type(f.default), f.metadata)
+        super().__post_init__()
         if self.shortest_edge > self.longest_edge:
             raise ConfigError(
                 f"shortest_edge {self.shortest_edge} is larger than longest_edge {self.longest_edge}: make it smaller."
             )
-
-    def _check(self, name: str, value: object, kind: type, limits: Mapping[str, Any]) -> None:
-        if kind is float and type(value) is int and abs(value) < 2**53:
-            value = float(value)
-            object.__setattr__(self, name, value)
-        if type(value) is not kind:
-            raise ConfigError(f"{name} is {short(repr(value))}, but must be of type {kind.__name__}.")
-        if isinstance(value, str) and not value.strip():
-            raise ConfigError(f"{name} is empty: give one.")
-        if isinstance(value, str) and not is_utf8(value):
-            raise ConfigError(f"{name} is {short(value)}, which is not UTF-8: give the file or folder another name.")
-        if "choices" in limits and value not in limits["choices"]:
-            raise ConfigError(f"{name} is {short(repr(value))}, but must be one of: {', '.join(limits['choices'])}.")
-        # written so that NaN fails too
-        if "min" in limits and not limits["min"] <= value <= limits["max"]:
-            raise ConfigError(f"{name} is {short(value)}, but must lie between {limits['min']} and {limits['max']}.")
 
     @property
     def likely_batch_size(self) -> int:
         """How many images a forward pass has, as far as that is known before a training has begun."""
         return self.batch_size or PLAIN_BATCH
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings for JSON; `from_dict` reads them back."""
-        return {**asdict(self), "classes": list(self.classes)}
-
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> TrainConfig:
-        """Make the config of the settings that `to_dict` returned, also in an earlier version.
-
-        Raises ConfigError if a setting is unknown, as after a newer version wrote it, or is not what it may be.
-        """
-        if not isinstance(data, Mapping):
-            raise ConfigError(f"The settings are {short(repr(data))}, but must be a mapping of names to values.")
-        data = dict(data)
+    def _renamed(cls, data: dict[str, Any]) -> dict[str, Any]:
         if "flip" in data:  # what `augment` was called while it was a switch
             flip = data.pop("flip")
             data["augment"] = ("flip" if flip else "none") if isinstance(flip, bool) else flip
-        if unknown := set(data) - {f.name for f in fields(cls)}:
-            raise ConfigError(
-                f"Unknown setting {short(repr(min(unknown, key=str)))}: it comes from another version of DETR Lab."
-            )
-        return cls(**data)
+        return data
