@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +43,12 @@ def filter_to_classes(
     keep.update(random.Random(seed).sample(empty, min(wanted, len(empty))))
     images = [image for image in split.images if image["id"] in keep]
     return replace(split, images=images, annotations=annotations, categories=categories)
+
+
+def only_images(split: CocoSplit, image_ids: Collection[int]) -> CocoSplit:
+    """Return the split with these images alone."""
+    images = [image for image in split.images if image["id"] in image_ids]
+    return replace(split, images=images, annotations=[a for a in split.annotations if a["image_id"] in image_ids])
 
 
 def subset_image_ids(split: CocoSplit, subset: Subset) -> list[int]:

@@ -7,15 +7,15 @@ metrics in the main one. Apart from `training.py`, which decides when it is due 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from core import metrics as tags
 from core.boxes import Detections
-from core.datasets.split import CocoSplit
+from core.datasets.part import only_images
 from core.detr.detect import LossSums, detect
 from core.detr.device import deterministic
 from core.detr.input.dataset import DetectionDataset
@@ -70,17 +70,11 @@ def validate(
         shares = processes.all_gather(share)
         for *_, sentences in shares:
             unreadable.add(sentences)
-        data.split = _without(data.split, unreadable.sentences)
+        if unreadable.sentences:
+            data.split = only_images(data.split, data.split.image_by_id.keys() - unreadable.sentences.keys())
         measurements = _measurements(stepper, data, shares) if processes.is_main_process else None
         ap = processes.all_gather(measurements and (measurements.figures.AP or 0.0))[0]
     return ap, measurements
-
-
-def _without(split: CocoSplit, lost: Collection[int]) -> CocoSplit:
-    if not lost:
-        return split
-    images = [image for image in split.images if image["id"] not in lost]
-    return replace(split, images=images, annotations=[a for a in split.annotations if a["image_id"] not in lost])
 
 
 def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Share]) -> Measurements:

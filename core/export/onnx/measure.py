@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from core.boxes import Detections
+from core.datasets.part import only_images
 from core.detr.detect import refuse_broken, to_detections
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch
@@ -22,7 +23,6 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import ReadFailure, loader
 from core.detr.matching import Layers
 from core.evaluation.coco_eval import evaluate
-from core.inference.evaluate_onnx import only_images
 from core.inference.onnx.model import OnnxModel
 
 PYTORCH = "pytorch"

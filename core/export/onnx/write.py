@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from core import ModelError
-from core.datasets.part import filter_to_classes
+from core.datasets.part import filter_to_classes, only_images
 from core.datasets.split import CocoSplit, read_split
 from core.detr.families.base import Detector
 from core.detr.input.dataset import DetectionDataset
@@ -29,7 +29,6 @@ from core.export.onnx.graph import to_onnx
 from core.export.onnx.measure import PYTORCH, Measuring, difference
 from core.export.onnx.measurements import Measurements, Row, fall, write_measurements
 from core.export.onnx.variants import VARIANTS, Feeds, folded, write_variant
-from core.inference.evaluate_onnx import only_images
 from core.inference.model_cache import LoadedModel
 from core.inference.onnx.description import DESCRIPTION, MASK, PIXELS, Description, Preprocessing, to_json
 from core.inference.onnx.model import OnnxModel, open_onnx
