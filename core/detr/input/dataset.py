@@ -73,6 +73,11 @@ class DetectionDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.split.images)
 
+    def image_id(self, index: int) -> int:
+        """Return the id of the image that sample `index` is of."""
+        image_id: int = self.split.images[index]["id"]
+        return image_id
+
     def targets(self, image: dict[str, Any]) -> PixelTargets:
         """Return the training targets of one of the split's `images`; no crowds, nothing off the image."""
         annotations = [a for a in self.split.annotations_by_image[image["id"]] if not a["iscrowd"]]
@@ -132,10 +137,13 @@ class DetectionDataset(Dataset[Sample]):
 
     def _read(self, index: int) -> torch.Tensor:
         """Return all pixels of a picture (3, H, W), in the size in which it is kept."""
-        size = self._size(index)
-        pixels = read_pixels(self.split.image_path(self.split.images[index]), size)
-        whole = ResizedCrop((0, 0, *size), self._kept_size(index))
-        return crop_pixels(torch.from_numpy(pixels).permute(2, 0, 1), whole)
+        whole = ResizedCrop((0, 0, *self._size(index)), self._kept_size(index))
+        return crop_pixels(self._decoded(index), whole)
+
+    def _decoded(self, index: int) -> torch.Tensor:
+        """Return all pixels of a picture (3, H, W), in its own size."""
+        pixels = read_pixels(self.split.image_path(self.split.images[index]), self._size(index))
+        return torch.from_numpy(pixels).permute(2, 0, 1)
 
     def __getitem__(self, index: int) -> Sample:
         """Read the sample of image `index`.

@@ -55,7 +55,7 @@ class _FailuresAsSamples(Dataset[_Read]):
             try:
                 return self.dataset[place], failures
             except DataError as error:
-                failures.append(ReadFailure(self.dataset.split.images[place]["id"], str(error)))
+                failures.append(ReadFailure(self.dataset.image_id(place), str(error)))
         return None, failures
 
 
