@@ -17,6 +17,17 @@ IMPORT_SETTINGS = {  # of runs made from another tool's results: label and help
     "dt": ("Results", "The file with the predictions."),
     "images": ("Pictures", "The folder of the pictures."),
 }
+EVALUATION_SETTINGS = {  # of evaluations of their own, beside model and data: label and help
+    "part": ("Part", "Which images of the data set; of a COCO JSON all."),
+    "size": (
+        "Size, pixels",
+        "The shortest edge of an image as the model sees it, or the side of the square; 0: as it was trained.",
+    ),
+    "tiles": (
+        "Tiles",
+        "Overlapping parts that each side of an image is divided into; their boxes and the image's are merged.",
+    ),
+}
 TRAIN_SETTINGS = {field.name: (field.metadata["label"], field.metadata["help"]) for field in fields(TrainConfig)}
 
 
@@ -45,9 +56,9 @@ class Setting:
 
 
 def compare_settings(configs: Sequence[dict[str, Any]]) -> list[Setting]:
-    """Return every setting of the runs, in the order of `TrainConfig`; then those of imports and other versions."""
-    runs = [_values(config) for config in configs]
-    known = {**TRAIN_SETTINGS, **IMPORT_SETTINGS}
+    """Return every setting of the runs: in the order of `TrainConfig`, then of imports, evaluations, other versions."""
+    runs = [setting_values(config) for config in configs]
+    known = {**TRAIN_SETTINGS, **IMPORT_SETTINGS, **EVALUATION_SETTINGS}
     names = [name for name in known if any(name in run for run in runs)]
     names += sorted({name for run in runs for name in run} - set(known))
     return [
@@ -56,8 +67,11 @@ def compare_settings(configs: Sequence[dict[str, Any]]) -> list[Setting]:
     ]
 
 
-def _values(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the values by name; a setting that an older version did not have yet has its default."""
+def setting_values(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's settings by name; one that an older version did not have yet has its default."""
+    if "evaluation" in config:
+        values = {name: config["evaluation"].get(name) for name in ("data", "model", *EVALUATION_SETTINGS)}
+        return values | {"model": tuple(values["model"] or ())}
     if "imported" in config:
         return dict(config["imported"])
     try:

@@ -33,20 +33,32 @@ class Purpose:
 def _can_resume(store: RunStore, run: Run) -> bool:
     from core.training.checkpoint_folder import saved_checkpoint
 
-    if run.is_imported or run.status not in (Status.STOPPED, Status.FAILED, Status.INTERRUPTED):
+    if run.status not in (Status.STOPPED, Status.FAILED, Status.INTERRUPTED):
         return False
+    if run.is_imported:
+        return run.is_evaluation
     return run.status is not Status.FAILED or saved_checkpoint(store.checkpoints(run.id)) is not None
 
 
 EVALUATED = Purpose("is evaluated", lambda store, run: bool(store.evaluations(run.id)))
+TRAINED = Purpose(
+    "was trained here and evaluated", lambda store, run: not run.is_imported and bool(store.evaluations(run.id))
+)
+JUDGED = Purpose(
+    "is evaluated and has a model",
+    lambda store, run: (run.is_evaluation or not run.is_imported) and bool(store.evaluations(run.id)),
+)
 HAS_MODEL = Purpose(
     "has a model",
     lambda store, run: (
-        run.label_map is not None or any(os.path.isdir(store.checkpoint(run.id, name)) for name in ("best", "last"))
+        not run.is_imported
+        and (
+            run.label_map is not None or any(os.path.isdir(store.checkpoint(run.id, name)) for name in ("best", "last"))
+        )
     ),
 )
 RESUMABLE = Purpose("can be resumed", _can_resume)
-LIVE = Purpose("waits or trains", lambda store, run: run.is_live)
+LIVE = Purpose("waits or is at work", lambda store, run: run.is_live)
 ENDED = Purpose("has ended", lambda store, run: not run.is_live)
 RECORDED = Purpose("has recorded metrics", lambda store, run: bool(store.metrics_after(run.id, limit=1)[0]))
 ANY = Purpose("is there", lambda store, run: True)

@@ -7,10 +7,10 @@ inside the functions that need it: `--help` and short commands must start at onc
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TextIO
+from dataclasses import Field, dataclass
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -67,3 +67,16 @@ def show_progress(steps: Iterable[tuple[int, int]], unit: str, title: str) -> in
             bar.total = total
             bar.update(done - bar.n)
     return total
+
+
+def add_setting(parser: ArgumentParser | _ArgumentGroup, field: Field[Any]) -> None:
+    """Add a field of `Settings` as an option; without a default, so that a preset can fill it."""
+    option, text = "--" + field.name.replace("_", "-"), field.metadata["help"].replace("%", "%%")
+    if isinstance(field.default, bool):
+        parser.add_argument(option, action=BooleanOptionalAction, default=None, help=text)
+    elif isinstance(field.default, tuple):
+        parser.add_argument(option, nargs="+", default=None, metavar="NAME", help=text)
+    else:
+        text += f" (default: {field.default})"
+        kind = type(field.default)
+        parser.add_argument(option, type=kind, default=None, choices=field.metadata.get("choices"), help=text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -12,14 +14,17 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from core.cli.command import Command, show, show_progress
+from core.cli.processes import is_main_process
 from core.datasets.coco.box_format import BoxFormat
 from core.keep_result import KeepResult
+from core.runs.store import RunStore
 from core.wording import visible
 
 if TYPE_CHECKING:
     from core.datasets.check import CheckReport
 
 EXAMPLES = 3  # of a problem, in print
+POLL_SECONDS = 0.2  # between two looks at a folder that another process converts
 
 
 def add_demo_options(parser: ArgumentParser) -> None:
@@ -152,6 +157,21 @@ def _problem_lines(report: CheckReport) -> Iterator[str]:
         label = problem.kind.severity.label
         yield f"{label}: {problem.sentence.removesuffix(f' ({label})')}"
         yield from (f"    {example.detail}" for example in problem.examples[:EXAMPLES])
+
+
+def in_coco_layout(store: RunStore, folder: str) -> str:
+    """Return the folder, or the one under data/ into which a folder of another format is converted, once."""
+    from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
+
+    if not detect_format(folder):
+        return folder
+    out = default_target(folder, store.data_dir)
+    if is_main_process():
+        show(*show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
+    else:
+        while not is_current(folder, out):  # the main process converts it
+            time.sleep(POLL_SECONDS)
+    return str(out)
 
 
 COMMANDS = (

@@ -14,7 +14,7 @@ from typing import Any
 from core import DataError, LabError
 from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
-from core.cli.onnx_commands import import_onnx
+from core.cli.model_evaluation import add_model_options, evaluate_models, wants_model
 from core.datasets.problems import first_of
 from core.export.text import describe_table, evaluation_json, evaluation_text, percent
 from core.runs.models import baseline_of
@@ -27,12 +27,10 @@ TABLE_ENDINGS = (".parquet", ".csv")
 
 def add_import_options(parser: ArgumentParser) -> None:
     """Add the options of `import`."""
-    parser.add_argument("--gt", metavar="FILE", help="COCO ground truth (JSON)")
-    parser.add_argument("--dt", metavar="FILE", help="COCO results (JSON): a list, or a dict with annotations")
+    parser.add_argument("--gt", metavar="FILE", required=True, help="COCO ground truth (JSON)")
     parser.add_argument(
-        "--model", metavar="FILE", help="an ONNX file with model.json beside it, instead of --gt and --dt"
+        "--dt", metavar="FILE", required=True, help="COCO results (JSON): a list, or a dict with annotations"
     )
-    parser.add_argument("--data", metavar="DIR", help="the data set on whose validation images it is evaluated")
     parser.add_argument(
         "--images", metavar="DIR", help="folder of the pictures (default: looked for beside the ground truth)"
     )
@@ -40,14 +38,9 @@ def add_import_options(parser: ArgumentParser) -> None:
 
 
 def import_results(options: Namespace) -> None:
-    """Make a run from results of any detector, or from a detector in an ONNX file."""
-    from core.runs.imports import import_results
+    """Make a run from results of any detector."""
+    from core.runs.evaluated.imports import import_results
 
-    if options.model:
-        import_onnx(options)
-        return
-    if not (options.gt and options.dt):
-        raise LabError("Name both --gt and --dt, or an ONNX file: --model and --data.")
     store = RunStore.default()
     run = import_results(store, options.gt, options.dt, options.images, options.name)
     (evaluation,) = store.evaluations(run.id)
@@ -74,14 +67,20 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
         help="print one JSON object: COCO's twelve metrics, per_class (AP) and impact (ΔAP50 by error type), all in "
         "percent, and errors (their number by type)",
     )  # fmt: skip
+    add_model_options(parser)
 
 
 def evaluate(options: Namespace) -> None:
-    """Print the COCO metrics, classes and errors of a run's model, or of results in files."""
+    """Print the COCO metrics, classes and errors of a run's model, of results in files, or of a model on images."""
     from core.evaluation.coco_files import read_truth
     from core.evaluation.of_files import evaluate_results
 
     check_score(options.score)
+    if wants_model(options):
+        if options.gt or options.dt or options.epoch is not None:
+            raise LabError("A model on images is evaluated anew: leave out --gt, --dt and --epoch.")
+        _show_evaluated(options)
+        return
     if options.run_id and not (options.gt or options.dt):
         store = RunStore.default()
         evaluation = chosen_evaluation(store, options)
@@ -91,12 +90,25 @@ def evaluate(options: Namespace) -> None:
         models, table = {"results": evaluated.figures.to_dict()}, evaluated.table
         show(*evaluated.notes, file=sys.stderr if options.json else None)
     else:
-        raise LabError("Name either a RUN, or both --gt and --dt.")
+        raise LabError("Name a RUN, both --gt and --dt, or a model and images: --model and --data.")
     if options.json:
         *_, metrics = models.values()
         print(json.dumps(evaluation_json(metrics, table, options.score)))
     else:
         show(*evaluation_text(models, table, options.score).split("\n"))
+
+
+def _show_evaluated(options: Namespace) -> None:
+    """Evaluate a model on images, and print of one input what `evaluate RUN` prints."""
+    store = RunStore.default()
+    runs = evaluate_models(options)
+    evaluations = [store.evaluations(run.id)[0] for run in runs]
+    if options.json:
+        results = [evaluation_json(one.figures, detection_table_of(one), options.score) for one in evaluations]
+        print(json.dumps(results[0] if len(results) == 1 else results))
+    elif len(runs) == 1:
+        figures, table = evaluations[0].figures, detection_table_of(evaluations[0])
+        show("", *evaluation_text({"results": figures}, table, options.score).split("\n"))
 
 
 def _models(store: RunStore, evaluation: Evaluation) -> dict[str, dict[str, Any]]:
@@ -167,11 +179,10 @@ def table(options: Namespace) -> None:
 
 COMMANDS = (
     Command(
-        "import", "make an evaluated run out of any detector's results, or of an ONNX file", add_import_options,
-        import_results,
+        "import", "make an evaluated run out of any detector's results", add_import_options, import_results
     ),
     Command(
-        "evaluate", "COCO metrics, classes and error types of a run, or of any results file, in percent",
+        "evaluate", "COCO metrics, classes and error types of a run, a results file, or any model on any images",
         add_evaluate_options, evaluate,
     ),
     Command(

@@ -44,7 +44,7 @@ def detection_table_of(evaluation: Evaluation) -> pa.Table:
 def changed_since(store: RunStore, run: Run, table: pa.Table) -> str:
     """Return sentences on what changed of the data since a run was evaluated; "" if nothing did, or it is unknown."""
     from core.evaluation.table import table_metadata
-    from core.runs.imports import evaluated_images
+    from core.runs.evaluated.images import evaluated_images
     from core.runs.provenance.current import EvaluatedData, notice
     from core.runs.provenance.data import kept_fingerprint
 

@@ -142,7 +142,7 @@ def _export_images(options: Namespace) -> None:
     """Write the chosen images with their boxes, with a bar."""
     from core.export.bundle import Bundle, bundle_title
     from core.export.writers import ExportFormat, write_export
-    from core.runs.imports import evaluated_images
+    from core.runs.evaluated.images import evaluated_images
     from core.runs.marks import Marks
 
     check_score(options.score)

@@ -1,4 +1,4 @@
-"""What the commands `export` and `import` do with ONNX files: write them, and make an evaluated run of one."""
+"""What the command `export --as onnx` does: its options, what it says, and what the files have cost."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from core import LabError
-from core.cli.chosen_run import EVALUATED, chosen_run
-from core.cli.command import show, show_progress
-from core.export.text import percent
-from core.keep_result import KeepResult
-from core.runs.schema import Run
+from core.cli.chosen_run import TRAINED, chosen_run
+from core.cli.command import show
 from core.runs.store import RunStore
 
 ONNX = "onnx"
@@ -35,14 +32,14 @@ def export_onnx(options: Namespace) -> None:
     from core.export.onnx.export import check_options, export_onnx, model_of_epoch
     from core.export.onnx.measurements import read_measurements, table_lines
     from core.export.onnx.write import OnnxOptions
-    from core.runs.imports import data_of
+    from core.runs.evaluated.images import data_of
 
     if options.measure < 0:
         raise LabError(f"--measure is {options.measure}: give a number of images, or 0 for all.")
     chosen = OnnxOptions(options.most_fall / 100, options.measure or None)
     check_options(chosen)
     store = RunStore.default()
-    run = chosen_run(store, options.run_id, EVALUATED)
+    run = chosen_run(store, options.run_id, TRAINED)
     _, epoch = model_of_epoch(store, run, options.epoch)
     out = Path(options.out) if options.out else store.onnx_folder(run.id, epoch)
     before = ""
@@ -52,21 +49,4 @@ def export_onnx(options: Namespace) -> None:
             before = step
     measurements = read_measurements(out)
     show(f"{out}: the model of epoch {epoch} of {run.id}", *(table_lines(measurements) if measurements else ()))
-    show("next:", f"  python -m core import --model {out / 'model.onnx'} --data {data_of(run)}")
-
-
-def import_onnx(options: Namespace) -> None:
-    """Make an evaluated run of an ONNX file, with a bar."""
-    from core.inference.evaluate_onnx import evaluate_onnx
-
-    if not options.data or options.gt or options.dt:
-        raise LabError("Of an ONNX file give --model and --data, the folder of a data set, and neither --gt nor --dt.")
-    store = RunStore.default()
-    work: KeepResult[tuple[int, int], Run] = KeepResult(
-        evaluate_onnx(store, Path(options.model), options.data, options.name)
-    )
-    show_progress(work, "image", f"Evaluating {options.model}")
-    run = work.result
-    (evaluation,) = store.evaluations(run.id)
-    show(run.id, ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50")))
-    show(*run.config["imported"]["notes"])
+    show("next:", f"  python -m core evaluate --model {out / 'model.onnx'} --data {data_of(run)}")

@@ -211,3 +211,15 @@ def _record(store: RunStore, run: Run, status: Status, message: str, output: str
             store.update(run.id, message=message)
         with open_log(store.log_path(run.id)) as log:
             log.writelines(f"{visible(line)}\n".encode() for line in output.split("\n") if line)
+
+
+def prepare_torch(threads: int, deterministic: bool = False) -> None:
+    """Set what only a process that does nothing else may set: torch's threads, and no progress bars of others."""
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when a GPU is used first
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if threads:
+        torch.set_num_threads(threads)

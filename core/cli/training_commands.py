@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import Field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from core import LabError
 from core.cli.chosen_run import LIVE, RESUMABLE, chosen_run
-from core.cli.command import Command, add_run, show
-from core.cli.data_commands import show_conversion
-from core.cli.processes import is_main_process, launch, needs_launch, with_processes
+from core.cli.command import Command, add_run, add_setting, show
+from core.cli.data_commands import in_coco_layout
+from core.cli.model_evaluation import evaluate_again, evaluate_run
+from core.cli.processes import is_main_process, launch, needs_launch, prepare_torch, with_processes
 from core.config import TrainConfig
 from core.detr.pretrained import preset_config
 from core.export.text import loss_text, percent
@@ -28,7 +27,7 @@ from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import sentence, visible
 
-POLL_SECONDS = 0.2  # between two looks at a run that shall stop, or at a folder that another process converts
+POLL_SECONDS = 0.2  # between two looks at a run that shall stop
 
 
 def add_train_options(parser: ArgumentParser) -> None:
@@ -39,20 +38,7 @@ def add_train_options(parser: ArgumentParser) -> None:
     parser.add_argument("--name", help="a name for the run")
     parser.add_argument("--preset", choices=list(PRESETS), help="start from a preset instead of the defaults")
     for field in fields(TrainConfig):
-        _add_setting(parser, field)
-
-
-def _add_setting(parser: ArgumentParser, field: Field[Any]) -> None:
-    """Add a TrainConfig field as an option; without a default, so that a preset can fill it."""
-    option, text = "--" + field.name.replace("_", "-"), field.metadata["help"].replace("%", "%%")
-    if isinstance(field.default, bool):
-        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
-    elif isinstance(field.default, tuple):
-        parser.add_argument(option, nargs="+", default=None, metavar="NAME", help=text)
-    else:
-        text += f" (default: {field.default})"
-        kind = type(field.default)
-        parser.add_argument(option, type=kind, default=None, choices=field.metadata.get("choices"), help=text)
+        add_setting(parser, field)
 
 
 def train(options: Namespace) -> int:
@@ -66,7 +52,7 @@ def train(options: Namespace) -> int:
     is_launched_here = needs_launch(config)
     if not is_launched_here:
         config = with_processes(config)
-    config = replace(config, data=_in_coco_layout(store, config.data))
+    config = replace(config, data=in_coco_layout(store, config.data))
     check_typed(config)  # before torch is loaded, which takes seconds, and before there are several that would say it
     if is_launched_here:
         return launch(store, [sys.executable, "-m", "core", *options.arguments], config.processes)
@@ -74,7 +60,7 @@ def train(options: Namespace) -> int:
     from core.engine.process_id import this_process
     from core.runs.drive import train_beside_main_process
 
-    _prepare_torch(config)
+    prepare_torch(config.threads, config.deterministic)
     choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
     if not is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)
@@ -103,13 +89,15 @@ def resume(options: Namespace) -> int:
 
     store = RunStore.default()
     close_dead_runs(store)  # it may have died a moment ago
-    run = _trained(chosen_run(store, options.run_id, RESUMABLE))
+    run = _own(chosen_run(store, options.run_id, RESUMABLE))
+    if run.is_evaluation:
+        return evaluate_again(store, run)
     config = TrainConfig.from_dict(run.config)
     if needs_launch(config):  # the id: once the main process has begun it, "last" is another one
         given = [run.id, *(["--changed-data"] if options.changed_data else [])]
         return launch(store, [sys.executable, "-m", "core", "resume", *given], config.processes)
     config = with_processes(config)
-    _prepare_torch(config)
+    prepare_torch(config.threads, config.deterministic)
     if not is_main_process():
         train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
@@ -131,7 +119,7 @@ def stop(options: Namespace) -> None:
 
     store = RunStore.default()
     close_dead_runs(store)
-    run = _trained(chosen_run(store, options.run_id, LIVE))
+    run = _own(chosen_run(store, options.run_id, LIVE))
     if not run.is_live:
         raise LabError(f"The run {run.id} is {run.status}: there is nothing to stop.")
     run = stop_run(store, run.id, options.force)
@@ -176,21 +164,6 @@ def _warn(config: TrainConfig) -> None:
         show(f"Note: {text}", file=sys.stderr)
 
 
-def _in_coco_layout(store: RunStore, folder: str) -> str:
-    """Return the folder, or the one under data/ into which a folder of another format is converted, once."""
-    from core.datasets.convert.to_coco import convert, default_target, detect_format, is_current
-
-    if not detect_format(folder):
-        return folder
-    out = default_target(folder, store.data_dir)
-    if is_main_process():
-        show(*show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
-    else:
-        while not is_current(folder, out):  # the main process converts it
-            time.sleep(POLL_SECONDS)
-    return str(out)
-
-
 def _train_silently(store: RunStore, run_id: str) -> int:
     """Drive a run of the queue, as the app's child; return the exit status.
 
@@ -202,11 +175,16 @@ def _train_silently(store: RunStore, run_id: str) -> int:
     from core.runs.queue import resumes_from_checkpoint
 
     bound_output()
-    run = _trained(store.get(run_id))
+    run = _own(store.get(run_id))
+    if run.is_evaluation:
+        run = evaluate_run(store, run)
+        if run.status is Status.FAILED:
+            raise LabError(run.message)
+        return _exit_status(run)
     config = TrainConfig.from_dict(run.config)
     if needs_launch(config):
         return launch(store, [sys.executable, "-m", "core", "train", "--run", run.id], config.processes)
-    _prepare_torch(config)
+    prepare_torch(config.threads, config.deterministic)
     if not is_main_process():
         train_beside_main_process(config, store.checkpoints(run.id), resumes_from_checkpoint(store, run))
         return 0
@@ -249,9 +227,9 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
     return _exit_status(run)
 
 
-def _trained(run: Run) -> Run:
-    """Return the run, if it is a training; raise LabError if it is imported."""
-    if run.is_imported:
+def _own(run: Run) -> Run:
+    """Return the run, if it is a training or an evaluation made here; raise LabError if it is not."""
+    if run.is_imported and not run.is_evaluation:
         raise LabError(f"The run {run.id} is imported: it has no training to begin, resume or stop.")
     return run
 
@@ -259,18 +237,6 @@ def _trained(run: Run) -> Run:
 def _exit_status(run: Run) -> int:
     """Return 130 for a stopped training, as after Ctrl-C, else 0; `accelerate launch` would take 130 for a failure."""
     return 130 if run.status is Status.STOPPED and "TORCHELASTIC_RUN_ID" not in os.environ else 0
-
-
-def _prepare_torch(config: TrainConfig) -> None:
-    """Set what only a process that does nothing but train may set: torch's threads, and no progress bars of others."""
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when a GPU is used first
-    import torch
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    if config.threads:
-        torch.set_num_threads(config.threads)
 
 
 COMMANDS = (

@@ -18,6 +18,7 @@ from core import DataError, RunError
 from core.charts.compare.differences import differences
 from core.charts.sections import View, charts_of, verdicts
 from core.charts.training import TAGS, training_charts
+from core.config_diff import setting_values
 from core.datasets.pictures import read_picture
 from core.disk import whole_file
 from core.evaluation.coco_eval import FIGURES
@@ -29,11 +30,13 @@ from core.evaluation.threshold import image_rows, worst_images
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
 from core.keep_result import KeepResult
-from core.runs.imports import evaluated_images
+from core.runs.evaluated.images import evaluated_images
 from core.runs.models import baseline_of
 from core.runs.provenance.code import code_values
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
+
+MAKE_AGAIN = {"trained": "train", "imported": "import", "evaluated": "evaluate"}
 
 
 def worst_pictures(
@@ -51,7 +54,7 @@ def worst_pictures(
     if missing := [image_id for image_id, _ in ranking[:most] if image_id not in split.image_by_id]:
         raise DataError(
             f"{split.json_path} has changed since {run.id} was evaluated: image {missing[0]} is gone; put the old file "
-            f"back, or {'import' if run.is_imported else 'train'} again."
+            f"back, or {MAKE_AGAIN[run.origin]} again."
         )
     drawn, left_out = 0, []
     for image_id, errors in ranking:
@@ -119,7 +122,7 @@ def write_report(
     facts += [("Finding", sentence) for sentence in verdicts(view)]
     text = report_html(
         run.name, facts, _metrics(table, baseline, intervals), [part for part in sections if part[1]], pictures,
-        run.config["imported"] if run.is_imported else run.config,
+        setting_values(run.config) if run.is_imported else run.config,
     )  # fmt: skip
     path = store.report_path(run.id)
     with whole_file(path) as file:
@@ -129,7 +132,7 @@ def write_report(
 
 def _facts(run: Run, evaluation: Evaluation, table: pa.Table, score: float) -> list[tuple[str, str]]:
     """Return (name, value) of what was evaluated."""
-    model = "imported results" if run.is_imported else f"after epoch {evaluation.epoch} of {run.epochs}"
+    model = f"{run.origin} results" if run.is_imported else f"after epoch {evaluation.epoch} of {run.epochs}"
     if evaluation.epoch == 0 and not run.is_imported:
         model = "baseline, before its first step"
     source = run.config["imported"] if run.is_imported else run.config

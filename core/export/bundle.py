@@ -85,7 +85,7 @@ class Bundle:
 
 def bundle_title(run: Run, evaluation: Evaluation) -> str:
     """Return the title of a bundle of this evaluation."""
-    return f"{run.name}, {'imported results' if run.is_imported else f'epoch {evaluation.epoch}'}"
+    return f"{run.name}, {f'{run.origin} results' if run.is_imported else f'epoch {evaluation.epoch}'}"
 
 
 def coco_ground_truth(bundle: Bundle, names: dict[int, str] | None = None) -> dict[str, Any]:

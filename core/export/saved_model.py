@@ -55,7 +55,9 @@ def saved_model(store: RunStore, run: Run, epoch: int | None = None) -> SavedMod
     Raises RunError for imported results, ModelError if there is no checkpoint, or none of that epoch.
     """
     if run.is_imported:
-        raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be exported.")
+        raise RunError(
+            f"The run {run.name} was {run.origin}: only its results are here, no model that could be exported."
+        )
     folders: dict[str, Path] = {}
     for model in (RunModel.BEST, RunModel.LAST):
         with suppress(ModelError):

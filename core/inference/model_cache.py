@@ -22,6 +22,7 @@ from core.detr.device import choose_device, choose_precision, seeded
 from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, Collator
 from core.detr.input.dataset import DetectionDataset
+from core.detr.input.tiles import TiledDataset
 from core.detr.model import load_model
 from core.detr.model_folder import (
     LABEL_MAP_FILE,
@@ -36,7 +37,7 @@ from core.inference.onnx.description import DESCRIPTION
 from core.inference.onnx.file import is_onnx
 from core.inference.onnx.model import OnnxModel, open_onnx
 from core.labels import LabelMap
-from core.runs.imports import onnx_file_of
+from core.runs.evaluated.images import onnx_file_of
 from core.runs.models import RunModel, checkpoint_of
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -64,6 +65,13 @@ class LoadedModel:
     device: torch.device
 
     @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """The one (width, height) that an ONNX file takes; None where it takes any."""
+        if not isinstance(self.model, OnnxModel) or (pixels := self.model.description.preprocessing).height is None:
+            return None
+        return pixels.width or pixels.height, pixels.height
+
+    @property
     def detector(self) -> Detector:
         """The model itself; raises ModelError if it is in an ONNX file, which says nothing but boxes."""
         if isinstance(self.model, OnnxModel):
@@ -72,10 +80,15 @@ class LoadedModel:
             )
         return self.model
 
-    def dataset(self, split: CocoSplit, label_map: LabelMap) -> DetectionDataset:
-        """Return the images of a split, made into its input as in an evaluation; `label_map` has its classes' ids."""
+    def dataset(self, split: CocoSplit, label_map: LabelMap, tiles: int = 1) -> DetectionDataset:
+        """Return the images of a split, made into its input as in an evaluation; `label_map` has its classes' ids.
+
+        tiles  into how many parts each side of an image is divided; with more than 1 it is a `TiledDataset`
+        """
         edges = self.shortest_edge, self.longest_edge
         data = DetectionDataset(split, label_map, *edges, square=self.square)
+        if tiles > 1:
+            data = TiledDataset(split, label_map, *edges, tiles, self.square)
         data.stride, data.whole_cells = self.model.stride, self.model.whole_cells
         return data
 
@@ -89,11 +102,40 @@ class LoadedModel:
         return Collator(self.model.stride)([self.dataset(split, self.label_map)[0]])
 
 
-class ModelCache:
-    """The last KEPT models that were asked for; one that has changed on disk meanwhile is loaded again."""
+def idle_device() -> torch.device:
+    """Choose where a question is answered: on a GPU with enough free memory if there is one, else on the CPU."""
+    device = choose_device("auto")
+    if device.type != "cuda":
+        return device
+    try:
+        used = torch.cuda.device_memory_used(device)  # asks the driver, and takes no memory for it
+        total = torch.cuda.get_device_properties(device).total_memory
+    except Exception:  # whatever a driver without this figure, or without its library, raises
+        free, total = torch.cuda.mem_get_info(device)
+        used = total - free
+    return device if used <= (1 - FREE_SHARE) * total else torch.device("cpu")
 
-    def __init__(self, store: RunStore, kept: int = KEPT) -> None:
-        self.store, self.kept = store, kept
+
+@dataclass(frozen=True)
+class Place:
+    """Where models answer, and how exactly.
+
+    device     chooses where, each time that one is loaded
+    precision  of the forward pass, as settings have it; None: as each model was trained
+    """
+
+    device: Callable[[], torch.device] = idle_device
+    precision: str | None = None
+
+
+ANYWHERE = Place()
+
+
+class ModelCache:
+    """The last models that were asked for, `kept` of them; one that has changed on disk meanwhile is loaded again."""
+
+    def __init__(self, store: RunStore, kept: int = KEPT, place: Place = ANYWHERE) -> None:
+        self.store, self.kept, self.place = store, kept, place
         self._loaded: OrderedDict[Hashable, LoadedModel] = OrderedDict()
 
     def get(self, run_id: str, model: str = "best") -> LoadedModel:
@@ -105,12 +147,16 @@ class ModelCache:
         if (file := onnx_file_of(run)) is not None:
             return self._open_onnx(file)
         if run.is_imported:
-            raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be asked.")
+            raise RunError(
+                f"The run {run.name} was {run.origin}: only its results are here, no model that could be asked."
+            )
         config = TrainConfig.from_dict(run.config)
         if model == RunModel.BASELINE:
-            return self._keep((run.id, model), lambda: _load_baseline(run, config))
+            return self._keep((run.id, model), lambda: _load_baseline(run, config, self.place))
         folder = checkpoint_of(self.store, run, model)
-        return self._keep((run.id, model, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config))
+        return self._keep(
+            (run.id, model, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config, self.place)
+        )
 
     def open(self, spec: str) -> LoadedModel:
         """Return the model in a checkpoint's folder, an ONNX file, or with a name on the hub, with all its classes.
@@ -126,9 +172,10 @@ class ModelCache:
             if folder.resolve().parent == self.store.checkpoints(run_id).resolve():
                 config = TrainConfig.from_dict(self.store.get(run_id).config)
                 return self._keep(
-                    (run_id, folder.name, *stamp_of_weights(folder)), lambda: _load_checkpoint(folder, config)
+                    (run_id, folder.name, *stamp_of_weights(folder)),
+                    lambda: _load_checkpoint(folder, config, self.place),
                 )
-        return self._keep((source, *stamp_of_weights(folder)), lambda: _load_published(source))
+        return self._keep((source, *stamp_of_weights(folder)), lambda: load_published(source, self.place))
 
     def _open_onnx(self, file: Path) -> LoadedModel:
         return self._keep((str(file), *stamp_of_files(file, file.parent / DESCRIPTION)), lambda: load_onnx(file))
@@ -148,43 +195,29 @@ class ModelCache:
         return self._loaded[key]
 
 
-def idle_device() -> torch.device:
-    """Choose where a question is answered: on a GPU with enough free memory if there is one, else on the CPU."""
-    device = choose_device("auto")
-    if device.type != "cuda":
-        return device
-    try:
-        used = torch.cuda.device_memory_used(device)  # asks the driver, and takes no memory for it
-        total = torch.cuda.get_device_properties(device).total_memory
-    except Exception:  # whatever a driver without this figure, or without its library, raises
-        free, total = torch.cuda.mem_get_info(device)
-        used = total - free
-    return device if used <= (1 - FREE_SHARE) * total else torch.device("cpu")
+def _load_checkpoint(folder: Path, config: TrainConfig, place: Place) -> LoadedModel:
+    return _load(folder, read_label_map(folder), config, place)
 
 
-def _load_checkpoint(folder: Path, config: TrainConfig) -> LoadedModel:
-    return _load(folder, read_label_map(folder), config)
-
-
-def _load(folder: Path, label_map: LabelMap, config: TrainConfig) -> LoadedModel:
+def _load(folder: Path, label_map: LabelMap, config: TrainConfig, place: Place) -> LoadedModel:
     model, head = load_model(str(folder), label_map)
     if head.fresh:  # its answers would be random
         raise unreadable(folder, f"{LABEL_MAP_FILE} names {head.fresh[0]}, which the model does not know")
-    return _ready(model, label_map, config)
+    return _ready(model, label_map, config, place)
 
 
-def _load_baseline(run: Run, config: TrainConfig) -> LoadedModel:
+def _load_baseline(run: Run, config: TrainConfig, place: Place) -> LoadedModel:
     """Load the model that a training began with: the same head, its fresh rows from the same random numbers."""
     if run.label_map is None:
         raise RunError(f"The run {run.name} does not know its classes yet: wait until its training has begun.")
     label_map = LabelMap.from_dict(run.label_map)
     with seeded(config.seed, FRESH_WEIGHTS, device=torch.device("cpu")):
         model, _ = load_model(config.model, label_map, config.dropout)
-    return _ready(model, label_map, config)
+    return _ready(model, label_map, config, place)
 
 
-def _load_published(source: str) -> LoadedModel:
-    """Load a model that no run of this store has saved."""
+def load_published(source: str, place: Place = ANYWHERE) -> LoadedModel:
+    """Load a model that no run of this store has saved, by its folder or its name on the hub; raises ModelError."""
     folder = model_folder(source)
     if os.path.exists(folder / LABEL_MAP_FILE):
         label_map = read_label_map(folder)
@@ -196,12 +229,12 @@ def _load_published(source: str) -> LoadedModel:
         config = replace(TrainConfig(), **read_picture_settings(folder))
     except ConfigError as error:
         raise unreadable(folder, f"{PROCESSOR}: {str(error).removesuffix('.')}", "correct it there") from error
-    return _load(folder, label_map, config)
+    return _load(folder, label_map, config, place)
 
 
-def _ready(model: Detector, label_map: LabelMap, config: TrainConfig) -> LoadedModel:
-    device = idle_device()
-    precision = choose_precision(config.precision, device)
+def _ready(model: Detector, label_map: LabelMap, config: TrainConfig, place: Place) -> LoadedModel:
+    device = place.device()
+    precision = choose_precision(place.precision or config.precision, device)
     # channels last, as in training
     model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     edges = config.shortest_edge, config.longest_edge, config.square

@@ -1,8 +1,9 @@
-"""A training driven to its end, here and now: its run begins, every event is recorded, and how it ends is said.
+"""A run driven to its end, here and now: it begins, every event is recorded, and how it ends is said.
 
     begin -> train -> Recorder -> run store -> pages
 
-The background thread's child, the thread itself, the command line and a notebook all drive by these two functions.
+The background thread's child, the thread itself, the command line and a notebook all drive by these functions. What is
+done may be another work than a training: `follow_work` takes any that records itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from core import LabError, RunError
 from core.config import TrainConfig
@@ -34,6 +36,7 @@ NO_MEMORY = (
     "programs, then resume."
 )
 NO_MEMORY_TEXTS = ("allocate memory", "not enough memory", "out of memory", "could not create a primitive", "bad_alloc")
+T = TypeVar("T")
 TrainFunction = Callable[[TrainConfig, Path, bool], Generator[Progress, None, None]]  # as core.training.train.train
 
 logger = logging.getLogger(__name__)
@@ -58,29 +61,50 @@ def follow(
 
     `train` stands in for `core.training.train.train`.
     """
+
+    def stopped(progress: Progress) -> str:
+        return f"at step {progress.step} of {progress.steps}" if progress.step else "before its first step"
+
+    yield from follow_work(store, run_id, lambda run: _recorded(store, run, train), stopped, stop)
+
+
+def follow_work(
+    store: RunStore,
+    run_id: str,
+    work: Callable[[Run], Generator[T, None, None]],
+    stopped: Callable[[T], str],
+    stop: threading.Event | None = None,
+) -> Generator[T, None, None]:
+    """Do a queued run's work here and now, to its end: yield each of its events, which `work` itself records.
+
+    Signals, errors and the end are as those of a training: `stopped` says at which event it was stopped, in words.
+    """
     stop = stop or threading.Event()
     with _signals_set(stop):
-        yield from _follow(store, run_id, train, stop)
+        yield from _follow(store, run_id, work, stopped, stop)
 
 
 def _follow(
-    store: RunStore, run_id: str, train: TrainFunction | None, stop: threading.Event
-) -> Generator[Progress, None, None]:
+    store: RunStore,
+    run_id: str,
+    work: Callable[[Run], Generator[T, None, None]],
+    stopped: Callable[[T], str],
+    stop: threading.Event,
+) -> Generator[T, None, None]:
     queue = RunQueue(store)
     run = queue.begin(run_id, this_process())
     status = Status.STOPPED
     message: str | None = None
     try:
-        # closing: what the training does when it is stopped early may fail, and must not fail unseen
-        with closing(_recorded(store, run, train)) as training:
-            for progress in training:
+        # closing: what the work does when it is stopped early may fail, and must not fail unseen
+        with closing(work(run)) as events:
+            for progress in events:
                 yield progress
                 if isinstance(progress, Finished):  # noted before what is not kept is deleted
                     queue.end(run_id, Status.FINISHED, None)
                     continue
                 if stop.is_set() or queue.must_stop(run_id):
-                    where = f"at step {progress.step} of {progress.steps}" if progress.step else "before its first step"
-                    message = f"Stopped {where}."
+                    message = f"Stopped {stopped(progress)}."
                     break
             else:
                 status = Status.FINISHED

@@ -56,7 +56,7 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
                 continue
             clear_run(store, run.id)
             queue.end(run.id, *_status_and_message(run, code, store), pid=run.pid)
-            if run.is_imported:
+            if run.is_imported and not run.is_evaluation:
                 with suppress(RunError):  # another process was quicker, or its folder cannot be deleted
                     Bin(store).delete(run.id)
                     Bin(store).remove([run.id])
@@ -101,14 +101,15 @@ def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
 
 
 def child_command(run_id: str) -> list[str]:
-    """Return the command line of the process that trains a run."""
+    """Return the command line of the process that works on a run."""
     return [sys.executable, "-m", "core", "train", "--run", run_id]
 
 
 class JobManager:
     """The background thread that works off a store's queue, one training at a time; one manager for the whole process.
 
-    The training runs in a child process, or with `in_process` in the thread itself; its record is the same. The manager
+    The training runs in a child process, or with `in_process` in the thread itself; its record is the same. An
+    evaluation always runs in a child. The manager
     also waits for a training that another process has begun on the store: an earlier app, or the command line.
     `start` starts the child; `command` and `train` replace its command line and `core.training.train.train`.
     """
@@ -144,6 +145,10 @@ class JobManager:
         run = self.store.create(config.to_dict(), name)
         self._wake.set()
         return run
+
+    def look(self) -> None:
+        """Look at the queue at once, in which there is a new run."""
+        self._wake.set()
 
     def resume(self, run_id: str, changed_data: str = "") -> Run:
         """Put a stopped, failed or interrupted run back into the queue; it continues from its last checkpoint.
@@ -205,11 +210,12 @@ class JobManager:
         if self._unwritten:
             self._close(*self._unwritten)
         run = self._queue.claim(this_process())
-        if run and self.in_process:
+        if run and self.in_process and not run.is_evaluation:
             self._drive(run)
-        elif run:
+            return True
+        if run:
             self._start_child(run)
-        return bool(run) and self.in_process
+        return False
 
     def _drive(self, run: Run) -> None:
         try:

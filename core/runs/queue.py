@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from core import RunError
-from core.config_diff import compare_settings, value_text
+from core.config_diff import compare_settings, setting_values, value_text
 from core.engine.process_id import ProcessId
 from core.presets import PRESETS
 from core.runs.schema import END_OF_QUEUE, QUEUE_STEP, Run, Status, number_of_damaged
@@ -150,14 +150,15 @@ def _waiting(db: sqlite3.Connection) -> list[Run]:
 
 
 def queue_differences(runs: Sequence[Run]) -> dict[str, str]:
-    """Return by id what each run trains: data set, model, preset, and the settings in which the runs differ."""
+    """Return by id what each run does: data set, model, preset, and the settings in which the runs differ."""
     settings = [s for s in compare_settings([run.config for run in runs]) if s.differs and s.name not in NAMED]
     texts = {}
     for place, run in enumerate(runs):
-        names = [short(PurePath(str(run.config.get(name, ""))).name, 30) for name in NAMED]
+        values = setting_values(run.config)
+        names = [short(PurePath(value_text(values.get(name, ""))).name, 30) for name in NAMED]
         parts = [" · ".join(filter(None, names)), *preset_names(run.config)]
-        parts += [f"{s.label.lower()} {short(value_text(s.values[place]), 30)}" for s in settings]
-        texts[run.id] = ", ".join(parts)
+        parts += [f"{s.label.lower()} {short(value_text(s.values[place]), 30)}" for s in settings if s.name in values]
+        texts[run.id] = ("evaluation: " if run.is_evaluation else "") + ", ".join(parts)
     return texts
 
 
@@ -176,6 +177,8 @@ def resumes_from_checkpoint(store: RunStore, run: Run) -> bool:
     A run that ended before its first checkpoint begins again and loses nothing by it: the same steps come again.
     Raises RunError if checkpoints that it had are gone: to begin again would then erase what it has recorded.
     """
+    if run.is_evaluation:
+        return False
     if saved_checkpoint(store.checkpoints(run.id)):
         return True
     # an epoch is saved before its evaluation; the folder is made before the first step

@@ -41,7 +41,7 @@ create table runs (
     id                text not null unique,               -- 20261123-001530-ab12, local time
     name              text not null,
     status            text not null,                      -- a Status
-    config            text not null,                      -- TrainConfig as JSON, or imports.py's config
+    config            text not null,                      -- TrainConfig as JSON, or that of evaluated/__init__.py
     label_map         text,                               -- LabelMap as JSON, once the training knows it
     created           real not null,                      -- this and the next four: seconds since 1970
     queued            real,                               -- its place in the queue: when it joined, or later
@@ -165,8 +165,18 @@ class Run:
 
     @property
     def is_imported(self) -> bool:
-        """Whether it was made from another tool's results, or an ONNX file (`imports.py`), and not trained here."""
+        """Whether it was not trained here: another tool's results, or an evaluation of its own."""
         return "imported" in self.config
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether it is an evaluation that was made here, of any model on any images."""
+        return "evaluation" in self.config
+
+    @property
+    def origin(self) -> str:
+        """Where its results come from: "trained" or "evaluated" here, or "imported"."""
+        return "evaluated" if self.is_evaluation else "imported" if self.is_imported else "trained"
 
     @property
     def is_damaged(self) -> bool:
@@ -177,7 +187,7 @@ class Run:
     def label(self) -> str:
         """The status in a word; "Stopping" from the request to stop until the training has obeyed."""
         if self.is_imported and self.status is Status.FINISHED:
-            return "Imported"
+            return self.origin.capitalize()
         return "Stopping" if self.is_live and self.stop_requested else self.status.label
 
     @classmethod
@@ -223,12 +233,8 @@ def to_columns(values: dict[str, Any]) -> dict[str, Any]:
     unknown = set(values) - {f.name for f in fields(Run)}
     if unknown:
         raise ValueError(f"A run has no field {min(unknown)!r}.")
-    # an enum or a dict cannot be bound; a subclass of str can, but let the column hold plain text
-    columns = {name: str(value) if isinstance(value, Status) else value for name, value in values.items()}
-    # this sign stands for damage when it is read
-    columns = {
-        n: value.replace(cells.NO_TEXT, "?") if isinstance(value, str) else value for n, value in columns.items()
-    }
+    # an enum, a subclass of str, is kept as plain text; the sign that is replaced stands for damage when it is read
+    columns = {n: str(v).replace(cells.NO_TEXT, "?") if isinstance(v, str) else v for n, v in values.items()}
     return {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in columns.items()}
 
 

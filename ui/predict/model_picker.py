@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.config import STARTERS
 from core.detr.pretrained import OFFERED
-from core.runs.imports import onnx_file_of
+from core.runs.evaluated.images import onnx_file_of
 from core.runs.models import RunModel
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -20,7 +20,7 @@ from ui.choose.pickers import pick_or_type, run_name, typed_model
 from ui.choose.run_picker import MODEL, RUN
 from ui.server import services
 
-PICKER = "predict model"  # in the session
+PICKER = "predict model"  # in the session, on Predict
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,23 @@ class ModelChoice:
     stamp: str = ""
 
     @property
+    def name(self) -> str:
+        """The model as an evaluation's settings name it."""
+        return f"{self.run_id}:{self.model}" if self.run_id else self.model
+
+    @property
     def key(self) -> str:
         """Name the model and its weights: another key for other weights."""
         return f"{self.run_id} {self.model} {self.stamp}"
 
 
-def pick_model(store: RunStore) -> ModelChoice | None:
+def pick_model(store: RunStore, key: str = PICKER) -> ModelChoice | None:
     """Show the models, beside which any other may be typed; return the chosen one, None while none is typed."""
     choices = model_choices(store)
-    st.session_state.setdefault(PICKER, first_choice(choices))
+    st.session_state.setdefault(key, first_choice(choices))
     names = {value: choice.label for value, choice in choices.items()} | released_names()
     chosen = pick_or_type(
-        "Model", names, PICKER, "Another model …", "Checkpoint folder, ONNX file, or name on the hub",
+        "Model", names, key, "Another model …", "Checkpoint folder, ONNX file, or name on the hub",
         "Of a run, the starter, a published one, a checkpoint's folder, or a name on the Hugging Face hub.",
     )  # fmt: skip
     if not chosen or chosen in choices:

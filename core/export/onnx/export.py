@@ -14,7 +14,7 @@ from core import ConfigError, RunError
 from core.disk import atomic_folder
 from core.export.onnx.write import OnnxOptions, write_onnx
 from core.inference.model_cache import ModelCache
-from core.runs.imports import data_of
+from core.runs.evaluated.images import data_of
 from core.runs.models import RunModel, evaluated_models
 from core.runs.schema import Run
 from core.runs.store import RunStore
@@ -34,7 +34,7 @@ def model_of_epoch(store: RunStore, run: Run, epoch: int | None = None) -> tuple
     Raises RunError if its weights are not kept, or the run has none.
     """
     if run.is_imported:
-        raise RunError(f"The run {run.name} was imported: there is no checkpoint of it that could be exported.")
+        raise RunError(f"The run {run.name} was {run.origin}: there is no checkpoint of it that could be exported.")
     models = {name: one.epoch for name, one in evaluated_models(store.evaluations(run.id)).items()}
     if not models:
         raise RunError(

@@ -91,6 +91,8 @@ def config(value: Any) -> dict[str, Any]:
         paths = [imported.get(name) for name in ("gt", "images")] if isinstance(imported, dict) else []
         if not paths or not isinstance(paths[0], str) or not isinstance(paths[1], str | None):
             raise BadCell(f"{_holds(value)}, which is no import")
+        if not isinstance(values.get("evaluation", {}), dict):
+            raise BadCell(f"{_holds(value)}, which is no evaluation")
         return values
     known = {f.name for f in fields(TrainConfig)} | {"flip"}
     _try(TrainConfig.from_dict, {name: given for name, given in values.items() if name in known})

@@ -3,7 +3,18 @@
 import pytest
 
 from core import LabError, RunError
-from core.cli.chosen_run import ANY, ENDED, EVALUATED, LIVE, RECORDED, RESUMABLE, chosen_run
+from core.cli.chosen_run import (
+    ANY,
+    ENDED,
+    EVALUATED,
+    HAS_MODEL,
+    JUDGED,
+    LIVE,
+    RECORDED,
+    RESUMABLE,
+    TRAINED,
+    chosen_run,
+)
 from core.runs.schema import Status
 from tests.core.runs.fake_training import leave_checkpoint
 
@@ -54,6 +65,19 @@ def test_a_failed_run_with_a_checkpoint_can_be_resumed_and_one_without_is_not_th
     broken = made(store, Status.FAILED, checkpoint=True)
     made(store, Status.FAILED)
     assert chosen_run(store, "last", RESUMABLE).id == broken
+
+
+def test_results_and_evaluations_are_no_training_and_results_no_model(store):
+    trained = made(store, Status.FINISHED, evaluated=True, checkpoint=True)
+    others = []
+    imported = {"imported": {"gt": "x", "images": None}}
+    for config in ({**imported, "evaluation": {}}, imported):
+        run = store.create(config)
+        store.add_evaluation(run.id, 0, 0, FIGURES)
+        store.update(run.id, status=Status.FINISHED, label_map={"names": ["car"], "category_ids": [1]})
+        others.append(run.id)
+    newest = {EVALUATED: others[1], JUDGED: others[0], TRAINED: trained, HAS_MODEL: trained}
+    assert {purpose: chosen_run(store, "last", purpose).id for purpose in newest} == newest
 
 
 def test_a_run_that_is_named_is_that_one_whatever_it_has_and_nothing_is_said(store, runs, capsys):

@@ -65,7 +65,7 @@ def trained(root, monkeypatch):
         yield
 
     monkeypatch.setitem(sys.modules, "core.training.train", SimpleNamespace(train=train))  # without importing torch
-    monkeypatch.setattr("core.cli.training_commands._prepare_torch", lambda config: None)
+    monkeypatch.setattr("core.cli.training_commands.prepare_torch", lambda *settings: None)
     return seen
 
 

@@ -18,7 +18,7 @@ from core.evaluation.table import read_table
 from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, write_export
 from core.labels import LabelMap
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.marks import Mark, Marks
 from core.runs.store import RunStore
 from tests.core.cli.running import last_line, run
@@ -141,7 +141,7 @@ def test_a_training_exports_its_best_model_as_the_page_does(finished, store, tmp
         (["--out", "x.zip", "--epoch", "7"], "Epoch 7 of "),
         ([], "Give --out: FILE.zip, or FILE.json"),
         (["--out", "x.zip", "--push", "a/b"], "--push uploads a model, not images as coco: give --as huggingface."),
-        (["--as", "huggingface"], "was imported: only its results are here, no model that could be exported."),
+        (["--as", "huggingface"], "There is no run that has a model; the newest, "),
         (["--as", "huggingface", "--pictures", "-1"], "--pictures is -1: give 0 or more."),
         (["--as", "huggingface", "--score", "2"], "--score is 2"),
     ],

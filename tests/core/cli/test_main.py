@@ -54,8 +54,8 @@ def test_train_evaluate_analyze_and_runs_go_together(root, street, capsys, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("evaluate",), "Name either a RUN"),
-        (("evaluate", "last", "--gt", "x"), "Name either a RUN"),
+        (("evaluate",), "Name a RUN, both --gt and --dt, or a model and images"),
+        (("evaluate", "last", "--gt", "x"), "Name a RUN, both --gt and --dt"),
         (("evaluate", "last"), "There is no run yet"),
         (("evaluate", "--gt", "none.json", "--dt", "none.json"), "There is no file none.json"),
         (("analyze", "2099"), "There is no run yet"),

@@ -119,7 +119,7 @@ def test_stop_takes_a_run_out_of_the_queue(store, capsys):
     assert run(capsys, "stop", "last")[:2] == (0, f"{made.id} stopped: Taken out of the queue.\n")
     status, _, err = run(capsys, "stop", made.id)
     assert status == 1 and f"The run {made.id} is stopped: there is nothing to stop." in err
-    assert "There is no run that waits or trains; the newest" in run(capsys, "stop", "last")[2]
+    assert "There is no run that waits or is at work; the newest" in run(capsys, "stop", "last")[2]
 
 
 def test_stop_of_a_run_whose_process_has_died_says_that_there_is_nothing_to_stop(store, capsys):

@@ -36,7 +36,7 @@ from core.detr.model_folder import read_config, read_label_map
 from core.detr.pretrained import known_classes
 from core.detr.processor import read_picture_settings
 from core.detr.sources.image_processor import PROCESSOR
-from core.inference.model_cache import _load_published
+from core.inference.model_cache import load_published
 from core.labels import LabelMap
 from core.training.checkpoint_folder import STATE_FILE
 from core.training.distributed import ProcessGroup
@@ -153,7 +153,7 @@ READERS: tuple[Callable[[Path], Any], ...] = (
     lambda folder: known_classes(str(folder)),
     read_label_map,
     read_picture_settings,
-    lambda folder: _load_published(str(folder)),
+    lambda folder: load_published(str(folder)),
 )
 
 

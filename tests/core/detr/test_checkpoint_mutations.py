@@ -16,7 +16,7 @@ from core.detr.model import load_model
 from core.detr.model_folder import read_config, read_label_map
 from core.detr.pretrained import find_model, known_classes
 from core.detr.processor import read_picture_settings
-from core.inference.model_cache import _load_published
+from core.inference.model_cache import load_published
 from tests.core.detr.checkpoint_mutations import KINDS, failures, mutations, read_everything, resume, whole
 from tests.core.detr.released import TEN
 from tests.suite import IN_CI
@@ -78,7 +78,7 @@ def test_weights_that_are_random_or_of_another_type_are_refused(tmp_path):
     folder = changed(tmp_path)
     (folder / "label_map.json").write_text(json.dumps({"names": ["person", "unicorn"], "category_ids": [1, 2]}))
     with pytest.raises(ModelError, match=r"label_map\.json names unicorn, which the model does not know"):
-        _load_published(str(folder))
+        load_published(str(folder))
     path = folder / "model.safetensors"
     length = int.from_bytes(path.read_bytes()[:8], "little")
     header = path.read_bytes()[8 : 8 + length]
@@ -92,7 +92,7 @@ def test_only_regular_files_of_a_bounded_size_are_opened(tmp_path):
         folder = changed(tmp_path / str(number))
         (folder / name).unlink()
         os.mkfifo(folder / name)
-        read = resume if name == "trainer.pt" else lambda folder: _load_published(str(folder))
+        read = resume if name == "trainer.pt" else lambda folder: load_published(str(folder))
         with pytest.raises(ModelError, match="cannot be read"):
             read(folder)
     folder = changed(tmp_path / "large")
@@ -120,10 +120,10 @@ def test_edges_that_cannot_be_are_refused_and_others_forms_are_understood(edges,
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"longest_edge": 256, **edges}
                                                                  if isinstance(edges, dict) else edges}))  # fmt: skip
     with pytest.raises(ModelError, match=r"preprocessor_config\.json"):
-        _load_published(str(folder))
+        load_published(str(folder))
     for size, expected in (({"size": 200, "max_size": 300}, (200, 300)), ({}, (800, 1333))):
         (folder / "preprocessor_config.json").write_text(json.dumps(size))
-        loaded = _load_published(str(folder))
+        loaded = load_published(str(folder))
         assert (loaded.shortest_edge, loaded.longest_edge) == expected
 
 

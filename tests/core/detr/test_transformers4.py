@@ -11,7 +11,7 @@ from transformers import DetrConfig, ResNetConfig, TimmBackboneConfig
 from core import ModelError
 from core.detr.model import FAMILIES, load_model
 from core.detr.pretrained import known_classes
-from core.inference.model_cache import _load_published
+from core.inference.model_cache import load_published
 from tests.core.detr.released import CONFIGS, small_config
 
 # beside the settings of today, as facebook/detr-resnet-50 and its like have them
@@ -60,7 +60,7 @@ def timm(kind, name="resnet10t", **more):
 
 
 def same_answer(folder, model):
-    loaded = _load_published(str(folder))
+    loaded = load_published(str(folder))
     assert (loaded.label_map.names, loaded.shortest_edge, loaded.longest_edge) == (("scooter", "car"), 192, 256)
     pixels = torch.rand(1, 3, 64, 96)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from core.evaluation.threshold import image_rows
 from core.evaluation.tide import detection_table
 from core.export.bundle import LONGEST_NAME, Bundle, bundle_title, coco_ground_truth, coco_results, safe_names
 from core.labels import LabelMap
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.marks import Mark
 from core.runs.store import RunStore
 from tests.core.coco_cases import cases, gt_of, judge, result, rows

@@ -18,7 +18,7 @@ from core.engine.process_id import this_process
 from core.evaluation.table import read_table
 from core.inference import worker
 from core.inference.model_cache import ModelCache
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.models import checkpoint_of
 from core.runs.queue import RunQueue
 from core.runs.store import RunStore

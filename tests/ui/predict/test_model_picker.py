@@ -2,11 +2,11 @@
 
 from core.config import STARTERS
 from core.detr.pretrained import OFFERED
-from core.inference.evaluate_onnx import evaluate_onnx
+from core.inference.evaluation.config import EvaluationConfig
 from core.inference.model_cache import ModelCache
-from core.keep_result import KeepResult
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from tests.core.coco_cases import gt_of, result
+from tests.core.inference.evaluation.evaluations import evaluated_run
 from tests.core.inference.onnx.tiny import tiny_onnx
 from tests.own_folders import write_json
 from ui.predict.model_picker import model_choices
@@ -48,14 +48,14 @@ def test_a_run_without_a_checkpoint_or_that_was_imported_has_none(store, run_mak
 
 
 def test_an_evaluated_onnx_file_can_be_asked_while_it_is_there(store, tmp_path):
-    work = KeepResult(evaluate_onnx(store, tiny_onnx(tmp_path / "model"), tmp_path / "data/street", "From elsewhere"))
-    list(work)
-    (choice,) = [choice for choice in model_choices(store).values() if choice.run_id == work.result.id]
+    file = str(tiny_onnx(tmp_path / "model"))
+    run = evaluated_run(store, EvaluationConfig((file,), str(tmp_path / "data/street")), "From elsewhere")
+    (choice,) = [choice for choice in model_choices(store).values() if choice.run_id == run.id]
     assert choice.label.startswith("ONNX file of From elsewhere")
     loaded = ModelCache(store).get(choice.run_id, choice.model)
     assert loaded.model.description.names == loaded.label_map.names
     (tmp_path / "model/model.onnx").unlink()
-    assert work.result.id not in {choice.run_id for choice in model_choices(store).values()}
+    assert run.id not in {choice.run_id for choice in model_choices(store).values()}
 
 
 def test_new_weights_are_another_model(store, run_maker):

@@ -14,12 +14,12 @@ from core.evaluation.table import read_table
 from core.export.onnx import variants
 from core.export.onnx.measurements import Row, cells, fall, read_measurements, table_lines
 from core.export.onnx.write import OnnxOptions, _judged, write_onnx
-from core.inference.evaluate_onnx import evaluate_onnx
+from core.inference.evaluation.config import EvaluationConfig
 from core.inference.model_cache import LoadedModel
 from core.inference.onnx.description import read_description
-from core.keep_result import KeepResult
 from core.runs.store import RunStore
 from tests.core.export.onnx.test_graph import LABELS, small_model
+from tests.core.inference.evaluation.evaluations import evaluated_run
 
 PYTORCH = Row("PyTorch", "", 100, 0.5, 0.2)
 
@@ -68,9 +68,8 @@ def test_what_leaves_comes_back_with_the_same_boxes(street, tmp_path):
     assert len(table_lines(measurements)) == len(cells(measurements)) + 2
     assert read_description(folder / "model.onnx").preprocessing.mean == (0.485, 0.456, 0.406)
     store = RunStore(tmp_path)
-    work = KeepResult(evaluate_onnx(store, folder / "model.onnx", street))
-    list(work)
-    table = read_table(store.table_path(work.result.id, 0)).to_pylist()
+    run = evaluated_run(store, EvaluationConfig((str(folder / "model.onnx"),), str(street)))
+    table = read_table(store.table_path(run.id, 0)).to_pylist()
     rows = {(row["image_id"], row["query"]): row for row in table if row["kind"] == "detection"}
     assert len(rows) == len(before)
     for image, query, score, box in zip(before.image_id, before.query, before.score, before.boxes, strict=True):

@@ -1,13 +1,8 @@
-"""Results of any detector as an evaluated run, so that every page and command treats them like a trained model's.
+"""Which images a run was evaluated on, read as they are today: `evaluated_images`.
 
-In: a COCO ground truth and a results list, both files. Out: a finished run with one evaluation, of epoch 0, and its
-detection table (`Run.is_imported`). The run keeps only paths: ground truth and pictures are read where they are.
-
-    config = {"imported": {"gt": path, "dt": path, "images": folder, or None where no pictures were found,
-                           "notes": sentences on what was left out, repaired or matched by another key than its id}}
-
-An ONNX file that was evaluated here (`core.inference.evaluate_onnx`) is such a run, too, with its path as "dt" and as
-"onnx", and as "data" the folder of the data set, whose validation images are then read as a training's.
+In: a run, or a ground truth and where its pictures lie. Out: a `CocoSplit`. A trained run was evaluated on the
+validation images of its data set; an imported one on the ground truth that came with it; an evaluation of its own says
+in its config which part of which data set, or which COCO JSON.
 """
 
 from __future__ import annotations
@@ -15,61 +10,27 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
-from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from core import DataError, RunError
+from core import DataError
 from core.datasets.coco.areas import to_array
 from core.datasets.coco.sizes import with_pictures
 from core.datasets.coco_json import CocoFile
-from core.datasets.fingerprint.fingerprint import take_fingerprint
 from core.datasets.folder.located import locate_pictures
 from core.datasets.problems import Problem, ProblemKind
 from core.datasets.split import CocoSplit, read_split
-from core.disk import hidden_path
-from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.coco_files import read_truth
 from core.evaluation.columns import checked_columns
-from core.evaluation.of_files import FileEvaluation, evaluate_results
-from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.files import real_path
-from core.keep_result import KeepResult
-from core.runs.paths import table_name
-from core.runs.provenance.code import note_code
-from core.runs.provenance.data import keep_fingerprint
 from core.runs.schema import Run
-from core.runs.store import RunStore
 from core.wording import short
 
 SPLIT_NAME = re.compile(r"(train|val|test)\d*")
 LOOKED_FOR = 20  # pictures: if a folder has one of so many, it is taken for theirs
-
-
-def import_results(
-    store: RunStore, gt: str | Path, dt: str | Path, images: str | Path | None = None, name: str | None = None
-) -> Run:
-    """Make a run from the results `dt` on the ground truth `gt`, with the pictures in the folder `images`.
-
-    Without `images` they are looked for beside `gt`, and may be missing. All categories of `gt` are evaluated.
-    Raises DataError if a file is broken, if the two do not fit, or if the pictures are not in `images`, and RunError if
-    the run cannot be written; then no run is left.
-    """
-    gt, dt = real_path(gt), real_path(dt)
-    truth = read_truth(gt)
-    split = _split(gt, truth, gt.parent)
-    evaluated = _evaluated(gt, truth, dt)
-    folder = _picture_folder(split) if images is None else _checked_folder(split, Path(images))
-    imported = {"gt": str(gt), "dt": str(dt), "images": folder and str(folder), "notes": evaluated.notes}
-    used = split if folder is None else _with_pictures_of(split, folder)
-    _fill_sizes(used)
-    return add_evaluated(store, {"imported": imported}, name, evaluated.figures, evaluated.table, used)
 
 
 def onnx_file_of(run: Run) -> Path | None:
@@ -79,17 +40,43 @@ def onnx_file_of(run: Run) -> Path | None:
 
 
 def data_of(run: Run) -> str | None:
-    """Return the folder of the data set whose validation images a run was evaluated on; None of imported results."""
+    """Return the folder of the data set of whose images a run was evaluated on a part; None of a COCO JSON's."""
     folder: str | None = run.config["imported"].get("data") if run.is_imported else run.config.get("data", "")
     return folder
+
+
+def part_of(run: Run) -> str:
+    """Return on which part of its data set a run was evaluated."""
+    part: str = run.config["imported"].get("part", "val") if run.is_imported else "val"
+    return part
+
+
+def words_of_part(run: Run) -> str:
+    """Return what the images are that a run was evaluated on, as "validation images"."""
+    words = {"val": "validation images", "train": "training images", "test": "test images"}
+    return words.get(part_of(run), "images") if data_of(run) is not None else "images"
 
 
 def evaluated_images(run: Run) -> CocoSplit:
     """Return the images that the run was evaluated on; raise DataError if their files are gone."""
     if (folder := data_of(run)) is not None:
-        return read_split(folder, "val")
+        return read_split(folder, part_of(run))
     imported = run.config["imported"]
     return read_imported_split(imported["gt"], imported["images"])
+
+
+def read_part(data: str, part: str, images: str = "") -> CocoSplit:
+    """Read a part of a data set's folder, or all images of a COCO JSON, whose pictures lie in the folder `images`.
+
+    Without `images` they are looked for beside the JSON. Raises DataError, also where there are no pictures.
+    """
+    if os.path.isdir(data) or not os.path.exists(data):
+        return read_split(data, part)
+    gt = real_path(data)
+    split = with_near_pictures(truth_split(gt, read_truth(gt)), images or None)
+    if split.root is None:
+        raise DataError(f"No folder near {gt} has its pictures: name the one that its file names start from.")
+    return split
 
 
 def read_imported_split(gt: str | Path, images: str | Path | None = None) -> CocoSplit:
@@ -99,8 +86,19 @@ def read_imported_split(gt: str | Path, images: str | Path | None = None) -> Coc
     gone or broken.
     """
     gt = Path(gt)
-    split = _split(gt, read_truth(gt), gt.parent)
+    split = truth_split(gt, read_truth(gt))
     split = split if images is None else _with_pictures_of(split, Path(images))
+    _fill_sizes(split)
+    return split
+
+
+def with_near_pictures(split: CocoSplit, images: str | Path | None = None) -> CocoSplit:
+    """Return the split with its pictures in a folder: that one, or one near its file; `root` is None where none has.
+
+    Raises DataError if the folder that is named has none of the pictures.
+    """
+    folder = _picture_folder(split) if images is None else _checked_folder(split, Path(images))
+    split = split if folder is None else _with_pictures_of(split, folder)
     _fill_sizes(split)
     return split
 
@@ -115,7 +113,8 @@ def _fill_sizes(split: CocoSplit) -> None:
             image["width"], image["height"] = math.ceil(right), math.ceil(bottom)
 
 
-def _split(gt: Path, truth: CocoFile, folder: Path) -> CocoSplit:
+def truth_split(gt: Path, truth: CocoFile) -> CocoSplit:
+    """Return a ground truth as a split, whose pictures are taken to lie beside its file; raises DataError."""
     data = truth.to_dict()
     for part in ("images", "categories"):
         if not data[part]:
@@ -128,18 +127,7 @@ def _split(gt: Path, truth: CocoFile, folder: Path) -> CocoSplit:
     kept = [annotations[i] for i in np.flatnonzero((ground_truths.xywh[:, 2:] > 0).all(axis=1))]
     left_out = len(annotations) - len(kept)
     problems = (Problem(ProblemKind.NO_EXTENT, "val", left_out),) if left_out else ()
-    return CocoSplit("val", gt, folder, data["images"], kept, data["categories"], problems)
-
-
-def _evaluated(gt: Path, truth: CocoFile, dt: Path) -> FileEvaluation:
-    evaluated = evaluate_results(truth, gt, dt)
-    if not evaluated.has_probabilities:
-        low, high = evaluated.scores
-        raise DataError(
-            f"The scores in {dt} lie between {low:g} and {high:g}, but must lie between 0 and 1: "
-            "export them as probabilities, or divide them by the highest possible one."
-        )
-    return evaluated
+    return CocoSplit("val", gt, gt.parent, data["images"], kept, data["categories"], problems)
 
 
 def _picture_folder(split: CocoSplit) -> Path | None:
@@ -179,24 +167,3 @@ def _has_pictures(split: CocoSplit) -> bool:
             if split.image_path(image).is_file():
                 return True
     return False
-
-
-def add_evaluated(
-    store: RunStore, config: dict[str, Any], name: str | None, figures: CocoFigures, table: pa.Table, split: CocoSplit
-) -> Run:
-    """Create a finished run of a model that was evaluated on a split, whole or not at all; raises RunError."""
-    label_map = table_metadata(table).label_map
-    fingerprint = KeepResult(take_fingerprint(label_map, [split]))
-    deque(fingerprint, maxlen=0)
-    metadata = replace(table_metadata(table), data=fingerprint.result.digest)
-    table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
-    state = {"label_map": label_map.to_dict(), "epoch": 0, "epochs": 0, "step": 0, "steps": 0}
-    try:
-        with hidden_path(store.runs_dir / "import") as folder, ExitStack() as stack:
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)  # unless it has become the run's
-            write_table(table, folder / table_name(0))
-            keep_fingerprint(folder, fingerprint.result)
-            note_code(folder)
-            return store.create_finished(config, name, state, figures.to_dict(), folder)
-    except OSError as error:
-        raise RunError(f"The run cannot be written under {store.runs_dir}: {error.strerror or error}.") from error

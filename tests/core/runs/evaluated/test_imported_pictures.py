@@ -4,8 +4,9 @@ import pytest
 from PIL import Image
 
 from core import DataError
-from core.runs.imports import evaluated_images, import_results
-from tests.core.runs.test_imports import GT, store, write
+from core.runs.evaluated.images import evaluated_images
+from core.runs.evaluated.imports import import_results
+from tests.core.runs.evaluated.test_imports import GT, store, write
 
 __all__ = ["store", "write"]  # fixtures
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core import DataError, ModelError, RunError
+from core import ModelError
 from core.datasets.part import filter_to_classes
 from core.datasets.split import read_split
 from core.detr.detect import detect
@@ -15,13 +15,14 @@ from core.detr.input.loader import loader
 from core.evaluation.findings.changes import require_same_ground_truth
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
-from core.inference.evaluate_onnx import evaluate_onnx
+from core.inference.evaluation.config import EvaluationConfig
 from core.inference.model_cache import ModelCache, load_onnx
 from core.inference.own_pictures import OwnPicture
 from core.inference.predict import answer_request, predict
-from core.keep_result import KeepResult
-from core.runs.imports import data_of, evaluated_images, onnx_file_of
+from core.runs.evaluated.images import data_of, evaluated_images, onnx_file_of
+from core.runs.schema import Status
 from core.runs.store import RunStore
+from tests.core.inference.evaluation.evaluations import evaluated_run
 from tests.core.inference.onnx.tiny import describe, tiny_onnx
 
 
@@ -30,15 +31,14 @@ def evaluated(tmp_path, street):
     """A store, an ONNX file, and the run of its evaluation on a copy of the drawn street."""
     shutil.copytree(street, tmp_path / "data")
     store, file = RunStore(tmp_path), tiny_onnx(tmp_path / "model")
-    work = KeepResult(evaluate_onnx(store, file, tmp_path / "data"))
-    assert list(work) == [(n, 6) for n in range(7)]
-    yield store, file, work.result
+    yield store, file, evaluated_run(store, EvaluationConfig((str(file),), str(tmp_path / "data")))
     store.close()
 
 
 def test_it_is_an_evaluated_run_of_the_files_boxes(evaluated, tmp_path):
     store, file, run = evaluated
-    assert run.is_imported and run.name == "model.onnx" and onnx_file_of(run) == file
+    assert run.is_imported and run.name == "model.onnx on data val" and onnx_file_of(run) == file
+    assert run.status is Status.FINISHED and run.label == "Evaluated", run.message
     assert data_of(run) == str(tmp_path / "data")
     assert len(evaluated_images(run).images) == 6
     (evaluation,) = store.evaluations(run.id)
@@ -90,26 +90,28 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_noted(street, tmp_path):
     shutil.copytree(street, tmp_path / "data")
     split = read_split(tmp_path / "data", "val")
     split.image_path(split.images[0]).write_bytes(b"no picture")
-    store = RunStore(tmp_path)
-    work = KeepResult(evaluate_onnx(store, tiny_onnx(tmp_path / "model"), tmp_path / "data", "Mine"))
-    assert list(work)[-1] == (5, 6)
-    assert work.result.name == "Mine" and len(work.result.config["imported"]["notes"]) == 1
-    table = read_table(store.table_path(work.result.id, 0))
+    store, file = RunStore(tmp_path), str(tiny_onnx(tmp_path / "model"))
+    run = evaluated_run(store, EvaluationConfig((file,), str(tmp_path / "data")), "Mine")
+    *_, unread = run.config["imported"]["notes"]
+    assert run.name == "Mine" and "cannot be read" in unread
+    table = read_table(store.table_path(run.id, 0))
     assert split.images[0]["id"] not in table_metadata(table).image_ids
     for image in split.images:
         split.image_path(image).write_bytes(b"no picture")
-    with pytest.raises(RunError, match="No picture of"):
-        list(evaluate_onnx(store, tmp_path / "model/model.onnx", tmp_path / "data"))
-    assert len(store.runs()) == 1
+    run = evaluated_run(store, EvaluationConfig((file,), str(tmp_path / "data")))
+    assert run.status is Status.FAILED and run.message.startswith("No picture of")
     store.close()
 
 
-def test_what_is_missing_is_told_and_no_run_is_left(street, tmp_path):
+def test_what_is_missing_is_told(street, tmp_path):
     store, file = RunStore(tmp_path), tiny_onnx(tmp_path / "model")
     with pytest.raises(ModelError, match="is not there"):
-        list(evaluate_onnx(store, tmp_path / "none.onnx", street))
-    describe(file.parent, names=["person", "unicorn"])
-    with pytest.raises(DataError, match="unicorn"):
-        list(evaluate_onnx(store, file, street))
+        evaluated_run(store, EvaluationConfig((str(tmp_path / "none.onnx"),), str(street)))
     assert store.runs() == []
+    describe(file.parent, names=["person", "unicorn"])
+    run = evaluated_run(store, EvaluationConfig((str(file),), str(street)))
+    assert run.config["imported"]["notes"][-1] == "The data set has no class unicorn: such boxes do not count."
+    describe(file.parent, names=["dragon", "unicorn"])
+    run = evaluated_run(store, EvaluationConfig((str(file),), str(street)))
+    assert run.message.startswith("The model's classes (dragon, unicorn) are none of The part val of")
     store.close()

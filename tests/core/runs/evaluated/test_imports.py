@@ -11,7 +11,8 @@ from core.evaluation.coco_files import read_ground_truth, read_results
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
-from core.runs.imports import evaluated_images, import_results
+from core.runs.evaluated.images import evaluated_images
+from core.runs.evaluated.imports import import_results
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
@@ -190,7 +191,7 @@ def fail_at(what, error):
     return what, fail
 
 
-@pytest.mark.parametrize("what", ["core.runs.imports.write_table", "core.runs.store.insert_evaluation"])
+@pytest.mark.parametrize("what", ["core.runs.evaluated.record.write_table", "core.runs.store.insert_evaluation"])
 @pytest.mark.parametrize("error", [RunError("The disk is full."), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])
 def test_nothing_is_left_if_the_run_cannot_be_written(store, write, monkeypatch, what, error):
     monkeypatch.setattr(*fail_at(what, error))
@@ -207,7 +208,7 @@ def test_while_it_is_written_no_queue_takes_it_for_a_training(store, write, monk
         claimed.append(RunQueue(store).claim((1, 1.0)))
         claimed.extend(RunQueue(store).waiting())
 
-    monkeypatch.setattr("core.runs.imports.write_table", look)
+    monkeypatch.setattr("core.runs.evaluated.record.write_table", look)
     import_results(store, *write())
     assert claimed == [None]
 
