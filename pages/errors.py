@@ -15,6 +15,7 @@ from core.datasets.split import CocoSplit
 from core.evaluation.ordering import ObjectCrops, SortOrder, sorted_images, sorted_objects
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.threshold import count_errors
+from core.runs.evaluated.images import words_of_part
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
 from ui.choose.data_notice import show_data_notice
@@ -78,7 +79,8 @@ def file_names(images: CocoSplit) -> dict[int, str]:
 
 def show_numbers(image_ids: list[int], objects: ObjectCrops | None) -> None:
     """Say how much is selected, and whether the score is above that of every prediction."""
-    text, highest = f"{len(image_ids):,} of {len(images.image_by_id):,} validation images", gallery.highest_score(table)
+    text = f"{len(image_ids):,} of {len(images.image_by_id):,} {plain(words_of_part(run))}"
+    highest = gallery.highest_score(table)
     if objects is not None:
         one, many = ("box", "boxes") if chosen.selects_boxes else ("error", "errors")
         text = f"{len(objects):,} {one if len(objects) == 1 else many} on {text}"
@@ -153,7 +155,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     on_page = [item.image_id for item in items[(page - 1) * per_page : page * per_page]]
     show_mark_and_export(viewed, table, images, image_ids, on_page, chosen)
 model = gallery.Model(
-    "Imported" if run.is_imported else f"{RunModel(viewed.model).label} · epoch {evaluation.epoch}", table,
+    run.origin.capitalize() if run.is_imported else f"{RunModel(viewed.model).label} · epoch {evaluation.epoch}", table,
     None if run.is_imported else f"/api/why/{run.id}/{viewed.model}", f"/api/boxes/{run.id}", evaluation.epoch,
 )  # fmt: skip
 gallery.show_page(

@@ -13,10 +13,13 @@ from ui.choose.address import Address, Query, new_address, write_address
 from ui.choose.data_notice import show_data_notice
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import pick_score, set_score
+from ui.results.evaluate_model import show_evaluate_model
+from ui.results.evaluations import show_begun
 from ui.results.export_model import show_export_model
 from ui.results.label_errors import show_label_errors
 from ui.results.onnx import show_onnx
 from ui.results.sections import Shown, show_section
+from ui.results.what_if import show_what_if
 from ui.server import cache, services
 from ui.text import plain
 
@@ -25,8 +28,9 @@ OPENED, LEFT = "opened boxes", "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class")
 ALL = "All classes"
-LABELS, ONNX = "labels", "onnx"  # tabs that are no section of charts
-TABS = {name: section.title for name, section in SECTIONS.items()} | {LABELS: "Label errors", ONNX: "ONNX"}
+LABELS, WHAT_IF, ONNX = "labels", "what-if", "onnx"  # tabs that are no section of charts
+TABS = {name: section.title for name, section in SECTIONS.items()}
+TABS |= {LABELS: "Label errors", WHAT_IF: "What if", ONNX: "ONNX"}
 
 
 # To other pages and back
@@ -109,6 +113,8 @@ def show_tabs() -> None:
             with tab:
                 if name == LABELS:
                     show_label_errors(run, table, viewed.table_key, view.score, view.classes, go_to_errors)
+                elif name == WHAT_IF:
+                    show_what_if(viewed)
                 elif name == ONNX:
                     show_onnx(viewed)
                 else:
@@ -116,6 +122,9 @@ def show_tabs() -> None:
 
 
 if not (runs := evaluated_runs(services.store())):
+    with st.sidebar:
+        show_evaluate_model(None)
+    show_begun(None)
     show_empty_page("Results")
 address = arrival()
 with st.sidebar:
@@ -133,8 +142,10 @@ with st.sidebar:
     if st.button("Compare with another run", key="compare", icon=":material/compare:", width="stretch",
                  help="What changed from another run, or from the baseline, to this one."):  # fmt: skip
         go_to(services.COMPARE_PAGE, pair_picker.compare_address(runs, viewed, view.score))
+    show_evaluate_model(viewed)
     show_export_model(viewed, view.score)
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_data_notice((run, table))
+show_begun(viewed)
 show_tabs()

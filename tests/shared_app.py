@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.store import RunStore
 from tests.invented import draw_street, invented_run
 from tests.own_folders import labels, write

@@ -129,6 +129,7 @@ def test_click_train_watch_the_curves_and_look_at_the_errors(address, page):
     assert points(page, "ap", 1) == 1 + EPOCHS  # the untouched model first
     look.click()
     look_at_the_errors(page)
+    evaluate_in_tiles_and_compare(page)
 
 
 def look_at_the_errors(page) -> None:
@@ -167,3 +168,19 @@ def wait_for_pictures(page) -> None:
     """Until the first six are there."""
     for place in range(min(6, page.locator(CELLS).count())):
         expect(page.locator(f"{CELLS} img").nth(place)).not_to_have_js_property("naturalWidth", 0, timeout=MINUTE)
+
+
+def evaluate_in_tiles_and_compare(page) -> None:
+    """The same model on the same images, cut into tiles: through the queue, in a process of its own."""
+    page.get_by_role("link", name="Results").click()
+    page.get_by_role("button", name="Evaluate a model").click()
+    inputs = page.get_by_role("combobox", name="What the model sees")
+    inputs.fill("2x2")
+    inputs.press("Enter")
+    inputs.press("Escape")
+    page.get_by_role("button", name="Remove as it was trained").first.click()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    expect(page.get_by_text(re.compile("^Evaluated: .*2 × 2 tiles"))).to_be_visible(timeout=2 * MINUTE)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_url("**/compare?*")
+    expect(page.get_by_text(re.compile("evaluated after .* finds")).first).to_be_visible()

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from core.datasets.split import read_split
 from core.evaluation.table import read_table
 from core.export.analysis import write_report
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.store import RunStore
 from core.training.remark import Level, Remark
 from tests import pages_in_browser

@@ -6,7 +6,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation.table import read_table
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
 PAGE = "../pages/compare.py"

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.datasets.split import read_split
 from core.evaluation.coco_eval import to_results
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from tests.core.datasets.fingerprint.small_data import draw
 from tests.made_runs import half_right
 from tests.pages.compare_page import SHELL

@@ -6,7 +6,7 @@ import pytest
 from core.evaluation.ordering import SortOrder
 from core.evaluation.table import ErrorType, read_table
 from core.evaluation.threshold import count_errors
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.schema import Status
 from tests.core.coco_cases import gt_of, result
 from tests.pages.errors_page import button, checked, come_by, open_page, shown

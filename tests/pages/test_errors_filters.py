@@ -10,7 +10,7 @@ from core.evaluation.ordering import SortOrder, sorted_images, sorted_objects
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.table import read_table
 from core.evaluation.threshold import count_errors
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from tests.pages.errors_page import WHOLE, checked, come_by, ids, listed, names_of, open_page, sent, shown

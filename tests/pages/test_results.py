@@ -11,7 +11,7 @@ from core.evaluation.findings.curves import coco_figures
 from core.evaluation.selection import Selection
 from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.marks import Marks
 
 SHELL = str(Path(__file__).parents[2] / "ui/shell.py")

@@ -1,4 +1,4 @@
-"""The tab ONNX of Results: what an export has cost, in a table, and a file of it evaluated as a run of its own."""
+"""The tab ONNX of Results: what an export has cost, in a table; its files are evaluated as runs of their own."""
 
 import shutil
 import time
@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.export.onnx.measurements import MEASUREMENTS, Measurements, write_measurements
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from tests.core.cli.test_onnx_commands import ROWS
 from tests.core.inference.onnx.tiny import tiny_onnx
 from ui.server.background import background_tasks
@@ -69,17 +69,12 @@ def test_imported_results_have_no_model(store, tmp_path):
     assert "only results are here" in app.info[0].value and not app.dataframe
 
 
-@pytest.mark.ci
-def test_a_file_is_evaluated_by_a_process_of_its_own_and_compare_is_offered(exported, store, finished):
+def test_a_file_is_evaluated_by_a_run_of_its_own_in_the_queue(exported, store, finished):
     app = open_tab()
     app.button(key="evaluate model.onnx").click().run()
-    task = background_tasks().find(f"onnx {finished.id}")
-    task.join(120)
-    assert task.error == "" and not task.is_running
-    app.run()
-    (imported,) = [run for run in store.runs() if run.is_imported]
-    assert imported.config["imported"]["onnx"] == str(exported / "model.onnx") and "model.onnx" in imported.name
-    assert "evaluated" in app.success[0].value and app.button(key="compare onnx")
+    assert not app.exception
+    (made,) = [run for run in store.runs() if run.is_evaluation]
+    assert made.config["imported"]["onnx"] == str(exported / "model.onnx") and made.is_live
 
 
 def test_a_stopped_export_leaves_nothing(store, finished):

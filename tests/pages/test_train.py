@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from core.config import TrainConfig
 from core.presets import PRESETS
 from core.runs.bin import Bin
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.schema import Status
 from tests.pages.train_page import checked, click_train, open_page, setting, shown
 from ui.choose import pickers

@@ -52,7 +52,7 @@ def key_of(model: EvaluatedModel) -> ModelKey:
 
 def model_name(model: EvaluatedModel) -> str:
     """Return in a word which of its run's models it is."""
-    return "imported" if model.run.is_imported else RunModel(model.model).label.lower()
+    return model.run.origin if model.run.is_imported else RunModel(model.model).label.lower()
 
 
 def short_names(before: EvaluatedModel, after: EvaluatedModel) -> tuple[str, str]:

@@ -99,8 +99,8 @@ def _pick_model(models: Mapping[str, EvaluatedModel], chosen: str | None) -> str
 
 
 def _title(name: str, models: Mapping[str, EvaluatedModel]) -> str:
-    if models[name].run.is_imported:
-        return "Imported"
+    if (run := models[name].run).is_imported:
+        return run.origin.capitalize()
     # the last model has no line of its own where it is the best one
     title = "Best and last" if name == RunModel.BEST and RunModel.LAST not in models else RunModel(name).label
     return f"{title} · epoch {models[name].evaluation.epoch}"

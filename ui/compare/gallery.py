@@ -126,7 +126,7 @@ def _show_nothing(changes: Changes, chosen: ChangeFilter) -> None:
 def _model(place: str, model: EvaluatedModel, table: pa.Table) -> gallery.Model:
     """Return a model for the gallery; `place` is "Before" or "After": a run's name is too long beside every box."""
     if model.run.is_imported:
-        return gallery.Model(f"{place} · imported", table, None, f"/api/boxes/{model.run.id}")
+        return gallery.Model(f"{place} · {model.run.origin}", table, None, f"/api/boxes/{model.run.id}")
     epoch = model.evaluation.epoch
     label = f"{place} · epoch {epoch}" if epoch else f"{place} · baseline"
     return gallery.Model(label, table, f"/api/why/{model.run.id}/{model.model}", f"/api/boxes/{model.run.id}", epoch)

@@ -127,7 +127,8 @@ def _names(evaluations: Sequence[Evaluation]) -> dict[int, str]:
 
 def _why_nothing_to_watch(run: Run) -> Markup:
     if run.is_imported:
-        return Markup("Imported results are of one model only: train here, and every epoch can be watched.")
+        origin = plain(run.origin.capitalize())
+        return Markup(f"{origin} results are of one model only: train here, and every epoch can be watched.")
     if run.is_live:
         return Markup("The run has been evaluated only once so far: this view begins by itself after the next time.")
     return Markup(

@@ -86,7 +86,7 @@ def _without_token() -> Response:
 def _evaluation(run: Run, model: str) -> Evaluation:
     """Return the evaluation of a run's model; raises RunError if there is none."""
     if run.is_imported:
-        raise RunError(f"The run {run.name} was imported: only its results are here, no model that could be asked.")
+        raise RunError(f"The run {run.name} was {run.origin}: only its results are here, no model that could be asked.")
     kept = [e for e in services.store().evaluations(run.id) if e.table]
     known = evaluated_models(kept)
     if model not in known:

@@ -15,12 +15,11 @@ import streamlit as st
 
 from core import LabError
 from core.export.onnx.measurements import HEADINGS, Measurements, cells, read_measurements
-from core.runs.imports import data_of
-from core.runs.models import RunModel
+from core.inference.evaluation.config import EvaluationConfig
+from core.runs.evaluated.images import data_of
 from core.wording import cell
-from ui.choose.address import remember
-from ui.choose.pickers import run_name
-from ui.choose.run_picker import MODEL, RUN, EvaluatedModel
+from ui.choose.run_picker import EvaluatedModel
+from ui.results.evaluations import begin_evaluations
 from ui.server import services
 from ui.server.background import Task, background_tasks
 from ui.server.exporting import ask_exporter
@@ -51,12 +50,12 @@ def show_onnx(viewed: EvaluatedModel) -> None:
         st.error(plain(error))
         measurements = None
     if task:
-        _show_end(viewed, task)
+        _show_end(task)
     if measurements:
         _show_table(viewed, measurements, folder)
     else:
         st.markdown(WHAT)
-    request = {"ask": "export", "run": run.id, "epoch": viewed.evaluation.epoch}
+    request = {"run": run.id, "epoch": viewed.evaluation.epoch}
     st.button("Export again" if measurements else "Export to ONNX", key="export onnx", icon=":material/deployed_code:",
               type="secondary" if measurements else "primary", on_click=_start, args=(viewed, request, folder.parent),
               help="Takes minutes: AP and time are measured on up to 200 validation images.")  # fmt: skip
@@ -70,12 +69,9 @@ def _show_table(viewed: EvaluatedModel, measurements: Measurements, folder: Path
     kept = [row for row in measurements.rows if row.file and not row.refused]
     with st.container(horizontal=True, vertical_alignment="center"):
         for row in kept:
-            title = f"{run_name(viewed.run)} · {row.file}"
-            request = {
-                "ask": "evaluate", "file": str(folder / row.file), "data": str(data_of(viewed.run)), "name": title,
-            }  # fmt: skip
+            config = EvaluationConfig((str(folder / row.file),), str(data_of(viewed.run)))
             st.button(f"Evaluate {plain(row.file)}", key=f"evaluate {row.file}", icon=":material/fact_check:",
-                      on_click=_start, args=(viewed, request, folder.parent),
+                      on_click=begin_evaluations, args=([config], viewed),
                       help="On all validation images, as a run of its own, which Compare can choose.")  # fmt: skip
 
 
@@ -84,10 +80,8 @@ def _task_name(viewed: EvaluatedModel) -> str:
 
 
 def _start(viewed: EvaluatedModel, request: dict[str, Any], folder: Path) -> None:
-    """Start the task, and stay with this model when an evaluation makes a newer run; a callback."""
+    """Start the task; a callback."""
     name = _task_name(viewed)
-    remember(RUN, viewed.run.id)
-    remember(MODEL, viewed.model)
     background_tasks().forget(name)
 
     def make() -> Generator[str, None, dict[str, Any]]:
@@ -107,18 +101,9 @@ def _show_progress(name: str) -> None:
     st.button("Stop", key="stop onnx", icon=":material/stop:", disabled=task.stopped, on_click=task.stop)
 
 
-def _show_end(viewed: EvaluatedModel, task: Task) -> None:
-    """Show why there is no export, or the run of an evaluation and the way to Compare."""
+def _show_end(task: Task) -> None:
+    """Show why there is no export."""
     if task.error:
         st.error(plain(task.error), icon=":material/error:")
     elif task.stopped:
         st.info("It was stopped.", icon=":material/stop_circle:")
-    elif (task.result or {}).get("run"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.success("The ONNX file is evaluated, as a run of its own.")
-            if st.button("Compare with this model", key="compare onnx", icon=":material/compare:"):
-                query = {
-                    "run": task.result["run"], "model": RunModel.BASELINE.value,
-                    "before": viewed.run.id, "before_model": viewed.model,
-                }  # fmt: skip
-                st.switch_page(services.COMPARE_PAGE, query_params=query)

@@ -14,10 +14,10 @@ import pyarrow as pa
 import streamlit as st
 
 from core import PROJECT, DataError, RunError
-from core.datasets.layouts import annotation_files
-from core.datasets.split import CocoSplit, examine_splits, require_usable
+from core.datasets.layouts import TEST, annotation_files
+from core.datasets.split import CocoSplit, examine_splits, read_split, require_usable
 from core.evaluation.table import read_table
-from core.runs.imports import data_of, read_imported_split
+from core.runs.evaluated.images import data_of, part_of, read_imported_split
 from core.runs.schema import Evaluation, Run
 from ui.server import services
 
@@ -25,7 +25,9 @@ Stamps = tuple[tuple[str, str], ...]  # of files: path, and what changes with th
 
 
 def images_of(folder: str | Path, name: str) -> CocoSplit:
-    """Return a split of a data set, read once until one of its files changes; raises DataError."""
+    """Return a part of a data set, read once until one of its files changes; raises DataError."""
+    if name == TEST:
+        return _test_part(PROJECT / folder, data_stamps(PROJECT / folder))
     splits = splits_of(folder)
     if name not in splits:
         raise DataError(f"The data set {folder} has no {name} split; it has: {', '.join(splits)}.")
@@ -56,6 +58,11 @@ def _splits(folder: Path, stamps: Stamps) -> dict[str, CocoSplit]:
     return splits
 
 
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _test_part(folder: Path, stamps: Stamps) -> CocoSplit:
+    return read_split(folder, TEST)
+
+
 def data_key(folder: str | Path) -> str:
     """Return the key by which the browser asks for the pictures of a data set: never a path."""
     folder = PROJECT / folder
@@ -84,7 +91,7 @@ def data_image(key: str, split: str, image_id: int) -> tuple[Path, tuple[int, in
 def validation_images(run: Run) -> CocoSplit:
     """Return the split that the run is evaluated on; raises DataError if it is gone."""
     if (folder := data_of(run)) is not None:
-        return images_of(folder, "val")
+        return images_of(folder, part_of(run))
     imported = run.config["imported"]
     return _imported(imported["gt"], imported["images"], services.file_stamp(Path(imported["gt"])))
 

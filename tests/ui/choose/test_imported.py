@@ -7,7 +7,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import PROJECT, DataError
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from tests.core.coco_cases import gt_of, result
 from tests.ui.http_client import routes_client
 from ui.choose import pickers

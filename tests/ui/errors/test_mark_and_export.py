@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.export.writers import ExportFormat
 from core.runs.bin import Bin
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from ui.choose import export_download

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation.table import read_table, table_metadata
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.schema import Status
 from core.runs.watched import MOST, MOST_FRAMES, frames, part_of, watched_images, watched_of
 from tests.core.coco_cases import gt_of, result

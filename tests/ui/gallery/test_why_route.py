@@ -12,7 +12,7 @@ import pytest
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
 from core.runs.bin import Bin
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from tests.core.inference.asked import trained
 from tests.core.runs.waiting import until
 from tests.ui.http_client import routes_client

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.evaluation.draw import GREEN, RED
 from core.evaluation.findings import label_errors as findings
-from core.runs.imports import import_results
+from core.runs.evaluated.imports import import_results
 from core.runs.marks import Mark, Marks
 from tests.core.coco_cases import gt_of, result
 from ui.results import label_errors
