@@ -63,6 +63,8 @@ class Mark:
             return f"image {self.image_id}"
         if self.kind is LabelErrorKind.WRONG:
             return f"annotation {self.gt_id}"
+        if self.kind in (LabelErrorKind.PLACE, LabelErrorKind.DUPLICATE):
+            return f"annotation {self.gt_id} {self.kind.value}"
         corners = " ".join(f"{side:.0f}" for side in self.box or ())
         return f"image {self.image_id} at {corners} {self.class_name}"
 
@@ -137,10 +139,12 @@ def _from_row(row: sqlite3.Row) -> Mark | None:
 def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, metadata: TableMetadata) -> dict[str, Any]:
     """Return the marks as a COCO ground truth of the images that they are on; `split` is what was evaluated.
 
-    A missing label is a new annotation with the predicted box and class, its id above all of the data set's; a wrong
-    label is the annotation itself with the predicted class, and the annotated one under "annotated". Both have the kind
-    of label error under "mark" and the prediction's "score"; an image that is marked as a whole has a "mark" too. Marks
-    on images, annotations and classes that the evaluated data does not have any more are left out.
+    A missing label is a new annotation with the predicted box and class, its id above all of the data set's. Any other
+    is the annotation itself: a wrong label with the predicted class, and the annotated one under "annotated"; a badly
+    placed one with the predicted box, and the annotated one under "annotated_bbox"; a duplicate as it is. Each has the
+    kind of label error under "mark", several with commas, and the prediction's "score"; an image that is marked as a
+    whole has a "mark" too. Marks on images, annotations and classes that the evaluated data does not have any more are
+    left out.
     """
     category_ids = dict(zip(metadata.classes, metadata.category_ids, strict=True))
     names = {category["id"]: category["name"] for category in split.categories}
@@ -148,26 +152,34 @@ def marks_to_coco(marks: Sequence[Mark], split: CocoSplit, metadata: TableMetada
     everything = examine_ground_truth(split.json_path)[0]["annotations"] if split.dropped else split.annotations
     new_id = max((annotation["id"] for annotation in everything), default=0)
     images: dict[int, dict[str, Any]] = {}
-    annotations = []
+    annotations: dict[int, dict[str, Any]] = {}
     for mark in marks:
         image, original = split.image_by_id.get(mark.image_id), originals.get((mark.image_id, mark.gt_id))
         category_id = None if mark.class_name is None else category_ids.get(mark.class_name)
         if image is None or (category_id is None and mark.kind is not LabelErrorKind.IMAGE):
             continue
-        if mark.kind is LabelErrorKind.WRONG:
-            if original is None:
-                continue
-            annotation = {name: original[name] for name in ("id", "bbox", "area", "iscrowd")}
-            annotation["annotated"] = names[original["category_id"]]
-        elif mark.kind is LabelErrorKind.MISSING:
-            new_id += 1
-            bbox = xyxy_to_xywh(np.array([mark.box]))[0].astype(float).round(2).tolist()
-            annotation = {"id": new_id, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
+        if mark.gt_id is not None and original is None:
+            continue
         entry = images.setdefault(mark.image_id, {name: image[name] for name in ("id", "file_name", "width", "height")})
         if mark.kind is LabelErrorKind.IMAGE:
             entry["mark"] = mark.kind.value
             continue
-        annotation |= {"image_id": mark.image_id, "category_id": category_id}
-        annotations.append(annotation | {"score": mark.score, "mark": mark.kind.value})
+        if original is None:
+            new_id += 1
+            annotation = {"id": new_id, **_box_of(mark), "iscrowd": 0, "category_id": category_id}
+        else:
+            kept = {name: original[name] for name in ("id", "bbox", "area", "iscrowd", "category_id")}
+            annotation = annotations.get(original["id"], kept)
+        if mark.kind is LabelErrorKind.WRONG and original:
+            annotation |= {"annotated": names[original["category_id"]], "category_id": category_id}
+        if mark.kind is LabelErrorKind.PLACE and original:
+            annotation |= {"annotated_bbox": original["bbox"], **_box_of(mark)}
+        kinds = ", ".join(filter(None, (annotation.get("mark"), mark.kind.value)))
+        annotations[annotation["id"]] = annotation | {"image_id": mark.image_id, "score": mark.score, "mark": kinds}
     categories = [{"id": category_id, "name": name} for name, category_id in category_ids.items()]
-    return {"images": list(images.values()), "annotations": annotations, "categories": categories}
+    return {"images": list(images.values()), "annotations": list(annotations.values()), "categories": categories}
+
+
+def _box_of(mark: Mark) -> dict[str, Any]:
+    bbox = xyxy_to_xywh(np.array([mark.box]))[0].astype(float).round(2).tolist()
+    return {"bbox": bbox, "area": bbox[2] * bbox[3]}

@@ -56,7 +56,7 @@ def show_label_errors(
     marked = {m.key for m in marks.all(run.id)}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(
-            f"{len(shown)} places where a prediction with score {score:.2f} or more contradicts the labels, "
+            f"{len(shown)} places where predictions with score {score:.2f} or more contradict the labels, "
             "the likeliest first. Mark those that are wrong, and correct them in your annotation tool."
         )
         offer_marks(run, marks.all(run.id), table)
@@ -98,13 +98,20 @@ def _toggle(run_id: str, mark: Mark, key: str) -> None:
 
 
 def _in_words(label_error: LabelError) -> str:
-    if label_error.kind is LabelErrorKind.MISSING:
-        return f"{label_error.predicted} {label_error.score:.2f}, nothing annotated"
-    return f"{label_error.predicted} {label_error.score:.2f}, annotated {label_error.annotated}"
+    predicted = f"{label_error.predicted} {label_error.score or 0.0:.2f}"
+    overlap = f"IoU {label_error.iou or 0.0:.2f}"
+    return {
+        LabelErrorKind.MISSING: f"{predicted}, nothing annotated",
+        LabelErrorKind.PLACE: f"{predicted}, {overlap} with its label",
+        LabelErrorKind.DUPLICATE: f"{label_error.annotated} on {label_error.predicted}, {overlap}",
+    }.get(label_error.kind, f"{predicted}, annotated {label_error.annotated}")
 
 
 def _cut_out(run: Run, label_error: LabelError) -> Image.Image:
-    """Draw the picture around the prediction, red, and the annotation, green; grey where the picture is gone."""
+    """Draw the picture around the prediction, red, and the annotation, green; grey where the picture is gone.
+
+    Of a duplicate its box is red, and all labels beside it green.
+    """
     split = cache.validation_images(run)
     try:
         image = read_picture(*cache.validation_image(run, label_error.image_id))
@@ -114,8 +121,9 @@ def _cut_out(run: Run, label_error: LabelError) -> Image.Image:
     corners = ("x1", "y1", "x2", "y2")
     row = {"kind": "detection", "error": label_error.kind.value, "iscrowd": False, "crowd_only": False}
     rows = [row | dict(zip(corners, label_error.box, strict=True))]
+    shows_all = label_error.kind is LabelErrorKind.DUPLICATE  # the other label, too
     for annotation in split.annotations_by_image.get(label_error.image_id, []):
-        if annotation["id"] == label_error.gt_id:
+        if shows_all or annotation["id"] == label_error.gt_id:
             x, y, w, h = annotation["bbox"]
             ground_truth = {"kind": "ground_truth", "error": None, "iscrowd": False, "crowd_only": False}
             rows.append(ground_truth | {"x1": x, "y1": y, "x2": x + w, "y2": y + h})

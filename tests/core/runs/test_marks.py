@@ -79,9 +79,10 @@ def test_what_is_marked_twice_is_one_mark_the_newer(store, run_id):
 def test_marks_of_different_things_have_different_keys():
     other = [
         replace(MISSING, image_id=2), replace(MISSING, class_name="dog"), replace(MISSING, box=(0, 0, 9, 9)),
-        replace(WRONG, gt_id=2), replace(IMAGE, image_id=1),
+        replace(WRONG, gt_id=2), replace(IMAGE, image_id=1), replace(WRONG, kind=LabelErrorKind.PLACE),
+        replace(WRONG, kind=LabelErrorKind.DUPLICATE),
     ]  # fmt: skip
-    assert len({mark.key for mark in (MISSING, WRONG, IMAGE, *other)}) == 8
+    assert len({mark.key for mark in (MISSING, WRONG, IMAGE, *other)}) == 10
 
 
 def test_a_suspect_becomes_a_mark_with_the_same_key_whenever_it_is_found_again():
@@ -190,6 +191,20 @@ def test_marks_become_a_coco_file_that_tools_read(tmp_path):
         {"id": 3, "image_id": 1, "category_id": 1, "bbox": [10.25, 20.5, 20, 39.5], "area": 790, "iscrowd": 0,
          "score": 0.875, "mark": "missing label"},
     ]  # fmt: skip
+
+
+def test_a_badly_placed_label_gets_the_predicted_box_a_duplicate_stays_and_several_marks_are_one_annotation():
+    place = Mark(LabelErrorKind.PLACE, 1, "dog", (52.0, 0.0, 62.0, 10.0), gt_id=1, score=0.5)
+    double = Mark(LabelErrorKind.DUPLICATE, 1, "car", (50.0, 0.0, 60.0, 10.0), gt_id=1)
+    (moved,) = marks_to_coco([place], split_of(GT), ABOUT)["annotations"]
+    original = next(annotation for annotation in GT["annotations"] if annotation["id"] == 1)
+    assert moved["bbox"] == [52, 0, 10, 10] and moved["annotated_bbox"] == original["bbox"]
+    assert moved["category_id"] == original["category_id"] and moved["mark"] == "badly placed"
+    (kept,) = marks_to_coco([double], split_of(GT), ABOUT)["annotations"]
+    assert kept["bbox"] == original["bbox"] and kept["mark"] == "duplicate label" and kept["score"] is None
+    (both,) = marks_to_coco([WRONG, place], split_of(GT), ABOUT)["annotations"]
+    assert both["mark"] == "wrong label, badly placed" and both["bbox"] == [52, 0, 10, 10]
+    assert both["category_id"] == 1 and both["annotated"] == "dog"
 
 
 def test_no_marks_are_an_empty_file_with_all_classes(tmp_path):

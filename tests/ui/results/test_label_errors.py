@@ -200,3 +200,26 @@ def test_a_page_has_no_pages_if_one_is_enough(run_of):
 @pytest.mark.parametrize("number, score, count", [(2, 0.95, 3), (99, 0.5, 2), (0, 0.5, label_errors.PER_PAGE)])
 def test_a_page_that_there_is_not_any_more_gives_way_to_the_nearest(many, number, score, count):
     assert len(shown(many, score, **{label_errors.PAGE: number}).checkbox) == count
+
+
+def test_a_badly_placed_box_and_a_duplicate_are_told_with_both_boxes(store, tmp_path, cut_outs):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    usual = [(image, 1, (0, 0, 40, 40)) for image in range(1, 21)]
+    gt = gt_of(*usual, (21, 1, (20, 0, 40, 40)), (22, 1, (0, 0, 40, 40)), (22, 2, (0, 0, 40, 38)), images=22)
+    (folder / "gt.json").write_text(json.dumps(gt))
+    results = [result(image, 1, (0, 0, 40, 40), 0.9) for image in range(1, 23)]
+    (folder / "dt.json").write_text(json.dumps(results))
+    for image in (21, 22):
+        Image.new("RGB", (200, 100), NAVY).save(folder / f"{image}.jpg", quality=95)
+    run = import_results(store, folder / "gt.json", folder / "dt.json")
+    app = shown(run)
+    assert [text.split(" · ")[1] for text in words(app)] == [
+        "dog on car, IoU 0.95", "car 0.90, IoU 0.33 with its label",
+    ]  # fmt: skip
+    for cut_out in map(np.asarray, cut_outs):
+        assert (cut_out == RED).all(axis=2).any() and (cut_out == GREEN).all(axis=2).any()
+    app.checkbox[0].check()
+    checked(app.run())
+    (mark,) = Marks(store).all(run.id)
+    assert mark.kind.value == "duplicate label" and mark.gt_id == 23 and mark.score is None

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.boxes import iou
-from core.evaluation.findings.label_errors import BESIDE, COVERED, SAME_PLACE, LabelErrorKind, label_errors
+from core.datasets.split import FEW
+from core.evaluation.findings.label_errors import (
+    BESIDE,
+    COVERED,
+    ONE_OBJECT,
+    SAME_PLACE,
+    LabelErrorKind,
+    label_errors,
+)
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, gt_of, result, rows
 
@@ -51,7 +59,29 @@ def plainly(table: pa.Table, score: float) -> list[tuple[str, int, int]]:
 @given(cases(), st.sampled_from([0.0, 0.25, 0.75, 1.0]))
 def test_suspects_are_those_that_a_plain_loop_finds_likeliest_first(case, score):
     table = detection_table(*case)
-    assert [(s.kind.value, s.image_id, s.query) for s in label_errors(table, score)] == plainly(table, score)
+    listed = [s for s in label_errors(table, score) if s.kind in (LabelErrorKind.MISSING, LabelErrorKind.WRONG)]
+    assert [(s.kind.value, s.image_id, s.query) for s in listed] == plainly(table, score)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.sampled_from([0.0, 0.5, 1.0]))
+def test_duplicates_are_those_that_a_plain_loop_finds_and_all_lie_in_one_order(case, score):
+    table = detection_table(*case)
+    truths = [row for row in rows(table, "ground_truth") if not row["iscrowd"]]
+    expected = []
+    for i, one in enumerate(truths):
+        for other in truths[i + 1 :]:
+            corners = [[row[side] for side in ("x1", "y1", "x2", "y2")] for row in (one, other)]
+            overlap = iou(corners[:1], corners[1:])[0, 0]
+            if one["image_id"] == other["image_id"] and overlap >= np.float32(ONE_OBJECT):
+                seen = [np.float32(row["match_score"] or 0) for row in (one, other)]
+                spare = one if seen[0] < seen[1] else other
+                if min(seen) < np.float32(score):
+                    expected.append((spare["image_id"], spare["gt_id"]))
+    listed = label_errors(table, score, 1000)
+    assert [s.likelihood for s in listed] == sorted((s.likelihood for s in listed), reverse=True)
+    doubled = [(s.image_id, s.gt_id) for s in listed if s.kind is LabelErrorKind.DUPLICATE]
+    assert sorted(doubled) == sorted(expected)
 
 
 @settings(max_examples=50, deadline=None)
@@ -115,6 +145,44 @@ def test_an_object_is_doubted_once_by_the_likeliest_prediction():
     gt = gt_of((1, DOG, (0, 0, 10, 10)), categories=("car", "dog", "cat"))
     results = [result(1, CAR, (0, 0, 10, 8), 0.95), result(1, 3, (0, 0, 10, 10), 0.9)]
     assert found(gt, results) == [(LabelErrorKind.WRONG, 0, "cat", "dog")]
+
+
+def well_placed(count=FEW, iou=0.9):
+    """Images with a car each of which the model is sure, and which it fits like that."""
+    gt = [(image, CAR, (0, 0, 100, 100)) for image in range(1, count + 1)]
+    return gt, [result(image, CAR, (0, 0, 100, 100 * iou)) for image in range(1, count + 1)]
+
+
+def test_a_label_that_its_prediction_fits_far_less_than_usual_is_badly_placed():
+    objects, results = well_placed()
+    gt = gt_of(*objects, (99, CAR, (40, 0, 100, 100)), (98, CAR, (15, 0, 100, 100)), images=99)
+    more = [result(99, CAR, (0, 0, 100, 100), 0.8), result(98, CAR, (0, 0, 100, 100), 0.8)]
+    (suspect,) = label_errors(detection_table(gt, results + more))  # of the other the IoU is 0.74: near the usual
+    assert (suspect.kind, suspect.image_id, suspect.annotated) == (LabelErrorKind.PLACE, 99, "car")
+    assert suspect.gt_id == FEW + 1 and suspect.iou == pytest.approx(60 / 140) and suspect.box == (0, 0, 100, 100)
+    assert suspect.likelihood == pytest.approx(0.8 * (1 - 60 / 140 / 0.9))
+
+
+def test_it_is_not_where_another_confident_one_fits_it_or_none_is_sure_or_few_are_known():
+    objects, results = well_placed()
+    gt = gt_of(*objects, (99, CAR, (40, 0, 100, 100)), images=99)
+    shifted, fitting = result(99, CAR, (0, 0, 100, 100), 0.8), result(99, CAR, (41, 0, 100, 100), 0.75)
+    assert label_errors(detection_table(gt, [*results, shifted, fitting])) == []
+    assert label_errors(detection_table(gt, [*results, shifted | {"score": 0.6}])) == []
+    objects, results = well_placed(FEW - 1)
+    gt = gt_of(*objects, (99, CAR, (40, 0, 100, 100)), images=99)
+    assert label_errors(detection_table(gt, [*results, shifted])) == []
+
+
+def test_two_labels_on_one_object_are_told_of_the_one_that_the_model_does_not_see():
+    gt = gt_of((1, CAR, (0, 0, 10, 10)), (1, DOG, (0, 0, 10, 9)))
+    (suspect,) = label_errors(detection_table(gt, [result(1, CAR, (0, 0, 10, 10), 0.95)]))
+    assert (suspect.kind, suspect.gt_id, suspect.annotated) == (LabelErrorKind.DUPLICATE, 2, "dog")
+    assert (suspect.predicted, suspect.query, suspect.score, suspect.box) == ("car", None, None, (0, 0, 10, 9))
+    both = [result(1, CAR, (0, 0, 10, 10), 0.95), result(1, DOG, (0, 0, 10, 9), 0.9)]
+    assert label_errors(detection_table(gt, both)) == [], "the model sees two objects"
+    crowd = gt_of((1, CAR, (0, 0, 10, 10)), (1, CAR, (0, 0, 10, 9), {"iscrowd": 1}))
+    assert label_errors(detection_table(crowd, both[:1])) == []
 
 
 def test_a_crowd_is_not_doubted_and_its_own_class_in_it_neither():
