@@ -6,6 +6,7 @@ In: the options --model, --data, --part, --input and the machine's. Out: runs, a
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -49,21 +50,20 @@ def wants_model(options: Namespace) -> bool:
 def evaluate_models(options: Namespace) -> list[Run]:
     """Evaluate a model, once for each input, with a bar; return the finished runs.
 
-    Raises LabError if an evaluation fails or is stopped.
+    What is said goes to stderr where --json wants stdout for itself. Raises LabError if an evaluation fails,
+    KeyboardInterrupt if it is stopped.
     """
     from core.engine.process_id import this_process
     from core.inference.evaluation.job import create_evaluations
 
-    store, runs = RunStore.default(), []
+    store, runs, out = RunStore.default(), [], sys.stderr if options.json else None
     for config in _configs(store, options):
         (run,) = create_evaluations(store, [config], options.name, this_process())
-        show(f"{run.id}  {run.name}")
-        run = evaluate_run(store, run, shows_bar=True)
-        if run.status is not Status.FINISHED:
-            raise LabError(run.message)
-        show(*run.config["imported"]["notes"])
+        show(f"{run.id}  {run.name}", file=out)
+        run = _finished(evaluate_run(store, run, shows_bar=True))
+        show(*run.config["imported"]["notes"], file=out)
         runs.append(run)
-    show(*_table(store, runs))
+    show(*_table(store, runs), file=out)
     return runs
 
 
@@ -73,11 +73,17 @@ def evaluate_again(store: RunStore, run: Run) -> int:
     from core.runs.queue import RunQueue
 
     show(f"{run.id}  {run.name}")
-    run = evaluate_run(store, RunQueue(store).requeue(run.id, this_process()), shows_bar=True)
-    if run.status is not Status.FINISHED:
-        raise LabError(run.message)
+    run = _finished(evaluate_run(store, RunQueue(store).requeue(run.id, this_process()), shows_bar=True))
     show(*_table(store, [run]))
     return 0
+
+
+def _finished(run: Run) -> Run:
+    if run.status is Status.STOPPED:
+        raise KeyboardInterrupt
+    if run.status is not Status.FINISHED:
+        raise LabError(run.message)
+    return run
 
 
 def evaluate_run(store: RunStore, run: Run, shows_bar: bool = False) -> Run:

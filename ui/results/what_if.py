@@ -15,7 +15,7 @@ from core.charts.compare.inputs import Tried, inputs_chart
 from core.evaluation.table import table_metadata
 from core.inference.evaluation.config import EvaluationConfig
 from core.inference.evaluation.tried import suggested_inputs, tried_inputs
-from core.runs.evaluated.images import data_of
+from core.runs.evaluated.images import data_of, onnx_file_of
 from core.runs.schema import Run
 from core.wording import cell
 from ui.charts.component import show_chart
@@ -60,8 +60,9 @@ def evaluation_of(viewed: EvaluatedModel) -> EvaluationConfig | None:
     try:
         if run.is_evaluation:
             return replace(EvaluationConfig.from_dict(run.config["evaluation"]), size=0, tiles=1)
-        if run.is_imported:
-            return None
+        if run.is_imported:  # an earlier version kept an evaluated ONNX file so
+            file = onnx_file_of(run)
+            return EvaluationConfig((str(file),), data_of(run) or "") if file else None
         return EvaluationConfig((f"{run.id}:{viewed.model}",), data_of(run) or "")
     except ConfigError:  # of another version
         return None

@@ -39,7 +39,24 @@ def test_a_model_becomes_a_run_whose_figures_are_printed(store, root, file, caps
     assert "as it was trained" in out and "ms/image" in out and "AP50" in out
     assert run(capsys, "evaluate", made.id)[0] == 0
     status, out, _ = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--json")
-    assert status == 0 and {"AP", "per_class", "impact"} <= set(json.loads(out[out.index("{") :]))
+    assert status == 0 and {"AP", "per_class", "impact"} <= set(json.loads(out))
+    inputs = ["--input", "48", "2x2", "--json"]
+    status, out, _ = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", *inputs)
+    assert status == 0 and set(json.loads(out)[0]) >= {"AP", "per_class", "impact"}
+    status, _, err = run(capsys, "export", made.id, "--as", "huggingface")
+    assert status == 1 and "was evaluated: only its results are here" in last_line(err)
+
+
+def test_ctrl_c_stops_it_with_a_status_of_its_own(store, root, file, capsys, monkeypatch):
+    from core.inference.evaluation import job
+
+    def stopped(store, run_id):
+        store.update(run_id, status=Status.STOPPED, message="Stopped after 1 of 6 images.")
+        yield job.Done(1, 6)
+
+    monkeypatch.setattr(job, "follow_evaluation", stopped)
+    status, _, err = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--input", "48", "2x2")
+    assert status == 130 and last_line(err) == "stopped" and len(store.runs()) == 1
 
 
 def test_each_input_is_a_run_and_a_row_of_the_table(store, root, file, capsys):

@@ -42,6 +42,15 @@ def test_imported_results_have_no_model_that_could_see_other_pictures(store, tmp
     assert "begin what if" not in [button.key for button in app.button]
 
 
+def test_an_onnx_file_that_an_earlier_version_evaluated_can_be_shown_other_pictures(store, finished):
+    folder = str(store.data_dir / "street")
+    imported = {"gt": f"{folder}/annotations/instances_val.json", "dt": "/x/model.onnx", "images": f"{folder}/val"}
+    config = {"imported": {**imported, "data": folder, "onnx": "/x/model.onnx", "notes": []}}
+    store.update(finished.id, config=config)
+    app = open_tab(run=finished.id)
+    assert app.button(key="begin what if").label == "Evaluate 5"
+
+
 def test_the_inputs_are_queued_one_after_the_other_and_the_model_stays(store, finished):
     app = open_tab(run=finished.id, model="best")
     size = finished.config["shortest_edge"]
