@@ -18,6 +18,8 @@ def run() -> int:
         return 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Python notes a Ctrl-C that came within code made of text, as of a dataclass, and would end as killed by it
+        exec("")  # until the next such code
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:

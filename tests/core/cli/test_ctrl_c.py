@@ -75,6 +75,21 @@ def test_it_may_come_while_the_command_lets_go_of_it(monkeypatch):
         sys.unraisablehook = hook
 
 
+def test_its_status_is_the_same_where_it_was_pressed_within_code_made_of_text(tmp_path):
+    """As in a dataclass or a named tuple that is being made, while a library is imported."""
+    (tmp_path / "pressed.py").write_text(
+        "import sys, types\n"
+        "from core import __main__ as command\n"
+        "main = types.SimpleNamespace(main=lambda: exec('raise KeyboardInterrupt'))\n"
+        "sys.modules['core.cli.main'] = main\n"
+        "sys.exit(command.run())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    pressed = [sys.executable, "-m", "pressed"]
+    done = subprocess.run(pressed, check=False, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    assert done.returncode == 130 and done.stderr == b""
+
+
 def test_a_drawing_ends_and_leaves_nothing_that_stays(tmp_path):
     process = started(tmp_path, "demo", "--out", tmp_path / "data/street", "--train", "5000", "--val", "10")
     until(lambda: list(tmp_path.glob("data/.street*/train")))
