@@ -104,11 +104,11 @@ def of_cleanlab(table: pa.Table) -> list[Suspect]:
         boxes = as_boxes([[r[side] for side in CORNERS] for r in truths[image_id]])
         classes = np.array([names.index(r["class_name"]) for r in truths[image_id]], dtype=int)
         labels.append({"bboxes": boxes, "labels": classes})
-        found = [[] for _ in names]
+        by_class: list[list[list[float]]] = [[] for _ in names]
         for r in by_image[image_id]:
             if r["kind"] == "detection":
-                found[names.index(r["class_name"])].append([*(r[side] for side in CORNERS), r["score"]])
-        predictions.append(np.array([np.array(some).reshape(-1, 5) for some in found] + [None], dtype=object)[:-1])
+                by_class[names.index(r["class_name"])].append([*(r[side] for side in CORNERS), r["score"]])
+        predictions.append(np.array([np.array(some).reshape(-1, 5) for some in by_class] + [None], dtype=object)[:-1])
     listed: list[tuple[float, Suspect]] = []
     for score_of in (compute_swap_box_scores, compute_badloc_box_scores):
         for image_id, scores in zip(ids, score_of(labels=labels, predictions=predictions), strict=True):

@@ -166,12 +166,13 @@ def show_runs() -> None:
 store = services.store()
 draft.take_draft()
 waiting = waiting_training()
-runs = [run for run in store.runs() if not run.is_imported]  # those were never trained here
+everything = store.runs()
+runs = [run for run in everything if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
     config, drawing = form.show_training_form(store)
     # no callback: it would get the settings as they stood before a number that was typed just before the click
-    if st.button("Add to the queue" if any(run.is_live for run in runs) else "Train", key="train", type="primary",
+    if st.button("Add to the queue" if any(run.is_live for run in everything) else "Train", key="train", type="primary",
                  icon=":material/play_arrow:", width="stretch",
                  disabled=config is None or bool(drawing and waiting)):  # fmt: skip
         attempt(start, config)

@@ -1,4 +1,4 @@
-"""Evaluations that this session has begun: put into the queue, followed on Results, and opened when they are done.
+"""Evaluations: put into the queue, followed on Results whoever began them, and opened when they are done.
 
 In: settings, from the tabs and the popover beside them. Out: runs in the queue, and what has become of them.
 """
@@ -39,7 +39,7 @@ def begin_evaluations(configs: Sequence[EvaluationConfig], viewed: EvaluatedMode
 
 
 def show_begun(viewed: EvaluatedModel | None) -> None:
-    """Show what has become of this session's evaluations, while they are at work and once when they have ended."""
+    """Show the evaluations that wait or are at work, and the end of those that this session saw, until that is seen."""
     if error := st.session_state.pop(FAILED, None):
         st.error(plain(error), icon=":material/error:")
     runs = _begun()
@@ -52,7 +52,9 @@ def show_begun(viewed: EvaluatedModel | None) -> None:
 
 def _begun() -> list[Run]:
     runs = []
-    for run_id in st.session_state.get(BEGUN, []):
+    live = [run.id for run in services.busy() if run.is_evaluation]  # of other sessions, too
+    st.session_state[BEGUN] = list(dict.fromkeys([*st.session_state.get(BEGUN, []), *live]))
+    for run_id in st.session_state[BEGUN]:
         try:
             runs.append(services.store().get(run_id))
         except LabError:  # deleted meanwhile
@@ -95,6 +97,9 @@ def _show_end(run: Run, viewed: EvaluatedModel | None) -> None:
             st.info(plain(f"{run_name(run)}: {run.message}"), icon=":material/stop_circle:")
         else:
             st.error(plain(f"{run_name(run)}: {run.message}"), icon=":material/error:")
+        if run.status is not Status.FINISHED:
+            st.button("Again", key=f"again {run.id}", icon=":material/replay:", on_click=_again, args=(run.id,),
+                      help="Begins anew, in the queue.")  # fmt: skip
         st.button("", key=f"seen {run.id}", icon=":material/close:", help="Takes this line away.", type="tertiary",
                   on_click=_forget, args=(run.id,))  # fmt: skip
 
@@ -103,6 +108,13 @@ def compare_query(run: Run, viewed: EvaluatedModel) -> Query:
     """Return the address at which Compare shows an evaluation beside the model that Results shows."""
     model = RunModel.BASELINE.value
     return {"run": run.id, "model": model, "before": viewed.run.id, "before_model": viewed.model}
+
+
+def _again(run_id: str) -> None:
+    try:
+        services.jobs().resume(run_id)
+    except LabError as error:  # another tab was quicker
+        st.session_state[FAILED] = str(error)
 
 
 def _open(run_id: str) -> None:

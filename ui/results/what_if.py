@@ -47,11 +47,9 @@ def show_what_if(viewed: EvaluatedModel) -> None:
         except ConfigError as error:
             st.error(plain(error))
             return
-        new = [one for one in configs if not any(one.input_words == other for other in _words_of(tried))]
         st.button(f"Evaluate {len(configs)}" if configs else "Evaluate", key="begin what if", type="primary",
                   disabled=not configs, on_click=begin_evaluations, args=(configs, viewed),
-                  help=f"On the same images, one after the other, each as a run of its own; {len(new)} of them for "
-                  "the first time.")  # fmt: skip
+                  help="On the same images, one after the other, each as a run of its own.")  # fmt: skip
 
 
 def evaluation_of(viewed: EvaluatedModel) -> EvaluationConfig | None:
@@ -72,10 +70,6 @@ def _trained_size(run: Run) -> int | None:
     name = "longest_edge" if run.config.get("square") else "shortest_edge"
     size = run.config.get(name)
     return size if isinstance(size, int) else None
-
-
-def _words_of(tried: dict[str, tuple[Run, Tried]]) -> list[str]:
-    return [EvaluationConfig.from_dict(run.config["evaluation"]).input_words for run, _ in tried.values()]
 
 
 def _show_tried(tried: dict[str, tuple[Run, Tried]], viewed: EvaluatedModel) -> None:

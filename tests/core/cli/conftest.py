@@ -1,5 +1,6 @@
 """Fixtures of the command line's tests."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from tests.core.runs.waiting import end_all
 def root(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def home(root, street) -> Path:
+    """The root folder with a copy of the drawn street."""
+    shutil.copytree(street, root / "data/street")
+    return root
 
 
 @pytest.fixture

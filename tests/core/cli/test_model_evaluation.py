@@ -1,7 +1,6 @@
 """`evaluate` of a model on images: which one on which, one run for each input, and what is refused before any run."""
 
 import json
-import shutil
 
 import pytest
 
@@ -13,15 +12,8 @@ from tests.made_runs import make_run
 
 
 @pytest.fixture
-def root(street, tmp_path, monkeypatch):
-    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
-    shutil.copytree(street, tmp_path / "data/street")
-    return tmp_path
-
-
-@pytest.fixture
-def store(root):
-    with_runs = RunStore(root)
+def store(home):
+    with_runs = RunStore(home)
     yield with_runs
     with_runs.close()
 
@@ -31,23 +23,23 @@ def file(tmp_path):
     return tiny_onnx(tmp_path / "model")
 
 
-def test_a_model_becomes_a_run_whose_figures_are_printed(store, root, file, capsys):
-    status, out, err = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--name", "Mine")
+def test_a_model_becomes_a_run_whose_figures_are_printed(store, home, file, capsys):
+    status, out, err = run(capsys, "evaluate", "--model", file, "--data", home / "data/street", "--name", "Mine")
     assert status == 0, err
     (made,) = store.runs()
     assert out.startswith(f"{made.id}  Mine\n") and made.status is Status.FINISHED
     assert "as it was trained" in out and "ms/image" in out and "AP50" in out
     assert run(capsys, "evaluate", made.id)[0] == 0
-    status, out, _ = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--json")
+    status, out, _ = run(capsys, "evaluate", "--model", file, "--data", home / "data/street", "--json")
     assert status == 0 and {"AP", "per_class", "impact"} <= set(json.loads(out))
     inputs = ["--input", "48", "2x2", "--json"]
-    status, out, _ = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", *inputs)
+    status, out, _ = run(capsys, "evaluate", "--model", file, "--data", home / "data/street", *inputs)
     assert status == 0 and set(json.loads(out)[0]) >= {"AP", "per_class", "impact"}
     status, _, err = run(capsys, "export", made.id, "--as", "huggingface")
     assert status == 1 and "was evaluated: only its results are here" in last_line(err)
 
 
-def test_ctrl_c_stops_it_with_a_status_of_its_own(store, root, file, capsys, monkeypatch):
+def test_ctrl_c_stops_it_with_a_status_of_its_own(store, home, file, capsys, monkeypatch):
     from core.inference.evaluation import job
 
     def stopped(store, run_id):
@@ -55,13 +47,13 @@ def test_ctrl_c_stops_it_with_a_status_of_its_own(store, root, file, capsys, mon
         yield job.Done(1, 6)
 
     monkeypatch.setattr(job, "follow_evaluation", stopped)
-    status, _, err = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--input", "48", "2x2")
+    status, _, err = run(capsys, "evaluate", "--model", file, "--data", home / "data/street", "--input", "48", "2x2")
     assert status == 130 and last_line(err) == "stopped" and len(store.runs()) == 1
 
 
-def test_each_input_is_a_run_and_a_row_of_the_table(store, root, file, capsys):
+def test_each_input_is_a_run_and_a_row_of_the_table(store, home, file, capsys):
     inputs = ["48", "2x2", "48/3x3"]
-    status, out, err = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--input", *inputs)
+    status, out, err = run(capsys, "evaluate", "--model", file, "--data", home / "data/street", "--input", *inputs)
     assert status == 0, err
     assert len(store.runs()) == 3
     rows = out.splitlines()[-3:]
@@ -70,8 +62,8 @@ def test_each_input_is_a_run_and_a_row_of_the_table(store, root, file, capsys):
     assert seen == [(48, 1), (0, 2), (48, 3)]
 
 
-def test_a_run_alone_is_its_best_model_on_its_own_data_and_a_part_is_another_one(store, root, file, capsys):
-    status, _, err = run(capsys, "evaluate", "--model", file, "--data", root / "data/street")
+def test_a_run_alone_is_its_best_model_on_its_own_data_and_a_part_is_another_one(store, home, file, capsys):
+    status, _, err = run(capsys, "evaluate", "--model", file, "--data", home / "data/street")
     assert status == 0, err
     (first,) = store.runs()
     assert run(capsys, "evaluate", first.id, "--part", "train")[0] == 0
@@ -85,14 +77,14 @@ def test_a_run_alone_is_its_best_model_on_its_own_data_and_a_part_is_another_one
     assert store.runs()[0].status is Status.FAILED
 
 
-def test_a_folder_of_another_format_is_converted_first_with_its_part_for_testing(store, root, file, capsys, tmp_path):
+def test_a_folder_of_another_format_is_converted_first_with_its_part_for_testing(store, home, file, capsys, tmp_path):
     from tests.core.datasets.test_test_part import with_test_part, yolo
 
     folder = with_test_part(tmp_path / "mine", yolo)
     describe(file.parent, names=["car", "bus"])
     status, out, err = run(capsys, "evaluate", "--model", file, "--data", folder, "--part", "test")
     assert status == 0, err
-    assert "2 images" in out or "evaluated" in out or len(store.runs()) == 1
+    assert "\n2 images, " in out
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
@@ -115,8 +107,8 @@ def test_data_that_is_not_there_is_told(store, file, capsys):
     assert status == 1 and "There is no data set folder" in last_line(err) and store.runs() == []
 
 
-def test_one_that_was_stopped_is_resumed(store, root, file, capsys):
-    assert run(capsys, "evaluate", "--model", file, "--data", root / "data/street")[0] == 0
+def test_one_that_was_stopped_is_resumed(store, home, file, capsys):
+    assert run(capsys, "evaluate", "--model", file, "--data", home / "data/street")[0] == 0
     (made,) = store.runs()
     store.update(made.id, status=Status.STOPPED)
     status, out, err = run(capsys, "resume", made.id)

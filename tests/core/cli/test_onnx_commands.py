@@ -1,6 +1,5 @@
 """`export --as onnx`: what is asked for, what is said, and what is refused at once; its file elsewhere."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,7 @@ ROWS = (
 
 
 @pytest.fixture
-def root(street, tmp_path, monkeypatch):
-    monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path))
-    shutil.copytree(street, tmp_path / "data/street")
-    return tmp_path
-
-
-@pytest.fixture
-def made(root, monkeypatch):
+def made(home, monkeypatch):
     """A finished run whose export takes no time; the options that it was given."""
     given = []
 
@@ -39,7 +31,7 @@ def made(root, monkeypatch):
 
     monkeypatch.setattr(module, "write_onnx", write)
     monkeypatch.setattr(module.ModelCache, "get", lambda self, run_id, name: name)
-    store = RunStore(root)
+    store = RunStore(home)
     yield store, make_run(store), given
     store.close()
 
@@ -97,26 +89,26 @@ def test_images_still_need_a_file(made, capsys):
     assert status == 1 and "Give --out" in last_line(err)
 
 
-def test_an_onnx_file_is_evaluated_as_a_run_that_exports_no_model(root, capsys):
-    file = tiny_onnx(root / "model")
-    status, out, err = run(capsys, "evaluate", "--model", file, "--data", root / "data/street", "--name", "Tiny")
+def test_an_onnx_file_is_evaluated_as_a_run_that_exports_no_model(home, capsys):
+    file = tiny_onnx(home / "model")
+    status, out, err = run(capsys, "evaluate", "--model", file, "--data", home / "data/street", "--name", "Tiny")
     assert status == 0, err
     run_id = out.split()[0]
-    assert Path(root / "runs" / run_id).is_dir() and "person" in out
+    assert Path(home / "runs" / run_id).is_dir() and "person" in out
     status, _, err = run(capsys, "export", run_id, "--as", "onnx")
     assert status == 1 and "was evaluated: there is no checkpoint" in last_line(err)
 
 
-def test_an_import_needs_results(root, capsys):
+def test_an_import_needs_results(home, capsys):
     with pytest.raises(SystemExit):
         run(capsys, "import", "--gt", "x")
     assert "the following arguments are required: --dt" in capsys.readouterr().err
 
 
-def test_a_picture_is_predicted_with_an_onnx_file(root, capsys):
-    picture = next((root / "data/street/val").iterdir())
-    status, out, err = run(capsys, "predict", tiny_onnx(root / "model"), picture, "--score", "0", "--out", root / "to")
+def test_a_picture_is_predicted_with_an_onnx_file(home, capsys):
+    picture = next((home / "data/street/val").iterdir())
+    status, out, err = run(capsys, "predict", tiny_onnx(home / "model"), picture, "--score", "0", "--out", home / "to")
     assert status == 0, err
-    assert (root / "to/predictions.json").is_file() and "6 boxes" in out
-    status, _, err = run(capsys, "predict", root / "none.onnx", picture)
+    assert (home / "to/predictions.json").is_file() and "6 boxes" in out
+    status, _, err = run(capsys, "predict", home / "none.onnx", picture)
     assert status == 1 and "is not there: check its path" in last_line(err)

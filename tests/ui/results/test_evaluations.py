@@ -92,8 +92,7 @@ def test_the_end_of_an_evaluation_is_said_once(store, finished, status, words):
     app = open_tab(run=finished.id)
     app.session_state[BEGUN] = [run.id, "20200101-000000-abcd"]  # the other was deleted meanwhile
     checked(app.run())
-    said = [one.value for one in (*app.error, *app.info)]
-    assert any(words in text for text in said)
+    assert any(words in one.value for one in (*app.error, *app.info))
     checked(app.button(key=f"seen {run.id}").click().run())
     assert not any(words in one.value for one in (*app.error, *app.info))
 
@@ -107,3 +106,15 @@ def test_any_model_on_any_part_is_begun_in_the_sidebar_also_without_a_run(store)
     (run,) = store.runs()
     assert run.config["evaluation"]["model"] == ["checkpoints/starter"] and run.config["imported"]["part"] == "train"
     assert run.name == "checkpoints/starter on street train"
+
+
+def test_one_of_another_session_is_followed_too_and_one_that_ended_badly_begins_again(store, finished):
+    config = EvaluationConfig((f"{finished.id}:untouched",), finished.config["data"])
+    waiting, failed = create_evaluations(store, [config, config.with_input("2x2")])
+    store.update(failed.id, status=Status.FAILED, message="It broke off.")
+    app = open_tab(run=finished.id)
+    assert app.button(key=f"stop evaluation {waiting.id}")
+    app.session_state[BEGUN] = [failed.id]
+    checked(app.run())
+    checked(app.button(key=f"again {failed.id}").click().run())
+    assert store.get(failed.id).status is Status.QUEUED and app.button(key=f"stop evaluation {failed.id}")
