@@ -15,8 +15,8 @@ from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
 from core.runs.marks import Mark, Marks, marks_to_coco
-from core.runs.schema import UPGRADES
 from core.runs.store import RunStore
+from core.runs.tables import UPGRADES
 from tests.core.coco_cases import gt_of, result
 
 MISSING = Mark(LabelErrorKind.MISSING, 1, "car", (10.25, 20.5, 30.25, 60.0), score=0.875)

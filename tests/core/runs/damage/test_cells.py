@@ -19,8 +19,9 @@ from core.runs.damage.report import lost_rows
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.queue import RunQueue
-from core.runs.schema import SCHEMA, Run, Status
+from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.runs.tables import SCHEMA
 
 WHOLE = {
     "number": 7, "id": "20261123-001530-ab12", "name": "first", "status": "finished",
