@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.runs.damage import cells
 
-VERSION = 4  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
+VERSION = 5  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
     run        integer not null references runs on delete cascade,
     key        text not null,                             -- what is marked, a Mark's key
@@ -17,10 +17,23 @@ MARKS = """create table marks (
     created    real not null,
     primary key (run, key)
 )"""
+CORRECTIONS = """create table corrections (
+    number     integer primary key autoincrement,         -- the order in which they were made, never given twice
+    file       text not null,                             -- of which annotation file, a `label_file`
+    image_id   integer not null,
+    label_id   integer not null,                          -- the annotation's id, of a new one its own
+    kind       text not null,                             -- a CorrectionKind
+    label_before text,                                    -- a Label as JSON, null: there was none
+    label_after  text,                                    -- null: there is none any more
+    state      text not null,                             -- done, undone (can be done again), or dropped (cannot)
+    created    real not null                              -- seconds since 1970
+);
+create index corrections_of_file on corrections (file, image_id)"""
 UPGRADES = {  # version to what leads to its next one
     1: "alter table runs add column remarks text not null default '[]'",
     2: MARKS,
     3: "alter table runs add column notes text not null default ''; alter table runs add column deleted real",
+    4: CORRECTIONS,
 }
 
 SCHEMA = f"""
@@ -74,6 +87,7 @@ create table evaluations (
     primary key (run, epoch)
 );
 {MARKS};
+{CORRECTIONS};
 """
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue

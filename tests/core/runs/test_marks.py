@@ -153,11 +153,12 @@ def test_of_many_marks_all_are_kept_or_none(store, run_id):
 @pytest.mark.parametrize("version", UPGRADES)
 def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_path, version):
     with store.database.write() as db:  # back to what that version had
+        db.execute("drop table corrections")
         if version < 3:
             db.execute("drop table marks")
         if version < 2:
             db.execute("alter table runs drop column remarks")
-        for column in ("notes", "deleted"):
+        for column in ("notes", "deleted") if version < 4 else ():
             db.execute(f"alter table runs drop column {column}")
         db.execute(f"pragma user_version = {version}")
     store.close()
