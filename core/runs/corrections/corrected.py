@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -122,6 +124,14 @@ class _Ids(msgspec.Struct):
 def highest_id(split: CocoSplit) -> int:
     """Return the highest id of an annotation in the split's file, also of those that are left out or of other parts."""
     ids: list[int] = [annotation["id"] for annotation in split.annotations]
-    with suppress(msgspec.MsgspecError, DataError):  # ids of another kind, which the reader has replaced
-        ids += [one.id for one in decode(split.json_path, _Ids).annotations if isinstance(one.id, int)]
+    with suppress(OSError):
+        ids.append(_highest_in(split.json_path, split.json_path.stat().st_mtime_ns))
     return max([0, *ids])
+
+
+@lru_cache(maxsize=16)
+def _highest_in(path: Path, stamp: int) -> int:
+    """Return the highest id in a file, which is read again once its stamp is another one."""
+    with suppress(msgspec.MsgspecError, DataError):  # ids of another kind, which the reader has replaced
+        return max((one.id for one in decode(path, _Ids).annotations if isinstance(one.id, int)), default=0)
+    return 0
