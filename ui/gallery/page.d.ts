@@ -35,6 +35,7 @@ export interface Model {
   why?: string | null
   boxes?: string | null
   epoch?: number | null
+  labels?: string | null // the route that corrects labels
   offset?: number // of its score from the slider's
   truths: TruthColumns
   predictions: PredictionColumns
@@ -72,6 +73,7 @@ export interface Page {
   layout?: Layout
   score: number
   classes: string[]
+  every?: string[] // the names of all classes that a label may get
   sizes: string[]
   missed: number
   types: { label: string, description: string, short: string }[]

@@ -57,6 +57,25 @@ class LabelNoise:
         return None if value is None else 100 * value
 
 
+def in_words(noise: LabelNoise, labels: int, images: int) -> str:
+    """Say what so many corrected labels on so many images change."""
+    corrected = (
+        f"{labels:,} corrected label{'s' * (labels != 1)} on {images:,} image{'s' * (images != 1)}"
+        if labels
+        else "the labels as they were, after all"
+    )
+    value, low, high = noise.ap.difference.value, noise.ap.difference.low, noise.ap.difference.high
+    if value is None or noise.ap.before is None or noise.ap.after is None:
+        return f"With {corrected} there is no AP to compare."
+    was = f"AP {100 * noise.ap.before:.1f} as evaluated, {100 * noise.ap.after:.1f} with {corrected}"
+    if low is None or high is None or not noise.per_class:
+        return f"{was}."
+    verb = "cost" if value >= 0 else "hid"
+    sure = f"{min(abs(low), abs(high)):.1%} to {max(abs(low), abs(high)):.1%}".replace("%", "")
+    noise_words = f"{sure} with other images" if noise.ap.difference.is_clear else "which other images may turn round"
+    return f"Wrong labels {verb} {abs(100 * value):.1f} points of AP ({noise_words}): {was}."
+
+
 class _State(NamedTuple):
     """What AP of a class depends on: a digest of what its detections find, by rank, and its objects in each image."""
 
