@@ -18,7 +18,7 @@ from core.runs.evaluated.images import words_of_part
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
 from ui.choose.data_notice import show_data_notice
-from ui.choose.labels import images_of, labels_query, may_correct, pick_labels, table_of
+from ui.choose.labels import images_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import TableKey, evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import take_gallery_score
 from ui.errors import filters
@@ -92,7 +92,7 @@ with st.sidebar:
     viewed = pick_evaluated_model(runs, RUN_PICKER, address)
     run, evaluation = viewed.run, viewed.evaluation
     try:
-        viewed = pick_labels(viewed, address)
+        [viewed] = pick_labels([viewed], address)
         table, images = table_of(viewed), images_of(viewed)
     except LabError as error:
         st.error(plain(error))
@@ -101,15 +101,14 @@ with st.sidebar:
     if address:
         apply_address(address, classes)
     st.session_state.setdefault(VIEW, "images")
-    st.segmented_control("View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True, width="stretch",
-                         persist_state="session")  # fmt: skip
+    st.pills("View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True, persist_state="session")
     view: str = st.session_state[VIEW]
     chosen = filters.pick_filters(classes)
     order, reverse = filters.pick_order() if view in ("images", "objects") else (SortOrder.WORST, False)
 marked = filters.marked_images(run.id)
 selection = chosen.on_images(marked) if chosen.marked else chosen
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
-query |= labels_query(viewed) | ({"view": view} if view != "images" else {})
+query |= labels_query() | ({"view": view} if view != "images" else {})
 
 show_data_notice((run, table))
 filters.show_error_types(error_counts(viewed.table_key, selection, table), chosen.error)
@@ -119,7 +118,7 @@ if view == "watch":
     watch.show_watch(run, cache.table_of(evaluation), images, chosen, partial(take_gallery_score, watch.KEY))
     st.stop()
 
-key = (evaluation.table, evaluation.created, images.json_path.stat().st_mtime_ns, may_correct(viewed))
+key = (evaluation.table, evaluation.created, images.json_path.stat().st_mtime_ns, viewed.may_correct)
 items, image_ids, objects, is_old = list_items(key, view, selection, order, reverse, table, images, viewed.labels)
 per_page = st.session_state.setdefault(PER, PER_PAGE)
 pages = page_count(items, per_page)
@@ -144,7 +143,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 model = gallery.Model(
     run.origin.capitalize() if run.is_imported else f"{RunModel(viewed.model).label} · epoch {evaluation.epoch}", table,
     None if run.is_imported else f"/api/why/{run.id}/{viewed.model}", f"/api/boxes/{run.id}", evaluation.epoch,
-    f"/api/labels/{run.id}/{viewed.model}" if may_correct(viewed) else None,
+    f"/api/labels/{run.id}/{viewed.model}" if viewed.may_correct else None,
 )  # fmt: skip
 gallery.show_page(
     gallery.page_data(images, f"/api/image/{run.id}", items, page, per_page, [model], chosen),

@@ -12,7 +12,7 @@ from core.evaluation.table import table_metadata
 from ui.choose import pair_picker
 from ui.choose.address import Address, Query, new_address, write_address
 from ui.choose.data_notice import show_data_notice
-from ui.choose.labels import baseline_table_of, labels_query, may_correct, pick_labels, table_of
+from ui.choose.labels import baseline_table_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import pick_score, set_score
 from ui.results.corrections import mend_label, show_corrections
@@ -54,7 +54,7 @@ def go_to(page: Path, query: Query) -> None:
 
     Streamlit keeps this page in the browser's history with the other page's query.
     """
-    query = {**query, "run": run.id, "model": viewed.model, **labels_query(viewed)}
+    query = {**query, "run": run.id, "model": viewed.model, **labels_query()}
     st.session_state.setdefault(LEFT, {})[history_key(query)] = shown_address()
     st.switch_page(page, query_params=query)
 
@@ -102,7 +102,7 @@ def apply_address(address: Address) -> None:
 def address_of(tab: str) -> Query:
     """Return the whole address of what is shown on this tab."""
     query = Selection(view.score, view.classes or ()).to_query()
-    return {"run": run.id, "model": viewed.model, "view": tab, **query, **labels_query(viewed)}
+    return {"run": run.id, "model": viewed.model, "view": tab, **query, **labels_query()}
 
 
 def show_tabs() -> None:
@@ -115,8 +115,9 @@ def show_tabs() -> None:
             write_address(address_of(name))
             with tab:
                 if name == LABELS:
-                    show_corrections(viewed, view.score)
-                    mend = partial(mend_label, run) if may_correct(viewed) else None
+                    if viewed.may_correct:
+                        show_corrections(viewed, view.score)
+                    mend = partial(mend_label, run) if viewed.may_correct else None
                     show_label_errors(run, table, viewed.table_key, view.score, view.classes, go_to_errors, mend)
                 elif name == WHAT_IF:
                     show_what_if(viewed)
@@ -136,7 +137,7 @@ with st.sidebar:
     viewed = pick_evaluated_model(runs, RUN_PICKER, address)
     run = viewed.run
     try:
-        viewed = pick_labels(viewed, address)
+        [viewed] = pick_labels([viewed], address)
         table, baseline = table_of(viewed), baseline_table_of(viewed)
     except LabError as error:
         st.error(plain(error))

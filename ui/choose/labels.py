@@ -1,16 +1,18 @@
 """With which labels an evaluation is shown: those that it was made with, or as they are corrected now.
 
-In: the model chosen on Results or Errors, and the journal of its labels. Out: the model with what is chosen, its tables
-and images. While nothing is corrected there is no choice.
+In: the models chosen on a page, and the journals of their labels. Out: the same with what is chosen, their tables and
+images. While nothing is corrected there is no choice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 import streamlit as st
 
+from core import LabError
 from core.datasets.split import CocoSplit
 from ui.choose.address import Address, Query, remember
 from ui.choose.run_picker import EvaluatedModel
@@ -21,32 +23,39 @@ CORRECTED, EVALUATED = "corrected", "evaluated"  # in an address, under "labels"
 WORDS = {CORRECTED: "Corrected", EVALUATED: "As evaluated"}
 
 
-def pick_labels(viewed: EvaluatedModel, address: Address | None) -> EvaluatedModel:
-    """Show the choice where labels were corrected; return the model with it. Raises DataError if the data is gone."""
-    state = labels.mender_of(viewed.run).journal.state()
+def pick_labels(models: Sequence[EvaluatedModel], address: Address | None) -> list[EvaluatedModel]:
+    """Show the choice if labels of any of the models were corrected; return the models with it."""
     if address:
         is_linked = address.get("labels", [""])[0] == EVALUATED
         remember(LABELS, EVALUATED if is_linked else CORRECTED)
     st.session_state.setdefault(LABELS, CORRECTED)
-    if not state:
+    states = [_state(model) for model in models]
+    if not any(states):
         st.session_state[LABELS] = CORRECTED
-        return viewed
+        return [replace(m, may_correct=state is not None) for m, state in zip(models, states, strict=True)]
     chosen = st.segmented_control(
         "Labels", list(WORDS), format_func=WORDS.__getitem__, key=LABELS, required=True, width="stretch",
         persist_state="session", help="Labels of these images were corrected here: the same predictions are matched "
         "with them anew, or with those that the model was evaluated with.",
     )  # fmt: skip
-    return replace(viewed, labels=state) if chosen == CORRECTED else viewed
+    is_corrected = chosen == CORRECTED
+    return [
+        replace(model, labels=(state or "") if is_corrected else "", may_correct=state is not None and is_corrected)
+        for model, state in zip(models, states, strict=True)
+    ]
 
 
-def may_correct(viewed: EvaluatedModel) -> bool:
-    """Check whether the labels can be corrected where they are shown: not where they are shown as evaluated."""
-    return not labels_query(viewed)
+def _state(model: EvaluatedModel) -> str | None:
+    """Return the state of the journal of a model's labels; None if their files are gone, so that none is corrected."""
+    try:
+        return labels.mender_of(model.run).journal.state()
+    except LabError:
+        return None
 
 
-def labels_query(viewed: EvaluatedModel) -> Query:
+def labels_query() -> Query:
     """Return what an address says of the choice: nothing of corrected labels, which are shown where there are any."""
-    return {"labels": EVALUATED} if not viewed.labels and st.session_state.get(LABELS) == EVALUATED else {}
+    return {"labels": EVALUATED} if st.session_state.get(LABELS) == EVALUATED else {}
 
 
 def table_of(viewed: EvaluatedModel) -> pa.Table:

@@ -33,6 +33,7 @@ class EvaluatedModel:
     model         its name in an address: a `RunModel`
     run_baseline  the evaluation of the run's baseline, None if there is none
     labels        the state of the journal whose corrections it is shown with; "": the labels that it was evaluated with
+    may_correct   whether its labels can be corrected as they are shown
     """
 
     run: Run
@@ -40,6 +41,7 @@ class EvaluatedModel:
     evaluation: Evaluation
     run_baseline: Evaluation | None
     labels: str = ""
+    may_correct: bool = False
 
     @property
     def table_key(self) -> TableKey:

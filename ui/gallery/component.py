@@ -92,7 +92,7 @@ def page_data(
     return {
         "page": page, "pages": page_count(items, per_page), "first": first + 1, "total": len(items), "bare": bare,
         "layout": layout, "score": selection.score, "classes": classes, "sizes": SIZES,
-        "missed": TYPES.index(ErrorType.MISSED), "every": _class_choices(split, models[0]),
+        "missed": TYPES.index(ErrorType.MISSED),
         "types": [{"label": t.label, "description": t.description, "short": t.short} for t in TYPES],
         "filter": {
             "classes": [classes.index(c) for c in selection.classes if c in classes],
@@ -101,7 +101,7 @@ def page_data(
         },
         "models": [
             {
-                "label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch, "labels": m.labels,
+                "label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch, "labels": m.labels, "every": _class_choices(split, m),
                 "offset": 0.0 if m.score is None else m.score - selection.score,
             }
             | columns_of(m.table, ids, classes, selection)

@@ -36,6 +36,7 @@ export interface Model {
   boxes?: string | null
   epoch?: number | null
   labels?: string | null // the route that corrects labels
+  every?: string[] // the names of all classes that a label may get
   offset?: number // of its score from the slider's
   truths: TruthColumns
   predictions: PredictionColumns
@@ -73,7 +74,6 @@ export interface Page {
   layout?: Layout
   score: number
   classes: string[]
-  every?: string[] // the names of all classes that a label may get
   sizes: string[]
   missed: number
   types: { label: string, description: string, short: string }[]

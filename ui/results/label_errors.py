@@ -164,7 +164,6 @@ def _as_address(image: Image.Image) -> str:
 def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
     """Offer the run's marks as a file for an annotation tool, if there are any."""
     if not marks:
-        st.caption("Nothing is marked yet.")
         return
     coco = marks_to_coco(marks, cache.validation_images(run), table_metadata(table))
     st.download_button(

@@ -1,6 +1,6 @@
 // The handles of the chosen label, by which it is moved and resized, and the band that a new one is drawn with.
 import { svgElement } from "../../js/element.js"
-import { chosenOn, placeOf } from "../large/chosen.js"
+import { chosenOn, placeOf, pointAt } from "../large/chosen.js"
 import { canMend } from "./mend.js"
 import { drawLabel, moveLabel } from "./tools.js"
 /** @import { Sides } from "./types" */
@@ -99,6 +99,7 @@ export function cursorAt(view, stage, event) {
  */
 export function grabLabel(view, stage, down, onclick) {
   if (view.mend.isDrawing && canMend(view)) {
+    pointAt(view, stage, null, down)
     drawBand(view, stage, down)
     return true
   }
@@ -109,6 +110,7 @@ export function grabLabel(view, stage, down, onclick) {
   follow(stage, down, (event) => {
     isMoved ||= Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > CLICK
     if (!isMoved) return
+    if (stage.over) pointAt(view, stage, null, event)
     const [x, y] = placeOf(stage, event)
     const [x1, y1, x2, y2] = moved(was, grip, x - start[0], y - start[1], stage.image)
     Object.assign(item, { x1, y1, x2, y2 })

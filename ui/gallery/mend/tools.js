@@ -56,7 +56,7 @@ export function showTools(view) {
   tools.draw.setAttribute("aria-pressed", String(mend.isDrawing))
   tools.undo.disabled = !mend.undo
   tools.redo.disabled = !mend.redo
-  const names = view.data.every ?? []
+  const names = view.data.models[0].every ?? []
   if (tools.classes.length !== names.length) {
     tools.classes.replaceChildren(...names.map((name) => {
       const option = element("option", "", name)
@@ -106,11 +106,11 @@ function acceptWords(item) {
 }
 
 /**
- * Return the class of the next label that is drawn: the one chosen last, or else the filter's or the first.
+ * Return the class of the next label that is drawn: the one chosen last, or else that of the chosen box.
  * @param {View} view
  */
-export function classOfNew({ mend, data }) {
-  return mend.className ?? data.classes[data.filter.classes[0] ?? 0] ?? ""
+export function classOfNew({ mend, data, large }) {
+  return mend.className ?? (large.chosen && large.item?.class) ?? data.classes[data.filter.classes[0] ?? 0] ?? ""
 }
 
 /**
