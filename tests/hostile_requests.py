@@ -25,7 +25,8 @@ ROUTES = [
     "/media/{}", "/_stcore/{}", "/_stcore/upload_file/{}/{}", "/component/{}/{}", "/static/{}",
     "/_stcore/bidi-components/{}/{}",
 ]  # fmt: skip
-QUERY = "w crop after group remarks score query gt v version key run model do id class box crowd".split()
+QUERY = ["w", "crop", "after", "group", "remarks", "score", "query", "gt", "v", "version", "key", "run", "model", "do",
+         "id", "class", "box", "crowd"]  # fmt: skip
 HEADERS = {
     "Host": ["localhost", "evil.example", "", "localhost:99999", "[::1", "a" * 300, "localhost\t"],
     "Origin": ["null", "https://evil.example", "http://localhost", "http://localhost:1", "a" * 5000, "http://["],
