@@ -20,7 +20,7 @@ from core.wording import short
 from ui.choose.labels import table_of
 from ui.choose.pickers import ap_text
 from ui.choose.run_picker import EvaluatedModel, TableKey
-from ui.server import services
+from ui.server import cache, services
 
 
 class Pair(NamedTuple):
@@ -34,14 +34,15 @@ class Pair(NamedTuple):
 def on_same_labels(before: EvaluatedModel, after: EvaluatedModel, names: tuple[str, str]) -> Pair:
     """Return the two models' tables on the newer one's labels; raises LabError if a table is gone."""
     tables, keys = (table_of(before), table_of(after)), (before.table_key, after.table_key)
-    if not are_of_same_images(*tables) or ground_truth_digest(tables[0]) == ground_truth_digest(tables[1]):
+    evaluated = [cache.table_of(model.evaluation) for model in (before, after)]
+    if not are_of_same_images(*tables) or (_have_same_labels(*tables) and _have_same_labels(*evaluated)):
         return Pair(tables, keys)
     older, reason = _older(before, after, names)
     newer = 1 - older
-    made, count = _matched_anew(keys[older], keys[newer], tables[older], tables[newer])
-    was, now = (ap_text(coco_figures(table).AP) for table in (tables[older], made))
-    run_id, epoch, created, labels = keys[older]
-    key = (run_id, epoch, created, f"{labels} on {keys[newer]}")
+    run_id, epoch, created, _ = keys[older]
+    made, count = _matched_anew((run_id, epoch, created, ""), keys[newer], evaluated[older], tables[newer])
+    was, now = (ap_text(coco_figures(table).AP) for table in (evaluated[older], made))
+    key = (run_id, epoch, created, f"on {keys[newer]}")
     sentence = (
         f"The two were evaluated with different labels on {count:,} of the same images: {reason}. Both are shown with "
         f"those of {short(names[newer])}; AP of {short(names[older])} is {now} with them, {was} with its own."
@@ -49,6 +50,10 @@ def on_same_labels(before: EvaluatedModel, after: EvaluatedModel, names: tuple[s
     both = ((made, key), (tables[newer], keys[newer]))
     first, second = both if older == 0 else both[::-1]
     return Pair((first[0], second[0]), (first[1], second[1]), sentence)
+
+
+def _have_same_labels(one: pa.Table, other: pa.Table) -> bool:
+    return ground_truth_digest(one) == ground_truth_digest(other)
 
 
 def _older(before: EvaluatedModel, after: EvaluatedModel, names: tuple[str, str]) -> tuple[int, str]:
