@@ -197,7 +197,7 @@ def test_what_cannot_be_is_said_and_nothing_moves(page, own_address, root):
 def test_the_corrections_become_a_revision_that_train_takes(page, own_address, root):
     val, store = read_split(root / "data/set", "val"), RunStore(root)
     if not journal(root):  # this test alone
-        Mender(store, val).accept(ALONE, detection_table(val.to_dict(), PREDICTED[:1]).to_pylist()[-1])
+        Mender(store, val).draw(ALONE, "dog", (100, 50, 300, 200))
     store.close()
     page.goto(link(own_address, "results", view="labels"))
     expect(page.get_by_text(re.compile("Wrong labels cost"))).to_be_visible()

@@ -26,6 +26,9 @@ from core.detr.small import small_detr
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.labels import LabelMap
 from core.runs.bin import Bin
+from core.runs.corrections.journal import Journal
+from core.runs.corrections.mend import Mender
+from core.runs.evaluated.images import read_part
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
@@ -160,6 +163,30 @@ def leave_model(root: Path) -> None:
     store.close()
 
 
+def draw_label(root: Path) -> None:
+    """Draw a label, if none was drawn."""
+    store = RunStore(root)
+    mender = Mender(store, read_part(str(root / "data/gt.json"), "val"))
+    if not mender.journal.all():
+        mender.draw(mender.split.images[0]["id"], mender.split.categories[0]["name"], (1, 2, 30, 40))
+    store.close()
+
+
+def corrections(root: Path) -> Any:
+    """Return the journal of the store's ground truth."""
+    store = RunStore(root)
+    try:
+        return [(one.label_id, one.kind, one.after, one.state) for one in Journal(store, "data/gt.json").all()]
+    finally:
+        store.close()
+
+
+def save_corrected(root: Path) -> None:
+    """Save a revision, if it is not there."""
+    if not (root / "data/new").exists():
+        command("revise", "--data", "{root}/data/gt.json", "--name", "new")(root)
+
+
 DRAW = ("demo", "--out", "{root}/data/drawn", "--train", "4", "--val", "2", "--size", "64")
 IMPORT = ("import", "--gt", "{root}/data/gt.json", "--dt", "{root}/data/dt.json")
 TASKS = (
@@ -171,6 +198,8 @@ TASKS = (
     Task("the store's first run", "empty", first_run, runs),
     Task("marking", "imported", add_marks, marks),
     Task("taking marks back", "marked", remove_marks, marks),
+    Task("drawing a label", "imported", draw_label, corrections),
+    Task("saving a revision", "corrected", save_corrected, files("data/new/annotations")),
     Task("deleting a run", "marked", delete_run, runs),
     Task("exporting a zip", "marked", command("export", "last", "--out", "{root}/out.zip"), files("out.zip")),
     Task("exporting JSON", "marked", command("export", "last", "--out", "{root}/out.json"), files("out.json")),
@@ -194,7 +223,8 @@ def prepare(plan: Plan) -> Path:
     _voc(top / "voc" / "voc")
     _results(tiny.draw(plan.folder), top / "results" / "data")
     for start, name, do in (
-        ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks), ("empty", "trained", leave_model),
+        ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks),
+        ("imported", "corrected", draw_label), ("empty", "trained", leave_model),
     ):  # fmt: skip
         shutil.copytree(top / start, top / name)
         ending = in_child(partial(do, top / name), top / "logs")

@@ -101,7 +101,8 @@ def page_data(
         },
         "models": [
             {
-                "label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch, "labels": m.labels, "every": _class_choices(split, m),
+                "label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch,
+                "labels": m.labels, "every": _class_choices(split, m),
                 "offset": 0.0 if m.score is None else m.score - selection.score,
             }
             | columns_of(m.table, ids, classes, selection)

@@ -1,7 +1,7 @@
 """Revisions: a data set with all corrections of its labels, as a folder of its own beside the old one.
 
     data/<name>-r1/annotations/instances_train.json    and _val, _test: corrected, everything else as it was
-                   train, val, test                    links to the folders of the pictures
+                   images/train and val, test          links to the folders of the pictures
                    revision.json                       of which data, when, and every label that is another one
 
 In: a data set's folder, or a COCO file with its pictures, and the journal's corrections of its files. Out: `Revision`.
@@ -105,10 +105,11 @@ def save_revision(store: RunStore, data: str, images: str = "", name: str | None
     revision = Revision(of, (before.number if before else 0) + 1, time.time(), changes, folder.name)
     try:
         with atomic_folder(folder, durable=True) as partial:
-            (partial / "annotations").mkdir()
+            for inner in ("annotations", "images"):
+                (partial / inner).mkdir()
             for name_of_part, part in parts.items():
                 part.write(partial / "annotations" / f"instances_{name_of_part}.json", revision)
-                (partial / name_of_part).symlink_to(part.pictures, target_is_directory=True)
+                (partial / "images" / name_of_part).symlink_to(part.pictures, target_is_directory=True)
             (partial / FILE).write_bytes(msgspec.json.encode(revision))
     except OSError as error:
         raise DataError(f"The revision {folder} cannot be written: {error.strerror or error}.") from error

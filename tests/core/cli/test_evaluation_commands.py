@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from core.evaluation.table import ErrorType, read_table, table_metadata
+from core.runs.corrections.mend import Mender
+from core.runs.evaluated.images import read_part
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.cli.running import TINY, TWELVE, run
@@ -169,3 +171,49 @@ def test_results_of_any_tool_are_evaluated(tmp_path, capsys):
         answer["AP"] == pytest.approx(100.0) and answer["APs"] is None and answer["per_class"] == {"cat": answer["AP"]}
     )
     assert set(answer["errors"].values()) == {0} and set(answer["impact"].values()) == {0.0}
+
+
+# Corrected labels
+
+
+def corrected(root, tmp_path, box=(150, 50, 159, 59)) -> None:
+    """The dog that was found where nothing is labelled gets its label; the cat that was missed loses its."""
+    store = RunStore(root)
+    mender = Mender(store, read_part(str(tmp_path / "gt.json"), "val", str(tmp_path)))
+    mender.draw(1, "dog", box)
+    mender.delete(1, 2)
+    store.close()
+
+
+def test_evaluate_says_what_corrected_labels_change(root, tmp_path, capsys, imported):
+    Image.new("RGB", (200, 100)).save(tmp_path / "1.jpg")
+    status, out, _ = run(capsys, "evaluate", imported, "--corrected")
+    assert status == 0 and "with the labels as they were, after all" in out
+    corrected(root, tmp_path)
+    _, out, _ = run(capsys, "evaluate", imported, "--corrected")
+    assert out.startswith("Wrong labels cost 49.5 points of AP") and "with 2 corrected labels on 1 image" in out
+    assert (
+        "as evaluated" in out and json.loads(run(capsys, "evaluate", imported, "--corrected", "--json")[1])["AP"] == 100
+    )
+    assert json.loads(run(capsys, "evaluate", imported, "--json")[1])["AP"] == pytest.approx(50.5, abs=0.1)
+
+
+def test_corrected_is_about_a_run(capsys, tmp_path, imported):
+    files = ("--gt", tmp_path / "gt.json", "--dt", tmp_path / "dt.json")
+    status, _, err = run(capsys, "evaluate", *files, "--corrected")
+    assert status == 1 and "about the labels of a RUN" in err
+    status, _, err = run(capsys, "evaluate", "--model", "x", "--data", "y", "--corrected")
+    assert status == 1 and "leave out --gt, --dt, --epoch and --corrected" in err
+
+
+def test_revise_saves_the_corrected_labels(root, tmp_path, capsys, imported):
+    Image.new("RGB", (200, 100)).save(tmp_path / "1.jpg")
+    status, _, err = run(capsys, "revise", "--data", tmp_path / "gt.json")
+    assert status == 1 and "nothing to save as a revision" in err
+    corrected(root, tmp_path)
+    status, out, _ = run(capsys, "revise", "--data", tmp_path / "gt.json", "--name", "mine")
+    first, second, third = out.splitlines()
+    assert status == 0 and first.endswith("data/mine") and third.endswith("--data " + first)
+    assert "2 labels on 1 image" in second and second.endswith("1 new, 1 gone, 0 changed")
+    status, _, err = run(capsys, "revise", "--data", tmp_path / "gone")
+    assert status == 1 and "There is no data set folder" in err
