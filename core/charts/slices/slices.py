@@ -53,7 +53,7 @@ def difference_bars(slices: Slices, counts: Sequence[SliceCounts], score: float,
         "slices",
         "AP by slice, against all other images",
         _note(slices, len(every) - len(shown)),
-        max((one.objects for one, _ in shown), default=0),
+        slices.objects if shown else 0,
         "objects",
         [trace],
         {
@@ -92,7 +92,7 @@ def error_heat(slices: Slices, counts: Sequence[SliceCounts], score: float, clas
         "Errors by slice",
         f"Errors per 100 objects, of the predictions from score {score:g}; in brackets the slice's objects, with fewer "
         f"than {FEW} it stays without colour.",
-        max((one.objects for one, _ in shown), default=0),
+        slices.objects if shown else 0,
         "objects",
         [trace],
         {"xaxis": {"side": "top", "labelalias": {}}, "yaxis": {"autorange": "reversed", "dtick": 1}},

@@ -39,13 +39,17 @@ CODE = re.compile(r"[+-]?0\d")  # "007" is a name, not a number
 COMMA = re.compile(r"[+-]?\d++,\d++")  # a number as it is written where the delimiter is ";"
 
 
-def csv_paths(split: CocoSplit) -> list[Path]:
-    """Return the CSV files that may say something of the split's images, by path."""
+def table_folders(split: CocoSplit) -> list[Path]:
+    """Return the folders in which a table of the split's images may lie: of its file, its pictures, its data set."""
     beside = split.json_path.parent
     folders = [beside, split.image_dir, *([split.root] if split.root else [])]
-    folders += [beside.parent] if beside.name == "annotations" else []
+    return list(dict.fromkeys(folders + ([beside.parent] if beside.name == "annotations" else [])))
+
+
+def csv_paths(split: CocoSplit) -> list[Path]:
+    """Return the CSV files that may say something of the split's images, by path."""
     paths: dict[str, Path] = {}
-    for folder in folders:
+    for folder in table_folders(split):
         with suppress(OSError, ValueError), os.scandir(folder) as entries:
             first = [entry.name for entry in islice(entries, MOST_ENTRIES)]
             names = sorted(name for name in first if name.lower().endswith((".csv", ".tsv")) and name[0] != ".")
@@ -116,6 +120,10 @@ def _columns(
     if key is None or len(header) < 2 or BOXES & {name.lower() for name in header}:
         return [], []
     place, by_id = key
+    keys = {place, *(i for i, name in enumerate(header) if name.lower() in (*NAME_KEYS[:2], *ID_KEYS[:2]))}
+    chosen = [i for i, name in enumerate(header) if i not in keys and name]
+    if not chosen:
+        return [], []
     images = {image["id"]: row for row, image in enumerate(split.images)}
     index = NameIndex(str(image["file_name"]) for image in split.images)
     by_name = {str(image["file_name"]): image["id"] for image in split.images}
@@ -136,8 +144,6 @@ def _columns(
     if not of_image or 2 * len(twice) > len(of_image):
         return [], notes
     rows_of = [None if i in twice else of_image.get(i) for i in range(len(images))]
-    keys = {place, *(i for i, name in enumerate(header) if name.lower() in (*NAME_KEYS[:2], *ID_KEYS[:2]))}
-    chosen = [i for i, name in enumerate(header) if i not in keys and name]
     if len(chosen) > MOST_COLUMNS:
         notes.append(f"{source} has {len(chosen):,} columns: the first {MOST_COLUMNS} are used.")
     columns = [[row[i].strip() if row and i < len(row) else "" for row in rows_of] for i in chosen[:MOST_COLUMNS]]

@@ -21,6 +21,7 @@ MOST_VALUES = 8  # slices of words; rarer ones are OTHER
 FEW_NUMBERS = 5  # so many different numbers are values of their own
 SHARES = (0.25, 0.5, 0.75)  # of the images, below each border of a range
 SLACK = 0.06  # how far a border may lie from its share, to be round
+SMALL = 10  # whole numbers below it are all round
 OTHER, NO_VALUE = "other", "no value"
 LONGEST = 60  # characters of a name or a value
 
@@ -109,7 +110,7 @@ def _numbers(values: Sequence[Value]) -> tuple[list[str], np.ndarray]:
         names, codes = [number_text(value) for value in distinct.tolist()], np.searchsorted(distinct, numbers)
     else:
         edges = borders(given)
-        names, codes = _range_names(edges, are_whole), np.searchsorted(edges, numbers, side="right")
+        names, codes = _range_names(edges, distinct, are_whole), np.searchsorted(edges, numbers, side="right")
     if not is_known.all():
         names = [*names, NO_VALUE]
         codes = np.where(is_known, codes, len(names) - 1)
@@ -119,24 +120,26 @@ def _numbers(values: Sequence[Value]) -> tuple[list[str], np.ndarray]:
 def borders(values: np.ndarray) -> list[float]:
     """Return the borders of about four ranges with about as many of the values each; a border belongs to the upper.
 
-    Each is the roundest number near its quartile. Fewer where many values are equal.
+    Each is the roundest number near its quartile. Fewer where many values are equal; values are not all equal.
     """
     edges: list[float] = []
-    low, high = float(values.min()), float(values.max())
+    are_whole = bool((values == np.round(values)).all())
+    second = float(np.unique(values)[1])  # no border lies below it, or nothing would
     for share in SHARES:
         near = (share - SLACK, share, share + SLACK)
         first, middle, last = (float(edge) for edge in np.quantile(values, near))
-        edge = roundest(first, last, middle)
-        if low < edge <= high and edge not in edges:
-            edges.append(edge)
-    return sorted(edges)
+        if are_whole and middle < SMALL:
+            edges.append(max(float(round(middle)), second))
+        elif last >= second:
+            edges.append(roundest(max(first, second), last, max(middle, second)))
+    return sorted(set(edges)) or [second]
 
 
 def roundest(low: float, high: float, middle: float) -> float:
     """Return the roundest number from `low` to `high`, the nearest to `middle` of these.
 
     >>> roundest(43.2, 51.8, 47), roundest(0.61, 0.64, 0.62), roundest(3, 3, 3)
-    (50.0, 0.62, 3)
+    (50.0, 0.62, 3.0)
     """
     span = max(abs(low), abs(high), 1e-12)
     for power in range(math.floor(math.log10(span)), math.floor(math.log10(span)) - 7, -1):
@@ -153,18 +156,21 @@ def _next(low: float, step: float) -> float:
     return float(f"{math.ceil(low / step) * step:.12g}")
 
 
-def _range_names(edges: Sequence[float], are_whole: bool) -> list[str]:
-    """Return a name of each range.
+def _range_names(edges: Sequence[float], distinct: np.ndarray, are_whole: bool) -> list[str]:
+    """Return a name of each range; `distinct` are the numbers in them, ascending.
 
-    >>> _range_names([1, 4, 8], True), _range_names([0.5, 1.0], False)
-    (['0 or less', '1 to 3', '4 to 7', '8 or more'], ['below 0.5', '0.5 to 1', '1 or more'])
+    >>> _range_names([1, 4, 8], np.arange(20), True), _range_names([0.5, 1.0], np.arange(20) / 7, False)
+    (['0', '1 to 3', '4 to 7', '8 or more'], ['below 0.5', '0.5 to 1', '1 or more'])
     """
-    first, last = number_text(edges[0]) if edges else "", number_text(edges[-1]) if edges else ""
-    if not edges:
-        return ["all"]
     if not are_whole:
         inner = [f"{number_text(a)} to {number_text(b)}" for a, b in pairwise(edges)]
-        return [f"below {first}", *inner, f"{last} or more"]
-    ends = [(math.ceil(a), math.ceil(b) - 1) for a, b in pairwise(edges)]
-    inner = [number_text(a) if a == b else f"{number_text(a)} to {number_text(b)}" for a, b in ends]
-    return [f"{number_text(math.ceil(edges[0]) - 1)} or less", *inner, f"{number_text(math.ceil(edges[-1]))} or more"]
+        return [f"below {number_text(edges[0])}", *inner, f"{number_text(edges[-1])} or more"]
+    starts = [math.ceil(edge) for edge in edges]
+    inner = [_span(a, b - 1) for a, b in pairwise(starts)]
+    below, last = number_text(starts[0] - 1), number_text(starts[-1])
+    is_one = distinct[0] == starts[0] - 1, distinct[-1] == starts[-1]
+    return [below if is_one[0] else f"{below} or less", *inner, last if is_one[1] else f"{last} or more"]
+
+
+def _span(low: int, high: int) -> str:
+    return number_text(low) if low == high else f"{number_text(low)} to {number_text(high)}"

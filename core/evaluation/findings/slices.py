@@ -85,12 +85,14 @@ class Slices:
     """All slices of a table.
 
     classes     those that count
+    objects     on all images, crowds left out
     compared    how many different comparisons have an interval: two slices of the same images are one
     confidence  of each interval, such that all hold together with TOGETHER
     notes       on what could not be used of what is known of the images
     """
 
     classes: tuple[str, ...]
+    objects: int = 0
     slices: tuple[SliceAP, ...] = ()
     compared: int = 0
     confidence: float = TOGETHER
@@ -173,7 +175,8 @@ def take_slices(
         for (attribute, value, members), (here, others), told in zip(rows, pairs, is_told, strict=True)
     ]  # fmt: skip
     yield len(rows), len(rows)
-    return Slices(names, tuple(slices), compared, confidence, attributes.notes)
+    objects = int((is_object(table) & isin(table, "class_name", set(names))).sum())
+    return Slices(names, objects, tuple(slices), compared, confidence, attributes.notes)
 
 
 def _side(table: pa.Table, names: Sequence[str], members: Mask, resamples: int, seed: int) -> _Side:
