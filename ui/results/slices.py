@@ -21,7 +21,7 @@ from core.wording import cell, visible
 from ui.charts.component import show_charts
 from ui.charts.tables import percent
 from ui.results.shown import Shown
-from ui.server.attributes import start_measuring
+from ui.server.attributes import attributes_of, start_measuring
 from ui.server.background import background_tasks
 from ui.text import plain
 
@@ -31,7 +31,9 @@ KEPT = 32  # comparisons
 def show_slices(shown: Shown) -> None:
     """Show the worst slice, the charts and a table of all slices."""
     task = start_measuring(shown.run)
-    if task and task.is_running:
+    is_running = task is not None and task.is_running  # asked before what is known is read: it may end meanwhile
+    shown = replace(shown, attributes=attributes_of(shown.run, shown.view.table))
+    if task and is_running:
         _show_measuring(task.name)
     elif task and task.error:
         st.warning(plain(task.error), icon=":material/warning:")
