@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from PIL import Image
 
 from core.cli.main import main
@@ -118,6 +119,12 @@ def marks(root: Path) -> Any:
         store.close()
 
 
+def measures(root: Path) -> Any:
+    """Return what is measured of the pictures, without the times of their files, which each copy has anew."""
+    tables = [pq.read_table(path) for path in sorted((root / "runs/.measured").glob("*.parquet"))]
+    return [sorted(map(repr, table.drop_columns(["size", "stamp"]).to_pylist())) for table in tables]
+
+
 def add_marks(root: Path) -> None:
     """Mark three images and a missing label."""
     store = RunStore(root)
@@ -180,6 +187,7 @@ TASKS = (
         command("export", "last", "--as", "huggingface", "--out", "{root}/out.zip"),
         files("out.zip"),
     ),
+    Task("measuring pictures", "marked", command("slices", "last"), measures),
     Task("the table as CSV", "marked", command("table", "last", "--out", "{root}/out.csv"), files("out.csv")),
 )
 

@@ -31,6 +31,7 @@ def choose_images(key: str) -> None:
     st.session_state[CLASS] = target.get("class", ANY)
     st.session_state[OTHER] = target.get("with", ANY)
     st.session_state[SIZE] = target.get("size")
+    st.session_state[SLICES] = []
 
 
 def show_images(folder: Path, splits: Mapping[str, CocoSplit], classes: list[str]) -> None:

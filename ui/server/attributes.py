@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
+from zlib import crc32
 
+import numpy as np
 import pyarrow as pa
 import streamlit as st
 
@@ -43,7 +45,8 @@ def attributes_of_split(images: CocoSplit, classes: tuple[str, ...]) -> ImageAtt
     folders = tuple((str(folder), _changed(folder)) for folder in table_folders(images))
     paths = [images.json_path, *_tables(folders, images), measures_of(services.store(), images)]
     stamps = tuple((str(path), services.file_stamp(path)) for path in paths)
-    return _attributes(stamps, f"{images.name}|{images.image_dir}", classes, images)
+    ids = np.fromiter((image["id"] for image in images.images), np.int64, len(images.images))  # of a subset, fewer
+    return _attributes(stamps, f"{images.name}|{images.image_dir}|{crc32(ids.tobytes())}", classes, images)
 
 
 def _changed(folder: Path) -> int:

@@ -210,3 +210,12 @@ def test_slices_of_images_that_are_gone_say_so(home, capsys):
     (home / "data/street/annotations/instances_train.json").unlink()
     status, _, err = run(capsys, "slices", run_id)
     assert status == 1 and "instances_train.json" in err and "Traceback" not in err
+
+
+def test_images_of_a_slice_are_exported(home, capsys):
+    run_id, left = sliced_run(capsys, home)
+    status, _, _ = run(capsys, "export", run_id, "--out", home / "out.json", "--slice", "camera:left")
+    assert status == 0
+    assert {image["id"] for image in json.loads((home / "out.json").read_text())["images"]} == set(left)
+    status, _, err = run(capsys, "export", run_id, "--out", home / "out.json", "--slice", "camera:top")
+    assert status == 1 and "There is no slice 'camera:top': choose from" in err and "camera:left" in err
