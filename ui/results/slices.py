@@ -52,12 +52,13 @@ def show_slices(shown: Shown) -> None:
 
 @st.fragment(run_every=1.0)
 def _show_measuring(name: str) -> None:
-    """Show how many pictures are measured; run the page again at the end."""
+    """Show how many pictures are measured, if any is to be; run the page again at the end."""
     task = background_tasks().find(name)
     if task is None or not task.is_running:
         st.rerun()
     done, total = task.latest or (0, 0)
-    st.progress(done / max(total, 1), f"Measuring brightness and sharpness, once: {done:,} of {total:,} pictures")
+    if total:
+        st.progress(done / total, f"Measuring brightness and sharpness, once: {done:,} of {total:,} pictures")
 
 
 def show_worst_below(shown: Shown, place: DeltaGenerator) -> None:
