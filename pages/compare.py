@@ -18,14 +18,16 @@ from ui.charts.component import show_charts
 from ui.choose import pair_picker
 from ui.choose.address import Query, new_address, remember, write_address
 from ui.choose.data_notice import show_data_notice, show_difference
+from ui.choose.labels import labels_query, pick_labels
 from ui.choose.run_picker import evaluated_runs, show_empty_page
 from ui.choose.slices import pick_slices, sliced
 from ui.compare import filters
 from ui.compare.all_runs import show_runs
 from ui.compare.gallery import show_gallery
 from ui.compare.metrics import APIntervals, add_ap_intervals, ap_intervals, show_metrics
+from ui.compare.same_labels import on_same_labels
 from ui.compare.training import show_curves, show_settings
-from ui.server import cache, services
+from ui.server import services
 from ui.server.attributes import attributes_of
 from ui.text import plain
 
@@ -36,7 +38,7 @@ TABS = {
     "training": "Settings and curves",
     "runs": "All runs",
 }
-ADDRESS = ("run", "model", "before", "before_model", "view", *filters.NAMES)
+ADDRESS = ("run", "model", "before", "before_model", "view", "labels", *filters.NAMES)
 
 
 def show_single_model_page() -> None:
@@ -107,7 +109,7 @@ def show_tabs() -> None:
 def address_of(tab: str) -> Query:
     """Return the whole address of what is shown on this tab."""
     query: Query = {"run": after.run.id, "model": after.model, "before": before.run.id, "before_model": before.model}
-    return query | {"view": tab} | filters.query_of(chosen)
+    return query | {"view": tab} | filters.query_of(chosen) | labels_query()
 
 
 if not (runs := evaluated_runs(services.store())):
@@ -117,9 +119,10 @@ if len(models := pair_picker.all_models(runs)) < 2:
 address = new_address(pair_picker.AFTER_PICKER, ADDRESS)
 with st.sidebar:
     before, after = pair_picker.pick_pair(models, address)
-    names, keys = pair_picker.short_names(before, after), (before.table_key, after.table_key)
+    names = pair_picker.short_names(before, after)
     try:
-        tables = cache.table_of(before.evaluation), cache.table_of(after.evaluation)
+        before, after = pick_labels((before, after), address)
+        tables, keys, different = on_same_labels(before, after, names)
     except LabError as error:
         st.error(plain(error))
         st.stop()
@@ -135,6 +138,8 @@ with st.sidebar:
     )
     keys, tables = (before_key, after_key), (before_table, after_table)
     scores, chosen = filters.pick_filters(classes, lambda: pair_picker.best_scores_of(*keys, *tables))
+if different:
+    st.info(plain(different), icon=":material/difference:")
 show_data_notice((before.run, whole[0]), (after.run, whole[1]), names=names)
 if not problem:
     show_difference((before.run, whole[0]), (after.run, whole[1]))

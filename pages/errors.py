@@ -11,17 +11,18 @@ import pyarrow as pa
 import streamlit as st
 
 from core import LabError
-from core.datasets.split import CocoSplit
-from core.evaluation.ordering import ObjectCrops, SortOrder, sorted_images, sorted_objects
+from core.evaluation.ordering import ObjectCrops, SortOrder
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.threshold import count_errors
 from core.runs.evaluated.images import words_of_part
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
 from ui.choose.data_notice import show_data_notice
+from ui.choose.labels import images_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import TableKey, evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import take_gallery_score
 from ui.errors import filters
+from ui.errors.listing import VIEWS, list_anew, list_items
 from ui.errors.mark_and_export import show_mark_and_export
 from ui.gallery import component as gallery
 from ui.gallery import watch
@@ -32,9 +33,8 @@ from ui.server.attributes import attributes_of
 from ui.text import plain
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
-VIEWS = {"images": "Images", "objects": "Objects", "watch": "Watch it learn"}
 RUN_PICKER, GALLERY = "errors run", "gallery"
-ADDRESS = ("run", "model", *filters.NAMES, "view", "per", "page")
+ADDRESS = ("run", "model", *filters.NAMES, "view", "per", "page", "labels")
 
 
 def apply_address(address: Address, classes: list[str]) -> None:
@@ -57,33 +57,14 @@ def error_counts(key: TableKey, selection: Selection, _table: pa.Table) -> dict[
     return count_errors(_table, selection.score, selected_rows(_table, replace(selection, error=None)))
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def images_of(
-    key: tuple[object, ...], selection: Selection, order: SortOrder, reverse: bool, _table: pa.Table, _images: CocoSplit
-) -> list[int]:
-    """Return the ids of the selected images in their order."""
-    return sorted_images(_table, selection, order, reverse, file_names(_images))
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)  # each holds on to its table
-def objects_of(
-    key: tuple[object, ...], selection: Selection, order: SortOrder, reverse: bool, _table: pa.Table, _images: CocoSplit
-) -> ObjectCrops:
-    """Return the selected boxes in their order."""
-    return sorted_objects(_table, selection, order, reverse, file_names(_images))
-
-
-def file_names(images: CocoSplit) -> dict[int, str]:
-    """Return the file names of the images by id."""
-    return {image_id: image["file_name"] for image_id, image in images.image_by_id.items()}
-
-
 def show_numbers(image_ids: list[int], objects: ObjectCrops | None) -> None:
     """Say how much is selected, and whether the score is above that of every prediction."""
     text = f"{len(image_ids):,} of {len(images.image_by_id):,} {plain(words_of_part(run))}"
     highest = gallery.highest_score(table)
     if objects is not None:
         one, many = ("box", "boxes") if chosen.selects_boxes else ("error", "errors")
+        if view == "labels":
+            one, many = "likely label error", "likely label errors"
         text = f"{len(objects):,} {one if len(objects) == 1 else many} on {text}"
     if highest < chosen.score:
         text += f" · no prediction reaches {chosen.score:.2f}, the highest score is {highest:.2f}"
@@ -94,6 +75,8 @@ def show_nothing_selected() -> None:
     """Say why there is nothing to show, and what to do."""
     if chosen.marked and not marked:
         st.info("No image is marked yet: take the filter **Marked images** back, point at an image and press **m**.")
+    elif view == "labels":
+        st.info("No prediction with this score contradicts the labels: lower the score to see less likely cases.")
     elif view == "objects" and not chosen.selects_boxes:
         st.info("There is no error to show: choose **Images** to see what was found, or another score.")
     else:
@@ -103,12 +86,15 @@ def show_nothing_selected() -> None:
 
 if not (runs := evaluated_runs(services.store())):
     show_empty_page("Errors")
+if RUN_PICKER not in st.session_state:  # the page was opened
+    list_anew()
 address = new_address(RUN_PICKER, ADDRESS)
 with st.sidebar:
     viewed = pick_evaluated_model(runs, RUN_PICKER, address)
     run, evaluation = viewed.run, viewed.evaluation
     try:
-        table, images = cache.table_of(evaluation), cache.validation_images(run)
+        [viewed] = pick_labels([viewed], address)
+        table, images = table_of(viewed), images_of(viewed)
     except LabError as error:
         st.error(plain(error))
         st.stop()
@@ -116,30 +102,27 @@ with st.sidebar:
     if address:
         apply_address(address, classes)
     st.session_state.setdefault(VIEW, "images")
-    st.segmented_control("View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True, width="stretch",
-                         persist_state="session")  # fmt: skip
+    st.pills("View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True, persist_state="session")
     view: str = st.session_state[VIEW]
     attributes = attributes_of(run, table)
     chosen = filters.pick_filters(classes, attributes)
-    order, reverse = filters.pick_order() if view != "watch" else (SortOrder.WORST, False)
+    order, reverse = filters.pick_order() if view in ("images", "objects") else (SortOrder.WORST, False)
 marked = filters.marked_images(run.id)
 selection = chosen.on_images(marked) if chosen.marked else chosen
 selection = selection.on_images(attributes.images_of(chosen.slices)) if chosen.slices else selection
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
-query |= {"view": view} if view != "images" else {}
+query |= labels_query() | ({"view": view} if view != "images" else {})
 
 show_data_notice((run, table))
 filters.show_error_types(error_counts(viewed.table_key, selection, table), chosen.error)
 filters.show_chips(chosen)
 if view == "watch":
     write_address(query)
-    watch.show_watch(run, table, images, chosen, partial(take_gallery_score, watch.KEY))
+    watch.show_watch(run, cache.table_of(evaluation), images, chosen, partial(take_gallery_score, watch.KEY))
     st.stop()
 
-key = (*viewed.table_key, images.json_path.stat().st_mtime_ns)
-objects = objects_of(key, selection, order, reverse, table, images) if view == "objects" else None
-image_ids = images_of(key, selection, order, reverse, table, images) if objects is None else objects.image_ids
-items: gallery.Items = [gallery.Item(image_id) for image_id in image_ids] if objects is None else objects
+key = (evaluation.table, evaluation.created, images.json_path.stat().st_mtime_ns, viewed.may_correct)
+items, image_ids, objects, is_old = list_items(key, view, selection, order, reverse, table, images, viewed.labels)
 per_page = st.session_state.setdefault(PER, PER_PAGE)
 pages = page_count(items, per_page)
 page = page_of(PAGE, SHOWN, (evaluation.table, chosen, order, reverse, view), pages, keep=bool(address))
@@ -151,6 +134,9 @@ if not image_ids:
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     show_numbers(image_ids, objects)
+    if is_old:
+        st.button("List anew", key="list anew", icon=":material/refresh:", on_click=list_anew,
+                  help="Labels were corrected since this was listed: it stays so while you go through it.")  # fmt: skip
     st.selectbox("Per page", PAGE_SIZES, format_func=lambda n: f"{n} a page", key=PER, width=120,
                  label_visibility="collapsed", on_change=keep_first, args=(per_page,),
                  persist_state="session")  # fmt: skip
@@ -160,6 +146,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 model = gallery.Model(
     run.origin.capitalize() if run.is_imported else f"{RunModel(viewed.model).label} · epoch {evaluation.epoch}", table,
     None if run.is_imported else f"/api/why/{run.id}/{viewed.model}", f"/api/boxes/{run.id}", evaluation.epoch,
+    f"/api/labels/{run.id}/{viewed.model}" if viewed.may_correct else None,
 )  # fmt: skip
 gallery.show_page(
     gallery.page_data(images, f"/api/image/{run.id}", items, page, per_page, [model], chosen),

@@ -1,5 +1,6 @@
 """Results: how good is a model, and where? Every number comes from the detection table of one evaluated model."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -11,9 +12,11 @@ from core.evaluation.table import table_metadata
 from ui.choose import pair_picker
 from ui.choose.address import Address, Query, new_address, write_address
 from ui.choose.data_notice import show_data_notice
+from ui.choose.labels import baseline_table_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import pick_score, set_score
 from ui.choose.slices import pick_slices, sliced
+from ui.results.corrections import mend_label, show_corrections
 from ui.results.evaluate_model import show_evaluate_model
 from ui.results.evaluations import show_begun
 from ui.results.export_model import show_export_model
@@ -22,14 +25,14 @@ from ui.results.onnx import show_onnx
 from ui.results.sections import show_section
 from ui.results.shown import Shown
 from ui.results.what_if import show_what_if
-from ui.server import cache, services
+from ui.server import services
 from ui.server.attributes import attributes_of
 from ui.text import plain
 
 CLASS, SLICES, TAB, SHOWN = "results class", "results slices", "results view", "results view shown"
 OPENED, LEFT = "opened boxes", "addresses left"
 RUN_PICKER = "results run"
-ADDRESS = ("run", "model", "view", "score", "class", "slice")
+ADDRESS = ("run", "model", "view", "score", "class", "slice", "labels")
 ALL = "All classes"
 LABELS, WHAT_IF, ONNX = "labels", "what-if", "onnx"  # tabs that are no section of charts
 TABS = {name: section.title for name, section in SECTIONS.items()}
@@ -55,7 +58,7 @@ def go_to(page: Path, query: Query) -> None:
 
     Streamlit keeps this page in the browser's history with the other page's query.
     """
-    query = {**query, "run": run.id, "model": viewed.model}
+    query = {**query, "run": run.id, "model": viewed.model, **labels_query()}
     st.session_state.setdefault(LEFT, {})[history_key(query)] = shown_address()
     st.switch_page(page, query_params=query)
 
@@ -101,7 +104,7 @@ def apply_address(address: Address) -> None:
 def address_of(tab: str) -> Query:
     """Return the whole address of what is shown on this tab."""
     query = Selection(view.score, view.classes or (), slices=slices).to_query()
-    return {"run": run.id, "model": viewed.model, "view": tab, **query}
+    return {"run": run.id, "model": viewed.model, "view": tab, **query, **labels_query()}
 
 
 def show_tabs() -> None:
@@ -114,7 +117,10 @@ def show_tabs() -> None:
             write_address(address_of(name))
             with tab:
                 if name == LABELS:
-                    show_label_errors(run, view.table, key, view.score, view.classes, go_to_errors)
+                    if viewed.may_correct:
+                        show_corrections(viewed, view.score)
+                    mend = partial(mend_label, run) if viewed.may_correct else None
+                    show_label_errors(run, table, key, view.score, view.classes, go_to_errors, mend)
                 elif name == WHAT_IF:
                     show_what_if(viewed)
                 elif name == ONNX:
@@ -133,8 +139,8 @@ with st.sidebar:
     viewed = pick_evaluated_model(runs, RUN_PICKER, address)
     run = viewed.run
     try:
-        table = cache.table_of(viewed.evaluation)
-        baseline = cache.table_of(viewed.baseline) if viewed.baseline else None
+        [viewed] = pick_labels([viewed], address)
+        table, baseline = table_of(viewed), baseline_table_of(viewed)
     except LabError as error:
         st.error(plain(error))
         st.stop()
@@ -143,8 +149,10 @@ with st.sidebar:
     classes, attributes = pick_class(), attributes_of(run, table)
     slices = pick_slices(attributes, SLICES)
     key, table = sliced(viewed.table_key, table, attributes, slices)
-    if viewed.baseline:
-        baseline = sliced(("baseline", *viewed.table_key), baseline, attributes, slices)[1]
+    if baseline is not None:
+        run_id, epoch, created, labels = viewed.table_key
+        before_key = f"before {run_id}", epoch, created, labels
+        baseline = sliced(before_key, baseline, attributes, slices)[1]
     score = pick_score(
         "Score at least", "Predictions below it do not count; AP and the impact of errors always count all."
     )

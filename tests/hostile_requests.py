@@ -20,11 +20,13 @@ TEXTS = ["", "..", "../..", "..%2f..%2fetc%2fpasswd", "%00", "%ff%fe", "%0d%0aSe
 VALUES = NUMBERS + TEXTS
 ROUTES = [
     "/api/metrics/{}", "/api/preflight/{}", "/api/image/{}/{}", "/api/data/{}/{}/{}", "/api/upload/{}/{}",
-    "/api/boxes/{}/{}", "/api/why/warm", "/api/why/{}/{}/{}", "/api/js/{}/{}", "/api/plotly.js", "/api/{}", "/{}",
+    "/api/boxes/{}/{}", "/api/why/warm", "/api/why/{}/{}/{}", "/api/labels/{}/{}/{}", "/api/labels/{}/{}",
+    "/api/js/{}/{}", "/api/plotly.js", "/api/{}", "/{}",
     "/media/{}", "/_stcore/{}", "/_stcore/upload_file/{}/{}", "/component/{}/{}", "/static/{}",
     "/_stcore/bidi-components/{}/{}",
 ]  # fmt: skip
-QUERY = ["w", "crop", "after", "group", "remarks", "score", "query", "gt", "v", "version", "key", "run", "model"]
+QUERY = ["w", "crop", "after", "group", "remarks", "score", "query", "gt", "v", "version", "key", "run", "model", "do",
+         "id", "class", "box", "crowd"]  # fmt: skip
 HEADERS = {
     "Host": ["localhost", "evil.example", "", "localhost:99999", "[::1", "a" * 300, "localhost\t"],
     "Origin": ["null", "https://evil.example", "http://localhost", "http://localhost:1", "a" * 5000, "http://["],
@@ -41,10 +43,11 @@ LONGEST = 1000  # characters of an answer that refuses
 PAGES = ("data", "train", "results", "errors", "compare", "predict")
 LINK_NAMES = ["run", "model", "before", "before_model", "view", "score", "score_to", "iou_from", "iou_to", "class",
               "error", "size", "image", "true", "predicted", "order", "reverse", "per", "page", "marked", "truncated",
-              "crowd", "change", "as", "layout"]  # fmt: skip
+              "crowd", "change", "as", "layout", "labels"]  # fmt: skip
 LINK_VALUES = ["9" * 30, "-1", "nan", "inf", "1e400", "", "..", "../../etc/passwd", "a" * 5000, "\x00", "\ufffd", "٤",
                "<img src=x onerror=alert(1)>", "[a](https://evil.example)", "![x](https://evil.example/x.png)", "null",
-               "best", "untouched", "objects", "watch", "0.5", "\u202e", "'; drop table runs; --"]  # fmt: skip
+               "best", "untouched", "objects", "labels", "evaluated", "watch", "0.5", "\u202e",
+               "'; drop table runs; --"]  # fmt: skip
 
 
 def hostile_requests(seed: int, count: int, run_id: str = "none") -> Iterator[tuple[str, str, dict[str, str]]]:

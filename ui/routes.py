@@ -18,6 +18,7 @@ from core import LabError
 from core.charts.to_json import PLOTLY
 from core.datasets.decoding import MOST_FILE_BYTES
 from core.files import read_bytes
+from ui.gallery import labels_route
 from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import warm, why
 from ui.live.metrics_route import metrics
@@ -105,6 +106,9 @@ ROUTES = [
     Route("/api/why/warm", warm, methods=["POST"]),
     # ?query=Q or ?gt=ID: why a box is there, or why an object was missed
     Route("/api/why/{run}/{model}/{image_id:id}", why, methods=["POST"]),
+    # ?do=…: corrects the labels of an image; ?score=S: what all corrections change of an evaluation
+    Route("/api/labels/{run}/{model}/{image_id:id}", labels_route.correct, methods=["POST"]),
+    Route("/api/labels/{run}/{model}", labels_route.figures, methods=["POST"]),
     Route("/api/js/{version}/{path:path}", script),
     Route("/api/plotly.js", plotly_js),
     Route("/api/{path:path}", unknown),  # else Streamlit would answer with its page

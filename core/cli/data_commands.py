@@ -1,4 +1,4 @@
-"""The commands about data sets: demo, download, convert and check."""
+"""The commands about data sets: demo, download, convert, check and revise."""
 
 from __future__ import annotations
 
@@ -174,6 +174,33 @@ def in_coco_layout(store: RunStore, folder: str) -> str:
     return str(out)
 
 
+def add_revise_options(parser: ArgumentParser) -> None:
+    """Add the options of `revise`."""
+    parser.add_argument(
+        "--data", default="data/street", help="a data set's folder, or a COCO JSON (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--images", default="", help="folder of the pictures of a COCO JSON (default: looked for beside it)"
+    )
+    parser.add_argument("--name", help="of the folder under data/ (default: the data's own, with the next number)")
+
+
+def revise(options: Namespace) -> None:
+    """Write a data set with the labels as they were corrected in the app."""
+    from core.runs.corrections.revision import save_revision
+
+    folder, revision = save_revision(RunStore.default(), options.data, options.images, options.name)
+    changes = revision.changes
+    new, gone = (sum(getattr(change, name) is None for change in changes) for name in ("before", "after"))
+    images = len({(change.part, change.image_id) for change in changes})
+    show(str(folder))
+    show(
+        f"revision {revision.number} of {revision.of}: {len(changes):,} label{'s' * (len(changes) != 1)} on {images:,} "
+        f"image{'s' * (images != 1)}: {new:,} new, {gone:,} gone, {len(changes) - new - gone:,} changed"
+    )
+    show(f"next: python -m core train --data {folder}")
+
+
 COMMANDS = (
     Command("demo", "draw the built-in street scenes, in COCO layout", add_demo_options, demo),
     Command(
@@ -187,5 +214,9 @@ COMMANDS = (
     Command(
         "check", "what is wrong with a data set: pictures, boxes, classes; its files are not changed",
         add_check_options, check,
+    ),
+    Command(
+        "revise", "save the labels corrected in the app as a data set of its own; the pictures are links",
+        add_revise_options, revise,
     ),
 )  # fmt: skip

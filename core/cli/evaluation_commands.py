@@ -9,7 +9,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import DataError, LabError
 from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show, show_progress
@@ -21,6 +21,9 @@ from core.runs.models import baseline_of
 from core.runs.schema import Evaluation
 from core.runs.store import RunStore
 from core.wording import sentence
+
+if TYPE_CHECKING:  # some commands start without pyarrow
+    import pyarrow as pa
 
 TABLE_ENDINGS = (".parquet", ".csv")
 
@@ -63,6 +66,10 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
     add_epoch(parser)
     parser.add_argument("--score", type=float, default=0.0, help="count errors from this score (default: all)")
     parser.add_argument(
+        "--corrected", action="store_true",
+        help="of a run: with the labels as they are corrected now, and what that changes",
+    )  # fmt: skip
+    parser.add_argument(
         "--json", action="store_true",
         help="print one JSON object: COCO's twelve metrics, per_class (AP) and impact (ΔAP50 by error type), all in "
         "percent, and errors (their number by type)",
@@ -77,14 +84,18 @@ def evaluate(options: Namespace) -> None:
 
     check_score(options.score)
     if wants_model(options):
-        if options.gt or options.dt or options.epoch is not None:
-            raise LabError("A model on images is evaluated anew: leave out --gt, --dt and --epoch.")
+        if options.gt or options.dt or options.epoch is not None or options.corrected:
+            raise LabError("A model on images is evaluated anew: leave out --gt, --dt, --epoch and --corrected.")
         _show_evaluated(options)
         return
     if options.run_id and not (options.gt or options.dt):
         store = RunStore.default()
         evaluation = chosen_evaluation(store, options)
         models, table = _models(store, evaluation), detection_table_of(evaluation)
+        if options.corrected:
+            models, table = _corrected(store, evaluation, table, options)
+    elif options.corrected:
+        raise LabError("--corrected is about the labels of a RUN: name one.")
     elif options.gt and options.dt and not options.run_id:
         evaluated = evaluate_results(read_truth(options.gt), options.gt, options.dt)
         models, table = {"results": evaluated.figures.to_dict()}, evaluated.table
@@ -96,6 +107,25 @@ def evaluate(options: Namespace) -> None:
         print(json.dumps(evaluation_json(metrics, table, options.score)))
     else:
         show(*evaluation_text(models, table, options.score).split("\n"))
+
+
+def _corrected(
+    store: RunStore, evaluation: Evaluation, table: pa.Table, options: Namespace
+) -> tuple[dict[str, dict[str, Any]], pa.Table]:
+    """Say what the corrected labels change; return the metrics with them, after those without, and the table."""
+    from core.evaluation.findings.curves import coco_figures
+    from core.evaluation.findings.label_noise import LabelledEvaluation, in_words
+    from core.runs.corrections.corrected import corrected_table
+    from core.runs.corrections.journal import net_corrections
+    from core.runs.corrections.mend import Mender
+    from core.runs.evaluated.images import evaluated_images
+
+    corrections = Mender(store, evaluated_images(store.get(evaluation.run_id))).journal.all()
+    net = net_corrections(corrections)
+    after = corrected_table(table, corrections)
+    noise = LabelledEvaluation(table).label_noise(after, options.score)
+    show(in_words(noise, sum(map(len, net.values())), len(net)), file=sys.stderr if options.json else None)
+    return {"as evaluated": evaluation.figures, "corrected": coco_figures(after).to_dict()}, after
 
 
 def _show_evaluated(options: Namespace) -> None:

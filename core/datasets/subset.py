@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -101,7 +101,7 @@ class _References(msgspec.Struct, gc=False):
 _read_references = decoder(_References).decode
 
 
-class _RawFile(msgspec.Struct):
+class RawFile(msgspec.Struct):
     """An annotation file in which every annotation is still bytes."""
 
     images: list[msgspec.Raw]
@@ -191,7 +191,7 @@ def write_split(
     """
     source, target = Path(source), Path(target)
     try:
-        raw_file = decode(source, _RawFile)
+        raw_file = decode(source, RawFile)
         images = clean_images([msgspec.json.decode(raw) for raw in raw_file.images])
         categories = clean_categories([msgspec.json.decode(raw) for raw in raw_file.categories], ())
         chosen = set(find_category_ids(_names(categories), classes, source).values())
@@ -206,8 +206,16 @@ def write_split(
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"{source} is not a COCO annotation file: {error}.") from None
     info = (info if isinstance(info, dict) else {}) | {"subset": settings}
-    with atomic_file(target, durable=True) as unfinished, unfinished.open("wb") as out:
-        out.write(b'{"info":' + json.dumps(info).encode() + b',"licenses":' + bytes(raw_file.licenses))
+    with atomic_file(target, durable=True) as unfinished:
+        write_lists(unfinished, lists, info, bytes(raw_file.licenses))
+
+
+def write_lists(
+    target: Path, lists: Mapping[str, Iterable[bytes | msgspec.Raw]], info: object, licenses: bytes
+) -> None:
+    """Write a COCO file of entries that are JSON already, by the name of their list; raises OSError."""
+    with target.open("wb") as out:
+        out.write(b'{"info":' + json.dumps(info).encode() + b',"licenses":' + licenses)
         for name, entries in lists.items():
             out.write(b',"' + name.encode() + b'":[')
             for number, raw in enumerate(entries):

@@ -18,8 +18,9 @@ from core import RunError
 from core.config_diff import compare_settings, setting_values, value_text
 from core.engine.process_id import ProcessId
 from core.presets import PRESETS
-from core.runs.schema import END_OF_QUEUE, QUEUE_STEP, Run, Status, number_of_damaged
+from core.runs.schema import Run, Status, number_of_damaged
 from core.runs.store import RunStore
+from core.runs.tables import END_OF_QUEUE, QUEUE_STEP
 from core.training.checkpoint_folder import saved_checkpoint
 from core.wording import short
 

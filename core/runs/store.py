@@ -25,11 +25,6 @@ from core.runs.database import Database
 from core.runs.deletion.leftovers import recover
 from core.runs.paths import RUN_ID, RunPaths
 from core.runs.schema import (
-    END_OF_QUEUE,
-    REPEAT_METRICS,
-    SCHEMA,
-    UPGRADES,
-    VERSION,
     Evaluation,
     NewEvaluation,
     Run,
@@ -38,6 +33,7 @@ from core.runs.schema import (
     number_of_damaged,
     to_columns,
 )
+from core.runs.tables import END_OF_QUEUE, REPEAT_METRICS, SCHEMA, UPGRADES, VERSION
 from core.wording import is_utf8, short
 
 MOST_LETTERS = {"name": 200, "notes": 10_000}  # of a run's own texts

@@ -1,9 +1,7 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.charts.sections import SECTIONS
 from core.datasets.split import read_split
@@ -13,32 +11,7 @@ from core.evaluation.table import read_table, write_table
 from core.evaluation.tide import detection_table
 from core.runs.evaluated.imports import import_results
 from core.runs.marks import Marks
-
-SHELL = str(Path(__file__).parents[2] / "ui/shell.py")
-PAGE = "../pages/results.py"
-
-
-def open_page(**query):
-    app = AppTest.from_file(SHELL, default_timeout=60).run()
-    app.switch_page(PAGE)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return checked(app.run())
-
-
-def checked(app):
-    assert not app.exception, app.exception
-    return app
-
-
-def charts(app) -> dict[str, dict]:
-    """What the chart components in sight show, by the chart's key."""
-    data = [json.loads(one.proto.json)[0] for one in app.get("bidi_component")]
-    return {chart["key"]: chart for chart in (json.loads(d["chart"]) for d in data)}
-
-
-def figures_table(app):
-    return next(frame.value for frame in app.dataframe if "Metric" in frame.value)
+from tests.pages.results_page import charts, checked, figures_table, open_page
 
 
 def test_without_an_evaluated_run_the_page_says_what_to_do(store, run_maker):

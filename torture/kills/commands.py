@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from PIL import Image
 
 from core.cli.main import main
 from core.config import TrainConfig
@@ -27,12 +26,16 @@ from core.detr.small import small_detr
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.labels import LabelMap
 from core.runs.bin import Bin
+from core.runs.corrections.journal import Journal
+from core.runs.corrections.mend import Mender
+from core.runs.evaluated.images import read_part
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from torture import tiny
 from torture.child import in_child
+from torture.kills.material import make_results, make_voc, make_yolo
 from torture.kills.trainings import unexpected
 from torture.record import temporary_files
 from torture.scenario import Outcome, Plan, Scenario
@@ -167,6 +170,30 @@ def leave_model(root: Path) -> None:
     store.close()
 
 
+def draw_label(root: Path) -> None:
+    """Draw a label, if none was drawn."""
+    store = RunStore(root)
+    mender = Mender(store, read_part(str(root / "data/gt.json"), "val"))
+    if not mender.journal.all():
+        mender.draw(mender.split.images[0]["id"], mender.split.categories[0]["name"], (1, 2, 30, 40))
+    store.close()
+
+
+def corrections(root: Path) -> Any:
+    """Return the journal of the store's ground truth."""
+    store = RunStore(root)
+    try:
+        return [(one.label_id, one.kind, one.after, one.state) for one in Journal(store, "data/gt.json").all()]
+    finally:
+        store.close()
+
+
+def save_corrected(root: Path) -> None:
+    """Save a revision, if it is not there."""
+    if not (root / "data/new").exists():
+        command("revise", "--data", "{root}/data/gt.json", "--name", "new")(root)
+
+
 DRAW = ("demo", "--out", "{root}/data/drawn", "--train", "4", "--val", "2", "--size", "64")
 IMPORT = ("import", "--gt", "{root}/data/gt.json", "--dt", "{root}/data/dt.json")
 TASKS = (
@@ -178,6 +205,8 @@ TASKS = (
     Task("the store's first run", "empty", first_run, runs),
     Task("marking", "imported", add_marks, marks),
     Task("taking marks back", "marked", remove_marks, marks),
+    Task("drawing a label", "imported", draw_label, corrections),
+    Task("saving a revision", "corrected", save_corrected, files("data/new/annotations")),
     Task("deleting a run", "marked", delete_run, runs),
     Task("exporting a zip", "marked", command("export", "last", "--out", "{root}/out.zip"), files("out.zip")),
     Task("exporting JSON", "marked", command("export", "last", "--out", "{root}/out.json"), files("out.json")),
@@ -198,52 +227,18 @@ def prepare(plan: Plan) -> Path:
     if top.is_dir():
         return top
     (top / "empty").mkdir(parents=True)
-    _yolo(top / "yolo" / "yolo")
-    _voc(top / "voc" / "voc")
-    _results(tiny.draw(plan.folder), top / "results" / "data")
+    make_yolo(top / "yolo" / "yolo")
+    make_voc(top / "voc" / "voc")
+    make_results(tiny.draw(plan.folder), top / "results" / "data")
     for start, name, do in (
-        ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks), ("empty", "trained", leave_model),
+        ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks),
+        ("imported", "corrected", draw_label), ("empty", "trained", leave_model),
     ):  # fmt: skip
         shutil.copytree(top / start, top / name)
         ending = in_child(partial(do, top / name), top / "logs")
         if ending.status != 0:
             raise RuntimeError(f"The store to begin from ({name}) cannot be made: {ending.text}")
     return top
-
-
-def _yolo(folder: Path) -> None:
-    for split in ("train", "val"):
-        (folder / "images" / split).mkdir(parents=True)
-        (folder / "labels" / split).mkdir(parents=True)
-        for number in range(3):
-            Image.new("RGB", (64, 48), (20 * number, 90, 60)).save(folder / "images" / split / f"{number}.jpg")
-            (folder / "labels" / split / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.25 0.5\n")
-    (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [car, dog]\n")
-
-
-def _voc(folder: Path) -> None:
-    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
-    for number in range(4):
-        Image.new("RGB", (64, 48), (20 * number, 90, 60)).save(folder / "JPEGImages" / f"{number}.jpg")
-        (folder / "Annotations" / f"{number}.xml").write_text(
-            f"<annotation><filename>{number}.jpg</filename><size><width>64</width><height>48</height></size><object>"
-            "<name>car</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"
-            "</annotation>"
-        )
-    for split, numbers in (("train", "0\n1\n"), ("val", "2\n3\n")):
-        (folder / "ImageSets/Main" / f"{split}.txt").write_text(numbers)
-
-
-def _results(street: Path, folder: Path) -> None:
-    shutil.copytree(street / "val", folder / "val")
-    gt = json.loads((street / "annotations" / "instances_val.json").read_text())
-    rows = [
-        {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.5 + 0.4 * (i % 2)}
-        for i, a in enumerate(gt["annotations"]) if not a.get("iscrowd")
-    ]  # fmt: skip
-    (folder / "gt.json").write_text(json.dumps(gt))
-    (folder / "dt.json").write_text(json.dumps(rows))
 
 
 def scenarios(plan: Plan) -> Sequence[Scenario]:

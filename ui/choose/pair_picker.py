@@ -5,25 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import streamlit as st
 
 from core import LabError, RunError
-from core.evaluation.findings.changes import (
-    GROUND_TRUTH_COLUMNS,
-    Changes,
-    changes,
-    ground_truth_digest,
-    require_same_ground_truth,
-)
+from core.evaluation.findings.changes import Changes, changes, require_same_ground_truth
 from core.evaluation.findings.curves import ClassFigures, class_figures
 from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.selection import Selection
-from core.evaluation.table import read_table
+from core.evaluation.table import read_table, table_metadata
 from core.runs.models import RunModel
 from ui.choose import pickers
 from ui.choose.address import Address, Query, remember
@@ -139,15 +133,18 @@ def compare_address(runs: Sequence[EvaluatedRun], viewed: EvaluatedModel, score:
 
 
 def comparable_models(models: Mapping[ModelKey, EvaluatedModel], after: EvaluatedModel) -> list[EvaluatedModel]:
-    """Return all other models that were evaluated on the same images, annotations and classes."""
+    """Return all other models that were evaluated on the same images and classes."""
     return [model for model in models.values() if model is not after and are_comparable(model, after)]
 
 
 def are_comparable(one: EvaluatedModel, other: EvaluatedModel) -> bool:
-    """Check whether two models were evaluated on the same ground truth; False if a detection table is gone."""
+    """Check whether two models were evaluated on the same images and classes; False if a detection table is gone.
+
+    Annotations may differ: the older ones give way to the newer (`ui/compare/same_labels.py`).
+    """
     try:
         first, second = (
-            _ground_truth(cache.table_path(model.evaluation), model.evaluation.created) for model in (one, other)
+            _evaluated_on(cache.table_path(model.evaluation), model.evaluation.created) for model in (one, other)
         )
     except LabError:
         return False
@@ -155,8 +152,9 @@ def are_comparable(one: EvaluatedModel, other: EvaluatedModel) -> bool:
 
 
 @st.cache_data(show_spinner=False, max_entries=1000)
-def _ground_truth(path: Path, created: float) -> str:
-    return ground_truth_digest(read_table(path, GROUND_TRUTH_COLUMNS, pc.field("kind") == "ground_truth"))
+def _evaluated_on(path: Path, created: float) -> str:
+    metadata = table_metadata(read_table(path, ["image_id"]))
+    return hashlib.sha256(repr((metadata.image_ids, sorted(metadata.classes))).encode()).hexdigest()
 
 
 def show_comparable_models(models: Mapping[ModelKey, EvaluatedModel], after: EvaluatedModel, problem: str) -> None:

@@ -22,7 +22,7 @@ from ui.server import services
 from ui.text import plain
 
 RUN, MODEL = "run looked at", "model looked at"  # in the session: over all pages
-TableKey = tuple[str | int | float, ...]  # names a detection table, for caches
+TableKey = tuple[str, int, float, str]  # names a detection table, for caches
 EvaluatedRun = tuple[Run, list[Evaluation]]  # a run and its evaluations that have detection tables
 
 
@@ -32,17 +32,21 @@ class EvaluatedModel:
 
     model         its name in an address: a `RunModel`
     run_baseline  the evaluation of the run's baseline, None if there is none
+    labels        the state of the journal whose corrections it is shown with; "": the labels that it was evaluated with
+    may_correct   whether its labels can be corrected as they are shown
     """
 
     run: Run
     model: str
     evaluation: Evaluation
     run_baseline: Evaluation | None
+    labels: str = ""
+    may_correct: bool = False
 
     @property
     def table_key(self) -> TableKey:
-        """Name the model's detection table, for caches."""
-        return self.run.id, self.evaluation.epoch, self.evaluation.created
+        """Name the model's detection table, with the labels that it is matched with, for caches."""
+        return self.run.id, self.evaluation.epoch, self.evaluation.created, self.labels
 
     @property
     def baseline(self) -> Evaluation | None:

@@ -41,7 +41,8 @@ def sliced(
     """Return a detection table with the images of the slices alone, and a key that names it; itself without slices."""
     if not slices:
         return key, table
-    key = (*key, attributes.stamp, *(f"{name}\0{value}" for name, value in slices))
+    run_id, epoch, created, labels = key
+    key = run_id, epoch, created, f"{labels}|{attributes.stamp}|{slices!r}"
     return key, _sliced(key, tuple(slices), table, attributes)
 
 

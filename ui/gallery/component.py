@@ -28,7 +28,7 @@ from ui.server.guard import token
 HERE = Path(__file__).parent
 LAYOUTS = ("one", "beside", "over", "frames")
 TYPES = list(ErrorType)
-STYLES = ("gallery.css", "large/large.css", "why/why.css")
+STYLES = ("gallery.css", "large/large.css", "why/why.css", "mend/mend.css")
 
 _component = scripts.component(
     "gallery",
@@ -61,6 +61,7 @@ class Model(NamedTuple):
     why    the route that explains a box, "/api/why/RUN/MODEL"; None: nothing can
     boxes  the route of an image's boxes at every kept epoch, "/api/boxes/RUN"; None: none are kept
     epoch  after which the model was evaluated; None where that means nothing
+    labels  the route that corrects labels, "/api/labels/RUN/MODEL"; None: they cannot be corrected here
     score  from which its predictions count; None: from the selection's
     """
 
@@ -69,6 +70,7 @@ class Model(NamedTuple):
     why: str | None = None
     boxes: str | None = None
     epoch: int | None = None
+    labels: str | None = None
     score: float | None = None
 
 
@@ -100,6 +102,7 @@ def page_data(
         "models": [
             {
                 "label": m.label, "why": m.why, "boxes": m.boxes, "epoch": m.epoch,
+                "labels": m.labels, "every": _class_choices(split, m),
                 "offset": 0.0 if m.score is None else m.score - selection.score,
             }
             | columns_of(m.table, ids, classes, selection)
@@ -108,6 +111,10 @@ def page_data(
         "frames": frames, "images": [_image(split, source, item) for item in shown], "selection": asdict(selection),
         "ahead": [_image(split, source, item) for item in items[first + per_page : first + 2 * per_page]],
     }  # fmt: skip
+
+
+def _class_choices(split: CocoSplit, model: Model) -> list[str]:
+    return sorted(category["name"] for category in split.categories) if model.labels else []
 
 
 def _image(split: CocoSplit, source: str, item: Item | ObjectCrop) -> dict:
@@ -125,12 +132,15 @@ def _lit(kind: str, number: int) -> tuple[str, int | str]:
 def show_page(
     data: dict, key: str, on_turn: Callable[[], None], on_score: Callable[[], None] = lambda: None,
     on_mark: Callable[[], None] = lambda: None, marked: Collection[int] | None = None,
+    on_mend: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Show a page as `page_data` returns it; the browser draws it again only if it has changed.
 
     The callbacks read their value from st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
-    {"id", "on"}. marked: the ids of marked images; None where images cannot be marked. Ids go out, and come back, as
-    text: the browser's numbers would round those beyond 2**53.
+    {"id", "on"}, `mend` how many labels were corrected in the large view, once it is closed.
+
+    marked: the ids of marked images; None where images cannot be marked. Ids go out, and come back, as text: the
+    browser's numbers would round those beyond 2**53.
     """
     body = json_bytes(data)
     marked_here = (
@@ -142,7 +152,7 @@ def show_page(
             "signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": marked_here,
             "token": token(),
         },
-        on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark,
+        on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark, on_mend_change=on_mend,
     )  # fmt: skip
 
 

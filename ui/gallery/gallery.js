@@ -8,6 +8,7 @@ import { makeHelp, onKey } from "./controls/keys.js"
 import { makeScrubber } from "./controls/scrubber.js"
 import { makeToolbar, refreshToolbars } from "./controls/toolbar.js"
 import { keepLarge, makeLarge, openLarge, showLarge } from "./large/large.js"
+import { newMend } from "./mend/mend.js"
 import { source } from "./state.js"
 /** @import { Data, Page } from "./page" */
 /** @import { View } from "./types" */
@@ -42,7 +43,7 @@ export default makeComponent({
 function makeView(root) {
   /** @type {Partial<View>} */
   const state = { root, cells: [], bars: [], score: 0.5, open: null, at: 0, marked: new Set(), hovered: null, drawn: 0,
-    ready: null, arriveAt: null, waiting: false, place: { k: 1, x: 0.5, y: 0.5 },
+    ready: null, arriveAt: null, waiting: false, mend: newMend(), place: { k: 1, x: 0.5, y: 0.5 },
     show: { truths: true, predictions: true, labels: true, onlyErrors: false } }
   const view = /** @type {View} */ (state) // the elements follow, and the page with `take`
   view.refresh = () => refresh(view)

@@ -35,6 +35,8 @@ export interface Model {
   why?: string | null
   boxes?: string | null
   epoch?: number | null
+  labels?: string | null // the route that corrects labels
+  every?: string[] // the names of all classes that a label may get
   offset?: number // of its score from the slider's
   truths: TruthColumns
   predictions: PredictionColumns

@@ -1,4 +1,5 @@
 // What the gallery's scripts hand to each other; page.d.ts is what they get.
+import type { MendParts, MendState } from "./mend/types"
 import type { Model, Frame, Picture, Page } from "./page"
 
 // --- boxes -----------------------------------------------------------------------------------------------------------
@@ -161,6 +162,7 @@ export interface Stage {
   picture: HTMLImageElement
   heat: HTMLCanvasElement
   extra: SVGGElement
+  grips: SVGGElement // of the chosen label
   layer: Layer
   models: number[]
   image: Picture
@@ -194,6 +196,7 @@ export interface Large {
   holder: HTMLElement
   epochs: HTMLElement
   tip: HTMLElement
+  tools: MendParts
   about: HTMLElement
   why: HTMLElement
   list: HTMLElement
@@ -249,6 +252,7 @@ export interface View {
   open: number | null // the cell whose image is in large
   arriveAt: "first" | "last" | null // what the next page opens in large
   large: Large
+  mend: MendState
   place: Place
   why?: WhyChoice
   onkey: (event: KeyboardEvent) => void

@@ -40,13 +40,14 @@ def _label_errors(key: TableKey, score: float, _table: pa.Table) -> list[LabelEr
 
 def show_label_errors(
     run: Run, table: pa.Table, key: TableKey, score: float, classes: Sequence[str] | None,
-    go_to_errors: Callable[[Query], None],
+    go_to_errors: Callable[[Query], None], mend: Callable[[LabelError], None] | None = None,
 ) -> None:  # fmt: skip
     """Show a page of the likeliest label errors from `score` on.
 
     key           names the table
     classes       the chosen ones; None: all
     go_to_errors  opens a query on Errors
+    mend          corrects the labels as the model suggests, a callback; None: they cannot be corrected
     """
     score = max(score, LOWEST)
     shown = [
@@ -57,8 +58,19 @@ def show_label_errors(
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(
             f"{len(shown)} places where predictions with score {score:.2f} or more contradict the labels, "
-            "the likeliest first. Mark those that are wrong, and correct them in your annotation tool."
+            "the likeliest first. Correct those that are wrong, here or one by one; or mark them for another tool."
         )
+        if (
+            shown
+            and mend
+            and st.button(
+                "One by one",
+                key="walk",
+                icon=":material/view_carousel:",
+                help="Opens them on Errors in this order: a accepts what the model says, → goes on.",
+            )
+        ):
+            go_to_errors({"view": "labels", **Selection(score, tuple(classes or ())).to_query()})
         offer_marks(run, marks.all(run.id), table)
     if not shown:
         st.info("No confident prediction contradicts the labels: lower the score to see less likely cases.")
@@ -68,18 +80,22 @@ def show_label_errors(
     columns = st.columns(ACROSS, gap="small")
     for i, label_error in enumerate(shown[first : first + PER_PAGE]):
         with columns[i % ACROSS].container(border=True):
-            _card(run, label_error, marked, score, go_to_errors)
+            _card(run, label_error, marked, score, go_to_errors, mend)
     if pages > 1:
         st.pagination(pages, key=PAGE)
 
 
 def _card(
-    run: Run, label_error: LabelError, marked: set[str], score: float, go_to_errors: Callable[[Query], None]
-) -> None:
+    run: Run, label_error: LabelError, marked: set[str], score: float, go_to_errors: Callable[[Query], None],
+    mend: Callable[[LabelError], None] | None,
+) -> None:  # fmt: skip
     mark = Mark.of(label_error)
     st.image(_as_address(_cut_out(run, label_error)))
     kind = label_error.kind
     st.markdown(f"**{plain(kind.label)}** · {plain(_in_words(label_error))}", help=plain(kind.description))
+    if mend:
+        st.button(plain(_REMEDIES[kind].format(label_error.predicted)), key=f"mend {mark.key}", width="stretch",
+                  icon=":material/build:", on_click=mend, args=(label_error,))  # fmt: skip
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         key = f"mark {run.id} {mark.key}"
         st.session_state[key] = mark.key in marked
@@ -87,6 +103,14 @@ def _card(
         if st.button("Show", key=f"show {mark.key}", icon=":material/image_search:",
                      help="The whole picture, with all its boxes."):  # fmt: skip
             go_to_errors(Selection(score, images=(label_error.image_id,)).to_query())
+
+
+_REMEDIES = {
+    LabelErrorKind.MISSING: "Add this {}",
+    LabelErrorKind.WRONG: "Make it a {}",
+    LabelErrorKind.PLACE: "Take this box",
+    LabelErrorKind.DUPLICATE: "Delete this label",
+}
 
 
 def _toggle(run_id: str, mark: Mark, key: str) -> None:
@@ -140,7 +164,6 @@ def _as_address(image: Image.Image) -> str:
 def offer_marks(run: Run, marks: list[Mark], table: pa.Table) -> None:
     """Offer the run's marks as a file for an annotation tool, if there are any."""
     if not marks:
-        st.caption("Nothing is marked yet.")
         return
     coco = marks_to_coco(marks, cache.validation_images(run), table_metadata(table))
     st.download_button(

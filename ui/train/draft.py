@@ -50,6 +50,16 @@ def fill_from_address(address: Address) -> None:
     st.session_state[form.FIELD + "classes"] = [name for name in address.get(CLASS, []) if len(name) <= LONGEST]
 
 
+def query_of(config: TrainConfig | None, data: str) -> Query:
+    """Return the address of a form with a run's settings, but on this data; None: with those of a fresh form."""
+    if config is None:
+        return {"data": data}
+    values = {name: getattr(config, name) for name in SETTINGS}
+    query: Query = {name: str(int(v) if isinstance(v, bool) else v) for name, v in values.items() if v is not None}
+    query |= {"data": data, "model": config.model}
+    return query | ({CLASS: list(config.classes)} if config.classes else {})
+
+
 def write_draft() -> None:
     """Make the address say what differs from a fresh form; to be called once the form is shown.
 

@@ -41,7 +41,6 @@ from core.evaluation.table import (
 from core.evaluation.threshold import is_object
 from core.labelled_enum import LabelledEnum
 
-GROUND_TRUTH_COLUMNS = ["kind", "image_id", "class_name", *CORNERS, "area", "gt_id", "iscrowd"]  # of `ground_truth`
 AP_OF = {"all": "AP", "small": "APs", "medium": "APm", "large": "APl"}  # the figure of each column of the AP matrix
 
 
@@ -131,6 +130,12 @@ def ground_truth_digest(table: pa.Table) -> str:
     for column in columns:
         digest.update(np.ascontiguousarray(column[order]).tobytes())
     return digest.hexdigest()
+
+
+def are_of_same_images(one: pa.Table, other: pa.Table) -> bool:
+    """Check whether two tables are of the same images and classes, with whichever annotations."""
+    first, second = table_metadata(one), table_metadata(other)
+    return first.image_ids == second.image_ids and set(first.classes) == set(second.classes)
 
 
 def require_same_ground_truth(before: pa.Table, after: pa.Table) -> None:

@@ -12,7 +12,7 @@ The first three are what cleanlab calls overlooked, swapped and badly located (T
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from core.boxes import area, iou
 from core.datasets.split import FEW, SIZES
+from core.evaluation.ordering import ObjectCrops
 from core.evaluation.table import (
     CORNERS,
     ErrorType,
@@ -29,6 +30,7 @@ from core.evaluation.table import (
     has_value,
     indices,
     integers,
+    is_detection,
     is_ground_truth,
     isin,
 )
@@ -107,6 +109,22 @@ def label_errors(table: pa.Table, score: float = 0.7, most: int = 200) -> list[L
     by_prediction = _distinct(_listed(part, annotated, order[rows[order]]), most)
     everything = [*by_prediction, *_badly_placed(table, score), *_duplicates(table, score)]
     return sorted(everything, key=lambda one: -one.likelihood)[:most]
+
+
+def error_crops(table: pa.Table, errors: Sequence[LabelError]) -> ObjectCrops:
+    """Return the boxes of label errors of a table, in their order: the prediction's, of a duplicate the label's."""
+    detections, truths = is_detection(table), is_ground_truth(table)
+    image_ids, queries, gt_ids = table["image_id"].to_numpy(), integers(table, "query"), integers(table, "gt_id")
+    rows = []
+    for error in errors:
+        first, last = np.searchsorted(image_ids, [error.image_id, error.image_id + 1])
+        part = slice(first, last)
+        is_it = truths[part] & (gt_ids[part] == error.gt_id) if error.query is None else (
+            detections[part] & (queries[part] == error.query) & isin(table.slice(first, last - first), "class_name",
+                                                                     {error.predicted})
+        )  # fmt: skip
+        rows += [int(first) + int(place) for place in np.flatnonzero(is_it)[:1]]
+    return ObjectCrops(table, np.array(rows, dtype=np.int64))
 
 
 _SUSPICIOUS = {ErrorType.BACKGROUND, ErrorType.BOTH, ErrorType.CLASSIFICATION}

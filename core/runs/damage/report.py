@@ -25,11 +25,29 @@ select name, count(*) as n from (
 """
 
 
+# The annotation files with rows of `corrections` that `corrections/journal.py` leaves out, and how many.
+DAMAGED_CORRECTIONS = f"""
+select file, count(*) as n from corrections where typeof(image_id) != 'integer' or typeof(label_id) != 'integer'
+    or typeof(kind) != 'text' or state not in ('done', 'undone', 'dropped')
+    or typeof(created) not in ('real', 'integer') or created not between 0 and {LAST_SECOND}
+    or (label_before is not null and (typeof(label_before) != 'text' or not json_valid(label_before)))
+    or (label_after is not null and (typeof(label_after) != 'text' or not json_valid(label_after)))
+group by file
+"""
+
+
 def lost_rows(database: Database) -> list[str]:
-    """Return a sentence for each run of which evaluations or marks are damaged; raise RunError as `Database.read`."""
+    """Return a sentence for each run, and each annotation file, of which rows are damaged.
+
+    Raises RunError as `Database.read`.
+    """
     with database.read() as db:
-        counted = db.execute(DAMAGED_ROWS).fetchall()
+        counted, corrections = (db.execute(query).fetchall() for query in (DAMAGED_ROWS, DAMAGED_CORRECTIONS))
     return [
+        f"{short(row['file'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of corrections in "
+        "runs/runs.db, left out here: put an undamaged copy of that file in its place."
+        for row in corrections
+    ] + [
         f"The run {short(row['name'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of evaluations or "
         "marks in runs/runs.db, left out here: put an undamaged copy of that file in its place."
         for row in counted

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from core.evaluation.table import ErrorType, read_table, table_metadata
+from core.runs.corrections.mend import Mender
+from core.runs.evaluated.images import read_part
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from tests.core.cli.running import TINY, TWELVE, run
@@ -171,51 +173,46 @@ def test_results_of_any_tool_are_evaluated(tmp_path, capsys):
     assert set(answer["errors"].values()) == {0} and set(answer["impact"].values()) == {0.0}
 
 
-def sliced_run(capsys, home) -> tuple[str, list[int]]:
-    """A run of imported results on the drawn street that finds all but what is on the pictures of one camera."""
-    data = json.loads((home / "data/street/annotations/instances_train.json").read_text())
-    left = [image["id"] for image in data["images"][::2]]
-    rows = "".join(f"{i['file_name']};{'left' if i['id'] in left else 'right'}\n" for i in data["images"])
-    (home / "data/street/cameras.csv").write_text("file_name;camera\n" + rows)
-    found = [
-        result(a["image_id"], a["category_id"], a["bbox"]) for a in data["annotations"] if a["image_id"] not in left
-    ]
-    (home / "dt.json").write_text(json.dumps(found))
-    gt, images = home / "data/street/annotations/instances_train.json", home / "data/street/train"
-    return run(capsys, "import", "--gt", gt, "--dt", home / "dt.json", "--images", images)[1].splitlines()[0], left
+# Corrected labels
 
 
-def test_slices_are_by_all_that_is_known_of_the_images(home, capsys):
-    run_id, left = sliced_run(capsys, home)
-    status, out, err = run(capsys, "slices", run_id, "--json")
-    answer = json.loads(out)
-    cameras = {row["slice"]: row for row in answer["slices"] if row["attribute"] == "camera"}
-    assert status == 0 and cameras["left"]["AP"] == 0 and cameras["right"]["AP"] == pytest.approx(100)
-    assert (cameras["left"]["images"], cameras["left"]["errors"]["missed"]) == (len(left), cameras["left"]["objects"])
-    assert {"brightness", "sharpness", "objects"} <= {row["attribute"] for row in answer["slices"]}
-    assert "Measuring the pictures, once" in err and list((home / "runs/.measured").iterdir())
-    out = run(capsys, "slices", run_id, "--score", 0.4)[1]
-    assert any(line.startswith("camera: left") and line.endswith("too few") for line in out.splitlines())
+def corrected(root, tmp_path, box=(150, 50, 159, 59)) -> None:
+    """The dog that was found where nothing is labelled gets its label; the cat that was missed loses its."""
+    store = RunStore(root)
+    mender = Mender(store, read_part(str(tmp_path / "gt.json"), "val", str(tmp_path)))
+    mender.draw(1, "dog", box)
+    mender.delete(1, 2)
+    store.close()
 
 
-def test_the_report_shows_the_slices(home, capsys):
-    run_id, _ = sliced_run(capsys, home)
-    assert run(capsys, "analyze", run_id)[0] == 0
-    report = (home / f"runs/{run_id}/report.html").read_text()
-    assert "AP by slice, against all other images" in report and "camera: left" in report
+def test_evaluate_says_what_corrected_labels_change(root, tmp_path, capsys, imported):
+    Image.new("RGB", (200, 100)).save(tmp_path / "1.jpg")
+    status, out, _ = run(capsys, "evaluate", imported, "--corrected")
+    assert status == 0 and "with the labels as they were, after all" in out
+    corrected(root, tmp_path)
+    _, out, _ = run(capsys, "evaluate", imported, "--corrected")
+    assert out.startswith("Wrong labels cost 49.5 points of AP") and "with 2 corrected labels on 1 image" in out
+    answer = json.loads(run(capsys, "evaluate", imported, "--corrected", "--json")[1])
+    assert "as evaluated" in out and answer["AP"] == pytest.approx(100)
+    assert json.loads(run(capsys, "evaluate", imported, "--json")[1])["AP"] == pytest.approx(50.5, abs=0.1)
 
 
-def test_slices_of_images_that_are_gone_say_so(home, capsys):
-    run_id, _ = sliced_run(capsys, home)
-    (home / "data/street/annotations/instances_train.json").unlink()
-    status, _, err = run(capsys, "slices", run_id)
-    assert status == 1 and "instances_train.json" in err and "Traceback" not in err
+def test_corrected_is_about_a_run(capsys, tmp_path, imported):
+    files = ("--gt", tmp_path / "gt.json", "--dt", tmp_path / "dt.json")
+    status, _, err = run(capsys, "evaluate", *files, "--corrected")
+    assert status == 1 and "about the labels of a RUN" in err
+    status, _, err = run(capsys, "evaluate", "--model", "x", "--data", "y", "--corrected")
+    assert status == 1 and "leave out --gt, --dt, --epoch and --corrected" in err
 
 
-def test_images_of_a_slice_are_exported(home, capsys):
-    run_id, left = sliced_run(capsys, home)
-    status, _, _ = run(capsys, "export", run_id, "--out", home / "out.json", "--slice", "camera:left")
-    assert status == 0
-    assert {image["id"] for image in json.loads((home / "out.json").read_text())["images"]} == set(left)
-    status, _, err = run(capsys, "export", run_id, "--out", home / "out.json", "--slice", "camera:top")
-    assert status == 1 and "There is no slice 'camera:top': choose from" in err and "camera:left" in err
+def test_revise_saves_the_corrected_labels(root, tmp_path, capsys, imported):
+    Image.new("RGB", (200, 100)).save(tmp_path / "1.jpg")
+    status, _, err = run(capsys, "revise", "--data", tmp_path / "gt.json")
+    assert status == 1 and "nothing to save as a revision" in err
+    corrected(root, tmp_path)
+    status, out, _ = run(capsys, "revise", "--data", tmp_path / "gt.json", "--name", "mine")
+    first, second, third = out.splitlines()
+    assert status == 0 and first.endswith("data/mine") and third.endswith("--data " + first)
+    assert "2 labels on 1 image" in second and second.endswith("1 new, 1 gone, 0 changed")
+    status, _, err = run(capsys, "revise", "--data", tmp_path / "gone")
+    assert status == 1 and "There is no data set folder" in err

@@ -15,8 +15,8 @@ from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
 from core.runs.marks import Mark, Marks, marks_to_coco
-from core.runs.schema import UPGRADES
 from core.runs.store import RunStore
+from core.runs.tables import UPGRADES
 from tests.core.coco_cases import gt_of, result
 
 MISSING = Mark(LabelErrorKind.MISSING, 1, "car", (10.25, 20.5, 30.25, 60.0), score=0.875)
@@ -153,11 +153,12 @@ def test_of_many_marks_all_are_kept_or_none(store, run_id):
 @pytest.mark.parametrize("version", UPGRADES)
 def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_path, version):
     with store.database.write() as db:  # back to what that version had
+        db.execute("drop table corrections")
         if version < 3:
             db.execute("drop table marks")
         if version < 2:
             db.execute("alter table runs drop column remarks")
-        for column in ("notes", "deleted"):
+        for column in ("notes", "deleted") if version < 4 else ():
             db.execute(f"alter table runs drop column {column}")
         db.execute(f"pragma user_version = {version}")
     store.close()

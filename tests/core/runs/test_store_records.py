@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from core import RunError
 from core.runs.database import Database
-from core.runs.schema import SCHEMA, VERSION, Run
+from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.runs.tables import SCHEMA, VERSION
 
 FAKE = Path(__file__).with_name("fake_training.py")
 

@@ -3,6 +3,7 @@ import { button, element } from "../../js/element.js"
 import { askWhy } from "../large/ask.js"
 import { openLarge, turnLarge } from "../large/large.js"
 import { toggleFullSize, zoomByKey } from "../large/stage.js"
+import { doCtrlKey, doKey } from "../mend/tools.js"
 import { toggleMark } from "../state.js"
 import { goTo } from "./epochs.js"
 import { TOGGLES, isOffered, toggle } from "./toolbar.js"
@@ -20,6 +21,10 @@ const KEYS = [
   ["m", "mark the image"],
   ["Tab", "in large: from box to box in the table; Enter chooses one"],
   ["w", "why this box?"],
+  ["a", "accept the chosen prediction: the labels agree with it; A: as a label of its own"],
+  ["d c k", "of the chosen label: delete it, another class, crowd or not; drag it, or its handles"],
+  ["n", "draw a new label"],
+  ["u U", "undo, redo; also Ctrl+Z, Ctrl+Y"],
   ["Esc", "close"],
   ["?", "this list"],
 ]
@@ -52,10 +57,14 @@ export function makeHelp(parent) {
  * @param {KeyboardEvent} event
  */
 export function onKey(view, event) {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return
+  if (event.altKey || event.defaultPrevented) return
   const target = event.composedPath()[0]
   if (target instanceof Element && target.closest(TYPING)) return
   if (view.help.open) return
+  if (event.ctrlKey || event.metaKey) {
+    if (view.open !== null && doCtrlKey(view, event)) event.preventDefault()
+    return
+  }
   if (view.open === null) {
     if (document.querySelector("[role=dialog]")) return // Streamlit's own
     if (!isInSight(view)) return
@@ -91,7 +100,7 @@ function act(view, key, target) {
   else if (key === "m") markKey(view)
   else if (key === "f") fullKey(view)
   else if (key === "w" && isLarge) askWhy(view)
-  else return false
+  else return isLarge && doKey(view, key)
   return true
 }
 

@@ -46,14 +46,24 @@ export function choose(view, item) {
 }
 
 /**
+ * Return where on the picture the pointer is, in its pixels.
+ * @param {Stage} stage
+ * @param {PointerEvent} event
+ * @returns {[x: number, y: number]}
+ */
+export function placeOf({ frame, image }, { clientX, clientY }) {
+  const area = frame.getBoundingClientRect()
+  return [((clientX - area.left) / area.width) * image.w, ((clientY - area.top) / area.height) * image.h]
+}
+
+/**
  * Return the box under the pointer: of several, the smallest.
  * @param {Stage} stage
  * @param {PointerEvent} event
  */
-export function itemAt({ frame, image, drawn }, { clientX, clientY }) {
-  const area = frame.getBoundingClientRect()
-  const x = ((clientX - area.left) / area.width) * image.w, y = ((clientY - area.top) / area.height) * image.h
-  const slack = (4 / area.width) * image.w
+export function itemAt(stage, event) {
+  const { frame, image, drawn } = stage, [x, y] = placeOf(stage, event)
+  const slack = (4 / frame.getBoundingClientRect().width) * image.w
   const inside = [...drawn.keys()].filter((item) =>
     x >= item.x1 - slack && x <= item.x2 + slack && y >= item.y1 - slack && y <= item.y2 + slack)
   const size = (/** @type {Item} */ item) => (item.x2 - item.x1) * (item.y2 - item.y1)
@@ -80,7 +90,6 @@ export function hover(view, stage, event) {
  */
 export function pointAt(view, stage, item, event) {
   stage.over = item
-  stage.root.style.cursor = item ? "pointer" : ""
   if (item) showTip(view, item, event)
   else hideTip(view)
   lightUp(view, stage)

@@ -6,6 +6,9 @@ import { makeToolbar } from "../controls/toolbar.js"
 import { areOne, boxesOf, inFilter, judge, unpack } from "../overlay/boxes.js"
 import { makeLabels } from "../overlay/labels.js"
 import { drawBoxes, shownItems } from "../overlay/layer.js"
+import { showHandles } from "../mend/handles.js"
+import { lookAt, tellCorrections } from "../mend/mend.js"
+import { showTools } from "../mend/tools.js"
 import { panesOf, toggleMark } from "../state.js"
 import { forgetWhy } from "./ask.js"
 import { chosenOn, hideTip, keyOf, lightUp } from "./chosen.js"
@@ -42,6 +45,7 @@ export function makeLarge(view) {
   const epochs = element("div", "epochs", "", left)
   const side = element("div", "side", "", body)
   large.onclick = (event) => { if (event.target === large) large.close() }
+  large.oncancel = (event) => { if (view.mend.isDrawing) leaveDrawing(view, event) }
   large.onclose = () => closeLarge(view)
   new ResizeObserver(() => { if (view.open !== null) view.refresh() }).observe(holder)
   return { large, title, place, mark, previous, next, holder, epochs, ...makeSide(view, side), stages: [], shown: null,
@@ -86,6 +90,18 @@ function closeLarge(view) {
   pause(large.scrub)
   if (large.large.open) large.large.close()
   cell?.cell.focus()
+  tellCorrections(view)
+}
+
+/**
+ * Leave drawing, not the large view.
+ * @param {View} view
+ * @param {Event} event
+ */
+function leaveDrawing(view, event) {
+  event.preventDefault()
+  view.mend.isDrawing = false
+  view.refresh()
 }
 
 /**
@@ -153,6 +169,7 @@ export function showLarge(view) {
   if (isFrames && large.chosen) large.chosen.model = view.at // a query keeps its number over the epochs
   for (const stage of large.stages) if (isFrames) stage.models = [view.at]
   showSide(view, large.stages.flatMap((stage) => showStage(view, cell, stage)))
+  showTools(view)
   showEpochs(view)
 }
 
@@ -173,6 +190,7 @@ function showStage(view, cell, stage) {
   const named = chosen ? shown.filter((item) => item === chosen || areOne(item, chosen)) : shown
   stage.layer.labels.replaceChildren(...(view.show.labels ? makeLabels(view, stage.layer, named, true) : []))
   lightUp(view, stage)
+  showHandles(view, stage)
   return states
 }
 
@@ -202,6 +220,7 @@ function bringImage(view, cell, index) {
     if (lit) large.chosen = keyOf(lit, model)
   }
   askEpochs(view, image)
+  lookAt(view)
 }
 
 /**

@@ -2,6 +2,7 @@
 import { button, element, tableBody } from "../../js/element.js"
 import { makeMark } from "../controls/toolbar.js"
 import { areOne } from "../overlay/boxes.js"
+import { makeTools } from "../mend/tools.js"
 import { isPair } from "../state.js"
 import { askWhy, forgetWhy, whyOf } from "./ask.js"
 import { choose, inLine, isChosen, lightUp } from "./chosen.js"
@@ -15,12 +16,13 @@ import { choose, inLine, isChosen, lightUp } from "./chosen.js"
 export function makeSide(view, side) {
   const tip = element("div", "tip", "", side.parentElement)
   tip.setAttribute("aria-hidden", "true")
+  const tools = makeTools(view, side)
   const about = element("section", "about", "", side)
   about.setAttribute("aria-live", "polite")
   const why = element("section", "why", "", side)
   const list = element("div", "list", "", side)
   list.onmouseleave = () => pointTo(view, null) // a row that is replaced under the pointer does not say that it is left
-  return { tip, about, why, list }
+  return { tip, ...tools, about, why, list }
 }
 
 /**

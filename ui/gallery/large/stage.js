@@ -1,5 +1,6 @@
 // A picture that can be zoomed and moved, with its boxes. Two stages side by side share one place: moving one moves both.
-import { element } from "../../js/element.js"
+import { element, svgElement } from "../../js/element.js"
+import { cursorAt, grabLabel } from "../mend/handles.js"
 import { makeLayer } from "../overlay/layer.js"
 import { partOf, source } from "../state.js"
 import { choose, hover, itemAt, pointAt } from "./chosen.js"
@@ -30,14 +31,17 @@ export function makeStage(view, parent, image, models, caption) {
   const layer = makeLayer(frame, partOf({ ...image, crop: null }))
   if (caption) element("span", "stage-caption", caption, root)
   /** @type {Stage} */
-  const stage = { root, frame, picture, heat, extra: layer.extra, layer, models, image, drawn: new Map(), over: null,
-    isSharp: false }
+  const stage = { root, frame, picture, heat, extra: layer.extra, grips: svgElement("g", "grips", layer.svg), layer, models,
+    image, drawn: new Map(), over: null, isSharp: false }
   root.onwheel = (event) => {
     event.preventDefault()
     zoomAt(view, stage, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event)
   }
   root.onpointerdown = (event) => grab(view, stage, event)
-  root.onpointermove = (event) => hover(view, stage, event)
+  root.onpointermove = (event) => {
+    hover(view, stage, event)
+    root.style.cursor = cursorAt(view, stage, event) || (stage.over ? "pointer" : "")
+  }
   root.onpointerleave = (event) => pointAt(view, stage, null, event)
   root.ondblclick = (event) => zoomAt(view, stage, view.place.k > 1.01 ? 1 / view.place.k : 3, event)
   return stage
@@ -119,8 +123,8 @@ function move(view, stage, k, x, y) {
  * @param {PointerEvent} down
  */
 function grab(view, stage, down) {
-  if (down.button !== 0) return
-  const { place } = view, { root } = stage
+  if (down.button !== 0 || grabLabel(view, stage, down, (event) => choose(view, itemAt(stage, event)))) return
+  const { place } = view, { root } = stage, { onpointermove } = root
   const fit = fitted(stage)
   let moved = 0
   root.setPointerCapture(down.pointerId)
@@ -132,7 +136,7 @@ function grab(view, stage, down) {
     }
   }
   root.onpointerup = root.onpointercancel = (event) => {
-    root.onpointermove = (one) => hover(view, stage, one)
+    root.onpointermove = onpointermove
     root.onpointerup = root.onpointercancel = null
     if (event.type === "pointerup" && moved <= CLICK) choose(view, itemAt(stage, event))
   }
