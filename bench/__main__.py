@@ -21,8 +21,8 @@ from core import PROJECT
 
 PAGE = PROJECT / "docs/measurements.md"
 FILES = (
-    "samples", "padding", "losses", "steps", "epochs", "evaluation", "large", "pictures", "records", "gallery", "page",
-    "start", "growth",
+    "samples", "padding", "losses", "steps", "epochs", "evaluation", "large", "pictures", "slices", "records",
+    "gallery", "page", "start", "growth",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from ui.choose.address import Query, new_address, remember, write_address
 from ui.choose.data_notice import show_data_notice, show_difference
 from ui.choose.labels import labels_query, pick_labels
 from ui.choose.run_picker import evaluated_runs, show_empty_page
+from ui.choose.slices import pick_slices, sliced
 from ui.compare import filters
 from ui.compare.all_runs import show_runs
 from ui.compare.gallery import show_gallery
@@ -27,6 +28,7 @@ from ui.compare.metrics import APIntervals, add_ap_intervals, ap_intervals, show
 from ui.compare.same_labels import on_same_labels
 from ui.compare.training import show_curves, show_settings
 from ui.server import services
+from ui.server.attributes import attributes_of
 from ui.text import plain
 
 TAB = "compare view"
@@ -129,10 +131,19 @@ with st.sidebar:
     if address:
         filters.apply_address(address, classes)
         remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
+    whole, attributes = tables, attributes_of(after.run, tables[1])
+    slices = pick_slices(attributes, filters.SLICES)
+    (before_key, before_table), (after_key, after_table) = (
+        sliced(key, table, attributes, slices) for key, table in zip(keys, tables, strict=True)
+    )
+    keys, tables = (before_key, after_key), (before_table, after_table)
     scores, chosen = filters.pick_filters(classes, lambda: pair_picker.best_scores_of(*keys, *tables))
 if different:
     st.info(plain(different), icon=":material/difference:")
-show_data_notice((before.run, tables[0]), (after.run, tables[1]), names=names)
+show_data_notice((before.run, whole[0]), (after.run, whole[1]), names=names)
 if not problem:
-    show_difference((before.run, tables[0]), (after.run, tables[1]))
-show_tabs()
+    show_difference((before.run, whole[0]), (after.run, whole[1]))
+if table_metadata(tables[1]).image_ids:
+    show_tabs()
+else:
+    st.info("No image lies in all of these slices: clear one of them.")

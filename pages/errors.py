@@ -29,6 +29,7 @@ from ui.gallery import watch
 from ui.gallery.columns import class_names
 from ui.gallery.paging import PAGE_SIZES, PER_PAGE, page_count, page_of, turn_page
 from ui.server import cache, services
+from ui.server.attributes import attributes_of
 from ui.text import plain
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
@@ -103,10 +104,12 @@ with st.sidebar:
     st.session_state.setdefault(VIEW, "images")
     st.pills("View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True, persist_state="session")
     view: str = st.session_state[VIEW]
-    chosen = filters.pick_filters(classes)
+    attributes = attributes_of(run, table)
+    chosen = filters.pick_filters(classes, attributes)
     order, reverse = filters.pick_order() if view in ("images", "objects") else (SortOrder.WORST, False)
 marked = filters.marked_images(run.id)
 selection = chosen.on_images(marked) if chosen.marked else chosen
+selection = selection.on_images(attributes.images_of(chosen.slices)) if chosen.slices else selection
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
 query |= labels_query() | ({"view": view} if view != "images" else {})
 

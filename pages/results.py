@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import LabError
 from core.charts.sections import SECTIONS, View
-from core.evaluation.selection import Selection
+from core.evaluation.selection import Selection, slice_text
 from core.evaluation.table import table_metadata
 from ui.choose import pair_picker
 from ui.choose.address import Address, Query, new_address, write_address
@@ -15,21 +15,24 @@ from ui.choose.data_notice import show_data_notice
 from ui.choose.labels import baseline_table_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import pick_score, set_score
+from ui.choose.slices import pick_slices, sliced
 from ui.results.corrections import mend_label, show_corrections
 from ui.results.evaluate_model import show_evaluate_model
 from ui.results.evaluations import show_begun
 from ui.results.export_model import show_export_model
 from ui.results.label_errors import show_label_errors
 from ui.results.onnx import show_onnx
-from ui.results.sections import Shown, show_section
+from ui.results.sections import show_section
+from ui.results.shown import Shown
 from ui.results.what_if import show_what_if
 from ui.server import services
+from ui.server.attributes import attributes_of
 from ui.text import plain
 
-CLASS, TAB, SHOWN = "results class", "results view", "results view shown"
+CLASS, SLICES, TAB, SHOWN = "results class", "results slices", "results view", "results view shown"
 OPENED, LEFT = "opened boxes", "addresses left"
 RUN_PICKER = "results run"
-ADDRESS = ("run", "model", "view", "score", "class", "labels")
+ADDRESS = ("run", "model", "view", "score", "class", "slice", "labels")
 ALL = "All classes"
 LABELS, WHAT_IF, ONNX = "labels", "what-if", "onnx"  # tabs that are no section of charts
 TABS = {name: section.title for name, section in SECTIONS.items()}
@@ -45,8 +48,9 @@ def open_boxes(key: str) -> None:
 
 
 def go_to_errors(query: Query) -> None:
-    """Open a query on Errors."""
-    go_to(services.ERRORS_PAGE, query)
+    """Open a query on Errors, on the images of the slices that are chosen here."""
+    texts = [*map(slice_text, slices), *query.get("slice", [])]
+    go_to(services.ERRORS_PAGE, {**query, "slice": texts} if texts else query)
 
 
 def go_to(page: Path, query: Query) -> None:
@@ -78,17 +82,14 @@ def history_key(query: dict[str, list[str]] | Query) -> tuple[tuple[str, tuple[s
 # What is shown
 
 
-def pick_view() -> View:
-    """Show the choice of class and score; return the table with them."""
+def pick_class() -> tuple[str, ...] | None:
+    """Show the choice of class; return the chosen one, None for all."""
     names = [ALL, *table_metadata(table).classes]
     if st.session_state.get(CLASS) not in names:  # of another run
         st.session_state[CLASS] = ALL
     name = st.selectbox("Class", names, key=CLASS, persist_state="session",
                         help="All metrics of one class, or their mean over all.")  # fmt: skip
-    score = pick_score(
-        "Score at least", "Predictions below it do not count; AP and the impact of errors always count all."
-    )
-    return View(table, score, None if name == ALL else (name,))
+    return None if name == ALL else (name,)
 
 
 def apply_address(address: Address) -> None:
@@ -96,12 +97,13 @@ def apply_address(address: Address) -> None:
     linked = Selection.from_query(address, table_metadata(table).classes)
     set_score(linked.score)
     st.session_state[CLASS] = linked.classes[0] if linked.classes else ALL
+    st.session_state[SLICES] = list(linked.slices)
     st.session_state[TAB] = TABS.get(address.get("view", [""])[0], next(iter(TABS.values())))
 
 
 def address_of(tab: str) -> Query:
     """Return the whole address of what is shown on this tab."""
-    query = Selection(view.score, view.classes or ()).to_query()
+    query = Selection(view.score, view.classes or (), slices=slices).to_query()
     return {"run": run.id, "model": viewed.model, "view": tab, **query, **labels_query()}
 
 
@@ -118,13 +120,13 @@ def show_tabs() -> None:
                     if viewed.may_correct:
                         show_corrections(viewed, view.score)
                     mend = partial(mend_label, run) if viewed.may_correct else None
-                    show_label_errors(run, table, viewed.table_key, view.score, view.classes, go_to_errors, mend)
+                    show_label_errors(run, table, key, view.score, view.classes, go_to_errors, mend)
                 elif name == WHAT_IF:
                     show_what_if(viewed)
                 elif name == ONNX:
                     show_onnx(viewed)
                 else:
-                    show_section(name, Shown(run, viewed.table_key, baseline, view, open_boxes, go_to_errors))
+                    show_section(name, Shown(run, key, baseline, view, attributes, open_boxes, go_to_errors))
 
 
 if not (runs := evaluated_runs(services.store())):
@@ -144,7 +146,17 @@ with st.sidebar:
         st.stop()
     if address:
         apply_address(address)
-    view = pick_view()
+    classes, attributes = pick_class(), attributes_of(run, table)
+    slices = pick_slices(attributes, SLICES)
+    key, table = sliced(viewed.table_key, table, attributes, slices)
+    if baseline is not None:
+        run_id, epoch, created, labels = viewed.table_key
+        before_key = f"before {run_id}", epoch, created, labels
+        baseline = sliced(before_key, baseline, attributes, slices)[1]
+    score = pick_score(
+        "Score at least", "Predictions below it do not count; AP and the impact of errors always count all."
+    )
+    view = View(table, score, classes)
     if st.button("Compare with another run", key="compare", icon=":material/compare:", width="stretch",
                  help="What changed from another run, or from the baseline, to this one."):  # fmt: skip
         go_to(services.COMPARE_PAGE, pair_picker.compare_address(runs, viewed, view.score))
@@ -154,4 +166,7 @@ if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_data_notice((run, table))
 show_begun(viewed)
-show_tabs()
+if table_metadata(table).image_ids:
+    show_tabs()
+else:
+    st.info("No image lies in all of these slices: clear one of them.")

@@ -52,11 +52,14 @@ def make_runs(root: Path) -> SimpleNamespace:
 
 
 def odd_folder(root: Path) -> Path:
-    """A data set of which a class and the pictures are called as if they were HTML."""
+    """A data set of which a class, the pictures and what is known of them are called as if they were HTML."""
     odd = labels(101, 6, (ODD, "dog"))
     for image in odd["images"]:
         image["file_name"] = f"{ODD} {image['id']}.png"
-    return write(root / "data/odd", {"train": labels(1, 3, (ODD, "dog")), "val": odd})
+    folder = write(root / "data/odd", {"train": labels(1, 3, (ODD, "dog")), "val": odd})
+    rows = "".join(f"{i['file_name']},{(ODD, '*b*')[i['id'] % 2]}\n" for i in odd["images"])
+    (folder / "known.csv").write_text(f"file_name,{ODD}\n{rows}nobody {ODD},x\n")
+    return folder
 
 
 def many_classes(store: RunStore, root: Path):

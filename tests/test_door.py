@@ -45,6 +45,7 @@ ALLOWED = {
     ),
     # bytes that the door has given
     ("core/datasets/fingerprint/fingerprint.py", "pq.read_table(pa.BufferReader(read_bytes(path, MOST_BYTES)))"),
+    ("core/datasets/attributes/measured.py", "pq.read_table(pa.BufferReader(read_bytes(path, MOST_BYTES)))"),
     # after it has looked at what the door has opened, and at each part of it
     ("core/training/trainer_state.py", "torch.load(path, weights_only=True, map_location='cpu')"),
     # what DETR Lab has written: a checkpoint that is whole, a trace; and what the system writes

@@ -3,6 +3,7 @@
 About 70 s. Needs Chromium; skipped without it, unless DETR_LAB_NEEDS_BROWSER says that it must be there.
 """
 
+import csv
 import json
 import re
 import shutil
@@ -68,7 +69,7 @@ def root(tmp_path_factory, listener):
 
 
 def make_hostile(data, port: int) -> None:
-    """Rename classes and pictures; one picture is gone."""
+    """Rename classes and pictures, of which a table and fields say more; one picture is gone."""
     for split in ("train", "val"):
         path = data / f"annotations/instances_{split}.json"
         coco = json.loads(path.read_text())
@@ -81,6 +82,14 @@ def make_hostile(data, port: int) -> None:
             image["file_name"] = f"{text}.png"
         if split == "val":
             coco["images"][-1]["file_name"] = f"gone {texts(port)[0]}"
+            for place, image in enumerate(coco["images"]):
+                image |= {texts(port)[0]: texts(port)[1 + place % 2], "tags": [texts(port)[place % 3]]}
+            with (data / f"{FOLDER}.csv").open("w", newline="") as file:
+                names = [
+                    (image["file_name"], *texts(port)[place % 2 : place % 2 + 3])
+                    for place, image in enumerate(coco["images"])
+                ]
+                csv.writer(file).writerows([("file_name", *texts(port)[3:6]), *names, (in_one(port), "", "", "")])
         path.write_text(json.dumps(coco))
 
 
@@ -213,6 +222,12 @@ def test_results_and_errors_are_text(page, walk, root):
     walk.options("Run")
     for view in ("images", "objects", "watch"):
         walk.open("errors", run=run, view=view)
+    walk.open("errors", run=run)
+    walk.options("Slice")
+    page.get_by_role("combobox", name="Slice", exact=True).first.click()
+    page.get_by_role("option").first.click()
+    page.keyboard.press("Escape")
+    walk.check()
     page.locator(CELLS).first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     walk.check()

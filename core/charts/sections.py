@@ -22,8 +22,10 @@ from core.charts.images import duplicates, hardness, per_image
 from core.charts.impact import impact_bars, impact_cells, impact_heat
 from core.charts.localization import iou_histogram, scale_chart, shift_chart
 from core.charts.recall_by_size import recall_bars, recall_heat
+from core.charts.slices.slices import difference_bars, error_heat
 from core.evaluation.findings import localization as placement
 from core.evaluation.findings import recall_by_size as size_matters
+from core.evaluation.findings import slices as by_slice
 from core.evaluation.findings.calibration import calibration
 from core.evaluation.findings.confusion import confusion_matrix
 from core.evaluation.findings.curves import ClassFigures, class_figures, precision_recall
@@ -37,11 +39,15 @@ IOUS = (0.5, 0.75)  # of the precision-recall curves
 
 @dataclass(frozen=True)
 class View:
-    """A detection table as it is looked at: predictions from `score`, and some classes or all (None)."""
+    """A detection table as it is looked at: predictions from `score`, and some classes or all (None).
+
+    slices  the evaluated slices of the same classes; None where what is known of the images was not looked at
+    """
 
     table: pa.Table
     score: float = 0.5
     classes: tuple[str, ...] | None = None
+    slices: by_slice.Slices | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,6 +128,15 @@ def image_charts(view: View) -> list[Chart]:
     return [per_image(per_image_counts), duplicates(per_image_counts), hardness(per_image_counts)]
 
 
+def slice_charts(view: View) -> list[Chart]:
+    """Draw AP against the other images, and errors, of each slice; none where the slices were not evaluated."""
+    if view.slices is None:
+        return []
+    counts = by_slice.slice_counts(view.table, view.slices, view.score)
+    classes = view.classes or ()
+    return [chart(view.slices, counts, view.score, classes) for chart in (difference_bars, error_heat)]
+
+
 def impact_verdict(view: View) -> str:
     """Return a sentence on the error type with the largest impact; empty if none has any."""
     costly = [(delta, kind) for kind, delta in view.impact.total.items() if delta]
@@ -146,6 +161,11 @@ def recall_verdict(view: View) -> str:
     return size_matters.verdict(size_matters.recall_by_size(view.part, view.score))
 
 
+def slice_verdict(view: View) -> str:
+    """Return a sentence on the worst slice that is no noise."""
+    return by_slice.verdict(view.slices) if view.slices else ""
+
+
 @dataclass(frozen=True)
 class Section:
     """A question, the charts that answer it and, for some, a sentence with the answer's numbers."""
@@ -165,6 +185,7 @@ SECTIONS = {
     "small": Section("Recall by size", "From which size are objects found?", recall_charts, recall_verdict),
     "confidence": Section("Calibration", "Are the scores to be believed?", calibration_charts),
     "images": Section("Images", "Which images are hard?", image_charts),
+    "slices": Section("Slices", "On which kind of images is it worse?", slice_charts, slice_verdict),
 }
 
 

@@ -1,4 +1,4 @@
-"""The commands about a model's evaluation: import, evaluate, analyze and table.
+"""The commands about a model's evaluation: import, evaluate, analyze, slices and table.
 
 AP, AR and impact (ΔAP50) are in percent in whatever these commands print, in --json too.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import DataError, LabError
-from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show
+from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show, show_progress
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.model_evaluation import add_model_options, evaluate_models, wants_model
 from core.datasets.problems import first_of
@@ -207,6 +207,43 @@ def table(options: Namespace) -> None:
     show(f"{out}: {rows.num_rows:,} rows: {describe_table(rows)}")
 
 
+def add_slices_options(parser: ArgumentParser) -> None:
+    """Add the options of `slices`."""
+    add_run(parser)
+    add_epoch(parser)
+    parser.add_argument("--score", type=float, default=0.5, help="count errors from this score (default: %(default)s)")
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print one JSON object: the slices with AP, recall and their difference to all other images, in percent",
+    )  # fmt: skip
+
+
+def slices(options: Namespace) -> None:
+    """Print AP and errors by all that is known of the images, and name the worst slice that is no noise."""
+    from core.datasets.attributes.measured import measure_pictures
+    from core.evaluation.findings.slices import slice_counts, take_slices
+    from core.export.slices import slices_json, slices_text
+    from core.keep_result import KeepResult
+    from core.runs.evaluated.attributes import attributes_of, measures_of
+    from core.runs.evaluated.images import evaluated_images
+
+    check_score(options.score)
+    store = RunStore.default()
+    evaluation = chosen_evaluation(store, options)
+    table, run = detection_table_of(evaluation), store.get(evaluation.run_id)
+    if changed := changed_since(store, run, table):
+        show(f"note: {changed}", file=sys.stderr if options.json else None)
+    images = evaluated_images(run)
+    show_progress(measure_pictures(images, measures_of(store, images)), "picture", "Measuring the pictures, once")
+    work = KeepResult(take_slices(table, attributes_of(store, run, table)))
+    show_progress(work, "slice", "Comparing")
+    counts = slice_counts(table, work.result, options.score)
+    if options.json:
+        print(json.dumps(slices_json(work.result, counts)))
+    else:
+        show(*slices_text(work.result, counts).split("\n"))
+
+
 COMMANDS = (
     Command(
         "import", "make an evaluated run out of any detector's results", add_import_options, import_results
@@ -218,6 +255,10 @@ COMMANDS = (
     Command(
         "analyze", "the same metrics, and the worst images with their boxes as analysis_N.png", add_analyze_options,
         analyze,
+    ),
+    Command(
+        "slices", "AP and errors by camera, weather, folder, brightness and whatever else is known of the images",
+        add_slices_options, slices,
     ),
     Command(
         "table", "write the detection table: a row for every object and every prediction", add_table_options, table

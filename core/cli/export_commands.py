@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,9 @@ from core.cli.command import Command, add_epoch, add_run, check_score, show, sho
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.onnx_commands import ONNX, add_onnx_options, export_onnx
 from core.keep_result import KeepResult
+from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.wording import short
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +61,9 @@ def _add_image_options(parser: ArgumentParser) -> None:
         "--error", metavar="TYPE",
         help="the same, by error type: classification, localization, both, duplicate, background or missed",
     )  # fmt: skip
+    parser.add_argument(
+        "--slice", dest="slices", metavar="NAME:VALUE", help="only images of such a slice, as weather:rain", **several
+    )
 
 
 def _add_model_options(parser: ArgumentParser) -> None:
@@ -157,7 +162,8 @@ def _export_images(options: Namespace) -> None:
     store = RunStore.default()
     evaluation = chosen_evaluation(store, options)
     table, run, marks = detection_table_of(evaluation), store.get(evaluation.run_id), Marks(store)
-    ids = _chosen_images(table, options, marks.image_ids(run.id) if options.marked else None)
+    marked = marks.image_ids(run.id) if options.marked else None
+    ids = _chosen_images(table, options, marked, _images_of_slices(store, run, table, options.slices))
     if changed := changed_since(store, run, table):
         show(f"note: {changed}")
     run_marks, title = tuple(marks.all(run.id)), bundle_title(run, evaluation)
@@ -167,8 +173,27 @@ def _export_images(options: Namespace) -> None:
     show(f"{out}: {work.result.sentence}")
 
 
-def _chosen_images(table: pa.Table, options: Namespace, marked: list[int] | None) -> list[int]:
-    """Return the ids of the images that the options choose, only of `marked` ones if that is not None."""
+def _images_of_slices(store: RunStore, run: Run, table: pa.Table, texts: Sequence[str]) -> set[int] | None:
+    """Return the images of the slices; None for all. Raises LabError for a slice that there is not."""
+    from core.evaluation.selection import slice_of, slice_text
+    from core.runs.evaluated.attributes import attributes_of
+
+    if not texts:
+        return None
+    attributes = attributes_of(store, run, table)
+    slices = [slice_of(text) for text in texts]
+    known = attributes.known([one for one in slices if one])
+    for text, one in zip(texts, slices, strict=True):
+        if one not in known:
+            every = ", ".join(slice_text((a.name, value)) for a in attributes.attributes for value in a.values)
+            raise LabError(f"There is no slice {short(repr(text))}: choose from {short(every, 400) or 'none'}.")
+    return attributes.images_of(known)
+
+
+def _chosen_images(
+    table: pa.Table, options: Namespace, marked: list[int] | None, sliced: set[int] | None = None
+) -> list[int]:
+    """Return the ids of the images that the options choose, only of `marked` and `sliced` ones where not None."""
     from core.evaluation.selection import Selection, select_images
     from core.evaluation.table import table_metadata
 
@@ -182,7 +207,9 @@ def _chosen_images(table: pa.Table, options: Namespace, marked: list[int] | None
     selection = Selection(
         options.score, tuple(options.classes), options.error, tuple(options.sizes), images=tuple(options.images)
     )
-    ids = select_images(table, selection if marked is None else selection.on_images(marked))
+    for only in (marked, sliced):
+        selection = selection if only is None else selection.on_images(only)
+    ids = select_images(table, selection)
     if not ids:
         raise LabError("No image has what the options ask for: lower --score, or leave an option out.")
     return ids

@@ -90,7 +90,7 @@ BUILT_IN = (
 def folder_of(dataset: BuiltInDataset, data_dir: Path) -> Path:
     """Return the data set's folder under `data_dir`: another one where a user has a data set of that name."""
     folder = data_dir / dataset.folder
-    is_free = not os.path.lexists(folder) or _may_be_replaced(folder)
+    is_free = not os.path.lexists(folder) or _may_be_replaced(folder) or _has_tables_beside(folder)
     return folder if is_free else folder.with_name(f"{dataset.folder}-built-in")
 
 
@@ -205,6 +205,15 @@ def _may_be_replaced(folder: Path) -> bool:
         return False
     is_demo = any(_read(folder, split) is not None for split in SPLITS)
     return not names or (is_demo and names <= {"annotations", *SPLITS})
+
+
+def _has_tables_beside(folder: Path) -> bool:
+    """Check whether the folder holds a whole demo data set, and nothing else but tables of what is known of images."""
+    try:
+        names = set(os.listdir(folder)) - {"annotations", *SPLITS}
+    except OSError:
+        return False
+    return all(name.lower().endswith((".csv", ".tsv")) for name in names) and is_complete(folder)
 
 
 def _read(folder: Path, split: str) -> _Drawn | None:

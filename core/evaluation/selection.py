@@ -15,10 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core import DataError
+from core.datasets.attributes.attribute import Slice
 from core.datasets.split import SIZES
 from core.evaluation.columns import Ids, Mask
 from core.evaluation.table import (
     ERROR_TYPES,
+    METADATA_KEY,
     ErrorType,
     flags,
     floats,
@@ -53,7 +55,8 @@ class Selection:
     iou        predictions whose `best_iou` lies in this range, (lowest, highest); with it, no objects
     truncated  objects that touch the picture's border, and predictions of such
     crowd      crowds, and predictions that found only one
-    marked     on marked images; who knows the marks asks for these images with `among`
+    marked     on marked images; who knows the marks asks for these images with `on_images`
+    slices     on images of these slices, (attribute, value); who knows what the images have asks for them likewise
     """
 
     score: float = 0.5
@@ -67,11 +70,12 @@ class Selection:
     truncated: bool = False
     crowd: bool = False
     marked: bool = False
+    slices: tuple[Slice, ...] = ()
 
     @property
     def selects_boxes(self) -> bool:
         """Whether it selects some boxes only, not all of its images."""
-        return replace(self, images=(), marked=False) != Selection(self.score)
+        return replace(self, images=(), marked=False, slices=()) != Selection(self.score)
 
     @property
     def restricts(self) -> bool:
@@ -86,6 +90,7 @@ class Selection:
     def to_query(self) -> dict[str, str | list[str]]:
         """Return it for an address: the score, exact as float32, and every filter that restricts."""
         lists = {"class": list(self.classes), "size": list(self.sizes), "image": [str(i) for i in self.images]}
+        lists["slice"] = [slice_text(one) for one in self.slices]
         query = {"score": str(np.float32(self.score))} | {name: values for name, values in lists.items() if values}
         if self.error:
             query["error"] = str(self.error)
@@ -116,7 +121,25 @@ class Selection:
             score_to if score_to >= score else 1.0,
             iou if iou[0] <= iou[1] else cls.iou,
             **{name: list(query.get(name, ()))[:1] == ["1"] for name in FLAGS},
+            slices=tuple(dict.fromkeys(one for text in query.get("slice", ()) if (one := slice_of(text)))),
         )
+
+
+def slice_text(one: Slice) -> str:
+    r"""Return a slice as an address has it: a colon and a percent sign in the attribute's name are encoded.
+
+    >>> slice_text(("weather", "rain")), slice_text(("ratio 1:2", "5:4"))
+    ('weather:rain', 'ratio 1%3A2:5:4')
+    """
+    name, value = one
+    return f"{name.replace('%', '%25').replace(':', '%3A')}:{value}"
+
+
+def slice_of(text: str) -> Slice | None:
+    """Return the slice that an address means; None if the text is none."""
+    name, colon, value = text.partition(":")
+    name = name.replace("%3A", ":").replace("%25", "%")
+    return (name, value) if colon and name and value else None
 
 
 def _share(query: Mapping[str, Sequence[str]], name: str, default: float) -> float:
@@ -173,6 +196,16 @@ def select_images(table: pa.Table, selection: Selection, rows: Mask | None = Non
         image_ids = np.union1d(image_ids, evaluated)
     ids: list[int] = image_ids.tolist()
     return ids
+
+
+def table_of_images(table: pa.Table, image_ids: Iterable[int]) -> pa.Table:
+    """Return the table as if only these images had been evaluated; those that it does not have are left out."""
+    metadata, wanted = table_metadata(table), set(image_ids)
+    kept = [place for place, image_id in enumerate(metadata.image_ids) if image_id in wanted]
+    ids, sizes = tuple(metadata.image_ids[place] for place in kept), tuple(metadata.sizes[place] for place in kept)
+    rows = table.filter(pa.array(np.isin(table["image_id"].to_numpy(), np.array(ids, dtype=np.int64))))
+    text = replace(metadata, image_ids=ids, sizes=sizes).to_json()
+    return rows.combine_chunks().replace_schema_metadata({METADATA_KEY: text})
 
 
 def _known(chosen: Iterable[str], words: Collection[str], noun: str) -> set[str]:

@@ -25,11 +25,13 @@ from core.evaluation.coco_eval import FIGURES
 from core.evaluation.draw import draw_analysis
 from core.evaluation.findings.bootstrap import Intervals, bootstrap, in_words
 from core.evaluation.findings.curves import coco_figures
+from core.evaluation.findings.slices import take_slices
 from core.evaluation.table import read_table
 from core.evaluation.threshold import image_rows, worst_images
 from core.export.html import MetricsTable, report_html
 from core.export.text import describe_table, percent
 from core.keep_result import KeepResult
+from core.runs.evaluated.attributes import attributes_of
 from core.runs.evaluated.images import evaluated_images
 from core.runs.models import baseline_of
 from core.runs.provenance.code import code_values
@@ -104,7 +106,11 @@ def write_report(
     """
     before = baseline_of(store.evaluations(run.id))
     baseline = read_table(before.table) if before and before.table and evaluation.epoch > 0 else None
-    facts, view = _facts(run, evaluation, table, score), View(table, score)
+    slices = KeepResult(take_slices(table, attributes_of(store, run, table)))
+    with tqdm(unit="slice", desc="Comparing") as bar:
+        for done, bar.total in slices:
+            bar.update(done - bar.n)
+    facts, view = _facts(run, evaluation, table, score), View(table, score, slices=slices.result)
     facts += [("Data today", changed)] if changed else []
     if code := code_values(store.folder(run.id)):
         facts.append(("Made by", "; ".join(f"{name} {value}" for name, value in code.items())))

@@ -20,13 +20,14 @@ from torture.inputs.inputs import Lost, Reader
 
 COUNTS = {  # of inputs; kinds that are not named here are pictures, which share what is left
     "coco": 6000, "subset": 2000, "results": 3000, "yolo": 4000, "voc": 4000, "table": 2000, "files of a run": 2000,
-    "files of ours": 2000, **dict.fromkeys(MAKERS, 500),
+    "files of ours": 2000, "known of images": 3000, **dict.fromkeys(MAKERS, 500),
 }  # fmt: skip
 PICTURES = 8000
 ROWS = {
     "coco": "COCO data sets", "subset": "COCO data sets", "results": "results", "yolo": "YOLO folders",
     "voc": "VOC folders", "table": "detection tables", "files of a run": "files of runs and of ours",
-    "files of ours": "files of runs and of ours", **dict.fromkeys(MAKERS, "folders of other tools"),
+    "files of ours": "files of runs and of ours",
+    "known of images": "what is known of images", **dict.fromkeys(MAKERS, "folders of other tools"),
 }  # fmt: skip
 
 

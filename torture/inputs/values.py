@@ -31,6 +31,7 @@ CLASSES = ("person", "car", "dog")
 QUERY = {
     "score": ["0.5"], "class": ["car"], "error": ["missed"], "size": ["small"], "true": ["car"],
     "predicted": ["dog"], "image": ["3"], "score_to": ["0.9"], "iou_from": ["0.1"], "iou_to": ["0.5"], "crowd": ["1"],
+    "slice": ["camera:left", "a%3Ab:1:2"],
 }  # fmt: skip
 ARGUMENTS = ("last", "x", "-1", "1e999", "", "--", "--json", "--out", "--data", "--set", "lr=nan", "--help", "\udcff",
              "\0", "a" * 4000, "\x1b[2J", "--epoch", "--score", "é", "../..", "/dev/null")  # fmt: skip

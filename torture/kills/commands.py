@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import pyarrow.parquet as pq
 
 from core.cli.main import main
 from core.config import TrainConfig
@@ -35,6 +35,7 @@ from core.runs.schema import Status
 from core.runs.store import RunStore
 from torture import tiny
 from torture.child import in_child
+from torture.kills.material import make_results, make_voc, make_yolo
 from torture.kills.trainings import unexpected
 from torture.record import temporary_files
 from torture.scenario import Outcome, Plan, Scenario
@@ -119,6 +120,12 @@ def marks(root: Path) -> Any:
         return sorted(mark.key for run in store.runs() for mark in Marks(store).all(run.id))
     finally:
         store.close()
+
+
+def measures(root: Path) -> Any:
+    """Return what is measured of the pictures, without the times of their files, which each copy has anew."""
+    tables = [pq.read_table(path) for path in sorted((root / "runs/.measured").glob("*.parquet"))]
+    return [sorted(map(repr, table.drop_columns(["size", "stamp"]).to_pylist())) for table in tables]
 
 
 def add_marks(root: Path) -> None:
@@ -209,6 +216,7 @@ TASKS = (
         command("export", "last", "--as", "huggingface", "--out", "{root}/out.zip"),
         files("out.zip"),
     ),
+    Task("measuring pictures", "marked", command("slices", "last"), measures),
     Task("the table as CSV", "marked", command("table", "last", "--out", "{root}/out.csv"), files("out.csv")),
 )
 
@@ -219,9 +227,9 @@ def prepare(plan: Plan) -> Path:
     if top.is_dir():
         return top
     (top / "empty").mkdir(parents=True)
-    _yolo(top / "yolo" / "yolo")
-    _voc(top / "voc" / "voc")
-    _results(tiny.draw(plan.folder), top / "results" / "data")
+    make_yolo(top / "yolo" / "yolo")
+    make_voc(top / "voc" / "voc")
+    make_results(tiny.draw(plan.folder), top / "results" / "data")
     for start, name, do in (
         ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks),
         ("imported", "corrected", draw_label), ("empty", "trained", leave_model),
@@ -231,41 +239,6 @@ def prepare(plan: Plan) -> Path:
         if ending.status != 0:
             raise RuntimeError(f"The store to begin from ({name}) cannot be made: {ending.text}")
     return top
-
-
-def _yolo(folder: Path) -> None:
-    for split in ("train", "val"):
-        (folder / "images" / split).mkdir(parents=True)
-        (folder / "labels" / split).mkdir(parents=True)
-        for number in range(3):
-            Image.new("RGB", (64, 48), (20 * number, 90, 60)).save(folder / "images" / split / f"{number}.jpg")
-            (folder / "labels" / split / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.25 0.5\n")
-    (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [car, dog]\n")
-
-
-def _voc(folder: Path) -> None:
-    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
-    for number in range(4):
-        Image.new("RGB", (64, 48), (20 * number, 90, 60)).save(folder / "JPEGImages" / f"{number}.jpg")
-        (folder / "Annotations" / f"{number}.xml").write_text(
-            f"<annotation><filename>{number}.jpg</filename><size><width>64</width><height>48</height></size><object>"
-            "<name>car</name><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"
-            "</annotation>"
-        )
-    for split, numbers in (("train", "0\n1\n"), ("val", "2\n3\n")):
-        (folder / "ImageSets/Main" / f"{split}.txt").write_text(numbers)
-
-
-def _results(street: Path, folder: Path) -> None:
-    shutil.copytree(street / "val", folder / "val")
-    gt = json.loads((street / "annotations" / "instances_val.json").read_text())
-    rows = [
-        {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.5 + 0.4 * (i % 2)}
-        for i, a in enumerate(gt["annotations"]) if not a.get("iscrowd")
-    ]  # fmt: skip
-    (folder / "gt.json").write_text(json.dumps(gt))
-    (folder / "dt.json").write_text(json.dumps(rows))
 
 
 def scenarios(plan: Plan) -> Sequence[Scenario]:

@@ -22,7 +22,7 @@ from ui.server import services
 from ui.text import plain
 
 RUN, MODEL = "run looked at", "model looked at"  # in the session: over all pages
-TableKey = tuple[str, int, float, str]
+TableKey = tuple[str, int, float, str]  # names a detection table, for caches
 EvaluatedRun = tuple[Run, list[Evaluation]]  # a run and its evaluations that have detection tables
 
 

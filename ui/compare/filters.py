@@ -25,7 +25,8 @@ BEST_SCORES = "compare best scores"  # each model's own, instead of one for both
 CLICKS = "compare visits"  # on charts, each of which leads to the pictures
 VIEWS = {"images": "Images", "objects": "Objects"}
 LAYOUTS = {"beside": "Side by side", "over": "One over the other"}
-NAMES = ("score", "scores", "change", "class", "size", "as", "layout", "page")  # in an address
+SLICES = "compare slices"
+NAMES = ("score", "scores", "change", "class", "size", "slice", "as", "layout", "page")  # in an address
 
 
 class ChangeFilter(NamedTuple):
@@ -63,6 +64,7 @@ def apply_address(address: Address, classes: Sequence[str]) -> None:
     remember(BEST_SCORES, values["scores"] == "best")
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
+    remember(SLICES, list(linked.slices))
     remember(CHANGE, values["change"] if values["change"] in set(Change) else None)
     remember(VIEW, values["as"] if values["as"] in VIEWS else "images")
     remember(LAYOUT, values["layout"] if values["layout"] in LAYOUTS else "beside")
@@ -125,7 +127,9 @@ def pick_layout() -> tuple[str, str]:
 
 def query_of(chosen: ChangeFilter) -> Query:
     """Return what an address says of the scores and the filters; defaults are left out."""
-    query: Query = dict(Selection(clamp_score(st.session_state[SCORE]), chosen.classes, sizes=chosen.sizes).to_query())
+    slices = tuple(st.session_state.get(SLICES, ()))
+    selection = Selection(clamp_score(st.session_state[SCORE]), chosen.classes, sizes=chosen.sizes, slices=slices)
+    query: Query = dict(selection.to_query())
     query |= {"scores": "best"} if st.session_state.get(BEST_SCORES) else {}
     query |= {"change": chosen.change.value} if chosen.change else {}
     for key, name, default in ((VIEW, "as", "images"), (LAYOUT, "layout", "beside"), (PAGE, "page", 1)):

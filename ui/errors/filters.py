@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from core import LabError
+from core.datasets.attributes.attribute import ImageAttributes
 from core.datasets.coco.ids import to_id
 from core.datasets.split import SIZES
 from core.evaluation.findings.label_errors import LabelErrorKind
@@ -21,6 +22,7 @@ from core.evaluation.table import ErrorType
 from core.runs.marks import Mark, Marks
 from ui.choose.address import Address, remember
 from ui.choose.score import SCORE, clamp_score, pick_score, set_score
+from ui.choose.slices import pick_slices, slice_name
 from ui.server import services
 from ui.text import plain
 
@@ -28,13 +30,14 @@ from ui.text import plain
 ERROR, PAIR, IMAGES = "error type", "pair", "images"
 CLASSES, SIZE, ORDER, REVERSE = "error classes", "error sizes", "error order", "order reversed"
 SCORE_TO, IOU, TRUNCATED, CROWD, MARKED = "score up to", "IoU from and to", "truncated", "crowd", "marked images"
+SLICES = "error slices"
 NO_FILTER: dict[str, Any] = {
     ERROR: None, PAIR: None, IMAGES: (), CLASSES: [], SIZE: [], SCORE_TO: 1.0, IOU: (0.0, 1.0), TRUNCATED: False,
-    CROWD: False, MARKED: False,
+    CROWD: False, MARKED: False, SLICES: [],
 }  # fmt: skip
 NAMES = (  # in an address
     "score", "class", "size", "error", "true", "predicted", "image", "score_to", "iou_from", "iou_to", "truncated",
-    "crowd", "marked", "order", "reverse",
+    "crowd", "marked", "slice", "order", "reverse",
 )  # fmt: skip
 
 
@@ -77,12 +80,16 @@ def apply_address(address: Address, classes: Sequence[str]) -> None:
     remember(TRUNCATED, linked.truncated)
     remember(CROWD, linked.crowd)
     remember(MARKED, linked.marked)
+    remember(SLICES, list(linked.slices))
     remember(ORDER, next((order for order in SortOrder if [order] == address.get("order")), SortOrder.WORST))
     remember(REVERSE, address.get("reverse") == ["1"])
 
 
-def pick_filters(classes: Sequence[str]) -> Selection:
-    """Show the sidebar's filters; return the selection with them and with those of buttons and links."""
+def pick_filters(classes: Sequence[str], attributes: ImageAttributes) -> Selection:
+    """Show the sidebar's filters; return the selection with them and with those of buttons and links.
+
+    attributes  what is known of the images, which makes the slices
+    """
     for key, value in NO_FILTER.items():
         st.session_state.setdefault(key, value)
     score = pick_score("Count from score", "Predictions below it do not count: what only they found is missed.")
@@ -91,13 +98,14 @@ def pick_filters(classes: Sequence[str]) -> Selection:
                             "another class counts under that one.")  # fmt: skip
     sizes = st.pills("Object size", SIZES, selection_mode="multi", key=SIZE, persist_state="session", width="stretch",
                      help="COCO's sizes by area: small below 32², large from 96² pixels.")  # fmt: skip
+    slices = pick_slices(attributes, SLICES)
     more = _pick_more()
     pair = st.session_state[PAIR]
     if pair and not set(pair) <= {*classes, BACKGROUND}:  # of another run
         pair = st.session_state[PAIR] = None
     selection = Selection(
         score, tuple(chosen), st.session_state[ERROR], tuple(sizes), pair,
-        st.session_state[IMAGES], **more,
+        st.session_state[IMAGES], slices=slices, **more,
     )  # fmt: skip
     if selection.restricts:
         st.button("Clear all filters", key="clear", icon=":material/filter_alt_off:", on_click=clear_filters,
@@ -156,20 +164,22 @@ def _choose_error(value: str | None) -> None:
 
 
 def show_chips(selection: Selection) -> None:
-    """Show the filters that a link sets and no widget shows, each as a button that clears it."""
-    chips = {}
+    """Show what a link or a chart's click sets, each as a button that clears it: a cell, images, slices."""
+    chips: dict[str, tuple[str, str, object]] = {}  # by a button's key: its text, and what it sets
     if selection.pair:
-        chips[PAIR] = cell_text(*selection.pair)
+        chips[PAIR] = cell_text(*selection.pair), PAIR, None
     if selection.images:
         n = len(selection.images)
-        chips[IMAGES] = f"{n:,} chosen image{'s' if n > 1 else ''}"
+        chips[IMAGES] = f"{n:,} chosen image{'s' if n > 1 else ''}", IMAGES, NO_FILTER[IMAGES]
+    for one in selection.slices:
+        chips[f"slice {slice_name(one)}"] = slice_name(one), SLICES, [s for s in selection.slices if s != one]
     if not chips:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Only", width="content")
-        for key, text in chips.items():
-            st.button(plain(text), key=f"drop {key}", icon=":material/close:", icon_position="right", type="primary",
-                      help="Take this filter back.", on_click=remember, args=(key, NO_FILTER[key]))  # fmt: skip
+        for name, (text, key, value) in chips.items():
+            st.button(plain(text), key=f"drop {name}", icon=":material/close:", icon_position="right", type="primary",
+                      help="Take this filter back.", on_click=remember, args=(key, value))  # fmt: skip
 
 
 def cell_text(annotated: str, predicted: str) -> str:

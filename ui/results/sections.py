@@ -7,13 +7,11 @@ for is computed once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pyarrow as pa
 import streamlit as st
 
 from core import RunError
-from core.charts.chart import Chart
 from core.charts.compare.differences import differences
 from core.charts.sections import SECTIONS, View, verdicts
 from core.evaluation.findings.bootstrap import Intervals, bootstrap
@@ -21,41 +19,17 @@ from core.evaluation.findings.curves import coco_figures
 from core.evaluation.findings.images import per_image_figures
 from core.evaluation.findings.threshold_curve import threshold_curve
 from core.evaluation.selection import Selection
-from core.runs.schema import Run
 from ui.charts.component import show_chart, show_charts
 from ui.charts.tables import pick_images, show_class_metrics, show_coco_metrics
-from ui.choose.address import Query
 from ui.choose.run_picker import TableKey
 from ui.choose.score import set_score
+from ui.results.shown import Classes, Shown
+from ui.results.slices import show_slices, show_worst_below
 from ui.server import cache
 from ui.text import plain
 
 HARD, EASY = "Hardest images", "Easiest images"
 IMAGES_LISTED = 48
-Classes = tuple[str, ...] | None  # None: all
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An evaluated model as Results shows it.
-
-    key           names the detection table
-    baseline      the baseline's table; None without one
-    view          the table with the chosen score and classes
-    open_boxes    a callback for a click on a chart, which gets the chart's key
-    go_to_errors  opens a query on Errors
-    """
-
-    run: Run
-    key: TableKey
-    baseline: pa.Table | None
-    view: View
-    open_boxes: Callable[[str], None]
-    go_to_errors: Callable[[Query], None]
-
-    def charts(self, section: str) -> list[Chart]:
-        """Return the charts of a section."""
-        return charts_of(self.key, section, self.view.score, self.view.classes, self.view)
 
 
 def show_section(name: str, shown: Shown) -> None:
@@ -71,7 +45,7 @@ def show_section(name: str, shown: Shown) -> None:
 
 def show_metrics(shown: Shown) -> None:
     """Show COCO's twelve metrics beside the baseline's, and by class; the intervals, which take long, come last."""
-    place = st.empty()
+    worst_slice, place = st.container(), st.empty()
     place.skeleton(height=470)
     show_charts(shown.charts("figures"), shown.open_boxes)
     show_class_metrics(shown.view.figures, shown.view.score)
@@ -87,6 +61,7 @@ def show_metrics(shown: Shown) -> None:
         show_coco_metrics(intervals, coco_figures(before, view.classes) if before is not None else None)
     with right:
         show_chart(differences(intervals), "chart differences")
+    show_worst_below(shown, worst_slice)
 
 
 def show_curves(shown: Shown) -> None:
@@ -134,16 +109,11 @@ def show_confusion(shown: Shown) -> None:
 # the sections that are more than their charts
 SPECIAL: dict[str, Callable[[Shown], None]] = {
     "figures": show_metrics, "curves": show_curves, "confusion": show_confusion, "images": show_images,
+    "slices": show_slices,
 }  # fmt: skip
 
 
 # Computed once for all sessions; `key` names the detection table
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def charts_of(key: TableKey, section: str, score: float, classes: Classes, _view: View) -> list[Chart]:
-    """Return a section's charts."""
-    return SECTIONS[section].charts(_view)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from core.evaluation.findings.bootstrap import Interval, resample_weights, weighted_figures
+from core.evaluation.findings.bootstrap import Interval
 from core.evaluation.findings.curves import bit, coco_figures, ranked_rows
+from core.evaluation.findings.resampling import resample_weights, weighted_figures
 from core.evaluation.table import indices, integers, table_metadata
 from core.evaluation.threshold import count_errors
 

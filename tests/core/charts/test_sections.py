@@ -185,11 +185,11 @@ def test_one_class_is_looked_at_by_itself():
 
 
 def test_a_section_knows_nothing_but_the_table():
-    """Nothing of a run, a data set or an evaluator comes in: only what a View holds."""
+    """Nothing of a run, a data set or an evaluator comes in: only what a View holds, the slices being made of both."""
     for section in SECTIONS.values():
         assert list(inspect.signature(section.charts).parameters) == ["view"]
     names = set(View.__dataclass_fields__)
-    assert names == {"table", "score", "classes"}
+    assert names == {"table", "score", "classes", "slices"}
     assert not {"evaluate", "read_ground_truth", "RunStore"} & set(vars(sections))
 
 

@@ -1,4 +1,4 @@
-"""The commands import, evaluate, analyze and table, of runs and of any results."""
+"""The commands import, evaluate, analyze, slices and table, of runs and of any results."""
 
 import csv
 import json

@@ -17,6 +17,8 @@ from PIL import Image
 
 from core import DataError
 from core.datasets import demo
+from core.datasets.attributes.measured import measure_pictures, read_measured
+from core.datasets.attributes.sources import image_attributes
 from core.datasets.check import check_annotations, check_dataset, sound_splits
 from core.datasets.coco2017.download import unfinished_downloads
 from core.datasets.convert.to_coco import convert, is_current
@@ -25,10 +27,11 @@ from core.datasets.layouts import list_datasets
 from core.datasets.part import save_subset
 from core.datasets.picture_check import examine_picture
 from core.datasets.pictures import read_picture
-from core.datasets.split import examine_splits, require_usable
+from core.datasets.split import examine_splits, read_split, require_usable
 from core.datasets.statistics import dataset_statistics
 from core.datasets.subset import Subset, choose_images, write_split
 from core.evaluation.draw import thumbnail
+from core.evaluation.findings.slices import take_slices
 from core.evaluation.table import read_table, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.inference.own_pictures import prepare_picture
@@ -203,6 +206,29 @@ def read_run_files(folder: Path) -> None:
         preflight.services.store = before
 
 
+def make_known(folder: Path) -> None:
+    """A COCO data set of whose images is known what a table, the annotation file and the pictures say."""
+    make_coco(folder)
+    path = folder / "annotations/instances_val.json"
+    gt = json.loads(path.read_text())
+    for image, weather in zip(gt["images"], ("rain", "sun", "rain"), strict=True):
+        image |= {"weather": weather, "tags": ["a", weather], "attributes": {"night": True, "altitude": 1.5}}
+    path.write_text(json.dumps(gt))
+    rows = "".join(f"{image['file_name']};{image['id'] / 2};left\n" for image in gt["images"])
+    (folder / "cameras.csv").write_text("file_name;speed;camera\n" + rows)
+    drain(measure_pictures(read_split(folder, "val"), folder / "measured.parquet"))
+
+
+def read_known(folder: Path) -> Sentences:
+    split = read_split(folder, "val")
+    attributes = image_attributes(split, ("car",), read_measured(split, folder / "measured.parquet"))
+    table = detection_table(split.to_dict(), [])
+    drain(take_slices(table, attributes, resamples=2))
+    drain(measure_pictures(split, folder / "measured.parquet"))
+    names = [word for one in attributes.attributes for word in (one.name, one.source, *one.values)]
+    return [*attributes.notes, *names]
+
+
 def make_own(folder: Path) -> None:
     drain(demo.draw_dataset(folder / "demo", "day", train=1, val=1, seed=3, size=64))
     make_yolo(folder / "mine")
@@ -231,6 +257,9 @@ KINDS = {
     "progressive JPEG": Kind(make_pictures("JPEG", progressive=True), ("*.picture",), read_one_picture),
     "wide PNG": Kind(make_pictures("PNG", wide=True), ("*.picture",), read_one_picture),
     "packed TIFF": Kind(make_pictures("TIFF", compression="tiff_lzw"), ("*.picture",), read_one_picture),
+    "known of images": Kind(
+        make_known, ("cameras.csv", "annotations/instances_val.json", "measured.parquet"), read_known
+    ),
     "table": Kind(make_table, ("*.parquet",), read_one_table),
     "files of a run": Kind(make_run_files, ("runs/r/*.json",), read_run_files),
     "files of ours": Kind(

@@ -30,5 +30,7 @@ def test_what_the_demo_drew_there_is_built_in_until_something_is_put_into_it(tmp
     assert folder_of(SCOOTERS, tmp_path) == tmp_path / "scooters"
     list(draw_dataset(tmp_path / "scooters", "day", 2, 1, extra=("scooter",), size=64))
     assert folder_of(SCOOTERS, tmp_path) == tmp_path / "scooters"
+    (tmp_path / "scooters/cameras.csv").write_text("file_name,camera\n")  # says something of its images
+    assert folder_of(SCOOTERS, tmp_path) == tmp_path / "scooters"
     (tmp_path / "scooters/mine.jpg").write_bytes(b"mine")
     assert folder_of(SCOOTERS, tmp_path) == tmp_path / "scooters-built-in"

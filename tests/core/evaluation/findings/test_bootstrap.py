@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from core import DataError, RunError
 from core.evaluation.coco_eval import FIGURES
-from core.evaluation.findings.bootstrap import bootstrap, resample_weights, weighted_figures
+from core.evaluation.findings.bootstrap import bootstrap
 from core.evaluation.findings.curves import coco_figures
+from core.evaluation.findings.resampling import resample_weights, weighted_ap, weighted_figures
 from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.labels import LabelMap
@@ -41,6 +42,7 @@ def test_a_weighted_image_counts_as_if_it_were_there_so_often(case, data):
     weights = np.array([[times[i] for i in table_metadata(table).image_ids]])
     names = table_metadata(table).classes
     by_class = weighted_figures(table, names, weights)  # (K, 12, 1)
+    np.testing.assert_array_equal(weighted_ap(table, names, weights), by_class[:, :2])
     many, found = repeated(gt, results, times)
     if not many["images"]:
         return

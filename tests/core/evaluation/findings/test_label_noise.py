@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.evaluation.findings.bootstrap import bootstrap, resample_weights, weighted_figures
+from core.evaluation.findings.bootstrap import bootstrap
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.findings.label_noise import RESAMPLES, LabelledEvaluation
 from core.evaluation.findings.relabel import Label, labels_of, relabel
+from core.evaluation.findings.resampling import resample_weights, weighted_figures
 from core.evaluation.table import table_metadata
 from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table

@@ -1,0 +1,1 @@
+"""What is known of images besides their boxes – weather, camera, folder, brightness – and the slices of it."""
