@@ -27,7 +27,7 @@ from core.detr.states.query_states import QueryStates
 from core.evaluation.alike.likeness import Likeness, listed_boxes
 from core.evaluation.alike.states import KeptStates, keep_states, reduced, states_path, write_states
 from core.evaluation.selection import LOWEST_SCORE, Selection
-from core.evaluation.table import ERROR_TYPES, indices, table_metadata
+from core.evaluation.table import indices, table_metadata
 from core.evaluation.threshold import error_codes
 from core.evaluation.tide import detection_table
 from core.inference.evaluation.config import EvaluationConfig
@@ -117,14 +117,16 @@ def maps(table: pa.Table, states: KeptStates) -> None:
     """Print what maps of two dimensions keep, of the boxes from score 0.5 on."""
     from sklearn.manifold import TSNE
 
-    names = {image_id: "" for image_id in table_metadata(table).image_ids}
+    names = dict.fromkeys(table_metadata(table).image_ids, "")
     likeness = Likeness(table, states)
     rows = listed_boxes(table, Selection(0.5), names)
     rows = rows[likeness.places[rows] >= 0][:4000]
     values = states.values[likeness.places[rows]].astype(np.float32)
     classes, verdicts = words_of(table, rows)
     wrong = verdicts >= 0
-    print(f"map of {len(rows):,} boxes, {wrong.sum():,} of them errors: {dict(zip(*np.unique(verdicts, return_counts=True), strict=True))}")
+    print(
+        f"map of {len(rows):,} boxes, {wrong.sum():,} of them errors: {dict(zip(*np.unique(verdicts, return_counts=True), strict=True))}"
+    )
     full = neighbours(values)
     print(f"    all numbers: {agreement(full, classes):.3f} of the ten nearest are of its class, "
           f"of an error's {(verdicts[full[wrong]] >= 0).mean():.3f} are errors")  # fmt: skip
@@ -179,7 +181,9 @@ def main() -> None:
     times: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(REPEATS):
         for keeps in times:
-            times[keeps].append(evaluated(options.model, options.data, "val", StateKeeper(LOWEST_SCORE) if keeps else None)[0])
+            times[keeps].append(
+                evaluated(options.model, options.data, "val", StateKeeper(LOWEST_SCORE) if keeps else None)[0]
+            )
     without, with_states = (float(np.median(times[keeps])) for keeps in (False, True))
     print(f"evaluation of the validation images without states {without:.2f} s, with {with_states:.2f} s")
 

@@ -165,7 +165,8 @@ def detect(
     """Run the model over batches: yield each batch's Detections at all scores, and add its losses to `losses`.
 
     The `keeper` is shown the states of the queries, where the model gives them. The model is left in the mode (training
-    or not) in which it was. A batch for which the GPU's memory does not suffice is cut in halves. Raises RunError as `refuse_broken`, ConfigError if not even one image fits.
+    or not) in which it was. A batch for which the GPU's memory does not suffice is cut in halves.
+    Raises RunError as `refuse_broken`, ConfigError if not even one image fits.
     """
     for batch in batches:
         was_training = detector.training

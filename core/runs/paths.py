@@ -3,7 +3,8 @@
     runs/runs.db                   the database, which schema.py describes
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, the table's decoder states
                                    (epoch_0003.states.parquet), watched/epoch_0003.parquet, analysis_1.png,
-                                   report.html, start.json, preflight.json and .png, profile.json, trace.json.gz, onnx/epoch_0003/
+                                   report.html, start.json, preflight.json and .png, profile.json, trace.json.gz,
+                                   onnx/epoch_0003/
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets

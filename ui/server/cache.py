@@ -16,9 +16,11 @@ import streamlit as st
 from core import PROJECT, DataError, RunError
 from core.datasets.layouts import TEST, annotation_files
 from core.datasets.split import CocoSplit, examine_splits, read_split, require_usable
+from core.evaluation.alike.likeness import Likeness
 from core.evaluation.table import read_table
 from core.runs.evaluated.images import data_of, part_of, read_imported_split
 from core.runs.schema import Evaluation, Run
+from core.runs.states import states_of
 from ui.server import services
 
 Stamps = tuple[tuple[str, str], ...]  # of files: path, and what changes with the file
@@ -128,3 +130,13 @@ def table_path(evaluation: Evaluation) -> Path:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _table(path: Path, created: float) -> pa.Table:
     return read_table(path)
+
+
+def likeness_of(run: Run, evaluation: Evaluation) -> Likeness:
+    """Return which boxes of an evaluated model are alike; raises RunError that says why that is not known."""
+    return _likeness(table_path(evaluation), evaluation.created, run, evaluation)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _likeness(path: Path, created: float, _run: Run, _evaluation: Evaluation) -> Likeness:
+    return Likeness(table_of(_evaluation), states_of(_run, _evaluation))

@@ -7,8 +7,7 @@ of milliseconds, a block of them in float32 at a time.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,40 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core import DataError
+from core.evaluation.alike.box_name import QUERY, TRUTH, BoxName
 from core.evaluation.alike.states import BLOCK, KeptStates, nearest_detections
 from core.evaluation.columns import Ids
 from core.evaluation.ordering import ObjectCrops
 from core.evaluation.selection import Selection, associated_ground_truths, selected_rows
 from core.evaluation.table import has_value, integers, is_detection
 from core.evaluation.threshold import is_missed, is_object
-
-QUERY, TRUTH = "query", "truth"
-_BOX = re.compile(r"(?P<kind>query|truth):(?P<image>-?[0-9]{1,19}):(?P<number>-?[0-9]{1,19})")
-_LARGEST = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class BoxName:
-    """A box as an address names it: "query:IMAGE:QUERY" for a detection, "truth:IMAGE:ANNOTATION" for an object."""
-
-    kind: str
-    image_id: int
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.image_id}:{self.number}"
-
-    @classmethod
-    def from_text(cls, text: str) -> BoxName | None:
-        """Make it from an address; None if that names no box.
-
-        >>> BoxName.from_text("query:139:7")
-        BoxName(kind='query', image_id=139, number=7)
-        """
-        match = _BOX.fullmatch(text)
-        if match is None or max(abs(int(match[part])) for part in ("image", "number")) > _LARGEST:
-            return None
-        return cls(match["kind"], int(match["image"]), int(match["number"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +31,17 @@ class Likeness:
 
     table: pa.Table
     states: KeptStates
+
+    def names_of(self, rows: Ids) -> list[BoxName]:
+        """Return the boxes of some rows by their names."""
+        part = self.table.select(["kind", "image_id", "query", "gt_id"]).take(pa.array(rows))
+        kinds = is_detection(part)
+        numbers = np.where(kinds, integers(part, "query"), integers(part, "gt_id")).tolist()
+        images = part["image_id"].to_pylist()
+        return [
+            BoxName(QUERY if is_query else TRUTH, image_id, number)
+            for is_query, image_id, number in zip(kinds.tolist(), images, numbers, strict=True)
+        ]
 
     @cached_property
     def places(self) -> npt.NDArray[np.int64]:
@@ -98,6 +81,14 @@ class Likeness:
         return cosines[self.places]
 
 
+@dataclass(frozen=True, eq=False)
+class LikeBoxes:
+    """Boxes in their order, and how alike each is to the one that was asked for, (M,); None where none was."""
+
+    boxes: ObjectCrops
+    likeness: npt.NDArray[np.float32] | None
+
+
 def listed_boxes(table: pa.Table, selection: Selection, names: Mapping[int, str]) -> Ids:
     """Return the rows of the selected boxes on the images in `names`, in the table's order.
 
@@ -112,25 +103,53 @@ def listed_boxes(table: pa.Table, selection: Selection, names: Mapping[int, str]
 
 
 def boxes_like(
-    likeness: Likeness, box: BoxName, selection: Selection, names: Mapping[int, str]
-) -> tuple[ObjectCrops, npt.NDArray[np.float32]]:
-    """Return the selected boxes that have a state, the most alike first, and how alike each is.
+    likeness: Likeness, box: BoxName, selection: Selection, names: Mapping[int, str],
+    among: Collection[BoxName] = (),
+) -> LikeBoxes:  # fmt: skip
+    """Return the selected boxes that have a state, the most alike first; only those `among`, if there are any.
 
     The box itself leads them if it is selected. Raises DataError as `row_of` and `selected_rows`.
     """
     row = likeness.row_of(box)
     values = likeness.to_row(row)
-    rows = listed_boxes(likeness.table, selection, names)
+    rows = _among(likeness, listed_boxes(likeness.table, selection, names), among)
     rows = rows[~np.isnan(values[rows])]
-    itself = rows == row
-    rows = rows[np.lexsort((-values[rows], ~itself))]
-    return ObjectCrops(likeness.table, rows), values[rows]
+    rows = rows[np.lexsort((-values[rows], rows != row))]
+    return LikeBoxes(ObjectCrops(likeness.table, rows), values[rows])
 
 
 def boxes_among(
-    likeness: Likeness, selected: npt.NDArray[np.bool_], selection: Selection, names: Mapping[int, str]
-) -> Ids:
-    """Return the rows of the selected boxes whose state is among those `selected` (S,), in the table's order."""
-    rows = listed_boxes(likeness.table, selection, names)
-    among: Ids = rows[np.append(selected, False)[likeness.places[rows]]]
-    return among
+    likeness: Likeness, among: Collection[BoxName], selection: Selection, names: Mapping[int, str]
+) -> LikeBoxes:
+    """Return those of these boxes that are selected, those beside each other that are alike.
+
+    Raises DataError as `selected_rows`.
+    """
+    rows = _among(likeness, listed_boxes(likeness.table, selection, names), among)
+    values = likeness.states.values[np.maximum(likeness.places[rows], 0)]
+    return LikeBoxes(ObjectCrops(likeness.table, rows[_chain(values.astype(np.float32))]), None)
+
+
+def _among(likeness: Likeness, rows: Ids, among: Collection[BoxName]) -> Ids:
+    """Return those of the rows that are among these boxes; all, if there are none."""
+    if not among:
+        return rows
+    rows = rows[np.isin(likeness.table["image_id"].to_numpy()[rows], [box.image_id for box in among])]
+    wanted = set(among)
+    kept: Ids = rows[np.array([name in wanted for name in likeness.names_of(rows)], dtype=bool)]
+    return kept
+
+
+def _chain(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Return an order of states (N, numbers), N some hundreds, in which each is followed by the most alike one left."""
+    if not len(values):
+        return np.zeros(0, dtype=np.int64)
+    cosines = values @ values.T
+    place = int(cosines.sum(axis=1).argmax())  # the most usual one first
+    order = [place]
+    cosines[:, place] = -np.inf
+    while len(order) < len(values):
+        place = int(cosines[place].argmax())
+        order.append(place)
+        cosines[:, place] = -np.inf
+    return np.array(order)
