@@ -124,9 +124,7 @@ def maps(table: pa.Table, states: KeptStates) -> None:
     values = states.values[likeness.places[rows]].astype(np.float32)
     classes, verdicts = words_of(table, rows)
     wrong = verdicts >= 0
-    print(
-        f"map of {len(rows):,} boxes, {wrong.sum():,} of them errors: {dict(zip(*np.unique(verdicts, return_counts=True), strict=True))}"
-    )
+    print(f"map of {len(rows):,} boxes, {wrong.sum():,} of them errors")
     full = neighbours(values)
     print(f"    all numbers: {agreement(full, classes):.3f} of the ten nearest are of its class, "
           f"of an error's {(verdicts[full[wrong]] >= 0).mean():.3f} are errors")  # fmt: skip
