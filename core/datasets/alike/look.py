@@ -28,9 +28,7 @@ SHARES = (0.96, 0.92, 0.88)  # of the sides, that a window shows
 FLAT = 4.0  # grey levels by which a picture must differ from a smooth one to be told from others
 
 _waves = np.cos(np.pi * np.outer(np.arange(FREQUENCIES), 2 * np.arange(HASHED) + 1) / (2 * HASHED)).astype(np.float32)
-_x, _y = (
-    axis.ravel() for axis in np.meshgrid(np.linspace(-1, 1, COMPARED), np.linspace(-1, 1, COMPARED))
-)  # of each pixel, row by row
+_x, _y = (axis.ravel() for axis in np.meshgrid(np.linspace(-1, 1, COMPARED), np.linspace(-1, 1, COMPARED)))
 _smooth = np.linalg.qr(np.stack([np.ones_like(_x), _x, _y, _x * _y, _x**2, _y**2], axis=1))[0].astype(np.float32)
 
 

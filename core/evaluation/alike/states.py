@@ -174,7 +174,10 @@ def read_states(table: Path) -> KeptStates | None:
         if count * (kind.byte_width + 64) > psutil.virtual_memory().available:
             raise RunError(f"The decoder states {path} of {count:,} detections are more than fit into memory.")
         columns = file.read().combine_chunks()
-        values = np.frombuffer(b"".join(columns[VALUES].to_pylist()), dtype=np.float16).reshape(count, -1)
+        if any(column.null_count for column in columns):
+            raise ValueError("a value that is missing")
+        values = np.frombuffer(b"".join(columns[VALUES].to_pylist()), dtype=np.float16)
+        values = values.reshape(count, kind.byte_width // 2)
         states = KeptStates(columns["image_id"].to_numpy(), columns["query"].to_numpy(), values)
         _check_sound(states)
         return states

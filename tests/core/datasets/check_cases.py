@@ -253,8 +253,8 @@ def scene(seed, size=SIZE):
 
 
 CASES = [
-    nearly_the_same, in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, in_the_entries, fatal_box_format,
-    fatal_between_splits, fatal_emptiness, fatal_half,
+    nearly_the_same, in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, in_the_entries,
+    fatal_box_format, fatal_between_splits, fatal_emptiness, fatal_half,
 ]  # fmt: skip
 
 
