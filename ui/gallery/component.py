@@ -110,6 +110,7 @@ def page_data(
         "frames": frames, "images": [_image(split, source, item) for item in shown], "selection": asdict(selection),
         "alike": alike,
         "ahead": [_image(split, source, item) for item in items[first + per_page : first + 2 * per_page]],
+        **({} if alike is None else {"alike": alike}),
     }  # fmt: skip
 
 

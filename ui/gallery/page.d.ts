@@ -80,7 +80,7 @@ export interface Page {
   frames?: Frame[] | null
   images: Picture[]
   ahead?: Picture[]
-  alike?: string | null // why it is not known which boxes are alike, "" where it is; null: the page does not ask
+  alike?: string // why it is not known which boxes are alike; "" where it is
 }
 
 export interface Data {
