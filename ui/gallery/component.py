@@ -108,7 +108,6 @@ def page_data(
             for m in models
         ],
         "frames": frames, "images": [_image(split, source, item) for item in shown], "selection": asdict(selection),
-        "alike": alike,
         "ahead": [_image(split, source, item) for item in items[first + per_page : first + 2 * per_page]],
         **({} if alike is None else {"alike": alike}),
     }  # fmt: skip
