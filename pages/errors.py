@@ -21,8 +21,8 @@ from ui.choose.data_notice import show_data_notice
 from ui.choose.labels import images_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import TableKey, evaluated_runs, pick_evaluated_model, show_empty_page
 from ui.choose.score import take_gallery_score
-from ui.errors import filters
-from ui.errors.listing import VIEWS, list_anew, list_items
+from ui.errors import alike, filters
+from ui.errors.listing import VIEWS, list_anew, list_boxes, list_items
 from ui.errors.mark_and_export import show_mark_and_export
 from ui.gallery import component as gallery
 from ui.gallery import watch
@@ -34,12 +34,13 @@ from ui.text import plain
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
 RUN_PICKER, GALLERY = "errors run", "gallery"
-ADDRESS = ("run", "model", *filters.NAMES, "view", "per", "page", "labels")
+ADDRESS = ("run", "model", *filters.NAMES, *alike.NAMES, "view", "per", "page", "labels")
 
 
 def apply_address(address: Address, classes: list[str]) -> None:
     """Set all that is shown as a link says."""
     filters.apply_address(address, classes)
+    alike.apply_address(address)
     view, per, page = (address.get(name, [""])[0] for name in ("view", "per", "page"))
     remember(VIEW, view if view in VIEWS else "images")
     remember(PER, next((n for n in PAGE_SIZES if str(n) == per), PER_PAGE))
@@ -49,6 +50,13 @@ def apply_address(address: Address, classes: list[str]) -> None:
 def keep_first(per_page: int) -> None:
     """Go to the page that has what came first on the current one, of `per_page` before; a callback of "Per page"."""
     st.session_state[PAGE] = (st.session_state[PAGE] - 1) * per_page // st.session_state[PER] + 1
+
+
+def ask_for_alike() -> None:
+    """Show single boxes, those most like the one that the gallery says; a callback."""
+    alike.take_gallery_box(GALLERY)
+    remember(VIEW, "objects")
+    remember(PAGE, 1)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -62,12 +70,14 @@ def show_numbers(image_ids: list[int], objects: ObjectCrops | None) -> None:
     text = f"{len(image_ids):,} of {len(images.image_by_id):,} {plain(words_of_part(run))}"
     highest = gallery.highest_score(table)
     if objects is not None:
-        one, many = ("box", "boxes") if chosen.selects_boxes else ("error", "errors")
-        if view == "labels":
+        one, many = ("box", "boxes") if chosen.selects_boxes or like_boxes else ("error", "errors")
+        if view == "labels" and not like_boxes:
             one, many = "likely label error", "likely label errors"
         text = f"{len(objects):,} {one if len(objects) == 1 else many} on {text}"
     if highest < chosen.score:
         text += f" · no prediction reaches {chosen.score:.2f}, the highest score is {highest:.2f}"
+    if like_boxes and (words := alike.sentence_on(like_boxes, (page - 1) * per_page, page * per_page)):
+        text += f" · {words}" if view == "objects" else ""
     st.caption(plain(text), width="content")
 
 
@@ -106,12 +116,14 @@ with st.sidebar:
     view: str = st.session_state[VIEW]
     attributes = attributes_of(run, table)
     chosen = filters.pick_filters(classes, attributes)
-    order, reverse = filters.pick_order() if view in ("images", "objects") else (SortOrder.WORST, False)
+    wanted = alike.asked()
+    has_order = view in ("images", "objects") and not any(wanted)
+    order, reverse = filters.pick_order() if has_order else (SortOrder.WORST, False)
 marked = filters.marked_images(run.id)
 selection = chosen.on_images(marked) if chosen.marked else chosen
 selection = selection.on_images(attributes.images_of(chosen.slices)) if chosen.slices else selection
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
-query |= labels_query() | ({"view": view} if view != "images" else {})
+query |= {**wanted.to_query(), **labels_query(), **({"view": view} if view != "images" else {})}
 
 show_data_notice((run, table))
 filters.show_error_types(error_counts(viewed.table_key, selection, table), chosen.error)
@@ -122,10 +134,15 @@ if view == "watch":
     st.stop()
 
 key = (evaluation.table, evaluation.created, images.json_path.stat().st_mtime_ns, viewed.may_correct)
-items, image_ids, objects, is_old = list_items(key, view, selection, order, reverse, table, images, viewed.labels)
+like_boxes = alike.pick_boxes(viewed, table, wanted, selection, images) if any(wanted) else None
+items, image_ids, objects, is_old = (
+    list_boxes(like_boxes.boxes, view)
+    if like_boxes
+    else list_items(key, view, selection, order, reverse, table, images, viewed.labels)
+)
 per_page = st.session_state.setdefault(PER, PER_PAGE)
 pages = page_count(items, per_page)
-page = page_of(PAGE, SHOWN, (evaluation.table, chosen, order, reverse, view), pages, keep=bool(address))
+page = page_of(PAGE, SHOWN, (evaluation.table, chosen, wanted, order, reverse, view), pages, keep=bool(address))
 query |= {"per": str(per_page)} if per_page != PER_PAGE else {}
 write_address(query | ({"page": str(page)} if page > 1 else {}))
 if not image_ids:
@@ -149,7 +166,8 @@ model = gallery.Model(
     f"/api/labels/{run.id}/{viewed.model}" if viewed.may_correct else None,
 )  # fmt: skip
 gallery.show_page(
-    gallery.page_data(images, f"/api/image/{run.id}", items, page, per_page, [model], chosen),
+    gallery.page_data(images, f"/api/image/{run.id}", items, page, per_page, [model], chosen,
+                      alike=alike.why_not(viewed, table)),
     GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_gallery_score, GALLERY),
-    partial(filters.take_gallery_mark, GALLERY, run.id), marked,
+    partial(filters.take_gallery_mark, GALLERY, run.id), marked, on_alike=ask_for_alike,
 )  # fmt: skip

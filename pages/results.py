@@ -21,6 +21,7 @@ from ui.results.evaluate_model import show_evaluate_model
 from ui.results.evaluations import show_begun
 from ui.results.export_model import show_export_model
 from ui.results.label_errors import show_label_errors
+from ui.results.likeness_map import show_likeness_map
 from ui.results.onnx import show_onnx
 from ui.results.sections import show_section
 from ui.results.shown import Shown
@@ -34,9 +35,9 @@ OPENED, LEFT = "opened boxes", "addresses left"
 RUN_PICKER = "results run"
 ADDRESS = ("run", "model", "view", "score", "class", "slice", "labels")
 ALL = "All classes"
-LABELS, WHAT_IF, ONNX = "labels", "what-if", "onnx"  # tabs that are no section of charts
+LABELS, MAP, WHAT_IF, ONNX = "labels", "map", "what-if", "onnx"  # tabs that are no section of charts
 TABS = {name: section.title for name, section in SECTIONS.items()}
-TABS |= {LABELS: "Label errors", WHAT_IF: "What if", ONNX: "ONNX"}
+TABS |= {LABELS: "Label errors", MAP: "Map", WHAT_IF: "What if", ONNX: "ONNX"}
 
 
 # To other pages and back
@@ -121,6 +122,8 @@ def show_tabs() -> None:
                         show_corrections(viewed, view.score)
                     mend = partial(mend_label, run) if viewed.may_correct else None
                     show_label_errors(run, table, key, view.score, view.classes, go_to_errors, mend)
+                elif name == MAP:
+                    show_likeness_map(viewed, key, view, go_to_errors)
                 elif name == WHAT_IF:
                     show_what_if(viewed)
                 elif name == ONNX:

@@ -9,6 +9,7 @@ from core.boxes import Detections, xywh_to_xyxy
 from core.config import TrainConfig
 from core.datasets.demo import draw_dataset
 from core.datasets.split import CocoSplit, read_split
+from core.detr.states.query_states import QueryStates
 from core.labels import LabelMap
 from core.presets import PRESETS
 from core.runs.schema import Run, Status
@@ -17,6 +18,7 @@ from tests.core.runs.watching import record_epochs
 
 RIGHT, MOVED, OTHER_CLASS, MOVED_OTHER_CLASS, MISSED = range(5)
 VAL = 60  # images of the drawn data set
+WIDTH = 96  # numbers of a decoder state
 
 
 def draw_street(root: Path, val: int = VAL) -> Path:
@@ -33,7 +35,9 @@ def invented_run(
     run = _create(store, data, len(skills) - 1, name)
     split = read_split(data, "val")
     found = [invented(split, skill, seed) for skill in skills]
-    record_epochs(store, run.id, range(len(skills)), len(skills) - 1, lambda *_, epoch: found[epoch])
+    record_epochs(
+        store, run.id, range(len(skills)), len(skills) - 1, lambda *_, epoch: found[epoch], states_of=invented_states
+    )
     store.update(run.id, status=Status.FINISHED)
     return store.get(run.id)
 
@@ -71,6 +75,14 @@ def invented(split: CocoSplit, skill: float, seed: int = 0) -> Detections:
     query = np.empty_like(image_id)
     query[order] = np.arange(len(order)) - first  # from 0 in each image
     return Detections(image_id, query, label, score, boxes)
+
+
+def invented_states(found: Detections) -> QueryStates:
+    """States by which boxes of a class are alike, the more so the nearer their scores are."""
+    noise = np.random.default_rng(len(found)).normal(0, 0.1, (len(found), WIDTH))
+    values = 3 * np.eye(WIDTH)[found.label] + found.score[:, None] * np.eye(WIDTH)[-1] + noise
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return QueryStates(found.image_id, found.query, found.score, values.astype(np.float16))
 
 
 def _annotated(split: CocoSplit, label_map: LabelMap, iscrowd: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

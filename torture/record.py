@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from core.evaluation.alike.states import states_path
 from core.metrics import MACHINE
 from core.runs.paths import BIN
 from core.runs.store import RunStore
@@ -54,6 +55,7 @@ def read_record(root: Path, run_id: str) -> Record:
             parts[f"the watched boxes of epoch {e.epoch}"] = _rows(watched)
             if e.table:
                 parts[f"the table of epoch {e.epoch}"] = _rows(e.table)
+                parts[f"whether epoch {e.epoch} has decoder states"] = states_path(e.table).is_file()
         parts["the pre-flight's checks"] = _checks(store.preflight_path(run_id))
         parts["TensorBoard's events"] = _tensorboard(store.folder(run_id))
         for folder in sorted(store.checkpoints(run_id).glob("*")):

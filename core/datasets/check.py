@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from core import DataError
+from core.datasets.alike.check import check_near_pictures, check_same_pictures
 from core.datasets.coco.annotations import all_crowd
 from core.datasets.coco.entries import Entry
 from core.datasets.convert.to_coco import convert, detect_format
 from core.datasets.folder.totals import UNUSABLE, Totals, count_totals
 from core.datasets.layouts import SPLITS
-from core.datasets.picture_check import picture_problems, same_pictures
+from core.datasets.picture_check import picture_problems
 from core.datasets.problems import (
     Example,
     Problem,
@@ -36,6 +37,7 @@ from core.datasets.problems import (
 )
 from core.datasets.sound_boxes import noted_boxes
 from core.datasets.split import FEW, CocoSplit, examine_splits
+from core.keep_result import KeepResult
 
 MOST_MISSING = 0.5  # of a split's pictures, beyond which it is the wrong folder rather than some lost files
 
@@ -184,9 +186,20 @@ def _compare_classes(splits: Mapping[str, CocoSplit], classes: Collection[str] |
 def check_pictures_and_leaks(
     splits: Mapping[str, CocoSplit], whole: bool = False
 ) -> Generator[PicturesDone, None, list[Problem]]:
-    """Check pictures, yielding (pictures done, in all); return what is wrong with each, and which both splits have."""
-    problems = yield from check_pictures(splits, whole)
-    return problems + check_same_pictures(splits, problems)
+    """Check pictures, yielding (pictures done, in all); return what is wrong with each, and which are (nearly) alike.
+
+    Each is looked at twice, and counts half each time.
+    """
+    total = sum(len(split.images) for split in splits.values())
+    pictures, begun = KeepResult(check_pictures(splits, whole)), 0
+    for begun, _ in pictures:
+        yield begun // 2, total
+    files = _files(splits, pictures.result)
+    near = KeepResult(check_near_pictures(splits, files))
+    for looked in near:
+        yield (begun + looked) // 2, total
+    yield total, total
+    return [*pictures.result, *check_same_pictures(splits, files), *near.result]
 
 
 def check_pictures(
@@ -234,31 +247,11 @@ def _size(image: Entry) -> tuple[int, int]:
     return int(image["width"]), int(image["height"])
 
 
-def check_same_pictures(splits: Mapping[str, CocoSplit], problems: list[Problem]) -> list[Problem]:
-    """Return the pictures that are in training and validation alike, byte for byte, or repeat one of their split.
-
-    problems: of pictures, as `check_pictures` returns them; what is UNUSABLE is left out anyway.
-    """
-    used = {name: _without_unusable(split, problems) for name, split in splits.items()}
-    files = [((name, image_id), path) for name, split in used.items() for image_id, path in _paths(split)]
-    leaks, repeated = [], defaultdict(list)
-    for group in same_pictures(files):
-        first: dict[str, str] = {}  # file name by split
-        for name, image_id in group:
-            file_name = splits[name].image_by_id[image_id]["file_name"]
-            if name in first:
-                repeated[name].append(Example(f"{file_name}: the same as {first[name]}", image_id))
-            first.setdefault(name, file_name)
-            if name == "val" and "train" in first:
-                leaks.append(Example(f"{first['train']} and {file_name}", image_id))
-    in_split = [problem for name in splits for problem in problems_of(ProblemKind.REPEATED, name, repeated[name])]
-    return [*problems_of(ProblemKind.LEAK, "", leaks), *in_split]
-
-
-def _paths(split: CocoSplit) -> list[tuple[int, Path]]:
-    """Return (image id, path) of each picture that lies inside the split's folder."""
-    paths = [(image["id"], split.path_of(image)) for image in split.images]
-    return [(image_id, path) for image_id, path in paths if path]
+def _files(splits: Mapping[str, CocoSplit], problems: list[Problem]) -> list[tuple[tuple[str, int], Path]]:
+    """Return ((split, image id), path) of each picture inside its split's folder that is not UNUSABLE."""
+    used = {name: _without_unusable(split, problems).images for name, split in splits.items()}
+    files = [((name, image["id"]), splits[name].path_of(image)) for name, images in used.items() for image in images]
+    return [(key, path) for key, path in files if path]
 
 
 def sound_splits(
@@ -274,7 +267,7 @@ def sound_splits(
     pictures = yield from check_pictures(splits)
     sound_train, sound_val = (_without_unusable(split, pictures) for split in (train, val))
     empty = [p for split in splits.values() if not split.is_broken for p in _check_empty(split)]
-    problems = sort_by_severity([*problems, *pictures, *empty, *check_same_pictures(splits, pictures)])
+    problems = sort_by_severity([*problems, *pictures, *empty, *check_same_pictures(splits, _files(splits, pictures))])
     fatal = [problem for problem in problems if problem.kind.severity is Severity.FATAL]
     if fatal:
         raise DataError("The data cannot be trained on. " + first_of(map(_with_example, fatal)) + ".")

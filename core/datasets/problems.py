@@ -117,6 +117,13 @@ class ProblemKind(Enum):
     ONE_SPLIT = Severity.NOTED, "class", "in one split only", "either not learned or not judged"
     REPEATED = Severity.NOTED, "picture", "repeating another one of its split", "delete one, or each counts"
     LEAK = Severity.NOTED, "picture", "in training and validation alike", "AP is too good there"
+    NEAR_REPEATED = (
+        Severity.NOTED,
+        "picture",
+        "nearly the same as another one of its split",
+        "delete one, or both count",
+    )
+    NEAR_LEAK = Severity.NOTED, "picture", "nearly the same in training and validation", "AP is too good there"
     BACKGROUND = Severity.NOTED, "image", "without a label file", "taken as one without objects"
     NO_FOLDER = Severity.NOTED, "part", "named by the description, but not in the folder", "the others are taken"
     MORE_NUMBERS = Severity.NOTED, "label", "with a number after the box", "not read: a score or a track"

@@ -19,6 +19,7 @@ from core.detr.families.base import TOP_K
 from core.detr.input.batch import Batch, ImageTargets, split_batch
 from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses, sum_names, total
 from core.detr.matching import Layers, LossConfig
+from core.detr.states.keeper import StateKeeper
 
 NO_ROOM = (
     "Not even one image fits into the GPU's memory: take smaller images (shortest and longest edge), precision bf16, "
@@ -159,34 +160,43 @@ def detect(
     device: torch.device,
     losses: LossSums | None = None,
     precision: str = "fp32",
+    keeper: StateKeeper | None = None,
 ) -> Iterator[Detections]:
     """Run the model over batches: yield each batch's Detections at all scores, and add its losses to `losses`.
 
-    The model is left in the mode (training or not) in which it was. A batch for which the GPU's memory does not suffice
-    is cut in halves. Raises RunError as `refuse_broken`, ConfigError if not even one image fits.
+    The `keeper` is shown the states of the queries, where the model gives them. The model is left in the mode (training
+    or not) in which it was. A batch for which the GPU's memory does not suffice is cut in halves.
+    Raises RunError as `refuse_broken`, ConfigError if not even one image fits.
     """
     for batch in batches:
         was_training = detector.training
         detector.eval()
         try:
             with torch.inference_mode():
-                detections = _detect(detector, batch, device, losses, precision)
+                detections = _detect(detector, batch, device, losses, precision, keeper)
         finally:
             detector.train(was_training)
         yield detections
 
 
-def _detect(detector: Model, batch: Batch, device: torch.device, losses: LossSums | None, precision: str) -> Detections:
+def _detect(
+    detector: Model, batch: Batch, device: torch.device, losses: LossSums | None, precision: str,
+    keeper: StateKeeper | None,
+) -> Detections:  # fmt: skip
     images = len(batch["image_id"])
     try:
         layers = forward(detector, batch, device, precision)
         refuse_broken(layers, batch)
         if losses:
             losses.add(layers, batch["labels"])
-        return to_detections(layers.logits[-1], layers.boxes[-1], batch, detector.has_no_object, detector.top_k)
+        answer = layers.logits[-1], layers.boxes[-1]
+        detections = to_detections(*answer, batch, detector.has_no_object, detector.top_k)
+        if keeper and layers.states is not None:
+            keeper.add(layers.states, detections, batch)
+        return detections
     except torch.OutOfMemoryError as error:
         if images == 1:
             raise ConfigError(NO_ROOM) from error
     torch.cuda.empty_cache()  # outside `except`, whose traceback holds the tensors of the failed attempt
     halves = split_batch(batch, images // 2)
-    return Detections.concat([_detect(detector, half, device, losses, precision) for half in halves])
+    return Detections.concat([_detect(detector, half, device, losses, precision, keeper) for half in halves])

@@ -43,6 +43,7 @@ class Layers:
     corners    (L, B, Q, 4 · bins) float32, where a box is made of distributions of its left, upper, right and lower
                edge: their logits
     references (B, Q, 4) float32, cxcywh in [0, 1]: the boxes from which these edges are counted, in all layers
+    states     (B, Q, width) the last layer's states, of which its heads made the answer; None where they are not given
     """
 
     logits: torch.Tensor
@@ -53,6 +54,7 @@ class Layers:
     denoising: Denoising | None = None
     corners: torch.Tensor | None = None
     references: torch.Tensor | None = None
+    states: torch.Tensor | None = None
 
     @property
     def every(self) -> Layers:
@@ -65,13 +67,12 @@ class Layers:
 
     def queries(self, part: slice) -> Layers:
         """Return what some of the queries say, in the layers and before them."""
-        return Layers(
-            self.logits[:, :, part],
-            self.boxes[:, :, part],
-            before=None if self.before is None else self.before.queries(part),
-            corners=None if self.corners is None else self.corners[:, :, part],
-            references=None if self.references is None else self.references[:, part],
+        corners, references, states = (
+            None if one is None else one[..., part, :] for one in (self.corners, self.references, self.states)
         )
+        before = None if self.before is None else self.before.queries(part)
+        logits, boxes = self.logits[:, :, part], self.boxes[:, :, part]
+        return Layers(logits, boxes, before=before, corners=corners, references=references, states=states)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Paths of a store's files, all under its root folder:
 
     runs/runs.db                   the database, which schema.py describes
-    runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, watched/epoch_0003.parquet,
-                                   analysis_1.png, report.html, start.json, preflight.json and .png, profile.json,
-                                   trace.json.gz, onnx/epoch_0003/
+    runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, the table's decoder states
+                                   (epoch_0003.states.parquet), watched/epoch_0003.parquet, analysis_1.png,
+                                   report.html, start.json, preflight.json and .png, profile.json, trace.json.gz,
+                                   onnx/epoch_0003/
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
@@ -17,6 +18,7 @@ import re
 from pathlib import Path
 
 from core import RunError
+from core.evaluation.alike.states import states_path
 from core.training.checkpoint_folder import current
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -50,6 +52,11 @@ class RunPaths:
     def table_path(self, run_id: str, epoch: int) -> Path:
         """Return the path of an epoch's detection table; its Evaluation says whether it is still kept."""
         return self.folder(run_id) / table_name(epoch)
+
+    def table_files(self, run_id: str, epoch: int) -> tuple[Path, Path]:
+        """Return the paths of an epoch's detection table and of the decoder states beside it."""
+        table = self.table_path(run_id, epoch)
+        return table, states_path(table)
 
     def watched_path(self, run_id: str, epoch: int) -> Path:
         """Return the path of an evaluated epoch's boxes on the watched images (`watched.py`)."""

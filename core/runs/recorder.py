@@ -20,6 +20,7 @@ from typing import Any
 from core.config import TrainConfig
 from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.disk import atomic_file
+from core.evaluation.alike.states import record_states, states_path
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.deletion.leftovers import clear_run
@@ -82,6 +83,7 @@ class Recorder:
         """Delete detection tables that a killed process wrote and did not record, or did not delete in time."""
         evaluations = self.store.evaluations(self.run.id)
         kept = {evaluation.table for evaluation in evaluations}
+        kept |= {states_path(table) for table in kept if table}
         kept |= {self.store.watched_path(self.run.id, evaluation.epoch) for evaluation in evaluations}
         for folder in ("tables", "watched"):
             for path in self.store.folder(self.run.id).glob(f"{folder}/epoch_*.parquet"):
@@ -204,7 +206,9 @@ class Recorder:
             )
             metadata = replace(table_metadata(table), data=self._data)
             table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
-            write_table(table, self.store.table_path(self.run.id, progress.epoch))
+            path = self.store.table_path(self.run.id, progress.epoch)
+            record_states(progress.states, table, path)
+            write_table(table, path)
             watched = watched_images(table, self.run.config.get("seed", 0))
             write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))
             has_table = True

@@ -260,8 +260,8 @@ class RunStore(RunPaths):
         self.record(run_id, step, {}, evaluation=NewEvaluation(epoch, figures, is_best, has_table))
 
     def _remove_tables(self, run_id: str, epochs: Iterable[int]) -> None:
-        for epoch in epochs:
-            _remove(self.table_path(run_id, epoch))
+        for path in [path for epoch in epochs for path in self.table_files(run_id, epoch)]:
+            _remove(path)
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
         """Return every evaluation of the run, in the order of epochs; those whose rows are damaged are left out."""

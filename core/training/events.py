@@ -18,6 +18,7 @@ from PIL import Image
 
 from core.boxes import Detections
 from core.datasets.fingerprint.fingerprint import Fingerprint
+from core.detr.states.query_states import QueryStates
 from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.model_input import ModelInput
 from core.labels import LabelMap
@@ -174,6 +175,7 @@ class Evaluated(Measured):
     detections    of all queries on all validation images; None in a training that keeps none
     ground_truth  the COCO dict that they were measured against, with the chosen classes only
     model_input   how the model saw the images
+    states        of the queries that count; None where the model gives none
     is_best       whether AP is the highest so far, so that the checkpoint `best` is of this epoch
     """
 
@@ -181,6 +183,7 @@ class Evaluated(Measured):
     detections: Detections | None = None
     ground_truth: dict | None = None
     model_input: ModelInput | None = None
+    states: QueryStates | None = None
     is_best: bool = False
 
     @property

@@ -207,7 +207,8 @@ class Training:
             evaluated = Evaluated(
                 **self._position(), metrics=measurements.metrics, remarks=remarks,
                 figures=measurements.figures, detections=measurements.detections,
-                ground_truth=self.val_data.split.to_dict(), model_input=self.model_input, is_best=is_best,
+                ground_truth=self.val_data.split.to_dict(), model_input=self.model_input,
+                states=measurements.states, is_best=is_best,
             )  # fmt: skip
             try:
                 yield from self._until_recorded(evaluated)

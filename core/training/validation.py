@@ -22,12 +22,15 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.input.order import by_shape
 from core.detr.losses import LossNormalizers
+from core.detr.states.keeper import MOST, StateKeeper
+from core.detr.states.query_states import QueryStates
 from core.evaluation.coco_eval import CocoFigures, evaluate
+from core.evaluation.selection import LOWEST_SCORE
 from core.training.data.unreadable import Unreadable
 from core.training.step import Stepper
 
-# Of one process: detections, losses, and the images that it could not read.
-Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers, dict[int, str]]
+# Of one process: detections, losses, the images that it could not read, and the states of its queries.
+Share = tuple[Detections, dict[str, torch.Tensor] | None, LossNormalizers, dict[int, str], QueryStates | None]
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,13 @@ class Measurements:
     figures     COCO's twelve figures, and AP by class
     detections  of all queries, in the order of the data set's images
     metrics     tag to value, as they are recorded
+    states      of the queries that count; None where the model gives none
     """
 
     figures: CocoFigures
     detections: Detections
     metrics: dict[str, float]
+    states: QueryStates | None
 
 
 def validate(
@@ -60,15 +65,16 @@ def validate(
         data, stepper.images_evaluated_at_once, config.workers, indices, pin_memory=stepper.device.type == "cuda",
         spare=unreadable.spare,
     )  # fmt: skip
+    keeper = StateKeeper(LOWEST_SCORE, MOST // processes.world_size)
     with deterministic(config.deterministic):
-        for detections in detect(stepper.evaluated, batches, stepper.device, losses, stepper.precision):
+        for detections in detect(stepper.evaluated, batches, stepper.device, losses, stepper.precision, keeper):
             parts.append(detections)
             images += len(set(detections.image_id.tolist())) * processes.world_size
             yield min(images, len(data))
     with processes.collective():
-        share = Detections.concat(parts), losses.sums, losses.normalizers, unreadable.sentences
+        share = Detections.concat(parts), losses.sums, losses.normalizers, unreadable.sentences, keeper.take()
         shares = processes.all_gather(share)
-        for *_, sentences in shares:
+        for *_, sentences, _ in shares:
             unreadable.add(sentences)
         if unreadable.sentences:
             data.split = only_images(data.split, data.split.image_by_id.keys() - unreadable.sentences.keys())
@@ -79,7 +85,7 @@ def validate(
 
 def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Share]) -> Measurements:
     losses = LossSums(stepper.loss_config)
-    for _, sums, normalizers, _ in shares:
+    for _, sums, normalizers, _, _ in shares:
         losses.add_sums(sums, normalizers)
     detections = Detections.concat(share[0] for share in shares)
     position = {image["id"]: i for i, image in enumerate(data.split.images)}
@@ -96,7 +102,7 @@ def _measurements(stepper: Stepper, data: DetectionDataset, shares: Sequence[Sha
     by_class = {tags.AP_BY_CLASS.tag(name): ap for name, ap in figures.per_class.items()}
     metrics |= {tag: value for tag, value in (twelve | by_class).items() if value is not None}
     metrics |= _counts(data, detections, ground_truth)
-    return Measurements(figures, detections, metrics)
+    return Measurements(figures, detections, metrics, StateKeeper.join(share[-1] for share in shares))
 
 
 def _counts(data: DetectionDataset, detections: Detections, ground_truth: dict) -> dict[str, float]:

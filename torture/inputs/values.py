@@ -14,9 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from core.cli.main import COMMANDS, main
 from core.config import TrainConfig
 from core.config_diff import compare_settings
+from core.evaluation.alike.states import KeptStates, read_states, states_path, write_states
 from core.evaluation.selection import Selection
 from core.labels import LabelMap
 from core.runs.marks import Marks
@@ -28,6 +31,7 @@ from torture.kills import commands
 from torture.scenario import Plan
 
 CLASSES = ("person", "car", "dog")
+WIDTH = 64  # numbers of a decoder state
 QUERY = {
     "score": ["0.5"], "class": ["car"], "error": ["missed"], "size": ["small"], "true": ["car"],
     "predicted": ["dog"], "image": ["3"], "score_to": ["0.9"], "iou_from": ["0.1"], "iou_to": ["0.5"], "crowd": ["1"],
@@ -49,6 +53,7 @@ def readers(plan: Plan) -> Sequence[Reader]:
         Reader("addresses", "addresses", 4000, lambda folder: QUERY, _read_address),
         Reader("cells of the run database", "cells of the run database", 3000, copy, _read_cell),
         Reader("arguments", "arguments", 3000, copy, _read_arguments),
+        Reader("decoder states", "decoder states", 3000, _write_states, _read_states),
     )
 
 
@@ -56,6 +61,26 @@ def _copy(source: Path, folder: Path) -> Path:
     shutil.copytree(source, folder, dirs_exist_ok=True, symlinks=True)
     os.environ["DETR_LAB_ROOT"] = str(folder)
     return folder
+
+
+def _write_states(folder: Path) -> tuple[Path, bytes]:
+    table, count = folder / "epoch_0001.parquet", 200
+    values = np.eye(WIDTH, dtype=np.float16)[np.arange(count) % WIDTH]
+    write_states(KeptStates(np.arange(count) // 9, np.arange(count, dtype=np.int32), values), table)
+    return table, states_path(table).read_bytes()
+
+
+def _read_states(random: Random, sound: tuple[Path, bytes]) -> None:
+    table, data = sound
+    damaged = bytearray(data)
+    for _ in range(random.choice((1, 1, 2, 8))):
+        place = random.randrange(len(damaged))
+        damaged[place : place + random.choice((1, 1, 1, 4))] = random.randbytes(random.choice((1, 1, 1, 4)))
+    states_path(table).write_bytes(
+        damaged[: random.choice((len(damaged), len(damaged), random.randrange(len(damaged))))]
+    )
+    states = read_states(table)
+    assert states is None or len(states.query) == len(states.image_id) == len(states.values)
 
 
 def _read_settings(random: Random, sound: dict[str, Any]) -> None:

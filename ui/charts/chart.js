@@ -194,6 +194,10 @@ function listen(view) {
     const clicked = target(event)
     if (clicked) view.open?.(clicked)
   })
+  view.box.on("plotly_selected", (event) => { // an area was drawn, on a chart that lets one do so
+    const area = (event?.points ?? []).map((/** @type {any} */ point) => targetOf(view.chart, point)).filter(isObject)
+    if (area.length) view.open?.({ area })
+  })
   view.box.on("plotly_hover", (event) => view.box.classList.toggle("dlc-target", Boolean(target(event))))
   view.box.on("plotly_unhover", () => view.box.classList.remove("dlc-target"))
 }

@@ -55,8 +55,14 @@ def list_items(
     _, listed_with, content = kept
     is_old = listed_with != labels
     if isinstance(content, ObjectCrops):
-        return Listed(content, content.image_ids, content, is_old)
+        return list_boxes(content, view)._replace(is_old=is_old)
     return Listed([gallery.Item(image_id) for image_id in content], content, None, is_old)
+
+
+def list_boxes(boxes: ObjectCrops, view: str) -> Listed:
+    """Return boxes as they are listed: as they are, or in the view of images the images that they are on."""
+    items: gallery.Items = boxes if view != "images" else [gallery.Item(image_id) for image_id in boxes.image_ids]
+    return Listed(items, boxes.image_ids, boxes, False)
 
 
 def list_anew() -> None:

@@ -77,6 +77,7 @@ class Model(NamedTuple):
 def page_data(
     split: CocoSplit, source: str, items: Items, page: int, per_page: int, models: Sequence[Model],
     selection: Selection, layout: str = "one", frames: list[dict] | None = None, bare: bool = False,
+    alike: str | None = None,
 ) -> dict:  # fmt: skip
     """Return what `show_page` sends to the browser for page `page` (from 1) of `items`.
 
@@ -84,6 +85,7 @@ def page_data(
     layout   "one" model; two "beside" or "over" each other; or "frames": one model at a time, one for each of `frames`
     frames   for each model {"epoch", "AP", "loss_ce", "loss_bbox", …}, None where a value is unknown
     bare     there is no ground truth, and so neither correct boxes nor errors
+    alike    why it is not known which boxes are alike; "": it is, None: nobody can ask
     """
     classes = class_names(models[0].table)
     first = (page - 1) * per_page
@@ -110,6 +112,7 @@ def page_data(
         ],
         "frames": frames, "images": [_image(split, source, item) for item in shown], "selection": asdict(selection),
         "ahead": [_image(split, source, item) for item in items[first + per_page : first + 2 * per_page]],
+        **({} if alike is None else {"alike": alike}),
     }  # fmt: skip
 
 
@@ -132,12 +135,13 @@ def _lit(kind: str, number: int) -> tuple[str, int | str]:
 def show_page(
     data: dict, key: str, on_turn: Callable[[], None], on_score: Callable[[], None] = lambda: None,
     on_mark: Callable[[], None] = lambda: None, marked: Collection[int] | None = None,
-    on_mend: Callable[[], None] = lambda: None,
+    on_mend: Callable[[], None] = lambda: None, on_alike: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Show a page as `page_data` returns it; the browser draws it again only if it has changed.
 
     The callbacks read their value from st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
-    {"id", "on"}, `mend` how many labels were corrected in the large view, once it is closed.
+    {"id", "on"}, `mend` how many labels were corrected in the large view, once it is closed, `alike` {"kind", "image",
+    "number"}: the box like which others are asked for.
 
     marked: the ids of marked images; None where images cannot be marked. Ids go out, and come back, as text: the
     browser's numbers would round those beyond 2**53.
@@ -153,6 +157,7 @@ def show_page(
             "token": token(),
         },
         on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark, on_mend_change=on_mend,
+        on_alike_change=on_alike,
     )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ export interface Page {
   frames?: Frame[] | null
   images: Picture[]
   ahead?: Picture[]
+  alike?: string // why it is not known which boxes are alike; "" where it is
 }
 
 export interface Data {

@@ -16,9 +16,11 @@ import streamlit as st
 from core import PROJECT, DataError, RunError
 from core.datasets.layouts import TEST, annotation_files
 from core.datasets.split import CocoSplit, examine_splits, read_split, require_usable
+from core.evaluation.alike.likeness import Likeness
 from core.evaluation.table import read_table
 from core.runs.evaluated.images import data_of, part_of, read_imported_split
 from core.runs.schema import Evaluation, Run
+from core.runs.states import states_of
 from ui.server import services
 
 Stamps = tuple[tuple[str, str], ...]  # of files: path, and what changes with the file
@@ -128,3 +130,16 @@ def table_path(evaluation: Evaluation) -> Path:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _table(path: Path, created: float) -> pa.Table:
     return read_table(path)
+
+
+def likeness_of(key: tuple[object, ...], run: Run, evaluation: Evaluation, table: pa.Table) -> Likeness:
+    """Return which boxes of an evaluated model are alike; raises RunError that says why that is not known.
+
+    table  the evaluation's, or one made of it, as on corrected labels; `key` names it
+    """
+    return _likeness(key, run, evaluation, table)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _likeness(key: tuple[object, ...], _run: Run, _evaluation: Evaluation, _table: pa.Table) -> Likeness:
+    return Likeness(_table, states_of(_run, _evaluation))

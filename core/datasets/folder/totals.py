@@ -17,7 +17,11 @@ from core.datasets.problems import Problem, ProblemKind, Severity, sort_by_sever
 
 PICTURES = ("picture", "image", "label file")  # units of problems that each concern one picture
 BOXES = ("box", "annotation", "label")
-TOLD_BEFORE_TRAINING = (ProblemKind.LEAK, ProblemKind.ORIENTED)  # of what is only to be looked at
+TOLD_BEFORE_TRAINING = (
+    ProblemKind.LEAK,
+    ProblemKind.NEAR_LEAK,
+    ProblemKind.ORIENTED,
+)  # of what is only to be looked at
 UNUSABLE = (ProblemKind.MISSING, ProblemKind.UNREADABLE, ProblemKind.OTHER_SIZE, ProblemKind.PATH)  # of listed images
 
 

@@ -57,6 +57,7 @@ class DFine(RTDetrV2):
             before=Layers(scores[0][None], first_boxes[None]),
             corners=torch.stack(corners),
             references=references,
+            states=states[-1],
         )
 
     @classmethod

@@ -47,7 +47,7 @@ class DabDetr(Detector):
             logits.append(in_float32(self.inner.class_embed, states))  # of (B, Q, width)
             offsets = in_float32(self.inner.bbox_predictor, states)
             boxes.append((offsets + inverse_sigmoid(reference)).sigmoid())
-        return Layers(torch.stack(logits), torch.stack(boxes))
+        return Layers(torch.stack(logits), torch.stack(boxes), states=decoded.intermediate_hidden_states[-1])
 
     @property
     def num_queries(self) -> int:

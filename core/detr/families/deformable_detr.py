@@ -54,7 +54,8 @@ class DeformableDetr(Detector):
             reference = inverse_sigmoid(references[layer])
             offsets[..., : reference.shape[-1]] += reference  # a point, or a box where boxes are refined
             boxes.append(offsets.sigmoid())
-        return Layers(torch.stack(logits), torch.stack(boxes), proposals=_proposals(decoded))
+        states = decoded.intermediate_hidden_states[:, -1]
+        return Layers(torch.stack(logits), torch.stack(boxes), proposals=_proposals(decoded), states=states)
 
     @property
     def num_queries(self) -> int:

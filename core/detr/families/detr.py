@@ -46,7 +46,9 @@ class Detr(Detector):
         last, intermediate = decoded.last_hidden_state[None], self.intermediate_states(decoded)
         logits, boxes = class_head(last), box_head(last)  # the model's answer
         return Layers(
-            torch.cat([class_head(intermediate)[:-1], logits]), torch.cat([box_head(intermediate)[:-1], boxes])
+            torch.cat([class_head(intermediate)[:-1], logits]),
+            torch.cat([box_head(intermediate)[:-1], boxes]),
+            states=last[0],
         )
 
     def decode(self, values: torch.Tensor, pixel_mask: torch.Tensor | None) -> Any:

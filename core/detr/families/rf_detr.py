@@ -59,7 +59,7 @@ class LwDetr(Detector):
         parts = zip(model.enc_out_class_embed, decoded.enc_outputs_class.chunk(groups, 1), strict=False)
         scores = torch.cat([in_float32(output, part) for output, part in parts], 1)
         before = Layers(scores[None], decoded.enc_outputs_coord_logits.float()[None])
-        return Layers(in_float32(self.inner.class_embed, states), boxes, groups, before)
+        return Layers(in_float32(self.inner.class_embed, states), boxes, groups, before, states=states[-1])
 
     @property
     def _vit(self) -> Any:

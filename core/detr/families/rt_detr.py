@@ -83,7 +83,7 @@ class RTDetrV2(Detector):
             offsets = in_float32(decoder.bbox_embed[layer], states)
             boxes.append((offsets + inverse_sigmoid(reference)).sigmoid())
             reference = (offsets + inverse_sigmoid(reference.detach())).sigmoid()
-        return Layers(torch.stack(logits), torch.stack(boxes))
+        return Layers(torch.stack(logits), torch.stack(boxes), states=decoded.intermediate_hidden_states[:, -1])
 
     @property
     def top_k(self) -> int:

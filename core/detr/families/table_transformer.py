@@ -39,7 +39,8 @@ class TableTransformer(Detr):
         states = decoded.last_hidden_state[None]  # (1, B, Q, width)
         if self.inner.config.auxiliary_loss:
             states = torch.cat([decoded.intermediate_hidden_states[:-1], states])
-        return Layers(self.class_head(states), in_float32(self.inner.bbox_predictor, states).sigmoid())
+        boxes = in_float32(self.inner.bbox_predictor, states).sigmoid()
+        return Layers(self.class_head(states), boxes, states=states[-1])
 
     @property
     def num_layers(self) -> int:

@@ -59,7 +59,7 @@ class Yolos(Detector):
             states = torch.cat(parts)[torch.tensor(order, device=values.device).argsort()]
         logits = in_float32(self.inner.class_labels_classifier, states)
         boxes = in_float32(self.inner.bbox_predictor, states).sigmoid()
-        return Layers(logits[None], boxes[None])
+        return Layers(logits[None], boxes[None], states=states)
 
     def _read(self, values: torch.Tensor) -> torch.Tensor:
         """Return the states (B, Q, width) of the detection tokens for images of one size, without padding."""

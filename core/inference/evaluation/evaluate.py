@@ -23,8 +23,11 @@ from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import ReadFailure, loader
 from core.detr.input.order import by_shape
 from core.detr.input.tiles import TiledDataset, merge_tiles
+from core.detr.states.keeper import StateKeeper
+from core.detr.states.query_states import QueryStates
 from core.evaluation.coco_eval import CocoFigures, evaluate
 from core.evaluation.model_input import ModelInput
+from core.evaluation.selection import LOWEST_SCORE
 from core.evaluation.tide import detection_table
 from core.inference.evaluation.config import EvaluationConfig
 from core.inference.evaluation.models import open_model
@@ -45,6 +48,7 @@ class Outcome:
     split              the images that could be read, with the classes that were evaluated
     notes              sentences on what was left out
     images_per_second  reading, model and merging of tiles together; None if there was one image alone
+    states             of the queries that count; None where there are none of the model's own: in ONNX files, of tiles
     """
 
     figures: CocoFigures
@@ -52,6 +56,7 @@ class Outcome:
     split: CocoSplit
     notes: tuple[str, ...]
     images_per_second: float | None
+    states: QueryStates | None
 
 
 def evaluate_model(store: RunStore, config: EvaluationConfig) -> Generator[tuple[int, int], None, Outcome]:
@@ -70,9 +75,9 @@ def evaluate_model(store: RunStore, config: EvaluationConfig) -> Generator[tuple
     data = loaded.dataset(split, label_map, config.tiles)
     failures: list[ReadFailure] = []
     parts: list[Detections] = []
-    rate, begin = None, 0.0
+    rate, begin, keeper = None, 0.0, StateKeeper(LOWEST_SCORE)
     yield 0, len(split.images)
-    for done, detections in _detected(loaded, data, config, failures):
+    for done, detections in _detected(loaded, data, config, failures, keeper):
         parts.append(detections)
         if rate is None and not begin:
             begin, first = time.perf_counter(), done  # the first images are slower, whatever the model
@@ -86,12 +91,13 @@ def evaluate_model(store: RunStore, config: EvaluationConfig) -> Generator[tuple
     ground_truth, detections = read.to_dict(), _relabelled(Detections.concat(parts), loaded.label_map, label_map, read)
     table = detection_table(ground_truth, detections, label_map, _model_input(loaded, config.tiles))
     figures = evaluate(ground_truth, detections, label_map)
-    return Outcome(figures, table, read, (*notes, *sentences.values()), rate)
+    return Outcome(figures, table, read, (*notes, *sentences.values()), rate, keeper.take())
 
 
 def _detected(
-    loaded: LoadedModel, data: DetectionDataset, config: EvaluationConfig, failures: list[ReadFailure]
-) -> Iterator[tuple[int, Detections]]:
+    loaded: LoadedModel, data: DetectionDataset, config: EvaluationConfig, failures: list[ReadFailure],
+    keeper: StateKeeper,
+) -> Iterator[tuple[int, Detections]]:  # fmt: skip
     """Yield how many images are done, and the detections of the last of them."""
     order = (
         None
@@ -99,7 +105,8 @@ def _detected(
         else by_shape(range(len(data)), data.shown_size)
     )
     batches = loader(data, config.batch_size, config.workers, order, spare=failures.append)
-    answers = detect(loaded.model, batches, loaded.device, precision=loaded.precision)
+    is_tiled = isinstance(data, TiledDataset)  # of whose boxes the queries are numbered anew
+    answers = detect(loaded.model, batches, loaded.device, None, loaded.precision, None if is_tiled else keeper)
     if isinstance(data, TiledDataset):
         answers = merge_tiles(data, answers)
     done = 0

@@ -93,7 +93,14 @@ def _recorded(store: RunStore, run: Run) -> Generator[Done, None, None]:
             yield Done(images, of)
     outcome = work.result
     finish_evaluated(
-        store, run, outcome.figures, outcome.table, outcome.split, outcome.notes, outcome.images_per_second
+        store,
+        run,
+        outcome.figures,
+        outcome.table,
+        outcome.split,
+        outcome.notes,
+        outcome.images_per_second,
+        outcome.states,
     )
 
 

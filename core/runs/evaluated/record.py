@@ -18,7 +18,9 @@ import pyarrow as pa
 from core import RunError
 from core.datasets.fingerprint.fingerprint import take_fingerprint
 from core.datasets.split import CocoSplit
+from core.detr.states.query_states import QueryStates
 from core.disk import hidden_path
+from core.evaluation.alike.states import record_states
 from core.evaluation.coco_eval import CocoFigures
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.keep_result import KeepResult
@@ -50,21 +52,23 @@ def finish_evaluated(
     split: CocoSplit,
     notes: Sequence[str],
     images_per_second: float | None,
+    states: QueryStates | None = None,
 ) -> None:
     """Record the only evaluation of a run that is at work, and what was left out; raises RunError, OSError."""
-    state = _write(store.folder(run.id), table, split) | {"images_per_second": images_per_second}
+    state = _write(store.folder(run.id), table, split, states) | {"images_per_second": images_per_second}
     images = {} if "data" in run.config["imported"] else {"images": str(split.root)}
     config = {**run.config, "imported": {**run.config["imported"], **images, "notes": list(notes)}}
     store.record(run.id, 0, {}, {"config": config, **state}, NewEvaluation(0, figures.to_dict(), True, True))
 
 
-def _write(folder: Path, table: pa.Table, split: CocoSplit) -> dict[str, Any]:
-    """Write the detection table, and by what data and code it was made; return what the run's row says of it."""
+def _write(folder: Path, table: pa.Table, split: CocoSplit, states: QueryStates | None = None) -> dict[str, Any]:
+    """Write table and decoder states, and by what data and code they were made; return what the run's row says."""
     label_map = table_metadata(table).label_map
     fingerprint = KeepResult(take_fingerprint(label_map, [replace(split, name="val")]))  # whatever part it is
     deque(fingerprint, maxlen=0)
     metadata = replace(table_metadata(table), data=fingerprint.result.digest)
     table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
+    record_states(states, table, folder / table_name(0))
     write_table(table, folder / table_name(0))
     keep_fingerprint(folder, fingerprint.result)
     note_code(folder)

@@ -7,6 +7,7 @@ no example.
 import json
 import shutil
 
+import numpy as np
 from PIL import Image
 
 from core.datasets.check import sound_splits
@@ -228,9 +229,32 @@ def fatal_half(folder):
     }  # fmt: skip
 
 
+def nearly_the_same(folder):
+    """Scenes of which one is in both splits, saved anew, and one stands twice, a little cut."""
+    boxes = [(i, 1, BOX) for i in range(1, 4)]
+    dataset(folder, train=gt_small(*boxes, images=3), val=gt_small(*boxes, images=3))
+    for number, path in enumerate(sorted(folder.glob("*/*.jpg"))):
+        scene(number).save(path)
+    scene(0).save(folder / "val/2.jpg", quality=30)
+    shutil.copy(folder / "train/2.jpg", folder / "val/3.jpg")  # the same bytes are another problem
+    w, h = SIZE
+    scene(1).crop((1, 1, w - 1, h - 1)).resize(SIZE).save(folder / "train/3.jpg")
+    return {
+        (ProblemKind.NEAR_LEAK, ""): [(2, ())], (ProblemKind.NEAR_REPEATED, "train"): [(3, ())],
+        (ProblemKind.LEAK, ""): [(3, ())],
+        (ProblemKind.FEW_OBJECTS, "train"): [(None, ())], (ProblemKind.FEW_OBJECTS, "val"): [(None, ())],
+    }  # fmt: skip
+
+
+def scene(seed, size=SIZE):
+    """A picture of large spots, which no other seed has."""
+    spots = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC)
+
+
 CASES = [
-    in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, in_the_entries, fatal_box_format,
-    fatal_between_splits, fatal_emptiness, fatal_half,
+    nearly_the_same, in_the_labels, in_the_pictures, in_the_paths, in_folders_of_parts, in_the_entries,
+    fatal_box_format, fatal_between_splits, fatal_emptiness, fatal_half,
 ]  # fmt: skip
 
 

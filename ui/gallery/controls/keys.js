@@ -1,5 +1,6 @@
 // The keys, and the list of them that `?` shows.
 import { button, element } from "../../js/element.js"
+import { askAlike } from "../large/alike.js"
 import { askWhy } from "../large/ask.js"
 import { openLarge, turnLarge } from "../large/large.js"
 import { toggleFullSize, zoomByKey } from "../large/stage.js"
@@ -21,6 +22,7 @@ const KEYS = [
   ["m", "mark the image"],
   ["Tab", "in large: from box to box in the table; Enter chooses one"],
   ["w", "why this box?"],
+  ["s", "more boxes like this one"],
   ["a", "accept the chosen prediction: the labels agree with it; A: as a label of its own"],
   ["d c k", "of the chosen label: delete it, another class, crowd or not; drag it, or its handles"],
   ["n", "draw a new label"],
@@ -100,6 +102,7 @@ function act(view, key, target) {
   else if (key === "m") markKey(view)
   else if (key === "f") fullKey(view)
   else if (key === "w" && isLarge) askWhy(view)
+  else if (key === "s" && isLarge) askAlike(view)
   else return isLarge && doKey(view, key)
   return true
 }

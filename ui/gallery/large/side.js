@@ -4,6 +4,7 @@ import { makeMark } from "../controls/toolbar.js"
 import { areOne } from "../overlay/boxes.js"
 import { makeTools } from "../mend/tools.js"
 import { isPair } from "../state.js"
+import { offerAlike } from "./alike.js"
 import { askWhy, forgetWhy, whyOf } from "./ask.js"
 import { choose, inLine, isChosen, lightUp } from "./chosen.js"
 /** @import { Item, Judged, View } from "../types" */
@@ -91,6 +92,7 @@ function showChosen(view, item, rows) {
     ask.title = "Key w"
     ask.setAttribute("aria-pressed", String(large.isAsked))
   }
+  offerAlike(view, item, about)
   if (large.answered !== (question?.url ?? null)) forgetWhy(view)
   large.item = item
   if (large.isAsked && !large.answered) askWhy(view)

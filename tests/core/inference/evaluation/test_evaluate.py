@@ -8,6 +8,7 @@ import pytest
 
 from core import RunError
 from core.datasets.split import read_split
+from core.evaluation.alike.states import read_states
 from core.evaluation.table import read_table, table_metadata
 from core.inference.evaluation.config import EvaluationConfig
 from core.inference.evaluation.models import open_model
@@ -61,6 +62,22 @@ def test_as_it_was_trained_it_has_the_figures_and_boxes_of_its_training(own, mod
     for name in ("x1", "y1", "x2", "y2", "score"):
         ours, theirs = ([row[name] or 0 for row in some] for some in (rows, expected))
         np.testing.assert_allclose(np.sort(ours), np.sort(theirs), atol=1e-2)
+
+
+def test_it_keeps_the_states_that_its_training_kept_but_none_of_tiles(own):
+    store, run, data = own
+    before = next(e for e in store.evaluations(run.id) if e.epoch == 2)
+    again, _, _ = finished(store, f"{run.id}:last", data=data)
+    one, other = read_states(before.table), read_states(store.evaluations(again.id)[0].table)
+    assert (
+        len(one) > 20
+        and one.query.tolist() == other.query.tolist()
+        and one.image_id.tolist() == other.image_id.tolist()
+    )
+    part, whole = (states.values.astype(np.float32) @ states.values[0].astype(np.float32) for states in (one, other))
+    np.testing.assert_allclose(part, whole, atol=0.02)
+    tiled, _, _ = finished(store, f"{run.id}:last", data=data, tiles=2)
+    assert read_states(store.evaluations(tiled.id)[0].table) is None
 
 
 @pytest.mark.parametrize(("part", "images"), [("val", 6), ("train", 6), ("test", 6)])

@@ -1,0 +1,1 @@
+"""Charts of how alike boxes are."""

@@ -1,0 +1,1 @@
+"""Which boxes are alike, as the model sees them: the states of its queries, kept beside the detection table."""
