@@ -1,10 +1,10 @@
 """`python -m bench.mended FOLDER`: what missing labels cost on real pictures, and what is gained once they are there.
 
 FOLDER is a data set some of whose labels are missing, as BCCD (github.com/Shenggan/BCCD_Dataset). The starter is
-trained on it. Then labels are corrected as *Label errors* suggests: a missing one is added wherever a prediction from the score on
-shows one; first on the worst validation images, then on all validation and all training images, on which the model is
-evaluated for it. At the end a second model is trained on the revision. With --pictures the places where labels were
-added are drawn into a folder, to be looked at: nothing here tells right suggestions from wrong ones.
+trained on it. Then labels are corrected as *Label errors* suggests: a missing one is added wherever a prediction from
+the score on shows one; first on the worst validation images, then on all validation and all training images, on which
+the model is evaluated for it. At the end a second model is trained on the revision. With --pictures the worst images
+are drawn into a folder with what is suggested, to be looked at: nothing here tells right suggestions from wrong ones.
 """
 
 from __future__ import annotations
