@@ -120,7 +120,7 @@ def scenarios(plan: Plan, first: int) -> Sequence[Scenario]:
         for file, words in (
             ("runs/*/tables/*.parquet", ("analyze", "table", "export")),
             ("data/gt.json", ("analyze", "export")),
-            ("data/val/*.jpg", ("analyze", "export")),
+            ("data/images/*.jpg", ("analyze", "export")),
         )
         for word in words
         for name in ("cut", "noise", "gone", "a folder")

@@ -37,7 +37,7 @@ def make_voc(folder: Path) -> None:
 
 def make_results(street: Path, folder: Path) -> None:
     """Make results that find every object of the drawn validation images, beside their ground truth."""
-    shutil.copytree(street / "val", folder / "val")
+    shutil.copytree(street / "val", folder / "images")  # where pictures are looked for beside such a file
     gt = json.loads((street / "annotations" / "instances_val.json").read_text())
     rows = [
         {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.5 + 0.4 * (i % 2)}

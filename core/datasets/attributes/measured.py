@@ -21,7 +21,7 @@ from core.datasets.attributes.measures import MEASURES, SIDE, measure_picture
 from core.datasets.fingerprint.fingerprint import picture_paths
 from core.datasets.fingerprint.pictures import MISSING, status_of
 from core.datasets.split import CocoSplit
-from core.disk import atomic_file
+from core.disk import atomic_file, clear_leftovers
 from core.files import read_bytes
 
 MOST_BYTES = 500_000_000  # of a file; of 118,000 pictures it has 4,000,000
@@ -108,6 +108,7 @@ def _write(measured: Measured, path: Path) -> None:
     for place, name in enumerate(NAMES):
         columns[name] = pa.array([numbers[place] for _, numbers in measured.values()], pa.float32())
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: WAY})
+    clear_leftovers(path.parent)  # of processes that were killed meanwhile
     try:
         with atomic_file(path) as partial:
             pq.write_table(table, partial, compression="zstd")

@@ -19,10 +19,12 @@ from core.runs.evaluated.images import evaluated_images
 from core.runs.schema import Run
 from core.runs.store import RunStore
 
+MEASURED = ".measured"  # the folder of the measures, among those of the runs
+
 
 def measures_of(store: RunStore, images: CocoSplit) -> Path:
     """Return where the measures of these images are kept."""
-    return measured_path(store.runs_dir / ".measured", images)
+    return measured_path(store.runs_dir / MEASURED, images)
 
 
 def attributes_of(store: RunStore, run: Run, table: pa.Table) -> ImageAttributes:
