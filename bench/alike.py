@@ -24,6 +24,7 @@ from core.detr.detect import detect
 from core.detr.input.loader import loader
 from core.detr.states.keeper import StateKeeper
 from core.detr.states.query_states import QueryStates
+from core.evaluation.alike.layout import MOST, lay_out
 from core.evaluation.alike.likeness import Likeness, listed_boxes
 from core.evaluation.alike.states import KeptStates, keep_states, reduced, states_path, write_states
 from core.evaluation.selection import LOWEST_SCORE, Selection
@@ -115,12 +116,10 @@ def words_of(table: pa.Table, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def maps(table: pa.Table, states: KeptStates) -> None:
     """Print what maps of two dimensions keep, of the boxes from score 0.5 on."""
-    from sklearn.manifold import TSNE
-
     names = dict.fromkeys(table_metadata(table).image_ids, "")
     likeness = Likeness(table, states)
     rows = listed_boxes(table, Selection(0.5), names)
-    rows = rows[likeness.places[rows] >= 0][:4000]
+    rows = rows[likeness.places[rows] >= 0][:MOST]
     values = states.values[likeness.places[rows]].astype(np.float32)
     classes, verdicts = words_of(table, rows)
     wrong = verdicts >= 0
@@ -130,7 +129,7 @@ def maps(table: pa.Table, states: KeptStates) -> None:
           f"of an error's {(verdicts[full[wrong]] >= 0).mean():.3f} are errors")  # fmt: skip
     ways: dict[str, Callable[[], np.ndarray]] = {
         "PCA": lambda: values[:, :2],
-        "t-SNE": lambda: TSNE(init="pca", random_state=0, perplexity=30).fit_transform(values),
+        "t-SNE": lambda: lay_out(values.astype(np.float16)),
     }
     for name, way in ways.items():
         begin = time.perf_counter()

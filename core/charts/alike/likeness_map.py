@@ -88,8 +88,8 @@ def map_chart(likeness: Likeness, layout: Layout, score: float, classes: Collect
     return Chart(
         "likeness-map",
         "Boxes by likeness",
-        f"Each point is a box; boxes near each other look alike to the model, whose directions and distances mean "
-        f"nothing else. Predictions from score {score:g}, and missed objects.{_left_out(layout)}",
+        "Each point is a box; those near each other look alike to the model, while directions and long ways mean "
+        f"nothing. Predictions from score {score:g}, and missed objects.{_left_out(layout)}",
         len(rows),
         "boxes",
         traces,

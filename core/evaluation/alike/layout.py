@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from core.evaluation.columns import Ids
 
-MOST = 3000  # boxes on a map: beyond, it takes long and is one blot
+MOST = 2000  # boxes on a map: beyond, it takes long and is one blot
 ROUNDS = 500  # of t-SNE: with 1,000 as many neighbours are of one class
 PERPLEXITY = 30.0
 FEW = 8  # boxes with which t-SNE cannot begin
@@ -26,10 +26,12 @@ def lay_out(values: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
         places[:, : states.shape[1]] = states[:, :2]
     else:
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
 
         perplexity = min(PERPLEXITY, (len(states) - 1) / 3)
         start = _start(states)
-        places = TSNE(init=start, random_state=0, perplexity=perplexity, max_iter=ROUNDS).fit_transform(states)
+        with threadpool_limits(1):  # beside a training several threads would wait for each other
+            places = TSNE(init=start, random_state=0, perplexity=perplexity, max_iter=ROUNDS).fit_transform(states)
     extent = np.abs(places).max(initial=0)
     return np.asarray(places / extent if extent else places, dtype=np.float32)
 
