@@ -19,8 +19,8 @@ from core.datasets.split import CocoSplit, examine_splits, read_split, require_u
 from core.evaluation.alike.likeness import Likeness
 from core.evaluation.table import read_table
 from core.runs.evaluated.images import data_of, part_of, read_imported_split
+from core.runs.evaluated.states import states_of
 from core.runs.schema import Evaluation, Run
-from core.runs.states import states_of
 from ui.server import services
 
 Stamps = tuple[tuple[str, str], ...]  # of files: path, and what changes with the file

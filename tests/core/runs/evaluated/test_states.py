@@ -5,8 +5,8 @@ import pytest
 from core import RunError
 from core.datasets.split import read_split
 from core.evaluation.alike.states import read_states, states_path
+from core.runs.evaluated.states import states_of
 from core.runs.recorder import Recorder
-from core.runs.states import states_of
 from tests.core.runs.watching import record_epochs, record_run
 from tests.invented import invented, invented_run, invented_states
 
