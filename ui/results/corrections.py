@@ -18,7 +18,7 @@ from core.evaluation.findings.label_errors import LabelError
 from core.evaluation.findings.label_noise import LabelNoise, in_words
 from core.evaluation.findings.relabel import Label
 from core.evaluation.table import ErrorType
-from core.runs.corrections.journal import DONE, Correction, net_corrections
+from core.runs.corrections.journal import DONE, Correction, CorrectionKind, net_corrections
 from core.runs.corrections.mend import Mender
 from core.runs.corrections.revision import save_revision
 from core.runs.evaluated.images import data_of
@@ -51,6 +51,9 @@ def show_corrections(viewed: EvaluatedModel, score: float) -> None:
             st.button("Undo the last correction", key="undo correction", icon=":material/undo:", on_click=_undo,
                       args=(mender, done[-1].image_id))  # fmt: skip
             _offer_revision(viewed.run, mender)
+        if accepted := sum(one.kind is CorrectionKind.ACCEPTED for one in done):
+            st.caption(f"{accepted:,} of {len(done):,} corrections took over what a model predicted: its own boxes are "
+                       "then right by definition. To compare models, see to it that these boxes fit.")  # fmt: skip
         with st.expander("AP and errors before and after", key="what corrections change"):
             _show_changes(noise)
         with st.expander(f"What was corrected · {len(done):,}", key="journal"):
