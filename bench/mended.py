@@ -129,11 +129,8 @@ def compare(first: pa.Table, second: pa.Table, score: float) -> None:
     suggested = missing(before, score)
     names = {
         "labels as they were": (first, before),
-        "where the first has added labels": (
-            relabel(first, labels_of(second, different_images(first, second))),
-            second,
-        ),
-        "where the second has": (with_labels(first, missing(before, score)), added),
+        "where the first has added labels": (relabel(first, labels_of(second, different)), second),
+        "where the second has": (with_labels(first, suggested), with_labels(before, suggested)),
     }
     for name, tables in names.items():
         one, two = (coco_figures(table) for table in tables)
