@@ -19,13 +19,12 @@ import pyarrow as pa
 
 from core.evaluation.findings.bootstrap import Interval
 from core.evaluation.findings.curves import bit, coco_figures, ranked_rows
-from core.evaluation.findings.resampling import resample_weights, weighted_figures
+from core.evaluation.findings.resampling import resample_weights, weighted_ap
 from core.evaluation.table import indices, integers, table_metadata
 from core.evaluation.threshold import count_errors
 
 RESAMPLES = 200
 CONFIDENCE = 0.95
-ALL_AREAS = 1  # how many of RANGES it takes AP in
 
 
 @dataclass(frozen=True)
@@ -129,19 +128,19 @@ class LabelledEvaluation:
         self, names: Sequence[str], states: Mapping[str, _State], after: pa.Table
     ) -> dict[str, tuple[_ClassAP, _ClassAP]]:
         """Return AP of these classes with the labels before and after."""
-        return {
-            name: (self._ap(name, self._states[name], self.table), self._ap(name, states[name], after))
-            for name in names
-        }  # fmt: skip
+        before, now = self._aps(names, self._states, self.table), self._aps(names, states, after)
+        return {name: (before[name], now[name]) for name in names}
 
-    def _ap(self, name: str, state: _State, table: pa.Table) -> _ClassAP:
-        known = self._known[name]
-        if state.digest not in known:
-            for other in [digest for digest in known if digest != self._states[name].digest]:
-                del known[other]
-            drawn = weighted_figures(table, [name], self._weights, ALL_AREAS)[0, 0]
-            known[state.digest] = _ClassAP(coco_figures(table, [name]).AP, drawn)
-        return known[state.digest]
+    def _aps(self, names: Sequence[str], states: Mapping[str, _State], table: pa.Table) -> dict[str, _ClassAP]:
+        """Return AP of these classes, as it is known or of the table, whose states these are."""
+        new = [name for name in names if states[name].digest not in self._known[name]]
+        if new:
+            values, drawn = coco_figures(table, new).per_class, weighted_ap(table, new, self._weights)[:, 0]
+            for name, of_class in zip(new, drawn, strict=True):
+                first = self._states[name].digest
+                kept = {digest: ap for digest, ap in self._known[name].items() if digest == first}
+                self._known[name] = {**kept, states[name].digest: _ClassAP(values[name], of_class)}
+        return {name: self._known[name][states[name].digest] for name in names}
 
 
 def _states(table: pa.Table, names: Sequence[str]) -> dict[str, _State]:

@@ -46,16 +46,13 @@ def resample_weights(images: int, resamples: int, seed: int) -> np.ndarray:
     return np.array(rows, dtype=np.uint16).reshape(resamples, images)
 
 
-def weighted_figures(
-    table: pa.Table, classes: Sequence[str], weights: np.ndarray, ranges: int = len(RANGES)
-) -> np.ndarray:
+def weighted_figures(table: pa.Table, classes: Sequence[str], weights: np.ndarray) -> np.ndarray:
     """Return FIGURES per class and resample, (K, 12, R) float64; NaN where the resample has no object for it.
 
     weights  (R, I) how often each image of `TableMetadata` counts; equal to COCO's figures of a data set with that
              many copies of each, where equal scores of one class in one image leave no choice of order
-    ranges   how many of RANGES precision is taken in; that in the others is 0: of AP alone the first is enough
     """
-    rankings = _rankings(table, classes, ranges_used=ranges)
+    rankings = _rankings(table, classes)
     return np.concatenate([_figures(rankings, part) for part in _parts(rankings, weights)], axis=2)
 
 
@@ -108,9 +105,7 @@ class _Ranking:
     curves: dict[tuple[int, int], _Curve]
 
 
-def _rankings(
-    table: pa.Table, classes: Sequence[str], areas: Sequence[str] = RANGES, ranges_used: int = 1
-) -> list[_Ranking]:
+def _rankings(table: pa.Table, classes: Sequence[str], areas: Sequence[str] = RANGES) -> list[_Ranking]:
     images = len(table_metadata(table).image_ids)
     image = np.searchsorted(table_metadata(table).image_ids, table["image_id"].to_numpy()).astype(np.int32)
     label, ranges = indices(table, "class_name", classes), integers(table, "ranges", null=0)
@@ -125,7 +120,7 @@ def _rankings(
             n_hits = np.bitwise_count(hits[a][rows]) * (place < most)  # at how many of the IoUs
             counts.append(np.bincount(here, weights=n_hits, minlength=images))
         curves = {}
-        for a in range(ranges_used):
+        for a in range(len(areas)):
             hits_here, ignored_here = hits[a][rows], ignored[a][rows]
             for t in range(len(THRESHOLDS)):
                 curves[a, t] = _curve(here, bit(hits_here, t), bit(ignored_here, t), images)

@@ -7,7 +7,7 @@ from core.evaluation.findings.bootstrap import bootstrap
 from core.evaluation.findings.curves import coco_figures
 from core.evaluation.findings.label_noise import RESAMPLES, LabelledEvaluation
 from core.evaluation.findings.relabel import Label, labels_of, relabel
-from core.evaluation.findings.resampling import resample_weights, weighted_figures
+from core.evaluation.findings.resampling import resample_weights, weighted_ap
 from core.evaluation.table import table_metadata
 from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
@@ -33,7 +33,7 @@ def test_the_difference_is_that_of_cocos_figures_and_of_every_resample(case, dat
     for name, change in noise.per_class.items():
         assert (change.before, change.after) == (first.per_class[name], second.per_class[name])
     weights = resample_weights(len(gt["images"]), RESAMPLES, 0)
-    drawn = [mean(weighted_figures(one, table_metadata(table).classes, weights)[:, 0]) for one in (table, after)]
+    drawn = [mean(weighted_ap(one, table_metadata(table).classes, weights)[:, 0]) for one in (table, after)]
     differences = drawn[1] - drawn[0]
     differences = differences[~np.isnan(differences)]
     if noise.ap.difference.value is not None and len(differences):
@@ -85,8 +85,8 @@ def test_classes_are_taken_anew_only_once_they_change(monkeypatch):
     first = relabel(table, {2: labels[2] | {9: Label("car", away)}})
     asked = []
     monkeypatch.setattr(
-        "core.evaluation.findings.label_noise.weighted_figures",
-        lambda one, names, *rest: (asked.append((one, *names)), weighted_figures(one, names, *rest))[1],
+        "core.evaluation.findings.label_noise.weighted_ap",
+        lambda one, names, *rest: (asked.append((one, *names)), weighted_ap(one, names, *rest))[1],
     )
     evaluation.label_noise(first)
     assert asked == [(table, "car"), (first, "car")]
