@@ -23,8 +23,8 @@ from core.evaluation.findings.resampling import resample_weights, weighted_ap
 from core.evaluation.table import indices, integers, table_metadata
 from core.evaluation.threshold import count_errors
 
-RESAMPLES = 200
-CONFIDENCE = 0.95
+RESAMPLES = 100  # they tell the standard deviation to 7 %, and are there within a second
+DEVIATIONS = 1.96  # of a normal distribution, between which 95 % lie
 
 
 @dataclass(frozen=True)
@@ -177,10 +177,9 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _change(before: float | None, after: float | None, differences: np.ndarray) -> Change:
-    """Return a change with the percentiles' interval, moved so that the difference is its mean."""
+    """Return a change with the interval that the standard deviation of its resamples gives (normal)."""
     differences = differences[~np.isnan(differences)]
-    if before is None or after is None or not len(differences):
+    if before is None or after is None or len(differences) < 2:
         return Change(before, after, Interval(None, None, None))
-    value = after - before
-    low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - differences.mean() + value
-    return Change(before, after, Interval(value, float(min(low, value)), float(max(high, value))))
+    value, reach = after - before, DEVIATIONS * float(np.std(differences, ddof=1))
+    return Change(before, after, Interval(value, max(value - reach, -1.0), min(value + reach, 1.0)))
