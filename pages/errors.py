@@ -14,7 +14,7 @@ from core import LabError
 from core.evaluation.ordering import ObjectCrops, SortOrder
 from core.evaluation.selection import Selection, selected_rows
 from core.evaluation.threshold import count_errors
-from core.runs.evaluated.images import words_of_part
+from core.runs.evaluated.images import why_no_model, words_of_part
 from core.runs.models import RunModel
 from ui.choose.address import Address, Query, new_address, remember, write_address
 from ui.choose.data_notice import show_data_notice
@@ -162,7 +162,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     show_mark_and_export(viewed, table, images, image_ids, on_page, chosen)
 model = gallery.Model(
     run.origin.capitalize() if run.is_imported else f"{RunModel(viewed.model).label} · epoch {evaluation.epoch}", table,
-    None if run.is_imported else f"/api/why/{run.id}/{viewed.model}", f"/api/boxes/{run.id}", evaluation.epoch,
+    None if why_no_model(run) else f"/api/why/{run.id}/{viewed.model}", f"/api/boxes/{run.id}", evaluation.epoch,
     f"/api/labels/{run.id}/{viewed.model}" if viewed.may_correct else None,
 )  # fmt: skip
 gallery.show_page(

@@ -32,6 +32,7 @@ from core import ConfigError, LabError, RunError
 from core.child import open_requests
 from core.detr.device import available_device
 from core.detr.explain import Near, explain, nearest
+from core.inference.evaluation.models import asked_model
 from core.inference.model_cache import ModelCache
 from core.runs.queue import RunQueue
 from core.runs.store import RunStore
@@ -95,7 +96,7 @@ def answer_line(line: str, models: ModelCache) -> dict[str, Any]:
 def warm(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     """Load the model that the request names, if it names one, before anything is asked of it."""
     if "run" in request:
-        models.get(request["run"], request["model"])
+        asked_model(models, request["run"], request["model"])
     return {}
 
 
@@ -121,7 +122,7 @@ def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     or {"near": [{"query", "box", "iou", "score", "class", "class_score", "no_object"}, …]},
     as `core/detr/explain.py` says; a packed map is {"max", "data"}: h rows of w bytes in base64, 255 for the maximum.
     """
-    loaded = models.get(request["run"], request["model"])
+    loaded = asked_model(models, request["run"], request["model"])
     image, names = request["image"], loaded.label_map.names
     batch = loaded.batch(Path(image["path"]), (image["width"], image["height"]))
     if "gt" in request:

@@ -17,6 +17,7 @@ from core.evaluation.findings.changes import FIXED_OR_BROKEN, Change, Changes, c
 from core.evaluation.ordering import ObjectCrops
 from core.evaluation.selection import Selection
 from core.evaluation.table import integers
+from core.runs.evaluated.images import why_no_model
 from ui.choose.address import remember
 from ui.choose.run_picker import EvaluatedModel
 from ui.compare.filters import CHANGE, CLICKS, PAGE, ChangeFilter, pick_layout, take_score
@@ -125,11 +126,11 @@ def _show_nothing(changes: Changes, chosen: ChangeFilter) -> None:
 
 def _model(place: str, model: EvaluatedModel, table: pa.Table) -> gallery.Model:
     """Return a model for the gallery; `place` is "Before" or "After": a run's name is too long beside every box."""
-    if model.run.is_imported:
-        return gallery.Model(f"{place} · {model.run.origin}", table, None, f"/api/boxes/{model.run.id}")
-    epoch = model.evaluation.epoch
-    label = f"{place} · epoch {epoch}" if epoch else f"{place} · baseline"
-    return gallery.Model(label, table, f"/api/why/{model.run.id}/{model.model}", f"/api/boxes/{model.run.id}", epoch)
+    run, epoch = model.run, model.evaluation.epoch
+    name = run.origin if run.is_imported else f"epoch {epoch}" if epoch else "baseline"
+    why = None if why_no_model(run) else f"/api/why/{run.id}/{model.model}"
+    shown_epoch = None if run.is_imported else epoch
+    return gallery.Model(f"{place} · {name}", table, why, f"/api/boxes/{run.id}", shown_epoch)
 
 
 def _highlight(data: dict[str, Any], changes: Changes, chosen: ChangeFilter) -> None:

@@ -28,7 +28,9 @@ from core import PROJECT, DataError, LabError, RunError
 from core.boxes import xywh_to_xyxy
 from core.disk import atomic_file
 from core.files import read_bytes
+from core.runs.evaluated.images import why_no_model
 from core.runs.models import RunModel, evaluated_models
+from core.runs.paths import RUN_ID
 from core.runs.schema import Evaluation, Run
 from ui.server import cache, services
 from ui.server.guard import has_token, refused
@@ -85,8 +87,8 @@ def _without_token() -> Response:
 
 def _evaluation(run: Run, model: str) -> Evaluation:
     """Return the evaluation of a run's model; raises RunError if there is none."""
-    if run.is_imported:
-        raise RunError(f"The run {run.name} was {run.origin}: only its results are here, no model that could be asked.")
+    if reason := why_no_model(run):
+        raise RunError(reason)
     kept = [e for e in services.store().evaluations(run.id) if e.table]
     known = evaluated_models(kept)
     if model not in known:
@@ -117,7 +119,9 @@ def _question(run: Run, model: str, image_id: int, query: dict[str, str]) -> dic
 
 def _name(run: Run, evaluation: Evaluation, question: dict[str, Any]) -> str:
     """Return the name of the answer's file: another one for another checkpoint, picture or annotation."""
-    if question["model"] == RunModel.BASELINE:
+    if run.is_evaluation:
+        folders = _folders_of(run.config["evaluation"]["model"][0])
+    elif question["model"] == RunModel.BASELINE:
         folders = [PROJECT / run.config.get("model", "")]
     else:
         folders = [services.store().checkpoint(run.id, name) for name in ("best", "last")]
@@ -126,6 +130,14 @@ def _name(run: Run, evaluation: Evaluation, question: dict[str, Any]) -> str:
         for path in (*(folder / WEIGHTS for folder in folders), Path(question["image"]["path"]))
     ]
     return hashlib.sha256(json.dumps([question, stamps, evaluation.created]).encode()).hexdigest()[:32]
+
+
+def _folders_of(name: str) -> list[Path]:
+    """Return where the weights of a model may lie that an evaluation names."""
+    run_id, _, model = name.rpartition(":")
+    if RUN_ID.fullmatch(run_id) and model != RunModel.BASELINE:
+        return [services.store().checkpoint(run_id, one) for one in ("best", "last")]
+    return [PROJECT / name]
 
 
 def _note(evaluation: Evaluation, image_id: int, answer: dict[str, Any], image: dict[str, Any]) -> str | None:

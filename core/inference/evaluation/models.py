@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import torch
 
-from core import ModelError
+from core import ModelError, RunError
 from core.detr.device import choose_device
 from core.inference.evaluation.config import EvaluationConfig
 from core.inference.evaluation.names import run_of
 from core.inference.model_cache import LoadedModel, ModelCache, Place
+from core.runs.evaluated.images import why_no_model
 from core.runs.store import RunStore
 
 
@@ -28,6 +29,21 @@ def open_model(store: RunStore, config: EvaluationConfig) -> LoadedModel:
     models = ModelCache(store, len(config.model), place)
     loaded = [models.get(*run) if (run := run_of(name)) else models.open(name) for name in config.model]
     return _sized(loaded[0] if len(loaded) == 1 else average(loaded), config.size)
+
+
+def asked_model(models: ModelCache, run_id: str, model: str = "best") -> LoadedModel:
+    """Return a model of a run, or of an evaluation the one that was evaluated, at its size, from those kept loaded.
+
+    Raises RunError for a run that there is not, or none of whose models can be asked, and ModelError as `ModelCache`.
+    """
+    run = models.store.get(run_id)
+    if reason := why_no_model(run):
+        raise RunError(reason)
+    if not run.is_evaluation:
+        return models.get(run_id, model)
+    config = EvaluationConfig.from_dict(run.config["evaluation"])
+    (name,) = config.model
+    return _sized(models.get(*named) if (named := run_of(name)) else models.open(name), config.size)
 
 
 def _sized(loaded: LoadedModel, size: int) -> LoadedModel:

@@ -39,6 +39,22 @@ def onnx_file_of(run: Run) -> Path | None:
     return None if path is None else Path(path)
 
 
+def why_no_model(run: Run) -> str:
+    """Return why no model can be asked about a run's boxes, in a sentence; "" if one can."""
+    if not run.is_imported:
+        return ""
+    settings = run.config.get("evaluation")
+    if settings is None:
+        return f"The run {run.name} was {run.origin}: only its results are here, no model that could be asked."
+    if onnx_file_of(run) is not None:
+        return "An ONNX file gives boxes, but not why: ask the checkpoint that it was made of."
+    if settings.get("tiles", 1) > 1:
+        return "Boxes of tiles are of several pictures, in each of which queries are others: ask the model itself."
+    if len(settings.get("model", ())) != 1:
+        return "An average of several models is not kept: ask one of these."
+    return ""
+
+
 def data_of(run: Run) -> str | None:
     """Return the folder of the data set of whose images a run was evaluated on a part; None of a COCO JSON's."""
     folder: str | None = run.config["imported"].get("data") if run.is_imported else run.config.get("data", "")

@@ -11,6 +11,8 @@ import pytest
 
 from core.datasets.split import read_split
 from core.evaluation.table import read_table, write_table
+from core.inference.evaluation.config import EvaluationConfig
+from core.inference.evaluation.job import create_evaluations, follow_evaluation
 from core.runs.bin import Bin
 from core.runs.evaluated.imports import import_results
 from tests.core.inference.asked import trained
@@ -280,3 +282,30 @@ def test_each_start_of_the_server_has_another_token():
     assert len(before) > 40 and token() == before
     token.clear()
     assert token() != before
+
+
+def evaluated(run, **settings):
+    """An evaluation of the run's best model on its own data, carried out."""
+    config = EvaluationConfig((f"{run.id}:best",), run.config["data"], **settings)
+    (evaluation,) = create_evaluations(services.store(), [config])
+    for _ in follow_evaluation(services.store(), evaluation.id):
+        pass
+    return services.store().get(evaluation.id)
+
+
+def test_an_evaluated_model_answers_about_its_own_boxes_at_its_own_size(client, run, val):
+    for settings in ({}, {"size": 96}):
+        of_job = evaluated(run, **settings)
+        (evaluation,) = services.store().evaluations(of_job.id)
+        row = next(row for row in read_table(evaluation.table).to_pylist() if row["kind"] == "detection")
+        answer = client.post(f"/api/why/{of_job.id}/untouched/{row['image_id']}?query={row['query']}").json()
+        assert answer["note"] is None
+        assert answer["layers"][-1]["score"] == pytest.approx(row["score"], abs=1e-4)
+        Bin(services.store()).delete(of_job.id)
+
+
+def test_of_tiles_no_model_can_be_asked(client, run, val):
+    of_job = evaluated(run, tiles=2)
+    answer = client.post(f"/api/why/{of_job.id}/untouched/{val.images[0]['id']}?query=0")
+    assert answer.status_code == 404 and "Boxes of tiles" in answer.json()["error"]
+    Bin(services.store()).delete(of_job.id)
