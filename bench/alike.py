@@ -26,7 +26,8 @@ from core.detr.states.keeper import StateKeeper
 from core.detr.states.query_states import QueryStates
 from core.evaluation.alike.layout import MOST, lay_out
 from core.evaluation.alike.likeness import Likeness, listed_boxes
-from core.evaluation.alike.states import KeptStates, keep_states, reduced, states_path, write_states
+from core.evaluation.alike.path import states_path
+from core.evaluation.alike.states import KeptStates, keep_states, reduced, write_states
 from core.evaluation.selection import LOWEST_SCORE, Selection
 from core.evaluation.table import indices, table_metadata
 from core.evaluation.threshold import error_codes

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from core.evaluation.alike.states import states_path
+from core.evaluation.alike.path import states_path
 from core.metrics import MACHINE
 from core.runs.evaluated.attributes import MEASURED
 from core.runs.paths import BIN

@@ -18,7 +18,7 @@ import re
 from pathlib import Path
 
 from core import RunError
-from core.evaluation.alike.states import states_path
+from core.evaluation.alike.path import states_path
 from core.training.checkpoint_folder import current
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")

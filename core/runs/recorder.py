@@ -20,7 +20,8 @@ from typing import Any
 from core.config import TrainConfig
 from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.disk import atomic_file
-from core.evaluation.alike.states import record_states, states_path
+from core.evaluation.alike.path import states_path
+from core.evaluation.alike.states import record_states
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.deletion.leftovers import clear_run

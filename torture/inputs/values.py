@@ -19,7 +19,8 @@ import numpy as np
 from core.cli.main import COMMANDS, main
 from core.config import TrainConfig
 from core.config_diff import compare_settings
-from core.evaluation.alike.states import KeptStates, read_states, states_path, write_states
+from core.evaluation.alike.path import states_path
+from core.evaluation.alike.states import KeptStates, read_states, write_states
 from core.evaluation.selection import Selection
 from core.labels import LabelMap
 from core.runs.marks import Marks

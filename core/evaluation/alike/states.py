@@ -23,6 +23,7 @@ from core import RunError
 from core.boxes import iou
 from core.detr.states.query_states import QueryStates
 from core.disk import atomic_file
+from core.evaluation.alike.path import states_path
 from core.evaluation.columns import Ids, Mask
 from core.evaluation.selection import LOWEST_SCORE
 from core.evaluation.table import CORNERS, floats, has_value, integers, is_detection
@@ -33,7 +34,6 @@ MOST_NUMBERS = 64  # of a state that are kept
 SAMPLE = 20_000  # states by which the main directions are found
 BLOCK = 65_536  # states that are worked on at a time
 LARGEST = 2**30  # bytes of a file
-ENDING = ".states.parquet"
 VALUES = "values"
 
 
@@ -65,11 +65,6 @@ class KeptStates:
         wanted = np.where(is_known & (query >= 0), image * span + query, -1)
         places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         return np.where(keys[places] == wanted, places, -1)
-
-
-def states_path(table: Path) -> Path:
-    """Return the path of the states that belong to a detection table."""
-    return table.with_name(table.stem + ENDING)
 
 
 def keep_states(states: QueryStates, table: pa.Table) -> KeptStates:

@@ -89,8 +89,8 @@ def test_a_folder_of_another_format_is_converted_first_with_its_part_for_testing
 
 @pytest.mark.parametrize(("arguments", "says"), [
     (["--model", "x"], "Name the images: --data"), (["--data", "x"], "model is empty"),
-    (["--model", "x", "--data", "x", "--gt", "y"], "leave out --gt, --dt and --epoch"),
-    (["--model", "x", "--data", "x", "--epoch", "1"], "leave out --gt, --dt and --epoch"),
+    (["--model", "x", "--data", "x", "--gt", "y"], "leave out --gt, --dt, --epoch and --corrected"),
+    (["--model", "x", "--data", "x", "--epoch", "1"], "leave out --gt, --dt, --epoch and --corrected"),
     (["--model", "x", "--data", "x", "--input", "2x3"], "'2x3' is no input"),
     (["--model", "x", "--data", "x", "--input", "640", "31"], "size is 31"),
     (["--model", "20200101-000000-abcd:best", "--data", "x"], "no run"),

@@ -3,6 +3,7 @@
 import json
 import os
 from base64 import b64decode
+from collections import deque
 from types import SimpleNamespace
 
 import psutil
@@ -284,28 +285,17 @@ def test_each_start_of_the_server_has_another_token():
     assert token() != before
 
 
-def evaluated(run, **settings):
-    """An evaluation of the run's best model on its own data, carried out."""
+@pytest.mark.parametrize("settings", [{}, {"size": 96}, {"tiles": 2}])
+def test_an_evaluated_model_answers_about_its_own_boxes_but_not_of_tiles(client, run, settings):
+    store = services.store()
     config = EvaluationConfig((f"{run.id}:best",), run.config["data"], **settings)
-    (evaluation,) = create_evaluations(services.store(), [config])
-    for _ in follow_evaluation(services.store(), evaluation.id):
-        pass
-    return services.store().get(evaluation.id)
-
-
-def test_an_evaluated_model_answers_about_its_own_boxes_at_its_own_size(client, run, val):
-    for settings in ({}, {"size": 96}):
-        of_job = evaluated(run, **settings)
-        (evaluation,) = services.store().evaluations(of_job.id)
-        row = next(row for row in read_table(evaluation.table).to_pylist() if row["kind"] == "detection")
-        answer = client.post(f"/api/why/{of_job.id}/untouched/{row['image_id']}?query={row['query']}").json()
-        assert answer["note"] is None
-        assert answer["layers"][-1]["score"] == pytest.approx(row["score"], abs=1e-4)
-        Bin(services.store()).delete(of_job.id)
-
-
-def test_of_tiles_no_model_can_be_asked(client, run, val):
-    of_job = evaluated(run, tiles=2)
-    answer = client.post(f"/api/why/{of_job.id}/untouched/{val.images[0]['id']}?query=0")
-    assert answer.status_code == 404 and "Boxes of tiles" in answer.json()["error"]
-    Bin(services.store()).delete(of_job.id)
+    (of_job,) = create_evaluations(store, [config])
+    deque(follow_evaluation(store, of_job.id), maxlen=0)
+    (evaluation,) = store.evaluations(of_job.id)
+    row = next(row for row in read_table(evaluation.table).to_pylist() if row["kind"] == "detection")
+    answer = client.post(f"/api/why/{of_job.id}/untouched/{row['image_id']}?query={row['query']}").json()
+    if "tiles" in settings:
+        assert "Boxes of tiles" in answer["error"]
+    else:
+        assert answer["note"] is None and answer["layers"][-1]["score"] == pytest.approx(row["score"], abs=1e-4)
+    Bin(store).delete(of_job.id)

@@ -37,7 +37,7 @@ export function mendable(view) {
  * @param {View} view
  */
 export function lookAt(view) {
-  Object.assign(view.mend, { undo: 0, redo: 0, message: "", isDrawing: false, band: null })
+  Object.assign(view.mend, { undo: null, redo: null, message: "", isDrawing: false, band: null })
   if (!canMend(view)) return
   ask(view, { do: "look" })
   askFigures(view)

@@ -148,9 +148,9 @@ export function doKey(view, key) {
     mend.isDrawing = !mend.isDrawing
     view.refresh()
   } else if (key === "u") {
-    if (mend.undo) correct(view, { do: "undo" })
+    if (mend.undo !== 0) correct(view, { do: "undo" })
   } else if (key === "U") {
-    if (mend.redo) correct(view, { do: "redo" })
+    if (mend.redo !== 0) correct(view, { do: "redo" })
   } else {
     return false
   }

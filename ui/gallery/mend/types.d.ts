@@ -25,8 +25,8 @@ export interface MendFigures {
 export type Sides = [x1: number, y1: number, x2: number, y2: number]
 
 export interface MendState {
-  undo: number
-  redo: number
+  undo: number | null // how often it can be undone; null: not known yet
+  redo: number | null
   made: number // corrections that the page's Python does not know of
   figures: MendFigures | null
   asked: number

@@ -9,6 +9,7 @@ from core import RunError
 from core.boxes import Detections, iou
 from core.datasets.split import read_split
 from core.detr.states.query_states import QueryStates
+from core.evaluation.alike.path import states_path
 from core.evaluation.alike.states import (
     MOST_NUMBERS,
     KeptStates,
@@ -17,7 +18,6 @@ from core.evaluation.alike.states import (
     read_states,
     record_states,
     reduced,
-    states_path,
     write_states,
 )
 from core.evaluation.table import CORNERS

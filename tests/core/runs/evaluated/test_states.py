@@ -4,7 +4,8 @@ import pytest
 
 from core import RunError
 from core.datasets.split import read_split
-from core.evaluation.alike.states import read_states, states_path
+from core.evaluation.alike.path import states_path
+from core.evaluation.alike.states import read_states
 from core.runs.evaluated.states import states_of
 from core.runs.recorder import Recorder
 from tests.core.runs.watching import record_epochs, record_run
