@@ -287,8 +287,7 @@ def test_each_start_of_the_server_has_another_token():
 
 @pytest.mark.parametrize("settings", [{}, {"size": 96}, {"tiles": 2}])
 def test_an_evaluated_model_answers_about_its_own_boxes_but_not_of_tiles(client, run, settings):
-    store = services.store()
-    config = EvaluationConfig((f"{run.id}:best",), run.config["data"], **settings)
+    store, config = services.store(), EvaluationConfig((f"{run.id}:best",), run.config["data"], **settings)
     (of_job,) = create_evaluations(store, [config])
     deque(follow_evaluation(store, of_job.id), maxlen=0)
     (evaluation,) = store.evaluations(of_job.id)
