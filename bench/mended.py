@@ -73,7 +73,7 @@ def add_labels(mender: Mender, errors: list[LabelError]) -> None:
 
 def tell(name: str, table: pa.Table, mender: Mender) -> None:
     """Print what the corrections so far change of a model's evaluation."""
-    corrections = mender.journal.all()
+    corrections = mender.corrections()
     net, after = net_corrections(corrections), corrected_table(table, corrections)
     noise = LabelledEvaluation(table).label_noise(after)
     print(f"{name}: {in_words(noise, sum(map(len, net.values())), len(net))}")

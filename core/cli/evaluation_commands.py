@@ -120,7 +120,7 @@ def _corrected(
     from core.runs.corrections.mend import Mender
     from core.runs.evaluated.images import evaluated_images
 
-    corrections = Mender(store, evaluated_images(store.get(evaluation.run_id))).journal.all()
+    corrections = Mender(store, evaluated_images(store.get(evaluation.run_id))).corrections()
     net = net_corrections(corrections)
     after = corrected_table(table, corrections)
     noise = LabelledEvaluation(table).label_noise(after, options.score)

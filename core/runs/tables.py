@@ -21,6 +21,7 @@ CORRECTIONS = """create table corrections (
     number     integer primary key autoincrement,         -- the order in which they were made, never given twice
     file       text not null,                             -- of which annotation file, a `label_file`
     image_id   integer not null,
+    file_name  text not null,                             -- of the image, as an id may come to be another one's
     label_id   integer not null,                          -- the annotation's id, of a new one its own
     kind       text not null,                             -- a CorrectionKind
     label_before text,                                    -- a Label as JSON, null: there was none

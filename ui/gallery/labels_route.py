@@ -49,7 +49,7 @@ def correct(request: Request) -> Response:
         if asked.get("do") not in _ACTIONS:
             raise DataError("Nothing that can be done to labels was asked for.")
         correction = _ACTIONS[asked["do"]](mender, table, image_id, asked)
-        made = mender.journal.of_image(image_id)
+        made = mender.corrections_of(image_id)
         now = corrected_table(table, made)
         answer = {
             "model": columns_of(now, [image_id], class_names(now)),
@@ -68,7 +68,7 @@ def figures(request: Request) -> Response:
     try:
         run, evaluation = _evaluated(request)
         score = _number(request.query_params.get("score", "0.5"), "The score")
-        net = net_corrections(labels.mender_of(run).journal.all())
+        net = net_corrections(labels.mender_of(run).corrections())
         answer: dict[str, Any] = {"labels": sum(map(len, net.values())), "images": len(net)}
         if net:
             answer |= _in_numbers(labels.label_noise_of(run, evaluation, score))
@@ -101,7 +101,7 @@ def _rows(table: pa.Table, image_id: int) -> pa.Table:
 
 
 def _accept(mender: Mender, table: pa.Table, image_id: int, asked: Asked) -> Correction:
-    now = corrected_table(table, mender.journal.of_image(image_id))
+    now = corrected_table(table, mender.corrections_of(image_id))
     query = to_id(asked.get("query"))
     rows = now.filter(pa.array(is_detection(now) & (integers(now, "query") == (-1 if query is None else query))))
     if not len(rows):

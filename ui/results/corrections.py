@@ -42,7 +42,8 @@ def show_corrections(viewed: EvaluatedModel, score: float) -> None:
     if not done:
         _show_saved(viewed.run)
         return
-    net = net_corrections(done)
+    fit = [one for one in mender.corrections() if one.state == DONE]
+    net = net_corrections(fit)
     count, images = sum(map(len, net.values())), len(net)
     noise = labels.label_noise_of(viewed.run, viewed.evaluation, score)
     with st.container(border=True):
@@ -51,6 +52,9 @@ def show_corrections(viewed: EvaluatedModel, score: float) -> None:
             st.button("Undo the last correction", key="undo correction", icon=":material/undo:", on_click=_undo,
                       args=(mender, done[-1].image_id))  # fmt: skip
             _offer_revision(viewed.run, mender)
+        if lost := len(done) - len(fit):
+            file = plain(mender.split.json_path.name)
+            st.caption(f"{lost:,} more do not count: {file} has other images or labels now than when they were made.")
         if accepted := sum(one.kind is CorrectionKind.ACCEPTED for one in done):
             st.caption(f"{accepted:,} of {len(done):,} corrections took over what a model predicted: its own boxes are "
                        "then right by definition. To compare models, see to it that these boxes fit.")  # fmt: skip

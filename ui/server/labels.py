@@ -54,12 +54,12 @@ def _key(evaluation: Evaluation) -> Key:
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _table(key: Key, file: str, state: str, _evaluation: Evaluation, _mender: Mender) -> pa.Table:
     table = cache.table_of(_evaluation)
-    return corrected_table(table, _mender.journal.all()) if state else table
+    return corrected_table(table, _mender.corrections()) if state else table
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _images(file: str, stamp: str, state: str, _mender: Mender) -> CocoSplit:
-    return corrected_split(_mender.split, _mender.journal.all()).split
+    return corrected_split(_mender.split, _mender.corrections()).split
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

@@ -1,12 +1,12 @@
 """What corrections make of an evaluation and of a split: detections matched anew, other annotations.
 
 In: a detection table or a split, and the journal's corrections of its file. Out: another one; neither file is touched.
-A correction says what a label is now, whatever it was, so a file that has changed since takes those that still fit.
+A correction says what a label is now, so a file that was made anew since takes those that still fit it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,9 +22,10 @@ from core.datasets.json_reader import decode
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.relabel import Label, Labels, labels_of, relabel
 from core.evaluation.table import table_metadata
-from core.runs.corrections.journal import Correction, net_corrections
+from core.runs.corrections.journal import DONE, Correction, net_corrections
 
 DIGITS = 6  # of pixels
+SAME = 0.5  # pixels by which a side may differ from what it was
 
 
 def corrected_table(table: pa.Table, corrections: Iterable[Correction]) -> pa.Table:
@@ -57,25 +58,55 @@ class CorrectedSplit:
     lost: tuple[int, ...] = ()
 
 
+def fitting(split: CocoSplit, corrections: Iterable[Correction]) -> list[Correction]:
+    """Return the corrections of the split's images that its file still fits, in their order.
+
+    A file that was made anew may have other images and labels under the same ids. An image is the same if its file name
+    is, a label if its class, crowd and box (to half a pixel) are what they were before it was first corrected; the id
+    of a new label must be free.
+    """
+    here = [one for one in corrections if one.image_id in split.image_by_id]
+    here = [one for one in here if one.file_name in ("", split.image_by_id[one.image_id]["file_name"])]
+    first: dict[tuple[int, int], Correction] = {}
+    for one in here:
+        if one.state == DONE:
+            first.setdefault((one.image_id, one.label_id), one)
+    names = {category["id"]: category["name"] for category in split.categories}
+    labels = {(i, a["id"]): a for i in {i for i, _ in first} for a in split.annotations_by_image[i]}
+    fits = {key for key, one in first.items() if _is_label(labels.get(key), one.before, names)}
+    return [one for one in here if one.state != DONE or (one.image_id, one.label_id) in fits]
+
+
+def _is_label(annotation: Entry | None, label: Label | None, names: Mapping[int, str]) -> bool:
+    """Check whether an annotation is what a label was; None: there is none, or was none."""
+    if annotation is None or label is None:
+        return annotation is None and label is None
+    moved = max(abs(one - other) for one, other in zip(box_of(annotation), label.box, strict=True))
+    kind = names[annotation["category_id"]], bool(annotation["iscrowd"])
+    return moved <= SAME and kind == (label.class_name, label.crowd)
+
+
 def corrected_split(split: CocoSplit, corrections: Iterable[Correction]) -> CorrectedSplit:
     """Return the split as corrected. Images of other parts of a shared file are passed over, not lost."""
     ids = {category["name"]: category["id"] for category in split.categories}
-    all_corrections = [one for one in corrections if one.image_id in split.image_by_id]
-    is_new = {one.label_id: one.before is None for one in reversed(all_corrections)}  # as the first one says
-    net = {label_id: label for of in net_corrections(all_corrections).values() for label_id, label in of.items()}
-    image_of = {one.label_id: one.image_id for one in all_corrections}
-    kept = {annotation["id"] for annotation in split.annotations}
-    gone = {label_id for label_id in net if label_id not in kept and not is_new[label_id]}
-    lost = [i for i, label in net.items() if i in gone or (label and label.class_name not in ids)]
+    of_split = [one for one in corrections if one.image_id in split.image_by_id]
+    used = fitting(split, of_split)
+    is_new = {one.label_id: one.before is None for one in reversed(used)}  # as the first one says
+    net = {label_id: label for of in net_corrections(used).values() for label_id, label in of.items()}
+    image_of = {one.label_id: one.image_id for one in used}
+    unknown = {label_id for label_id, label in net.items() if label and label.class_name not in ids}
+    every = {label_id for of in net_corrections(of_split).values() for label_id in of}
+    lost = sorted(unknown | (every - set(net)))
+    net = {label_id: label for label_id, label in net.items() if label_id not in unknown}
     annotations = []
     for annotation in split.annotations:
         label_id = annotation["id"]
-        if label_id not in net or label_id in lost:
+        if label_id not in net:
             annotations.append(annotation)
         elif label := net[label_id]:
             annotations.append(annotation | entry_of(label, ids[label.class_name], annotation))
     for label_id, label in net.items():
-        if label and is_new[label_id] and label_id not in kept and label_id not in lost:
+        if label and is_new[label_id]:
             entry = {"id": label_id, "image_id": image_of[label_id]}
             annotations.append(entry | entry_of(label, ids[label.class_name]))
     return CorrectedSplit(replace(split, annotations=annotations), tuple(lost))

@@ -55,6 +55,7 @@ class Correction:
     after     None: there is none any more
     state     "done"; "undone", which can be done again; or "dropped": undone, and something else was done since
     created   seconds since 1970
+    file_name  of the image, by which it is known again in a file that was made anew; "": not known
     """
 
     number: int
@@ -65,6 +66,7 @@ class Correction:
     after: Label | None
     state: str
     created: float
+    file_name: str = ""
 
 
 NetCorrections = dict[int, dict[int, Label | None]]  # by image and label id what the label is now; None: deleted
@@ -119,12 +121,13 @@ class Journal:
 
     def add(
         self, image_id: int, label_id: int | None, kind: CorrectionKind, before: Label | None, after: Label | None,
-        highest_id: int,
+        highest_id: int, file_name: str = "",
     ) -> Correction:  # fmt: skip
         """Write a correction; what is undone on the image cannot be done again from then on.
 
         label_id    None of a new label, which gets an id above all of the journal's and `highest_id`
         highest_id  the highest id of an annotation of the file
+        file_name   of the image
 
         Raises RunError if nothing would change, or if it cannot be written.
         """
@@ -138,13 +141,15 @@ class Journal:
                 "update corrections set state = ? where file = ? and image_id = ? and state = ?",
                 (DROPPED, self.file, image_id, UNDONE),
             )
-            values = (self.file, image_id, label_id, kind.value, _to_json(before), _to_json(after), DONE, time.time())
+            labels = _to_json(before), _to_json(after)
+            values = (self.file, image_id, file_name, label_id, kind.value, *labels, DONE, time.time())
             number = db.execute(
-                "insert into corrections (file, image_id, label_id, kind, label_before, label_after, state, created)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into corrections"
+                " (file, image_id, file_name, label_id, kind, label_before, label_after, state, created)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             ).lastrowid
-        return Correction(number or 0, image_id, label_id, kind, before, after, DONE, values[-1])
+        return Correction(number or 0, image_id, label_id, kind, before, after, DONE, values[-1], file_name)
 
     def undo(self, image_id: int) -> Correction | None:
         """Take the image's last correction back and return it; None if there is none."""
@@ -199,6 +204,7 @@ def _from_row(row: sqlite3.Row) -> Correction | None:
             cells.whole(row["number"]), cells.whole(row["image_id"]), cells.whole(row["label_id"]),
             CorrectionKind(row["kind"]), _from_json(optional(row["label_before"])),
             _from_json(optional(row["label_after"])), row["state"], cells.seconds(row["created"]),
+            cells.text(row["file_name"]),
         )  # fmt: skip
     except (ValueError, msgspec.DecodeError):
         return None

@@ -16,7 +16,7 @@ from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import LabelError, LabelErrorKind
 from core.evaluation.findings.relabel import Label
 from core.evaluation.table import CORNERS, ErrorType
-from core.runs.corrections.corrected import highest_id, label_of
+from core.runs.corrections.corrected import fitting, highest_id, label_of
 from core.runs.corrections.journal import Correction, CorrectionKind, Journal, label_file
 from core.runs.store import RunStore
 from core.wording import short
@@ -50,7 +50,7 @@ class Mender:
         """Add a label; raise DataError if the class is none of the split's, or the box has no extent on the picture."""
         label = Label(self._known(class_name), self._on_picture(image_id, box))
         with _at_work:
-            return self.journal.add(image_id, None, kind, None, label, highest_id(self.split))
+            return self.journal.add(image_id, None, kind, None, label, highest_id(self.split), self._name(image_id))
 
     def accept(self, image_id: int, row: Mapping[str, Any], as_own: bool = False) -> Correction:
         """Make the labels agree with a prediction, a row of the detection table.
@@ -81,7 +81,7 @@ class Mender:
         """Delete a label; raise DataError if it is gone."""
         with _at_work:
             before = self.label(image_id, label_id)
-            return self.journal.add(image_id, label_id, CorrectionKind.DELETED, before, None, 0)
+            return self.journal.add(image_id, label_id, CorrectionKind.DELETED, before, None, 0, self._name(image_id))
 
     def change(
         self, image_id: int, label_id: int, kind: CorrectionKind, class_name: str | None = None,
@@ -99,11 +99,22 @@ class Mender:
                 after = replace(after, crowd=crowd)
             if box is not None:
                 after = replace(after, box=self._on_picture(image_id, box), area=None)
-            return self.journal.add(image_id, label_id, kind, before, after, 0)
+            return self.journal.add(image_id, label_id, kind, before, after, 0, self._name(image_id))
 
     def label(self, image_id: int, label_id: int) -> Label:
         """Return a label as it is now; raise DataError if there is none."""
-        return label_of(self.split, self.journal.of_image(image_id), image_id, label_id)
+        return label_of(self.split, self.corrections_of(image_id), image_id, label_id)
+
+    def corrections(self) -> list[Correction]:
+        """Return the corrections that the split's file still fits, undone ones too."""
+        return fitting(self.split, self.journal.all())
+
+    def corrections_of(self, image_id: int) -> list[Correction]:
+        """Return those of an image."""
+        return [one for one in self.corrections() if one.image_id == image_id]
+
+    def _name(self, image_id: int) -> str:
+        return str(self.split.image_by_id[image_id]["file_name"])
 
     def _known(self, class_name: str) -> str:
         if class_name not in self._classes:

@@ -9,13 +9,14 @@ from core import DataError
 from core.datasets.split import CocoSplit
 from core.evaluation.findings.relabel import Label
 from core.evaluation.tide import detection_table
-from core.runs.corrections.corrected import corrected_split, corrected_table, highest_id, label_of
+from core.runs.corrections.corrected import corrected_split, corrected_table, fitting, highest_id, label_of
 from core.runs.corrections.journal import Correction, CorrectionKind
 from tests.core.coco_cases import cases, gt_of, result, rows
 from tests.core.evaluation.findings.test_relabel import as_labels, assert_same, edited, on_a_grid
 
 GT = gt_of((1, 1, (0, 0, 10, 10), {"area": 55}), (1, 2, (20, 0, 10, 10)), (2, 1, (5, 5, 30.3, 30.7)), images=2)
 CAR, NEW = Label("car", (0.0, 0.0, 10.0, 10.0), 55.0), Label("dog", (1.0, 2.0, 21.0, 12.0))
+DOG = Label("dog", (20.0, 0.0, 30.0, 10.0), 100.0)
 
 
 def split_of(gt: dict, **more) -> CocoSplit:
@@ -28,7 +29,7 @@ def correction(image_id, label_id, before, after, number=1, state="done") -> Cor
 
 def test_labels_are_deleted_changed_and_added():
     corrections = [
-        correction(1, 1, CAR, replace(CAR, class_name="dog")), correction(1, 2, NEW, None),
+        correction(1, 1, CAR, replace(CAR, class_name="dog")), correction(1, 2, DOG, None),
         correction(2, 9, None, NEW), correction(2, 3, CAR, None, state="undone"),
     ]  # fmt: skip
     split = corrected_split(split_of(GT), corrections).split
@@ -46,11 +47,26 @@ def test_a_label_whose_class_or_crowd_alone_changes_keeps_its_box_to_the_last_di
 
 def test_what_does_not_fit_the_file_any_more_is_lost_and_told():
     corrections = [
-        correction(1, 77, CAR, NEW), correction(1, 78, CAR, None), correction(1, 2, NEW, Label("bird", NEW.box)),
+        correction(1, 77, CAR, NEW), correction(1, 78, CAR, None), correction(1, 2, DOG, Label("bird", NEW.box)),
         correction(9, 5, None, NEW), correction(2, 9, None, Label("bird", NEW.box)),
     ]  # fmt: skip
     corrected = corrected_split(split_of(GT), corrections)
-    assert corrected.lost == (77, 78, 2, 9) and corrected.split.annotations == GT["annotations"]
+    assert corrected.lost == (2, 9, 77, 78) and corrected.split.annotations == GT["annotations"]
+
+
+@pytest.mark.parametrize(("change", "fits"), [
+    ({}, True), ({"before": replace(CAR, box=(0.4, 0.0, 10.0, 10.4))}, True), ({"file_name": "1.jpg"}, True),
+    ({"before": replace(CAR, box=(0.0, 0.0, 10.0, 11.0))}, False), ({"before": DOG}, False),
+    ({"before": replace(CAR, crowd=True)}, False), ({"file_name": "another.jpg"}, False), ({"before": None}, False),
+])  # fmt: skip
+def test_a_file_that_was_made_anew_takes_the_corrections_that_still_fit_it(change, fits):
+    one = replace(correction(1, 1, CAR, NEW), **change)
+    undone = replace(correction(1, 2, DOG, None, number=2, state="undone"), file_name=one.file_name)
+    assert fitting(split_of(GT), [one]) == [one] * fits
+    assert (undone in fitting(split_of(GT), [one, undone])) == (one.file_name != "another.jpg")
+    corrected = corrected_split(split_of(GT), [one])
+    assert (corrected.split.annotations != GT["annotations"]) == fits
+    assert corrected.lost == (() if fits else (1,))
 
 
 def test_a_label_that_was_drawn_corrected_and_deleted_again_is_not_there():

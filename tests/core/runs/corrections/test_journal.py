@@ -33,9 +33,10 @@ def states(journal: Journal) -> list[str]:
 
 def test_a_correction_comes_back_whole(journal, store):
     made = journal.add(3, 7, KIND.CLASS, CAR, DOG, 99)
-    assert journal.all() == journal.of_image(3) == [made]
+    named = journal.add(4, 8, KIND.CROWD, CAR, Label("car", CAR.box, crowd=True), 99, "4.jpg")
+    assert journal.all() == [made, named] and journal.of_image(3) == [made] and named.file_name == "4.jpg"
     assert (made.label_id, made.before, made.after) == (7, CAR, DOG) and abs(made.created - time.time()) < 60
-    assert Journal(store, "another").all() == [] and journal.of_image(4) == []
+    assert Journal(store, "another").all() == [] and journal.of_image(5) == []
 
 
 def test_new_labels_get_ids_above_the_files_and_the_journals(journal):
