@@ -51,6 +51,8 @@ def expand(page):
 
 def every_tab(page):
     for tab in page.get_by_role("tab").all():
+        # a tab that is drawn anew between the press and the release of a click does not take it
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         tab.click()
         expect(tab).to_have_attribute("aria-selected", "true")
         expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
