@@ -29,14 +29,14 @@ def mender_of(run: Run) -> Mender:
 def corrected_table_of(run: Run, evaluation: Evaluation) -> pa.Table:
     """Return an evaluation's detections matched with the labels as they are now; raises LabError."""
     mender = mender_of(run)
-    return _table(_key(evaluation), mender.journal.file, mender.journal.state(), evaluation, mender)
+    return _table(_key(evaluation), _file(mender), mender.journal.state(), evaluation, mender)
 
 
 def corrected_images(run: Run) -> CocoSplit:
     """Return the split that the run is evaluated on, as it is corrected now; raises DataError if it is gone."""
     mender = mender_of(run)
     state = mender.journal.state()
-    return _images(mender.journal.file, services.file_stamp(mender.split.json_path), state, mender) if state else (
+    return _images(_file(mender), state, mender) if state else (
         mender.split
     )  # fmt: skip
 
@@ -44,7 +44,12 @@ def corrected_images(run: Run) -> CocoSplit:
 def label_noise_of(run: Run, evaluation: Evaluation, score: float) -> LabelNoise:
     """Return what the corrections change of an evaluation; raises LabError."""
     mender = mender_of(run)
-    return _noise(_key(evaluation), mender.journal.file, mender.journal.state(), score, run, evaluation)
+    return _noise(_key(evaluation), _file(mender), mender.journal.state(), score, run, evaluation)
+
+
+def _file(mender: Mender) -> str:
+    """Name an annotation file as it is now: which corrections fit it changes with it."""
+    return f"{mender.journal.file} {services.file_stamp(mender.split.json_path)}"
 
 
 def _key(evaluation: Evaluation) -> Key:
@@ -58,7 +63,7 @@ def _table(key: Key, file: str, state: str, _evaluation: Evaluation, _mender: Me
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _images(file: str, stamp: str, state: str, _mender: Mender) -> CocoSplit:
+def _images(file: str, state: str, _mender: Mender) -> CocoSplit:
     return corrected_split(_mender.split, _mender.corrections()).split
 
 

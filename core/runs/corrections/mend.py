@@ -32,7 +32,8 @@ def label_to_mend(row: Mapping[str, Any]) -> int | None:
     A classification error means that the label has another class, a localization error that it lies elsewhere.
     """
     if row["error"] == ErrorType.CLASSIFICATION:
-        return row["best_other_gt"]  # type: ignore[no-any-return]
+        label_id: int | None = row["best_other_gt"]
+        return label_id
     return row["best_same_gt"] if row["error"] == ErrorType.LOCALIZATION else None
 
 

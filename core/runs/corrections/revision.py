@@ -31,7 +31,7 @@ from core.datasets.subset import RawFile, write_lists
 from core.disk import atomic_folder
 from core.evaluation.findings.relabel import Label
 from core.files import read_bytes, real_path
-from core.runs.corrections.corrected import box_of, corrected_split, entry_of
+from core.runs.corrections.corrected import box_of, corrected_split, entry_of, fitting
 from core.runs.corrections.journal import Correction, Journal, label_file, net_corrections
 from core.runs.evaluated.images import read_part
 from core.runs.store import RunStore
@@ -145,7 +145,7 @@ class _Part:
 
     def __init__(self, split: CocoSplit, corrections: Iterable[Correction]) -> None:
         self._split = split
-        self._corrections = [one for one in corrections if one.image_id in split.image_by_id]
+        self._corrections = fitting(split, corrections)
         self._corrected = corrected_split(split, self._corrections)
         paths = {image["id"]: path for image in split.images if (path := split.path_of(image))}
         are_inside = all(path.is_relative_to(split.resolved_dir) for path in paths.values())
