@@ -47,6 +47,7 @@ def page(context, address):
 def strict_page(context, address: str):
     """A page on which no script and no request may fail, none may go elsewhere, nothing complains and pops up."""
     opened, problems = context.new_page(), []
+    _wait_for_runs(opened)
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("dialog", lambda box: problems.append(box.message) or box.dismiss())
     opened.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or problems.append(asked.url))
@@ -56,6 +57,13 @@ def strict_page(context, address: str):
     yield opened
     opened.close()
     assert not problems, problems
+
+
+def _wait_for_runs(page) -> None:
+    """Lets each action wait until the page's script has run: what is drawn anew between the press and the release of a
+    click does not take it, a list of options closes."""
+    running = page.locator('[data-testid="stApp"][data-test-script-state="running"]')
+    page.add_locator_handler(running, lambda: expect(running).to_have_count(0), no_wait_after=True)
 
 
 def _is_complaint(said) -> bool:
