@@ -38,7 +38,7 @@ READERS = max(1, CORES - 2) if DEVICE.type == "cuda" else 0  # processes; a CPU 
 
 def day_data(folder: Path, seed: int) -> DetectionDataset:
     split = read_split(folder, "train")
-    return DetectionDataset(split, split.label_map(DEMO_CLASSES), SIZE[1], SIZE[0], augment="flip", seed=seed)
+    return DetectionDataset(split, split.label_map(DEMO_CLASSES), SIZE[1], SIZE[0], augment=("flip",), seed=seed)
 
 
 def swap_norms(module: nn.Module, old: type, new: type) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import ConfigError
+from core.augmentation import kinds as augmentation
 from core.settings import Settings, setting
 
 PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
@@ -170,13 +171,22 @@ class TrainConfig(Settings):
         min=0.25,
         max=1.0,
     )
-    augment: str = setting(
-        "flip",
+    augment: tuple[str, ...] = setting(
+        ("flip",),
         "Augmentation",
-        "Of training images. flip: mirrored at random; flip, scale and crop: also other sizes and cut-outs, as in "
-        "DETR's recipe.",
+        "Of training images, each at random: some of the kinds, or a preset: "
+        f"{'; '.join(preset.name for preset in augmentation.PRESETS)}.",
         "image",
-        choices=("none", "flip", "flip, scale and crop"),
+        choices=augmentation.KEYS,
+    )
+    plain_share: float = setting(
+        0.2,
+        "Plain at the end",
+        "Share of the epochs at the end without rotation, perspective, mosaic, mixup and copy-paste: images as they "
+        "will be.",
+        "image",
+        min=0.0,
+        max=1.0,
     )
     device: str = setting(
         "auto", "Device", "auto takes the GPU if there is one.", "machine", choices=("auto", "cpu", "cuda", "mps")
@@ -219,6 +229,10 @@ class TrainConfig(Settings):
     profile: bool = setting(False, "Profile", "Record ten steps with PyTorch's profiler.", "machine")
 
     def __post_init__(self) -> None:
+        value: Any = self.augment
+        names = (value,) if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            object.__setattr__(self, "augment", augmentation.with_presets(names))
         super().__post_init__()
         if self.shortest_edge > self.longest_edge:
             raise ConfigError(

@@ -42,7 +42,7 @@ class Preset:
 
 
 # of all families below, where nothing else is said; AdamW, weight decay 1e-4 and clip 0.1 are the defaults
-_SHARED = {"augment": "flip, scale and crop", "dropout": 0.0, "freeze": "none"}
+_SHARED = {"augment": ("flip", "scale and crop"), "dropout": 0.0, "freeze": "none"}
 _SQUARE = {"shortest_edge": 640, "longest_edge": 640, "square": True}
 _DEMO = {
     # a new light is first of all another look of things: the backbone has the most to learn
@@ -130,7 +130,7 @@ FAMILY_PRESETS = (
         "a tenth of the rate for sampling offsets and reference points.",
         {
             "epochs": 50, "batch_size": 4, "accumulate": 8, "lr": 2e-4, "lr_backbone": 2e-5, "lr_head": 2e-4,
-            "schedule": "step", "augment": "flip, scale and crop",
+            "schedule": "step", "augment": ("flip", "scale and crop"),
         },
         ("deformable_detr",),
     ),
@@ -149,7 +149,7 @@ FAMILY_PRESETS = (
         "an epoch. Not here: its crops around tables.",
         {
             "epochs": 20, "batch_size": 2, "lr": 5e-5, "lr_backbone": 1e-5, "lr_head": 5e-5, "schedule": "cosine",
-            "shortest_edge": 800, "longest_edge": 800, "augment": "flip, scale and crop",
+            "shortest_edge": 800, "longest_edge": 800, "augment": ("flip", "scale and crop"),
         },
         ("table-transformer",),
     ),
@@ -172,7 +172,7 @@ PRESETS = {
             "DETR's own: 16 images a step, 1e-4, backbone 1e-5, scale jitter and crops, the rate falls at the end.",
             {
                 "epochs": 50, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "schedule": "step",
-                "augment": "flip, scale and crop", "early_stopping": 15,
+                "augment": ("flip", "scale and crop"), "early_stopping": 15,
             },
             ("detr", "conditional_detr"),  # main.py of facebookresearch/detr and of Atten4Vis/ConditionalDETR
         ),

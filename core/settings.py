@@ -55,8 +55,10 @@ class Settings:
             raise ConfigError(f"{name} is empty: give one.")
         if isinstance(value, str) and not is_utf8(value):
             raise ConfigError(f"{name} is {short(value)}, which is not UTF-8: give the file or folder another name.")
-        if "choices" in limits and value not in limits["choices"]:
-            raise ConfigError(f"{name} is {short(repr(value))}, but must be one of: {', '.join(limits['choices'])}.")
+        choices = limits.get("choices", ())
+        for one in (value if isinstance(value, tuple) else (value,)) if choices else ():
+            if one not in choices:
+                raise ConfigError(f"{name} is {short(repr(one))}, but must be one of: {', '.join(choices)}.")
         # written so that NaN fails too
         if "min" in limits and not limits["min"] <= value <= limits["max"]:
             raise ConfigError(f"{name} is {short(value)}, but must lie between {limits['min']} and {limits['max']}.")

@@ -30,7 +30,7 @@ def test_a_wrong_setting_is_named_with_what_it_may_be(changes, said):
 
 
 def test_settings_survive_json():
-    config = TrainConfig(classes=("cat", "dog"), lr=3e-4, augment="none", deterministic=True)
+    config = TrainConfig(classes=("cat", "dog"), lr=3e-4, augment=("none",), deterministic=True)
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -59,10 +59,16 @@ def test_a_preset_keeps_data_model_and_classes(preset):
     assert preset.apply(mine).data == "mine" and preset.apply(mine).classes == ("cat",)
 
 
-@pytest.mark.parametrize("flip, augment", [(True, "flip"), (False, "none")])
-def test_settings_of_an_older_version_are_read(flip, augment):
+@pytest.mark.parametrize(
+    "saved, augment",
+    [
+        ({"flip": True}, ("flip",)), ({"flip": False}, ("none",)), ({"augment": "flip"}, ("flip",)),
+        ({"augment": "none"}, ("none",)), ({"augment": "flip, scale and crop"}, ("flip", "scale and crop")),
+    ],
+)  # fmt: skip
+def test_settings_of_an_older_version_are_read(saved, augment):
     older = {name: value for name, value in TrainConfig().to_dict().items() if name != "augment"}
-    assert TrainConfig.from_dict({**older, "flip": flip}).augment == augment
+    assert TrainConfig.from_dict({**older, **saved}).augment == augment
 
 
 @pytest.mark.parametrize(

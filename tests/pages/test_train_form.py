@@ -27,12 +27,12 @@ def test_what_the_form_says_is_what_is_trained(store):
     setting(app, "epochs").set_value(3)
     setting(app, "lr").set_value(2e-4)
     setting(app, "schedule").set_value("cosine")
-    setting(app, "augment").set_value("none")
+    setting(app, "augment").set_value(["colour", "flip"])
     setting(app, "classes").set_value(["car", "dog"])
     checked(app.run())
     click_train(app)
     config = TrainConfig.from_dict(store.get("last").config)
-    assert (config.epochs, config.lr, config.schedule, config.augment) == (3, 2e-4, "cosine", "none")
+    assert (config.epochs, config.lr, config.schedule, config.augment) == (3, 2e-4, "cosine", ("flip", "colour"))
     assert config.classes == ("car", "dog")
 
 

@@ -240,6 +240,8 @@ def _setting(field: Field[Any], preset: TrainConfig) -> Any:
     common: dict[str, Any] = {"key": key, "persist_state": "session"}
     if isinstance(field.default, bool):
         return st.toggle(label, help=explanation, **common)
+    if isinstance(field.default, tuple):
+        return st.multiselect(label, meta["choices"], help=explanation, **common)
     if "choices" in meta:
         return st.selectbox(label, meta["choices"], help=explanation, **common)
     # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before

@@ -9,6 +9,8 @@ ICIP 2022), arXiv 2202.06934; its own overlap is 0.2.
 
 from __future__ import annotations
 
+from math import ceil
+
 from core.datasets.pixels.upright import Box, Size
 
 OVERLAP = 0.2  # of two neighbours, as a share of a tile's side
@@ -20,7 +22,8 @@ def tile_size(size: Size, tiles: int) -> Size:
     >>> tile_size((640, 480), 1), tile_size((640, 480), 2)
     ((640, 480), (356, 267))
     """
-    width, height = (min(side, max(1, round(side / (tiles - (tiles - 1) * OVERLAP)))) for side in size)
+    # of a few pixels, what is rounded off would leave gaps
+    width, height = (max(ceil(side / tiles), round(side / (tiles - (tiles - 1) * OVERLAP))) for side in size)
     return width, height
 
 

@@ -6,6 +6,7 @@ training targets and stay in the files for evaluation. `batch.py` says what a sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -14,22 +15,18 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
+from core.augmentation.kinds import BY_KEY, KEYS, NONE, draw_look
+from core.augmentation.look import Look
 from core.boxes import area, clip, xywh_to_xyxy, xyxy_to_cxcywh_normalized
 from core.datasets.pictures import read_pixels, resized
 from core.datasets.pixels.upright import Size
 from core.datasets.split import CocoSplit
+from core.detr.input.augmented.compose import Source, compose
+from core.detr.input.augmented.shown import Shown
 from core.detr.input.batch import STRIDE, Sample
 from core.detr.input.cache import PictureCache
 from core.detr.input.pixels import crop_pixels
-from core.detr.input.transforms import (
-    AUGMENTS,
-    ResizedCrop,
-    choose_crop,
-    crop_boxes,
-    kept_size,
-    size_share,
-    smallest_size,
-)
+from core.detr.input.transforms import ResizedCrop, choose_crop, kept_size, size_share, smallest_size
 from core.labels import LabelMap
 
 
@@ -43,10 +40,11 @@ class PixelTargets(TypedDict):
 class DetectionDataset(Dataset[Sample]):
     """One sample for each image of a split.
 
-    `augment` is one of `transforms.AUGMENTS`; its random numbers follow from (seed, epoch, index) alone: the same on
-    every machine, in every process and after a resume. So does the size: images begin with the share `start_size` of
-    the edges and grow to them in `epochs` (`transforms.size_share`). Set `epoch` before a loader is made, and `stride`
-    to the model's: batches are padded to multiples of it, and with `whole_cells` what is shown is cut down to some.
+    `augment` has keys of `core.augmentation.kinds.KINDS`; their random numbers follow from (seed, epoch, index) alone:
+    the same on every machine, in every process and after a resume. In the share `plain_share` of the `epochs`, at the
+    end, kinds that `closes` are left out. So does the size: images begin with the share `start_size` of the edges and
+    grow to them in `epochs` (`transforms.size_share`). Set `epoch` before a loader is made, and `stride` to the
+    model's: batches are padded to multiples of it, and with `whole_cells` what is shown is cut down to some.
     """
 
     def __init__(
@@ -55,19 +53,20 @@ class DetectionDataset(Dataset[Sample]):
         label_map: LabelMap,
         shortest_edge: int,
         longest_edge: int,
-        augment: str = "none",
+        augment: Sequence[str] = (NONE,),
         seed: int = 0,
         square: bool = False,
         start_size: float = 1.0,
         epochs: int = 1,
+        plain_share: float = 0.0,
     ) -> None:
-        if augment not in AUGMENTS:
-            raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
+        if isinstance(augment, str) or set(augment) - set(KEYS):
+            raise ValueError(f"augment is {augment!r}, but must have some of: {', '.join(KEYS)}.")
         self.split, self.label_map = split, label_map
         self.shortest_edge, self.longest_edge, self.square = shortest_edge, longest_edge, square
         self.stride, self.whole_cells = STRIDE, False
-        self.augment, self.seed, self.epoch = augment, seed, 0
-        self.start_size, self.epochs = start_size, epochs
+        self.augment, self.seed, self.epoch = tuple(augment), seed, 0
+        self.start_size, self.epochs, self.plain_share = start_size, epochs, plain_share
         self._cache = PictureCache({}, 0)
 
     def __len__(self) -> int:
@@ -88,7 +87,7 @@ class DetectionDataset(Dataset[Sample]):
 
     def shown_size(self, index: int) -> Size:
         """Return the (width, height) in which the picture of image `index` is shown, in this epoch."""
-        return self._crop(index).size
+        return self._crop(index, self._look(index)).size
 
     def largest_size(self, index: int) -> Size:
         """Return the largest (width, height) in which the picture of image `index` is shown, in any epoch."""
@@ -104,10 +103,14 @@ class DetectionDataset(Dataset[Sample]):
         share = size_share(self.start_size, epoch, self.epochs)
         return round(self.shortest_edge * share), round(self.longest_edge * share)
 
-    def _crop(self, index: int) -> ResizedCrop:
-        random = np.random.default_rng((self.seed, self.epoch, index))
-        size = self._size(index)
-        crop = choose_crop(self.augment, size, *self._edges(self.epoch), random, self.square)
+    def _look(self, index: int) -> Look:
+        """Return how an image is shown in this epoch."""
+        is_plain = self.epoch >= round(self.epochs * (1 - self.plain_share)) > 0
+        keys = [key for key in self.augment if key != NONE and not (is_plain and BY_KEY[key].closes)]
+        return draw_look(keys, self.seed, self.epoch, index)
+
+    def _crop(self, index: int, look: Look) -> ResizedCrop:
+        crop = choose_crop(look, self._size(index), *self._edges(self.epoch), self.square)
         return replace(crop, size=self._cut(crop.size))
 
     def _cut(self, size: Size) -> Size:
@@ -145,22 +148,28 @@ class DetectionDataset(Dataset[Sample]):
         pixels = read_pixels(self.split.image_path(self.split.images[index]), self._size(index))
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
-    def __getitem__(self, index: int) -> Sample:
-        """Read the sample of image `index`.
+    def source(self, index: int, look: Look) -> Source:
+        """Read the picture of image `index`, and choose what its look shows of it.
 
         Raises DataError when the picture cannot be read or has another size than its JSON says.
         """
-        info, size, crop = self.split.images[index], self._size(index), self._crop(index)
+        info, size, crop = self.split.images[index], self._size(index), self._crop(index, look)
         pixels = self._cache.get(info["id"], lambda: self._read(index))
-        targets = self.targets(info)
-        boxes, labels = crop_boxes(targets["boxes"], targets["labels"], crop)
-        boxes = xyxy_to_cxcywh_normalized(boxes, crop.size)
-        kept = self._kept_size(index)
+        targets, kept = self.targets(info), self._kept_size(index)
         if kept != size:  # then all of it is shown
             crop = replace(crop, region=(0, 0, *kept))
+        boxes = targets["boxes"] * np.tile(np.divide(kept, size), 2)
+        natural = self._cut(resized(size, *self._edges(self.epoch), self.square))
+        return Source(Shown(pixels, boxes, targets["labels"]), crop, natural)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read the sample of image `index`; raise DataError as `source` does."""
+        look = self._look(index)
+        shown = compose(look, self.source(index, look), len(self), lambda i: self.source(i, self._look(i)))
+        boxes = xyxy_to_cxcywh_normalized(shown.boxes, shown.size)
         return {
-            "pixel_values": crop_pixels(pixels, crop),
-            "labels": {"class_labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)},
-            "image_id": info["id"],
-            "size": size,
+            "pixel_values": shown.pixels,
+            "labels": {"class_labels": torch.from_numpy(shown.labels), "boxes": torch.from_numpy(boxes)},
+            "image_id": self.image_id(index),
+            "size": self._size(index),
         }

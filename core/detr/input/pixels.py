@@ -15,9 +15,10 @@ from core.detr.input.transforms import ResizedCrop
 def crop_pixels(pixels: torch.Tensor, crop: ResizedCrop) -> torch.Tensor:
     """Return what the crop shows of a picture's pixels (3, H, W); the same tensor where that is all of it."""
     x1, y1, x2, y2 = crop.region
-    width, height = crop.size
+    width, height = crop.upright
     pixels = pixels[:, y1:y2, x1:x2]
-    if crop.flipped:
-        pixels = pixels.flip(2)
-    # bilinear; antialiased where it shrinks
-    return pixels if pixels.shape[1:] == (height, width) else resize(pixels, [height, width], antialias=True)
+    if crop.flipped or crop.upside_down:
+        pixels = pixels.flip([axis for axis, is_flipped in ((1, crop.upside_down), (2, crop.flipped)) if is_flipped])
+    if pixels.shape[1:] != (height, width):  # bilinear; antialiased where it shrinks
+        pixels = resize(pixels, [height, width], antialias=True)
+    return pixels.rot90(crop.turns, (1, 2)) if crop.turns else pixels

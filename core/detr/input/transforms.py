@@ -1,46 +1,57 @@
-"""What of a picture the model is shown: how large, and in training also which crop of it, flipped or not.
+"""What of a picture the model is shown: how large, which part of it, and turned which way.
 
-In: a picture's size and its boxes, `xyxy` in its pixels. Out: a `ResizedCrop`, which `pixels.py` makes of the picture,
-and the boxes that are still on it.
+In: a picture's size and its boxes, `xyxy` in its pixels, and a `Look`. Out: a `ResizedCrop`, which `pixels.py` makes of
+the picture, and the boxes that are still on it.
 
-The recipe is DETR's own (facebookresearch/detr, datasets/coco.py: make_coco_transforms, datasets/transforms.py). Its
-numbers are for a shortest edge of 800; here they are shares of it, so that the recipe fits pictures of any size.
+The crops are DETR's own (facebookresearch/detr, datasets/coco.py: make_coco_transforms, datasets/transforms.py). Their
+numbers are for a shortest edge of 800; here they are shares of it, so that they fit pictures of any size.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from core.augmentation.kinds import BY_KEY, NONE
+from core.augmentation.look import Look
 from core.boxes import as_boxes
 from core.datasets.pictures import resized
 from core.datasets.pixels.upright import Size
 
-AUGMENTS = ("none", "flip", "flip, scale and crop")
-ALL_SHOWN = ("none", "flip")  # those that show all of a picture, always in one size
-
+CROPS = "scale and crop"  # the kind of augmentation whose sizes differ from image to image
 # Shares of the shortest edge
 SCALES = tuple(n / 25 for n in range(15, 26))  # of 800: 480, 512, … 800
 BEFORE_CROP = (0.5, 0.625, 0.75)  # of 800: 400, 500, 600
 CROP = (0.48, 0.75)  # of 800: 384 and 600, the shortest and the longest side of a crop
 MIN_SIDE = 1.0  # pixels: a box that is cut off leaves, if less than that remains of its width or height
+ROOMY = 1.5  # times the size in which it is shown: how large a picture waits of which parts are shown, too
 
 
 @dataclass(frozen=True)
 class ResizedCrop:
-    """A region of a picture, the size that it is shown in, and whether it is flipped from left to right.
+    """A region of a picture, the size that it is shown in, and how it is turned.
 
-    region  (x1, y1, x2, y2) in whole pixels of the picture
-    size    (width, height) in pixels, to which the region is resized
+    region       (x1, y1, x2, y2) in whole pixels of the picture
+    size         (width, height) in pixels, in which it is shown once it is turned
+    flipped      whether it is mirrored from left to right
+    upside_down  whether it is mirrored from top to bottom
+    turns        by how many quarters it is then turned to the left
     """
 
     region: tuple[int, int, int, int]
     size: tuple[int, int]
     flipped: bool = False
+    upside_down: bool = False
+    turns: int = 0
+
+    @property
+    def upright(self) -> Size:
+        """The (width, height) to which the region is resized before it is turned."""
+        return (self.size[1], self.size[0]) if self.turns % 2 else self.size
 
 
 def size_share(start: float, epoch: int, epochs: int) -> float:
@@ -53,54 +64,48 @@ def size_share(start: float, epoch: int, epochs: int) -> float:
     return start + (1 - start) * grown
 
 
-def kept_size(augment: str, size: Size, shortest_edge: int, longest_edge: int, square: bool = False) -> Size:
-    """Return the (width, height) in which a picture of `size` may wait for what `choose_crop` will show of it.
+def kept_size(augment: Iterable[str], size: Size, shortest_edge: int, longest_edge: int, square: bool = False) -> Size:
+    """Return the (width, height) in which a picture of `size` may wait for whatever will be shown of it.
 
-    Its own, or a smaller one in which all of it is always shown.
+    Its own, or a smaller one: that in which all of it is always shown, or a `ROOMY` one where parts of it are, too.
     """
+    keys = set(augment) - {NONE}
+    if CROPS in keys:
+        return size
+    share = 1.0 if all(BY_KEY[key].whole for key in keys) else ROOMY
+    kept = resized(size, shortest_edge * share, longest_edge * share, square)
+    return kept if math.prod(kept) < math.prod(size) else size
+
+
+def choose_crop(look: Look, size: Size, shortest_edge: int, longest_edge: int, square: bool = False) -> ResizedCrop:
+    """Choose what is shown of a picture of `size` (width, height), as its look says.
+
+    It is all of it, or if the look is `cropped`, DETR's own: another size, every other time of a crop
+    (make_coco_transforms("train")). Whatever is shown is stretched to a `square` of `longest_edge`, or of a share of
+    it, if that is asked for.
+    """
+    region: tuple[int, int, int, int] = (0, 0, *size)
     shown = resized(size, shortest_edge, longest_edge, square)
-    return shown if augment in ALL_SHOWN and math.prod(shown) < math.prod(size) else size
-
-
-def choose_crop(
-    augment: str,
-    size: tuple[int, int],
-    shortest_edge: int,
-    longest_edge: int,
-    random: np.random.Generator,
-    square: bool = False,
-) -> ResizedCrop:
-    """Choose what is shown of a picture of `size` (width, height); all random numbers come from `random`.
-
-    augment: "none" shows all of it; "flip" flips every other time; "flip, scale and crop" also takes another size,
-    every other time of a crop (make_coco_transforms("train")). Whatever is shown is stretched to a `square` of
-    `longest_edge`, or of a share of it, if that is asked for. Raises ValueError if it is none of these.
-    """
-    if augment not in AUGMENTS:
-        raise ValueError(f"augment is {augment!r}, but must be one of: {', '.join(AUGMENTS)}.")
-    whole = (0, 0, *size)
-    if augment == "none":
-        return ResizedCrop(whole, resized(size, shortest_edge, longest_edge, square))
-    flipped = bool(random.random() < 0.5)
-    if augment == "flip":
-        return ResizedCrop(whole, resized(size, shortest_edge, longest_edge, square), flipped)
-    edge = longest_edge if square else shortest_edge
-    scale = edge * float(random.choice(SCALES))
-    limit = scale if square else longest_edge
-    if random.random() < 0.5:
-        return ResizedCrop(whole, resized(size, scale, limit, square), flipped)
-    region, shape = _random_region(size, edge, random)
-    return ResizedCrop(region, resized(shape, scale, limit, square), flipped)
+    if look.cropped:
+        edge = longest_edge if square else shortest_edge
+        scale = edge * float(look.crops.choice(SCALES))
+        shape = size
+        if look.crops.random() >= 0.5:
+            region, shape = _random_region(size, edge, look.crops)
+        shown = resized(shape, scale, scale if square else longest_edge, square)
+    if look.turns % 2:
+        shown = shown[1], shown[0]
+    return ResizedCrop(region, shown, look.mirrored, look.upside_down, look.turns)
 
 
 def smallest_size(
-    augment: str, sizes: Iterable[Size], shortest_edge: int, longest_edge: int, square: bool = False
+    augment: Sequence[str], sizes: Iterable[Size], shortest_edge: int, longest_edge: int, square: bool = False
 ) -> Size:
     """Return the (width, height) of the smallest that is shown of pictures of these `sizes`, in any epoch.
 
     Of crops, which may have any shape, it is the square of their shortest side.
     """
-    if augment in ALL_SHOWN:
+    if CROPS not in augment:
         shown = (resized(size, shortest_edge, longest_edge, square) for size in sizes)
         return min(shown, key=math.prod, default=(longest_edge, longest_edge))
     side = round((longest_edge if square else shortest_edge) * SCALES[0])
@@ -126,21 +131,28 @@ def _random_region(
 
 
 def crop_boxes(
-    boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], crop: ResizedCrop
+    boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], crop: ResizedCrop, least: float = 0.0
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Return the boxes (n, 4) `xyxy` that the crop shows, in its pixels, and their labels (n,); n may be 0.
 
-    A box is cut off where the crop ends. It leaves if nothing of it remains, as in DETR, and also if it was cut and
-    less than MIN_SIDE pixels remain of a side: nobody could tell what that is.
+    A box is cut off where the crop ends. It leaves if no more than the share `least` of its area remains, as in DETR
+    with 0, and also if it was cut and less than MIN_SIDE pixels remain of a side: nobody could tell what that is.
     """
     corners = as_boxes(boxes).astype(np.float64)
     x1, y1, x2, y2 = crop.region
-    width, height = crop.size
+    width, height = crop.upright
     scale = np.array([width / (x2 - x1), height / (y2 - y1)] * 2)
     is_cut = (corners[:, :2] < (x1, y1)).any(1) | (corners[:, 2:] > (x2, y2)).any(1)
-    shown = np.clip((corners - (x1, y1, x1, y1)) * scale, 0, (width, height, width, height))
+    placed = (corners - (x1, y1, x1, y1)) * scale
+    shown = np.clip(placed, 0, (width, height, width, height))
     if crop.flipped:
         shown[:, [0, 2]] = width - shown[:, [2, 0]]
+    if crop.upside_down:
+        shown[:, [1, 3]] = height - shown[:, [3, 1]]
+    for _ in range(crop.turns):
+        shown = np.stack([shown[:, 1], width - shown[:, 2], shown[:, 3], width - shown[:, 0]], axis=1)
+        width, height = height, width
     sides = shown[:, 2:] - shown[:, :2]
-    kept = (sides > 0).all(1) & ((sides >= MIN_SIDE).all(1) | ~is_cut)
+    large = sides.prod(1) > least * (placed[:, 2:] - placed[:, :2]).prod(1)
+    kept = (sides > 0).all(1) & large & ((sides >= MIN_SIDE).all(1) | ~is_cut)
     return shown[kept].astype(np.float32), labels[kept]

@@ -15,9 +15,10 @@ def detection_datasets(config: TrainConfig, data: TrainingData) -> tuple[Detecti
     """Return the data sets of a training's images and of its validation images; `adapt` them to the model."""
     edges, seed = (config.shortest_edge, config.longest_edge), config.seed
     training = DetectionDataset(
-        data.train, data.label_map, *edges, config.augment, seed, config.square, config.start_size, config.epochs
-    )
-    return training, DetectionDataset(data.val, data.label_map, *edges, "none", seed, config.square)
+        data.train, data.label_map, *edges, config.augment, seed, config.square, config.start_size, config.epochs,
+        config.plain_share,
+    )  # fmt: skip
+    return training, DetectionDataset(data.val, data.label_map, *edges, seed=seed, square=config.square)
 
 
 def adapt(datasets: Iterable[DetectionDataset], model: Detector, config: TrainConfig, processes: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from functools import lru_cache
 
 from core.config import RANDOM_MODEL, RANDOM_MULTI_SCALE, TrainConfig
+from core.config_diff import value_text
 from core.presets import PRESETS
 from core.training.doctor.history import History
 
@@ -27,10 +28,9 @@ def named(name: str) -> str:
     return f"“{LABELS[name]}” ({name})"
 
 
-def change(config: TrainConfig, name: str, value: str | float) -> str:
+def change(config: TrainConfig, name: str, value: str | float | tuple[str, ...]) -> str:
     """Return how to change a setting, after “set”: “Learning rate” (lr) from 0.001 to 0.0001."""
-    old, new = (f"{v:g}" if isinstance(v, float) else str(v) for v in (getattr(config, name), value))
-    return f"{named(name)} from {old} to {new}"
+    return f"{named(name)} from {value_text(getattr(config, name))} to {value_text(value)}"
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from core.augmentation.kinds import PRESET_BY_NAME
 from core.metrics import LOSS
 from core.training.doctor.advice import best_checkpoint, change
 from core.training.doctor.evaluations import below_baseline
@@ -59,7 +60,11 @@ def overfitting(history: History) -> Finding | None:
 
 def _against_overfitting(history: History, best: Evaluation | None) -> str:
     config = history.config
-    more = {"none": "flip", "flip": "flip, scale and crop"}.get(config.augment)
+    stronger: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("none",): ("flip",),
+        ("flip",): PRESET_BY_NAME["photographs"].keys,
+    }
+    more = stronger.get(config.augment)
     changes = [change(config, "augment", more)] if more else []
     changes += [change(config, "early_stopping", 5)] if not config.early_stopping else []
     changes += [change(config, "epochs", best.epoch)] if best and best.epoch < config.epochs else []

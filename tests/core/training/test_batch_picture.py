@@ -52,7 +52,7 @@ def test_boxes_and_classes_that_should_not_be_there_are_drawn_all_the_same():
 
 def test_the_training_data_are_drawn_as_they_come_from_the_loader(street):
     split = read_split(street, "train")
-    data = DetectionDataset(split, split.label_map(), 72, 96, augment="flip, scale and crop")
+    data = DetectionDataset(split, split.label_map(), 72, 96, augment=("flip", "scale and crop"))
     before = next(iter(loader(data, 4)))
     pixels = before["pixel_values"].clone()
     assert has(draw_batch(before, data.label_map.names), GREEN) > 500

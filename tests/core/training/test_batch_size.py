@@ -86,7 +86,7 @@ def test_trying_leaves_the_model_and_torchs_chance_as_they_were(data, a_gpu_of):
     assert torch.equal(torch.get_rng_state(), chance) and all(p.grad is None for p in model.parameters())
 
 
-@pytest.mark.parametrize("augment", ["none", "flip, scale and crop"])
+@pytest.mark.parametrize("augment", [("none",), ("flip", "scale and crop"), ("quarter turns", "zoom")])
 def test_the_worst_batch_has_the_largest_sides_and_most_objects(street, augment):
     split = read_split(street, "train")
     split.images[3].update(width=72, height=96)

@@ -76,8 +76,8 @@ def test_images_with_more_objects_than_queries_are_counted(data):
 
 
 @pytest.mark.parametrize(("augment", "square", "smallest"), [
-    ("flip", True, "96 × 96"), ("flip, scale and crop", True, "64 × 64"), ("flip", False, "96 × 96"),
-    ("flip, scale and crop", False, "64 × 64"),
+    (("flip",), True, "96 × 96"), (("scale and crop",), True, "64 × 64"), (("flip",), False, "96 × 96"),
+    (("scale and crop",), False, "64 × 64"),
 ])  # fmt: skip
 def test_pictures_without_a_place_for_every_query_stop_a_training_before_it_begins(data, augment, square, smallest):
     shown = DetectionDataset(data.split, TEN, 90, 96, augment, square=square)

@@ -7,6 +7,7 @@ from itertools import takewhile
 import pytest
 import torch
 
+from core.augmentation.kinds import KEYS
 from core.detr.model import FAMILIES
 from core.evaluation.coco_eval import evaluate
 from core.training.events import MODEL, Finished, Loading, StepDone
@@ -16,7 +17,7 @@ from tests.core.training.chosen_events import evaluations, losses
 
 
 def test_it_learns(config, tmp_path):
-    settings = replace(config, epochs=16, batch_size=12, augment="none", eval_every=16, clip=0.1)
+    settings = replace(config, epochs=16, batch_size=12, augment=("none",), eval_every=16, clip=0.1)
     seen = losses(train(settings, tmp_path))
     assert seen[16]["train/loss"] < 0.9 * seen[1]["train/loss"]
 
@@ -71,7 +72,8 @@ def test_a_profile_is_recorded_once(config, tmp_path):
 
 
 @pytest.mark.few(2)
-@pytest.mark.parametrize("settings", [{"augment": "flip, scale and crop"}, {"precision": "bf16"}, {"freeze": "stem"},
+@pytest.mark.parametrize("settings", [{"augment": ("flip", "scale and crop")}, {"augment": KEYS},
+                                      {"precision": "bf16"}, {"freeze": "stem"},
                                       {"deterministic": True}, {"workers": 2}, {"classes": ("car",)},
                                       {"cache": "off"}, {"start_size": 0.5}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):

@@ -9,16 +9,17 @@ from PIL import Image
 from transformers import DetrImageProcessor, YolosImageProcessor
 
 from core import DataError
+from core.augmentation.kinds import KEYS
 from core.datasets.split import read_split
 from core.detr.input.batch import Collator
 from core.detr.input.dataset import DetectionDataset
-from core.detr.input.transforms import AUGMENTS
 from core.detr.small import small_detr
 from core.detr.sources.image_processor import MEAN, STD
 from tests.core.detr.plain_pictures import dataset, normalized, write_dataset
 from tests.core.detr.released import TEN
 
 MODEL = small_detr(TEN)
+WAYS = (("none",), ("flip",), ("flip", "scale and crop"))
 
 
 def test_an_image_without_objects_has_empty_targets_of_the_right_shape(tmp_path):
@@ -41,7 +42,7 @@ def test_crowds_and_boxes_off_the_image_are_no_targets(tmp_path):
 def test_flip_mirrors_picture_and_boxes_together(street):
     split = read_split(street, "train")
     plain = DetectionDataset(split, split.label_map(), 72, 96)
-    flipped = DetectionDataset(split, split.label_map(), 72, 96, augment="flip", seed=1)
+    flipped = DetectionDataset(split, split.label_map(), 72, 96, augment=("flip",), seed=1)
     changed = 0
     for index in range(len(plain)):
         one, other = plain[index], flipped[index]
@@ -56,7 +57,7 @@ def test_flip_mirrors_picture_and_boxes_together(street):
     assert 0 < changed < len(plain)
 
 
-@pytest.mark.parametrize("augment", ["flip", "flip, scale and crop"])
+@pytest.mark.parametrize("augment", [("flip",), ("flip", "scale and crop"), ("mosaic", "colour"), KEYS])
 def test_augmentation_depends_on_seed_epoch_and_index_alone(street, augment):
     split = read_split(street, "train")
 
@@ -71,7 +72,7 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone(street, augment):
 
 
 @pytest.mark.parametrize("square", [False, True])
-@pytest.mark.parametrize("augment", AUGMENTS)
+@pytest.mark.parametrize("augment", WAYS)
 def test_images_begin_small_and_are_whole_in_the_last_quarter(street, augment, square):
     split = read_split(street, "train")
     whole, growing = (
@@ -83,7 +84,7 @@ def test_images_begin_small_and_are_whole_in_the_last_quarter(street, augment, s
         whole.epoch = growing.epoch
         one, other = (data[0] for data in (whole, growing))
         assert (one["pixel_values"].shape == other["pixel_values"].shape) == (growing.epoch >= 6)
-        if augment != "flip, scale and crop":  # else what is cut out is rounded to pixels of another size
+        if "scale and crop" not in augment:  # else what is cut out is rounded to pixels of another size
             torch.testing.assert_close(one["labels"]["boxes"], other["labels"]["boxes"])
             shares.append(other["pixel_values"].shape[2] / one["pixel_values"].shape[2])
             assert other["pixel_values"].shape[1:] == growing.shown_size(0)[::-1]
@@ -95,7 +96,7 @@ def test_images_begin_small_and_are_whole_in_the_last_quarter(street, augment, s
 
 def test_a_cut_out_keeps_the_original_size_and_boxes_within_what_is_shown(street):
     split = read_split(street, "train")
-    data = DetectionDataset(split, split.label_map(), 72, 96, augment="flip, scale and crop", seed=1)
+    data = DetectionDataset(split, split.label_map(), 72, 96, augment=("flip", "scale and crop"), seed=1)
     shapes, counts = set(), []
     for data.epoch in range(5):
         for index, info in enumerate(split.images):
@@ -110,7 +111,7 @@ def test_a_cut_out_keeps_the_original_size_and_boxes_within_what_is_shown(street
     assert len(shapes) > 10 and min(counts) < 0 == max(counts)
 
 
-@pytest.mark.parametrize("augment", AUGMENTS)
+@pytest.mark.parametrize("augment", WAYS)
 def test_an_image_of_crowds_only_has_empty_targets(tmp_path, augment):
     annotations = [{"image_id": 1, "category_id": 18, "bbox": [0, 0, 60, 40], "iscrowd": 1}]
     data = dataset(write_dataset(tmp_path / "d", annotations), augment=augment)
@@ -121,8 +122,8 @@ def test_an_image_of_crowds_only_has_empty_targets(tmp_path, augment):
 
 
 def test_an_unknown_augmentation_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="must be one of: none, flip"):
-        dataset(write_dataset(tmp_path / "d", []), augment=True)
+    with pytest.raises(ValueError, match=r"'shake'.*must have some of: none, flip"):
+        dataset(write_dataset(tmp_path / "d", []), augment=("shake",))
 
 
 def photograph(size: tuple[int, int]) -> Image.Image:
@@ -152,7 +153,7 @@ def test_a_sample_is_that_of_transformers_own_processor(tmp_path, size, mode):
 
 
 @pytest.mark.parametrize("size", [(64, 48), (48, 64), (97, 41), (300, 200), (640, 427)])
-@pytest.mark.parametrize("augment", ["none", "flip"])
+@pytest.mark.parametrize("augment", [("none",), ("flip",)])
 def test_sides_that_are_multiples_are_those_of_yolos_own_processor(tmp_path, size, augment):
     folder = write_dataset(tmp_path / "d", [{"image_id": 1, "category_id": 3, "bbox": [8, 6, 16, 12]}], sizes=(size,))
     path = folder / "train" / "1.png"
@@ -165,7 +166,7 @@ def test_sides_that_are_multiples_are_those_of_yolos_own_processor(tmp_path, siz
         processor = YolosImageProcessor(size={"shortest_edge": 48, "longest_edge": 64}, do_pad=False)
         theirs = processor(images=Image.open(path), return_tensors="pt")["pixel_values"][0]
         expected = (theirs * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255
-        ours = sample["pixel_values"].flip(2) if data._crop(0).flipped else sample["pixel_values"]
+        ours = sample["pixel_values"].flip(2) if data._look(0).mirrored else sample["pixel_values"]
         assert (ours - expected).abs().max() <= 1.01 and sizes == {ours.shape[:0:-1]}, kept
         shares = torch.tensor([16, 12, 16, 12]) / torch.tensor([*size, *size])
         torch.testing.assert_close(sample["labels"]["boxes"][0, 1:], shares[1:])

@@ -33,7 +33,7 @@ def test_a_step_is_a_list_of_batches_and_empty_where_no_image_is_left(tmp_path, 
 
 
 def test_a_step_that_accumulates_has_the_images_of_one_large_batch(street):
-    data = dataset(street, augment="flip, scale and crop", seed=3)
+    data = dataset(street, augment=("flip", "scale and crop"), seed=3)
     large, small = list(step_loader(data, 4, 1, 0)), list(step_loader(data, 2, 2, 0))
     assert len(large) == len(small) == 3
     for (one,), parts in zip(large, small, strict=True):
@@ -42,7 +42,7 @@ def test_a_step_that_accumulates_has_the_images_of_one_large_batch(street):
 
 
 def test_steps_after_a_resume_are_those_that_were_left(street):
-    data = dataset(street, augment="flip, scale and crop", seed=3)
+    data = dataset(street, augment=("flip", "scale and crop"), seed=3)
     data.epoch = 2
     whole, rest = list(step_loader(data, 2, 2, 2)), list(step_loader(data, 2, 2, 2, start_step=1, workers=2))
     assert len(whole) == 3 and len(step_loader(data, 2, 2, 2, start_step=1)) == 2
@@ -51,7 +51,7 @@ def test_steps_after_a_resume_are_those_that_were_left(street):
 
 @pytest.mark.parametrize("order", [None, [4, 1, 9, 0, 2], range(3, 12, 2), []])
 def test_reading_in_other_processes_gives_the_same_batches(street, order):
-    data = dataset(street, augment="flip, scale and crop")
+    data = dataset(street, augment=("flip", "scale and crop"))
     here, there = list(loader(data, 5, order=order)), list(loader(data, 5, workers=2, order=order))
     assert same(here, there)
     expected = range(len(data)) if order is None else order
@@ -61,7 +61,7 @@ def test_reading_in_other_processes_gives_the_same_batches(street, order):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_reading_leaves_torchs_own_chance_alone(street, workers):
     before = torch.get_rng_state()
-    next(iter(step_loader(dataset(street, augment="flip"), 2, 1, 0, workers=workers)))
+    next(iter(step_loader(dataset(street, augment=("flip",)), 2, 1, 0, workers=workers)))
     assert torch.equal(torch.get_rng_state(), before)
 
 

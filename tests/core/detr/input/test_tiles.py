@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from core.boxes import Detections, iou
@@ -17,6 +17,7 @@ from core.detr.input.tiles import MOST_KEPT, SAME, TiledDataset, merge_tiles
 
 
 @given(st.tuples(st.integers(1, 200), st.integers(1, 200)), st.integers(1, 8))
+@example((1, 5), 4).via("a fifth of a tile's side more would be no pixel")
 def test_regions_cover_the_image_and_lie_in_it(size, tiles):
     covered = np.zeros(size[::-1], dtype=bool)
     regions = tile_regions(size, tiles)

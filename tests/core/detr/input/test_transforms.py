@@ -8,18 +8,25 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers.image_transforms import get_size_with_aspect_ratio
 
-from core.config import TrainConfig
+from core.augmentation.kinds import KINDS, draw_look
 from core.datasets.pictures import resized
 from core.detr.input.pixels import crop_pixels
-from core.detr.input.transforms import AUGMENTS, MIN_SIDE, ResizedCrop, choose_crop, crop_boxes
+from core.detr.input.transforms import MIN_SIDE, ResizedCrop, choose_crop, crop_boxes
 
-RECIPE = "flip, scale and crop"
+RECIPE = ("flip", "scale and crop")
+TURNED = ("flip", "upside down", "quarter turns")
+# of seed 1, epoch 2, images 0 to 3, as long as there were only these two kinds
+FLIPS = (True, False, False, False)
+CROPS = [
+    ResizedCrop((0, 0, 640, 480), (256, 192), True), ResizedCrop((15, 10, 610, 470), (188, 146)),
+    ResizedCrop((16, 20, 432, 392), (206, 184)), ResizedCrop((0, 10, 635, 475), (251, 184)),
+]  # fmt: skip
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(40, 400)
 
 
 def crops(size, edges, count=400, augment=RECIPE) -> list[ResizedCrop]:
-    return [choose_crop(augment, size, *edges, np.random.default_rng(seed)) for seed in range(count)]
+    return [choose_crop(draw_look(augment, seed, 0, 0), size, *edges) for seed in range(count)]
 
 
 def crop_image(image: Image.Image, crop: ResizedCrop) -> Image.Image:
@@ -33,10 +40,6 @@ def boxes_in(size, random: np.random.Generator, count: int) -> np.ndarray:
     corners = [np.sort(random.choice(side + 1, (count, 2)), axis=1) for side in size]
     low, high = (np.stack([c[:, end] for c in corners], axis=1) for end in (0, 1))
     return np.concatenate([low, np.maximum(high, low + 1).clip(max=size)], axis=1).astype(np.float32)
-
-
-def test_the_choices_are_those_of_a_trainings_settings():
-    assert TrainConfig.__dataclass_fields__["augment"].metadata["choices"] == AUGMENTS
 
 
 @given(st.integers(10, 4000), st.integers(10, 4000), st.integers(32, 900), st.integers(0, 900))
@@ -53,19 +56,25 @@ def test_a_picture_is_resized_to_the_pixel_as_transformers_does(width, height, s
 
 
 @settings(max_examples=150, deadline=None)
-@given(sides, sides, seeds, st.sampled_from(AUGMENTS), st.sampled_from([(192, 256), (64, 64), (300, 500)]))
+@given(
+    sides,
+    sides,
+    seeds,
+    st.sampled_from([(), RECIPE, TURNED, RECIPE + TURNED]),
+    st.sampled_from([(192, 256), (64, 64), (300, 500)]),
+)
 def test_a_box_keeps_exactly_what_is_visible_of_it(width, height, seed, augment, edges):
     """Oracle: a box painted into an empty picture; where its colour is afterwards, there the new box must be."""
     random = np.random.default_rng(seed)
     size = (width, height)
-    boxes, crop = boxes_in(size, random, 3), choose_crop(augment, size, *edges, random)
+    boxes, crop = boxes_in(size, random, 3), choose_crop(draw_look(augment, seed, 0, 0), size, *edges)
     shown, left = crop_boxes(boxes, np.arange(3), crop)
     for i, box in enumerate(boxes.astype(int).tolist()):
         picture = Image.new("RGB", size)
         picture.paste((255, 255, 255), tuple(box))
         pixels = np.asarray(crop_image(picture, crop))[:, :, 0]
         assert pixels.shape == crop.size[::-1]
-        scale = crop.size[0] / (crop.region[2] - crop.region[0])
+        scale = crop.upright[0] / (crop.region[2] - crop.region[0])
         if i in left:
             x1, y1, x2, y2 = shown[list(left).index(i)]
             assert 0 <= x1 < x2 <= crop.size[0] and 0 <= y1 < y2 <= crop.size[1]
@@ -150,10 +159,12 @@ def test_the_recipe_fits_small_pictures():
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(32, 800), st.integers(0, 600), seeds)
 def test_a_cut_out_lies_within_any_picture_and_keeps_the_limits(width, height, shortest, more, seed):
-    crop = choose_crop(RECIPE, (width, height), shortest, shortest + more, np.random.default_rng(seed))
+    crop = choose_crop(draw_look(RECIPE, seed, 0, 0), (width, height), shortest, shortest + more)
     x1, y1, x2, y2 = crop.region
     assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
-    assert 1 <= min(crop.size) <= shortest and max(crop.size) <= shortest + more
+    assert 1 <= min(crop.size) <= shortest
+    # a side that rounding leaves as it is may be a pixel longer, as transformers has it
+    assert max(crop.size) <= shortest + more + (crop.size == (width, height))
 
 
 @pytest.mark.parametrize("size", [(3000, 4), (4, 3000), (1, 1)])
@@ -167,15 +178,30 @@ def test_a_view_is_the_same_for_the_same_chance_alone():
     assert len(set(crops((256, 192), (192, 256), 50))) > 20
 
 
-def test_without_augmentation_all_of_the_picture_is_shown_and_no_chance_used():
-    random = np.random.default_rng(1)
-    assert choose_crop("none", (40, 30), 60, 90, random) == ResizedCrop((0, 0, 40, 30), (80, 60))
-    assert random.random() == np.random.default_rng(1).random()
+def test_without_augmentation_all_of_the_picture_is_shown():
+    assert choose_crop(draw_look((), 1, 0, 0), (40, 30), 60, 90) == ResizedCrop((0, 0, 40, 30), (80, 60))
 
 
-def test_an_unknown_augmentation_is_refused():
-    with pytest.raises(ValueError, match="'mosaic', but must be one of: none, flip"):
-        choose_crop("mosaic", (9, 9), 32, 32, np.random.default_rng())
+def test_flips_and_crops_are_those_of_trainings_before_there_were_other_kinds():
+    whole = (0, 0, 640, 480)
+    for others in ((), tuple(kind.key for kind in KINDS if kind.key not in (*RECIPE, *TURNED))):
+        flips, crops = (
+            [choose_crop(draw_look((*keys, *others), 1, 2, index), (640, 480), 192, 256) for index in range(4)]
+            for keys in (("flip",), RECIPE)
+        )
+        assert flips == [ResizedCrop(whole, (256, 192), flipped) for flipped in FLIPS]
+        assert crops == CROPS
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_turn_is_pillows(turns):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
+    picture.paste((255, 255, 255), (3, 5, 10, 9))
+    crop = ResizedCrop((0, 0, 30, 20), (20, 30) if turns % 2 else (30, 20), turns=turns)
+    shown, _ = crop_boxes(np.array([[3, 5, 10, 9]]), np.array([0]), crop)
+    turned = picture.rotate(90 * turns, expand=True)
+    assert crop_image(picture, crop).tobytes() == turned.tobytes()
+    assert turned.crop(tuple(shown[0].astype(int))).getextrema() == ((255, 255),) * 3
 
 
 def test_a_picture_cut_once_looks_as_if_it_was_resized_cut_and_resized():

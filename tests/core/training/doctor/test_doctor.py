@@ -135,7 +135,7 @@ METRICS = st.dictionaries(st.sampled_from(TAGS), NUMBERS, max_size=12)
 CONFIGS = st.builds(
     TrainConfig, lr=st.sampled_from([0.0, 1e-5, 1.0]), clip=st.sampled_from([0.0, 0.1]), epochs=st.integers(1, 50),
     model=st.sampled_from(["random", "m"]), keep=st.sampled_from(["best", "last"]), workers=st.sampled_from([0, 64]),
-    precision=st.sampled_from(["fp16", "fp32"]), augment=st.sampled_from(["none", "flip, scale and crop"]),
+    precision=st.sampled_from(["fp16", "fp32"]), augment=st.sampled_from([("none",), ("flip", "scale and crop")]),
 )  # fmt: skip
 
 
