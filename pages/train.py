@@ -18,6 +18,7 @@ from ui.refusal import show_refusal
 from ui.server import cache, services
 from ui.text import plain
 from ui.train import draft, form
+from ui.train.augment import show_preview
 from ui.train.device import check_device
 from ui.train.drawing import begin_when_drawn, follow, waiting_training
 from ui.train.preflight import has_failed, read_checks, show_checks
@@ -184,6 +185,8 @@ if refusal := st.session_state.pop(REFUSED, None):
     show_refusal(refusal)
 if not runs:
     st.title("Train")
+if config and not drawing:  # else as soon as they are there
+    show_preview(config)
 if waiting:
     waiting.show_here()
 elif not runs:

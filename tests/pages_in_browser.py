@@ -5,7 +5,7 @@ others make a fixture `root`, the app's root folder, and take `own_address` as `
 """
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -16,6 +16,7 @@ from tests.serving import served
 
 SECOND = 1000
 MINUTE = 60 * SECOND
+PATIENCE = 5 * SECOND  # with a script that runs
 ROW = 31  # pixels of a row of a table, its head too
 OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
 expect.set_options(timeout=WAIT)  # its own 5 seconds are few then
@@ -60,10 +61,15 @@ def strict_page(context, address: str):
 
 
 def _wait_for_runs(page) -> None:
-    """Lets each action wait until the page's script has run: what is drawn anew between the press and the release of a
-    click does not take it, a list of options closes."""
+    """Lets each action wait for the page's script, for some seconds: what is drawn anew between the press and the
+    release of a click does not take it, a list of options closes."""
     running = page.locator('[data-testid="stApp"][data-test-script-state="running"]')
-    page.add_locator_handler(running, lambda: expect(running).to_have_count(0), no_wait_after=True)
+
+    def wait() -> None:
+        with suppress(AssertionError):  # a script that runs long is looked at while it does
+            expect(running).to_have_count(0, timeout=PATIENCE)
+
+    page.add_locator_handler(running, wait, no_wait_after=True)
 
 
 def _is_complaint(said) -> bool:

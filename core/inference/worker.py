@@ -6,6 +6,7 @@ back later.
 
     {"ask": "warm", "run": …, "model": …}    {}: the model, if one is named, is loaded
     {"ask": "device", "device": …, "processes": …}    {"refused": one sentence, "" if a training can have them}
+    {"ask": "preview", "settings": of a TrainConfig, "epoch": …}    {"picture": a JPEG in base64}, see `preview`
     {"ask": "why", "run": …, "model": "best" | "last" | "untouched", "image": …, "query" or "gt": …}    see `why`
     {"ask": "predict", …}                    see `core.inference.predict.answer_request`
 
@@ -21,6 +22,7 @@ import sys
 import traceback
 from base64 import b64encode
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,12 +32,15 @@ from transformers.utils import logging
 
 from core import ConfigError, LabError, RunError
 from core.child import open_requests
+from core.config import TrainConfig
+from core.datasets.split import read_split
 from core.detr.device import available_device
 from core.detr.explain import Near, explain, nearest
 from core.inference.evaluation.models import asked_model
 from core.inference.model_cache import ModelCache
 from core.runs.queue import RunQueue
 from core.runs.store import RunStore
+from core.training.data.preview import draw_preview
 from core.wording import short
 
 THREADS = 2  # of torch: the pages need the other cores
@@ -109,6 +114,14 @@ def device(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     return {"refused": ""}
 
 
+def preview(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
+    """Draw the first training images as the settings show them in an epoch, from 0."""
+    config = TrainConfig.from_dict(request["settings"])
+    picture, file = draw_preview(config, read_split(config.data, "train"), request["epoch"]), BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    return {"picture": b64encode(file.getvalue()).decode()}
+
+
 def why(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     """Explain why a query of the model has its box on an image, or which queries came near an object that it missed.
 
@@ -176,7 +189,7 @@ def predict(request: dict[str, Any], models: ModelCache) -> dict[str, Any]:
     return answer_request(request, models)
 
 
-HANDLERS = {"warm": warm, "device": device, "why": why, "predict": predict}
+HANDLERS = {"warm": warm, "device": device, "preview": preview, "why": why, "predict": predict}
 
 if __name__ == "__main__":
     main()

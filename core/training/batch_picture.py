@@ -26,15 +26,15 @@ GAP = 10  # pixels between images
 NAMED = 40  # pixels: in an image with more than CROWDED boxes only those whose longer side has so many are named
 
 
-def draw_batch(batch: Batch, names: Sequence[str]) -> Image.Image:
-    """Draw the first MOST_SHOWN images of a batch as the model gets them, with the boxes that it is to learn.
+def draw_batch(batch: Batch, names: Sequence[str], most: int = MOST_SHOWN) -> Image.Image:
+    """Draw the first `most` images of a batch as the model gets them, with the boxes that it is to learn.
 
     batch  of the `Collator`; its tensors may also be arrays
     names  of the classes, by model index
 
     What is padding is hatched.
     """
-    pixels, masks = np.asarray(batch["pixel_values"])[:MOST_SHOWN], np.asarray(batch["pixel_mask"])[:MOST_SHOWN]
+    pixels, masks = np.asarray(batch["pixel_values"])[:most], np.asarray(batch["pixel_mask"])[:most]
     count, (height, width) = len(pixels), masks.shape[1:]
     line = FONT_SIZE + 10
     across, scale = _grid(count, width, height, line)

@@ -237,7 +237,7 @@ def test_settings_of_an_older_version_fill_the_form(store, run_maker):
     app = open_page()
     setting(app, "ema").set_value(0.9)
     checked(app.button(key="use").click().run())
-    assert (setting(app, "epochs").value, setting(app, "augment").value) == (7, "none")
+    assert (setting(app, "epochs").value, setting(app, "augment").value) == (7, [])
     assert setting(app, "ema").value == 0.0
 
 

@@ -12,12 +12,14 @@ from typing import Any
 import streamlit as st
 
 from core import ConfigError
+from core.augmentation.kinds import NONE
 from core.config import TrainConfig
 from core.presets import PRESETS
 from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address
 from ui.train import form
+from ui.train.augment import held
 
 SHOWN = "train"  # the key of a widget that the page always shows
 LONGEST = 1000  # characters of a path or name
@@ -42,7 +44,7 @@ def fill_from_address(address: Address) -> None:
     st.session_state[form.FIELD + "model"] = model if _is_path(model) else fresh["model"]
     form.fill_settings()  # of the preset, for this model
     for name, field in SETTINGS.items():
-        value = _value(field, _first(address, name))
+        value = _value(field, _first(address, name)) if name in address else None
         if value is not None:
             st.session_state[form.FIELD + name] = value
     may_open = _is_path(data) and data_source.opens_unchanged(data)  # else a link could have a folder converted
@@ -55,7 +57,7 @@ def query_of(config: TrainConfig | None, data: str) -> Query:
     if config is None:
         return {"data": data}
     values = {name: getattr(config, name) for name in SETTINGS}
-    query: Query = {name: str(int(v) if isinstance(v, bool) else v) for name, v in values.items() if v is not None}
+    query: Query = {name: _text(value) for name, value in values.items() if value is not None}
     query |= {"data": data, "model": config.model}
     return query | ({CLASS: list(config.classes)} if config.classes else {})
 
@@ -78,8 +80,8 @@ def write_draft() -> None:
         query[CLASS] = list(classes)
     for name in SETTINGS:
         value = state.get(form.FIELD + name)
-        if value is not None and value != getattr(preset, name):
-            query[name] = str(int(value) if isinstance(value, bool) else value)
+        if value is not None and value != held(getattr(preset, name)):
+            query[name] = _text(value)
     write_address(query)
 
 
@@ -91,12 +93,19 @@ def _is_path(text: str) -> bool:
     return 0 < len(text) <= LONGEST and text.isprintable() and is_utf8(text)
 
 
+def _text(value: Any) -> str:
+    """Return a setting's value for an address; `_value` reads it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(value) or NONE
+    return str(int(value) if isinstance(value, bool) else value)
+
+
 def _value(field: Field[Any], text: str) -> Any:
     """Return a setting's value from an address; None if it is none that the setting may have."""
     kind: Any = type(field.default)
     try:
-        value = {"1": True, "0": False}[text] if kind is bool else kind(text)
-        TrainConfig.from_dict({**WIDEST, field.name: value})
+        value = {"1": True, "0": False}[text] if kind is bool else text if kind is tuple else kind(text)
+        config = TrainConfig.from_dict({**WIDEST, field.name: value})
     except (KeyError, ValueError, ConfigError):
         return None
-    return value
+    return held(getattr(config, field.name))

@@ -15,6 +15,7 @@ import streamlit as st
 
 from core import PROJECT, ConfigError, DataError, ModelError
 from core.config import STARTER, STARTERS, TrainConfig
+from core.config_diff import value_text
 from core.datasets.demo import BUILT_IN
 from core.datasets.folder.totals import summarize_problems
 from core.detr.pretrained import (
@@ -35,6 +36,7 @@ from ui.choose import built_in, data_source, model_picker, pickers
 from ui.refusal import show_refusal
 from ui.server import cache
 from ui.text import Markup, join_names, plain
+from ui.train.augment import held, pick_augmentation
 from ui.train.drawing import Drawing
 
 FIELD = "setting "
@@ -107,7 +109,7 @@ def show_back_to_preset() -> None:
     """Show a button that undoes all changes to the preset's settings, if there are any."""
     preset = chosen_preset()
     names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
-    if any(st.session_state[FIELD + name] != getattr(preset, name) for name in names):
+    if any(st.session_state[FIELD + name] != held(getattr(preset, name)) for name in names):
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:",
                   on_click=fill_settings)  # fmt: skip
 
@@ -125,7 +127,7 @@ def fill_from(run: Run) -> None:
     except ConfigError:  # from another version
         values = {f.name: run.config[f.name] for f in fields(TrainConfig) if f.name in run.config}
     for name, value in values.items():
-        st.session_state[FIELD + name] = value
+        st.session_state[FIELD + name] = held(value)
 
 
 def _show_data(data: str) -> TrainingData | None:
@@ -223,7 +225,7 @@ def fill_settings() -> None:
     config = chosen_preset()
     for field in fields(TrainConfig):
         if field.name not in WITH_OWN_WIDGET:
-            st.session_state[FIELD + field.name] = getattr(config, field.name)
+            st.session_state[FIELD + field.name] = held(getattr(config, field.name))
 
 
 def _field(name: str) -> Field[Any]:
@@ -234,14 +236,14 @@ def _setting(field: Field[Any], preset: TrainConfig) -> Any:
     """Show a setting's widget, whose label names the preset's value where it is another, and return its value."""
     key, meta, preset_value = FIELD + field.name, field.metadata, getattr(preset, field.name)
     label, explanation = plain(meta["label"]), plain(meta["help"])
-    if st.session_state.get(key, preset_value) != preset_value:
-        value = _number(preset_value) if isinstance(preset_value, float) else preset_value
+    if st.session_state.get(key, held(preset_value)) != held(preset_value):
+        value = _number(preset_value) if isinstance(preset_value, float) else value_text(preset_value)
         label = Markup(f"{label} :gray[· preset {plain(value)}]")
     common: dict[str, Any] = {"key": key, "persist_state": "session"}
     if isinstance(field.default, bool):
         return st.toggle(label, help=explanation, **common)
     if isinstance(field.default, tuple):
-        return st.multiselect(label, meta["choices"], help=explanation, **common)
+        return pick_augmentation(key, label, explanation)
     if "choices" in meta:
         return st.selectbox(label, meta["choices"], help=explanation, **common)
     # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before
