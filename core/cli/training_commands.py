@@ -36,6 +36,10 @@ def add_train_options(parser: ArgumentParser) -> None:
         "--run", dest="run_id", metavar="ID", help="drive a run that is already in the store (used by the app)"
     )
     parser.add_argument("--name", help="a name for the run")
+    _add_settings(parser)
+
+
+def _add_settings(parser: ArgumentParser) -> None:
     parser.add_argument("--preset", choices=list(PRESETS), help="start from a preset instead of the defaults")
     for field in fields(TrainConfig):
         add_setting(parser, field)
@@ -68,6 +72,29 @@ def train(options: Namespace) -> int:
     _warn(config)
     run = store.create(config.to_dict(), options.name, process=this_process())
     return _train_with_bar(store, run.id)
+
+
+def add_preview_options(parser: ArgumentParser) -> None:
+    """Add the options of `preview`: those of `train`, and where the picture goes."""
+    parser.add_argument("--out", required=True, help="the picture's file, as preview.jpg")
+    parser.add_argument("--epoch", type=int, default=1, help="whose random numbers it has (default: 1)")
+    _add_settings(parser)
+
+
+def preview(options: Namespace) -> None:
+    """Draw the first training images as the model will see them."""
+    from core.datasets.split import read_split
+    from core.training.data.preview import draw_preview
+
+    config = config_of(options)
+    config = replace(config, data=in_coco_layout(RunStore.default(), config.data))
+    picture = draw_preview(config, read_split(config.data, "train"), max(0, options.epoch - 1))
+    path = Path(options.out)
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise LabError(f"The picture cannot be written to {path}: {error}.") from error
+    show(f"{path}: {picture.width} × {picture.height} pixels")
 
 
 def add_resume_options(parser: ArgumentParser) -> None:
@@ -240,6 +267,7 @@ def _exit_status(run: Run) -> int:
 
 
 COMMANDS = (
+    Command("preview", "draw the first training images as the model will see them", add_preview_options, preview),
     Command("train", "fine-tune; prints the run's id first", add_train_options, train),
     Command(
         "resume", "go on with a stopped, failed or interrupted run, from its last checkpoint", add_resume_options,

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from core import PROJECT
 from core.runs.drive import follow
@@ -29,6 +30,18 @@ def test_the_run_id_comes_first_also_from_another_process(root, street, start_wa
     done = run_python(start_warm, "-m", "core", "train", "--data", street, *TINY)
     assert done.returncode == 0, done.stderr
     assert (root / "checkpoints" / done.stdout.splitlines()[0] / "best" / "model.safetensors").is_file()
+
+
+def test_the_images_can_be_looked_at_before_anything_is_trained(root, street, tmp_path, capsys):
+    out = tmp_path / "preview.jpg"
+    edges = ("--shortest-edge", "72", "--longest-edge", "96", "--epochs", "3")
+    status, *_ = run(capsys, "preview", "--data", street, *edges, "--augment", "few images", "--out", out)
+    with Image.open(out) as picture:
+        assert not status and picture.size > (300, 300)
+    status, _, err = run(capsys, "preview", "--data", street, *edges, "--augment", "shake", "--out", out)
+    assert status and "shake" in err and "must be one of: none, flip" in err
+    status, _, err = run(capsys, "preview", "--data", street, *edges, "--out", tmp_path / "preview.nothing")
+    assert status and "preview.nothing" in err and "Traceback" not in err
 
 
 def test_ctrl_c_ends_a_models_download_at_once_and_keeps_what_came_of_it(root, street, capsys, monkeypatch):
