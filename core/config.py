@@ -127,6 +127,15 @@ class TrainConfig(Settings):
         "weights",
         choices=("none", "stem", "backbone"),
     )
+    query_groups: int = setting(
+        1,
+        "Query groups",
+        "In training so many groups of queries learn from each image: the model's, and copies of them with noise that "
+        "are dropped afterwards. 3 may be ahead in a short training, and makes its steps slower; 1 is off.",
+        "weights",
+        min=1,
+        max=13,
+    )
     dropout: float = setting(0.1, "Dropout", "Dropout in the transformer.", "weights", min=0.0, max=0.9)
     ema: float = setting(
         0.0,

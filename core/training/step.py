@@ -156,6 +156,8 @@ class Stepper:
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
         self.statistics.keep()
+        if self.model.groups:
+            normalizers = normalizers.of_groups
         while True:
             try:
                 with (
