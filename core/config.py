@@ -136,6 +136,14 @@ class TrainConfig(Settings):
         min=1,
         max=13,
     )
+    class_targets: str = setting(
+        "own",
+        "Class targets",
+        "What a query's score is to become: own, as the model was published; matching-aware, the overlap of its box "
+        "with the object, so that poor boxes score lower. RF-DETR, LW-DETR and DEIMv2 learn such scores anyway.",
+        "weights",
+        choices=("own", "matching-aware"),
+    )
     dropout: float = setting(0.1, "Dropout", "Dropout in the transformer.", "weights", min=0.0, max=0.9)
     ema: float = setting(
         0.0,

@@ -74,7 +74,8 @@ def test_a_profile_is_recorded_once(config, tmp_path):
 @pytest.mark.few(2)
 @pytest.mark.parametrize("settings", [{"augment": "flip, scale and crop"}, {"precision": "bf16"}, {"freeze": "stem"},
                                       {"deterministic": True}, {"workers": 2}, {"classes": ("car",)},
-                                      {"cache": "off"}, {"start_size": 0.5}, {"query_groups": 3}])  # fmt: skip
+                                      {"cache": "off"}, {"start_size": 0.5}, {"query_groups": 3},
+                                      {"class_targets": "matching-aware"}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):
     progress = list(train(replace(config, epochs=1, **settings), tmp_path))
     assert evaluations(progress)[-1].epoch == 1 and len(losses(progress)) >= 1
