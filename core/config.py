@@ -128,6 +128,23 @@ class TrainConfig(Settings):
         "weights",
         choices=("none", "stem", "backbone"),
     )
+    query_groups: int = setting(
+        1,
+        "Query groups",
+        "In training so many groups of queries learn from each image: the model's, and copies of them with noise that "
+        "are dropped afterwards. 3 may be ahead in a short training, and makes its steps slower; 1 is off.",
+        "weights",
+        min=1,
+        max=13,
+    )
+    class_targets: str = setting(
+        "own",
+        "Class targets",
+        "What a query's score is to become: own, as the model was published; matching-aware, the overlap of its box "
+        "with the object, so that poor boxes score lower. RF-DETR, LW-DETR and DEIMv2 learn such scores anyway.",
+        "weights",
+        choices=("own", "matching-aware"),
+    )
     dropout: float = setting(0.1, "Dropout", "Dropout in the transformer.", "weights", min=0.0, max=0.9)
     ema: float = setting(
         0.0,

@@ -69,7 +69,12 @@ class LossNormalizers:
         """Return what a sum of losses is divided by, where each target is matched `copies` times, or not at all."""
         if kind == "boxes":
             return max(self.boxes * (copies or 1.0), 1.0)
-        return max(self.weights, 1e-6) if kind == "weights" else max(self.images, 1.0)
+        return max(self.weights * (copies or 1.0), 1e-6) if kind == "weights" else max(self.images, 1.0)
+
+    @property
+    def of_groups(self) -> LossNormalizers:
+        """The same for a mean over groups of queries, which is one also where there are no objects at all."""
+        return replace(self, boxes=max(self.boxes, 1.0))
 
     def __add__(self, other: LossNormalizers) -> LossNormalizers:
         return LossNormalizers(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from torch import nn
 
+from core import ConfigError
 from core.config import TrainConfig
 from core.detr.families.base import Detector, Head, Part
 from core.detr.families.conditional_detr import ConditionalDetr
@@ -26,6 +27,7 @@ from core.detr.families.table_transformer import TableTransformer
 from core.detr.families.yolos import Yolos
 from core.detr.model_folder import LABEL_MAP_FILE, read_config
 from core.detr.pretrained import find_model, model_folder
+from core.detr.queries.groups import QueryGroups
 from core.detr.small import RANDOM
 from core.detr.sources.image_processor import write_image_processor
 from core.detr.weights import load_detector
@@ -52,6 +54,23 @@ def load_model(spec: str, label_map: LabelMap, dropout: float | None = None) -> 
     config = read_config(folder, spec)
     detector = load_detector(FAMILIES[config.model_type], config, folder, dropout)
     return detector, detector.replace_head(label_map)
+
+
+def use_query_groups(detector: Detector, count: int, seed: int) -> None:
+    """Let a model have so many groups of queries while it is trained; 1 leaves it as it is.
+
+    seed  of the noise by which the groups differ
+    Raises ConfigError if its family cannot have more than its own.
+    """
+    if count == 1:
+        return
+    if detector.query_inputs is None:
+        able = ", ".join(name for name, family in FAMILIES.items() if family.query_inputs)
+        raise ConfigError(
+            f"query_groups is {count}, but a model of the family {detector.model_type} has no other groups of queries "
+            f"than its own: leave it at 1, or take a model of {able}."
+        )
+    detector.groups = QueryGroups(count, detector.num_queries, seed)
 
 
 def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:

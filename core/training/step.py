@@ -25,6 +25,7 @@ from core.detr.families.base import Detector
 from core.detr.input.batch import Batch, split_batch
 from core.detr.losses import COUNTS, LossNormalizers, logged_errors, set_losses, sum_names, total
 from core.detr.model import parameter_groups
+from core.detr.queries.class_targets import matching_aware
 from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_BY_NAME, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
 from core.training.remark import Level, Remark, TrainingRule
@@ -64,6 +65,8 @@ class Stepper:
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
         self.loss_config = model.loss_config
+        if config.class_targets == "matching-aware":
+            self.loss_config = matching_aware(self.loss_config)
         self.sums = sum_names(self.loss_config)
         groups = parameter_groups(model, config)
         if not groups:
@@ -156,6 +159,8 @@ class Stepper:
         A batch for which the GPU's memory does not suffice is cut in halves and tried again.
         """
         self.statistics.keep()
+        if self.model.groups:
+            normalizers = normalizers.of_groups
         while True:
             try:
                 with (

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,11 +20,13 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from core.detr.attention import AttentionRecord
+from core.detr.families.class_outputs import ClassOutput, new_class_embedding
 from core.detr.families.padding import PaddingGuard
 from core.detr.input.batch import STRIDE, ImageTargets
 from core.detr.matching import Layers, LossConfig
 from core.detr.pretrained import class_rows, copied_and_fresh
 from core.detr.processor import Normalization
+from core.detr.queries.groups import QueryGroups, QueryInputs, grouped
 from core.labels import LabelMap
 
 Part = Literal["backbone", "transformer", "offsets", "head"]
@@ -59,6 +61,8 @@ class Detector(nn.Module, ABC):
     undecayed      names of modules and parameters without weight decay, beside what has one dimension
     usual_normalization  of its pixels, where the model's own folder does not say it
     whole_cells    whether the sides of its pictures are cut down to multiples of its stride
+    query_inputs   of its decoder, for groups of queries in training; None where it cannot have such
+    groups         of queries that it has in training, where a setting asks for them
     """
 
     model_type: ClassVar[str]
@@ -75,6 +79,8 @@ class Detector(nn.Module, ABC):
     undecayed: ClassVar[frozenset[str]] = frozenset()
     usual_normalization: Normalization = Normalization()
     whole_cells: ClassVar[bool] = False
+    query_inputs: ClassVar[QueryInputs | None] = None
+    groups: QueryGroups | None = None
 
     inner: PreTrainedModel
     pixel_scale: torch.Tensor
@@ -110,7 +116,16 @@ class Detector(nn.Module, ABC):
         pixel_values (B, 3, H, W) and pixel_mask (B, H, W) as in a Batch; the mask is None where nothing is padded. With
         the images' `labels`, in training, a model that is trained by denoising also tells of those queries.
         """
-        return self.answer(self.normalize(pixel_values, pixel_mask), pixel_mask, labels)
+        values = self.normalize(pixel_values, pixel_mask)
+        if not (self.training and self.groups):
+            return self.answer(values, pixel_mask, labels)
+        with grouped(self.inner.model, self.groups, self.multiply_queries):
+            return replace(self.answer(values, pixel_mask, labels), groups=self.groups.count)
+
+    def multiply_queries(self, arguments: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Return those of the decoder's arguments that have a row for each query, with rows for all groups."""
+        assert self.groups and self.query_inputs
+        return self.groups.multiply(arguments, self.query_inputs)
 
     def normalize(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return pixels (B, 3, H, W) as the backbone reads them: float32, shifted and scaled, 0 where padded."""
@@ -234,7 +249,7 @@ class Detector(nn.Module, ABC):
         known = class_rows({int(row): name for row, name in (config.id2label or {}).items()})
         copied = {row: known[name] for row, name in enumerate(label_map.names) if name in known}
         self.map_class_outputs(lambda old: self._new_class_output(old, label_map, copied))
-        self.map_class_embeddings(lambda old: _new_class_embedding(old, label_map, copied))
+        self.map_class_embeddings(lambda old: new_class_embedding(old, label_map, copied))
         self.name_classes(label_map)
         config.num_labels = len(label_map)
         return Head(*copied_and_fresh(label_map.names, known))
@@ -259,27 +274,6 @@ class Detector(nn.Module, ABC):
     def save_pretrained(self, folder: Path) -> None:
         """Write transformers' folder of `inner`: config.json and model.safetensors."""
         self.inner.save_pretrained(folder)
-
-
-def _new_class_embedding(old: nn.Embedding, label_map: LabelMap, copied: dict[int, int]) -> nn.Embedding:
-    """Return an embedding whose row r is the old one's row `copied[r]`, and its last the old one's; others are fresh.
-
-    old  (classes + 1, width), the last for no class
-    """
-    new = nn.Embedding(len(label_map) + 1, old.embedding_dim, padding_idx=len(label_map))
-    with torch.no_grad():
-        for row, source in [*copied.items(), (len(label_map), old.num_embeddings - 1)]:
-            new.weight[row] = old.weight[source]
-    return new
-
-
-class ClassOutput(nn.Linear):
-    """A class output that is computed in float32 also where transformers' own code calls it under autocast."""
-
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Return the logits (…, C) of states (…, width)."""
-        with torch.autocast(states.device.type, enabled=False):
-            return super().forward(states.float())
 
 
 def in_float32(head: nn.Module, states: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,7 @@ from core.detr.class_loss import FocalLoss
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Layers, LossConfig
+from core.detr.queries.groups import QueryInputs
 
 
 class DabDetr(Detector):
@@ -33,6 +34,7 @@ class DabDetr(Detector):
     finest_map = -1
     head_modules = frozenset({"class_embed", "bbox_predictor", "bbox_embed"})  # the last is the decoder's: the same one
     class_modules = frozenset({"class_embed"})
+    query_inputs = QueryInputs(("inputs_embeds", "query_position_embeddings"))
 
     inner: DabDetrForObjectDetection
 

@@ -22,6 +22,9 @@ from core.detr.families.base import Detector, in_float32, inverse_sigmoid
 from core.detr.families.places import enough_places
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import CLASS_WEIGHT, Layers, LossConfig
+from core.detr.queries.groups import QueryInputs
+
+POSITIONS = "object_queries_position_embeddings"
 
 
 class DeformableDetr(Detector):
@@ -36,6 +39,7 @@ class DeformableDetr(Detector):
     head_modules = frozenset({"class_embed", "bbox_embed"})
     class_modules = frozenset({"class_embed"})
     offset_modules = frozenset({"reference_points", "sampling_offsets"})
+    query_inputs = QueryInputs(("inputs_embeds", POSITIONS), same=("reference_points",))
 
     inner: DeformableDetrForObjectDetection
 
@@ -56,6 +60,13 @@ class DeformableDetr(Detector):
             boxes.append(offsets.sigmoid())
         states = decoded.intermediate_hidden_states[:, -1]
         return Layers(torch.stack(logits), torch.stack(boxes), proposals=_proposals(decoded), states=states)
+
+    def multiply_queries(self, arguments: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Return what `Detector.multiply_queries` does: in one stage, copies look around points of their own."""
+        multiplied, model = super().multiply_queries(arguments), self.inner.model
+        if not self.inner.config.two_stage:
+            multiplied["reference_points"] = model.reference_points(multiplied[POSITIONS]).sigmoid()
+        return multiplied
 
     @property
     def num_queries(self) -> int:

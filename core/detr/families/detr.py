@@ -23,6 +23,7 @@ from core.detr.class_loss import CrossEntropy
 from core.detr.families.base import Detector, in_float32
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Layers, LossConfig
+from core.detr.queries.groups import QueryInputs
 
 
 class Detr(Detector):
@@ -34,6 +35,7 @@ class Detr(Detector):
     finest_map = -1
     head_modules = frozenset({"class_labels_classifier", "bbox_predictor"})
     class_modules = frozenset({"class_labels_classifier"})
+    query_inputs = QueryInputs(("object_queries_position_embeddings",), same=("inputs_embeds",))
 
     inner: DetrForObjectDetection | ConditionalDetrForObjectDetection
 

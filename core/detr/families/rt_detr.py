@@ -26,6 +26,7 @@ from core.detr.families.places import enough_places
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Denoising, Layers, LossConfig
 from core.detr.processor import AS_THEY_ARE
+from core.detr.queries.groups import QueryInputs
 
 
 class RTDetrV2(Detector):
@@ -38,6 +39,7 @@ class RTDetrV2(Detector):
     head_modules = frozenset({"class_embed", "bbox_embed", "enc_score_head", "enc_bbox_head", "denoising_class_embed"})
     class_modules = frozenset({"class_embed", "enc_score_head"})
     usual_normalization = AS_THEY_ARE
+    query_inputs = QueryInputs(("inputs_embeds",), same=("reference_points",))
 
     inner: Any
 
@@ -55,6 +57,9 @@ class RTDetrV2(Detector):
             denoising = Denoising(noised, noise["dn_positive_idx"], noise["dn_num_group"])
             layers = layers.queries(slice(first, None))
         chosen = Layers(decoded.enc_topk_logits.float()[None], decoded.enc_topk_bboxes.float()[None])
+        if self.training and self.groups:  # all begin as what the encoder chose
+            logits, boxes = (one.repeat(1, 1, self.groups.count, 1) for one in (chosen.logits, chosen.boxes))
+            chosen = Layers(logits, boxes)
         before = chosen if layers.before is None else replace(layers.before, before=chosen).every
         return replace(layers, before=before, denoising=denoising)
 

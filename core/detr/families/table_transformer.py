@@ -20,6 +20,7 @@ from core.detr.families.base import in_float32
 from core.detr.families.detr import Detr
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import Layers
+from core.detr.queries.groups import QueryInputs
 
 
 class TableTransformer(Detr):
@@ -28,6 +29,7 @@ class TableTransformer(Detr):
     model_type = "table-transformer"
     model_class = TableTransformerForObjectDetection
     backbone_name = "model.backbone.conv_encoder"
+    query_inputs = QueryInputs(("query_position_embeddings",), same=("inputs_embeds",))
     published: ClassVar[dict[str, float]] = {"eos_coefficient": 0.4}  # table-transformer, src/*_config.json
 
     def answer(

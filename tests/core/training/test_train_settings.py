@@ -7,6 +7,7 @@ from itertools import takewhile
 import pytest
 import torch
 
+from core import ConfigError
 from core.augmentation.kinds import KEYS
 from core.detr.model import FAMILIES
 from core.evaluation.coco_eval import evaluate
@@ -75,7 +76,8 @@ def test_a_profile_is_recorded_once(config, tmp_path):
 @pytest.mark.parametrize("settings", [{"augment": ("flip", "scale and crop")}, {"augment": KEYS},
                                       {"precision": "bf16"}, {"freeze": "stem"},
                                       {"deterministic": True}, {"workers": 2}, {"classes": ("car",)},
-                                      {"cache": "off"}, {"start_size": 0.5}])  # fmt: skip
+                                      {"cache": "off"}, {"start_size": 0.5}, {"query_groups": 3},
+                                      {"class_targets": "matching-aware"}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):
     progress = list(train(replace(config, epochs=1, **settings), tmp_path))
     assert evaluations(progress)[-1].epoch == 1 and len(losses(progress)) >= 1
@@ -95,6 +97,27 @@ def test_every_other_family_trains_too_and_goes_on_bit_for_bit_and_from_its_own_
     again = list(train(replace(settings, model=str(tmp_path / "run" / "best")), tmp_path / "again"))
     baseline = next(p for p in evaluations(again) if p.is_baseline)
     assert baseline.figures == trained
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("kind", ["detr", "deformable_detr", "d_fine"])
+def test_with_groups_of_queries_a_resume_goes_on_bit_for_bit(config, tmp_path, kind):
+    settings = replace(config, model=str(released(kind, tmp_path / "model")), epochs=1, query_groups=3)
+    progress = list(train(settings, tmp_path / "run"))
+    with closing(train(settings, tmp_path / "cut")) as running:
+        before = list(takewhile(lambda p: not (isinstance(p, StepDone) and p.step == 2), running))
+    after = list(train(settings, tmp_path / "cut", resume=True))
+    assert losses([*before, *after]) == {step: one for step, one in losses(progress).items() if step != 2}
+    plain = losses(train(replace(settings, query_groups=1), tmp_path / "plain"))
+    assert plain[3]["train/loss"] != losses(after)[3]["train/loss"]
+
+
+def test_groups_of_queries_are_refused_before_anything_is_trained(config, tmp_path):
+    settings = replace(config, model=str(released("yolos", tmp_path / "model")), query_groups=3)
+    progress = []
+    with pytest.raises(ConfigError, match=r"query_groups is 3, but a model of the family yolos .* leave it at 1"):
+        progress.extend(train(settings, tmp_path / "run"))
+    assert all(isinstance(one, Loading) for one in progress)
 
 
 def test_an_open_batch_size_is_chosen_once_and_kept_after_a_resume(config, tmp_path):

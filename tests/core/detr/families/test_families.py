@@ -8,7 +8,8 @@ import torch
 from transformers import TimmBackboneConfig
 
 from core.detr.class_loss import CrossEntropy, FocalLoss
-from core.detr.families.base import ClassOutput, inverse_sigmoid
+from core.detr.families.base import inverse_sigmoid
+from core.detr.families.class_outputs import ClassOutput
 from core.detr.families.detr import Detr
 from core.detr.model import FAMILIES, load_model, save_model
 from core.detr.model_folder import FAMILY_NAMES

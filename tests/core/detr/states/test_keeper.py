@@ -7,7 +7,7 @@ import torch
 from core.boxes import Detections, cxcywh_normalized_to_xyxy, iou
 from core.datasets.split import read_split
 from core.detr.detect import detect, forward
-from core.detr.families.base import ClassOutput
+from core.detr.families.class_outputs import ClassOutput
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.loader import loader
 from core.detr.model import FAMILIES, load_model
