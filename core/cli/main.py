@@ -24,6 +24,7 @@ from core.cli import (
     run_commands,
     training_commands,
 )
+from core.cli.advice import doctor_command
 from core.cli.command import Command, show
 from core.wording import is_utf8, sentence, short, with_commands
 
@@ -32,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
     *model_commands.COMMANDS,
     *training_commands.COMMANDS,
     *run_commands.COMMANDS,
+    *doctor_command.COMMANDS,
     *bin_commands.COMMANDS,
     *evaluation_commands.COMMANDS,
     *export_commands.COMMANDS,
