@@ -73,6 +73,13 @@ def start_again(run: Run) -> None:
     attempt(lambda: start(TrainConfig.from_dict(run.config)))
 
 
+def train_advised(run: Run, rule: str) -> None:
+    """Queue what the doctor advises of a run, and show it unless another one trains."""
+    ahead = services.jobs().current
+    advised = queue_advised(run.id, rule)
+    watch(run.id if ahead else advised.id)
+
+
 def attempt(action: Callable[..., object], *args: object) -> None:
     """Call an action of a button; if it cannot be done, keep the error for the page to show."""
     try:
@@ -159,7 +166,7 @@ def show_runs() -> None:
     checks = read_checks(run)
     if has_failed(checks):  # nothing else was recorded: this is what to look at
         show_checks(run, checks)
-    show_live_run(run, lambda rule: attempt(queue_advised, run.id, rule))
+    show_live_run(run, lambda rule: attempt(train_advised, run, rule))
     if not has_failed(checks):
         show_checks(run, checks)
     show_profile(run)

@@ -40,7 +40,6 @@ from ui.train.fit import follow_model, keep_preset, preset_for, show_fit
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"  # for a model of which too little is known
-WARNING = ":orange[:material/warning:]"
 DRAWING_FAILED = "drawing failed"  # in the session: the turn before told so, and this one does not try again
 WITH_OWN_WIDGET = ("data", "classes", "model")
 FIRST_SETTINGS = ("epochs", "batch_size", "lr")
@@ -114,9 +113,10 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
     plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), PROJECT)
     judgement = judge(plan)
     with remarks:
-        for sign, sentences in ((":red[:material/error:]", judgement.asks), (WARNING, judgement.warns)):
-            for sentence in sentences:
-                st.caption(Markup(f"{sign} {plain(sentence)}"))
+        for sentence in judgement.asks:
+            st.caption(Markup(f":red[:material/error:] {plain(sentence)}"))
+        for sentence in judgement.warns:
+            st.caption(Markup(f":orange[:material/warning:] {plain(sentence)}"))
         show_fit(model, bool(judgement.asks), fill_settings)
     return config, judgement
 

@@ -47,9 +47,9 @@ class Advice:
 NOTHING = Advice()
 
 
-def together(*advices: Advice) -> dict[str, Any]:
+def together(*parts: Advice) -> dict[str, Any]:
     """Return the new values of several pieces of advice; of two for one setting the first counts."""
-    return {name: value for advice in reversed(advices) for name, value in advice.changes.items()}
+    return {name: value for part in reversed(parts) for name, value in part.changes.items()}
 
 
 def named(name: str) -> str:

@@ -154,7 +154,7 @@ RULES = (
         else "The model was trained on images that keep their shape, here they are stretched to a square.",
         asks=True,
     ),
-    Rule(  # measured on the demo with the starter, ten epochs, seed 0: docs/guide.md
+    Rule(  # measured with the starter: docs/guide.md has the command
         "crops in few epochs",
         _spoils_by_crops,
         lambda plan: "DETR's scale and crop cost a small model 20 AP in ten epochs (38.4 instead of 57.9 on the "
