@@ -89,10 +89,10 @@ def measure(name: str, paths: list[Path], copies: bool = True) -> None:
             for path, target in zip(paths, made, strict=True):
                 target.write_bytes(copy(path, way))
             together = {path: number for number, group in enumerate(groups_of([*paths, *made])) for path in group}
-            found = sum(
+            grouped = sum(
                 together.get(path, -1) == together.get(target, -2) for path, target in zip(paths, made, strict=True)
             )
-            print(f"    {way}: {found} of {len(paths)} found, {100 * found / len(paths):.1f} %; "
+            print(f"    {way}: {grouped} of {len(paths)} found, {100 * grouped / len(paths):.1f} %; "
                   f"{len(set(together.values()))} groups", flush=True)  # fmt: skip
 
 

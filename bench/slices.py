@@ -97,8 +97,8 @@ def has_alarm(images: int, slices: int, seed: int) -> bool:
     rng = np.random.default_rng(10_000 + seed)
     masks = [rng.random((1, images)) < rng.uniform(0.15, 0.5) for _ in range(slices)]
     parts = tuple(Attribute(f"a{i}", "random", ("yes",), mask) for i, mask in enumerate(masks))
-    found = evaluated(street(images, seed), ImageAttributes(np.arange(1, images + 1), parts))
-    return any(one.difference.is_clear for one in found.slices)
+    evaluated_slices = evaluated(street(images, seed), ImageAttributes(np.arange(1, images + 1), parts))
+    return any(one.difference.is_clear for one in evaluated_slices.slices)
 
 
 def main() -> None:

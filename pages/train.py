@@ -18,12 +18,14 @@ from ui.refusal import show_refusal
 from ui.server import cache, services
 from ui.text import plain
 from ui.train import draft, form
+from ui.train.advised import queue_advised
 from ui.train.augment import show_preview
 from ui.train.device import check_device
 from ui.train.drawing import begin_when_drawn, follow, waiting_training
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
+from ui.train.spoils import confirm_spoiling
 
 WATCHED, REFUSED = "watched run", "refused"
 
@@ -70,6 +72,13 @@ def start_again(run: Run) -> None:
     """Train with a run's settings again, and fill the form with them; a callback."""
     form.fill_from(run)
     attempt(lambda: start(TrainConfig.from_dict(run.config)))
+
+
+def train_advised(run: Run, rule: str) -> None:
+    """Queue what the doctor advises of a run, and show it unless another one trains."""
+    ahead = services.jobs().current
+    advised = queue_advised(run.id, rule)
+    watch(run.id if ahead else advised.id)
 
 
 def attempt(action: Callable[..., object], *args: object) -> None:
@@ -158,7 +167,7 @@ def show_runs() -> None:
     checks = read_checks(run)
     if has_failed(checks):  # nothing else was recorded: this is what to look at
         show_checks(run, checks)
-    show_live_run(run)
+    show_live_run(run, lambda rule: attempt(train_advised, run, rule))
     if not has_failed(checks):
         show_checks(run, checks)
     show_profile(run)
@@ -171,15 +180,19 @@ everything = store.runs()
 runs = [run for run in everything if not run.is_imported]  # those were never trained here
 
 with st.sidebar:
-    config, drawing = form.show_training_form(store)
+    filled = form.show_training_form(store)
+    config, drawing = filled.config, filled.drawing
     # no callback: it would get the settings as they stood before a number that was typed just before the click
-    if st.button("Add to the queue" if any(run.is_live for run in everything) else "Train", key="train", type="primary",
-                 icon=":material/play_arrow:", width="stretch",
-                 disabled=config is None or bool(drawing and waiting)):  # fmt: skip
+    label = "Add to the queue" if any(run.is_live for run in everything) else "Train"
+    clicked = st.button(label, key="train", type="primary", icon=":material/play_arrow:", width="stretch",
+                        disabled=config is None or bool(drawing and waiting))  # fmt: skip
+    if clicked and config and not filled.judgement.asks:
         attempt(start, config)
         st.rerun()
     form.show_back_to_preset()
 draft.write_draft()
+if clicked and config:  # it asks first
+    confirm_spoiling(config, filled.judgement, lambda config: attempt(start, config))
 
 if refusal := st.session_state.pop(REFUSED, None):
     show_refusal(refusal)

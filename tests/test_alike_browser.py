@@ -221,7 +221,7 @@ def chart_table(page, shared) -> list:
     chart.get_by_role("button", name="Show Boxes by likeness as a table").click()
     lines = chart.locator("tbody tr")
     expect(lines.first).to_be_visible()
-    found = lines.all()
+    table_rows = lines.all()
     chart.get_by_role("button", name="Show Boxes by likeness as a table").click()
     chart.locator(".dlc-plot .main-svg").first.wait_for()
-    return found
+    return table_rows

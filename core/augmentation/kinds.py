@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NONE = "none"  # how no augmentation is written
+CROPS = "scale and crop"  # the kind whose images differ in size
 
 # How far each goes
 ZOOM = (0.6, 1.5)
@@ -113,7 +114,7 @@ def _paste(look: Look, random: np.random.Generator) -> None:
 KINDS = (
     Kind("flip", "mirrored from left to right", _flip),
     # facebookresearch/detr, datasets/coco.py: make_coco_transforms("train")
-    Kind("scale and crop", "other sizes and cut-outs, as in DETR's recipe for hundreds of epochs", _crop, whole=False),
+    Kind(CROPS, "other sizes and cut-outs, as in DETR's recipe for hundreds of epochs", _crop, whole=False),
     Kind("upside down", "mirrored from top to bottom", _upside_down),
     Kind("quarter turns", "turned by 90, 180 or 270 degrees", _turn),
     Kind("zoom", f"{ZOOM[0]:g} to {ZOOM[1]:g} times as large", _zoom, whole=False),

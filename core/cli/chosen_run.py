@@ -60,6 +60,7 @@ HAS_MODEL = Purpose(
 RESUMABLE = Purpose("can be resumed", _can_resume)
 LIVE = Purpose("waits or is at work", lambda store, run: run.is_live)
 ENDED = Purpose("has ended", lambda store, run: not run.is_live)
+TRAINING = Purpose("was trained here", lambda store, run: not run.is_imported)
 RECORDED = Purpose("has recorded metrics", lambda store, run: bool(store.metrics_after(run.id, limit=1)[0]))
 ANY = Purpose("is there", lambda store, run: True)
 

@@ -69,14 +69,17 @@ def show_progress(steps: Iterable[tuple[int, int]], unit: str, title: str) -> in
     return total
 
 
-def add_setting(parser: ArgumentParser | _ArgumentGroup, field: Field[Any]) -> None:
-    """Add a field of `Settings` as an option; without a default, so that a preset can fill it."""
+def add_setting(parser: ArgumentParser | _ArgumentGroup, field: Field[Any], default: str = "default") -> None:
+    """Add a field of `Settings` as an option; without a default, so that a preset can fill it.
+
+    default  what the field's default is called in the line of help
+    """
     option, text = "--" + field.name.replace("_", "-"), field.metadata["help"].replace("%", "%%")
     if isinstance(field.default, bool):
         parser.add_argument(option, action=BooleanOptionalAction, default=None, help=text)
     elif isinstance(field.default, tuple):
         parser.add_argument(option, nargs="+", default=None, metavar="NAME", help=text)
     else:
-        text += f" (default: {field.default})"
+        text += f" ({default}: {field.default})"
         kind = type(field.default)
         parser.add_argument(option, type=kind, default=None, choices=field.metadata.get("choices"), help=text)

@@ -24,14 +24,17 @@ from core.cli import (
     run_commands,
     training_commands,
 )
+from core.cli.advice import doctor_command, preview_command
 from core.cli.command import Command, show
 from core.wording import is_utf8, sentence, short, with_commands
 
 COMMANDS: tuple[Command, ...] = (
     *data_commands.COMMANDS,
     *model_commands.COMMANDS,
+    *preview_command.COMMANDS,
     *training_commands.COMMANDS,
     *run_commands.COMMANDS,
+    *doctor_command.COMMANDS,
     *bin_commands.COMMANDS,
     *evaluation_commands.COMMANDS,
     *export_commands.COMMANDS,

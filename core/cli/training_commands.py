@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from dataclasses import fields, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from core import LabError
-from core.cli.chosen_run import LIVE, RESUMABLE, chosen_run
+from core.cli.advice.asking import confirm
+from core.cli.advice.doctor_command import show_remarks
+from core.cli.chosen_run import LIVE, RESUMABLE, TRAINING, chosen_run
 from core.cli.command import Command, add_run, add_setting, show
 from core.cli.data_commands import in_coco_layout
 from core.cli.model_evaluation import evaluate_again, evaluate_run
@@ -25,8 +27,9 @@ from core.metrics import LOSS_PARTS
 from core.presets import PRESETS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.wording import sentence, visible
+from core.wording import sentence, short, visible
 
+EXPERIMENT = "Experiment"  # the preset that changes no default
 POLL_SECONDS = 0.2  # between two looks at a run that shall stop
 
 
@@ -36,13 +39,26 @@ def add_train_options(parser: ArgumentParser) -> None:
         "--run", dest="run_id", metavar="ID", help="drive a run that is already in the store (used by the app)"
     )
     parser.add_argument("--name", help="a name for the run")
-    _add_settings(parser)
+    parser.add_argument(
+        "--anyway",
+        action="store_true",
+        help="train although the settings will likely spoil the model; else it is asked",
+    )
+    parser.add_argument("--told", action="store_true", help=SUPPRESS)  # in a process that another one has started
+    add_settings(parser)
 
 
-def _add_settings(parser: ArgumentParser) -> None:
-    parser.add_argument("--preset", choices=list(PRESETS), help="start from a preset instead of the defaults")
+def add_settings(parser: ArgumentParser) -> None:
+    """Add what settings begin with, a preset or a run, and an option for every field of TrainConfig."""
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--preset", choices=list(PRESETS), help="start from a preset (default: the one that fits the model)"
+    )
+    begin.add_argument(
+        "--like", metavar="RUN", help="start from a run's settings; the new run's notes say what differs"
+    )
     for field in fields(TrainConfig):
-        add_setting(parser, field)
+        add_setting(parser, field, f"preset {EXPERIMENT}")
 
 
 def train(options: Namespace) -> int:
@@ -52,14 +68,22 @@ def train(options: Namespace) -> int:
     store = RunStore.default()
     if options.run_id:
         return _train_silently(store, options.run_id)
-    config = config_of(options)
+    if options.like:
+        options.like = chosen_run(store, options.like, TRAINING).id
+    config, fits = config_of(store, options)
     is_launched_here = needs_launch(config)
     if not is_launched_here:
         config = with_processes(config)
     config = replace(config, data=in_coco_layout(store, config.data))
     check_typed(config)  # before torch is loaded, which takes seconds, and before there are several that would say it
-    if is_launched_here:
-        return launch(store, [sys.executable, "-m", "core", *options.arguments], config.processes)
+    if not options.told:
+        is_main = is_main_process()
+        if fits and is_main and not (options.preset or options.like):
+            show(f"Preset: {fits}, which fits {short(config.model)}; --preset takes another.", file=sys.stderr)
+        confirm(config, fits, options.anyway, is_main)
+    if is_launched_here:  # "last" is another run once the main process has begun
+        given = [*options.arguments, "--told", *(["--like", options.like] if options.like else [])]
+        return launch(store, [sys.executable, "-m", "core", *given], config.processes)
     from core.detr.device import choose_device
     from core.engine.process_id import this_process
     from core.runs.drive import train_beside_main_process
@@ -69,32 +93,10 @@ def train(options: Namespace) -> int:
     if not is_main_process():
         train_beside_main_process(config, store.checkpoints_dir, resume=False)
         return 0
-    _warn(config)
     run = store.create(config.to_dict(), options.name, process=this_process())
+    if options.like:
+        _note_changes(store, run.id, options.like, config)
     return _train_with_bar(store, run.id)
-
-
-def add_preview_options(parser: ArgumentParser) -> None:
-    """Add the options of `preview`: those of `train`, and where the picture goes."""
-    parser.add_argument("--out", required=True, help="the picture's file, as preview.jpg")
-    parser.add_argument("--epoch", type=int, default=1, help="whose random numbers it has (default: 1)")
-    _add_settings(parser)
-
-
-def preview(options: Namespace) -> None:
-    """Draw the first training images as the model will see them."""
-    from core.datasets.split import read_split
-    from core.training.data.preview import draw_preview
-
-    config = config_of(options)
-    config = replace(config, data=in_coco_layout(RunStore.default(), config.data))
-    picture = draw_preview(config, read_split(config.data, "train"), max(0, options.epoch - 1))
-    path = Path(options.out)
-    try:
-        picture.save(path)
-    except (OSError, ValueError) as error:
-        raise LabError(f"The picture cannot be written to {path}: {error}.") from error
-    show(f"{path}: {picture.width} × {picture.height} pixels")
 
 
 def add_resume_options(parser: ArgumentParser) -> None:
@@ -161,34 +163,36 @@ def stop(options: Namespace) -> None:
     show(f"{run.id} {run.label.lower()}" + (f": {sentence(run.message)}" if run.message and not run.is_live else ""))
 
 
-def config_of(options: Namespace) -> TrainConfig:
-    """Return the preset's settings, or the defaults, changed by the given options; folders become absolute."""
+def _note_changes(store: RunStore, run_id: str, like: str, config: TrainConfig) -> None:
+    from core.runs.advised.advised_run import differences, settings_of
+
+    if words := differences(settings_of(store.get(like)), config):
+        store.set_words(run_id, notes=f"Like the run {like}, but: {words}.")
+
+
+def config_of(store: RunStore, options: Namespace) -> tuple[TrainConfig, str | None]:
+    """Return the settings, and the preset that fits their model, None if none is known; folders become absolute.
+
+    The given options change those of a run or a preset that is named, else of the preset that fits.
+    """
+    from core.runs.advised.advised_run import settings_of
+    from core.runs.models import run_settings
+    from core.training.doctor.fit import fitting_preset
+
     given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
-    preset = PRESETS[options.preset].apply() if options.preset else TrainConfig()
+    if options.like:
+        begun = settings_of(store.get(options.like))
+    else:
+        begun = PRESETS[options.preset].apply() if options.preset else TrainConfig()
     for name in ("data", "model"):
-        path = Path(given.get(name, getattr(preset, name)))
+        path = Path(given.get(name, getattr(begun, name)))
         if os.path.exists(path):  # False where no file can have such a name
             given[name] = str(real_path(path))
-    if not options.preset:
-        return TrainConfig(**given)
-    return replace(preset_config(options.preset, given.get("model", preset.model)), **given)
-
-
-def _warn(config: TrainConfig) -> None:
-    """Print which settings do not go together, on stderr; what cannot be read is told when the training begins."""
-    from core.datasets.demo import BUILT_IN
-    from core.datasets.split import read_split
-    from core.training.doctor.settings import Plan, mismatches
-
-    try:
-        split = read_split(config.data, "train")
-        names = config.classes or tuple(category["name"] for category in split.categories)
-        is_drawn = any(Path(config.data).name == one.folder for one in BUILT_IN)
-        sentences = mismatches(Plan.of(config, len(split.images), names, is_drawn))
-    except LabError:
-        return
-    for text in sentences:
-        show(f"Note: {text}", file=sys.stderr)
+    model = given.get("model", begun.model)
+    fits = fitting_preset(model, trained_with=run_settings(store, model))
+    if not options.like:
+        begun = preset_config(options.preset or fits or EXPERIMENT, model)
+    return replace(begun, **given), fits
 
 
 def _train_silently(store: RunStore, run_id: str) -> int:
@@ -247,8 +251,7 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
     run = store.get(run_id)
     if run.status is not Status.FAILED:
         show(f"{run.label.lower()}: best AP {percent(run.best_ap)}, baseline {percent(run.baseline_ap)}")
-    for remark in run.remarks:
-        show(sentence("{level}: {title}. {evidence} {advice}".format_map(remark)))
+    show_remarks(run)
     if run.status is Status.FAILED:
         raise LabError(run.message)
     return _exit_status(run)
@@ -267,7 +270,6 @@ def _exit_status(run: Run) -> int:
 
 
 COMMANDS = (
-    Command("preview", "draw the first training images as the model will see them", add_preview_options, preview),
     Command("train", "fine-tune; prints the run's id first", add_train_options, train),
     Command(
         "resume", "go on with a stopped, failed or interrupted run, from its last checkpoint", add_resume_options,

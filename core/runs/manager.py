@@ -140,9 +140,11 @@ class JobManager:
         """The run that is at work on this store, whichever process began it."""
         return next(iter(self._queue.active()), None)
 
-    def submit(self, config: TrainConfig, name: str | None = None) -> Run:
+    def submit(self, config: TrainConfig, name: str | None = None, notes: str = "") -> Run:
         """Put a new run at the end of the queue."""
         run = self.store.create(config.to_dict(), name)
+        if notes:
+            run = self.store.set_words(run.id, notes=notes)
         self._wake.set()
         return run
 

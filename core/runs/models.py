@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core import ModelError, RunError
+from core import ConfigError, ModelError, RunError
+from core.config import TrainConfig
+from core.files import real_path
 from core.labelled_enum import LabelledEnum
 from core.runs.schema import Evaluation, Run
 from core.runs.store import RunStore
@@ -72,3 +74,18 @@ def checkpoint_of(store: RunStore, run: Run, model: str) -> Path:
     if run.best_epoch and run.best_epoch == run.epoch and other.is_dir():
         return other
     raise ModelError(f"The checkpoint {folder} is gone, so its model cannot be asked.")
+
+
+def run_settings(store: RunStore, model: str, base: Path = Path()) -> TrainConfig | None:
+    """Return the settings of the run whose checkpoint a model is; None if it is none, or its settings are unknown.
+
+    base  from which a relative folder is looked for
+    """
+    folder = real_path(base / model)
+    if folder.parent.parent != real_path(store.checkpoints_dir):
+        return None
+    try:
+        run = store.get(folder.parent.name)
+        return None if run.is_imported else TrainConfig.from_dict(run.config)
+    except (RunError, ConfigError):
+        return None

@@ -7,7 +7,7 @@ Each rule has one author: the doctor says what it reads from the metrics (`docto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -45,6 +45,7 @@ class Remark:
     advice    what to change
     step      the step at which it was seen first
     images    ids of the images that it is about, where there are any
+    changes   the settings that the advice changes, with their new values; empty where it is about no setting
     """
 
     rule: str
@@ -55,6 +56,7 @@ class Remark:
     advice: str
     step: int
     images: tuple[int, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Remark:
@@ -62,8 +64,9 @@ class Remark:
         return cls(**{**values, "level": Level(values["level"]), "images": tuple(values.get("images", ()))})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields for JSON, `images` only where there are any."""
+        """Return the fields for JSON, `images` and `changes` only where there are any."""
         values = asdict(self)
-        if not self.images:
-            del values["images"]
+        for name in ("images", "changes"):
+            if not values[name]:
+                del values[name]
         return values

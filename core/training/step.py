@@ -192,6 +192,8 @@ class Stepper:
         self._forget()
         torch.cuda.empty_cache()
         before, self.images_per_pass = self.images_per_pass, max(1, self.images_per_pass // 2)
+        parts = math.ceil(self.config.likely_batch_size / self.images_per_pass)
+        accumulate = self.config.accumulate * parts
         self.remarks.append(
             Remark(
                 rule=TrainingRule.BATCH_HALVED,
@@ -201,8 +203,9 @@ class Stepper:
                 evidence=f"Out of memory with {before} images at step {number + 1}; the losses stay those of the whole "
                 "batch.",
                 advice=f"To save the failed attempt, set batch size {self.images_per_pass} and accumulate "
-                f"{self.config.accumulate * math.ceil(self.config.batch_size / self.images_per_pass)}.",
+                f"{accumulate}.",
                 step=number + 1,
+                changes={"batch_size": self.images_per_pass, "accumulate": accumulate},
             )
         )
 

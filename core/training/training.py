@@ -244,14 +244,16 @@ class Training:
     def _remarks_on_stopping(self) -> tuple[Remark, ...]:
         if not self._has_stalled() or self.epoch == self.config.epochs:
             return ()
+        longer = min(1000, 2 * self.config.early_stopping)
         remark = Remark(
             rule=TrainingRule.STOPPED_EARLY,
             level=Level.INFO,
             title=f"Stopped early, after {self.epoch} of {self.config.epochs} epochs",
             cause=f"AP had not risen for {self.since_best} evaluations, as the setting “Stop early after” asks.",
             evidence=f"Best AP {100 * self.best_ap:.1f}.",
-            advice="For a longer run, raise “Stop early after”.",
+            advice=f"For a longer run, raise “Stop early after” (early_stopping), to {longer} for example.",
             step=self.step,
+            changes={"early_stopping": longer},
         )
         return (remark,)
 

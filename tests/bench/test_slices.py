@@ -5,8 +5,8 @@ from tests.core.evaluation.findings.test_slices import street
 
 
 def test_what_is_compared_are_all_slices_that_are_made_up():
-    found = slices.evaluated(table := street(40), slices.attributes_of(table))
-    assert len(found.slices) == slices.ATTRIBUTES * slices.VALUES and 0 < found.compared <= len(found.slices)
+    result = slices.evaluated(table := street(40), slices.attributes_of(table))
+    assert len(result.slices) == slices.ATTRIBUTES * slices.VALUES and 0 < result.compared <= len(result.slices)
 
 
 def test_it_says_in_how_many_data_sets_noise_is_taken_for_more(monkeypatch, capsys):

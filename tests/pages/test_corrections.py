@@ -32,10 +32,14 @@ def accept_all(mender: Mender, table, error: str) -> int:
 
 def delete_missed(mender: Mender, table, image_id: int | None = None) -> list[int]:
     """Delete every label that was missed at score 0.5, on one image or on all; return their images."""
-    found = {row["gt_id"] for row in table.to_pylist() if row["kind"] == "detection" and row["score"] >= 0.5}
+    detected_ids = {row["gt_id"] for row in table.to_pylist() if row["kind"] == "detection" and row["score"] >= 0.5}
     images = []
     for annotation in mender.split.annotations:
-        if annotation["id"] not in found and not annotation["iscrowd"] and image_id in (None, annotation["image_id"]):
+        if (
+            annotation["id"] not in detected_ids
+            and not annotation["iscrowd"]
+            and image_id in (None, annotation["image_id"])
+        ):
             mender.delete(annotation["image_id"], annotation["id"])
             images.append(annotation["image_id"])
     return images
@@ -94,8 +98,8 @@ def test_likely_label_errors_are_a_view_of_their_own(two):
 def test_results_says_what_wrong_labels_cost_and_takes_it_back(finished, table, mender):
     count = len(delete_missed(mender, table))
     app = results_page.open_page(view="labels")
-    said = app.markdown[0].value
-    assert said.startswith("Wrong labels cost") and f"with {count} corrected labels on" in said
+    sentence = app.markdown[0].value
+    assert sentence.startswith("Wrong labels cost") and f"with {count} corrected labels on" in sentence
     errors = next(frame.value for frame in app.dataframe if "Error" in frame.value).set_index("Error")
     assert errors.loc["Missed", "After"] == 0 < errors.loc["Missed", "Before"]
     journal = next(frame.value for frame in app.dataframe if "What" in frame.value)
@@ -169,9 +173,9 @@ def revised(two, store):
 def test_runs_on_different_revisions_are_compared_on_the_newer_one(two, revised, store, swapped):
     before, after = two[::-1] if swapped else two
     app = compare_page.open_page(run=after.id, model="best", before=before.id, before_model="best")
-    said = app.info[0].value
-    assert "different labels on 2 of the same images" in said and "street-r1 is a revision of" in said
-    assert "Both are shown with those of newer" in said and compare_page.kinds(app)["fixed"] >= 0
+    note = app.info[0].value
+    assert "different labels on 2 of the same images" in note and "street-r1 is a revision of" in note
+    assert "Both are shown with those of newer" in note and compare_page.kinds(app)["fixed"] >= 0
     truths = compare_page.shown(app)
     assert truths["total"]
     metrics = compare_page.open_page(run=after.id, model="best", before=before.id, before_model="best", view="figures")

@@ -161,9 +161,9 @@ def test_compare_shows_what_changed_on_a_slice(finished, store, rain):
 
 
 def test_data_shows_the_images_of_a_slice_of_a_split(finished, store, rain, tmp_path):
-    own = shutil.copytree(store.data_dir / "street", tmp_path / "mine")
-    app = data_page.open_page(own, data_view="Images", samples_split="val", samples_slices=[("weather", "rain")])
-    with_objects = {a["image_id"] for a in read_split(own, "val").annotations if not a["iscrowd"]}
+    folder = shutil.copytree(store.data_dir / "street", tmp_path / "mine")
+    app = data_page.open_page(folder, data_view="Images", samples_split="val", samples_slices=[("weather", "rain")])
+    with_objects = {a["image_id"] for a in read_split(folder, "val").annotations if not a["iscrowd"]}
     assert {image_id for _, image_id in data_page.shown_ids(app)} == rain & with_objects
     app.session_state["samples split"] = None  # the ranges of numbers are a split's own: there is no slice to choose
     assert len(data_page.shown_ids(data_page.checked(app.run()))) > len(rain)

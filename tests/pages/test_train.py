@@ -92,11 +92,11 @@ def test_a_device_that_is_not_there_is_refused_before_there_is_a_run(store, fini
     app = open_page()
     checked(app.button(key="again").click().run())
     assert "mps is not available" in app.error[0].value
-    click_train(app)
+    click_train(app, anyway=True)
     assert "mps is not available" in app.error[0].value and store.runs() == [store.get(finished.id)]
     assert asked == 2 * [{"ask": "device", "device": "mps", "processes": 1}]
     answer = {"error": "The process that runs the models has ended."}
-    click_train(app)
+    click_train(app, anyway=True)
     assert len(store.runs()) == 2, "then the training itself says it"
 
 

@@ -245,6 +245,8 @@ def test_what_does_not_go_together_is_said_below_the_preset_and_forbids_nothing(
     app = open_page()
     assert not any("warning" in text for text in captions(app))
     checked(app.get_by_key("preset").set_value("Experiment").run())
-    (slow, _) = [text for text in captions(app) if ":material/warning:" in text]
+    (slow,) = [text for text in captions(app) if ":material/warning:" in text]
+    (size,) = [text for text in captions(app) if ":material/error:" in text]
+    assert "objects have a size that it does not know" in size
     assert "A small model hardly moves at a learning rate of 1e\\-05" in slow or "1e-05" in slow
     assert not app.button(key="train").disabled

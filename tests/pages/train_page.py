@@ -28,8 +28,10 @@ def setting(app, name):
     return app.get_by_key(form.FIELD + name)
 
 
-def click_train(app):
-    return checked(app.button(key="train").click().run())
+def click_train(app, anyway=False):
+    """Clicks Train, and `anyway` where the page asks first."""
+    checked(app.button(key="train").click().run())
+    return checked(app.button(key="train anyway").click().run()) if anyway else app
 
 
 def shown(app) -> dict:

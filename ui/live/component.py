@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import streamlit as st
 
 from core.metrics import AP, GRAD_NORM, GROUPS, LOGGED_ERRORS, LOSSES, Loss
 from core.runs.schema import Run
@@ -12,6 +15,7 @@ from ui.live.metrics_route import run_state
 from ui.live.start import start_of
 from ui.server import scripts, services
 
+KEY = "live run"  # of the component in the session
 HERE = Path(__file__).parent
 
 
@@ -37,12 +41,19 @@ _component = scripts.component(
 )
 
 
-def show_live_run(run: Run) -> None:
+def show_live_run(run: Run, train_advised: Callable[[str], None]) -> None:
     """Show the run and, while it is live, what is new about once a second.
 
-    The page is run again only when what it shows beside the component has changed: the run's status, its files.
+    The page is run again only when what it shows beside the component has changed: the run's status, its files; and
+    when the button of a remark is clicked. `train_advised` is then called with the remark's rule, as a callback.
     """
-    _component(key="live run", data=live_data(run), on_version_change=lambda: None)
+
+    def take() -> None:
+        advised = st.session_state[KEY].get("advised")  # {"run": its id, "rule": …}
+        if isinstance(advised, dict) and advised.get("run") == run.id:
+            train_advised(str(advised.get("rule")))
+
+    _component(key=KEY, data=live_data(run), on_version_change=lambda: None, on_advised_change=take)
 
 
 def live_data(run: Run) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // The doctor's remarks on the run, the most urgent first, and the button above the curves that leads to them. The level
 // is told by glyph and word, not by colour alone.
-import { element } from "../js/element.js"
+import { button, element } from "../js/element.js"
 import { whole } from "./format.js"
 /** @import { Doctor, News, Remark, View } from "./types" */
 
@@ -42,9 +42,10 @@ export function clearDoctor({ doctor, head }) {
  * @param {View} view
  * @param {NonNullable<News["remarks"]>} remarks
  */
-export function showRemarks({ doctor, head: { alert } }, { mark, list }) {
+export function showRemarks(view, { mark, list }) {
+  const { doctor, head: { alert } } = view
   doctor.mark = mark
-  doctor.list.replaceChildren(...(list.length ? list.map(makeCard)
+  doctor.list.replaceChildren(...(list.length ? list.map((remark) => makeCard(remark, view))
     : [element("p", "dl-fine", "Nothing to remark.")]))
   const counts = Object.entries(LEVELS).map(([level, [glyph, word]]) => ({ level, glyph, word,
     n: list.filter((remark) => remark.level === level).length }))
@@ -58,10 +59,19 @@ export function showRemarks({ doctor, head: { alert } }, { mark, list }) {
 }
 
 /**
+ * Let the buttons of remarks be clicked again.
+ * @param {View} view
+ */
+export function freeButtons({ doctor }) {
+  for (const made of doctor.list.querySelectorAll("button")) made.disabled = false
+}
+
+/**
  * Make the card of a remark.
  * @param {Remark} remark
+ * @param {View} view
  */
-function makeCard(remark) {
+function makeCard(remark, view) {
   const [glyph, word] = LEVELS[remark.level] ?? LEVELS.info
   const card = element("article", "dl-remark")
   card.dataset.level = remark.level in LEVELS ? remark.level : "info"
@@ -75,6 +85,14 @@ function makeCard(remark) {
     const line = element("p", "", "", card)
     element("b", "", label, line)
     element("span", "", text, line)
+  }
+  const changes = Object.entries(remark.changes ?? {}).map(([name, value]) => `${name} ${value}`).join(", ")
+  if (changes) {
+    const train = button("dl-advised", `Train with ${changes}`, "", card, () => {
+      train.disabled = true // until the page has run: a second click would ask for the same
+      view.advise(remark.rule)
+    })
+    train.title = "Queues a run with these settings, and all others as in this one"
   }
   return card
 }

@@ -4,7 +4,7 @@ import { makeComponent } from "../js/component.js"
 import { button, element } from "../js/element.js"
 import { loadPlotly } from "../js/plotly.js"
 import { readTheme } from "../js/theme.js"
-import { makeDoctor } from "./doctor.js"
+import { freeButtons, makeDoctor } from "./doctor.js"
 import { poll, reset } from "./feed.js"
 import { makeHead } from "./head.js"
 import { draw, makePlot, resize, showLegend } from "./plots.js"
@@ -19,6 +19,8 @@ export default makeComponent({
   connect: (view, data, tell) => {
     view.version = data.version // what the rest of the page shows; a rerun brings it up to date
     view.tell = (version) => { view.version = version; tell("version", version) }
+    view.advise = (rule) => tell("advised", { run: view.run, rule })
+    freeButtons(view)
   },
   take: (view, data) => reset(view, data),
   show: (view) => {

@@ -47,12 +47,14 @@ export interface Start {
 }
 
 export interface Remark {
+  rule: string
   level: string
   title: string
   cause: string
   evidence: string
   advice: string
   step: number | null
+  changes?: Record<string, string | number | boolean> // settings that the advice changes
 }
 
 export interface News {
@@ -218,6 +220,7 @@ export interface View {
   run: string
   version: string // what the rest of the page shows of the run
   tell: (version: string) => void // runs the page again
+  advise: (rule: string) => void // queues what a remark advises
   theme: LiveTheme
   info: RunInfo | null
   isLive: boolean

@@ -13,13 +13,14 @@ import streamlit as st
 
 from core import ConfigError
 from core.augmentation.kinds import NONE
-from core.config import TrainConfig
+from core.config import STARTER, TrainConfig
 from core.presets import PRESETS
 from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address
 from ui.train import form
 from ui.train.augment import held
+from ui.train.fit import keep_preset, preset_for
 
 SHOWN = "train"  # the key of a widget that the page always shows
 LONGEST = 1000  # characters of a path or name
@@ -39,10 +40,11 @@ def take_draft() -> None:
 def fill_from_address(address: Address) -> None:
     """Fill the form; what the address does not say is as in a fresh one."""
     data, model, preset = (_first(address, name) for name in ("data", "model", "preset"))
-    st.session_state["preset"] = preset if preset in PRESETS else form.FIRST_PRESET
+    st.session_state["preset"] = preset if preset in PRESETS else first_preset(model if _is_path(model) else STARTER)
     fresh = form.fresh_choices()
     st.session_state[form.FIELD + "model"] = model if _is_path(model) else fresh["model"]
     form.fill_settings()  # of the preset, for this model
+    keep_preset(st.session_state[form.FIELD + "model"])
     for name, field in SETTINGS.items():
         value = _value(field, _first(address, name)) if name in address else None
         if value is not None:
@@ -50,6 +52,11 @@ def fill_from_address(address: Address) -> None:
     may_open = _is_path(data) and data_source.opens_unchanged(data)  # else a link could have a folder converted
     st.session_state[form.FIELD + "data"] = data if may_open else fresh["data"]
     st.session_state[form.FIELD + "classes"] = [name for name in address.get(CLASS, []) if len(name) <= LONGEST]
+
+
+def first_preset(model: str) -> str:
+    """Return the preset of a fresh form with this model."""
+    return preset_for(model) or form.FIRST_PRESET
 
 
 def query_of(config: TrainConfig | None, data: str) -> Query:
@@ -74,7 +81,7 @@ def write_draft() -> None:
     chosen = {name: pickers.picked(form.FIELD + name) for name in ("data", "model")}
     fresh = form.fresh_choices()
     query |= {name: value for name, value in chosen.items() if value and value != fresh[name] and _is_path(value)}
-    if state["preset"] != form.FIRST_PRESET:
+    if state["preset"] != first_preset(chosen["model"]):
         query["preset"] = state["preset"]
     if classes := state.get(form.FIELD + "classes"):
         query[CLASS] = list(classes)

@@ -31,16 +31,17 @@ from core.detr.pretrained import (
 from core.presets import PRESETS
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from core.training.doctor.settings import Plan, mismatches
+from core.training.doctor.settings import Judgement, Plan, judge
 from ui.choose import built_in, data_source, model_picker, pickers
 from ui.refusal import show_refusal
 from ui.server import cache
 from ui.text import Markup, join_names, plain
 from ui.train.augment import held, pick_augmentation
 from ui.train.drawing import Drawing
+from ui.train.fit import follow_model, keep_preset, preset_for, show_fit
 
 FIELD = "setting "
-FIRST_PRESET = "Built-in demo"
+FIRST_PRESET = "Built-in demo"  # for a model of which too little is known
 DRAWING_FAILED = "drawing failed"  # in the session: the turn before told so, and this one does not try again
 WITH_OWN_WIDGET = ("data", "classes", "model")
 FIRST_SETTINGS = ("epochs", "batch_size", "lr")
@@ -59,17 +60,29 @@ class TrainingData:
     drawing: Drawing | None = None
 
 
-def show_training_form(store: RunStore) -> tuple[TrainConfig | None, Drawing | None]:
-    """Show the form and return its settings; None, with the reason on the page, where they cannot be trained with.
+@dataclass(frozen=True)
+class Filled:
+    """What the form holds.
 
-    Built-in scenes that are not drawn yet are drawn from now on, while the form can be filled: that is also returned.
+    config     the settings; None, with the reason on the page, where they cannot be trained with
+    judgement  what is to be said of them
+    drawing    of built-in scenes that are not drawn yet: they are from now on, while the form can be filled
     """
+
+    config: TrainConfig | None
+    judgement: Judgement
+    drawing: Drawing | None
+
+
+def show_training_form(store: RunStore) -> Filled:
+    """Show the form and return what it holds."""
     data = data_source.in_coco_layout(pickers.pick_data(store, FIELD + "data"))
     contents = _show_data(data) if data else None
-    return _show_settings(store, data, contents), contents.drawing if contents else None
+    config, judgement = _show_settings(store, data, contents)
+    return Filled(config, judgement, contents.drawing if contents else None)
 
 
-def _show_settings(store: RunStore, data: str, contents: TrainingData | None) -> TrainConfig | None:
+def _show_settings(store: RunStore, data: str, contents: TrainingData | None) -> tuple[TrainConfig | None, Judgement]:
     names = contents.names if contents else ()
     classes, model = _pick_classes(names), model_picker.pick_model(store, FIELD + "model")
     has_model = bool(model) and _show_model(model, classes or names)
@@ -88,30 +101,39 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
             for field in [f for f in rest.values() if f.metadata["group"] == group]:
                 values[field.name] = _setting(field, preset)
     if not (data and model):  # not typed yet
-        return None
+        return None, Judgement()
     try:
         config = TrainConfig(**values)
     except ConfigError as error:
         st.error(plain(error))
-        return None
+        return None, Judgement()
     if (config.accumulate, config.processes) != (1, 1):
         factors = (config.likely_batch_size, config.accumulate, config.processes)
         images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
     if not (contents and has_model):
-        return None
+        return None, Judgement()
     plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), PROJECT)
-    for sentence in mismatches(plan):
-        remarks.caption(Markup(f":orange[:material/warning:] {plain(sentence)}"))
-    return config
+    judgement = judge(plan)
+    with remarks:
+        for sentence in judgement.asks:
+            st.caption(Markup(f":red[:material/error:] {plain(sentence)}"))
+        for sentence in judgement.warns:
+            st.caption(Markup(f":orange[:material/warning:] {plain(sentence)}"))
+        show_fit(model, bool(judgement.asks), fill_settings)
+    return config, judgement
 
 
 def show_back_to_preset() -> None:
     """Show a button that undoes all changes to the preset's settings, if there are any."""
-    preset = chosen_preset()
-    names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
-    if any(st.session_state[FIELD + name] != held(getattr(preset, name)) for name in names):
+    if _differs(chosen_preset()):
         st.button("Back to the preset", key="back to preset", type="tertiary", icon=":material/undo:",
                   on_click=fill_settings)  # fmt: skip
+
+
+def _differs(preset: TrainConfig) -> bool:
+    """Check whether the form's settings are others than these."""
+    names = [f.name for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET]
+    return any(st.session_state[FIELD + name] != held(getattr(preset, name)) for name in names)
 
 
 def choose_data(data: str, classes: list[str]) -> None:
@@ -128,6 +150,7 @@ def fill_from(run: Run) -> None:
         values = {f.name: run.config[f.name] for f in fields(TrainConfig) if f.name in run.config}
     for name, value in values.items():
         st.session_state[FIELD + name] = held(value)
+    keep_preset(values.get("model", ""))
 
 
 def _show_data(data: str) -> TrainingData | None:
@@ -194,8 +217,12 @@ def _pick_preset(model: str) -> TrainConfig:
         family = family_of(model, PROJECT) if model and model not in STARTERS else None
     names = fits_first(family)
     if FIELD + FIRST_SETTINGS[0] not in st.session_state or st.session_state["preset"] not in names:
-        st.session_state["preset"] = FIRST_PRESET
+        st.session_state["preset"] = preset_for(model) or FIRST_PRESET
         fill_settings()
+        keep_preset(model)
+    follow_model(
+        model, lambda before: _differs(preset_config(st.session_state["preset"], before, PROJECT)), fill_settings
+    )
     name = st.selectbox("Preset", names, key="preset", on_change=_take_preset, persist_state="session")
     st.caption(PRESETS[name].description)
     return chosen_preset()
@@ -218,6 +245,7 @@ def _take_preset() -> None:
     if PRESETS[st.session_state["preset"]].model:
         st.session_state.update({FIELD + name: value for name, value in fresh_choices().items()})
     fill_settings()
+    keep_preset(pickers.picked(FIELD + "model"))
 
 
 def fill_settings() -> None:

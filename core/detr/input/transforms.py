@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.augmentation.kinds import BY_KEY, NONE
+from core.augmentation.kinds import BY_KEY, CROPS, NONE
 from core.augmentation.look import Look
 from core.boxes import as_boxes
 from core.datasets.pictures import resized
 from core.datasets.pixels.upright import Size
 
-CROPS = "scale and crop"  # the kind of augmentation whose sizes differ from image to image
 # Shares of the shortest edge
 SCALES = tuple(n / 25 for n in range(15, 26))  # of 800: 480, 512, … 800
 BEFORE_CROP = (0.5, 0.625, 0.75)  # of 800: 400, 500, 600

@@ -118,6 +118,8 @@ def remarks(value: Any) -> list[dict[str, Any]]:
         words = (remark.rule, remark.title, remark.cause, remark.evidence, remark.advice)
         if not all(isinstance(word, str) for word in words):
             raise BadCell(f"{_holds(value)}, in which a remark has no words")
+        if not isinstance(remark.changes, dict):
+            raise BadCell(f"{_holds(value)}, in which a remark's changes are no settings")
         for one_number in (remark.step, *remark.images):
             whole(one_number)
     return values

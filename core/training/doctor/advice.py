@@ -1,13 +1,17 @@
 """What the doctor advises: settings by their label in the form and their name on the command line, with both values.
 
+Words and values come together, as `Advice`, so that a run can be begun that differs by what was advised.
+
 A learning rate is only blamed where it stands above that of the preset which the run's settings are nearest to: a run
 that goes wrong does not by itself say which of its rates did it.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from typing import Any
 
 from core.config import RANDOM_MODEL, RANDOM_MULTI_SCALE, TrainConfig
 from core.config_diff import value_text
@@ -20,7 +24,33 @@ RATES = ("lr", "lr_backbone", "lr_head")
 MOST_EPOCHS = next(f.metadata["max"] for f in fields(TrainConfig) if f.name == "epochs")
 CHOSEN = ("data", "model", "classes")  # what no preset says
 FAR = 2.0  # times a preset's rate: from there on it counts as another one
+SMALL_IMAGES = 300  # pixels of the shortest edge: presets for small models have fewer
 BESIDE = 0.1  # of the rate that is the furthest above its preset's: what is less far above it is not blamed
+
+
+@dataclass(frozen=True)
+class Advice:
+    """How to change settings: in words, which stand for it in a text, and as new values by the settings' names.
+
+    Empty, and then false, where there is nothing to advise.
+    """
+
+    words: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.words
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+
+NOTHING = Advice()
+
+
+def together(*parts: Advice) -> dict[str, Any]:
+    """Return the new values of several pieces of advice; of two for one setting the first counts."""
+    return {name: value for part in reversed(parts) for name, value in part.changes.items()}
 
 
 def named(name: str) -> str:
@@ -28,9 +58,10 @@ def named(name: str) -> str:
     return f"“{LABELS[name]}” ({name})"
 
 
-def change(config: TrainConfig, name: str, value: str | float | tuple[str, ...]) -> str:
+def change(config: TrainConfig, name: str, value: str | float | tuple[str, ...]) -> Advice:
     """Return how to change a setting, after “set”: “Learning rate” (lr) from 0.001 to 0.0001."""
-    return f"{named(name)} from {value_text(getattr(config, name))} to {value_text(value)}"
+    text = f"{named(name)} from {value_text(getattr(config, name))} to {value_text(value)}"
+    return Advice(text, {name: value})
 
 
 @lru_cache(maxsize=64)
@@ -52,6 +83,11 @@ def nearest_preset(config: TrainConfig) -> tuple[str, TrainConfig]:
 
     best = max(PRESET_SETTINGS, key=same)
     return best, PRESET_SETTINGS[best]
+
+
+def is_for_small_model(config: TrainConfig) -> bool:
+    """Check whether the settings are nearest to a preset for small models, which know small images only."""
+    return nearest_preset(config)[1].shortest_edge < SMALL_IMAGES
 
 
 def learning_rates(config: TrainConfig) -> dict[str, float]:
@@ -78,55 +114,65 @@ def blame(config: TrainConfig) -> str:
     )
 
 
-def slower(config: TrainConfig) -> str:
-    """Return how to bring the learning rates that are too high down to the nearest preset's; "" if none is."""
+def slower(config: TrainConfig) -> Advice:
+    """Return how to bring the learning rates that are too high down to the nearest preset's."""
     _, preset = nearest_preset(config)
     changes = [change(config, name, getattr(preset, name)) for name in too_high(config)]
-    return "set " + ", ".join(changes) if changes else ""
+    return Advice("set " + ", ".join(map(str, changes)), together(*changes)) if changes else NOTHING
 
 
-def gentler(config: TrainConfig) -> str:
+def gentler(config: TrainConfig) -> Advice:
     """Return how to take shorter steps: by the rates that are too high, else by what else makes them long."""
     if lower := slower(config):
         return lower
     name, preset = nearest_preset(config)
-    others = [] if config.clip else [f"clip long gradients, set {change(config, 'clip', preset.clip)}"]
-    others += [] if config.warmup_steps else [f"begin with a warm-up, set {change(config, 'warmup_steps', 100)}"]
-    return (
+    clip = NOTHING if config.clip else change(config, "clip", preset.clip)
+    warm_up = NOTHING if config.warmup_steps else change(config, "warmup_steps", 100)
+    others = [f"clip long gradients, set {clip}"] * bool(clip) + [f"begin with a warm-up, set {warm_up}"] * bool(
+        warm_up
+    )
+    return Advice(
         f"no learning rate is far above those of the preset {name}, so none is shown to be at fault; "
-        f"{'; '.join(others) or 'look at the data'}"
+        f"{'; '.join(others) or 'look at the data'}",
+        together(clip, warm_up),
     )
 
 
-def quicker(config: TrainConfig, name: str) -> str:
-    """Return how to raise a learning rate that stands far below the nearest preset's, after “set”; "" if it does not.
+def quicker(config: TrainConfig, name: str) -> Advice:
+    """Return how to raise a learning rate that stands far below the nearest preset's, after “set”; else nothing.
 
     A backbone that does not learn is left so.
     """
     _, preset = nearest_preset(config)
     usual = getattr(preset, name)
     is_frozen = name == "lr_backbone" and name not in learning_rates(config)
-    return change(config, name, usual) if getattr(config, name) * FAR <= usual and not is_frozen else ""
+    return change(config, name, usual) if getattr(config, name) * FAR <= usual and not is_frozen else NOTHING
 
 
-def more_epochs(history: History) -> str:
+def more_epochs(history: History) -> Advice:
     """Return what longer training may still do, as a clause: in the epochs that the run has left, or in another run."""
     config, left = history.config, history.epochs_left
     if left:
-        return f"the run has {left} of its {config.epochs} epochs left to do that, if it goes on"
-    if history.has_stalled:
-        return f"a longer run may do that: set {change(config, 'early_stopping', min(1000, 2 * config.early_stopping))}"
-    if config.epochs < MOST_EPOCHS:
-        return f"a longer run may do that: set {change(config, 'epochs', min(MOST_EPOCHS, 2 * config.epochs))}"
-    return "more than so many epochs will hardly do that"
+        return Advice(f"the run has {left} of its {config.epochs} epochs left to do that, if it goes on")
+    if history.has_stalled and config.early_stopping < MOST_EPOCHS:
+        longer = change(config, "early_stopping", min(MOST_EPOCHS, 2 * config.early_stopping))
+    elif not history.has_stalled and config.epochs < MOST_EPOCHS:
+        longer = change(config, "epochs", min(MOST_EPOCHS, 2 * config.epochs))
+    else:
+        return Advice("more than so many epochs will hardly do that")
+    return Advice(f"a longer run may do that: set {longer}", longer.changes)
 
 
-def best_checkpoint(history: History) -> str:
+def best_checkpoint(history: History) -> Advice:
     """Return where the model with the highest AP is, or how not to lose it in the next run."""
     config = history.config
     if config.keep != "last":
-        return "Take the checkpoint “best”, the one with the highest AP"
-    keep = f"to keep it in another run, set {change(config, 'keep', 'best and last')}"
+        return Advice("Take the checkpoint “best”, the one with the highest AP")
+    keep = change(config, "keep", "best and last")
+    how = f"to keep it in another run, set {keep}"
     if history.is_over:
-        return f"The model with the highest AP is not kept: {keep}"
-    return f"The checkpoint “best” has the highest AP, and is deleted when the run finishes: copy it before, or {keep}"
+        return Advice(f"The model with the highest AP is not kept: {how}", keep.changes)
+    return Advice(
+        f"The checkpoint “best” has the highest AP, and is deleted when the run finishes: copy it before, or {how}",
+        keep.changes,
+    )

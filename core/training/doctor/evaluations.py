@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from core.config import RANDOM_MODEL
 from core.metrics import COUNTED_SCORE, LOSS, LOSS_BBOX
-from core.training.doctor.advice import best_checkpoint, blame, change, gentler, more_epochs, named, quicker, slower
+from core.training.doctor.advice import (
+    NOTHING,
+    best_checkpoint,
+    blame,
+    change,
+    gentler,
+    is_for_small_model,
+    more_epochs,
+    named,
+    quicker,
+    slower,
+    together,
+)
 from core.training.doctor.history import Evaluation, History, best_of, digits, fall, mean, percent
 from core.training.doctor.rule import Finding, Rule, rule
 from core.training.remark import Level
 
 KNOWS = 0.01  # AP from which a model's predictions are more than chance
+USUAL_EDGE = 800  # pixels, of DETR's recipe
 
 
 def _is_silent(evaluation: Evaluation) -> bool:
@@ -51,6 +64,7 @@ def predicts_nothing(history: History) -> Finding | None:
             "forgets the rest.",
             evidence=f"{evidence}{since}{blame(history.config)}.",
             advice=f"Start again from the model; {gentler(config)}.",
+            changes=together(gentler(config)),
         )
     if config.model == RANDOM_MODEL:
         return Finding(
@@ -61,13 +75,15 @@ def predicts_nothing(history: History) -> Finding | None:
             advice=f"Take a trained {named('model')}.",
         )
     raised = quicker(config, "lr_head") or quicker(config, "lr")
+    longer = more_epochs(history)
     return Finding(
         level=Level.WARNING if last.epoch > 3 else None,
         title=None if last.epoch > 3 else "Hardly anything is predicted yet",
         evidence=f"{evidence}.",
         advice="New classes need time to be predicted: "
-        + (f"a longer step may do that, set {raised}" if raised else more_epochs(history))
+        + (f"a longer step may do that, set {raised}" if raised else str(longer))
         + ". A model that knows these classes by name predicts them from the start.",
+        changes=together(raised or longer),
     )
 
 
@@ -96,7 +112,8 @@ def below_baseline(history: History) -> Finding | None:
     rises = baseline.loss > 0 and last.loss > 1.1 * baseline.loss
     worse = f"; {LOSS.val.tag} rose from {digits(baseline.loss)} to {digits(last.loss)}" if rises else ""
     is_first = len(history.trained) == 1
-    better = f"{best_checkpoint(history)} ({best.result})" if best.AP > baseline.AP else ""
+    keep = best_checkpoint(history) if best.AP > baseline.AP else NOTHING
+    better = f"{keep} ({best.result})" if keep else ""
     better = better or "No checkpoint of this run is better than the model that it began with"
     wait = f" AP often dips at first and comes back: {more_epochs(history)}." if is_first else ""
     return Finding(
@@ -107,6 +124,7 @@ def below_baseline(history: History) -> Finding | None:
         evidence=f"{last.result}, baseline {percent(baseline.AP)}: {100 * lost:.1f} points lower{worse}"
         f"{blame(history.config)}.",
         advice=f"{better}.{wait} For the next run: {gentler(history.config)}.",
+        changes=together(gentler(history.config), keep),
     )
 
 
@@ -139,9 +157,11 @@ def ap_near_zero(history: History) -> Finding | None:
             advice=f"Take a trained {named('model')}.",
         )
     raised = quicker(config, "lr") or quicker(config, "lr_head")
-    changed = slower(config) or (f"set {raised}" if raised else "")
-    advice = f"For the next run: {changed}." if changed else f"It may still come: {more_epochs(history)}."
-    return Finding(evidence=f"{evidence}{blame(history.config)}.", advice=advice)
+    longer = more_epochs(history)
+    changed = str(slower(config)) or (f"set {raised}" if raised else "")
+    advice = f"For the next run: {changed}." if changed else f"It may still come: {longer}."
+    changes = together(slower(config) or raised or longer)
+    return Finding(evidence=f"{evidence}{blame(history.config)}.", advice=advice, changes=changes)
 
 
 @rule(
@@ -163,14 +183,15 @@ def class_never_predicted(history: History) -> Finding | None:
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     aps = [f"{name} {100 * history.class_ap[name]:.1f}" for name in names[:8] if history.class_ap[name] >= 0]
     times = min(history.unpredicted[name] for name in names)
-    raised = quicker(history.config, "lr_head")
+    raised, longer = quicker(history.config, "lr_head"), more_epochs(history)
     return Finding(
         level=Level.WARNING if history.trained[-1].epoch > 3 else None,
         title=f"Never predicted: {listed}",
         evidence=f"No prediction with a score of at least {COUNTED_SCORE} in the last {times} evaluations"
         + (f"; AP from lower scores: {', '.join(aps)}." if aps else "."),
         advice="See in the gallery what their objects are taken for, and add images with these classes. Rare classes "
-        f"come late: {f'a longer step of the heads may help, set {raised}' if raised else more_epochs(history)}.",
+        f"come late: {f'a longer step of the heads may help, set {raised}' if raised else longer}.",
+        changes=together(raised or longer),
     )
 
 
@@ -195,14 +216,18 @@ def misplaced_boxes(history: History) -> Finding | None:
     if not (ce >= 0.25 and bbox < 0.2 * ce) or last.AP75 >= 0.6 * last.AP50:
         return None
     config = history.config
-    edge = change(config, "shortest_edge", 800) if config.shortest_edge < 800 <= config.longest_edge else ""
-    thaw = change(config, "freeze", "stem") if config.freeze == "backbone" else ""
-    changes = f"Set {', or '.join(filter(None, (edge, thaw)))}. " if edge or thaw else ""
+    # a small model knows small images only
+    larger = not is_for_small_model(config) and config.shortest_edge < USUAL_EDGE <= config.longest_edge
+    edge = change(config, "shortest_edge", USUAL_EDGE) if larger else NOTHING
+    thaw = change(config, "freeze", "stem") if config.freeze == "backbone" else NOTHING
+    changes = f"Set {', or '.join(str(one) for one in (edge, thaw) if one)}. " if edge or thaw else ""
+    longer = more_epochs(history)
     return Finding(
         evidence=f"{history.class_loss.val.tag} fell from {digits(first.loss_class)} to {digits(last.loss_class)}, "
         f"{LOSS_BBOX.val.tag} went from {digits(first.loss_bbox)} to {digits(last.loss_bbox)}; "
         f"AP50 {percent(last.AP50)}, AP75 {percent(last.AP75)}.",
-        advice=f"{changes}Boxes come late: {more_epochs(history)}.",
+        advice=f"{changes}Boxes come late: {longer}.",
+        changes=together(edge or thaw or longer),
     )
 
 

@@ -10,8 +10,9 @@ name it in the list at the end of its file, `steps.py`, `evaluations.py` or `tre
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from core.training.doctor.history import History
 from core.training.remark import Level, Remark
@@ -23,6 +24,7 @@ class Finding:
 
     evidence  the figures that show it
     advice    what to change
+    changes   the settings that the advice changes, with their new values
     level, title, cause  where they differ from the rule's
     step      at which it was seen, if not at the last one
     images    ids of the images that it is about
@@ -35,6 +37,7 @@ class Finding:
     cause: str | None = None
     step: int | None = None
     images: tuple[int, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Rule:
             advice=finding.advice,
             step=history.step if finding.step is None else finding.step,
             images=finding.images,
+            changes={n: value for n, value in finding.changes.items() if value != getattr(history.config, n)},
         )
 
 

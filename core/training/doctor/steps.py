@@ -6,7 +6,18 @@ import math
 
 from core.config import RANDOM_MODELS
 from core.metrics import GPU_BUSY, GRAD_NORM, LOSS, LR, LR_BACKBONE, WAIT
-from core.training.doctor.advice import PRESET_SETTINGS, blame, change, gentler, named, nearest_preset, quicker, slower
+from core.training.doctor.advice import (
+    NOTHING,
+    PRESET_SETTINGS,
+    blame,
+    change,
+    gentler,
+    named,
+    nearest_preset,
+    quicker,
+    slower,
+    together,
+)
 from core.training.doctor.history import WINDOW, History, deviation, mean, median
 from core.training.doctor.rule import Finding, Rule, rule
 from core.training.remark import Level
@@ -37,9 +48,11 @@ def not_finite(history: History) -> Finding | None:
     too_fast = "" if half else blame(history.config)
     advice = f"Look at the boxes of {'these' if images else 'the'} images"
     advice += ". If they are sound: " if images else " that the run's message names. If they are sound: "
-    advice += f"set {change(history.config, 'precision', 'bf16')}. " if half else gentler(history.config) + ". "
-    if history.config.not_finite == "stop":
-        advice += f"To leave out single steps like that, set {change(history.config, 'not_finite', 'skip')}. "
+    sounder = change(history.config, "precision", "bf16") if half else gentler(history.config)
+    advice += f"set {sounder}. " if half else f"{sounder}. "
+    skip = change(history.config, "not_finite", "skip") if history.config.not_finite == "stop" else NOTHING
+    if skip:
+        advice += f"To leave out single steps like that, set {skip}. "
     return Finding(
         level=Level.WARNING if is_harmless else None,
         cause="fp16 holds no number above 65,504, and what exceeds it becomes infinite; a broken image or box does it "
@@ -51,6 +64,7 @@ def not_finite(history: History) -> Finding | None:
         advice=advice + "A checkpoint from before stays usable.",
         step=history.first_not_finite,
         images=images,
+        changes=together(sounder, skip),
     )
 
 
@@ -91,8 +105,8 @@ def learning_rate_too_high(history: History) -> Finding | None:
         return None
     config = history.config
     lower = slower(config)
-    warm_up = f"; a warm-up ({change(config, 'warmup_steps', 100)}) makes the beginning gentler"
-    warm = "" if config.warmup_steps else warm_up
+    warm_up = NOTHING if config.warmup_steps else change(config, "warmup_steps", 100)
+    warm = f"; a warm-up ({warm_up}) makes the beginning gentler" if warm_up else ""
     return Finding(
         title=None if lower else "The training has lost its way",
         cause=None
@@ -103,6 +117,7 @@ def learning_rate_too_high(history: History) -> Finding | None:
         if lower
         else f"Start again from the model, not from this run's checkpoint; {gentler(config)}. Look at the boxes of the "
         "training images too.",
+        changes=together(lower, warm_up) if lower else together(gentler(config)),
     )
 
 
@@ -123,12 +138,15 @@ def waiting_for_data(history: History) -> Finding | None:
     config = history.config
     more = min(64, max(2, 2 * config.workers))
     edge = max(32, round(0.8 * config.shortest_edge))
-    steps = [f"Set {change(config, 'workers', more)}, as far as the processor has cores"] if config.workers < 64 else []
-    steps += [f"take smaller images ({change(config, 'shortest_edge', edge)})", "keep the images on a local disk"]
+    readers = change(config, "workers", more) if config.workers < 64 else NOTHING
+    smaller = change(config, "shortest_edge", edge)
+    steps = [f"Set {readers}, as far as the processor has cores"] if readers else []
+    steps += [f"take smaller images ({smaller})", "keep the images on a local disk"]
     return Finding(
         cause=None if config.workers else "The training reads each image itself, and does nothing else meanwhile.",
         evidence=f"{WAIT.tag} was {wait:.2f} over the last {WINDOW} steps: {wait:.0%} of their time.",
         advice="; or ".join(steps) + ".",
+        changes=together(readers or smaller),
     )
 
 
@@ -149,8 +167,10 @@ def gpu_idle(history: History) -> Finding | None:
     config = history.config
     waits = waiting_for_data.find(history) is not None
     larger = change(config, "batch_size", min(512, 2 * config.likely_batch_size))
-    precise = f", and {change(config, 'precision', 'bf16')}" if config.precision == "fp32" and not waits else ""
-    off = f" Set {change(config, 'deterministic', False)}." if config.deterministic else ""
+    half = change(config, "precision", "bf16") if config.precision == "fp32" else NOTHING
+    precise = f", and {half}" if half else ""
+    quick = change(config, "deterministic", False) if config.deterministic else NOTHING
+    off = f" Set {quick}." if quick else ""
     return Finding(
         cause="It waits for images." if waits else None,
         evidence=f"{GPU_BUSY.tag} was {busy:.2f} over the last {WINDOW} steps"
@@ -158,6 +178,7 @@ def gpu_idle(history: History) -> Finding | None:
         advice="Let images come faster first: see the remark on waiting for them."
         if waits
         else f"Set {larger}{precise} if the memory allows; {named('profile')} shows where the time goes.{off}",
+        changes={} if waits else together(larger, half, quick),
     )
 
 
@@ -182,12 +203,13 @@ def backbone_rate(history: History) -> Finding | None:
         return None
     _, preset = nearest_preset(config)
     is_lr_low = config.lr_backbone <= preset.lr_backbone and quicker(config, "lr")
-    tenth = f"{change(config, 'lr_backbone', config.lr / 10)}: DETR's recipe gives it a tenth"
+    tenth = change(config, "lr_backbone", config.lr / 10)
     return Finding(
         title="The transformer learns no faster than the backbone" if is_lr_low else None,
         cause="The transformer's rate is far below the usual one, so that little is learned." if is_lr_low else None,
         evidence=f"{LR_BACKBONE.tag} is {history.lr_backbone:.3g}, {LR.tag} {history.lr:.3g}.",
-        advice=f"Set {is_lr_low or tenth}.",
+        advice=f"Set {is_lr_low}." if is_lr_low else f"Set {tenth}: DETR's recipe gives it a tenth.",
+        changes=together(is_lr_low or tenth),
     )
 
 
@@ -220,6 +242,7 @@ def always_clipped(history: History) -> Finding | None:
         cause="Gradients this long come from a training that has lost its way, or from broken boxes.",
         evidence=evidence,
         advice=f"Look at the boxes in the pre-flight's picture. If they are sound: {gentler(history.config)}.",
+        changes=together(gentler(history.config)),
     )
 
 

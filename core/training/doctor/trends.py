@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from core.augmentation.kinds import PRESET_BY_NAME
 from core.metrics import LOSS
-from core.training.doctor.advice import best_checkpoint, change
+from core.training.doctor.advice import NOTHING, Advice, best_checkpoint, change, together
 from core.training.doctor.evaluations import below_baseline
 from core.training.doctor.history import Evaluation, History, best_of, deviation, digits, mean, percent
 from core.training.doctor.rule import Finding, Rule, rule
@@ -47,18 +47,20 @@ def overfitting(history: History) -> Finding | None:
     evidence += f"{digits(last.loss)}, while {LOSS.train.tag} fell from {digits(low.train_loss)} to "
     evidence += digits(last.train_loss) + (f"; {last.result}, best {best.result}." if best else ".")
     if best and best in known[-3:] and best.AP > low.AP + 0.01:
+        next_run = _against_overfitting(history, None)
         return Finding(
             level=Level.INFO,
             title="Overfitting by its loss, but AP still rises",
             evidence=evidence,
             advice="AP decides which checkpoint is “best”: while it rises, more epochs are worth their time. For the "
-            f"next run: {_against_overfitting(history, None)}",
+            f"next run: {next_run}",
+            changes=next_run.changes,
         )
-    advice = _against_overfitting(history, best)
-    return Finding(evidence=evidence, advice=f"{best_checkpoint(history)}. For the next run: {advice}")
+    next_run, keep = _against_overfitting(history, best), best_checkpoint(history)
+    return Finding(evidence=evidence, advice=f"{keep}. For the next run: {next_run}", changes=together(next_run, keep))
 
 
-def _against_overfitting(history: History, best: Evaluation | None) -> str:
+def _against_overfitting(history: History, best: Evaluation | None) -> Advice:
     config = history.config
     stronger: dict[tuple[str, ...], tuple[str, ...]] = {
         ("none",): ("flip",),
@@ -68,7 +70,8 @@ def _against_overfitting(history: History, best: Evaluation | None) -> str:
     changes = [change(config, "augment", more)] if more else []
     changes += [change(config, "early_stopping", 5)] if not config.early_stopping else []
     changes += [change(config, "epochs", best.epoch)] if best and best.epoch < config.epochs else []
-    return f"set {'; '.join(changes)}; more images help most." if changes else "more images help most."
+    words = f"set {'; '.join(map(str, changes))}; more images help most." if changes else "more images help most."
+    return Advice(words, together(*changes))
 
 
 @rule(
@@ -85,11 +88,14 @@ def past_best(history: History) -> Finding | None:
     if overfitting.find(history) or below_baseline.find(history):  # which say more
         return None
     config, last = history.config, history.trained[-1]
-    stop = "" if config.early_stopping else f" For the next run: set {change(config, 'early_stopping', 5)}."
+    patience = NOTHING if config.early_stopping else change(config, "early_stopping", 5)
+    stop = f" For the next run: set {patience}." if patience else ""
+    keep = best_checkpoint(history)
     return Finding(
         level=Level.WARNING if config.keep == "last" else None,
         evidence=f"{last.result}, but {best.result}; {LOSS.val.tag} {digits(best.loss)} then, {digits(last.loss)} now.",
-        advice=f"{best_checkpoint(history)}.{stop}",
+        advice=f"{keep}.{stop}",
+        changes=together(patience, keep),
     )
 
 
@@ -114,13 +120,15 @@ def plateau(history: History) -> Finding | None:
     if reached > before.AP + 0.005:
         return None
     config = history.config
-    falling = f"a rate that falls may add a little (set {change(config, 'schedule', 'step')})"
-    stop = f"set {change(config, 'early_stopping', 5)} to save the time"
-    steps = [falling] * (config.schedule == "constant") + [stop] * (not config.early_stopping)
+    falling = change(config, "schedule", "step") if config.schedule == "constant" else NOTHING
+    patience = NOTHING if config.early_stopping else change(config, "early_stopping", 5)
+    steps = [f"a rate that falls may add a little (set {falling})"] * bool(falling)
+    steps += [f"set {patience} to save the time"] * bool(patience)
     return Finding(
         evidence=f"{known[-1].result}; the last five evaluations reached {percent(reached)}, those before "
         f"{before.result}.",
         advice="More epochs will hardly help; more or other images will" + "".join(f"; {s}" for s in steps) + ".",
+        changes=together(falling, patience),
     )
 
 

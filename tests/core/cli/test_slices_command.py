@@ -14,10 +14,10 @@ def sliced_run(capsys, home) -> tuple[str, list[int]]:
     left = [image["id"] for image in data["images"][::2]]
     rows = "".join(f"{i['file_name']};{'left' if i['id'] in left else 'right'}\n" for i in data["images"])
     (home / "data/street/cameras.csv").write_text("file_name;camera\n" + rows)
-    found = [
+    results = [
         result(a["image_id"], a["category_id"], a["bbox"]) for a in data["annotations"] if a["image_id"] not in left
     ]
-    (home / "dt.json").write_text(json.dumps(found))
+    (home / "dt.json").write_text(json.dumps(results))
     gt, images = home / "data/street/annotations/instances_train.json", home / "data/street/train"
     return run(capsys, "import", "--gt", gt, "--dt", home / "dt.json", "--images", images)[1].splitlines()[0], left
 

@@ -18,7 +18,7 @@ from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from core.training.remark import Level, Remark
-from tests.core.cli.running import TINY, dataset, run
+from tests.core.cli.running import TINY, dataset, last_line, run
 from tests.core.detr.sources.hub_server import local_hub
 from tests.core.detr.test_not_supported import OTHERS
 from tests.core.runs.fake_training import child_command, train
@@ -166,7 +166,7 @@ def test_what_was_mistyped_leaves_no_run(root, street, tmp_path, capsys):
         ("--classes", "unicorn"), ("--lr", "-1"), ("--data", tmp_path),
     ):  # fmt: skip
         status, out, err = run(capsys, "train", "--data", street, *TINY, *mistyped)
-        assert (status, out) == (1, "") and err.startswith("error: "), mistyped
+        assert (status, out) == (1, "") and last_line(err).startswith("error: "), mistyped
     assert json.loads(run(capsys, "runs", "--json")[1]) == []
 
 

@@ -16,8 +16,8 @@ BAD = set(range(1, 31))
 def slices():
     known = attributes(range(1, 81), night=BAD, few={1, 2}, **{"x" * 90: set(range(1, 81, 2))})
     table = street(80, bad=BAD)
-    found = evaluated(table, known)
-    return found, slice_counts(table, found)
+    slices = evaluated(table, known)
+    return slices, slice_counts(table, slices)
 
 
 def test_the_table_has_a_line_for_each_slice_and_the_sentence_last(slices):
@@ -38,6 +38,6 @@ def test_json_has_percents_and_nothing_that_json_does_not_know(slices):
 
 
 def test_where_nothing_is_known_it_says_what_to_do():
-    found = evaluated(street(5), NOTHING_KNOWN)
-    assert slices_text(found, []) == NOTHING
-    assert slices_json(found, [])["worst"] is None
+    slices = evaluated(street(5), NOTHING_KNOWN)
+    assert slices_text(slices, []) == NOTHING
+    assert slices_json(slices, [])["worst"] is None

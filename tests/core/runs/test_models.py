@@ -2,8 +2,10 @@
 
 import pytest
 
-from core.runs.models import RunModel, baseline_of, evaluated_models
+from core.config import STARTER, TrainConfig
+from core.runs.models import RunModel, baseline_of, evaluated_models, run_settings
 from core.runs.schema import Evaluation
+from core.runs.store import RunStore
 
 
 def evaluations(*epochs: int, best: tuple[int, ...] = ()) -> list[Evaluation]:
@@ -39,3 +41,18 @@ def test_the_untouched_model_answers_to_both_its_names():
     assert [RunModel.from_name(name) for name in RunModel.names()] == [RunModel.BASELINE, *RunModel]
     with pytest.raises(ValueError, match="middle"):
         RunModel.from_name("middle")
+
+
+def test_a_checkpoint_leads_to_the_settings_of_its_run(tmp_path):
+    store = RunStore(tmp_path)
+    run = store.create(TrainConfig(epochs=7).to_dict())
+    imported = store.create({"imported": {"gt": "a", "dt": "b", "images": "c"}})
+    settings = TrainConfig(epochs=7)
+    assert run_settings(store, str(store.checkpoint(run.id, "best"))) == settings
+    assert run_settings(store, f"checkpoints/{run.id}/last", tmp_path) == settings
+    for model in (STARTER, "facebook/detr-resnet-50", "random", "checkpoints/someone/model", "", "a\x00b",
+                  f"checkpoints/{imported.id}/best"):  # fmt: skip
+        assert run_settings(store, model, tmp_path) is None, model
+    store.update(run.id, config={"unheard_of": 1})
+    assert run_settings(store, f"checkpoints/{run.id}/last", tmp_path) is None
+    store.close()

@@ -146,6 +146,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same_step(samples, mo
     assert tried == [4, 2, 1, 1, 1, 1]
     assert [remark.rule for remark in run.remarks] == ["batch_halved", "batch_halved"]
     assert "set batch size 1 and accumulate 4" in run.remarks[-1].advice
+    assert run.remarks[-1].changes == {"batch_size": 1, "accumulate": 4}
     run.step(1, [Collator()(samples)])
     assert tried[6:] == [1, 1, 1, 1]  # it is not tried again
 

@@ -41,6 +41,7 @@ def test_it_stops_early_when_ap_does_not_rise_and_says_so(config, tmp_path, monk
     assert progress[-1].epoch == 3 and isinstance(progress[-1], Finished)
     (remark,) = evaluations(progress)[-1].remarks
     assert remark.rule == "stopped_early" and "Best AP 40.0" in remark.evidence
+    assert remark.changes == {"early_stopping": 4} and "to 4" in remark.advice
 
 
 @pytest.mark.few(1)

@@ -21,9 +21,9 @@ from tests.invented import invented, invented_states
 @pytest.fixture(scope="module")
 def likeness(street):
     split = read_split(street, "val")
-    found = invented(split, 0.5)
-    table = detection_table(split.to_dict(), found, split.label_map())
-    return Likeness(table, keep_states(invented_states(found), table))
+    detections = invented(split, 0.5)
+    table = detection_table(split.to_dict(), detections, split.label_map())
+    return Likeness(table, keep_states(invented_states(detections), table))
 
 
 def names_of(chart):

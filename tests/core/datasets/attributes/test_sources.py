@@ -38,8 +38,8 @@ def test_words_numbers_and_flags_are_known(tmp_path):
 
 
 def test_cocos_own_fields_say_nothing(tmp_path):
-    own = {"license": 1, "coco_url": "http://x", "flickr_url": "http://y", "date_captured": "2013"}
-    assert fields_of(tmp_path, own, own | {"license": 2}) == {}
+    coco_fields = {"license": 1, "coco_url": "http://x", "flickr_url": "http://y", "date_captured": "2013"}
+    assert fields_of(tmp_path, coco_fields, coco_fields | {"license": 2}) == {}
 
 
 @pytest.mark.parametrize("holder", ["attributes", "metadata", "tags"])

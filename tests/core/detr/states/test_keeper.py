@@ -70,12 +70,14 @@ def test_kept_are_queries_that_reach_the_score_or_may_have_found_an_object(data,
     torch.manual_seed(0)
     model, keeper = small_detr(TEN).eval(), StateKeeper(from_score)
     batches = list(loader(data, 4))
-    found = Detections.concat(detect(model, batches, CPU, keeper=keeper))
+    detections = Detections.concat(detect(model, batches, CPU, keeper=keeper))
     states, expected = keeper.take(), plainly(model, batches, from_score)
     names = list(zip(states.image_id.tolist(), states.query.tolist(), strict=True))
     assert len(names) == len(set(names)) and set(names) == set(expected)
     np.testing.assert_allclose(states.values, np.stack([expected[name] for name in names]), atol=1e-3)
-    score = dict(zip(zip(found.image_id.tolist(), found.query.tolist(), strict=True), found.score, strict=True))
+    score = dict(
+        zip(zip(detections.image_id.tolist(), detections.query.tolist(), strict=True), detections.score, strict=True)
+    )
     assert states.score.tolist() == [score[name] for name in names]
     assert keeper.take() is None  # it has forgotten them
 

@@ -21,12 +21,12 @@ from tests.invented import invented, invented_states
 @pytest.fixture(scope="module")
 def likeness(street):
     split = read_split(street, "val")
-    found = invented(split, 0.5)
+    detections = invented(split, 0.5)
     # what is found by a low score alone is missed at 0.5, and has that query's state
-    score = np.where(np.arange(len(found)) % 4 == 0, 0.05 * found.score, found.score)
-    found = Detections(found.image_id, found.query, found.label, score, found.boxes)
-    table = detection_table(split.to_dict(), found, split.label_map())
-    return Likeness(table, keep_states(invented_states(found), table))
+    score = np.where(np.arange(len(detections)) % 4 == 0, 0.05 * detections.score, detections.score)
+    detections = Detections(detections.image_id, detections.query, detections.label, score, detections.boxes)
+    table = detection_table(split.to_dict(), detections, split.label_map())
+    return Likeness(table, keep_states(invented_states(detections), table))
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,8 @@ def test_objects_are_listed_once_and_missed_ones_always(likeness, names):
     ]  # fmt: skip
     assert [r for r in listed if r["kind"] == "detection"] == shown
     assert missed and all(r in listed for r in missed)
-    found = {r["gt_id"] for r in shown}
-    assert not [r for r in listed if r["kind"] == "ground_truth" and r["gt_id"] in found]
+    detected_ids = {r["gt_id"] for r in shown}
+    assert not [r for r in listed if r["kind"] == "ground_truth" and r["gt_id"] in detected_ids]
 
 
 def test_only_named_boxes_are_shown_among_others_each_beside_one_like_it(likeness, names):

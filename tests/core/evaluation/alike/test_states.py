@@ -29,11 +29,13 @@ from tests.invented import invented, invented_states
 def evaluation(street):
     """A detection table of scores from 0 on, and the states of all of its queries."""
     split = read_split(street, "val")
-    found = invented(split, 0.5)
+    detections = invented(split, 0.5)
     rng = np.random.default_rng(0)
-    score = np.where(rng.random(len(found)) < 0.3, 0.2 * found.score, found.score) * (rng.random(len(found)) > 0.2)
-    found = Detections(found.image_id, found.query, found.label, score, found.boxes)
-    return detection_table(split.to_dict(), found, split.label_map()), invented_states(found)
+    score = np.where(rng.random(len(detections)) < 0.3, 0.2 * detections.score, detections.score) * (
+        rng.random(len(detections)) > 0.2
+    )
+    detections = Detections(detections.image_id, detections.query, detections.label, score, detections.boxes)
+    return detection_table(split.to_dict(), detections, split.label_map()), invented_states(detections)
 
 
 def of_rows(table):

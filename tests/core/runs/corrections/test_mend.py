@@ -53,10 +53,10 @@ def test_every_likely_label_error_can_be_mended(store, tmp_path):
         (1, 1, BOX), (2, 1, BOX), (3, 1, (10, 10, 40, 40)), (4, 1, BOX), (4, 1, (10, 10, 40, 39)),
         *((n, 1, BOX) for n in range(5, 30)), images=30,
     )  # fmt: skip
-    found = [result(1, 1, BOX, 0.9), result(1, 1, (100, 10, 40, 40), 0.9), result(2, 2, BOX, 0.9),
+    results = [result(1, 1, BOX, 0.9), result(1, 1, (100, 10, 40, 40), 0.9), result(2, 2, BOX, 0.9),
              result(3, 1, (22, 22, 40, 40), 0.9), result(4, 1, BOX, 0.9)]  # fmt: skip
-    found += [result(n, 1, BOX, 0.9) for n in range(5, 30)]
-    mender, table = Mender(store, split_of(gt, json_path=tmp_path / "val.json")), detection_table(gt, found)
+    results += [result(n, 1, BOX, 0.9) for n in range(5, 30)]
+    mender, table = Mender(store, split_of(gt, json_path=tmp_path / "val.json")), detection_table(gt, results)
     errors = label_errors(table)
     assert {error.kind for error in errors} == {*LabelErrorKind} - {LabelErrorKind.IMAGE}
     for error in errors:

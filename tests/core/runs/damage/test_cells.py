@@ -42,13 +42,16 @@ CELLS = (
     ).map(json.dumps)
     | st.sampled_from(["queued", "running", "finished", "{}", "[]", "[" * 9999, "1" * 5000, "\ufffd", "[1e999]"])
 )  # fmt: skip
+REMARK = {"rule": "of another version", "level": "info", "title": "a", "cause": "b", "evidence": "c", "advice": "d",
+          "step": 3}  # fmt: skip
 DAMAGE = {
     "status": ["gone", "", None, b"\xff", 3, "damaged"],
     "config": ["", "{", "[]", "3", "null", '{"data": 5}', '{"epochs": -3}', '{"imported": 1}', '{"lr": NaN}', b"{}",
                '{"imported": {}}', '{"classes": 5}', '{"lr": 1e999}', '{"batch_size": 1' + "0" * 400 + "}", "[" * 9999],
     "label_map": ["{}", "[]", '{"names": ["a"], "category_ids": []}', '{"names": "a", "category_ids": "1"}', "x",
                   '{"names": ["a"], "category_ids": ["b"]}', '{"names": ["a"], "category_ids": [1e999]}'],
-    "remarks": ["", "{}", "[1]", '[{"rule": 1}]', '[{"level": "warning"}]', None, "[[]]"],
+    "remarks": ["", "{}", "[1]", '[{"rule": 1}]', '[{"level": "warning"}]', None, "[[]]",
+                json.dumps([{**REMARK, "changes": [1]}])],
     "created": ["yesterday", None, math.inf, -1.0, 1e300, b""],
     "epoch": [-1, 2.5, "two", 2**63 - 1], "epochs": [-5, "x"], "step": ["", -1], "steps": [b"1"],
     "queued": [math.inf, "x"], "heartbeat": [-math.inf], "pid": [-1, 2**40, "x", 1.5], "pid_started": ["x"],
@@ -107,9 +110,8 @@ def test_a_whole_row_is_not_damaged():
     assert not run.is_damaged and run.message is None and run.config["data"] == "data/street"
     older = {"data": "x", "flip": True, "a setting of another version": [1]}
     assert Run.from_row(row_of(config=json.dumps(older))).config == older
-    remark = {"rule": "of another version", "level": "info", "title": "a", "cause": "b", "evidence": "c", "advice": "d",
-              "step": 3}  # fmt: skip
-    assert Run.from_row(row_of(remarks=json.dumps([remark]))).remarks == [remark]
+    for remark in (REMARK, {**REMARK, "changes": {"lr": 0.1}}):
+        assert Run.from_row(row_of(remarks=json.dumps([remark]))).remarks == [remark]
 
 
 @pytest.mark.parametrize(("column", "value"), EVERY, ids=[f"{c}-{i}" for i, (c, _) in enumerate(EVERY)])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from core.config import TrainConfig
 from core.training.doctor.advice import LABELS
 from core.training.doctor.doctor import ORDER
 from core.training.doctor.history import WINDOW
@@ -65,8 +66,8 @@ CASES = [
 
 @pytest.mark.parametrize(("rule", "level", "record", "neighbour", "settings"), CASES)
 def test_a_rule_holds_where_it_should_and_not_beside(rule, level, record, neighbour, settings):
-    found = told(record, **settings)
-    assert found[rule].level == level
+    remarks = told(record, **settings)
+    assert remarks[rule].level == level
     assert rule not in told(neighbour, **settings)
 
 
@@ -89,3 +90,30 @@ def test_a_remark_is_whole_and_names_real_settings(case):
         assert text.endswith(".") and ".." not in text and text[0] not in "abcdefghijklm,;", text
     quoted = {part.split("”")[0] for part in remark.advice.split("“")[1:]}
     assert quoted <= {*LABELS.values(), "best"}
+
+
+def changes_are_right(remark, settings) -> bool:
+    """Checks a remark's changes, and returns whether there are any: whenever the advice says a setting's new value."""
+    config = TrainConfig(**settings)
+    changed = TrainConfig.from_dict({**config.to_dict(), **remark.changes})
+    assert all(getattr(changed, name) == value != getattr(config, name) for name, value in remark.changes.items())
+    assert all(f"({name}) from " in remark.advice for name in remark.changes), remark
+    assert bool(remark.changes) == (") from " in remark.advice), remark
+    return bool(remark.changes)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+def test_what_is_advised_are_settings_that_may_be_and_differ(case):
+    rule, _, record, _, settings = case
+    changes_are_right(told(record, **settings)[rule], settings)
+
+
+def test_every_rule_changes_a_setting_where_its_advice_is_one():
+    """Not while the run has epochs left that may do it, nor where the advice is to take another model."""
+    rules = set()
+    for rule, _, record, _, settings in CASES:
+        trained = sum("val/AP" in metrics for step, metrics in record if step)
+        over = {"epochs": max(1, trained), **settings}
+        remark = told(record, **over).get(rule)
+        rules |= {rule} if remark and changes_are_right(remark, over) else set()
+    assert rules == set(ORDER)

@@ -10,10 +10,11 @@ from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.detr.pretrained import COCO_CLASSES
 from core.presets import PRESETS
-from core.training.doctor.settings import RULES, Plan, mismatches
+from core.training.doctor.settings import RULES, Judgement, Plan, judge, judge_settings
 
 RELEASED, STARTER = "facebook/detr-resnet-50", TrainConfig().model
 CAR = ("car",)
+CROPS = "flip, scale and crop"
 
 
 def keys(model, preset, images=600, classes=CAR, drawn=False, **changes) -> list[str]:
@@ -22,7 +23,10 @@ def keys(model, preset, images=600, classes=CAR, drawn=False, **changes) -> list
     plan = Plan.of(config, images, classes, drawn, PROJECT)
     plan = replace(plan, has_gpu=True, fresh=() if plan.fresh is None else plan.fresh)
     holding = [rule.key for rule in RULES if rule.holds(plan)]
-    assert len(mismatches(plan)) == len(holding)
+    judgement = judge(plan)
+    asking = {rule.key for rule in RULES if rule.asks}
+    assert len(judgement.asks) == len(asking & set(holding))
+    assert len(judgement.warns) == len(set(holding) - asking)
     return holding
 
 
@@ -49,6 +53,17 @@ def test_the_starter_on_the_built_in_scenes_goes_with_the_demo():
         (RELEASED, "Full recipe", {"device": "cpu"}, ["released model without a GPU"]),
         (STARTER, "Built-in demo", {"drawn": True, "classes": ("van",), "images": 9}, ["few steps for fresh classes"]),
         (STARTER, "Built-in demo", {"drawn": True, "images": 16}, []),
+        (STARTER, "Built-in demo", {"drawn": True, "augment": CROPS}, ["crops in few epochs"]),
+        (STARTER, "Built-in demo", {"drawn": True, "augment": CROPS, "epochs": 300}, ["crops on a small model"]),
+        (RANDOM_MODEL, "Built-in demo", {"drawn": True, "augment": CROPS, "epochs": 100}, ["crops on a small model"]),
+        (RELEASED, "Experiment", {"augment": CROPS}, []),
+        (RELEASED, "Experiment", {"lr_backbone": 4e-4}, ["fast for a released model"]),
+        (RELEASED, "Experiment", {"lr_backbone": 4e-4, "freeze": "backbone"}, []),
+        (RELEASED, "Experiment", {"square": True}, ["another image shape"]),
+        ("PekingU/rtdetr_r18vd", "Experiment", {}, ["another image shape"]),
+        ("Roboflow/rf-detr-nano", "Experiment", {"longest_edge": 800},
+         ["another image size", "another image shape"]),
+        ("Roboflow/rf-detr-nano", "Experiment", {"shortest_edge": 32, "longest_edge": 384, "square": True}, []),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_said(model, preset, how, expected):
@@ -58,8 +73,9 @@ def test_what_does_not_go_together_is_said(model, preset, how, expected):
 def test_a_machine_without_a_gpu_is_only_a_matter_of_large_models():
     config = PRESETS["Full recipe"].apply(TrainConfig(model=RELEASED))
     plan = replace(Plan.of(config, 600, CAR, False, PROJECT), has_gpu=False, fresh=())
-    assert len(mismatches(plan)) == 1 and "30,000 images" in mismatches(plan)[0]
-    assert mismatches(replace(plan, has_gpu=None)) == []  # not known: nothing is said
+    judgement = judge(plan)
+    assert not judgement.asks and len(judgement.warns) == 1 and "30,000 images" in judgement.warns[0]
+    assert judge(replace(plan, has_gpu=None)) == Judgement()  # not known: nothing is said
 
 
 def test_a_folders_own_width_and_edge_count(tmp_path):
@@ -87,7 +103,21 @@ def test_a_folder_without_a_model_raises():
 
 
 def test_every_rule_says_a_sentence_of_its_own():
-    plan = Plan(TrainConfig(), 10, False, True, 800, CAR)
+    plan = Plan(TrainConfig(), 10, False, True, 800, CAR, square=True)
     sentences = [rule.sentence(plan) for rule in RULES]
     assert len(set(sentences)) == len(RULES) == len({rule.key for rule in RULES})
     assert all(text.endswith(".") and len(text) < 200 for text in sentences) and BUILT_IN
+
+
+def test_settings_are_judged_by_their_data_and_model(street):
+    config = TrainConfig(data=str(street), model=str(PROJECT / STARTER))
+    judgement = judge_settings(config)
+    (asked,), (slow, *_) = judgement.asks, judgement.warns
+    assert "800: objects have a size that it does not know" in asked and "1e-05" in slow
+    assert judge_settings(PRESETS["Built-in demo"].apply(config)).asks == ()
+    assert judge_settings(replace(config, data="street"), street.parent).asks == judgement.asks
+
+
+def test_of_data_or_a_model_that_is_not_there_nothing_is_said(street, tmp_path):
+    assert judge_settings(TrainConfig(data=str(tmp_path))) == Judgement()
+    assert judge_settings(TrainConfig(data=str(street), model=str(tmp_path))) == Judgement()
