@@ -48,6 +48,17 @@ def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
     return 1.0
 
 
+def ema_decay(most: float, updates: int) -> float:
+    """Return the decay with which an average takes in weights, having taken in others `updates` times before.
+
+    It begins small, so that an average does not hang on the first weights, and is `most` once that is smaller than
+    (1 + updates) / (10 + updates): the average spans about a ninth of all steps, however long the training is.
+    Source: tf.train.ExponentialMovingAverage, num_updates. RF-DETR's most · (1 − e^(−updates / 100)) does the same, but
+    spans a hundred steps of any training, long or short.
+    """
+    return min(most, (1 + updates) / (10 + updates))
+
+
 class _Part(NamedTuple):
     """What a forward pass gave: its share of the step's losses and counts by answer, (S, 1 + L), and its images."""
 
@@ -59,8 +70,15 @@ class Stepper:
     """Model, optimizer and what belongs to them; `step` is one update."""
 
     def __init__(
-        self, model: Detector, config: TrainConfig, steps: int, device: torch.device, processes: ProcessGroup
+        self,
+        model: Detector,
+        config: TrainConfig,
+        steps: int,
+        device: torch.device,
+        processes: ProcessGroup,
+        class_weights: tuple[float, ...] = (),
     ) -> None:
+        self.class_weights = class_weights  # in the losses of the training; those of evaluations have none
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
         self.loss_config = model.loss_config
@@ -170,11 +188,12 @@ class Stepper:
 
     def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> list[_Part]:
         parts: list[_Part] = []
+        loss_config = replace(self.loss_config, class_weights=self.class_weights)
         for batch in batches:
             for part in split_batch(batch, self.images_per_pass):
                 layers = forward(self.model, part, self.device, self.precision)
-                values = set_losses(layers, part["labels"], normalizers, self.loss_config)
-                self.scaler.scale(total(values, self.loss_config)).backward()
+                values = set_losses(layers, part["labels"], normalizers, loss_config)
+                self.scaler.scale(total(values, loss_config)).backward()
                 parts.append(_Part(torch.stack([values[name].detach() for name in self.sums]), part["image_id"]))
         return parts
 
@@ -237,9 +256,9 @@ class Stepper:
 
     @torch.no_grad()
     def average_weights(self) -> None:
-        """Let the average, if there is one, follow the weights by the setting's decay; at first it is they."""
+        """Let the average, if there is one, follow the weights by `ema_decay`; at first it is they."""
         if self.average:
-            share = 1 - self.config.ema if self.averaged else 1.0
+            share = 1 - ema_decay(self.config.ema, self.averaged) if self.averaged else 1.0
             average = [*self.average.parameters(), *RunningStatistics(self.average).tensors]
             torch._foreach_lerp_(average, [*self.model.parameters(), *self.statistics.tensors], share)
             self.averaged += 1
