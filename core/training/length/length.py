@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from core.config import TrainConfig
-from core.training.length.plan import Cost, Pace, Plan, first_plan, next_plan
+from core.training.length.plan import Cost, Pace, Place, Plan, first_plan, next_plan
 
 MEASURED_STEPS = 3  # at least, before a training is planned; the first is not among them, as it warms up
 MEASURED_SHARE = 0.01  # of the time that is measured, too
@@ -113,13 +113,17 @@ class Length:
         """Check whether so many epochs are all."""
         return self.plan is not None and epoch >= self.plan.epochs
 
-    def is_evaluated(self, epoch: int) -> bool:
-        """Check whether the model is to be evaluated after so many epochs."""
-        return epoch % self.eval_every == 0 or self.is_over(epoch)
+    def is_evaluated(self, epoch: int, evaluated: int | None) -> bool:
+        """Check whether the model is to be evaluated after so many epochs; the last time was after `evaluated`."""
+        if evaluated is None or evaluated == epoch:
+            return evaluated is None
+        # by minutes from the last time on, as the number of epochs between two may change
+        is_turn = epoch - evaluated >= self.eval_every if self.by_minutes else epoch % self.eval_every == 0
+        return is_turn or self.is_over(epoch)
 
-    def is_saved(self, epoch: int) -> bool:
+    def is_saved(self, epoch: int, evaluated: int | None) -> bool:
         """Check whether there is to be a checkpoint after so many epochs: always, unless by minutes they take long."""
-        is_rare = self.by_minutes and self.plan is not None and not self.is_evaluated(epoch)
+        is_rare = self.by_minutes and self.plan is not None and not self.is_evaluated(epoch, evaluated)
         return not is_rare or self._clock() - self._saved_at >= self._saving / SAVING
 
     # What a checkpoint keeps
@@ -165,19 +169,19 @@ class Length:
         seconds = self._steps_done[-1] - self._steps_done[0]
         return len(self._steps_done) > MEASURED_STEPS and seconds >= max(1.0, MEASURED_SHARE * self._minutes)
 
-    def next_plan(self, epoch: int, step: int, begun: int) -> Plan:
+    def next_plan(self, epoch: int, step: int, epoch_start: int, evaluated: int) -> Plan:
         """Return the plan from here on by what was measured; where there is one, after a whole epoch that is saved.
 
-        epoch, step  how many are done
-        begun        steps of the epoch that goes on; 0 between two
+        epoch, step  how many are done; the current epoch began at step `epoch_start`
+        evaluated    the epoch after which there was an evaluation last
         """
         now, left, plan = self._clock(), self._left(), self.plan
         self._measure(now, epoch, step)
         self._since, self._since_step, self._evaluating = now, step, 0.0
         if plan is None and not epoch:
-            return first_plan(left, self.pace, self.most_steps, begun, self._every, self._cost)
-        plan = plan or Plan(epoch + 1, self.most_steps, self._every)
-        return next_plan(plan, epoch, step, left, self.pace, self.most_steps, self._every, self._cost)
+            return first_plan(left, self.pace, self.most_steps, step - epoch_start, self._every, self._cost)
+        plan, place = plan or Plan(epoch + 1, self.most_steps, self._every), Place(epoch, step, evaluated)
+        return next_plan(plan, place, left, self.pace, self.most_steps, self._every, self._cost)
 
     def _measure(self, now: float, epoch: int, step: int) -> None:
         """Take the pace from the steps since the last plan; before the first, from those after the very first."""
