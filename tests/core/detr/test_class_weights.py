@@ -35,7 +35,7 @@ def test_weights_of_one_change_nothing_and_others_act_on_the_matched_queries_alo
     (gradient,) = torch.autograd.grad((twice - plain).sum(), logits)
     matched = torch.zeros(logits.shape[:3], dtype=torch.bool)
     matched[places] = True
-    assert not gradient[~matched].any() and gradient[matched].any()
+    assert gradient[~matched].abs().max() < 1e-6 < gradient[matched].abs().max()
 
 
 def test_cross_entropy_is_torchs_with_these_weights():
