@@ -76,7 +76,7 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
     remarks = st.container()
     rest = {f.name: f for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET}
     columns = st.columns(2)
-    below = st.empty()
+    below = st.container()
     for i, name in enumerate(FIRST_SETTINGS):
         with columns[i % 2]:
             values[name] = _setting(rest.pop(name), preset)
@@ -92,27 +92,19 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
     except ConfigError as error:
         st.error(plain(error))
         return None
-    if notes := _length_notes(config):
-        below.caption(notes)
+    if config.minutes:
+        below.caption(
+            f"By minutes: about {config.minutes:g} from start to end; how many epochs that are follows from the speed."
+        )
+    if (config.accumulate, config.processes) != (1, 1):
+        factors = (config.likely_batch_size, config.accumulate, config.processes)
+        below.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
     if not (contents and has_model):
         return None
     plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), PROJECT)
     for sentence in mismatches(plan):
         remarks.caption(Markup(f":orange[:material/warning:] {plain(sentence)}"))
     return config
-
-
-def _length_notes(config: TrainConfig) -> str:
-    """Say whether minutes hold, and how many images a step has, where that is not the batch size."""
-    notes = []
-    if config.minutes:
-        notes.append(
-            f"By minutes: about {config.minutes:g} from start to end; how many epochs that are follows from the speed."
-        )
-    if (config.accumulate, config.processes) != (1, 1):
-        factors = (config.likely_batch_size, config.accumulate, config.processes)
-        notes.append(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
-    return " ".join(notes)
 
 
 def show_back_to_preset() -> None:
@@ -249,8 +241,8 @@ def _setting(field: Field[Any], preset: TrainConfig) -> Any:
     if st.session_state.get(key, preset_value) != preset_value:
         value = _number(preset_value) if isinstance(preset_value, float) else preset_value
         label = Markup(f"{label} :gray[· preset {plain(value)}]")
-    common: dict[str, Any] = {"key": key, "persist_state": "session"}
-    common["disabled"] = field.name == "epochs" and bool(st.session_state.get(FIELD + "minutes"))
+    is_moot = field.name == "epochs" and bool(st.session_state.get(FIELD + "minutes"))
+    common: dict[str, Any] = {"key": key, "persist_state": "session", "disabled": is_moot}
     if isinstance(field.default, bool):
         return st.toggle(label, help=explanation, **common)
     if "choices" in meta:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import ceil, inf
+from math import ceil
 from typing import Annotated, Any
 
 import msgspec
@@ -30,6 +30,7 @@ class LengthState(msgspec.Struct):
     """What a checkpoint keeps of a training by minutes.
 
     used  seconds that the training has had; step, evaluation: what they take (`Pace`), 0 where that is not known
+    next  the epoch after which there is a plan and a checkpoint again, if not before
     """
 
     used: Seconds
@@ -37,6 +38,7 @@ class LengthState(msgspec.Struct):
     evaluation: Seconds = 0.0
     epochs: Count | None = None
     eval_every: Count | None = None
+    next: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
 class Length:
@@ -63,7 +65,7 @@ class Length:
         self._started, self._before = clock() if started is None else started, 0.0  # before: seconds before a resume
         self._steps_done: list[float] = []  # when the steps began, and when each of the first was done
         self._since, self._since_step, self._evaluating = 0.0, 0, 0.0  # what the pace is measured from
-        self._saved_at, self._saving = -inf, 0.0
+        self._saving, self._next = 0.0, 0  # seconds of a checkpoint; the epoch after which one is due
 
     @property
     def epochs(self) -> int:
@@ -123,8 +125,9 @@ class Length:
 
     def is_saved(self, epoch: int, evaluated: int | None) -> bool:
         """Check whether there is to be a checkpoint after so many epochs: always, unless by minutes they take long."""
+        # a plan's own, and no look at the clock: epochs that are repeated have plans where they had them before
         is_rare = self.by_minutes and self.plan is not None and not self.is_evaluated(epoch, evaluated)
-        return not is_rare or self._clock() - self._saved_at >= self._saving / SAVING
+        return not is_rare or epoch >= self._next
 
     # What a checkpoint keeps
 
@@ -134,14 +137,14 @@ class Length:
             return None
         kept = LengthState(self._used(), self.pace.step, self.pace.evaluation)
         if self.plan:
-            kept.epochs, kept.eval_every = self.plan.epochs, self.plan.eval_every
+            kept.epochs, kept.eval_every, kept.next = self.plan.epochs, self.plan.eval_every, self._next
         return msgspec.structs.asdict(kept)
 
     def restore(self, state: LengthState | None, steps_per_epoch: int) -> None:
         """Go on from a checkpoint, in an epoch of so many steps."""
         if not self.by_minutes or state is None:
             return
-        self._before, self.pace = state.used, Pace(state.step, state.evaluation)
+        self._before, self.pace, self._next = state.used, Pace(state.step, state.evaluation), state.next
         if state.epochs and state.eval_every:
             self.plan = Plan(state.epochs, min(steps_per_epoch, self.most_steps), state.eval_every)
             self._is_settled = state.step > 0
@@ -155,7 +158,7 @@ class Length:
 
     def saved(self, seconds: float) -> None:
         """Take note of what a checkpoint has taken."""
-        self._saved_at, self._saving = self._clock(), seconds
+        self._saving = seconds
 
     def begin_steps(self, step: int) -> None:
         """Take note that steps begin, the next being `step`; only the first call counts."""
@@ -179,9 +182,13 @@ class Length:
         self._measure(now, epoch, step)
         self._since, self._since_step, self._evaluating = now, step, 0.0
         if plan is None and not epoch:
-            return first_plan(left, self.pace, self.most_steps, step - epoch_start, self._every, self._cost)
-        plan, place = plan or Plan(epoch + 1, self.most_steps, self._every), Place(epoch, step, evaluated)
-        return next_plan(plan, place, left, self.pace, self.most_steps, self._every, self._cost)
+            plan = first_plan(left, self.pace, self.most_steps, step - epoch_start, self._every, self._cost)
+        else:
+            plan, place = plan or Plan(epoch + 1, self.most_steps, self._every), Place(epoch, step, evaluated)
+            plan = next_plan(plan, place, left, self.pace, self.most_steps, self._every, self._cost)
+        seconds = self.pace.step * plan.steps_per_epoch * self._cost(epoch, plan.epochs)
+        self._next = epoch + max(1, ceil(self._saving / SAVING / max(seconds, 1e-6)))
+        return plan
 
     def _measure(self, now: float, epoch: int, step: int) -> None:
         """Take the pace from the steps since the last plan; before the first, from those after the very first."""

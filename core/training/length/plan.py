@@ -57,6 +57,7 @@ def first_plan(seconds: float, pace: Pace, most_steps: int, begun: int, eval_eve
     steps = begun + max(0.0, seconds - evaluations * pace.evaluation) / (pace.step * mean_cost)
     epochs = max(1, ceil(steps / most_steps), min(LEAST_EPOCHS, int(steps / LEAST_STEPS)))
     per_epoch = min(most_steps, max(1, begun, round(steps / epochs)))
+    epochs = max(1, round(steps / per_epoch))
     return Plan(epochs, per_epoch, max(eval_every, ceil(epochs / evaluations)))
 
 

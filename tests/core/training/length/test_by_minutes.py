@@ -28,7 +28,7 @@ def ticking(monkeypatch):
 
 @pytest.fixture
 def by_minutes(config):
-    return replace(config, minutes=0.06, batch_size=1, schedule="cosine", start_size=0.5, augment="flip")
+    return replace(config, minutes=0.2, batch_size=1, schedule="cosine", start_size=0.5, augment="flip")
 
 
 @pytest.mark.usefixtures("ticking")
@@ -50,7 +50,6 @@ def test_it_is_planned_after_its_first_steps_and_its_schedule_ends_with_it(by_mi
 
 @pytest.mark.usefixtures("ticking")
 def test_a_killed_training_repeats_what_its_checkpoint_lacks_with_the_same_plan_and_numbers(by_minutes, tmp_path):
-    by_minutes = replace(by_minutes, minutes=0.2)
     folder, copies, seen = tmp_path / "run", {}, []
     with closing(train(by_minutes, folder)) as running:
         for progress in running:
