@@ -210,7 +210,7 @@ class Training:
 
         The checkpoint `last` must be of this epoch, but for the baseline's.
         """
-        begin = time.perf_counter()
+        begin = self.length.clock()
         validation = KeepResult(validate(self.stepper, self.val_data, self.unreadable[1]))
         for images in validation:
             yield Evaluating(**self._position(), message=f"Evaluating image {images} of {len(self.val_data)}")
@@ -234,7 +234,7 @@ class Training:
             finally:
                 if is_best and not self.stepper.is_ahead:
                     keep_best(self.folder)
-                self.length.evaluated(time.perf_counter() - begin)
+                self.length.evaluated(self.length.clock() - begin)
         self.stepper.is_ahead = False
 
     def _until_recorded(self, event: Progress) -> Iterator[Progress]:
@@ -264,7 +264,7 @@ class Training:
         """
         if not self.processes.is_main_process or self.stepper.is_ahead:
             return
-        begin = time.perf_counter()
+        begin = self.length.clock()
         state = {
             "epoch": self.epoch, "step": self.step, "best_ap": self.stopping.best_ap, "evaluated": self.evaluated,
             "since_best": self.stopping.since_best, "config": self.config.to_dict(), **self.stepper.state(),
@@ -273,7 +273,7 @@ class Training:
         }  # fmt: skip
         epoch = self.epoch if self.step == self.epoch_start else None
         save_checkpoint(self.folder, "last", self.stepper.evaluated, self.label_map, state, epoch)
-        self.length.saved(time.perf_counter() - begin)
+        self.length.saved(self.length.clock() - begin)
 
     def _read_state(self, checkpoint: Path) -> TrainerState:
         """Read how far the training is; an epoch goes on after as many steps as it had, also on other images."""

@@ -48,6 +48,7 @@ class Length:
     most_steps  of an epoch: those of one pass over the images
     plan        None where there is none yet
     pace        what was measured; 0 where nothing was
+    clock       by which everything is measured, in seconds
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Length:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.by_minutes, self._minutes = config.minutes > 0, 60 * config.minutes
-        self.most_steps, self._every, self._cost, self._clock = most_steps, config.eval_every, cost, clock
+        self.most_steps, self._every, self._cost, self.clock = most_steps, config.eval_every, cost, clock
         self.plan = None if self.by_minutes else Plan(config.epochs, most_steps, config.eval_every)
         self.pace, self._is_settled = Pace(0.0, 0.0), False  # settled: measured when everything was warm
         self._started, self._before = clock() if started is None else started, 0.0  # before: seconds before a resume
@@ -109,7 +110,7 @@ class Length:
         return max(0.0, self._minutes - self._used())
 
     def _used(self) -> float:
-        return self._before + self._clock() - self._started
+        return self._before + self.clock() - self._started
 
     def is_over(self, epoch: int) -> bool:
         """Check whether so many epochs are all."""
@@ -163,12 +164,12 @@ class Length:
     def begin_steps(self, step: int) -> None:
         """Take note that steps begin, the next being `step`; only the first call counts."""
         if not self._steps_done:
-            self._steps_done.append(self._clock())
-            self._since, self._since_step, self._evaluating = self._clock(), step, 0.0
+            self._steps_done.append(self.clock())
+            self._since, self._since_step, self._evaluating = self.clock(), step, 0.0
 
     def is_measured(self) -> bool:
         """Take note that a step is done; check whether a plan can be made now."""
-        self._steps_done.append(self._clock())
+        self._steps_done.append(self.clock())
         seconds = self._steps_done[-1] - self._steps_done[0]
         return len(self._steps_done) > MEASURED_STEPS and seconds >= max(1.0, MEASURED_SHARE * self._minutes)
 
@@ -178,7 +179,7 @@ class Length:
         epoch, step  how many are done; the current epoch began at step `epoch_start`
         evaluated    the epoch after which there was an evaluation last
         """
-        now, left, plan = self._clock(), self._left(), self.plan
+        now, left, plan = self.clock(), self._left(), self.plan
         self._measure(now, epoch, step)
         self._since, self._since_step, self._evaluating = now, step, 0.0
         if plan is None and not epoch:

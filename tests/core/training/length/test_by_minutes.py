@@ -13,7 +13,7 @@ from core.training.length.length import Length
 from core.training.train import train
 from tests.core.training.chosen_events import evaluations, losses
 
-TICK = 0.05  # seconds that pass from one look at the clock to the next
+TICK = 0.25  # seconds that pass from one look at the clock to the next
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def ticking(monkeypatch):
 
 @pytest.fixture
 def by_minutes(config):
-    return replace(config, minutes=0.2, batch_size=1, schedule="cosine", start_size=0.5, augment="flip")
+    return replace(config, minutes=0.3, batch_size=1, schedule="cosine", start_size=0.5, augment="flip")
 
 
 @pytest.mark.usefixtures("ticking")
