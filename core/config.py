@@ -48,6 +48,16 @@ class TrainConfig(Settings):
         max=1.0,
     )
     epochs: int = setting(10, "Epochs", "How often the training set is gone through.", "length", min=1, max=1000)
+    minutes: float = setting(
+        0.0,
+        "Minutes",
+        "How long the training takes on this machine, from its start to its end, evaluations included: it measures its "
+        "speed and sets the epochs by it, also between two evaluations; 0 goes by the epochs.",
+        "length",
+        min=0.0,
+        max=100_000.0,
+        step=1.0,
+    )
     batch_size: int = setting(
         4,
         "Batch size",
@@ -67,7 +77,7 @@ class TrainConfig(Settings):
     eval_every: int = setting(
         1,
         "Evaluate every n epochs",
-        "Evaluate after every so many epochs, and after the last.",
+        "Evaluate after every so many epochs, and after the last; by minutes less often where it takes long.",
         "length",
         min=1,
         max=1000,
@@ -75,7 +85,8 @@ class TrainConfig(Settings):
     early_stopping: int = setting(
         0,
         "Stop early after",
-        "End when AP has not risen for so many evaluations; 0 goes through all epochs.",
+        "End when AP has not risen for so many evaluations; the best model is then the run's, and kept in any case. 0 "
+        "goes through all epochs.",
         "length",
         min=0,
         max=1000,
@@ -96,8 +107,8 @@ class TrainConfig(Settings):
     layer_decay: float = setting(
         1.0,
         "Rate decay by layer",
-        "Of a vision transformer as backbone: each layer learns by this factor slower than the one above it, as 0.8; "
-        "1 for all alike.",
+        "Of the backbone: each stage, or layer of a vision transformer, learns by this factor slower than the one "
+        "above it, as 0.8; 1 for all alike.",
         "optimizer",
         min=0.1,
         max=1.0,
@@ -149,10 +160,19 @@ class TrainConfig(Settings):
     ema: float = setting(
         0.0,
         "EMA decay",
-        "Evaluate and keep an exponential moving average of the weights, as 0.999; 0 takes the weights themselves.",
+        "Evaluate and keep an exponential moving average of the weights, as 0.999, which begins with smaller decays; 0 "
+        "takes the weights themselves.",
         "weights",
         min=0.0,
         max=0.99999,
+    )
+    balance: str = setting(
+        "none",
+        "Rare classes",
+        "repeat rare classes: their images come more often, others less; weigh rare classes: their objects count more "
+        "in the class loss of the training.",
+        "data",
+        choices=("none", "repeat rare classes", "weigh rare classes"),
     )
     keep: str = setting(
         "best and last",

@@ -55,7 +55,7 @@ FAMILY_PRESETS = (
     Preset(  # rfdetr/config.py: TrainConfig, and util/get_param_dicts.py, of roboflow/rf-detr 1.4.1
         "RF-DETR",
         "Its package's fine-tuning: 16 images a step, EMA 0.993, rates that stay. Not here: sizes that change from "
-        "step to step, and an EMA that starts slowly.",
+        "step to step.",
         {
             # 0.7 for each component away from the heads: the decoder's rate is 1e-4 · 0.7, the backbone's 1.5e-4 · 0.7²
             "epochs": 100, "accumulate": 4, "lr": 7e-5, "lr_backbone": 7.35e-5, "lr_head": 1e-4, "ema": 0.993,

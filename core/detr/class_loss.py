@@ -35,11 +35,19 @@ class ClassLoss(ABC):
         return float(matched)
 
     @abstractmethod
-    def sums(self, logits: torch.Tensor, places: Places, label: torch.Tensor, overlap: torch.Tensor) -> torch.Tensor:
+    def sums(
+        self,
+        logits: torch.Tensor,
+        places: Places,
+        label: torch.Tensor,
+        overlap: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the sum of each answer's losses, (A,).
 
-        logits (A, B, Q, C); of each of M matches: its `places`, `label` (M,) and `overlap` (M,), the IoU of its boxes.
-        """
+        logits (A, B, Q, C); of each of M matches: its `places`, `label` (M,) and `overlap` (M,), the IoU of its boxes,
+        and `weight` (M,), by which its loss is multiplied: that its class is there. Divisors have no part in it.
+        """  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,26 +63,42 @@ class CrossEntropy(ClassLoss):
         """Return the sum of the class weights of so many queries, of which some are matched."""
         return matched + self.no_object_weight * (queries - matched)
 
-    def sums(self, logits: torch.Tensor, places: Places, label: torch.Tensor, overlap: torch.Tensor) -> torch.Tensor:
-        """Return the sum of each answer's losses; see `ClassLoss.sums`."""
+    def sums(
+        self,
+        logits: torch.Tensor,
+        places: Places,
+        label: torch.Tensor,
+        overlap: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the sum of each answer's losses; see `ClassLoss.sums`."""  # fmt: skip
         no_object = logits.shape[-1] - 1
         expected = torch.full(logits.shape[:3], no_object, dtype=torch.int64, device=logits.device)
         expected[places] = label
-        weight = torch.ones(logits.shape[-1], device=logits.device)
-        weight[no_object] = self.no_object_weight
+        weights = torch.full(logits.shape[:3], self.no_object_weight, device=logits.device)
+        weights[places] = 1.0 if weight is None else weight
         # the class first: several times as fast on a CPU as a softmax over the last few of many rows
         of_expected = logits.movedim(-1, 0).contiguous().log_softmax(0).gather(0, expected[None])[0]
-        return -(weight[expected] * of_expected).flatten(1).sum(1)
+        return -(weights * of_expected).flatten(1).sum(1)
 
 
 class SigmoidLoss(ClassLoss):
     """A loss of each class by itself: `absent` where it is not there, `present` where a match says that it is."""
 
-    def sums(self, logits: torch.Tensor, places: Places, label: torch.Tensor, overlap: torch.Tensor) -> torch.Tensor:
-        """Return the sum of each answer's losses; see `ClassLoss.sums`."""
+    def sums(
+        self,
+        logits: torch.Tensor,
+        places: Places,
+        label: torch.Tensor,
+        overlap: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the sum of each answer's losses; see `ClassLoss.sums`."""  # fmt: skip
         matched = logits[(*places, label)]
         losses = self.absent(logits).sum((1, 2, 3))
-        return losses.index_add(0, places[0], self.present(matched, overlap) - self.absent(matched))
+        present = self.present(matched, overlap)
+        present = present if weight is None else weight * present
+        return losses.index_add(0, places[0], present - self.absent(matched))
 
     @abstractmethod
     def absent(self, logits: torch.Tensor) -> torch.Tensor:

@@ -106,7 +106,8 @@ def set_losses(
     if layers.proposals is not None:
         objects = replace(targets, label=torch.zeros_like(targets.label))
         matched = match(layers.proposals, objects, loss_config)
-        others.append(_losses(layers.proposals, objects, _Pairing(matched, matched), normalizers, loss_config))
+        alike = replace(loss_config, class_weights=())
+        others.append(_losses(layers.proposals, objects, _Pairing(matched, matched), normalizers, alike))
     if layers.denoising is not None:
         noised = replace(layers.denoising, layers=layers.denoising.layers.every)
         again = match_denoising(noised, targets)
@@ -171,8 +172,11 @@ def _losses(
     def per_layer(values: torch.Tensor) -> torch.Tensor:
         return values.new_zeros(len(layers.boxes)).index_add(0, boxes.places[0], values)
 
+    weight = None
+    if loss_config.class_weights:
+        weight = torch.tensor(loss_config.class_weights, device=classes.label.device)[classes.label]
     sums = [
-        loss_config.class_loss.sums(layers.logits, classes.places, classes.label, classes.iou.detach()),
+        loss_config.class_loss.sums(layers.logits, classes.places, classes.label, classes.iou.detach(), weight),
         per_layer((boxes.predicted - boxes.expected).abs().sum(-1)),
         per_layer(1 - boxes.giou),
     ]

@@ -101,6 +101,7 @@ class LossConfig:
     cost_alpha  as cost_gamma of the focal loss in the matching cost, where scores are sigmoids
     edges       of the distributions of its boxes' edges, where it has such
     united      whether boxes and edges learn, in every answer, from the matches of all answers: see `unite`
+    class_weights  of each class in the class loss, 1 on average over the objects; empty: all count the same
     """
 
     class_cost: float
@@ -114,6 +115,7 @@ class LossConfig:
     cost_gamma: float = GAMMA
     edges: DistributionLoss | None = None
     united: bool = False
+    class_weights: tuple[float, ...] = ()
 
     @property
     def terms(self) -> tuple[tuple[str, float, Divisor], ...]:
@@ -209,7 +211,6 @@ def unite(matches: Matches, counts: Sequence[int], answers: int) -> Matches:
     """Return for each query, the same in all `answers`, the target with which most of them match it; on the CPU.
 
     Queries that none of them matches have none; several may have the same. Of targets with as many the first counts.
-
     counts  of targets, of each image
     Source: Peng et al. 2024 (D-FINE), section 4.2; Peterande/D-FINE, dfine_criterion.py: _get_go_indices.
     """
@@ -269,7 +270,6 @@ def giou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return the generalised IoU of pairs of boxes, in [-1, 1]; cxcywh (…, 4) and (…, 4), broadcast.
 
     Fastest where each coordinate lies in memory as a plane of its own.
-
     Source: Rezatofighi et al. 2019.
 
     >>> giou(torch.tensor([0.5, 0.5, 1.0, 1.0]), torch.tensor([0.25, 0.5, 0.5, 1.0])).item()

@@ -77,8 +77,8 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     """Return AdamW's groups: each part with its learning rate; without decay what has one dimension: norms, biases.
 
     Every parameter that learns is in exactly one group; `freeze` and a learning rate of 0 take a part's out. Each group
-    has the part's name as `name`; with `layer_decay` each layer of a vision transformer has groups of its own. The
-    order of groups and parameters is stored: checkpoints count by it.
+    has the part's name as `name`; with `layer_decay` each stage of the backbone, or layer of a vision transformer, has
+    groups of its own. The order of groups and parameters is stored: checkpoints count by it.
     """
     rates: dict[Part, float] = {
         "backbone": config.lr_backbone if config.freeze != "backbone" else 0.0,
@@ -95,7 +95,7 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
         parameter.requires_grad_(rates[part] > 0 and not frozen)
         if parameter.requires_grad:
             decay = config.weight_decay if parameter.ndim > 1 and not names & detector.undecayed else 0.0
-            share = config.layer_decay ** detector.layers_above(name)
+            share = config.layer_decay ** detector.layers_above(name) if config.layer_decay < 1 else 1.0
             parameters.setdefault((part, decay, share), []).append(parameter)
     return [
         {"params": params, "lr": rates[part] * share, "weight_decay": decay, "name": part}

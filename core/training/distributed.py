@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,7 @@ import torch.distributed as dist
 from core import RunError
 from core.training.events import PEER_ENDED
 
+T = TypeVar("T")
 BUCKET = 25_000_000  # numbers that are sent at once: 100 MB
 
 
@@ -91,6 +92,12 @@ class ProcessGroup:
         values: list[Any] = [None] * self.world_size
         self._run(dist.all_gather_object, values, value)
         return values
+
+    def of_main(self, value: T) -> T:
+        """Return the main process's value in all; Stopped is raised as by `collective`."""
+        with self.collective():
+            value = self.all_gather(value)[0]
+        return value
 
     def all_reduce_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replace each parameter's gradient by its sum over all processes; a missing one counts as 0."""

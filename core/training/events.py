@@ -28,6 +28,7 @@ from core.training.remark import Remark
 ANNOTATIONS, PICTURES, MODEL, BASELINE = "Annotations", "Pictures", "Model", "Baseline"
 CHECKS = ("Data", "Disk", "Mapping", "Queries", "First batch")
 START = (ANNOTATIONS, PICTURES, MODEL, *CHECKS, BASELINE)
+MEASURING = "Measuring the speed"  # the message of the first steps of a training by minutes
 # the message of a run whose main process lost another one, and knows no more than that
 PEER_ENDED = "Another process of this training has ended, so it cannot go on: the run's log says why; then resume."
 
@@ -43,8 +44,8 @@ class NotRecorded(Exception):
 class Progress:
     """Where a training is; what is new stands in the fields of each event.
 
-    epoch, epochs      how many epochs are done, of how many
-    step, steps        how many optimizer steps are done, of how many; `steps` is 0 while it is loading
+    epoch, epochs      how many epochs are done, of how many; by minutes that may change, and is 0 until it is planned
+    step, steps        how many optimizer steps are done, of how many; `steps` is 0 while it is loading, or not planned
     message            what is being done, as a line for the user; "" between two steps
     images_per_second  over the last steps; None before the first
     seconds_left       of all steps and evaluations that remain, as far as that can be said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,26 @@ from core.detr.input.batch import Batch
 from core.detr.input.dataset import DetectionDataset
 from core.evaluation.coco_eval import evaluate
 from core.labels import LabelMap
+from core.training.data.training_data import TrainingData
 from core.training.events import MODEL, Check
 from core.training.step import Stepper
 
 ENOUGH_AP = 0.95  # of the ground truth as its own prediction; below 1 only where boxes reach beyond their images
 SPARE_BYTES = 200_000_000  # for events, tables and pictures
+
+
+def make_checks(
+    stepper: Stepper, batches: list[Batch], data: TrainingData, datasets: Sequence[DetectionDataset], folder: Path
+) -> Iterator[Check]:
+    """Make the pre-flight's CHECKS one by one.
+
+    batches  of the first step; datasets: of the training and of the validation images; folder: of the checkpoints
+    """
+    yield check_data(data.problems, data.totals)
+    yield check_disk(folder, stepper.model, bool(stepper.config.ema))
+    yield check_mapping(datasets[1], data.label_map)
+    yield check_queries(datasets, stepper.model)
+    yield check_first_batch(stepper, batches)
 
 
 def describe_model(model: Detector, head: Head, device: torch.device, chosen: str = "") -> Check:

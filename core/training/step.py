@@ -28,6 +28,7 @@ from core.detr.model import parameter_groups
 from core.detr.queries.class_targets import matching_aware
 from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_BY_NAME, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
+from core.training.length.schedules import ema_decay, learning_rate_factor
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.trainer_state import TrainerState, fitting_optimizer, fitting_scaler, is_plain
 
@@ -35,18 +36,6 @@ MOST_SKIPPED = 10  # steps in a row that are left out before a training gives up
 ROOMIER = 4  # times the images of a training's pass fit where no gradients are kept
 ENOUGH = 32  # images at a time, to keep a GPU busy in an evaluation
 DETAILED_STEPS = 2000  # of a run: how many report the losses of every decoder layer
-
-
-def learning_rate_factor(step: int, steps: int, config: TrainConfig) -> float:
-    """Return by what the learning rates are multiplied at `step` (from 0) of `steps`."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    if config.schedule == "step":
-        return 0.1 if step >= 0.8 * steps else 1.0
-    if config.schedule == "cosine":
-        done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0
 
 
 class _Part(NamedTuple):
@@ -60,8 +49,15 @@ class Stepper:
     """Model, optimizer and what belongs to them; `step` is one update."""
 
     def __init__(
-        self, model: Detector, config: TrainConfig, steps: int, device: torch.device, processes: ProcessGroup
+        self,
+        model: Detector,
+        config: TrainConfig,
+        steps: int,
+        device: torch.device,
+        processes: ProcessGroup,
+        class_weights: tuple[float, ...] = (),
     ) -> None:
+        self.class_weights = class_weights  # in the losses of the training; those of evaluations have none
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
         self.loss_config = model.loss_config
@@ -175,11 +171,12 @@ class Stepper:
 
     def _accumulate(self, batches: list[Batch], normalizers: LossNormalizers) -> list[_Part]:
         parts: list[_Part] = []
+        loss_config = replace(self.loss_config, class_weights=self.class_weights)
         for batch in batches:
             for part in split_batch(batch, self.images_per_pass):
                 layers = forward(self.model, part, self.device, self.precision)
-                values = set_losses(layers, part["labels"], normalizers, self.loss_config)
-                self.scaler.scale(total(values, self.loss_config)).backward()
+                values = set_losses(layers, part["labels"], normalizers, loss_config)
+                self.scaler.scale(total(values, loss_config)).backward()
                 parts.append(_Part(torch.stack([values[name].detach() for name in self.sums]), part["image_id"]))
         return parts
 
@@ -245,9 +242,9 @@ class Stepper:
 
     @torch.no_grad()
     def average_weights(self) -> None:
-        """Let the average, if there is one, follow the weights by the setting's decay; at first it is they."""
+        """Let the average, if there is one, follow the weights by `ema_decay`; at first it is they."""
         if self.average:
-            share = 1 - self.config.ema if self.averaged else 1.0
+            share = 1 - ema_decay(self.config.ema, self.averaged) if self.averaged else 1.0
             average = [*self.average.parameters(), *RunningStatistics(self.average).tensors]
             torch._foreach_lerp_(average, [*self.model.parameters(), *self.statistics.tensors], share)
             self.averaged += 1

@@ -9,13 +9,15 @@ goes on from. There are no callbacks: the background thread, the command line an
 
 What is saved is recorded, and what is recorded can be brought back, at every instant: `last` is written when all steps
 of its epoch are recorded, and before their evaluation; `best` when that is recorded. A killed training repeats, with
-the same numbers, what its checkpoint lacks. Whoever fails to record an event throws NotRecorded.
+the same numbers, what its checkpoint lacks; by minutes, too, as the plan of an epoch is in the checkpoint before it.
+Whoever fails to record an event throws NotRecorded.
 
 Processes that train together (`distributed.py`) all run it; the main one's events count, and only it writes.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -43,12 +45,15 @@ def train(config: TrainConfig, folder: Path, resume: bool = False) -> Generator[
     ConfigError, DataError or ModelError before the first step, RunError if the pre-flight fails, losses are no finite
     numbers or a checkpoint cannot be written, DataError when a picture cannot be read.
     """
+    started = time.perf_counter()
     data = yield from _read_data(config, Path(folder), resume)
     data.require_same_classes()
+    fetching = time.perf_counter()
     for message in () if resume else fetch_model(config.model):
         yield _loading(config, message)
+    started += time.perf_counter() - fetching  # by minutes a download is not part of the training
     yield _loading(config, "Loading the model", resumes=resume)
-    training = Training(config, Path(folder), resume, data)
+    training = Training(config, Path(folder), resume, data, started)
     with float32_products(training.stepper.precision):
         yield from _follow(training, config, resume)
 
@@ -65,7 +70,7 @@ def _follow(training: Training, config: TrainConfig, resume: bool) -> Generator[
             yield from training.evaluate()
         while not training.is_over():
             yield from training.train_epoch()
-            training.save_last()
+            training.save_if_due()
             if training.is_evaluation_due():
                 yield from training.evaluate()
         is_finished = True
@@ -116,4 +121,4 @@ def _amount(splits: list[CocoSplit]) -> str:
 
 
 def _loading(config: TrainConfig, message: str, **fields: Any) -> Loading:
-    return Loading(epoch=0, epochs=config.epochs, step=0, steps=0, message=message, **fields)
+    return Loading(epoch=0, epochs=0 if config.minutes else config.epochs, step=0, steps=0, message=message, **fields)

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,9 @@ import torch
 from msgspec import Meta
 
 from core import ModelError
+from core.config import TrainConfig
 from core.files import FileRefused, open_file
+from core.training.length.length import LengthState
 from core.typed_json import convert
 from core.wording import short
 
@@ -33,7 +36,8 @@ Whole = Annotated[int, Meta(ge=0, le=2**53)]
 class TrainerState(msgspec.Struct):
     """How far a training is (the fields of `Training`), and the states of what `Stepper` holds.
 
-    Earlier versions saved neither `epoch_start` nor `steps_per_epoch`, as an epoch always had as many steps.
+    Earlier versions saved neither `epoch_start` nor `steps_per_epoch`, as an epoch always had as many steps; a training
+    by epochs has no `length`.
     """
 
     epoch: Whole
@@ -47,6 +51,7 @@ class TrainerState(msgspec.Struct):
     averaged: Whole = 0
     epoch_start: Whole | None = None
     steps_per_epoch: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    length: LengthState | None = None
     class_weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0  # of all families, when no version stated it
 
     @property
@@ -55,9 +60,14 @@ class TrainerState(msgspec.Struct):
         return self.step - (self.epoch_start or 0)
 
     @classmethod
-    def of(cls, values: dict[str, Any], steps_per_epoch: int, epochs: int) -> TrainerState:
-        """Check the values of a state file for a training of that many steps and epochs; raises ValueError."""
+    def of(cls, values: dict[str, Any], steps_per_epoch: int, epochs: int | None) -> TrainerState:
+        """Check the values of a state file for a training of that many steps and epochs; raises ValueError.
+
+        epochs  None for a training by minutes: as many as the state says
+        """
         state = convert(values, cls)
+        if epochs is None:
+            epochs = (state.length and state.length.epochs) or state.epoch + 1
         if state.epoch_start is None or state.steps_per_epoch is None:
             state.epoch_start, state.steps_per_epoch = state.epoch * steps_per_epoch, steps_per_epoch
         left = min(1, epochs - state.epoch)  # epochs that can go on: below 0 if there were more than there are
@@ -127,6 +137,15 @@ def fitting_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer, s
         if moments["step"].numel() != 1 or not 0 <= moments["step"].item() <= step:
             raise ValueError("a weight has had more steps than there were")
     return {"state": saved["state"], "param_groups": ours["param_groups"]}
+
+
+def with_saved_decay(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
+    """Return the settings with the `layer_decay` that the saved optimizer knew: earlier versions' had none of stages.
+
+    Raises KeyError or TypeError if `saved` is no optimizer's state.
+    """
+    of_backbone = sum(group["name"] == "backbone" for group in saved["param_groups"])
+    return replace(config, layer_decay=1.0) if of_backbone <= 2 else config  # with weight decay, and without
 
 
 def fitting_scaler(saved: dict[str, Any], scaler: torch.amp.GradScaler) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from core.detr.attention import AttentionRecord
 from core.detr.families.class_outputs import ClassOutput, new_class_embedding
 from core.detr.families.padding import PaddingGuard
+from core.detr.families.stages import stages_above
 from core.detr.input.batch import STRIDE, ImageTargets
 from core.detr.matching import Layers, LossConfig
 from core.detr.pretrained import class_rows, copied_and_fresh
@@ -223,11 +224,12 @@ class Detector(nn.Module, ABC):
         return name.removeprefix("conv_encoder.").removeprefix("model.").removeprefix("_backbone.").startswith(STEM)
 
     def layers_above(self, parameter_name: str) -> int:
-        """Return how many layers are above a parameter of a vision transformer as backbone, as its publication counts.
+        """Return how many of the backbone's layers are above a parameter: stages, if it is no vision transformer.
 
         0 for any other parameter: so often its rate is multiplied by the setting `layer_decay`.
+        Source: Clark et al. 2020 (ELECTRA); Bao et al. 2021 (BEiT), optim_factory.py: get_num_layer_for_vit.
         """
-        return 0
+        return stages_above(self.backbone, self.backbone_name).get(parameter_name, 0)
 
     # Class outputs
 

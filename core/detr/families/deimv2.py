@@ -76,8 +76,10 @@ class Deimv2(DFine):
 
     def layers_above(self, parameter_name: str) -> int:
         """Return how many of a vision transformer's layers are above a parameter, its embeddings below all of them."""
+        if not _has_vit(self.inner.config):
+            return super().layers_above(parameter_name)
         name = parameter_name.removeprefix(f"{self.backbone_name}.")
-        if name == parameter_name or not _has_vit(self.inner.config):
+        if name == parameter_name:
             return 0
         layers = int(self.inner.config.backbone_config.num_hidden_layers)
         if name.startswith(EMBEDDINGS):

@@ -98,6 +98,10 @@ class DetectionDataset(Dataset[Sample]):
         sizes = (self._size(index) for index in range(len(self)))
         return smallest_size(self.augment, sizes, *self._edges(0), self.square)
 
+    def cost(self, epoch: int, epochs: int) -> float:
+        """Return the pixels of an image in `epoch` of `epochs`, as a share of those that it has at its whole size."""
+        return size_share(self.start_size, epoch, epochs) ** 2
+
     def _edges(self, epoch: int) -> tuple[int, int]:
         """Return the shortest and the longest edge of an epoch."""
         share = size_share(self.start_size, epoch, self.epochs)

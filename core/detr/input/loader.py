@@ -173,15 +173,17 @@ def step_loader(
     pin_memory: bool = False,
     seed: int | None = None,
     spare: Spare | None = None,
+    order: list[int] | None = None,
 ) -> DataLoader[list[Batch]]:
     """Return a loader of each step of an epoch, from `start_step` on: this process's batches, or an empty list.
 
     A step has `batch_size` × `accumulate` × `world_size` images, of which every process gets at most `accumulate`
-    batches. `seed` of the order is the data set's own if not given. Iterating raises DataError when a picture cannot be
-    read; with `spare` that is called, and the next image that can be read stands in, one of STAND_INS at most.
+    batches. `order` is all images', at random, if not given; its `seed` the data set's own if not given. Iterating
+    raises DataError when a picture cannot be read; with `spare` that is called, and the next image that can be read
+    stands in, one of STAND_INS at most.
     """
-    seed = dataset.seed if seed is None else seed
-    order = epoch_order(len(dataset), seed, epoch)
+    if order is None:
+        order = epoch_order(len(dataset), dataset.seed if seed is None else seed, epoch)
     steps = StepBatches(order, batch_size * accumulate * world_size, dataset.shown_size, start_step, rank, world_size)
     return _Loader(
         dataset,

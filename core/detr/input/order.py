@@ -1,8 +1,9 @@
 """The order of a training's images: at random, but so that those of a step have much the same shape.
 
-In: how many images there are, (seed, epoch), and the shape in which each will be shown. Out: the images of each step,
-of which every process that trains takes its share. A batch is as high and as wide as its largest images: a landscape
-beside a portrait would be padded to a square, and a quarter of what is computed would be padding.
+In: how many images there are, (seed, epoch), how often each is drawn where classes are balanced, and the shape in which
+each will be shown. Out: the images of each step, of which every process that trains takes its share. A batch is as high
+and as wide as its largest images: a landscape beside a portrait would be padded to a square, and a quarter of what is
+computed would be padding.
 """
 
 from __future__ import annotations
@@ -13,14 +14,31 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from core.datasets.pixels.upright import Size
+from core.detr.input.balance import Floats, drawn
 from core.detr.input.batch import STRIDE
 
 WINDOW = 1024  # images among which those of like shape are brought together
 
 
-def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
-    """Return a random order of so many images that depends on (seed, epoch) alone."""
-    order: list[int] = np.random.default_rng((seed, epoch)).permutation(length).tolist()
+def epoch_order(length: int, seed: int, epoch: int, factors: Floats | None = None) -> list[int]:
+    """Return a random order of so many images that depends on (seed, epoch) alone.
+
+    With repeat `factors` (length,) it is as long, but has some images several times, and others not.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order: list[int] = (random.permutation(length) if factors is None else drawn(factors, random)).tolist()
+    return order
+
+
+def part_order(length: int, seed: int, first: int, images: int, factors: Floats | None = None) -> list[int]:
+    """Return so many images from place `first` on in the orders of all epochs, one after the other.
+
+    For epochs that are no whole passes: each image's turn comes before any has its next one.
+    """
+    order: list[int] = []
+    while length and len(order) < images:
+        epoch, place = divmod(first + len(order), length)
+        order += epoch_order(length, seed, epoch, factors)[place : place + images - len(order)]
     return order
 
 

@@ -24,12 +24,20 @@ class OverlapCrossEntropy(CrossEntropy):
     divisor stay DETR's.
     """
 
-    def sums(self, logits: torch.Tensor, places: Places, label: torch.Tensor, overlap: torch.Tensor) -> torch.Tensor:
+    def sums(
+        self,
+        logits: torch.Tensor,
+        places: Places,
+        label: torch.Tensor,
+        overlap: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the sum of each answer's losses; see `ClassLoss.sums`."""
         logs = logits.movedim(-1, 0).contiguous().log_softmax(0)  # (C, A, B, Q): see `CrossEntropy.sums`
         losses = -self.no_object_weight * logs[-1].flatten(1).sum(1)  # as if none were matched
         absent = -self.no_object_weight * logs[-1][places]
-        matched = -overlap * logs[(label, *places)] + (1 - overlap) * absent
+        present = logs[(label, *places)] if weight is None else weight * logs[(label, *places)]
+        matched = -overlap * present + (1 - overlap) * absent
         return losses.index_add(0, places[0], matched - absent)
 
 

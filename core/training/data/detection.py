@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from core.config import TrainConfig
 from core.detr.families.base import Detector
+from core.detr.input.balance import Floats, class_weights, repeat_factors
 from core.detr.input.cache import SHARE, free_bytes
 from core.detr.input.dataset import DetectionDataset
 from core.training.data.training_data import TrainingData
@@ -19,6 +20,17 @@ def detection_datasets(config: TrainConfig, data: TrainingData) -> tuple[Detecti
         config.plain_share,
     )  # fmt: skip
     return training, DetectionDataset(data.val, data.label_map, *edges, seed=seed, square=config.square)
+
+
+def balance(config: TrainConfig, data: DetectionDataset) -> tuple[Floats | None, tuple[float, ...]]:
+    """Return how often each training image is drawn, None for alike, and the weight of each class, () for alike."""
+    if config.balance == "none":
+        return None, ()
+    labels = [data.targets(image)["labels"] for image in data.split.images]
+    classes = len(data.label_map)
+    if config.balance == "repeat rare classes":
+        return repeat_factors(labels, classes), ()
+    return None, class_weights(labels, classes)
 
 
 def adapt(datasets: Iterable[DetectionDataset], model: Detector, config: TrainConfig, processes: int) -> None:

@@ -31,7 +31,7 @@ def draw_preview(config: TrainConfig, train: CocoSplit, epoch: int) -> Image.Ima
     if not used.images:
         raise DataError(f"{config.data} has no training image of the chosen classes: choose others.")
     data, _ = detection_datasets(config, TrainingData(label_map, None, used, used, []))
-    data.epoch = epoch % config.epochs
+    data.epoch = epoch % config.epochs  # by minutes nobody knows yet how many there will be
     samples: list[Sample] = []
     refusal: DataError | None = None
     for index in range(len(data)):

@@ -21,7 +21,9 @@ from core.training.doctor.history import History
 LABELS = {f.name: f.metadata["label"] for f in fields(TrainConfig)}
 PRESET_SETTINGS = {name: preset.apply() for name, preset in PRESETS.items()}
 RATES = ("lr", "lr_backbone", "lr_head")
-MOST_EPOCHS = next(f.metadata["max"] for f in fields(TrainConfig) if f.name == "epochs")
+MOST_EPOCHS, MOST_MINUTES = (
+    next(f.metadata["max"] for f in fields(TrainConfig) if f.name == name) for name in ("epochs", "minutes")
+)
 CHOSEN = ("data", "model", "classes")  # what no preset says
 FAR = 2.0  # times a preset's rate: from there on it counts as another one
 SMALL_IMAGES = 300  # pixels of the shortest edge: presets for small models have fewer
@@ -153,13 +155,13 @@ def more_epochs(history: History) -> Advice:
     """Return what longer training may still do, as a clause: in the epochs that the run has left, or in another run."""
     config, left = history.config, history.epochs_left
     if left:
-        return Advice(f"the run has {left} of its {config.epochs} epochs left to do that, if it goes on")
-    if history.has_stalled and config.early_stopping < MOST_EPOCHS:
-        longer = change(config, "early_stopping", min(MOST_EPOCHS, 2 * config.early_stopping))
-    elif not history.has_stalled and config.epochs < MOST_EPOCHS:
-        longer = change(config, "epochs", min(MOST_EPOCHS, 2 * config.epochs))
-    else:
+        return Advice(f"the run has {left} of its {history.epochs} epochs left to do that, if it goes on")
+    name, most = ("minutes", MOST_MINUTES) if config.minutes else ("epochs", MOST_EPOCHS)
+    if history.has_stalled:
+        name, most = "early_stopping", MOST_EPOCHS
+    if (value := getattr(config, name)) >= most:
         return Advice("more than so many epochs will hardly do that")
+    longer = change(config, name, min(most, 2 * value))
     return Advice(f"a longer run may do that: set {longer}", longer.changes)
 
 
