@@ -175,9 +175,9 @@ def test_a_run_by_minutes_has_the_epochs_that_are_planned_and_is_told_of_minutes
         doctor.history.set_length(6, 60)  # of which every step tells
         doctor.update(step, metrics)
     assert [one.epoch for one in doctor.history.evaluations] == [0, 1, 2, 3]
-    assert doctor.history.epochs_left == 3 and "left to do" in more_epochs(doctor.history)
+    assert doctor.history.epochs_left == 3 and "left to do" in str(more_epochs(doctor.history))
     doctor.history.set_length(3, 30)
-    assert doctor.history.is_over and re.search(r"\(minutes\) from 20\S* to 40", more_epochs(doctor.history))
+    assert doctor.history.is_over and re.search(r"\(minutes\) from 20\S* to 40", str(more_epochs(doctor.history)))
 
 
 def test_a_run_by_epochs_has_those_of_its_settings_whatever_is_told():
