@@ -129,7 +129,9 @@ def resume(folder: Path) -> None:
     described = config.backbone_config
     kind = "timm" if described and described.model_type == "timm_backbone" else config.model_type
     stepper = new_stepper(copy.deepcopy(trained(kind)))
-    training = SimpleNamespace(stepper=stepper, config=CONFIG, _count_steps=lambda: (0, STEPS_PER_EPOCH))
+    training = SimpleNamespace(
+        stepper=stepper, config=CONFIG, stopping=SimpleNamespace(), _count_steps=lambda: (0, STEPS_PER_EPOCH)
+    )
     state = Training._read_state(cast(Training, training), folder)
     with misfits_explained(folder):
         stepper.restore(state)
