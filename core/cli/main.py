@@ -25,12 +25,14 @@ from core.cli import (
     training_commands,
 )
 from core.cli.command import Command, show
+from core.cli.experiments import commands as experiment_commands
 from core.wording import is_utf8, sentence, short, with_commands
 
 COMMANDS: tuple[Command, ...] = (
     *data_commands.COMMANDS,
     *model_commands.COMMANDS,
     *training_commands.COMMANDS,
+    *experiment_commands.COMMANDS,
     *run_commands.COMMANDS,
     *bin_commands.COMMANDS,
     *evaluation_commands.COMMANDS,

@@ -97,10 +97,10 @@ def test_the_queue_goes_on_after_the_store_was_out_of_order(store, manage, monke
     failures = iter([RunError("disk full"), OSError("gone")])
     claim = RunQueue.claim
 
-    def claim_or_fail(self, process):
+    def claim_or_fail(self, process, experiment=None):
         for failure in failures:
             raise failure
-        return claim(self, process)
+        return claim(self, process, experiment)
 
     monkeypatch.setattr(RunQueue, "claim", claim_or_fail)
     manager = manage(in_process=True)
