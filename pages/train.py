@@ -23,6 +23,7 @@ from ui.train.drawing import begin_when_drawn, follow, waiting_training
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
+from ui.train.several import show_several
 
 WATCHED, REFUSED = "watched run", "refused"
 
@@ -178,6 +179,7 @@ with st.sidebar:
         attempt(start, config)
         st.rerun()
     form.show_back_to_preset()
+    show_several(None if drawing else config, attempt)
 draft.write_draft()
 
 if refusal := st.session_state.pop(REFUSED, None):

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from core import LabError, RunError
 from core.cli.command import show
+from core.engine.engine import Engine
+from core.engine.warm import WARM
 from core.export.text import percent
 from core.runs.experiments.halving import advance
 from core.runs.experiments.kinds import cancel_experiment
@@ -23,6 +25,7 @@ from core.runs.store import RunStore
 from core.wording import sentence, short, visible
 
 POLL_SECONDS = 0.3
+LOADING_SECONDS = 120.0  # until all trainings can do without their imports; then they begin with them
 STOP_SECONDS = 60.0  # how long the end of a training is waited for after Ctrl-C
 
 
@@ -31,7 +34,12 @@ def work_off(store: RunStore, experiment: Experiment, show_results: Callable[[],
 
     Ctrl-C stops them all, and what they saved is kept.
     """
-    manager = JobManager(store, experiment=experiment.id)
+    engine = Engine(WARM)
+    engine.begin()
+    if engine.is_possible():
+        show("Loading", file=sys.stderr)
+        engine.wait_until_ready(LOADING_SECONDS)
+    manager = JobManager(store, start=engine.start, experiment=experiment.id)
     try:
         _follow(store, experiment)
     except KeyboardInterrupt:
@@ -42,6 +50,7 @@ def work_off(store: RunStore, experiment: Experiment, show_results: Callable[[],
         return 130
     finally:
         manager.shutdown()
+        engine.stop()
     show_results()
     members = Experiments(store).members(experiment.id)
     if members and not any(member.run.status is Status.FINISHED for member in members):
@@ -82,10 +91,13 @@ def _tell_current(store: RunStore, live: Sequence[Run], total: int, bar: tqdm) -
     if current is None:
         other = next((run for run in store.runs() if run.is_live and run.status is not Status.QUEUED), None)
         waits = f"waits for {short(other.name, 40)}" if other else "begins"
-        bar.set_description(visible(f"{left}: {waits}"))
-        return
-    bar.total, bar.n = current.steps or None, current.step or 0
-    bar.set_description(visible(f"{left}: {short(current.name, 60)}"))
+        words = f"{left}: {waits}"
+    else:
+        words = f"{left}: {short(current.name, 60)}"
+    place = (current.step or 0, current.steps) if current else (0, None)
+    if (bar.n, bar.total, bar.desc) != (*place, f"{visible(words)}: "):  # else a log has a line for each look
+        bar.n, bar.total = place
+        bar.set_description(visible(words))
 
 
 def _wait_for_end(store: RunStore, experiment: Experiment) -> None:

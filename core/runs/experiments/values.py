@@ -112,7 +112,8 @@ def _range(field: Field[Any], text: str) -> list[Any]:
     inner = [_between(field.name, low, high, i / (n - 1)) for i in range(1, n - 1)]
     if isinstance(field.default, int):
         return [low, *(round(value) for value in inner), high]
-    return [low, *(float(f"{value:.{DIGITS}g}") for value in inner), high]
+    least, most = sorted((low, high))  # which rounding may pass
+    return [low, *(min(max(float(f"{value:.{DIGITS}g}"), least), most) for value in inner), high]
 
 
 def _between(name: str, low: float, high: float, share: float) -> float:
