@@ -43,7 +43,7 @@ create table experiment_runs (
     run         integer primary key references runs on delete cascade,
     experiment  text not null references experiments on delete cascade,
     variant     text not null,                            -- what sets the run apart from the others, as JSON
-    pause_epoch integer                                   -- it stops once this epoch is evaluated; null: it does not
+    pause_epoch integer                                   -- it stops once this epoch is evaluated, null: it does not
 );
 create index runs_of_experiment on experiment_runs (experiment)"""
 UPGRADES = {  # version to what leads to its next one

@@ -182,7 +182,7 @@ def _findings(groups: Sequence[Group], differences: Sequence[Difference], by_ima
     if interval.low is not None and interval.high is not None:
         spread = f", the mean of {len(best.aps)} seeds ({points(interval.low)} to {points(interval.high)})"
     if len(groups) == 1:
-        return [f"{_upper(best.label)}: AP {points(best.mean)}{spread}."]
+        return [f"With {best.label}: AP {points(best.mean)}{spread}."]
     sentences = [f"Best: {best.label}, AP {points(best.mean)}{spread}."]
     clear = [one for one in differences if one.is_clear]
     alike = [one for one in differences if not one.is_clear and one.interval.low is not None]
@@ -208,10 +208,6 @@ def _listed(groups: Sequence[Group], differences: Sequence[Difference]) -> str:
         words.append(f"{groups[one.other].label} by {points(one.interval.value or 0.0)} points{bounds}")
     more = len(ranked) - MOST_NAMED
     return "; ".join(words) + (f"; and {more} more" if more > 0 else "")
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _values(

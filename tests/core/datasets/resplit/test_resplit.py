@@ -57,6 +57,12 @@ def test_shares_are_nested_and_as_large_as_they_say(case, seed):
     assert set(shares[0.25]) <= set(shares[0.5]) <= set(shares[1])
 
 
+def test_each_seed_draws_other_images():
+    rng = np.random.default_rng(0)
+    many = rng.integers(0, 60, 200), rng.integers(0, 5, 200)
+    assert len({tuple(draw_shares(many, 60, [0.25, 1], seed)[0.25]) for seed in range(5)}) == 5
+
+
 # Written
 
 

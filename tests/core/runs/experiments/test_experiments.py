@@ -139,7 +139,6 @@ def test_the_learning_curve_trains_nested_shares_for_as_many_steps(store, base):
         steps = one.run.config["epochs"] * -(-len(train.images) // base.batch_size)
         assert steps == pytest.approx(4 * 3, abs=1) and one.run.config["seed"] == one.seed
     assert images[0, 3] < images[0, 6] < images[0, 12] == images[1, 12]
-    assert any(images[0, number] != images[1, number] for number in (3, 6))
     assert len(runs) == 6
 
 
@@ -176,7 +175,7 @@ def test_the_worst_end_early_and_the_best_are_trained_to_their_end(store, base, 
     steps = [step for _, _, step, _ in store.metrics_after(runs["lr 0.0005, seed 1"].run.id, tags=["train/loss"])[0]]
     assert steps == list(range(1, 13))
     sentences = " ".join(summarize(store, experiment).sentences)
-    assert "6 of 8 trainings ended early" in sentences and "Lr 0.0005: AP 50" in sentences
+    assert "6 of 8 trainings ended early" in sentences and "With lr 0.0005: AP 50" in sentences
 
 
 def test_a_failure_a_stop_and_a_deleted_run_do_not_hold_up_the_others(store, base, manage):
