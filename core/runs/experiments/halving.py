@@ -183,4 +183,6 @@ def rungs_of(plan: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
 
 def ended_early(member: Member, rungs: Sequence[int]) -> bool:
     """Check whether a run stopped at a rung and has not gone on: others were better, or it is not decided yet."""
-    return member.pause_epoch in rungs and member.run.status in MAY_GO_ON and not member.run.stop_requested
+    run, rung = member.run, member.pause_epoch
+    has_reached = rung is not None and rung in rungs and (run.epoch or 0) >= rung
+    return has_reached and run.status in MAY_GO_ON and not run.stop_requested

@@ -43,9 +43,9 @@ def plan_experiment(
     planned = kind.plan(base, settings, lambda folder, part: read(root / folder, part))
     checked = set()
     for one in planned:
-        what = (one.config.data, one.config.model, one.config.classes)
-        if what not in checked:
-            checked.add(what)
+        needed = (one.config.data, one.config.model, one.config.classes)
+        if needed not in checked:
+            checked.add(needed)
             check_typed(one.config, root, read)
     return planned
 
