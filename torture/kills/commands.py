@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from core import PROJECT
 from core.cli.main import main
 from core.config import TrainConfig
 from core.detr.model import save_model
@@ -29,6 +30,7 @@ from core.runs.bin import Bin
 from core.runs.corrections.journal import Journal
 from core.runs.corrections.mend import Mender
 from core.runs.evaluated.images import read_part
+from core.runs.experiments.record import Experiments
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
@@ -188,6 +190,31 @@ def corrections(root: Path) -> Any:
         store.close()
 
 
+def queue_folds(root: Path) -> None:
+    """Queue an experiment with data sets of its own, if there is none."""
+    store = RunStore(root)
+    is_there = bool(Experiments(store).all())
+    store.close()
+    if not is_there:
+        command("folds", "--folds", "2", "--data", "{root}/data", "--model", "random", "--queue")(root)
+
+
+def experiments(root: Path) -> Any:
+    """Return each experiment of the store with its runs, and what is in their data sets."""
+    store = RunStore(root)
+    try:
+        members = [one for experiment in Experiments(store).all() for one in Experiments(store).members(experiment.id)]
+        return [(one.variant, _data_of(Path(one.run.config["data"]))) for one in members]
+    finally:
+        store.close()
+
+
+def _data_of(folder: Path) -> Any:
+    """Return the image ids of the parts of a data set."""
+    paths = sorted((PROJECT / folder / "annotations").glob("*.json"))
+    return [[image["id"] for image in json.loads(path.read_text())["images"]] for path in paths]
+
+
 def save_corrected(root: Path) -> None:
     """Save a revision, if it is not there."""
     if not (root / "data/new").exists():
@@ -207,6 +234,7 @@ TASKS = (
     Task("taking marks back", "marked", remove_marks, marks),
     Task("drawing a label", "imported", draw_label, corrections),
     Task("saving a revision", "corrected", save_corrected, files("data/new/annotations")),
+    Task("queueing folds", "trainable", queue_folds, experiments),
     Task("deleting a run", "marked", delete_run, runs),
     Task("exporting a zip", "marked", command("export", "last", "--out", "{root}/out.zip"), files("out.zip")),
     Task("exporting JSON", "marked", command("export", "last", "--out", "{root}/out.json"), files("out.json")),
@@ -230,6 +258,7 @@ def prepare(plan: Plan) -> Path:
     make_yolo(top / "yolo" / "yolo")
     make_voc(top / "voc" / "voc")
     make_results(tiny.draw(plan.folder), top / "results" / "data")
+    shutil.copytree(tiny.draw(plan.folder), top / "trainable" / "data")
     for start, name, do in (
         ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks),
         ("imported", "corrected", draw_label), ("empty", "trained", leave_model),

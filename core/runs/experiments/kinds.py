@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from core import PROJECT, ConfigError, LabError, RunError
+from core import PROJECT, ConfigError, DataError, LabError, RunError
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit, read_split
+from core.disk import atomic_folder
 from core.evaluation.table import read_table
 from core.files import real_path
 from core.runs.experiments.folds import Folds
@@ -70,7 +71,11 @@ def queue_experiment(
     experiment_id = experiments.new_id(kind.key)
     folder = experiments.data_folder(experiment_id)
     if any(one.dataset for one in planned):
-        kind.write_data(base, settings, folder, lambda data, part: read(root / data, part))
+        try:
+            with atomic_folder(folder) as partial:
+                kind.write_data(base, settings, partial, lambda data, part: read(root / data, part))
+        except OSError as error:
+            raise DataError(f"{folder} cannot be written: {error.strerror or error}.") from error
     name = name.strip() or kind.name(settings)[:MOST_NAME]
     runs = [
         NewRun(_with_data(one, folder).to_dict(), f"{name}: {one.words}"[:MOST_NAME], one.variant, one.pause_epoch)

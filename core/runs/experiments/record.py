@@ -104,7 +104,7 @@ class Experiments:
 
     def data_folder(self, experiment_id: str) -> Path:
         """Return the folder of the data sets that are written for an experiment; it need not exist."""
-        return self.store.data_dir / ".experiments" / Path(experiment_id).name
+        return self.store.experiments_dir / Path(experiment_id).name
 
     def create(
         self,

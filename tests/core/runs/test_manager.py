@@ -139,7 +139,7 @@ def test_waiting_runs_begin_in_the_order_that_they_are_moved_to(store, manage):
 def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, logged):
     attempts = []
 
-    def fail(self, process):
+    def fail(self, process, experiment=None):
         attempts.append(process)
         raise RunError("the disk is full")
 
