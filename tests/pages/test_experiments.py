@@ -5,12 +5,17 @@ from pathlib import Path
 import pytest
 
 from core.config import TrainConfig
+from core.datasets.split import read_split
+from core.evaluation.coco_eval import evaluate
+from core.evaluation.table import write_table
+from core.evaluation.tide import detection_table
 from core.runs.experiments.kinds import KINDS, queue_experiment
 from core.runs.experiments.record import Experiments
 from core.runs.experiments.settings import FoldsSettings, SweepSettings
 from core.runs.queue import RunQueue
 from core.runs.schema import Status
 from tests.core.runs.fake_training import figures, leave_checkpoint
+from tests.made_runs import half_right
 from tests.pages import compare_page, train_page
 
 PAGE = Path(__file__).parents[2] / "pages"
@@ -100,6 +105,25 @@ def test_one_of_another_version_is_told(store, sweep):
     assert "another version" in app.error[0].value
 
 
+def test_with_one_seed_the_images_tell_what_is_noise(store, drawn):
+    base = TrainConfig(data=str(drawn), model="random", epochs=2)
+    alone = queue_experiment(store, KINDS["sweep"], base, SweepSettings(values=["lr=1e-4,2e-4,3e-4"]))
+    split = read_split(drawn, "val")
+    labels = split.label_map()
+    for one, shift in zip(members(store, alone), (0, 9, 0), strict=True):
+        detections = half_right(split, labels, shift)
+        path = store.table_path(one.run.id, 2)
+        path.parent.mkdir(parents=True)
+        write_table(detection_table(split.to_dict(), detections, labels), path)
+        metrics = evaluate(split.to_dict(), detections, labels).to_dict()
+        store.add_evaluation(one.run.id, 2, 20, metrics, is_best=True, has_table=True)
+        store.update(one.run.id, status=Status.FINISHED, epoch=2, epochs=2, step=20, steps=20)
+    app = compare_page.open_page(experiment=alone.id)
+    assert "More than noise: it is better than lr 0.0002 by" in texts(app)
+    assert "No more than noise: lr 0.0003 by 0.0 points" in texts(app)
+    assert "Judged by the images alone" in texts(app)
+
+
 # Train
 
 
@@ -159,3 +183,11 @@ def test_the_queue_has_an_experiment_as_one(store, drawn):
     app.button(key=f"cancel 2 {folds.id}").click()
     train_page.checked(app.run())
     assert [run.id for run in RunQueue(store).waiting()] == [alone.id, last.id]
+
+
+def test_a_run_leads_to_its_experiment(store, sweep):
+    finish_all(store, sweep)
+    app = train_page.open_page()
+    app.button(key="experiment").click()
+    app = train_page.checked(app.run())
+    assert "Best: lr 0.0005" in texts(app)

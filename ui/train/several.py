@@ -14,8 +14,10 @@ from core.config import TrainConfig
 from core.runs.experiments.duration import duration_words, likely_seconds, planned_epochs
 from core.runs.experiments.kind import Kind, Planned
 from core.runs.experiments.kinds import KINDS, plan_experiment, queue_experiment
+from core.runs.experiments.record import Experiments
 from core.runs.experiments.settings import SweepSettings
 from core.runs.experiments.sweep import Sweep, cost_words
+from core.runs.schema import Run
 from core.settings import Settings
 from ui.compare.experiments.view import NAME
 from ui.server import cache, services
@@ -26,6 +28,14 @@ KEY = "several "  # before a field's name, in the session
 QUEUED = "experiment queued"  # in the session: the id of the one that was queued at this turn
 HALVING = {0: "Train all to the end", 2: "The better half goes on", 3: "The best third goes on"}
 PLAN_SECONDS = 60  # so long a plan is kept: its data may change
+
+
+def show_experiment_of(run: Run) -> None:
+    """Show a button that opens the experiment of a run on Compare, if it has one."""
+    experiment = Experiments(services.store()).experiment_of_runs().get(run.id)
+    if experiment and st.button("Experiment", key="experiment", icon=":material/stacks:",
+                                help="What the runs that were queued with this one say together."):  # fmt: skip
+        st.switch_page(services.COMPARE_PAGE, query_params={NAME: experiment})
 
 
 def show_several(config: TrainConfig | None, attempt: Callable[..., None]) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from core.charts.chart import Chart
 from core.charts.heatmap import Cell, heatmap
 from core.config_diff import value_text
+from core.evaluation.defined import defined
 from core.evaluation.experiments.noise import mean_interval
+from core.evaluation.findings.bootstrap import Interval
 
 MOST_RATIO = 20  # of positive values, from which an axis is logarithmic
 UNIT = "training steps"
@@ -54,13 +56,16 @@ def _against(name: str, label: str, trained: Sequence[Trained], settings: int, s
         traces.append(_dots([at[one.values[name]] for one in early], early, "ended early", "@grey"))
     means = {v: mean_interval([one.ap for one in whole if one.values[name] == v]) for v in values}
     means = {v: mean for v, mean in means.items() if mean.value is not None}
-    traces.append(_means([at[v] for v in means], list(means.values()), is_number))
-    others = " Other settings differ, too." if settings > 1 else ""
+    traces.append(_means([at[v] for v in means], list(means.values()), is_number, has_interval=settings == 1))
+    words = (
+        "with the interval in which the mean of many seeds lies in 95 % of cases."
+        if settings == 1
+        else "over seeds and the other settings."
+    )
     return Chart(
         f"sweep-{name}",
         f"{label} against AP",
-        "A point for each training, its best model; diamonds are means, with the interval in which the mean of many "
-        f"seeds lies in 95 % of cases.{others}"
+        f"A point for each training, its best model; diamonds are means, {words}"
         + (" Grey ones ended early, so they were trained for less." if early else ""),
         steps,
         UNIT,
@@ -84,14 +89,13 @@ def _dots(x: list[Any], trained: Sequence[Trained], name: str, color: str) -> di
     }  # fmt: skip
 
 
-def _means(x: list[Any], means: Sequence[Any], is_number: bool) -> dict[str, Any]:
-    values = [100 * mean.value for mean in means]
-    ups = [100 * (mean.high - mean.value) if mean.high is not None else 0 for mean in means]
-    downs = [100 * (mean.value - mean.low) if mean.low is not None else 0 for mean in means]
+def _means(x: list[Any], means: Sequence[Interval], is_number: bool, has_interval: bool) -> dict[str, Any]:
+    values = [100 * defined(mean.value) for mean in means]
+    halves = [0.0 if mean.high is None else 100 * (mean.high - defined(mean.value)) for mean in means]
     return {
         "type": "scatter", "mode": "lines+markers" if is_number else "markers", "name": "mean", "x": x, "y": values,
         "marker": {"size": 10, "symbol": "diamond", "color": "@2"}, "line": {"color": "@2", "width": 1.5},
-        "error_y": {"type": "data", "symmetric": False, "array": ups, "arrayminus": downs, "color": "@2", "width": 5},
+        "error_y": {"type": "data", "array": halves, "color": "@2", "width": 5, "visible": has_interval},
         "hovertemplate": "%{x}: mean AP %{y:.1f}<extra></extra>", "cliponaxis": False,
     }  # fmt: skip
 

@@ -147,6 +147,8 @@ def with_as_many_steps(base: TrainConfig, images: int, number: int, share: Fract
 
     Raises ConfigError if that takes more epochs than a training may have.
     """
+    if base.to_dict().get("minutes"):  # a length in minutes, where settings have one: all take as long already
+        return base
     a_step = base.likely_batch_size * base.accumulate * base.processes
     steps, of_part = (math.ceil(one / a_step) for one in (images, number))
     epochs = max(round(base.epochs * steps / of_part), 1)

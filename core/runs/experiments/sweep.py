@@ -30,7 +30,7 @@ from core.runs.experiments.settings import SweepSettings
 from core.runs.experiments.values import parse_values
 from core.wording import short
 
-NOT_WITH_HALVING = ("epochs", "eval_every", "early_stopping")
+NOT_WITH_HALVING = ("epochs", "minutes", "eval_every", "early_stopping")
 MOST_NAMED = 4  # settings in a sentence
 
 
@@ -69,6 +69,8 @@ class Sweep(Kind):
             raise ConfigError(
                 f"Halving compares settings after as many epochs: {different} cannot have several values."
             )
+        if base.to_dict().get("minutes"):  # a length in minutes, where settings have one
+            raise ConfigError("Halving counts epochs: set minutes to 0.")
         if base.early_stopping:
             raise ConfigError("Halving ends bad settings itself: set early_stopping to 0.")
         combinations = prod(map(len, values.values()))
