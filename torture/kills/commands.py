@@ -19,7 +19,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from core import PROJECT
 from core.cli.main import main
 from core.config import TrainConfig
 from core.detr.model import save_model
@@ -30,13 +29,13 @@ from core.runs.bin import Bin
 from core.runs.corrections.journal import Journal
 from core.runs.corrections.mend import Mender
 from core.runs.evaluated.images import read_part
-from core.runs.experiments.record import Experiments
 from core.runs.manager import close_dead_runs
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Status
 from core.runs.store import RunStore
 from torture import tiny
 from torture.child import in_child
+from torture.kills.experiments import experiments, queue_folds
 from torture.kills.material import make_results, make_voc, make_yolo
 from torture.kills.trainings import unexpected
 from torture.record import temporary_files
@@ -188,31 +187,6 @@ def corrections(root: Path) -> Any:
         return [(one.label_id, one.kind, one.after, one.state) for one in Journal(store, "data/gt.json").all()]
     finally:
         store.close()
-
-
-def queue_folds(root: Path) -> None:
-    """Queue an experiment with data sets of its own, if there is none."""
-    store = RunStore(root)
-    is_there = bool(Experiments(store).all())
-    store.close()
-    if not is_there:
-        command("folds", "--folds", "2", "--data", "{root}/data", "--model", "random", "--queue")(root)
-
-
-def experiments(root: Path) -> Any:
-    """Return each experiment of the store with its runs, and what is in their data sets."""
-    store = RunStore(root)
-    try:
-        members = [one for experiment in Experiments(store).all() for one in Experiments(store).members(experiment.id)]
-        return [(one.variant, _data_of(Path(one.run.config["data"]))) for one in members]
-    finally:
-        store.close()
-
-
-def _data_of(folder: Path) -> Any:
-    """Return the image ids of the parts of a data set."""
-    paths = sorted((PROJECT / folder / "annotations").glob("*.json"))
-    return [[image["id"] for image in json.loads(path.read_text())["images"]] for path in paths]
 
 
 def save_corrected(root: Path) -> None:

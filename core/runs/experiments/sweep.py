@@ -32,6 +32,8 @@ from core.wording import short
 
 NOT_WITH_HALVING = ("epochs", "minutes", "eval_every", "early_stopping")
 MOST_NAMED = 4  # settings in a sentence
+MOST_TABLES = 20  # settings that are compared by their images, the best ones: each takes seconds on large data
+Cell = tuple[tuple[str, Any], ...]  # the values of a setting
 
 
 class Sweep(Kind):
@@ -100,10 +102,7 @@ class Sweep(Kind):
         seeds = max((len(group.aps) for group in groups.values()), default=0)
         differences, by_images = best_differences(list(groups.values())), False
         if seeds == 1 and len(groups) > 1:
-            of_runs = [tables(next(m for m in done if m.cell == cell)) for cell in groups]
-            kept = [table for table in of_runs if table is not None]
-            differences = image_differences(kept) if len(kept) == len(of_runs) else []
-            by_images = True
+            differences, by_images = _judged_by_images(groups, done, tables), True
         sentences = [*_progress(members, rungs), *_findings(list(groups.values()), differences, by_images)]
         names = [name for name in TRAIN_SETTINGS if any(name in dict(member.cell) for member in members)]
         trained = [_trained(member, None) for member in done]
@@ -149,12 +148,23 @@ def cost_words(base: TrainConfig, settings: SweepSettings, planned: Sequence[Pla
     return f"Halving after epoch {at}: {epochs:,} of {len(planned) * base.epochs:,} epochs are trained."
 
 
-def groups_of(done: Sequence[Member]) -> dict[tuple[tuple[str, Any], ...], Group]:
+def groups_of(done: Sequence[Member]) -> dict[Cell, Group]:
     """Return the runs of each setting with their AP by seed, in the order in which they were queued."""
-    aps: dict[tuple[tuple[str, Any], ...], dict[int, float]] = {}
+    aps: dict[Cell, dict[int, float]] = {}
     for member in done:
         aps.setdefault(member.cell, {})[member.seed] = member.run.best_ap or 0.0
     return {cell: Group(words_of(dict(cell)) or "the settings", of_seeds) for cell, of_seeds in aps.items()}
+
+
+def _judged_by_images(groups: Mapping[Cell, Group], done: Sequence[Member], tables: Tables) -> list[Difference]:
+    """Return how much better the best run is than the others, at most MOST_TABLES; nothing if a table is gone."""
+    cells, members = list(groups), {member.cell: member for member in done}
+    order = sorted(range(len(cells)), key=lambda i: -groups[cells[i]].mean)[:MOST_TABLES]
+    of_runs = [tables(members[cells[i]]) for i in order]
+    kept = [table for table in of_runs if table is not None]
+    if len(kept) < len(of_runs):
+        return []
+    return [replace(one, best=order[one.best], other=order[one.other]) for one in image_differences(kept)]
 
 
 def _trained(member: Member, ended: int | None) -> Trained:
@@ -198,6 +208,8 @@ def _findings(groups: Sequence[Group], differences: Sequence[Difference], by_ima
         sentences.append("So none of these settings is shown to be better than another.")
     if by_images and differences:
         sentences.append("Judged by the images alone, as each has one seed: another seed may turn it around.")
+        if len(groups) > MOST_TABLES:
+            sentences.append(f"Only the best {MOST_TABLES} were compared.")
     return sentences
 
 
@@ -212,9 +224,7 @@ def _listed(groups: Sequence[Group], differences: Sequence[Difference]) -> str:
     return "; ".join(words) + (f"; and {more} more" if more > 0 else "")
 
 
-def _values(
-    groups: Mapping[tuple[tuple[str, Any], ...], Group], differences: Sequence[Difference]
-) -> list[dict[str, Any]]:
+def _values(groups: Mapping[Cell, Group], differences: Sequence[Difference]) -> list[dict[str, Any]]:
     to_best = {one.other: one for one in differences}
     rows = []
     for place, (cell, group) in enumerate(groups.items()):
