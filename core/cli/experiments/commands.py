@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -64,6 +65,9 @@ def begin(key: str, options: Namespace) -> int:
     if options.queue:
         show(f"{len(_members(store, experiment))} trainings wait in the queue.")
         return 0
+    rungs = ", ".join(map(str, experiment.plan.get("rungs", ())))
+    words = f"; halving after epoch {rungs}" if rungs else ""
+    show(f"{len(_members(store, experiment))} trainings{words}", file=sys.stderr)
     return work_off(store, experiment, lambda: show_experiment(store, experiment))
 
 
