@@ -23,6 +23,7 @@ from ui.choose.run_picker import evaluated_runs, show_empty_page
 from ui.choose.slices import pick_slices, sliced
 from ui.compare import filters
 from ui.compare.all_runs import show_runs
+from ui.compare.experiments import view as experiments
 from ui.compare.gallery import show_gallery
 from ui.compare.metrics import APIntervals, add_ap_intervals, ap_intervals, show_metrics
 from ui.compare.same_labels import on_same_labels
@@ -31,14 +32,15 @@ from ui.server import services
 from ui.server.attributes import attributes_of
 from ui.text import plain
 
-TAB = "compare view"
+TAB, EXPERIMENTS = "compare view", "experiments"
 TABS = {
     pair_picker.FIRST_VIEW: "What changed",
     "figures": "Metrics",
     "training": "Settings and curves",
     "runs": "All runs",
+    EXPERIMENTS: "Experiments",
 }
-ADDRESS = ("run", "model", "before", "before_model", "view", "labels", *filters.NAMES)
+ADDRESS = ("run", "model", "before", "before_model", "view", "labels", experiments.NAME, *filters.NAMES)
 
 
 def show_single_model_page() -> None:
@@ -47,6 +49,19 @@ def show_single_model_page() -> None:
     st.info("Only one model has been evaluated: train again with one thing changed, or import another tool's results, "
             "and see here what changed.")  # fmt: skip
     st.page_link(services.TRAIN_PAGE, label="Open Train", icon=":material/model_training:")
+    st.stop()
+
+
+def show_experiments_alone() -> None:
+    """Show the experiments while there are no two models to compare, if there are any, and end the page."""
+    if not experiments.all_experiments():
+        return
+    st.title("Compare")
+    if address := new_address("experiment picker", [experiments.NAME]):
+        experiments.take_address(address)
+    experiments.show_experiments(pair_picker.all_models(runs), lambda: None)
+    write_address(experiments.experiment_query())
+    st.sidebar.caption("Two models to compare are chosen here, once there are two.")
     st.stop()
 
 
@@ -94,6 +109,9 @@ def show_tabs() -> None:
         "figures": partial(show_metrics, keys, tables, names),
         "training": show_training,
         "runs": partial(show_runs, models, partial(remember, TAB, TABS[pair_picker.FIRST_VIEW])),
+        EXPERIMENTS: partial(
+            experiments.show_experiments, models, partial(remember, TAB, TABS[pair_picker.FIRST_VIEW])
+        ),
     }
     for name, tab in zip(TABS, st.tabs(list(TABS.values()), key=TAB, on_change="rerun"), strict=True):
         if not tab.open:
@@ -104,17 +122,23 @@ def show_tabs() -> None:
                 pair_picker.show_comparable_models(models, after, problem)
             else:
                 shows[name]()
+        if name == EXPERIMENTS:  # which of them is only known now
+            write_address(address_of(name))
 
 
 def address_of(tab: str) -> Query:
     """Return the whole address of what is shown on this tab."""
     query: Query = {"run": after.run.id, "model": after.model, "before": before.run.id, "before_model": before.model}
-    return query | {"view": tab} | filters.query_of(chosen) | labels_query()
+    query |= {"view": tab} | filters.query_of(chosen) | labels_query()
+    return query | (experiments.experiment_query() if tab == EXPERIMENTS else {})
 
 
-if not (runs := evaluated_runs(services.store())):
-    show_empty_page("Compare")
+runs = evaluated_runs(services.store())
 if len(models := pair_picker.all_models(runs)) < 2:
+    show_experiments_alone()
+if not runs:
+    show_empty_page("Compare")
+if len(models) < 2:
     show_single_model_page()
 address = new_address(pair_picker.AFTER_PICKER, ADDRESS)
 with st.sidebar:
@@ -130,7 +154,8 @@ with st.sidebar:
     classes = sorted(table_metadata(tables[1]).classes)
     if address:
         filters.apply_address(address, classes)
-        remember(TAB, TABS.get(address.get("view", [""])[0], TABS[pair_picker.FIRST_VIEW]))
+        view = EXPERIMENTS if experiments.take_address(address) else address.get("view", [""])[0]
+        remember(TAB, TABS.get(view, TABS[pair_picker.FIRST_VIEW]))
     whole, attributes = tables, attributes_of(after.run, tables[1])
     slices = pick_slices(attributes, filters.SLICES)
     (before_key, before_table), (after_key, after_table) = (

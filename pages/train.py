@@ -25,6 +25,7 @@ from ui.train.drawing import begin_when_drawn, follow, waiting_training
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
+from ui.train.several import show_experiment_of, show_several
 from ui.train.spoils import confirm_spoiling
 
 WATCHED, REFUSED = "watched run", "refused"
@@ -159,6 +160,7 @@ def show_runs() -> None:
         watch(run.id)  # also after its end, when another one trains
         show_queue(attempt, watch)
         show_manage(run, "train")
+        show_experiment_of(run)
         show_actions(run)
         show_bin()
     if run.is_damaged:  # the note above every page says how
@@ -190,6 +192,7 @@ with st.sidebar:
         attempt(start, config)
         st.rerun()
     form.show_back_to_preset()
+    show_several(None if drawing else config, bool(filled.judgement.asks), attempt)
 draft.write_draft()
 if clicked and config:  # it asks first
     confirm_spoiling(config, filled.judgement, lambda config: attempt(start, config))

@@ -14,9 +14,9 @@ import pytest
 
 from core.engine.engine import OF_A_PROCESS, Engine
 from core.engine.process import Forked, environment_of, start_cold
+from core.engine.warm import WARM
 from tests.core.runs.fake_training import LIGHT
 from tests.suite import unmeasured
-from ui.server.engine import WARM
 
 OF_A_TEST = "PYTEST_CURRENT_TEST"  # a variable that changes from test to test, which no module reads
 

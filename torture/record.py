@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from core.evaluation.alike.path import states_path
 from core.metrics import MACHINE
 from core.runs.evaluated.attributes import MEASURED
-from core.runs.paths import BIN
+from core.runs.paths import BIN, EXPERIMENTS
 from core.runs.store import RunStore
 
 TIMES = {metric.tag for metric in MACHINE}
@@ -72,7 +72,7 @@ def temporary_files(root: Path) -> list[str]:
     folders = [root / name for name in ("runs", "checkpoints", "data")]
     paths = [path for folder in folders if folder.is_dir() for path in folder.rglob("*")]
     left = [path for path in paths if path.name.endswith(TEMPORARY) or path.name.startswith(".")]
-    return [str(path.relative_to(root)) for path in left if path.name not in (".gitkeep", BIN, MEASURED)]
+    return [str(path.relative_to(root)) for path in left if path.name not in (".gitkeep", BIN, EXPERIMENTS, MEASURED)]
 
 
 def _rows(path: Path) -> str:

@@ -26,6 +26,7 @@ from core.cli import (
 )
 from core.cli.advice import doctor_command, preview_command
 from core.cli.command import Command, show
+from core.cli.experiments import commands as experiment_commands
 from core.wording import is_utf8, sentence, short, with_commands
 
 COMMANDS: tuple[Command, ...] = (
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
     *model_commands.COMMANDS,
     *preview_command.COMMANDS,
     *training_commands.COMMANDS,
+    *experiment_commands.COMMANDS,
     *run_commands.COMMANDS,
     *doctor_command.COMMANDS,
     *bin_commands.COMMANDS,

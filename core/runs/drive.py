@@ -104,7 +104,7 @@ def _follow(
                     queue.end(run_id, Status.FINISHED, None)
                     continue
                 if stop.is_set() or queue.must_stop(run_id):
-                    message = f"Stopped {stopped(progress)}."
+                    message = queue.pause_message(run_id) or f"Stopped {stopped(progress)}."
                     break
             else:
                 status = Status.FINISHED

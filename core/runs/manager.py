@@ -26,6 +26,7 @@ from core.engine.process_id import this_process
 from core.runs.bin import Bin
 from core.runs.deletion.leftovers import clear_run
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
+from core.runs.experiments.halving import Halving
 from core.runs.log import open_log
 from core.runs.process import ended_by, has_process, is_dedicated_process, kill
 from core.runs.provenance.data import accept_changed_data
@@ -112,6 +113,7 @@ class JobManager:
     evaluation always runs in a child. The manager
     also waits for a training that another process has begun on the store: an earlier app, or the command line.
     `start` starts the child; `command` and `train` replace its command line and `core.training.train.train`.
+    With an `experiment`, the id of one, only its runs are taken from the queue.
     """
 
     def __init__(
@@ -121,9 +123,11 @@ class JobManager:
         start: Start = start_cold,
         command: Callable[[str], list[str]] = child_command,
         train: TrainFunction | None = None,
+        experiment: str | None = None,
     ) -> None:
         self.store, self.in_process = store, in_process
         self._queue, self._start, self._command, self._train = RunQueue(store), start, command, train
+        self._experiment, self._halving = experiment, Halving(store)
         self._child: Process | None = None
         self._child_run: str | None = None
         self._unwritten: tuple[str, str] | None = None  # run and message of a failure, until that can be written
@@ -211,7 +215,8 @@ class JobManager:
         self._child = self._child_run = None
         if self._unwritten:
             self._close(*self._unwritten)
-        run = self._queue.claim(this_process())
+        self._halving.advance()
+        run = self._queue.claim(this_process(), self._experiment)
         if run and self.in_process and not run.is_evaluation:
             self._drive(run)
             return True

@@ -8,6 +8,7 @@
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
+    data/.experiments/<id>/        those that are written for an experiment
 
 Apart from `store.py`, which adds the database: a path does not say whether the file exists.
 """
@@ -22,7 +23,7 @@ from core.evaluation.alike.path import states_path
 from core.training.checkpoint_folder import current
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-BIN = ".deleted"
+BIN, EXPERIMENTS = ".deleted", ".experiments"
 
 
 def table_name(epoch: int) -> str:
@@ -36,6 +37,7 @@ class RunPaths:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
         self.data_dir = self.root / "data"
+        self.experiments_dir = self.data_dir / EXPERIMENTS
         self.runs_dir = self.root / "runs"
         self.checkpoints_dir = self.root / "checkpoints"
 

@@ -26,7 +26,12 @@ from core.wording import short
 
 NAMED = ("data", "model")  # settings that name each waiting run
 ACTIVE = "status in ('starting', 'running')"  # a process works on it, or has died meanwhile
-IN_ORDER = "select * from runs where status = 'queued' order by queued, number"
+# true of a run of an experiment whose evaluation at its rung is recorded
+AT_PAUSE = (
+    "select 1 from experiment_runs as member join evaluations as e on e.run = member.run"
+    " where member.run = runs.number and e.epoch >= member.pause_epoch"
+)
+IN_ORDER = "select * from runs where status = 'queued'{only} order by queued, number"
 
 
 class RunQueue:
@@ -65,10 +70,13 @@ class RunQueue:
         run = self.store.get(run_id)
         raise RunError(f"The run {run.id} is {run.status}: only a run that waits in the queue can be moved.")
 
-    def claim(self, process: ProcessId) -> Run | None:
-        """Make the first run that waits STARTING in `process` (pid, start time), if no run is at work; return it."""
+    def claim(self, process: ProcessId, experiment: str | None = None) -> Run | None:
+        """Make the first run that waits STARTING in `process` (pid, start time), if no run is at work; return it.
+
+        With an `experiment`, the id of one, the first of its runs.
+        """
         with self._database.write() as db:
-            if db.execute(f"select 1 from runs where {ACTIVE}").fetchone() or not (runs := _waiting(db)):
+            if db.execute(f"select 1 from runs where {ACTIVE}").fetchone() or not (runs := _waiting(db, experiment)):
                 return None
             rows = db.execute(
                 "update runs set status = 'starting', pid = ?, pid_started = ? where id = ? returning *",
@@ -119,13 +127,25 @@ class RunQueue:
         return self.store.get(run_id)
 
     def must_stop(self, run_id: str) -> bool:
-        """Check whether the run's process shall stop: asked to, or because the run has been closed or deleted."""
+        """Check whether the run's process shall stop: asked to, at a rung, or as the run has been closed or deleted."""
         with self._database.read() as db:
-            row = db.execute("select stop_requested, status from runs where id = ?", (run_id,)).fetchone()
-        return row is None or bool(row["stop_requested"]) or row["status"] != Status.RUNNING
+            row = db.execute(
+                f"select stop_requested, status, exists ({AT_PAUSE}) as is_paused from runs where id = ?", (run_id,)
+            ).fetchone()
+        return row is None or bool(row["stop_requested"] or row["is_paused"]) or row["status"] != Status.RUNNING
 
-    def requeue(self, run_id: str, process: ProcessId | None = None) -> Run:
+    def pause_message(self, run_id: str) -> str:
+        """Return why a run stops that has reached the rung of its experiment at which it pauses; "" for another."""
+        with self._database.read() as db:
+            row = db.execute(
+                f"select epoch from runs where id = ? and not stop_requested and exists ({AT_PAUSE})", (run_id,)
+            ).fetchone()
+        return f"Paused after epoch {row['epoch']}: the best settings of its experiment go on." if row else ""
+
+    def requeue(self, run_id: str, process: ProcessId | None = None, pause_epoch: int | None = None) -> Run:
         """Put a stopped, failed or interrupted run back at the end of the queue, or make it STARTING in `process`.
+
+        pause_epoch  of a run that paused at a rung of its experiment: where it pauses next; None: it does not
 
         Raises RunError if the run has another status, or if its checkpoints are gone.
         """
@@ -139,14 +159,22 @@ class RunQueue:
                 " where id = ? and deleted is null and status in ('stopped', 'failed', 'interrupted') returning *",
                 (str(Status.STARTING if process else Status.QUEUED), *(process or (None, None)), time.time(), run_id),
             ).fetchall()
+            if rows:
+                db.execute(
+                    "update experiment_runs set pause_epoch = ? where run = (select number from runs where id = ?"
+                    f" and exists ({AT_PAUSE}))",
+                    (pause_epoch, run_id),
+                )
         if rows:
             return Run.from_row(rows[0])
         run = self.store.get(run_id)
         raise RunError(f"The run {run.id} is {run.status}: only a stopped, failed or interrupted run can be resumed.")
 
 
-def _waiting(db: sqlite3.Connection) -> list[Run]:
-    runs = [Run.from_row(row) for row in db.execute(IN_ORDER)]
+def _waiting(db: sqlite3.Connection, experiment: str | None = None) -> list[Run]:
+    only = " and number in (select run from experiment_runs where experiment = ?)" if experiment else ""
+    rows = db.execute(IN_ORDER.format(only=only), (experiment,) if experiment else ())
+    runs = [Run.from_row(row) for row in rows]
     return [run for run in runs if not run.is_damaged]
 
 

@@ -75,7 +75,7 @@ class RunStore(RunPaths):
         status = Status.STARTING if process else Status.QUEUED
         pid, started = process or (None, None)
         with self.database.write() as db:
-            run_id = self._insert(db, name, {"config": config, "status": status, "pid": pid, "pid_started": started})
+            run_id = self.insert(db, name, {"config": config, "status": status, "pid": pid, "pid_started": started})
         return self.get(run_id)
 
     def create_finished(
@@ -91,7 +91,7 @@ class RunStore(RunPaths):
         evaluation = NewEvaluation(0, figures, is_best=True, has_table=True)
         with ExitStack() as stack:
             with self.database.write() as db:
-                run_id = self._insert(db, name, state)
+                run_id = self.insert(db, name, state)
                 insert_evaluation(db, self._number(db, run_id), 0, evaluation)
                 waiting = stack.enter_context(hidden_path(self.folder(run_id)))
                 stack.callback(shutil.rmtree, waiting, ignore_errors=True)  # if the transaction fails
@@ -99,7 +99,7 @@ class RunStore(RunPaths):
             os.rename(waiting, self.folder(run_id))
         return self.get(run_id)
 
-    def _insert(self, db: sqlite3.Connection, name: str | None, values: dict[str, Any]) -> str:
+    def insert(self, db: sqlite3.Connection, name: str | None, values: dict[str, Any]) -> str:
         """Insert a run with these fields; return its new id. Raises RunError for texts that cannot be stored."""
         _require_text(name or "")
         _require_text(json.dumps(values["config"], ensure_ascii=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.runs.damage import cells
 
-VERSION = 5  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
+VERSION = 6  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
     run        integer not null references runs on delete cascade,
     key        text not null,                             -- what is marked, a Mark's key
@@ -30,11 +30,28 @@ CORRECTIONS = """create table corrections (
     created    real not null                              -- seconds since 1970
 );
 create index corrections_of_file on corrections (file, image_id)"""
+EXPERIMENTS = """create table experiments (
+    id         text primary key,                          -- sweep-20261123-001530-ab12, local time
+    name       text not null,
+    kind       text not null,                             -- a key of experiments/kinds.py: KINDS
+    config     text not null,                             -- what its runs are made from, TrainConfig as JSON
+    plan       text not null,                             -- its own settings as JSON, which its kind reads
+    created    real not null,                             -- seconds since 1970
+    cancelled  integer not null default 0                 -- no run of it is to go on by itself
+);
+create table experiment_runs (
+    run         integer primary key references runs on delete cascade,
+    experiment  text not null references experiments on delete cascade,
+    variant     text not null,                            -- what sets the run apart from the others, as JSON
+    pause_epoch integer                                   -- it stops once this epoch is evaluated, null: it does not
+);
+create index runs_of_experiment on experiment_runs (experiment)"""
 UPGRADES = {  # version to what leads to its next one
     1: "alter table runs add column remarks text not null default '[]'",
     2: MARKS,
     3: "alter table runs add column notes text not null default ''; alter table runs add column deleted real",
     4: CORRECTIONS,
+    5: EXPERIMENTS,
 }
 
 SCHEMA = f"""
@@ -89,6 +106,7 @@ create table evaluations (
 );
 {MARKS};
 {CORRECTIONS};
+{EXPERIMENTS};
 """
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue

@@ -44,7 +44,7 @@ def test_half_written_files_of_a_run_are_not_shown(store, finished, leave, text)
     store.preflight_path(finished.id).write_text(text)
     store.profile_path(finished.id).write_text(text)
     app = open_page()
-    assert [box.label for box in app.expander] == ["More settings"]
+    assert [box.label for box in app.expander] == ["More settings", "Several at once"]
 
 
 def test_a_run_folder_that_was_deleted_by_hand_leaves_the_curves(store, finished, leave):
@@ -52,7 +52,7 @@ def test_a_run_folder_that_was_deleted_by_hand_leaves_the_curves(store, finished
     app = open_page()
     shutil.rmtree(store.folder(finished.id))
     checked(app.run())
-    assert [box.label for box in app.expander] == ["More settings"]
+    assert [box.label for box in app.expander] == ["More settings", "Several at once"]
     assert shown(app)["run"] == finished.id
 
 

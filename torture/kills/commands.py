@@ -35,6 +35,7 @@ from core.runs.schema import Status
 from core.runs.store import RunStore
 from torture import tiny
 from torture.child import in_child
+from torture.kills.experiments import experiments, queue_folds
 from torture.kills.material import make_results, make_voc, make_yolo
 from torture.kills.trainings import unexpected
 from torture.record import temporary_files
@@ -207,6 +208,7 @@ TASKS = (
     Task("taking marks back", "marked", remove_marks, marks),
     Task("drawing a label", "imported", draw_label, corrections),
     Task("saving a revision", "corrected", save_corrected, files("data/new/annotations")),
+    Task("queueing folds", "trainable", queue_folds, experiments),
     Task("deleting a run", "marked", delete_run, runs),
     Task("exporting a zip", "marked", command("export", "last", "--out", "{root}/out.zip"), files("out.zip")),
     Task("exporting JSON", "marked", command("export", "last", "--out", "{root}/out.json"), files("out.json")),
@@ -230,6 +232,7 @@ def prepare(plan: Plan) -> Path:
     make_yolo(top / "yolo" / "yolo")
     make_voc(top / "voc" / "voc")
     make_results(tiny.draw(plan.folder), top / "results" / "data")
+    shutil.copytree(tiny.draw(plan.folder), top / "trainable" / "data")
     for start, name, do in (
         ("results", "imported", command(*IMPORT)), ("imported", "marked", add_marks),
         ("imported", "corrected", draw_label), ("empty", "trained", leave_model),

@@ -8,13 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.engine.engine import Engine
-
-# what its children need; torch, whose import takes time from the app (`core/engine/server.py`), when that has begun
-WARM = (
-    "scipy.optimize", "pandas", "pyarrow.parquet", "sympy", "tensorboard.compat.proto.event_pb2",
-    "tensorboard.summary.writer.record_writer", "torch", "core.cli.main", "core.runs.drive", "core.training.train",
-    "core.training.typed_settings", "core.inference.predict", "core.detr.explain",
-)  # fmt: skip
+from core.engine.warm import WARM
 
 
 @st.cache_resource(show_spinner=False)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core import LabError
+from core.cli.chosen_run import TRAINING, chosen_run
 from core.cli.command import Command, show
 from core.cli.data_commands import in_coco_layout
 from core.cli.training_commands import add_settings, config_of
@@ -26,6 +27,8 @@ def preview(options: Namespace) -> None:
     from core.training.data.preview import draw_preview
 
     store = RunStore.default()
+    if options.like:
+        options.like = chosen_run(store, options.like, TRAINING).id
     config, _ = config_of(store, options)
     config = replace(config, data=in_coco_layout(store, config.data))
     picture = draw_preview(config, read_split(config.data, "train"), max(0, options.epoch - 1))

@@ -7,6 +7,8 @@ hidden path carries the number of its process (`core/disk.py`).
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from core.runs.database import Database
 from core.runs.deletion.folders import settle_all
 from core.runs.paths import RUN_ID, RunPaths
 from core.training.checkpoint_folder import delete_retired
+
+DAY = 86_400.0  # seconds
 
 
 def recover(paths: RunPaths, database: Database) -> None:
@@ -28,8 +32,9 @@ def recover(paths: RunPaths, database: Database) -> None:
             if match and RUN_ID.fullmatch(match["name"]) and is_leftover(path):
                 _name_folder(match["name"], paths, database, path)
     settle_all(paths, database)
-    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir):
+    for folder in (paths.runs_dir, paths.data_dir, paths.checkpoints_dir, paths.experiments_dir):
         clear_leftovers(folder)
+    _remove_experiments(paths, database)
     with database.read() as db:
         finished = {row["id"] for row in db.execute("select id from runs where status = 'finished'")}
     for folder in paths.checkpoints_dir.glob("*"):
@@ -37,6 +42,22 @@ def recover(paths: RunPaths, database: Database) -> None:
             delete_retired(folder)
         elif RUN_ID.fullmatch(folder.name):
             clear_leftovers(folder)
+
+
+def _remove_experiments(paths: RunPaths, database: Database) -> None:
+    """Delete experiments all of whose runs were removed for good, and data sets that are of no experiment.
+
+    Those of today stay: a living process may be about to record them.
+    """
+    before = time.time() - DAY
+    with database.write() as db:
+        db.execute("delete from experiments where created < ? and id not in (select experiment from experiment_runs)",
+                   (before,))  # fmt: skip
+        known = {row["id"] for row in db.execute("select id from experiments")}
+    with suppress(OSError):
+        for entry in list(os.scandir(paths.experiments_dir)):
+            if entry.name not in known and entry.stat(follow_symlinks=False).st_mtime < before:
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _name_folder(run_id: str, paths: RunPaths, database: Database, path: Path) -> None:

@@ -97,10 +97,10 @@ def test_the_queue_goes_on_after_the_store_was_out_of_order(store, manage, monke
     failures = iter([RunError("disk full"), OSError("gone")])
     claim = RunQueue.claim
 
-    def claim_or_fail(self, process):
+    def claim_or_fail(self, process, experiment=None):
         for failure in failures:
             raise failure
-        return claim(self, process)
+        return claim(self, process, experiment)
 
     monkeypatch.setattr(RunQueue, "claim", claim_or_fail)
     manager = manage(in_process=True)
@@ -139,7 +139,7 @@ def test_waiting_runs_begin_in_the_order_that_they_are_moved_to(store, manage):
 def test_trouble_that_stays_is_logged_once(store, manage, monkeypatch, logged):
     attempts = []
 
-    def fail(self, process):
+    def fail(self, process, experiment=None):
         attempts.append(process)
         raise RunError("the disk is full")
 

@@ -14,6 +14,7 @@ from core.evaluation.findings.label_errors import LabelErrorKind, label_errors
 from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
+from core.runs.experiments.record import Experiments
 from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.store import RunStore
 from core.runs.tables import UPGRADES
@@ -153,7 +154,10 @@ def test_of_many_marks_all_are_kept_or_none(store, run_id):
 @pytest.mark.parametrize("version", UPGRADES)
 def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_path, version):
     with store.database.write() as db:  # back to what that version had
-        db.execute("drop table corrections")
+        db.execute("drop table experiment_runs")
+        db.execute("drop table experiments")
+        if version < 5:
+            db.execute("drop table corrections")
         if version < 3:
             db.execute("drop table marks")
         if version < 2:
@@ -166,6 +170,7 @@ def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_p
         Marks(newer).add(run_id, MISSING)
         assert undated(Marks(newer).all(run_id)) == [MISSING]
         assert [run.id for run in newer.runs()] == [run_id]
+        assert Experiments(newer).all() == []
 
 
 # Giving out

@@ -221,6 +221,6 @@ def test_a_name_with_the_sign_of_damage_is_not_taken_for_damaged(store):
 def test_bytes_that_are_no_text_cost_one_cell(store, one):
     with closing(sqlite3.connect(store.database.path)) as db:
         db.text_factory = partial(str, encoding="utf-8", errors="replace")
-        assert SCHEMA.count("create table") == 5  # each is read above, corrections in corrections/test_journal.py
+        assert SCHEMA.count("create table") == 7  # each is read above, or in test_journal.py and test_experiments.py
     set_cell(store, one, "message", b"caf\xe9", is_text=True)
     assert "message holds 'caf\ufffd'" in store.runs()[1].message

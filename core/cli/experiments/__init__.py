@@ -1,0 +1,1 @@
+"""The commands about experiments: several runs at once."""

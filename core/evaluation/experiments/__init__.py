@@ -1,0 +1,1 @@
+"""What the runs of an experiment say together: which difference is more than noise, and what more images would give."""

@@ -1,0 +1,1 @@
+"""Experiments on Compare: what their runs say together, while they run and after."""
