@@ -100,6 +100,14 @@ class TrainConfig(Settings):
     lr_head: float = setting(
         1e-4, "Learning rate, heads", "Learning rate of the class and box heads.", "optimizer", min=0.0, max=1.0
     )
+    lr_fresh: float = setting(
+        0.0,
+        "Learning rate, fresh classes",
+        "Learning rate of the class outputs of classes that the model does not know by name; 0: as the heads'.",
+        "optimizer",
+        min=0.0,
+        max=1.0,
+    )
     weight_decay: float = setting(
         1e-4, "Weight decay", "AdamW's weight decay; norms and biases have none.", "optimizer", min=0.0, max=1.0
     )
@@ -155,6 +163,24 @@ class TrainConfig(Settings):
         "in the class loss of the training.",
         "data",
         choices=("none", "repeat rare classes", "weigh rare classes"),
+    )
+    repeat_fresh: float = setting(
+        1.0,
+        "Repeat fresh classes",
+        "How many times as often as others images come that have classes which the model does not know by name, as 3; "
+        "an epoch stays as long.",
+        "data",
+        min=1.0,
+        max=100.0,
+    )
+    rehearsal: float = setting(
+        0.0,
+        "Rehearsal",
+        "How much it counts that classes which the model knows by name are still answered as by the untouched model, "
+        "as 2; 0: not. It takes a third more time.",
+        "weights",
+        min=0.0,
+        max=100.0,
     )
     keep: str = setting(
         "best and last",

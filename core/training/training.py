@@ -96,10 +96,11 @@ class Training:
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride(), config.square)
         self.images_per_step, most_steps = self._count_steps()
         self.length = Length(self.config, most_steps, self.train_data.cost, started)
-        self.factors, weights = balance(config, self.train_data)
+        fresh = state.fresh if state else self.label_map.rows(head.fresh)
+        self.factors, weights = balance(config, self.train_data, fresh)
         if state:
             self.length.restore(state.length, state.steps_per_epoch or most_steps)
-        self.stepper = Stepper(model, self.config, self.steps, self.device, self.processes, weights)
+        self.stepper = Stepper(model, self.config, self.steps, self.device, self.processes, weights, fresh)
         if state:
             with misfits_explained(latest_checkpoint(folder)):
                 self.stepper.restore(state)
@@ -203,8 +204,7 @@ class Training:
 
     def is_evaluation_due(self) -> bool:
         """Check whether the model is to be evaluated now: untouched, every so many epochs, and at the end."""
-        is_between = self.step == self.epoch_start
-        return is_between and self.evaluated != self.epoch and self.length.is_evaluated(self.epoch)
+        return self.step == self.epoch_start and self.evaluated != self.epoch and self.length.is_evaluated(self.epoch)
 
     def evaluate(self) -> Iterator[Progress]:
         """Evaluate the model, and keep it once it is recorded as the best; the main process's last event is Evaluated.

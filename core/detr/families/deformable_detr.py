@@ -96,6 +96,7 @@ class DeformableDetr(Detector):
         if self.inner.config.two_stage:
             with torch.no_grad():
                 of_encoder = copy.deepcopy(fresh[id(outputs[-1])])
+                of_encoder.rows_are_classes = False
                 of_encoder.weight[0], of_encoder.bias[0] = outputs[-1].weight[0], outputs[-1].bias[0]
                 self.inner.class_embed[-1] = of_encoder
             self.inner.model.decoder.class_embed = self.inner.class_embed

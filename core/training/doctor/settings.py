@@ -19,8 +19,9 @@ from core.detr.processor import read_picture_settings
 from core.detr.sources.config import CONFIG
 from core.detr.sources.released import RELEASED
 from core.presets import PRESETS
+from core.wording import short
 
-DEMO, EXPERIMENT = PRESETS["Built-in demo"], PRESETS["Experiment"]
+DEMO, EXPERIMENT, NEW_CLASS = PRESETS["Built-in demo"], PRESETS["Experiment"], PRESETS["New class"]
 WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 128
 GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # Nvidia's, AMD's, and either's under Windows
 FEW_STEPS = 200  # for a fresh class head
@@ -39,6 +40,7 @@ class Plan:
     edge      the shorter edge in pixels with which the model was trained, None if that is not known
     fresh     classes that start fresh, None if that is not known
     has_gpu   None if that is not known
+    copied    classes that the model knows by name
     """
 
     config: TrainConfig
@@ -48,6 +50,7 @@ class Plan:
     edge: int | None
     fresh: tuple[str, ...] | None
     has_gpu: bool | None = None
+    copied: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -59,8 +62,8 @@ class Plan:
         """
         small, edge = _size_of(config.model, base)
         known = known_classes(config.model, base)
-        fresh = None if known is None else copied_and_fresh(classes, known)[1]
-        return cls(config, images, drawn, small, edge, fresh, _has_gpu())
+        copied, fresh = ((), None) if known is None else copied_and_fresh(classes, known)
+        return cls(config, images, drawn, small, edge, fresh, _has_gpu(), copied=copied)
 
     @property
     def steps(self) -> int:
@@ -136,6 +139,17 @@ RULES = (
         "step.",
     ),
     Rule(
+        "new classes beside known ones",
+        lambda plan: plan.small is True and bool(plan.copied and plan.fresh) and _treats_alike(plan.config),
+        lambda plan: f"Rates that teach what is new ({short(', '.join(plan.fresh or ()), 60)}) disturb what the model "
+        f"knows: the preset “{NEW_CLASS.name}” spares it, and shows images with new classes more often.",
+    ),
+    Rule(
+        "a rate of fresh classes without one of heads",
+        lambda plan: plan.config.lr_fresh > 0 and plan.config.lr_head == 0,
+        lambda plan: "The heads do not learn at a learning rate of 0, and so neither do fresh classes.",
+    ),
+    Rule(
         "released model without a GPU",
         lambda plan: plan.small is False and _on_cpu(plan) and plan.steps > FEW_STEPS,
         lambda plan: f"{plan.config.epochs * plan.images:,} images go through a released model on the CPU, which is "
@@ -147,6 +161,11 @@ RULES = (
 def mismatches(plan: Plan) -> list[str]:
     """Return a sentence for each rule that holds."""
     return [rule.sentence(plan) for rule in RULES if rule.holds(plan)]
+
+
+def _treats_alike(config: TrainConfig) -> bool:
+    """Check whether nothing is done for classes that start fresh."""
+    return config.lr_fresh == 0 and config.repeat_fresh == 1
 
 
 def _published_rate(model: str) -> float:
