@@ -25,7 +25,7 @@ class FreshRows:
     """
 
     def __init__(self, model: Detector, rows: Sequence[int], config: TrainConfig) -> None:
-        self.rows, self._classes = tuple(rows), int(model.inner.config.num_labels)
+        self.rows, self._classes = tuple(rows), len(model.inner.config.id2label or {})
         self.ratio = config.lr_fresh / config.lr_head if config.lr_fresh and config.lr_head else 1.0
         self._parameters = [p for one in _class_outputs(model) for p in one.parameters() if p.requires_grad]
 

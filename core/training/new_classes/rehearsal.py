@@ -37,7 +37,7 @@ class Rehearsal:
 
     def __init__(self, model: Detector, fresh: Sequence[int], config: TrainConfig) -> None:
         self.config, self.fresh = config, tuple(fresh)
-        classes = int(model.inner.config.num_labels)
+        classes = len(model.inner.config.id2label or {})
         known = [row for row in range(classes) if row not in self.fresh]
         self.rows = [*known, classes] if model.has_no_object else known
         self.teacher = _frozen(copy.deepcopy(model)) if config.rehearsal and known else None
@@ -49,7 +49,8 @@ class Rehearsal:
         """
         if self.teacher is None:
             return
-        device, names = self.teacher.inner.device, self.teacher.inner.config.id2label
+        device = self.teacher.inner.device
+        names = {int(row): str(name) for row, name in (self.teacher.inner.config.id2label or {}).items()}
         label_map = LabelMap(tuple(names[row] for row in sorted(names)), tuple(range(len(names))))
         with seeded(self.config.seed, device=device):  # of fresh rows, which nothing asks
             teacher, head = load_model(self.config.model, label_map, self.config.dropout)
