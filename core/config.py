@@ -173,15 +173,6 @@ class TrainConfig(Settings):
         min=1.0,
         max=100.0,
     )
-    rehearsal: float = setting(
-        0.0,
-        "Rehearsal",
-        "How much it counts that classes which the model knows by name are still answered as by the untouched model, "
-        "as 2; 0: not. It takes a third more time.",
-        "weights",
-        min=0.0,
-        max=100.0,
-    )
     keep: str = setting(
         "best and last",
         "Keep",

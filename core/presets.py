@@ -53,7 +53,7 @@ _DEMO = {
 }  # fmt: skip
 _NEW_CLASS = {
     # by day the backbone has nothing to learn; a fresh row has all, and of few images (docs/measurements.md)
-    **_DEMO, "lr": 5e-5, "lr_backbone": 2e-5, "lr_head": 5e-5, "lr_fresh": 2e-3, "repeat_fresh": 3.0,
+    **_DEMO, "lr": 6e-5, "lr_backbone": 2.5e-5, "lr_head": 6e-5, "lr_fresh": 2e-3, "repeat_fresh": 4.0,
 }  # fmt: skip
 FAMILY_PRESETS = (
     Preset(  # rfdetr/config.py: TrainConfig, and util/get_param_dicts.py, of roboflow/rf-detr 1.4.1

@@ -28,7 +28,6 @@ from core.detr.model import parameter_groups
 from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_BY_NAME, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
 from core.training.new_classes.fresh_rows import FreshRows
-from core.training.new_classes.rehearsal import Rehearsal
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.trainer_state import TrainerState, fitting_optimizer, fitting_scaler, is_plain
 
@@ -84,7 +83,7 @@ class Stepper:
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
-        self.fresh, self.rehearsal = FreshRows(model, fresh, config), Rehearsal(model, fresh, config)
+        self.fresh = FreshRows(model, fresh, config)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]  # those that learn
         self.precision = choose_precision(config.precision, device)
@@ -192,8 +191,7 @@ class Stepper:
             for part in split_batch(batch, self.images_per_pass):
                 layers = forward(self.model, part, self.device, self.precision)
                 values = set_losses(layers, part["labels"], normalizers, loss_config)
-                kept = self.rehearsal.loss(layers, part, normalizers, loss_config, self.precision)
-                self.scaler.scale(total(values, loss_config) + kept).backward()
+                self.scaler.scale(total(values, loss_config)).backward()
                 parts.append(_Part(torch.stack([values[name].detach() for name in self.sums]), part["image_id"]))
         return parts
 
@@ -287,7 +285,6 @@ class Stepper:
         if (state.weights is None) != (self.average is None):
             raise ValueError("one of them averages its weights, the other does not")
         self.fresh.require_rows()
-        self.rehearsal.restore()
         self.loss_config = replace(self.loss_config, class_weight=state.class_weight)
         self.optimizer.load_state_dict(fitting_optimizer(state.optimizer, self.optimizer, state.step))
         self.scaler.load_state_dict(fitting_scaler(state.scaler, self.scaler))

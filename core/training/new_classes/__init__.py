@@ -1,1 +1,1 @@
-"""What a training does for classes that its model does not know by name, and for those that it knows."""
+"""What a training does for classes that its model does not know by name."""

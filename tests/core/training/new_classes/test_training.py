@@ -1,7 +1,6 @@
 """A training with classes of which its model knows some: their rate, how often they come, and a resume."""
 
 import json
-import shutil
 from contextlib import closing
 from dataclasses import replace
 from itertools import takewhile
@@ -64,33 +63,16 @@ def test_images_come_alike_without_a_fresh_class_or_where_none_is_to_come_more_o
 
 
 def test_a_training_with_fresh_classes_goes_on_as_if_it_had_not_stopped(settings, tmp_path):
-    settings = replace(settings, rehearsal=1.0)
     whole = list(train(settings, tmp_path / "whole"))
     with closing(train(settings, tmp_path / "cut")) as running:
         before = list(takewhile(lambda p: not (isinstance(p, StepDone) and p.step == 5), running))
     after = list(train(settings, tmp_path / "cut", resume=True))
     expected = {step: values for step, values in losses(whole).items() if step != 5}
     assert losses([*before, *after]) == expected
-    for name, off in (("rate", {"lr_fresh": 0.0}), ("order", {"repeat_fresh": 1.0}), ("free", {"rehearsal": 0.0})):
+    for name, off in (("rate", {"lr_fresh": 0.0}), ("order", {"repeat_fresh": 1.0})):
         assert losses(whole)[6] != losses(train(replace(settings, **off), tmp_path / name))[6], name
     weights = [torch.load(tmp_path / name / "last" / "trainer.pt", weights_only=True) for name in ("whole", "cut")]
     assert weights[0]["fresh"] == weights[1]["fresh"] and len(weights[0]["fresh"]) == 1
-
-
-def test_rehearsal_goes_on_with_the_model_that_it_began_with_or_not_at_all(settings, tmp_path):
-    source = tmp_path / "model"
-    shutil.copytree(settings.model, source)
-    settings = replace(settings, model=str(source), rehearsal=1.0)
-    with closing(train(settings, tmp_path / "run")) as running:
-        next(p for p in running if isinstance(p, StepDone) and p.step == 2)
-    config = source / "config.json"
-    text = config.read_text()
-    config.write_text(text.replace("van", "car"))
-    with pytest.raises(ModelError, match="was saved by a training with other settings"):
-        list(train(settings, tmp_path / "run", resume=True))
-    shutil.rmtree(source)
-    with pytest.raises(ModelError, match="model"):
-        list(train(settings, tmp_path / "run", resume=True))
 
 
 def test_what_started_fresh_is_what_the_checkpoint_says_and_one_that_names_no_class_is_refused(settings, tmp_path):
