@@ -197,16 +197,17 @@ def _train_silently(store: RunStore, run_id: str) -> int:
 def _train_with_bar(store: RunStore, run_id: str) -> int:
     """Train with a bar and each evaluation's metrics; print the result and the remarks; return the exit status."""
     from core.runs.drive import follow
-    from core.training.events import Evaluated, PreflightDone, Starting
+    from core.training.events import MEASURING, Evaluated, PreflightDone, Starting
 
     show(run_id)
     with tqdm(unit="step") as bar:
         for progress in follow(store, run_id):
             bar.total = progress.steps or None
             epoch = min(progress.epoch + 1, progress.epochs)
+            doing = progress.message or (f"Epoch {epoch} of {progress.epochs}" if progress.epochs else MEASURING)
             # at once before what may take long, as a download
             is_shown = isinstance(progress, (Starting, PreflightDone))
-            bar.set_description(visible(progress.message or f"Epoch {epoch} of {progress.epochs}"), refresh=is_shown)
+            bar.set_description(visible(doing), refresh=is_shown)
             bar.update(progress.step - bar.n)
             if isinstance(progress, PreflightDone):
                 (data,) = (check for check in progress.checks if check.name == "Data")

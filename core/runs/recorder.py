@@ -94,7 +94,9 @@ class Recorder:
 
     def write(self, progress: Progress) -> None:
         """Record one event: where the training is in the run's row, and what is new where it belongs."""
-        state: dict[str, Any] = {"message": progress.message or None, "epochs": progress.epochs}
+        state: dict[str, Any] = {"message": progress.message or None}
+        if progress.epochs:  # which a training by minutes does not know from the beginning
+            state["epochs"] = progress.epochs
         if not isinstance(progress, Loading):  # which does not yet know where a resumed training stands
             state |= {
                 "epoch": progress.epoch, "step": progress.step, "steps": progress.steps,
@@ -145,6 +147,7 @@ class Recorder:
 
     def _replay(self) -> None:
         """Give the doctor what a training that goes on has recorded before, step by step."""
+        self._doctor.history.set_length(self.run.epochs or 0, self.run.steps or 0)
         last, at = 0, 0
         metrics: dict[str, float] = {}
         while True:
@@ -161,6 +164,7 @@ class Recorder:
 
     def _examine(self, progress: Measured) -> dict[str, Any]:
         """Return the run's remarks, the training's own and the doctor's, if it is time to look; else nothing."""
+        self._doctor.history.set_length(progress.epochs, progress.steps)
         self._training_remarks |= {remark.rule: remark for remark in progress.remarks}
         skipped_images = progress.skipped_images if isinstance(progress, StepDone) else ()
         self._doctor.update(progress.step, progress.metrics, skipped_images)

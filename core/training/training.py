@@ -48,7 +48,6 @@ from core.training.events import (
     StepDone,
 )
 from core.training.length.length import UNPLANNED, Length
-from core.training.length.plan import Plan
 from core.training.length.stopping import EarlyStopping
 from core.training.profiler import StepProfiler
 from core.training.remark import Remark
@@ -96,15 +95,16 @@ class Training:
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride(), config.square)
         self.images_per_step, most_steps = self._count_steps()
         self.length = Length(self.config, most_steps, self.train_data.cost, started)
-        fresh = state.fresh if state else self.label_map.rows(head.fresh)
-        self.factors, weights = balance(config, self.train_data, fresh)
         if state:
             self.length.restore(state.length, state.steps_per_epoch or most_steps)
-        self.stepper = Stepper(model, self.config, self.steps, self.device, self.processes, weights, fresh)
+        fresh = state.fresh if state else self.label_map.rows(head.fresh)
+        self.factors, weights = balance(config, self.train_data, fresh)
+        steps = self.length.steps(self.epoch, self.epoch_start)
+        self.stepper = Stepper(model, self.config, steps, self.device, self.processes, weights, fresh)
         if state:
             with misfits_explained(latest_checkpoint(folder)):
                 self.stepper.restore(state)
-        self._follow(self.length.plan)
+        self.train_data.epochs = self.length.epochs or UNPLANNED
         wanted = config.profile and self.processes.is_main_process
         self.profiler = StepProfiler(wanted, self.device, self.stepper.steps - self.step)
 
@@ -182,36 +182,36 @@ class Training:
             )  # fmt: skip
             yield from self._until_recorded(done)
             if self.length.plan is None and self.processes.of_main(self.length.is_measured()):
-                return self._follow(self.processes.of_main(self.length.next_plan(self.epoch, self.step, start)))
+                return self._plan()
             self.profiler.before_step()
             begin = time.perf_counter()  # what the caller does between the steps is not training
         self.epoch, self.epoch_start = self.epoch + 1, self.step
 
-    def _follow(self, plan: Plan | None) -> None:
-        """Let rates and sizes go by a plan of the epochs."""
-        self.length.plan, self.train_data.epochs = plan, plan.epochs if plan else UNPLANNED
-        self.stepper.steps = self.length.steps(self.epoch, self.epoch_start)
+    def _plan(self) -> None:
+        """Plan the epochs from here on, as the main process has measured."""
+        plan = self.length.next_plan(self.epoch, self.step, self.epoch_start, self.evaluated or 0)
+        self.length.plan = self.processes.of_main(plan)
+        self.train_data.epochs, self.stepper.steps = self.length.epochs, self.steps
 
     def save_if_due(self) -> None:
         """Save; by minutes not after each epoch, and with the plan for the next one, which changes at no other time."""
-        length, is_between = self.length, self.step == self.epoch_start
-        if length.by_minutes and is_between:
-            if not self.processes.of_main(length.is_saved(self.epoch)):
+        if self.length.by_minutes and self.step == self.epoch_start:
+            if not self.processes.of_main(self.length.is_saved(self.epoch, self.evaluated)):
                 return
-            if not length.is_over(self.epoch):
-                self._follow(self.processes.of_main(length.next_plan(self.epoch, self.step, 0)))
+            if not self.length.is_over(self.epoch):
+                self._plan()
         self.save_last()
 
     def is_evaluation_due(self) -> bool:
         """Check whether the model is to be evaluated now: untouched, every so many epochs, and at the end."""
-        return self.step == self.epoch_start and self.evaluated != self.epoch and self.length.is_evaluated(self.epoch)
+        return self.step == self.epoch_start and self.length.is_evaluated(self.epoch, self.evaluated)
 
     def evaluate(self) -> Iterator[Progress]:
         """Evaluate the model, and keep it once it is recorded as the best; the main process's last event is Evaluated.
 
         The checkpoint `last` must be of this epoch, but for the baseline's.
         """
-        begin = time.perf_counter()
+        begin = self.length.clock()
         validation = KeepResult(validate(self.stepper, self.val_data, self.unreadable[1]))
         for images in validation:
             yield Evaluating(**self._position(), message=f"Evaluating image {images} of {len(self.val_data)}")
@@ -235,7 +235,7 @@ class Training:
             finally:
                 if is_best and not self.stepper.is_ahead:
                     keep_best(self.folder)
-                self.length.evaluated(time.perf_counter() - begin)
+                self.length.evaluated(self.length.clock() - begin)
         self.stepper.is_ahead = False
 
     def _until_recorded(self, event: Progress) -> Iterator[Progress]:
@@ -265,7 +265,7 @@ class Training:
         """
         if not self.processes.is_main_process or self.stepper.is_ahead:
             return
-        begin = time.perf_counter()
+        begin = self.length.clock()
         state = {
             "epoch": self.epoch, "step": self.step, "best_ap": self.stopping.best_ap, "evaluated": self.evaluated,
             "since_best": self.stopping.since_best, "config": self.config.to_dict(), **self.stepper.state(),
@@ -274,7 +274,7 @@ class Training:
         }  # fmt: skip
         epoch = self.epoch if self.step == self.epoch_start else None
         save_checkpoint(self.folder, "last", self.stepper.evaluated, self.label_map, state, epoch)
-        self.length.saved(time.perf_counter() - begin)
+        self.length.saved(self.length.clock() - begin)
 
     def _read_state(self, checkpoint: Path) -> TrainerState:
         """Read how far the training is; an epoch goes on after as many steps as it had, also on other images."""

@@ -230,6 +230,16 @@ def test_how_many_images_a_step_sees_is_said_where_it_is_not_the_batch(store):
     assert "32 images a step (4 × 4 × 2)" in captions(app)
 
 
+def test_which_of_epochs_and_minutes_holds_is_seen(store):
+    app = open_page()
+    assert not setting(app, "epochs").disabled and not any("By minutes" in text for text in captions(app))
+    checked(setting(app, "minutes").set_value(20.0).run())
+    assert setting(app, "epochs").disabled
+    assert any(text.startswith("By minutes: about 20 from start to end;") for text in captions(app))
+    checked(setting(app, "minutes").set_value(0.0).run())
+    assert not setting(app, "epochs").disabled
+
+
 def test_settings_of_an_older_version_fill_the_form(store, run_maker):
     run = run_maker(evaluated=False)
     old = {name: value for name, value in run.config.items() if name not in ("augment", "ema")}

@@ -41,7 +41,7 @@ FIELD = "setting "
 FIRST_PRESET = "Built-in demo"
 DRAWING_FAILED = "drawing failed"  # in the session: the turn before told so, and this one does not try again
 WITH_OWN_WIDGET = ("data", "classes", "model")
-FIRST_SETTINGS = ("epochs", "batch_size", "lr")
+FIRST_SETTINGS = ("epochs", "minutes", "batch_size", "lr")
 GROUPS = {
     "length": "Length", "optimizer": "Optimizer", "weights": "Weights", "image": "Images", "data": "Data",
     "machine": "Machine",
@@ -76,9 +76,9 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
     remarks = st.container()
     rest = {f.name: f for f in fields(TrainConfig) if f.name not in WITH_OWN_WIDGET}
     columns = st.columns(2)
-    images_a_step = st.empty()
+    below = st.container()
     for i, name in enumerate(FIRST_SETTINGS):
-        with columns[i] if i < 2 else st.container():
+        with columns[i % 2]:
             values[name] = _setting(rest.pop(name), preset)
     with st.expander("More settings", key="more settings"):
         for group, title in GROUPS.items():
@@ -92,9 +92,13 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
     except ConfigError as error:
         st.error(plain(error))
         return None
+    if config.minutes:
+        below.caption(
+            f"By minutes: about {config.minutes:g} from start to end; how many epochs that are follows from the speed."
+        )
     if (config.accumulate, config.processes) != (1, 1):
         factors = (config.likely_batch_size, config.accumulate, config.processes)
-        images_a_step.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
+        below.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
     if not (contents and has_model):
         return None
     plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), PROJECT)
@@ -237,14 +241,15 @@ def _setting(field: Field[Any], preset: TrainConfig) -> Any:
     if st.session_state.get(key, preset_value) != preset_value:
         value = _number(preset_value) if isinstance(preset_value, float) else preset_value
         label = Markup(f"{label} :gray[· preset {plain(value)}]")
-    common: dict[str, Any] = {"key": key, "persist_state": "session"}
+    is_moot = field.name == "epochs" and bool(st.session_state.get(FIELD + "minutes"))
+    common: dict[str, Any] = {"key": key, "persist_state": "session", "disabled": is_moot}
     if isinstance(field.default, bool):
         return st.toggle(label, help=explanation, **common)
     if "choices" in meta:
         return st.selectbox(label, meta["choices"], help=explanation, **common)
     # no limits here: the browser would keep a number beyond them to itself, and Train would run with the one before
     if isinstance(field.default, float):
-        step = 10.0 ** floor(log10(preset_value)) if preset_value else 1e-6
+        step = meta.get("step") or (10.0 ** floor(log10(preset_value)) if preset_value else 1e-6)
         return st.number_input(label, step=step, format="%g", help=explanation, **common)
     if isinstance(field.default, int):
         return st.number_input(label, step=1, help=explanation, **common)

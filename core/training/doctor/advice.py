@@ -16,7 +16,9 @@ from core.training.doctor.history import History
 LABELS = {f.name: f.metadata["label"] for f in fields(TrainConfig)}
 PRESET_SETTINGS = {name: preset.apply() for name, preset in PRESETS.items()}
 RATES = ("lr", "lr_backbone", "lr_head")
-MOST_EPOCHS = next(f.metadata["max"] for f in fields(TrainConfig) if f.name == "epochs")
+MOST_EPOCHS, MOST_MINUTES = (
+    next(f.metadata["max"] for f in fields(TrainConfig) if f.name == name) for name in ("epochs", "minutes")
+)
 CHOSEN = ("data", "model", "classes")  # what no preset says
 FAR = 2.0  # times a preset's rate: from there on it counts as another one
 BESIDE = 0.1  # of the rate that is the furthest above its preset's: what is less far above it is not blamed
@@ -113,9 +115,11 @@ def more_epochs(history: History) -> str:
     """Return what longer training may still do, as a clause: in the epochs that the run has left, or in another run."""
     config, left = history.config, history.epochs_left
     if left:
-        return f"the run has {left} of its {config.epochs} epochs left to do that, if it goes on"
+        return f"the run has {left} of its {history.epochs} epochs left to do that, if it goes on"
     if history.has_stalled:
         return f"a longer run may do that: set {change(config, 'early_stopping', min(1000, 2 * config.early_stopping))}"
+    if config.minutes:
+        return f"a longer run may do that: set {change(config, 'minutes', min(MOST_MINUTES, 2 * config.minutes))}"
     if config.epochs < MOST_EPOCHS:
         return f"a longer run may do that: set {change(config, 'epochs', min(MOST_EPOCHS, 2 * config.epochs))}"
     return "more than so many epochs will hardly do that"

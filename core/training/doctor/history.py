@@ -105,6 +105,7 @@ class History:
     steps           how many training steps there were; `step` is the number of the last one
     not_finite      steps and evaluations with a number that is not finite; `skipped` of them were left out
     skipped_images  ids of the images of the last step that was left out; empty where they are not known
+    epochs          how many the run has: of a run by minutes as it is planned now
     first_loss      of the first step, so of a model not yet changed
     best_loss       the lowest mean of WINDOW steps, its error added; up to best_step
     lowest_norm     the lowest median of WINDOW gradient norms
@@ -114,6 +115,7 @@ class History:
 
     def __init__(self, config: TrainConfig, skipped_images: Sequence[int] = ()) -> None:
         self.config = config
+        self.epochs, self._steps_per_epoch = config.epochs, 0.0  # by minutes both are told: `set_length`
         self.step, self.steps = 0, 0
         windows: tuple[deque[float], ...] = tuple(deque(maxlen=WINDOW) for _ in range(4))
         self.loss, self.grad_norm, self.wait, self.gpu_busy = windows
@@ -151,7 +153,7 @@ class History:
     def epochs_left(self) -> int:
         """How many epochs there are after the last evaluation, as far as is known; 0 once the run is over."""
         last = self.evaluations[-1].epoch if self.evaluations else 0
-        return 0 if self.has_stalled else self.config.epochs - last
+        return 0 if self.has_stalled else max(0, self.epochs - last)
 
     @property
     def is_over(self) -> bool:
@@ -162,6 +164,11 @@ class History:
     def error(self) -> float:
         """Three standard errors of a WINDOW's mean loss, by what the whole run scatters from step to step."""
         return 3 * math.sqrt(self._squares / self._jumps / 2 / WINDOW) if self._jumps else math.nan
+
+    def set_length(self, epochs: int, steps: int) -> None:
+        """Take note of how many epochs and steps a training by minutes has, which may change."""
+        if self.config.minutes and epochs and steps:
+            self.epochs, self._steps_per_epoch = epochs, steps / epochs
 
     def add_step(self, step: int, metrics: Mapping[str, float], skipped_images: Sequence[int] = ()) -> bool:
         """Take in a training step, if these are one's metrics.
@@ -218,7 +225,7 @@ class History:
         self.step = step
         if not math.isfinite(metrics.get(tags.LOSS.val.tag) or 0.0):
             self._count_not_finite(step)
-        epoch = min(self.config.epochs, (len(self.trained) + 1) * self.config.eval_every) if step else 0
+        epoch = self._epoch_at(step) if step else 0
         figures = {name: finite(metrics, metric.tag) for name, metric in FIGURES.items()}
         self.class_loss = next((loss for loss in tags.CLASS_LOSSES if loss.val.tag in metrics), self.class_loss)
         figures["loss_class"] = finite(metrics, self.class_loss.val.tag)
@@ -228,6 +235,12 @@ class History:
         if epoch and tags.PREDICTED.tag in metrics:
             self._count_classes(metrics)
         return True
+
+    def _epoch_at(self, step: int) -> int:
+        """Return how many epochs were done when a trained model was evaluated at `step`."""
+        if self._steps_per_epoch:
+            return max(1, round(step / self._steps_per_epoch))
+        return min(self.epochs, (len(self.trained) + 1) * self.config.eval_every)
 
     def _count_classes(self, metrics: Mapping[str, float]) -> None:
         aps = {tags.AP_BY_CLASS.name(tag): finite(metrics, tag) for tag in metrics}

@@ -67,8 +67,10 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """How many steps the training has at most."""
+        """How many steps the training has at most; 0 if that is not known, as by minutes."""
         config = self.config
+        if config.minutes:
+            return 0
         return config.epochs * ceil(self.images / (config.likely_batch_size * config.accumulate * config.processes))
 
     @property

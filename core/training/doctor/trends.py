@@ -62,7 +62,8 @@ def _against_overfitting(history: History, best: Evaluation | None) -> str:
     more = {"none": "flip", "flip": "flip, scale and crop"}.get(config.augment)
     changes = [change(config, "augment", more)] if more else []
     changes += [change(config, "early_stopping", 5)] if not config.early_stopping else []
-    changes += [change(config, "epochs", best.epoch)] if best and best.epoch < config.epochs else []
+    is_shorter = best and best.epoch < history.epochs and not config.minutes
+    changes += [change(config, "epochs", best.epoch)] if best and is_shorter else []
     return f"set {'; '.join(changes)}; more images help most." if changes else "more images help most."
 
 

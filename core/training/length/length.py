@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import ceil, inf
+from math import ceil
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from core.config import TrainConfig
-from core.training.length.plan import Cost, Pace, Plan, first_plan, next_plan
+from core.training.length.plan import Cost, Pace, Place, Plan, first_plan, next_plan
 
 MEASURED_STEPS = 3  # at least, before a training is planned; the first is not among them, as it warms up
 MEASURED_SHARE = 0.01  # of the time that is measured, too
@@ -30,6 +30,7 @@ class LengthState(msgspec.Struct):
     """What a checkpoint keeps of a training by minutes.
 
     used  seconds that the training has had; step, evaluation: what they take (`Pace`), 0 where that is not known
+    next  the epoch after which there is a plan and a checkpoint again, if not before
     """
 
     used: Seconds
@@ -37,6 +38,7 @@ class LengthState(msgspec.Struct):
     evaluation: Seconds = 0.0
     epochs: Count | None = None
     eval_every: Count | None = None
+    next: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
 class Length:
@@ -46,6 +48,7 @@ class Length:
     most_steps  of an epoch: those of one pass over the images
     plan        None where there is none yet
     pace        what was measured; 0 where nothing was
+    clock       by which everything is measured, in seconds
     """
 
     def __init__(
@@ -57,13 +60,13 @@ class Length:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.by_minutes, self._minutes = config.minutes > 0, 60 * config.minutes
-        self.most_steps, self._every, self._cost, self._clock = most_steps, config.eval_every, cost, clock
+        self.most_steps, self._every, self._cost, self.clock = most_steps, config.eval_every, cost, clock
         self.plan = None if self.by_minutes else Plan(config.epochs, most_steps, config.eval_every)
         self.pace, self._is_settled = Pace(0.0, 0.0), False  # settled: measured when everything was warm
         self._started, self._before = clock() if started is None else started, 0.0  # before: seconds before a resume
         self._steps_done: list[float] = []  # when the steps began, and when each of the first was done
         self._since, self._since_step, self._evaluating = 0.0, 0, 0.0  # what the pace is measured from
-        self._saved_at, self._saving = -inf, 0.0
+        self._saving, self._next = 0.0, 0  # seconds of a checkpoint; the epoch after which one is due
 
     @property
     def epochs(self) -> int:
@@ -107,20 +110,25 @@ class Length:
         return max(0.0, self._minutes - self._used())
 
     def _used(self) -> float:
-        return self._before + self._clock() - self._started
+        return self._before + self.clock() - self._started
 
     def is_over(self, epoch: int) -> bool:
         """Check whether so many epochs are all."""
         return self.plan is not None and epoch >= self.plan.epochs
 
-    def is_evaluated(self, epoch: int) -> bool:
-        """Check whether the model is to be evaluated after so many epochs."""
-        return epoch % self.eval_every == 0 or self.is_over(epoch)
+    def is_evaluated(self, epoch: int, evaluated: int | None) -> bool:
+        """Check whether the model is to be evaluated after so many epochs; the last time was after `evaluated`."""
+        if evaluated is None or evaluated == epoch:
+            return evaluated is None
+        # by minutes from the last time on, as the number of epochs between two may change
+        is_turn = epoch - evaluated >= self.eval_every if self.by_minutes else epoch % self.eval_every == 0
+        return is_turn or self.is_over(epoch)
 
-    def is_saved(self, epoch: int) -> bool:
+    def is_saved(self, epoch: int, evaluated: int | None) -> bool:
         """Check whether there is to be a checkpoint after so many epochs: always, unless by minutes they take long."""
-        is_rare = self.by_minutes and self.plan is not None and not self.is_evaluated(epoch)
-        return not is_rare or self._clock() - self._saved_at >= self._saving / SAVING
+        # a plan's own, and no look at the clock: epochs that are repeated have plans where they had them before
+        is_rare = self.by_minutes and self.plan is not None and not self.is_evaluated(epoch, evaluated)
+        return not is_rare or epoch >= self._next
 
     # What a checkpoint keeps
 
@@ -130,14 +138,14 @@ class Length:
             return None
         kept = LengthState(self._used(), self.pace.step, self.pace.evaluation)
         if self.plan:
-            kept.epochs, kept.eval_every = self.plan.epochs, self.plan.eval_every
+            kept.epochs, kept.eval_every, kept.next = self.plan.epochs, self.plan.eval_every, self._next
         return msgspec.structs.asdict(kept)
 
     def restore(self, state: LengthState | None, steps_per_epoch: int) -> None:
         """Go on from a checkpoint, in an epoch of so many steps."""
         if not self.by_minutes or state is None:
             return
-        self._before, self.pace = state.used, Pace(state.step, state.evaluation)
+        self._before, self.pace, self._next = state.used, Pace(state.step, state.evaluation), state.next
         if state.epochs and state.eval_every:
             self.plan = Plan(state.epochs, min(steps_per_epoch, self.most_steps), state.eval_every)
             self._is_settled = state.step > 0
@@ -151,33 +159,37 @@ class Length:
 
     def saved(self, seconds: float) -> None:
         """Take note of what a checkpoint has taken."""
-        self._saved_at, self._saving = self._clock(), seconds
+        self._saving = seconds
 
     def begin_steps(self, step: int) -> None:
         """Take note that steps begin, the next being `step`; only the first call counts."""
         if not self._steps_done:
-            self._steps_done.append(self._clock())
-            self._since, self._since_step, self._evaluating = self._clock(), step, 0.0
+            self._steps_done.append(self.clock())
+            self._since, self._since_step, self._evaluating = self.clock(), step, 0.0
 
     def is_measured(self) -> bool:
         """Take note that a step is done; check whether a plan can be made now."""
-        self._steps_done.append(self._clock())
+        self._steps_done.append(self.clock())
         seconds = self._steps_done[-1] - self._steps_done[0]
         return len(self._steps_done) > MEASURED_STEPS and seconds >= max(1.0, MEASURED_SHARE * self._minutes)
 
-    def next_plan(self, epoch: int, step: int, begun: int) -> Plan:
+    def next_plan(self, epoch: int, step: int, epoch_start: int, evaluated: int) -> Plan:
         """Return the plan from here on by what was measured; where there is one, after a whole epoch that is saved.
 
-        epoch, step  how many are done
-        begun        steps of the epoch that goes on; 0 between two
+        epoch, step  how many are done; the current epoch began at step `epoch_start`
+        evaluated    the epoch after which there was an evaluation last
         """
-        now, left, plan = self._clock(), self._left(), self.plan
+        now, left, plan = self.clock(), self._left(), self.plan
         self._measure(now, epoch, step)
         self._since, self._since_step, self._evaluating = now, step, 0.0
         if plan is None and not epoch:
-            return first_plan(left, self.pace, self.most_steps, begun, self._every, self._cost)
-        plan = plan or Plan(epoch + 1, self.most_steps, self._every)
-        return next_plan(plan, epoch, step, left, self.pace, self.most_steps, self._every, self._cost)
+            plan = first_plan(left, self.pace, self.most_steps, step - epoch_start, self._every, self._cost)
+        else:
+            plan, place = plan or Plan(epoch + 1, self.most_steps, self._every), Place(epoch, step, evaluated)
+            plan = next_plan(plan, place, left, self.pace, self.most_steps, self._every, self._cost)
+        seconds = self.pace.step * plan.steps_per_epoch * self._cost(epoch, plan.epochs)
+        self._next = epoch + max(1, ceil(self._saving / SAVING / max(seconds, 1e-6)))
+        return plan
 
     def _measure(self, now: float, epoch: int, step: int) -> None:
         """Take the pace from the steps since the last plan; before the first, from those after the very first."""

@@ -14,10 +14,10 @@ EVALUATING = 0.1  # of the time, at most, in evaluations
 MOST_EVALUATIONS = 50  # of a training, whatever they take
 LEAST_EPOCHS = 20  # where one pass over the images is a larger share of the training, an epoch is a part of one
 LEAST_STEPS = 5  # of such an epoch
-MOST_SUMMED = 200  # epochs whose costs are added up one by one
+MOST_SUMMED = 32  # epochs whose costs are added up one by one
 SHORTER = 0.02  # of the training: by so much it may be too short or too long before its plan is changed
 
-Cost = Callable[[int, int], float]  # of a step in epoch (from 0) of epochs, relative to another epoch's
+Cost = Callable[[int, int], float]  # of a step in epoch (from 0) of epochs, relative to another's; it never falls
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,15 @@ class Pace:
     evaluation: float
 
 
+@dataclass(frozen=True)
+class Place:
+    """How many epochs and steps are done, and after which epoch there was an evaluation last."""
+
+    epoch: int
+    step: int
+    evaluated: int
+
+
 def first_plan(seconds: float, pace: Pace, most_steps: int, begun: int, eval_every: int, cost: Cost) -> Plan:
     """Plan a training that has had `begun` steps of its first epoch, and has so many seconds left.
 
@@ -48,28 +57,28 @@ def first_plan(seconds: float, pace: Pace, most_steps: int, begun: int, eval_eve
     steps = begun + max(0.0, seconds - evaluations * pace.evaluation) / (pace.step * mean_cost)
     epochs = max(1, ceil(steps / most_steps), min(LEAST_EPOCHS, int(steps / LEAST_STEPS)))
     per_epoch = min(most_steps, max(1, begun, round(steps / epochs)))
+    epochs = max(1, round(steps / per_epoch))
     return Plan(epochs, per_epoch, max(eval_every, ceil(epochs / evaluations)))
 
 
 def next_plan(
-    plan: Plan, epoch: int, step: int, seconds: float, pace: Pace, most_steps: int, eval_every: int, cost: Cost
+    plan: Plan, place: Place, seconds: float, pace: Pace, most_steps: int, eval_every: int, cost: Cost
 ) -> Plan:
-    """Correct a plan when `epoch` epochs, of altogether `step` steps, are done: at least one more is made.
+    """Correct a plan between two epochs, when so many seconds are left: at least one more epoch is made.
 
-    The evaluation of this epoch, where one is due, is still to come. The plan stays as it is where the training would
-    end within SHORTER of its time.
+    The plan stays as it is where the training would end within SHORTER of its time.
     """
-    every = max(eval_every, ceil((plan.epochs - epoch) / _evaluations(seconds, pace)))
+    epoch, per_epoch, evaluations = place.epoch, plan.steps_per_epoch, _evaluations(seconds, pace)
+    budget = seconds - evaluations * pace.evaluation
+    epochs = _epochs_within(budget, epoch, pace.step * per_epoch, cost)
+    every = max(eval_every, ceil((epochs - place.evaluated) / evaluations))
     if plan.eval_every / 1.5 <= every <= plan.eval_every * 1.5:
         every = plan.eval_every
-    per_epoch, epochs, budget = plan.steps_per_epoch, plan.epochs, seconds
-    for _ in range(2):  # the number of evaluations follows from that of epochs
-        due = sum(one % every == 0 for one in range(epoch, epochs)) + 1
-        budget = seconds - due * pace.evaluation
-        epochs = _epochs_within(budget, epoch, pace.step * per_epoch, cost)
+    budget = seconds - ceil((epochs - place.evaluated) / every) * pace.evaluation
+    epochs = _epochs_within(budget, epoch, pace.step * per_epoch, cost)
     left = (epochs - epoch) * per_epoch
     needed = _summed(cost, epoch, epochs) * pace.step * per_epoch
-    if abs(needed - budget) > SHORTER * needed * (step + left) / left:  # an epoch is too coarse a measure
+    if abs(needed - budget) > SHORTER * needed * (place.step + left) / left:  # an epoch is too coarse a measure
         per_epoch = min(most_steps, max(1, round(per_epoch * max(0.25, budget / needed))))
     elif abs(epochs - plan.epochs) <= SHORTER * (epochs - epoch):
         epochs = plan.epochs
@@ -84,7 +93,9 @@ def _evaluations(seconds: float, pace: Pace) -> int:
 
 def _summed(cost: Cost, epoch: int, epochs: int) -> float:
     """Return what the epochs from `epoch` on cost together; of many, by some of them."""
-    count = epochs - epoch
+    count, first = epochs - epoch, cost(epoch, epochs)
+    if first == cost(epochs - 1, epochs):  # images never become smaller
+        return count * first
     some = min(count, MOST_SUMMED)
     return count * sum(cost(epoch + count * one // some, epochs) for one in range(some)) / some
 

@@ -7,6 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim.swa_utils import AveragedModel
 
 from core import PROJECT, ConfigError, RunError
 from core.config import TrainConfig
@@ -18,7 +21,7 @@ from core.detr.model import load_model
 from core.detr.small import small_detr
 from core.training import step as module
 from core.training.distributed import ProcessGroup
-from core.training.step import MOST_SKIPPED, Stepper, learning_rate_factor
+from core.training.step import MOST_SKIPPED, Stepper, ema_decay, learning_rate_factor
 from core.training.trainer_state import TrainerState
 from tests.core.detr.plain_pictures import broken_image
 from tests.core.detr.released import TEN, released
@@ -165,17 +168,25 @@ def test_an_evaluation_takes_more_images_at_a_time_where_a_gpu_gains_by_it(kind,
     assert run.images_evaluated_at_once == expected
 
 
-def test_the_average_follows_the_weights_by_its_decay(samples):
-    run = stepper(replace(CONFIG, ema=0.9))
-    name, average = "class_labels_classifier.weight", None
-    for i in range(4):
+def test_the_average_is_torchs_own_with_the_same_decays(samples):
+    run = stepper(replace(CONFIG, ema=0.5))
+    average = AveragedModel(run.model.inner, avg_fn=lambda mean, new, n: torch.lerp(new, mean, ema_decay(0.5, int(n))))
+    for i in range(14):
         run.step(i, [Collator()(samples)])
-        now = run.model.inner.state_dict()[name]
-        average = now.clone() if average is None else 0.9 * average + 0.1 * now
-        torch.testing.assert_close(run.evaluated.inner.state_dict()[name], average)
-    assert not torch.equal(run.evaluated.inner.state_dict()[name], now)
+        average.update_parameters(run.model.inner)
+    for name, value in run.evaluated.inner.named_parameters():
+        torch.testing.assert_close(value, average.module.get_parameter(name))
+    assert not torch.equal(next(run.evaluated.inner.parameters()), next(run.model.inner.parameters()))
     plain = stepper()
     assert plain.evaluated is plain.model and run.evaluated is not run.model
+
+
+@given(st.floats(0.1, 0.99999), st.integers(0, 10**6))
+def test_the_decay_of_the_average_rises_to_the_settings(most, updates):
+    now, later = ema_decay(most, updates), ema_decay(most, updates + 1)
+    assert 0.1 <= now <= later <= most
+    assert now == pytest.approx(min(most, 1 - 9 / (10 + updates)))  # the ninth of all steps that it spans
+    assert ema_decay(most, 10**9) == most
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])

@@ -73,7 +73,8 @@ def test_a_profile_is_recorded_once(config, tmp_path):
 @pytest.mark.few(2)
 @pytest.mark.parametrize("settings", [{"augment": "flip, scale and crop"}, {"precision": "bf16"}, {"freeze": "stem"},
                                       {"deterministic": True}, {"workers": 2}, {"classes": ("car",)},
-                                      {"cache": "off"}, {"start_size": 0.5}])  # fmt: skip
+                                      {"cache": "off"}, {"start_size": 0.5},
+                                      {"balance": "repeat rare classes"}, {"layer_decay": 0.5}])  # fmt: skip
 def test_a_training_runs_with(config, tmp_path, settings):
     progress = list(train(replace(config, epochs=1, **settings), tmp_path))
     assert evaluations(progress)[-1].epoch == 1 and len(losses(progress)) >= 1
@@ -93,6 +94,14 @@ def test_every_other_family_trains_too_and_goes_on_bit_for_bit_and_from_its_own_
     again = list(train(replace(settings, model=str(tmp_path / "run" / "best")), tmp_path / "again"))
     baseline = next(p for p in evaluations(again) if p.is_baseline)
     assert baseline.figures == trained
+
+
+def test_weighed_classes_change_what_is_learned_but_not_what_an_evaluation_measures(config, whole, tmp_path):
+    weighed = list(train(replace(config, balance="weigh rare classes"), tmp_path))
+    baselines = [evaluations(progress)[0].metrics for progress in (weighed, whole[0])]
+    assert baselines[0] == baselines[1]
+    first, plain = losses(weighed)[1], losses(whole[0])[1]
+    assert first["train/loss_ce"] != plain["train/loss_ce"] and first["train/loss_bbox"] == plain["train/loss_bbox"]
 
 
 def test_an_open_batch_size_is_chosen_once_and_kept_after_a_resume(config, tmp_path):

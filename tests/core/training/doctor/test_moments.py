@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.config import TrainConfig
 from core.presets import PRESETS
-from core.training.doctor.advice import LABELS, RATES, nearest_preset
+from core.training.doctor.advice import LABELS, RATES, more_epochs, nearest_preset
 from core.training.doctor.doctor import Doctor
 from tests.core.training.doctor.records import FIVE, GOOD, aps, evaluations, losses, steps, told
 
@@ -167,3 +167,20 @@ def test_overfitting_that_still_pays_is_not_told_to_stop_at_its_best():
     for epochs in (5, 50):
         advice = told(record, epochs=epochs)["overfitting"].advice
         assert "(epochs)" not in advice and "more epochs are worth their time" in advice
+
+
+def test_a_run_by_minutes_has_the_epochs_that_are_planned_and_is_told_of_minutes():
+    doctor = Doctor(TrainConfig(minutes=20.0, epochs=1, model="random"))
+    for step, metrics in evaluations(*[NOTHING] * 4):
+        doctor.history.set_length(6, 60)  # of which every step tells
+        doctor.update(step, metrics)
+    assert [one.epoch for one in doctor.history.evaluations] == [0, 1, 2, 3]
+    assert doctor.history.epochs_left == 3 and "left to do" in more_epochs(doctor.history)
+    doctor.history.set_length(3, 30)
+    assert doctor.history.is_over and re.search(r"\(minutes\) from 20\S* to 40", more_epochs(doctor.history))
+
+
+def test_a_run_by_epochs_has_those_of_its_settings_whatever_is_told():
+    doctor = Doctor(TrainConfig(epochs=5))
+    doctor.history.set_length(60, 600)
+    assert doctor.history.epochs == 5
