@@ -100,7 +100,7 @@ def by_class(progress: Evaluated) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--preset", choices=["Built-in demo", *STORIES], default="Built-in demo")
+    parser.add_argument("--preset", choices=["Built-in demo", "New class", *STORIES], default="Built-in demo")
     parser.add_argument("--data", choices=[one.folder for one in BUILT_IN], help="other scenes than the preset's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other settings than the preset's")

@@ -101,6 +101,14 @@ class TrainConfig(Settings):
     lr_head: float = setting(
         1e-4, "Learning rate, heads", "Learning rate of the class and box heads.", "optimizer", min=0.0, max=1.0
     )
+    lr_fresh: float = setting(
+        0.0,
+        "Learning rate, fresh classes",
+        "Learning rate of the class outputs of classes that the model does not know by name; 0: as the heads'.",
+        "optimizer",
+        min=0.0,
+        max=1.0,
+    )
     weight_decay: float = setting(
         1e-4, "Weight decay", "AdamW's weight decay; norms and biases have none.", "optimizer", min=0.0, max=1.0
     )
@@ -117,12 +125,7 @@ class TrainConfig(Settings):
         0.1, "Gradient clip", "Largest norm of the gradient; 0 does not clip.", "optimizer", min=0.0, max=1000.0
     )
     warmup_steps: int = setting(
-        0,
-        "Warm-up steps",
-        "Steps over which the learning rates rise from 0 to their value.",
-        "optimizer",
-        min=0,
-        max=1_000_000,
+        0, "Warm-up steps", "Steps in which the learning rates rise from 0.", "optimizer", min=0, max=1_000_000
     )
     schedule: str = setting(
         "constant",
@@ -173,6 +176,15 @@ class TrainConfig(Settings):
         "in the class loss of the training.",
         "data",
         choices=("none", "repeat rare classes", "weigh rare classes"),
+    )
+    repeat_fresh: float = setting(
+        1.0,
+        "Repeat fresh classes",
+        "How many times as often as others images come that have classes which the model does not know by name, as 3; "
+        "an epoch stays as long.",
+        "data",
+        min=1.0,
+        max=100.0,
     )
     keep: str = setting(
         "best and last",
@@ -266,10 +278,7 @@ class TrainConfig(Settings):
     profile: bool = setting(False, "Profile", "Record ten steps with PyTorch's profiler.", "machine")
 
     def __post_init__(self) -> None:
-        value: Any = self.augment
-        names = (value,) if isinstance(value, str) else value
-        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-            object.__setattr__(self, "augment", augmentation.with_presets(names))
+        object.__setattr__(self, "augment", augmentation.expanded(self.augment))
         super().__post_init__()
         if self.shortest_edge > self.longest_edge:
             raise ConfigError(

@@ -84,6 +84,11 @@ class LabelMap:
         """As a transformers config wants it: name to model index."""
         return {name: i for i, name in enumerate(self.names)}
 
+    def rows(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return the model indices of some of its classes."""
+        index = self.label2id
+        return tuple(index[name] for name in names)
+
     def to_category_ids(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Convert model indices (N,) to category ids (N,)."""
         import numpy as np  # here: the command line's help would wait for it

@@ -51,6 +51,10 @@ _DEMO = {
     # 1.7 times as fast as one on two cores at rest, and as fast while a browser takes one of them by half
     "threads": 2,
 }  # fmt: skip
+_NEW_CLASS = {
+    # by day the backbone has nothing to learn; a fresh row has all, and of few images (docs/measurements.md)
+    **_DEMO, "lr": 6e-5, "lr_backbone": 2.5e-5, "lr_head": 6e-5, "lr_fresh": 2e-3, "repeat_fresh": 4.0,
+}  # fmt: skip
 FAMILY_PRESETS = (
     Preset(  # rfdetr/config.py: TrainConfig, and util/get_param_dicts.py, of roboflow/rf-detr 1.4.1
         "RF-DETR",
@@ -180,6 +184,12 @@ PRESETS = {
             "Built-in demo",
             "For the starter models on 256-pixel street scenes: a small model wants a much larger learning rate.",
             _DEMO,
+        ),
+        Preset(
+            "New class",
+            "The demo where some classes are new to the starter and others are not: lower rates spare what it knows, "
+            "the new ones learn faster, and their images come more often.",
+            _NEW_CLASS,
         ),
         Preset(
             "Small objects",

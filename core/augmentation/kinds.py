@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.augmentation.look import Light, Look
 
@@ -174,6 +174,13 @@ def with_presets(texts: Iterable[str]) -> tuple[str, ...]:
     kinds = [key for key in BY_KEY if key in wanted]
     unknown = [key for key in dict.fromkeys(wanted) if key and key not in KEYS]
     return tuple(kinds + unknown) or (NONE,)
+
+
+def expanded(value: Any) -> Any:
+    """Return texts as `with_presets` does, also of one text alone; anything else as it is, for whoever checks it."""
+    texts = (value,) if isinstance(value, str) else value
+    is_text = isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)
+    return with_presets(texts) if is_text else value
 
 
 def preset_of(keys: Sequence[str]) -> AugmentPreset | None:

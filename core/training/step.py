@@ -29,6 +29,7 @@ from core.detr.queries.class_targets import matching_aware
 from core.metrics import GRAD_NORM, LOGGED_ERRORS, LOSS, LOSS_BY_NAME, LR, LR_BACKBONE, LR_HEAD, SKIPPED
 from core.training.distributed import ProcessGroup
 from core.training.length.schedules import ema_decay, learning_rate_factor
+from core.training.new_classes.fresh_rows import FreshRows
 from core.training.remark import Level, Remark, TrainingRule
 from core.training.trainer_state import TrainerState, fitting_optimizer, fitting_scaler, is_plain
 
@@ -49,14 +50,9 @@ class Stepper:
     """Model, optimizer and what belongs to them; `step` is one update."""
 
     def __init__(
-        self,
-        model: Detector,
-        config: TrainConfig,
-        steps: int,
-        device: torch.device,
-        processes: ProcessGroup,
-        class_weights: tuple[float, ...] = (),
-    ) -> None:
+        self, model: Detector, config: TrainConfig, steps: int, device: torch.device, processes: ProcessGroup,
+        class_weights: tuple[float, ...] = (), fresh: tuple[int, ...] = (),
+    ) -> None:  # fmt: skip
         self.class_weights = class_weights  # in the losses of the training; those of evaluations have none
         self.model, self.config, self.steps = model, config, steps
         self.device, self.processes = device, processes
@@ -68,6 +64,7 @@ class Stepper:
         if not groups:
             raise ConfigError("Every learning rate is 0, so nothing would learn: raise at least one.")
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
+        self.fresh = FreshRows(model, fresh, config)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]  # those that learn
         self.precision = choose_precision(config.precision, device)
@@ -118,7 +115,8 @@ class Stepper:
             images = [image for part in broken or [part.images for part in parts] for image in part]
             return self._skip(number, by_layer, images)
         self.is_ahead = True
-        self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
+        with self.fresh.at_their_rate():
+            self.scaler.step(self.optimizer)  # leaves out what overflowed in half precision, and takes a smaller scale
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.average_weights()
@@ -261,6 +259,7 @@ class Stepper:
             "scaler": self.scaler.state_dict(),
             "weights": self.model.inner.state_dict() if self.average else None,
             "averaged": self.averaged,
+            "fresh": self.fresh.rows,
             "class_weight": float(self.loss_config.class_weight),
         }
 
@@ -271,6 +270,7 @@ class Stepper:
         """
         if (state.weights is None) != (self.average is None):
             raise ValueError("one of them averages its weights, the other does not")
+        self.fresh.require_rows()
         self.loss_config = replace(self.loss_config, class_weight=state.class_weight)
         self.optimizer.load_state_dict(fitting_optimizer(state.optimizer, self.optimizer, state.step))
         self.scaler.load_state_dict(fitting_scaler(state.scaler, self.scaler))

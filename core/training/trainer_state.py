@@ -52,6 +52,7 @@ class TrainerState(msgspec.Struct):
     epoch_start: Whole | None = None
     steps_per_epoch: Annotated[int, Meta(ge=1, le=2**53)] | None = None
     length: LengthState | None = None
+    fresh: tuple[Whole, ...] = ()  # the rows of classes that started fresh; earlier versions did not save them
     class_weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0  # of all families, when no version stated it
 
     @property

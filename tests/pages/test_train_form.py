@@ -124,12 +124,13 @@ def open_with(**settings):
 
 def test_the_form_says_which_classes_the_model_brings_along_and_which_start_fresh(store, tmp_path):
     (tmp_path / "model").mkdir()
-    config = {"model_type": "detr", "id2label": {"0": "N/A", "1": "person", "2": "car"}}
+    config = {"model_type": "detr", "id2label": {"0": "N/A", "1": "person", "2": "car"}, "d_model": 128}
     (tmp_path / "model/config.json").write_text(json.dumps(config))
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "model/model.safetensors")
     assert "Copied from the model: all 10 classes." in captions(open_page())
     app = open_with(model=str(tmp_path / "model"), classes=["car", "dog", "cat"])
     assert "Copied from the model: car; fresh: dog, cat." in captions(app)
+    assert any("what is new (dog, cat)" in text and "preset “New class”" in text for text in captions(app))
     checked(setting(app, "classes").set_value(["dog"]).run())
     assert "Fresh: dog." in captions(app)
     checked(setting(app, "model").set_value("random").run())

@@ -6,7 +6,6 @@ Source: Zhu et al. 2021.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from transformers import DeformableDetrForObjectDetection, PretrainedConfig
 from core.detr.attention import AttentionRecord, SampledAttention, record
 from core.detr.class_loss import FocalLoss
 from core.detr.families.base import Detector, in_float32, inverse_sigmoid
+from core.detr.families.class_outputs import ClassOutput
 from core.detr.families.places import enough_places
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import CLASS_WEIGHT, Layers, LossConfig
@@ -106,10 +106,18 @@ class DeformableDetr(Detector):
         self.inner.class_embed = nn.ModuleList(fresh[id(old)] for old in outputs)
         if self.inner.config.two_stage:
             with torch.no_grad():
-                of_encoder = copy.deepcopy(fresh[id(outputs[-1])])
+                other = fresh[id(outputs[-1])]
+                of_encoder = ObjectOutput(other.in_features, other.out_features)
+                of_encoder.load_state_dict(other.state_dict())
                 of_encoder.weight[0], of_encoder.bias[0] = outputs[-1].weight[0], outputs[-1].bias[0]
                 self.inner.class_embed[-1] = of_encoder
             self.inner.model.decoder.class_embed = self.inner.class_embed
+
+
+class ObjectOutput(ClassOutput):
+    """The encoder's output, with as many rows as there are classes, of which the first says "an object"."""
+
+    rows_are_classes = False  # `FreshRows` asks
 
 
 def _proposals(decoded: Any) -> Layers | None:

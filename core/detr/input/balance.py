@@ -35,6 +35,14 @@ def repeat_factors(labels: Sequence[npt.NDArray[np.int64]], classes: int) -> Flo
     return np.array([of_class[of_image].max(initial=1.0) for of_image in labels])
 
 
+def fresh_factors(labels: Sequence[npt.NDArray[np.int64]], fresh: Sequence[int], repeat: float) -> Floats:
+    """Return the repeat factor of each image, (n,): `repeat` with an object of the classes `fresh`, 1 without.
+
+    Source: Wang et al. 2020 (TFA), section 3.1: what is new and what is known are learned from a balanced set.
+    """
+    return np.array([repeat if np.isin(of_image, fresh).any() else 1.0 for of_image in labels])
+
+
 def class_weights(labels: Sequence[npt.NDArray[np.int64]], classes: int) -> tuple[float, ...]:
     """Return the weight of each class: as the inverse square root of its number of objects, 1 on average over objects.
 

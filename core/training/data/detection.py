@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from core.config import TrainConfig
 from core.detr.families.base import Detector
-from core.detr.input.balance import Floats, class_weights, repeat_factors
+from core.detr.input.balance import Floats, class_weights, fresh_factors, repeat_factors
 from core.detr.input.cache import SHARE, free_bytes
 from core.detr.input.dataset import DetectionDataset
 from core.training.data.training_data import TrainingData
@@ -22,15 +22,23 @@ def detection_datasets(config: TrainConfig, data: TrainingData) -> tuple[Detecti
     return training, DetectionDataset(data.val, data.label_map, *edges, seed=seed, square=config.square)
 
 
-def balance(config: TrainConfig, data: DetectionDataset) -> tuple[Floats | None, tuple[float, ...]]:
-    """Return how often each training image is drawn, None for alike, and the weight of each class, () for alike."""
-    if config.balance == "none":
+def balance(
+    config: TrainConfig, data: DetectionDataset, fresh: Sequence[int] = ()
+) -> tuple[Floats | None, tuple[float, ...]]:
+    """Return how often each training image is drawn, None for alike, and the weight of each class, () for alike.
+
+    fresh  model indices of the classes that start fresh
+    """
+    repeats_fresh = config.repeat_fresh > 1 and bool(fresh)
+    if config.balance == "none" and not repeats_fresh:
         return None, ()
     labels = [data.targets(image)["labels"] for image in data.split.images]
     classes = len(data.label_map)
-    if config.balance == "repeat rare classes":
-        return repeat_factors(labels, classes), ()
-    return None, class_weights(labels, classes)
+    factors = repeat_factors(labels, classes) if config.balance == "repeat rare classes" else None
+    if repeats_fresh:
+        of_fresh = fresh_factors(labels, fresh, config.repeat_fresh)
+        factors = of_fresh if factors is None else factors * of_fresh
+    return factors, class_weights(labels, classes) if config.balance == "weigh rare classes" else ()
 
 
 def adapt(datasets: Iterable[DetectionDataset], model: Detector, config: TrainConfig, processes: int) -> None:

@@ -24,8 +24,9 @@ from core.detr.processor import read_picture_settings
 from core.detr.sources.config import CONFIG
 from core.detr.sources.released import RELEASED
 from core.presets import PRESETS
+from core.wording import short
 
-DEMO, EXPERIMENT = PRESETS["Built-in demo"], PRESETS["Experiment"]
+DEMO, EXPERIMENT, NEW_CLASS = PRESETS["Built-in demo"], PRESETS["Experiment"], PRESETS["New class"]
 WIDE, RELEASED_WIDTH = 200, 256  # numbers of each query; the small models have 128
 GPU_FILES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # Nvidia's, AMD's, and either's under Windows
 FEW_STEPS = 200  # for a fresh class head
@@ -51,6 +52,7 @@ class Plan:
     fresh     classes that start fresh, None if that is not known
     has_gpu   None if that is not known
     square    whether the model was trained on pictures stretched to a square, None if that is not known
+    copied    classes that the model knows by name
     """
 
     config: TrainConfig
@@ -61,6 +63,7 @@ class Plan:
     fresh: tuple[str, ...] | None
     has_gpu: bool | None = None
     square: bool | None = None
+    copied: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -72,8 +75,8 @@ class Plan:
         """
         small, edge, square = _size_of(config.model, base)
         known = known_classes(config.model, base)
-        fresh = None if known is None else copied_and_fresh(classes, known)[1]
-        return cls(config, images, drawn, small, edge, fresh, _has_gpu(), square)
+        copied, fresh = ((), None) if known is None else copied_and_fresh(classes, known)
+        return cls(config, images, drawn, small, edge, fresh, _has_gpu(), square, copied)
 
     @property
     def steps(self) -> int:
@@ -195,6 +198,17 @@ RULES = (
         "step.",
     ),
     Rule(
+        "new classes beside known ones",
+        lambda plan: plan.small is True and bool(plan.copied and plan.fresh) and _treats_alike(plan.config),
+        lambda plan: f"Rates that teach what is new ({short(', '.join(plan.fresh or ()), 60)}) disturb what the model "
+        f"knows: the preset “{NEW_CLASS.name}” spares it, and shows images with new classes more often.",
+    ),
+    Rule(
+        "a rate of fresh classes without one of heads",
+        lambda plan: plan.config.lr_fresh > 0 and plan.config.lr_head == 0,
+        lambda plan: "The heads do not learn at a learning rate of 0, and so neither do fresh classes.",
+    ),
+    Rule(
         "released model without a GPU",
         lambda plan: plan.small is False and _on_cpu(plan) and plan.steps > FEW_STEPS,
         lambda plan: f"{plan.config.epochs * plan.images:,} images go through a released model on the CPU, which is "
@@ -239,6 +253,11 @@ def judge_settings(
         return judge(Plan.of(config, len(split.images), names, is_drawn, base))
     except LabError:
         return Judgement()
+
+
+def _treats_alike(config: TrainConfig) -> bool:
+    """Check whether nothing is done for classes that start fresh."""
+    return config.lr_fresh == 0 and config.repeat_fresh == 1
 
 
 def _published_rate(model: str) -> float:

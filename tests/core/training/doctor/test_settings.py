@@ -70,6 +70,29 @@ def test_what_does_not_go_together_is_said(model, preset, how, expected):
     assert keys(model, preset, **how) == expected
 
 
+@pytest.mark.parametrize(
+    ("preset", "classes", "changes", "is_said"),
+    [
+        ("Built-in demo", ("car", "scooter"), {}, True),
+        ("Built-in demo", ("car", "scooter"), {"repeat_fresh": 2.0}, False),
+        ("New class", ("car", "scooter"), {}, False),
+        ("Built-in demo", ("scooter",), {}, False),  # there is nothing to be spared
+        ("Built-in demo", CAR, {}, False),
+    ],
+)
+def test_new_classes_beside_known_ones_have_a_preset_of_their_own(preset, classes, changes, is_said):
+    config = replace(PRESETS[preset].apply(TrainConfig(model=STARTER)), **changes)
+    sentences = list(judge(Plan.of(config, 600, classes, True, PROJECT)).warns)
+    assert [text for text in sentences if "preset “New class”" in text] == sentences
+    assert bool(sentences) == is_said and all("what is new (scooter)" in text for text in sentences)
+
+
+def test_fresh_classes_do_not_learn_where_the_heads_do_not():
+    config = replace(PRESETS["New class"].apply(TrainConfig(model=STARTER)), lr_head=0.0)
+    (sentence,) = judge(Plan.of(config, 600, ("car", "scooter"), True, PROJECT)).warns
+    assert "neither do fresh classes" in sentence
+
+
 def test_a_machine_without_a_gpu_is_only_a_matter_of_large_models():
     config = PRESETS["Full recipe"].apply(TrainConfig(model=RELEASED))
     plan = replace(Plan.of(config, 600, CAR, False, PROJECT), has_gpu=False, fresh=())
