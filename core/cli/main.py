@@ -24,15 +24,16 @@ from core.cli import (
     run_commands,
     training_commands,
 )
-from core.cli.advice import doctor_command, preview_command
+from core.cli.advice import doctor_command
 from core.cli.command import Command, show
 from core.cli.experiments import commands as experiment_commands
+from core.cli.preview import command as preview_commands
 from core.wording import is_utf8, sentence, short, with_commands
 
 COMMANDS: tuple[Command, ...] = (
     *data_commands.COMMANDS,
     *model_commands.COMMANDS,
-    *preview_command.COMMANDS,
+    *preview_commands.COMMANDS,
     *training_commands.COMMANDS,
     *experiment_commands.COMMANDS,
     *run_commands.COMMANDS,

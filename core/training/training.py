@@ -89,8 +89,7 @@ class Training:
         use_query_groups(model, config.query_groups, config.seed)
         model.name_classes(self.label_map)
         adapt((self.train_data, self.val_data), model, config, self.processes.world_size)
-        # channels last: 1.3 to 1.7 times as fast on a CPU
-        model = model.to(self.device).to(memory_format=torch.channels_last)
+        model = model.to(self.device).to(memory_format=torch.channels_last)  # 1.3 to 1.7 times as fast on a CPU
         self.config, chosen = with_batch_size(self.config, model, self.train_data, self.device, self.processes)
         self.model_loaded = preflight.describe_model(model, head, self.device, chosen)
         self.model_input = ModelInput(config.shortest_edge, config.longest_edge, model.feature_stride(), config.square)

@@ -172,11 +172,10 @@ def test_a_state_of_another_training_is_one_sentence(change, tmp_path):
 
 def test_settings_in_a_state_are_not_taken(tmp_path, monkeypatch):
     """The run's are: a state that says others would make another training."""
-    groups = []
+    groups, folder = [], changed(tmp_path)
     monkeypatch.setattr(
         "tests.core.detr.checkpoint_mutations.update", lambda stepper: groups.append(stepper.optimizer.param_groups)
     )
-    folder = changed(tmp_path)
     resume(folder)
     state = state_of(folder)
     for group in state["optimizer"]["param_groups"]:

@@ -1,0 +1,1 @@
+"""The command that shows what a training will see, before it begins."""
