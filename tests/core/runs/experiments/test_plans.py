@@ -20,7 +20,7 @@ def test_a_sweep_is_the_product_of_values_and_seeds(store, base):
     experiment = sweep(store, replace(base, seed=3), "lr=1e-4,2e-4", "augment=none,flip", seeds=2)
     runs = members(store, experiment)
     assert len(runs) == 8 == len({str(one.variant) for one in runs})
-    assert {(one.run.config["lr"], one.run.config["augment"], one.run.config["seed"]) for one in runs} == {
+    assert {(one.run.config["lr"], *one.run.config["augment"], one.run.config["seed"]) for one in runs} == {
         (lr, augment, seed) for lr in (1e-4, 2e-4) for augment in ("none", "flip") for seed in (3, 4)
     }
     assert [run.id for run in RunQueue(store).waiting()] == [one.run.id for one in runs]

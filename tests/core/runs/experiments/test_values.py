@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import ConfigError
+from core.augmentation.kinds import PRESET_BY_NAME
 from core.config_diff import value_text
 from core.runs.experiments.values import MOST_VALUES, parse_values
 
@@ -24,7 +25,12 @@ from core.runs.experiments.values import MOST_VALUES, parse_values
         ("dropout=0..0.3:4", "dropout", (0, 0.1, 0.2, 0.3)),
         ("epochs=2..5:3", "epochs", (2, 4, 5)),
         ("epochs=1..3:9", "epochs", (1, 2, 3)),
-        ('augment=none,"flip, scale and crop"', "augment", ("none", "flip, scale and crop")),
+        ('augment=none,"flip, scale and crop"', "augment", (("none",), ("flip", "scale and crop"))),
+        (
+            "augment=colour+flip,seen from above",
+            "augment",
+            (("flip", "colour"), PRESET_BY_NAME["seen from above"].keys),
+        ),
         ("square=yes,no", "square", (True, False)),
         ("classes=car+person,dog", "classes", (("car", "person"), ("dog",))),
         ("data=data/a..b,data/c", "data", ("data/a..b", "data/c")),
