@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ from ui.server import services
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads on two busy cores are slower than one
 session_environment()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """A test whose command takes more threads leaves torch with one, as above: the tests after it share the cores."""
+    yield
+    if (torch := sys.modules.get("torch")) and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
