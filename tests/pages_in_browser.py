@@ -16,6 +16,7 @@ from tests.serving import served
 
 SECOND = 1000
 MINUTE = 60 * SECOND
+QUIET = 700  # milliseconds after a script, in which a busy browser still draws
 PATIENCE = 5 * SECOND  # with a script that runs
 ROW = 31  # pixels of a row of a table, its head too
 OWN_404 = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the page's path first
@@ -107,6 +108,14 @@ def choose_row(page, place: int) -> None:
 def settled(page) -> None:
     """After two pictures of the screen: what a click in the gallery changes is drawn."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def at_rest(page) -> None:
+    """The script has run, and what it changed is drawn: a click that falls into that is lost, of a user, too."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.wait_for_timeout(QUIET)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    settled(page)
 
 
 def choose(page, label: str, option: str) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.pages_in_browser import CELLS, settled
+from tests.pages_in_browser import CELLS, at_rest, settled
 
 pytestmark = [*needs_chromium, pytest.mark.ci]
 address, page = pages_in_browser.address, pages_in_browser.page
@@ -45,8 +45,11 @@ def open_all(page):
 
 def expand(page):
     """What lies behind the form's headings."""
-    for closed in page.locator("details:not([open]) > summary").all():
-        closed.click()
+    closed = page.locator("details:not([open]) > summary")
+    for left in reversed(range(closed.count())):
+        at_rest(page)
+        closed.first.click()
+        expect(closed).to_have_count(left)
 
 
 def every_tab(page):

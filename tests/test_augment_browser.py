@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
-from tests.pages_in_browser import MINUTE, choose, link, wait_for_query
+from tests.pages_in_browser import MINUTE, at_rest, choose, link, wait_for_query
 
 pytestmark = needs_chromium
 address, page = pages_in_browser.address, pages_in_browser.page
@@ -40,9 +40,11 @@ def test_the_preview_changes_as_kinds_are_switched(page, shared):
     choose(page, "Augmentation", "few images")
     wait_for_query(page, augment="flip, zoom, rotation, colour, blur and noise, mosaic, copy-paste")
     has_changed()
+    at_rest(page)
     page.get_by_role("button", name="mosaic", exact=True).click()
     expect(page.get_by_text("own choice")).to_be_visible()
     has_changed()
+    at_rest(page)
     page.get_by_role("button", name="Epoch 1 · next").click()
     has_changed()
     assert len(set(addresses)) == 4

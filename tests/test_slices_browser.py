@@ -10,7 +10,17 @@ from playwright.sync_api import expect
 from tests import pages_in_browser
 from tests.chromium import needs_chromium
 from tests.invented import VAL
-from tests.pages_in_browser import CELLS, chart_named, click_point, link, points_of, query_of, wait_for_query
+from tests.pages_in_browser import (
+    CELLS,
+    at_rest,
+    chart_named,
+    click_point,
+    link,
+    points_of,
+    query_of,
+    settled,
+    wait_for_query,
+)  # fmt: skip
 
 pytestmark = needs_chromium
 address, page = pages_in_browser.address, pages_in_browser.page
@@ -59,10 +69,12 @@ def test_a_cell_opens_exactly_its_errors(page, shared):
 def test_a_slice_is_chosen_in_the_sidebar_of_errors(page, shared):
     page.goto(link(shared.address, "errors", run=shared.runs.results))
     page.locator(CELLS).first.wait_for()
+    at_rest(page)
     box = page.get_by_test_id("stMultiSelect").filter(has_text="Slice").get_by_role("combobox")
     box.click()
     option = page.get_by_role("option", name=re.compile("^objects: ")).first
     name = option.inner_text().removeprefix("objects: ")
+    settled(page)
     option.click()
     wait_for_query(page, slice=f"objects:{name}")
     expect(page.get_by_text(f"{VAL} of {VAL} validation images")).to_have_count(0)

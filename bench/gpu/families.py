@@ -40,7 +40,7 @@ class FamilyLoop:
         self.bench, self.name, self.batch = bench, name, bench.scale.batches[0]
         self.model = self._load(name, folder)
         photographs, square = bench.splits[MIXED], released.square
-        self.data = DetectionDataset(photographs, label_map, *released.edges, "flip", square=square)
+        self.data = DetectionDataset(photographs, label_map, *released.edges, ("flip",), square=square)
         self.data.stride, self.data.whole_cells = self.model.stride, self.model.whole_cells
 
     def _load(self, name: str, folder: Path) -> Detector:

@@ -120,7 +120,7 @@ class Workbench:
 
     def dataset(self, sizes: str) -> DetectionDataset:
         edges = self.scale.shortest_edge, self.scale.longest_edge
-        return DetectionDataset(self.splits[sizes], self.label_map, *edges, "flip")
+        return DetectionDataset(self.splits[sizes], self.label_map, *edges, ("flip",))
 
     def plain_model(self) -> DetrForObjectDetection:
         """Return transformers' own model, on the device; what a training does not teach does not learn here, either."""
