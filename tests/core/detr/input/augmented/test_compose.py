@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import DataError
-from core.augmentation.kinds import BY_KEY, KINDS, draw_look
+from core.augmentation.kinds import KINDS, draw_look
 from core.augmentation.look import Light
 from core.detr.input.augmented.compose import Source, compose
 from core.detr.input.augmented.light import LIGHTS, lit
-from core.detr.input.augmented.shown import LEAST, Shown
+from core.detr.input.augmented.shown import Shown
 from core.detr.input.transforms import choose_crop
 
 COUNT = 6
@@ -72,8 +72,7 @@ def test_each_object_lies_in_its_box_and_each_box_has_its_object(key):
                 assert red[y1:y2, x1:x2].any(), (key, seed)
             left[max(0, y1 - 2) : y2 + 2, max(0, x1 - 2) : x2 + 2] = False
         misses += int(left.sum())
-    assert misses < 60 * 72 * 96 * 0.004  # slivers: less than LEAST of an object each
-    assert LEAST == 0.1
+    assert misses < 60 * 72 * 96 * 0.004  # slivers
 
 
 def test_a_mosaic_has_objects_of_several_images_and_smaller_ones():
@@ -138,4 +137,4 @@ def test_a_light_changes_pixels_and_nothing_else(name):
     difference = (changed.float() - pixels.float()).abs().mean()
     assert 0.05 < difference < 80
     drawn = {light.name for seed in range(200) for light in draw_look(["colour", "blur and noise"], seed, 0, 0).lights}
-    assert drawn == set(LIGHTS) and {key for key in BY_KEY if BY_KEY[key].closes}
+    assert drawn == set(LIGHTS)
