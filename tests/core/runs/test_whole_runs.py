@@ -147,10 +147,10 @@ def test_two_processes_whatever_breaks_them_off_have_the_losses_of_one_with_the_
 def options(config):
     """The settings as options of the command line."""
     return [
-        option
+        text
         for name, value in config.to_dict().items()
-        if name != "classes" and not isinstance(value, bool)  # which are off
-        for option in ("--" + name.replace("_", "-"), str(value))
+        if value != [] and not isinstance(value, bool)  # which are off
+        for text in ("--" + name.replace("_", "-"), *map(str, value if isinstance(value, list) else [value]))
     ]
 
 
