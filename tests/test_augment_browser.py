@@ -39,7 +39,7 @@ def test_the_preview_changes_as_kinds_are_switched(page, shared):
         )
         addresses.append(picture(page))
 
-    augmentation = page.get_by_role("combobox", name=re.compile("^Augmentation"))  # its label tells what it deviates from
+    augmentation = page.get_by_role("combobox", name=re.compile("^Augmentation"))  # the label goes on
     choose(page, "Augmentation", "few images")
     wait_for_query(page, augment="flip, zoom, rotation, colour, blur and noise, mosaic, copy-paste")
     has_changed()

@@ -9,13 +9,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 Places = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # the answer, image and query of each match, (M,) int64
 Divisor = Literal["boxes", "weights", "images"]  # what a sum of losses is divided by: see `LossNormalizers`
+
+
+class Matched(NamedTuple):
+    """The M queries that are matched with an object.
+
+    places   which they are
+    label    (M,) int64, the objects' classes
+    overlap  (M,), the IoU of the query's box and the object's
+    weight   (M,), what the loss that says "its class is there" is multiplied by; None: 1
+    """
+
+    places: Places
+    label: torch.Tensor
+    overlap: torch.Tensor
+    weight: torch.Tensor | None = None
 
 
 class ClassLoss(ABC):
@@ -35,19 +50,8 @@ class ClassLoss(ABC):
         return float(matched)
 
     @abstractmethod
-    def sums(
-        self,
-        logits: torch.Tensor,
-        places: Places,
-        label: torch.Tensor,
-        overlap: torch.Tensor,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Return the sum of each answer's losses, (A,).
-
-        logits (A, B, Q, C); of each of M matches: its `places`, `label` (M,) and `overlap` (M,), the IoU of its boxes,
-        and `weight` (M,), by which its loss is multiplied: that its class is there. Divisors have no part in it.
-        """  # fmt: skip
+    def sums(self, logits: torch.Tensor, matched: Matched) -> torch.Tensor:
+        """Return the sum of each answer's losses, (A,); logits (A, B, Q, C). Divisors have no part in it."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,9 @@ class CrossEntropy(ClassLoss):
         """Return the sum of the class weights of so many queries, of which some are matched."""
         return matched + self.no_object_weight * (queries - matched)
 
-    def sums(
-        self,
-        logits: torch.Tensor,
-        places: Places,
-        label: torch.Tensor,
-        overlap: torch.Tensor,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Return the sum of each answer's losses; see `ClassLoss.sums`."""  # fmt: skip
+    def sums(self, logits: torch.Tensor, matched: Matched) -> torch.Tensor:
+        """Return the sum of each answer's losses; see `ClassLoss.sums`."""
+        places, label, _, weight = matched
         no_object = logits.shape[-1] - 1
         expected = torch.full(logits.shape[:3], no_object, dtype=torch.int64, device=logits.device)
         expected[places] = label
@@ -85,20 +83,14 @@ class CrossEntropy(ClassLoss):
 class SigmoidLoss(ClassLoss):
     """A loss of each class by itself: `absent` where it is not there, `present` where a match says that it is."""
 
-    def sums(
-        self,
-        logits: torch.Tensor,
-        places: Places,
-        label: torch.Tensor,
-        overlap: torch.Tensor,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Return the sum of each answer's losses; see `ClassLoss.sums`."""  # fmt: skip
-        matched = logits[(*places, label)]
+    def sums(self, logits: torch.Tensor, matched: Matched) -> torch.Tensor:
+        """Return the sum of each answer's losses; see `ClassLoss.sums`."""
+        places, label, overlap, weight = matched
+        of_matches = logits[(*places, label)]
         losses = self.absent(logits).sum((1, 2, 3))
-        present = self.present(matched, overlap)
+        present = self.present(of_matches, overlap)
         present = present if weight is None else weight * present
-        return losses.index_add(0, places[0], present - self.absent(matched))
+        return losses.index_add(0, places[0], present - self.absent(of_matches))
 
     @abstractmethod
     def absent(self, logits: torch.Tensor) -> torch.Tensor:

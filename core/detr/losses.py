@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import torch
 
-from core.detr.class_loss import Divisor, Places
+from core.detr.class_loss import Divisor, Matched, Places
 from core.detr.distributions import DistributionLoss
 from core.detr.input.batch import ImageTargets
 from core.detr.matching import (
@@ -175,8 +175,9 @@ def _losses(
     weight = None
     if loss_config.class_weights:
         weight = torch.tensor(loss_config.class_weights, device=classes.label.device)[classes.label]
+    matched_classes = Matched(classes.places, classes.label, classes.iou.detach(), weight)
     sums = [
-        loss_config.class_loss.sums(layers.logits, classes.places, classes.label, classes.iou.detach(), weight),
+        loss_config.class_loss.sums(layers.logits, matched_classes),
         per_layer((boxes.predicted - boxes.expected).abs().sum(-1)),
         per_layer(1 - boxes.giou),
     ]

@@ -82,7 +82,7 @@ def _picture(settings: str, epoch: int, stamps: cache.Stamps) -> bytes:
     """Return a JPEG; raise LabError with the reason where there is none."""
     values = json.loads(settings)
     values["data"] = str(PROJECT / values["data"])
-    answer = model_worker().ask({"ask": "preview", "settings": values, "epoch": epoch}, SECONDS)
+    answer = model_worker().ask({"ask": "preview", "settings": values, "epoch": epoch, "stamps": stamps}, SECONDS)
     if "error" in answer:
         raise LabError(answer["error"])
     return b64decode(answer["picture"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from core.detr.class_loss import ClassLoss, CrossEntropy, FocalLoss, MatchingAwareLoss, Places, VarifocalLoss
+from core.detr.class_loss import ClassLoss, CrossEntropy, FocalLoss, Matched, MatchingAwareLoss, VarifocalLoss
 from core.detr.matching import LossConfig
 
 GAMMA = 1.5  # of the matching-aware loss, as published (DEIM, configs/base/deim.yml)
@@ -24,21 +24,15 @@ class OverlapCrossEntropy(CrossEntropy):
     divisor stay DETR's.
     """
 
-    def sums(
-        self,
-        logits: torch.Tensor,
-        places: Places,
-        label: torch.Tensor,
-        overlap: torch.Tensor,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+    def sums(self, logits: torch.Tensor, matched: Matched) -> torch.Tensor:
         """Return the sum of each answer's losses; see `ClassLoss.sums`."""
+        places, label, overlap, weight = matched
         logs = logits.movedim(-1, 0).contiguous().log_softmax(0)  # (C, A, B, Q): see `CrossEntropy.sums`
         losses = -self.no_object_weight * logs[-1].flatten(1).sum(1)  # as if none were matched
         absent = -self.no_object_weight * logs[-1][places]
         present = logs[(label, *places)] if weight is None else weight * logs[(label, *places)]
-        matched = -overlap * present + (1 - overlap) * absent
-        return losses.index_add(0, places[0], matched - absent)
+        present = -overlap * present + (1 - overlap) * absent
+        return losses.index_add(0, places[0], present - absent)
 
 
 def matching_aware(loss_config: LossConfig) -> LossConfig:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.detr.class_loss import CrossEntropy, FocalLoss, IouAwareLoss, MatchingAwareLoss, VarifocalLoss
+from core.detr.class_loss import CrossEntropy, FocalLoss, IouAwareLoss, Matched, MatchingAwareLoss, VarifocalLoss
 from core.detr.losses import LossNormalizers, set_losses
 from tests.core.detr.test_losses import config_of, example, loss_config_of, ours
 
@@ -27,10 +27,10 @@ def matches(loss):
 @pytest.mark.parametrize("loss", KINDS, ids=lambda loss: type(loss).__name__)
 def test_weights_of_one_change_nothing_and_others_act_on_the_matched_queries_alone(loss):
     logits, places, label, overlap = matches(loss)
-    plain = loss.sums(logits, places, label, overlap)
-    assert torch.equal(plain, loss.sums(logits, places, label, overlap, torch.ones(12)))
-    twice = loss.sums(logits, places, label, overlap, torch.full((12,), 2.0))
-    none = loss.sums(logits, places, label, overlap, torch.zeros(12))
+    plain = loss.sums(logits, Matched(places, label, overlap))
+    assert torch.equal(plain, loss.sums(logits, Matched(places, label, overlap, torch.ones(12))))
+    twice = loss.sums(logits, Matched(places, label, overlap, torch.full((12,), 2.0)))
+    none = loss.sums(logits, Matched(places, label, overlap, torch.zeros(12)))
     torch.testing.assert_close(twice - plain, plain - none)  # linear, and what is not matched stays
     (gradient,) = torch.autograd.grad((twice - plain).sum(), logits)
     matched = torch.zeros(logits.shape[:3], dtype=torch.bool)
@@ -45,7 +45,7 @@ def test_cross_entropy_is_torchs_with_these_weights():
     expected[places] = label
     weights = torch.cat([WEIGHTS, torch.tensor([0.1])])
     torchs = F.cross_entropy(logits.flatten(0, 2), expected.flatten(), weights, reduction="none").view(2, -1).sum(1)
-    torch.testing.assert_close(loss.sums(logits, places, label, overlap, WEIGHTS[label]), torchs)
+    torch.testing.assert_close(loss.sums(logits, Matched(places, label, overlap, WEIGHTS[label])), torchs)
 
 
 @pytest.mark.parametrize("kind", ["detr", "conditional_detr"])

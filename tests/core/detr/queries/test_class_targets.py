@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.config import TrainConfig
-from core.detr.class_loss import CrossEntropy, FocalLoss, IouAwareLoss, MatchingAwareLoss, VarifocalLoss
+from core.detr.class_loss import CrossEntropy, FocalLoss, IouAwareLoss, Matched, MatchingAwareLoss, VarifocalLoss
 from core.detr.matching import LossConfig
 from core.detr.model import load_model
 from core.detr.queries.class_targets import GAMMA, OverlapCrossEntropy, matching_aware
@@ -39,7 +39,7 @@ def sums_by_hand(logits, overlap, weight):
 @pytest.mark.parametrize("overlap", [(1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.3, 0.9, 0.5)])
 def test_a_matched_query_is_its_class_by_its_overlap_else_no_object(overlap):
     logits, overlap = logits_of(), torch.tensor(overlap)
-    sums = OverlapCrossEntropy(0.1).sums(logits, PLACES, LABEL, overlap)
+    sums = OverlapCrossEntropy(0.1).sums(logits, Matched(PLACES, LABEL, overlap))
     torch.testing.assert_close(sums, sums_by_hand(logits, overlap, 0.1), check_dtype=False)
 
 
@@ -47,7 +47,7 @@ def test_with_perfect_boxes_the_softmax_loss_and_its_gradient_are_detrs():
     values = []
     for loss in (CrossEntropy(0.1), OverlapCrossEntropy(0.1)):
         logits = logits_of()
-        sums = loss.sums(logits, PLACES, LABEL, torch.ones(3))
+        sums = loss.sums(logits, Matched(PLACES, LABEL, torch.ones(3)))
         sums.sum().backward()
         values.append((sums, logits.grad, loss.weights(20, 3), loss.divisor, loss.name))
     for own, aware in zip(*values, strict=True):
@@ -63,7 +63,8 @@ def test_the_best_score_of_a_match_rises_with_its_overlap(loss):
         optimizer = torch.optim.Adam([logits], lr=0.2)
         for _ in range(120):
             optimizer.zero_grad()
-            loss.sums(logits, places, torch.zeros(1, dtype=torch.int64), torch.tensor([overlap])).sum().backward()
+            matched = Matched(places, torch.zeros(1, dtype=torch.int64), torch.tensor([overlap]))
+            loss.sums(logits, matched).sum().backward()
             optimizer.step()
         scores.append(float((logits.softmax(-1) if loss.has_no_object else logits.sigmoid()).detach()[0, 0, 0, 0]))
     assert scores == sorted(scores) and scores[0] < 0.75 and scores[-1] > 0.95
