@@ -22,6 +22,7 @@ from ui.data import choices, download, draft
 from ui.data.images import SPLITS, choose_images, show_images
 from ui.data.problems import known_problems, show_problems
 from ui.server import cache, services
+from ui.server.going import open_page
 from ui.text import plain
 from ui.train import form
 
@@ -53,7 +54,7 @@ def subset_of(folder: str, stamps: cache.Stamps, subset: Subset, _splits: dict[s
 def train_on_this(folder: Path) -> None:
     """Fill the form on Train with this data set, and go there."""
     form.choose_data(relative_to_project(folder), [] if classes == names else classes)
-    st.switch_page(services.TRAIN_PAGE)
+    open_page(services.TRAIN_PAGE)
 
 
 def keep_subset(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None:

@@ -28,6 +28,7 @@ from ui.results.shown import Shown
 from ui.results.what_if import show_what_if
 from ui.server import services
 from ui.server.attributes import attributes_of
+from ui.server.going import open_page
 from ui.text import plain
 
 CLASS, SLICES, TAB, SHOWN = "results class", "results slices", "results view", "results view shown"
@@ -61,7 +62,7 @@ def go_to(page: Path, query: Query) -> None:
     """
     query = {**query, "run": run.id, "model": viewed.model, **labels_query()}
     st.session_state.setdefault(LEFT, {})[history_key(query)] = shown_address()
-    st.switch_page(page, query_params=query)
+    open_page(page, query)
 
 
 def arrival() -> Address | None:

@@ -16,6 +16,7 @@ from ui.choose.run_picker import RUN
 from ui.live.component import show_live_run
 from ui.refusal import show_refusal
 from ui.server import cache, services
+from ui.server.going import open_page
 from ui.text import plain
 from ui.train import draft, form
 from ui.train.advised import queue_advised
@@ -137,9 +138,9 @@ def show_actions_after(run: Run) -> None:
               help="Fills this run's settings into the form, to change one thing and train again.")  # fmt: skip
     if any(e.table for e in store.evaluations(run.id)):
         if st.button("Results", key="results", icon=":material/query_stats:", help="How good is it, and where?"):
-            st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
+            open_page(services.RESULTS_PAGE, {"run": run.id})
         if st.button("Look at the errors", key="look", type="primary", icon=":material/image_search:"):
-            st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
+            open_page(services.ERRORS_PAGE, {"run": run.id})
 
 
 def show_end(run: Run) -> None:

@@ -24,17 +24,17 @@ from ui.routes import ROUTES
 
 
 @contextmanager
-def served(root: Path, engine: bool = False) -> Iterator[str]:
+def served(root: Path, engine: bool = False, app: str = "app.py") -> Iterator[str]:
     """The address of the app on a free port, with `root` as its root folder; its trainings end with it.
 
-    Without its engine, whose imports take 5 s of a core that most tests do not need.
+    Without its engine, whose imports take 5 s of a core that most tests do not need. Another `app` has ours to import.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     environment = {**unmeasured(os.environ), "DETR_LAB_ROOT": str(root), "DETR_LAB_ENGINE": "on" if engine else "off"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", app, f"--server.port={port}", "--server.headless=true"]
     with (root / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -5,6 +5,7 @@ import streamlit as st
 from core import PROJECT, LabError
 from ui.choose.damage import show_damage
 from ui.choose.manage_run import show_note
+from ui.server.going import arrive
 from ui.server.services import COMPARE_PAGE, DATA_PAGE, ERRORS_PAGE, PREDICT_PAGE, RESULTS_PAGE, TRAIN_PAGE
 from ui.text import plain
 
@@ -13,21 +14,22 @@ st.set_page_config(
 )
 st.logo(PROJECT / "ui/assets/logo.svg", icon_image=PROJECT / "ui/assets/icon.svg", size="large")
 st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}</style>")  # no option for it
-pages = [
-    st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",
+pages = {
+    DATA_PAGE: st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",
             help="What a training sees: get images, count them, look at them, find problems."),
-    st.Page(TRAIN_PAGE, title="Train", icon=":material/model_training:", default=True,
+    TRAIN_PAGE: st.Page(TRAIN_PAGE, title="Train", icon=":material/model_training:", default=True,
             help="Choose data, model and settings, click Train, and watch the curves."),
-    st.Page(RESULTS_PAGE, title="Results", icon=":material/query_stats:",
+    RESULTS_PAGE: st.Page(RESULTS_PAGE, title="Results", icon=":material/query_stats:",
             help="How good a model is, and where: metrics, PR curves, confusion matrix, the impact of its errors."),
-    st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
+    ERRORS_PAGE: st.Page(ERRORS_PAGE, title="Errors", icon=":material/image_search:",
             help="Page through the validation images: where a model errs, and how."),
-    st.Page(COMPARE_PAGE, title="Compare", icon=":material/compare:",
+    COMPARE_PAGE: st.Page(COMPARE_PAGE, title="Compare", icon=":material/compare:",
             help="What changed between two models: metrics, settings, objects fixed and broken."),
-    st.Page(PREDICT_PAGE, title="Predict", icon=":material/center_focus_strong:",
+    PREDICT_PAGE: st.Page(PREDICT_PAGE, title="Predict", icon=":material/center_focus_strong:",
             help="Try a model on pictures of your own."),
-]  # fmt: skip
-page = st.navigation(pages, position="top")
+}  # fmt: skip
+page = st.navigation(list(pages.values()), position="top")
+arrive(next(path for path, one in pages.items() if one is page))
 show_damage()
 show_note()
 try:

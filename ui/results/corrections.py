@@ -28,6 +28,7 @@ from ui.charts.tables import percent
 from ui.choose.pickers import relative_to_project
 from ui.choose.run_picker import EvaluatedModel
 from ui.server import labels, services
+from ui.server.going import open_page
 from ui.text import plain
 from ui.train.draft import query_of
 
@@ -164,4 +165,4 @@ def _show_saved(run: Run) -> None:
         if st.button("Train on it", key="train on revision", icon=":material/model_training:",
                      help="Opens Train with this run's settings and the revision's labels."):  # fmt: skip
             config = None if run.is_imported else TrainConfig.from_dict(run.config)
-            st.switch_page(services.TRAIN_PAGE, query_params=query_of(config, data))
+            open_page(services.TRAIN_PAGE, query_of(config, data))

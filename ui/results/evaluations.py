@@ -18,6 +18,7 @@ from ui.choose.address import Query, remember
 from ui.choose.pickers import run_name
 from ui.choose.run_picker import MODEL, RUN, EvaluatedModel
 from ui.server import services
+from ui.server.going import open_page
 from ui.text import plain
 
 BEGUN = "evaluations begun"  # in the session: ids of runs, until their end has been seen
@@ -92,7 +93,7 @@ def _show_end(run: Run, viewed: EvaluatedModel | None) -> None:
             st.button("Look at it", key=f"open {run.id}", icon=":material/query_stats:", on_click=_open, args=(run.id,))
             if viewed and st.button("Compare", key=f"compare {run.id}", icon=":material/compare:"):
                 _forget(run.id)
-                st.switch_page(services.COMPARE_PAGE, query_params=compare_query(run, viewed))
+                open_page(services.COMPARE_PAGE, compare_query(run, viewed))
         elif run.status is Status.STOPPED:
             st.info(plain(f"{run_name(run)}: {run.message}"), icon=":material/stop_circle:")
         else:

@@ -24,6 +24,7 @@ from ui.choose.run_picker import RUN, EvaluatedModel
 from ui.results.evaluate_model import pick_inputs
 from ui.results.evaluations import begin_evaluations, compare_query
 from ui.server import cache, services
+from ui.server.going import open_page
 from ui.text import plain
 
 INPUTS = "what if"
@@ -97,7 +98,7 @@ def _show_tried(tried: dict[str, tuple[Run, Tried]], viewed: EvaluatedModel) -> 
     with st.container(horizontal=True):
         if st.button("Compare with this model", key="compare tried", icon=":material/compare:", disabled=not picked,
                      help="Choose a row on its left."):  # fmt: skip
-            st.switch_page(services.COMPARE_PAGE, query_params=compare_query(picked[0], viewed))
+            open_page(services.COMPARE_PAGE, compare_query(picked[0], viewed))
         st.button("Look at it", key="open tried", icon=":material/query_stats:", disabled=not picked,
                   on_click=lambda: remember(RUN, picked[0].id), help="Choose a row on its left.")  # fmt: skip
 

@@ -18,6 +18,7 @@ from core.runs.schema import Run
 from ui.choose import pickers
 from ui.compare.experiments.view import NAME
 from ui.server import services
+from ui.server.going import open_page
 from ui.text import plain
 
 
@@ -69,7 +70,7 @@ def _show_experiment(place: int, experiment: Experiment, runs: list[Run], attemp
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", width=380):
         if st.button(f"{place + 1:d}. {plain(experiment.name)}", key=f"show {key}", type="tertiary",
                      help="Shows the experiment on Compare."):  # fmt: skip
-            st.switch_page(services.COMPARE_PAGE, query_params={NAME: experiment.id})
+            open_page(services.COMPARE_PAGE, {NAME: experiment.id})
         st.button("", key=f"cancel {key}", icon=":material/close:", on_click=attempt,
                   args=(cancel_experiment, services.store(), experiment.id),
                   help="Stops the whole experiment: those that wait leave the queue.")  # fmt: skip

@@ -21,6 +21,7 @@ from core.runs.schema import Run
 from core.settings import Settings
 from ui.compare.experiments.view import NAME
 from ui.server import cache, services
+from ui.server.going import open_page
 from ui.text import plain
 from ui.train.device import check_device
 
@@ -35,7 +36,7 @@ def show_experiment_of(run: Run) -> None:
     experiment = Experiments(services.store()).experiment_of_runs().get(run.id)
     if experiment and st.button("Experiment", key="experiment", icon=":material/stacks:",
                                 help="What the runs that were queued with this one say together."):  # fmt: skip
-        st.switch_page(services.COMPARE_PAGE, query_params={NAME: experiment})
+        open_page(services.COMPARE_PAGE, {NAME: experiment})
 
 
 def show_several(config: TrainConfig | None, spoils: bool, attempt: Callable[..., None]) -> None:
@@ -46,7 +47,7 @@ def show_several(config: TrainConfig | None, spoils: bool, attempt: Callable[...
     attempt  called as attempt(action, *args): calls the action and keeps its error for the page
     """
     if queued := st.session_state.pop(QUEUED, None):
-        st.switch_page(services.COMPARE_PAGE, query_params={NAME: queued})
+        open_page(services.COMPARE_PAGE, {NAME: queued})
     box = st.expander("Several at once", key="several", on_change="rerun", icon=":material/stacks:")
     if not box.open:
         return

@@ -22,6 +22,7 @@ from ui.choose.address import Address, Query, remember
 from ui.choose.pair_picker import ModelKey, choose_pair
 from ui.choose.run_picker import EvaluatedModel
 from ui.server import services
+from ui.server.going import open_page
 from ui.text import plain
 
 NAME = "experiment"  # in the address, and in the session: the id of the one that is shown
@@ -208,9 +209,9 @@ def _show_links(member: Member) -> None:
     run = member.run
     if run.best_ap is not None:
         if st.button("Results", key=f"results {run.id}", icon=":material/query_stats:"):
-            st.switch_page(services.RESULTS_PAGE, query_params={"run": run.id})
+            open_page(services.RESULTS_PAGE, {"run": run.id})
         if st.button("Errors", key=f"errors {run.id}", icon=":material/image_search:"):
-            st.switch_page(services.ERRORS_PAGE, query_params={"run": run.id})
+            open_page(services.ERRORS_PAGE, {"run": run.id})
 
 
 def _table(members: Sequence[Member], rungs: Sequence[int]) -> tuple[pd.DataFrame, dict[str, Any]]:
