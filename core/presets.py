@@ -43,6 +43,7 @@ class Preset:
 
 # of all families below, where nothing else is said; AdamW, weight decay 1e-4 and clip 0.1 are the defaults
 _SHARED = {"augment": ("flip", "scale and crop"), "dropout": 0.0, "freeze": "none"}
+_COLOURED = {"augment": ("flip", "scale and crop", "colour")}  # where a recipe distorts colours
 _SQUARE = {"shortest_edge": 640, "longest_edge": 640, "square": True}
 _DEMO = {
     # a new light is first of all another look of things: the backbone has the most to learn
@@ -70,41 +71,41 @@ FAMILY_PRESETS = (
     Preset(  # configs/dfine/custom/objects365/dfine_hgnetv2_l_obj2custom.yml of Peterande/D-FINE
         "D-FINE",
         "Its fine-tuning of L on other data: 32 images a step, 2.5e-4, EMA 0.9999. The backbone's rate is 1.25e-4 for "
-        "S (64 epochs), 2.5e-5 for M (56), 2.5e-6 for X; N has 8e-4 and 4e-4. Not here: distorted colours, zoom-out, "
-        "sizes that change, plain pictures at the end.",
+        "S (64 epochs), 2.5e-5 for M (56), 2.5e-6 for X; N has 8e-4 and 4e-4. Not here: zoom-out, sizes that "
+        "change, plain pictures at the end.",
         {
             "epochs": 36, "batch_size": 8, "accumulate": 4, "lr": 2.5e-4, "lr_backbone": 1.25e-5, "lr_head": 2.5e-4,
-            "weight_decay": 1.25e-4, "ema": 0.9999, **_SHARED, **_SQUARE, "freeze": "stem",
+            "weight_decay": 1.25e-4, "ema": 0.9999, **_SHARED, **_COLOURED, **_SQUARE, "freeze": "stem",
         },
         ("d_fine",),
     ),
     Preset(  # rtdetrv2_pytorch/configs/rtdetrv2/rtdetrv2_r50vd_6x_coco.yml and its includes, of lyuwenyu/RT-DETR
         "RT-DETRv2",
         "Its own for R50: 16 images a step, 1e-4, EMA 0.9999, 2,000 steps of warm-up. The backbone's rate is 1e-4 for "
-        "R18, 5e-5 for R34 (both 120 epochs), 1e-6 for R101. Not here: distorted colours, zoom-out, sizes that change, "
-        "plain pictures at the end.",
+        "R18, 5e-5 for R34 (both 120 epochs), 1e-6 for R101. Not here: zoom-out, sizes that change, plain "
+        "pictures at the end.",
         {
             "epochs": 72, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "lr_head": 1e-4, "warmup_steps": 2000,
-            "ema": 0.9999, **_SHARED, **_SQUARE, "freeze": "stem",
+            "ema": 0.9999, **_SHARED, **_COLOURED, **_SQUARE, "freeze": "stem",
         },
         ("rt_detr_v2",),
     ),
     Preset(  # rtdetr_pytorch/configs/rtdetr/rtdetr_r50vd_6x_coco.yml and its includes, of lyuwenyu/RT-DETR
         "RT-DETR",
-        "Its own for R50: 16 images a step, 1e-4, backbone 1e-5, EMA 0.9999. Not here: distorted colours, zoom-out.",
+        "Its own for R50: 16 images a step, 1e-4, backbone 1e-5, EMA 0.9999. Not here: zoom-out.",
         {
             "epochs": 72, "accumulate": 4, "lr": 1e-4, "lr_backbone": 1e-5, "lr_head": 1e-4, "ema": 0.9999, **_SHARED,
-            **_SQUARE, "freeze": "stem",
+            **_COLOURED, **_SQUARE, "freeze": "stem",
         },
         ("rt_detr",),
     ),
     Preset(  # configs/deimv2/deimv2_hgnetv2_n_coco.yml, configs/base/, of Intellindust-AI-Lab/DEIMv2
         "DEIMv2",
         "Its own for N: 32 images a step, 8e-4, EMA 0.9999, 2,000 steps of warm-up; Pico has twice the rates, 128 "
-        "images and 500 epochs. Not here: mosaic, mixup, copied objects, distorted colours, zoom-out.",
+        "images and 500 epochs. Not here: mosaic, mixup, copied objects, zoom-out.",
         {
             "epochs": 160, "batch_size": 8, "accumulate": 4, "lr": 8e-4, "lr_backbone": 4e-4, "lr_head": 8e-4,
-            "warmup_steps": 2000, "ema": 0.9999, **_SHARED, **_SQUARE,
+            "warmup_steps": 2000, "ema": 0.9999, **_SHARED, **_COLOURED, **_SQUARE,
         },
         ("deimv2",),
     ),
