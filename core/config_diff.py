@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from core import ConfigError
+from core.augmentation.kinds import preset_of
 from core.config import TrainConfig
 
 IMPORT_SETTINGS = {  # of runs made from another tool's results: label and help
@@ -82,15 +83,19 @@ def setting_values(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def value_text(value: object) -> str:
-    """Return a setting's value as text.
+    """Return a setting's value as text; kinds of augmentation by the name of their preset, if they have one.
 
     >>> value_text(1e-05), value_text(()), value_text(False), value_text(None)
     ('1e-05', 'all', 'no', '–')
+    >>> value_text(("flip", "zoom", "colour", "blur and noise"))
+    'photographs'
     """
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
+        if value and (preset := preset_of(value)):
+            return preset.name
         return ", ".join(map(str, value)) or "all"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -131,6 +131,8 @@ def words_of(variant: Mapping[str, Any], seed: int | None = None) -> str:
 
     >>> words_of({"lr": 1e-4, "augment": "none"}, 1)
     'lr 0.0001, augment none, seed 1'
+    >>> words_of({"augment": ["flip", "zoom", "colour", "blur and noise"]})
+    'augment photographs'
     """
     parts = [f"{name} {short(value_text(tuple(v) if isinstance(v, list) else v), 60)}" for name, v in variant.items()]
     return ", ".join(parts + ([f"seed {seed}"] if seed is not None else []))

@@ -103,7 +103,7 @@ def _show(experiment: Experiment, models: Models, on_compare: Callable[[], None]
         st.error(plain(error))
         return
     if summary.sentences:
-        st.markdown(plain(" ".join(summary.sentences)))
+        st.markdown(" ".join(map(plain, summary.sentences)))  # each whole: of a long text the middle is left out
     wide = [chart for chart in summary.charts if chart.wide]
     narrow = [chart for chart in summary.charts if not chart.wide]
     for chart in wide:
