@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 HERE, GOING = "page shown", "page gone to"  # in the session
-SECONDS = 1.0  # for so long after the switch the old page is not what the user wants
+SECONDS = 2.0  # for so long after the switch the old page is not what the user wants
 
 
 class _Going(NamedTuple):
@@ -32,8 +32,13 @@ def open_page(page: Path, query: dict[str, Any] | None = None) -> NoReturn:
 
 
 def arrive(here: Path) -> None:
-    """Note that the page `here` is shown; if the session was just sent away from it, go there again."""
-    going: _Going | None = st.session_state.get(GOING)
+    """Note that the page `here` is shown; if the session was just sent away from it, go there again.
+
+    Not if the user went back: that is what was asked.
+    """
+    context, going = get_script_run_ctx(), st.session_state.get(GOING)
+    if context and context.is_history_navigation:
+        going = st.session_state[GOING] = None
     if going and here == going.origin != going.page and time.monotonic() - going.since < SECONDS:
         _switch(going.page, going.query)
     st.session_state[HERE] = here

@@ -74,4 +74,8 @@ def test_one_arrives_every_time_from_a_page_that_asks_for_its_parts_and_whatever
         expect(page.get_by_text("There, with run 7")).to_be_visible(timeout=10_000)
         page.wait_for_timeout(300)
         expect(page.get_by_text("There, with run 7")).to_be_visible()
+    page.go_back()  # at once, and one stays
+    expect(page.get_by_role("button", name="Go")).to_be_visible()
+    page.wait_for_timeout(300)
+    expect(page.get_by_role("button", name="Go")).to_be_visible()
     page.close()

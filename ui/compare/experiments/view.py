@@ -102,8 +102,8 @@ def _show(experiment: Experiment, models: Models, on_compare: Callable[[], None]
     except LabError as error:
         st.error(plain(error))
         return
-    if summary.sentences:
-        st.markdown(" ".join(map(plain, summary.sentences)))  # each whole: of a long text the middle is left out
+    for sentence in summary.sentences:  # each whole: of a long text the middle is left out
+        st.markdown(plain(sentence))
     wide = [chart for chart in summary.charts if chart.wide]
     narrow = [chart for chart in summary.charts if not chart.wide]
     for chart in wide:
