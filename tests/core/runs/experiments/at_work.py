@@ -36,9 +36,11 @@ def members(store, experiment):
 
 
 def all_over(store, experiment):
-    def is_over():
-        begun = advance(store)  # before the look at the runs: a manager may let one go on in between
-        return not begun and not any(one.run.is_live for one in members(store, experiment))
+    def none_is_live():
+        return not any(one.run.is_live for one in members(store, experiment))
+
+    def is_over():  # one may pause after the first look, or be let go on by a manager before the last
+        return none_is_live() and not advance(store) and none_is_live()
 
     until(is_over)
     return {one.run.name.split(": ")[1]: one for one in members(store, experiment)}
