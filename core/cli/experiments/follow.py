@@ -64,11 +64,11 @@ def _follow(store: RunStore, experiment: Experiment) -> None:
     ended: set[tuple[str, float | None]] = set()
     with tqdm(unit="step") as bar:
         while True:
-            begun = advance(store)
             members = Experiments(store).members(experiment.id)
             _tell_ended(members, ended, bar)
             live = [one.run for one in members if one.run.is_live]
-            if not live and not begun:
+            # one may pause after the first look, or be let go on by the app before the last
+            if not advance(store) and not live and not _is_live(store, experiment):
                 return
             _tell_current(store, live, len(members), bar)
             time.sleep(POLL_SECONDS)
@@ -104,8 +104,12 @@ def _wait_for_end(store: RunStore, experiment: Experiment) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         try:
-            if not any(member.run.is_live for member in Experiments(store).members(experiment.id)):
+            if not _is_live(store, experiment):
                 return
         except RunError:
             return
         time.sleep(POLL_SECONDS)
+
+
+def _is_live(store: RunStore, experiment: Experiment) -> bool:
+    return any(member.run.is_live for member in Experiments(store).members(experiment.id))
