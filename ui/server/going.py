@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 HERE, GOING = "page shown", "page gone to"  # in the session
-SECONDS = 2.0  # for so long after the switch the old page is not what the user wants
+SECONDS = 1.0  # for so long after the switch the old page is not what the user wants
 
 
 class _Going(NamedTuple):
