@@ -31,7 +31,8 @@ from core.detr.pretrained import (
 from core.presets import PRESETS
 from core.runs.schema import Run
 from core.runs.store import RunStore
-from core.training.doctor.settings import Judgement, Plan, judge
+from core.training.doctor.plan import Plan
+from core.training.doctor.settings import Judgement, judge
 from ui.choose import built_in, data_source, model_picker, pickers
 from ui.refusal import show_refusal
 from ui.server import cache

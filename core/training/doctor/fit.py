@@ -14,7 +14,8 @@ from core.config import RANDOM_MODEL, RANDOM_MODELS, RANDOM_MULTI_SCALE, TrainCo
 from core.detr.pretrained import family_of, preset_config
 from core.presets import PRESETS
 from core.training.doctor.advice import nearest_preset
-from core.training.doctor.settings import DEMO, EXPERIMENT, RULES, Plan
+from core.training.doctor.plan import Plan
+from core.training.doctor.settings import DEMO, EXPERIMENT, RULES
 
 FITS_RANDOM = {RANDOM_MODEL: DEMO.name, RANDOM_MULTI_SCALE: "From nothing"}
 

@@ -11,7 +11,8 @@ from core.config import MULTI_SCALE_STARTER, RANDOM_MODEL, RANDOM_MULTI_SCALE, S
 from core.detr.pretrained import OFFERED, preset_config
 from core.presets import PRESETS
 from core.training.doctor.fit import fitting_preset, suits
-from core.training.doctor.settings import Plan, judge
+from core.training.doctor.plan import Plan
+from core.training.doctor.settings import judge
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from core.config import RANDOM_MODEL, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.detr.pretrained import COCO_CLASSES
 from core.presets import PRESETS
-from core.training.doctor.settings import RULES, Judgement, Plan, judge, judge_settings
+from core.training.doctor.plan import Plan
+from core.training.doctor.settings import RULES, Judgement, judge, judge_settings
 
 RELEASED, STARTER = "facebook/detr-resnet-50", TrainConfig().model
 CAR = ("car",)
