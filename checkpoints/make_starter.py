@@ -103,7 +103,8 @@ def one_round(one: Round, recipe: Recipe, model: str, folder: Path) -> Path:
     config = replace(
         PRESETS[recipe.preset].apply(TrainConfig(data=str(day_scenes(one)), model=model)),
         epochs=one.epochs, batch_size=one.batch_size, lr=one.lr, lr_backbone=one.lr * recipe.backbone, lr_head=one.lr,
-        warmup_steps=200, schedule="cosine", clip=1.0, ema=0.0, seed=one.seed, workers=READERS, start_size=1.0,
+        warmup_steps=200, schedule="cosine", clip=1.0, ema=0.0, class_targets="own", seed=one.seed, workers=READERS,
+        start_size=1.0,
     )  # fmt: skip
     resume = any((path / "config.json").is_file() for path in (folder / "last", old_path(folder / "last")))
     with tqdm(desc=f"Training in {folder.name}", unit="step", mininterval=30) as bar:

@@ -31,7 +31,7 @@ def choose(app, model):
 @pytest.mark.parametrize(
     ("model", "fits"),
     [("facebook/detr-resnet-50", "Experiment"), ("PekingU/rtdetr_r18vd", "RT-DETR"),
-     ("random multi-scale", "From nothing"), ("random", "Built-in demo"),
+     ("random multi-scale", "From nothing"), ("random", "From nothing"),
      ("checkpoints/starter-multi-scale", "Built-in demo")],
 )  # fmt: skip
 def test_a_chosen_model_takes_its_preset_and_the_way_back_too(store, model, fits):
@@ -131,7 +131,7 @@ def test_the_preset_that_fits_can_be_taken_instead(store):
     assert preset(app) == "Built-in demo" and store.runs() == []
     click_train(app)
     (run,) = store.runs()
-    assert (run.config["shortest_edge"], run.config["lr"]) == (192, 2e-4)
+    assert (run.config["shortest_edge"], run.config["lr"]) == (192, 2e-5)
 
 
 def test_what_crops_cost_a_small_model_is_said_where_they_are_chosen(store):

@@ -254,10 +254,11 @@ def test_settings_of_an_older_version_fill_the_form(store, run_maker):
 
 def test_what_does_not_go_together_is_said_below_the_preset_and_forbids_nothing(store):
     app = open_page()
+    checked(setting(app, "minutes").set_value(5.0).run())  # by epochs its images would be few
     assert not any("warning" in text for text in captions(app))
     checked(app.get_by_key("preset").set_value("Experiment").run())
-    (slow,) = [text for text in captions(app) if ":material/warning:" in text]
+    (slow,) = [text for text in captions(app) if "hardly moves" in text]
     (size,) = [text for text in captions(app) if ":material/error:" in text]
     assert "objects have a size that it does not know" in size
-    assert "A small model hardly moves at a learning rate of 1e\\-05" in slow or "1e-05" in slow
+    assert ":material/warning:" in slow and "1e" in slow
     assert not app.button(key="train").disabled

@@ -10,14 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from core import ConfigError, ModelError
-from core.config import RANDOM_MODEL, RANDOM_MODELS, RANDOM_MULTI_SCALE, TrainConfig
+from core.config import RANDOM_MODELS, TrainConfig
 from core.detr.pretrained import family_of, preset_config
 from core.presets import PRESETS
 from core.training.doctor.advice import nearest_preset
 from core.training.doctor.plan import Plan
-from core.training.doctor.settings import DEMO, EXPERIMENT, RULES
-
-FITS_RANDOM = {RANDOM_MODEL: DEMO.name, RANDOM_MULTI_SCALE: "From nothing"}
+from core.training.doctor.settings import DEMO, EXPERIMENT, FROM_NOTHING, RULES
 
 
 def suits(preset: str, model: str, base: Path = Path()) -> bool:
@@ -26,7 +24,7 @@ def suits(preset: str, model: str, base: Path = Path()) -> bool:
     Raises ModelError or ConfigError for a model that cannot be read or used.
     """
     if model in RANDOM_MODELS:
-        return preset == FITS_RANDOM[model]
+        return preset == FROM_NOTHING.name
     return _suits(preset, Plan.of(TrainConfig(model=model), 0, (), True, base), base)
 
 
@@ -45,7 +43,7 @@ def fitting_preset(model: str, base: Path = Path(), trained_with: TrainConfig | 
     trained_with  the settings of the run whose checkpoint it is
     """
     if model in RANDOM_MODELS:
-        return FITS_RANDOM[model]
+        return FROM_NOTHING.name
     try:
         family = family_of(model, base) if model else None
         if family is None:

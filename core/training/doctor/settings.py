@@ -16,11 +16,12 @@ from core.config import RANDOM_MODEL, RANDOM_MULTI_SCALE, STARTERS, TrainConfig
 from core.datasets.demo import BUILT_IN
 from core.datasets.split import CocoSplit, read_split
 from core.detr.sources.released import RELEASED
-from core.presets import PRESETS
+from core.presets import PRESETS, Preset
 from core.training.doctor.plan import Plan
 from core.wording import short
 
 DEMO, EXPERIMENT, NEW_CLASS = PRESETS["Built-in demo"], PRESETS["Experiment"], PRESETS["New class"]
+OWN, FROM_NOTHING = PRESETS["Own pictures"], PRESETS["From nothing"]
 FEW_STEPS = 200  # for a fresh class head
 FEW_FROM_NOTHING = {RANDOM_MODEL: 3000, RANDOM_MULTI_SCALE: 800}  # for a model of which nothing was trained
 SMALL_LR, LARGE_LR = 5e-5, 1.5e-4  # of a small model at least, of a released one at most: between the presets' rates
@@ -54,15 +55,15 @@ def _spoils_by_crops(plan: Plan) -> bool:
 RULES = (
     Rule(
         "starter on photographs",
-        lambda plan: plan.config.model in STARTERS and not plan.drawn,
+        lambda plan: plan.config.model in STARTERS and not plan.drawn and plan.config.lr < OWN.apply().lr,
         lambda plan: "The starter model has only seen drawn street scenes: for photographs take a released model, such "
-        f"as {PHOTOGRAPHS}.",
+        f"as {PHOTOGRAPHS}, or, without a GPU, the preset “{OWN.name}”.",
     ),
     Rule(
         "slow for a small model",
-        lambda plan: plan.small is True and 0 < plan.config.lr < SMALL_LR,
-        lambda plan: f"A small model hardly moves at a learning rate of {plan.config.lr:g}: the preset "
-        f"“{DEMO.name}” has {DEMO.apply().lr:g}.",
+        lambda plan: plan.small is True and 0 < _pace(plan) < SMALL_LR,
+        lambda plan: f"A small model hardly moves at a learning rate of {_pace(plan):g}: the preset "
+        f"“{_quick(plan).name}” has {_quick(plan).apply().lr_backbone:g}.",
     ),
     Rule(
         "fast for a released model",
@@ -123,9 +124,15 @@ RULES = (
         lambda plan: f"{plan.steps:,} steps are few for classes that start fresh: take more epochs, or fewer images a "
         "step.",
     ),
+    Rule(  # measured with the starter: docs/measurements.md
+        "few steps for a small model",
+        lambda plan: plan.small is True and plan.fresh == () and not plan.is_random and 0 < plan.steps < FEW_STEPS,
+        lambda plan: f"{plan.steps:,} steps are few: the fewer images, the more epochs help. Sixty images wanted "
+        "fifty, or set minutes.",
+    ),
     Rule(
         "new classes beside known ones",
-        lambda plan: plan.small is True and bool(plan.copied and plan.fresh) and _treats_alike(plan.config),
+        lambda plan: plan.small is True and bool(plan.copied and plan.fresh) and plan.config.repeat_fresh == 1,
         lambda plan: f"Rates that teach what is new ({short(', '.join(plan.fresh or ()), 60)}) disturb what the model "
         f"knows: the preset “{NEW_CLASS.name}” spares it, and shows images with new classes more often.",
     ),
@@ -181,9 +188,14 @@ def judge_settings(
         return Judgement()
 
 
-def _treats_alike(config: TrainConfig) -> bool:
-    """Check whether nothing is done for classes that start fresh."""
-    return config.lr_fresh == 0 and config.repeat_fresh == 1
+def _pace(plan: Plan) -> float:
+    """Return the rate that moves a small model: the backbone's may do where it knows things, from nothing all learn."""
+    return plan.config.lr if plan.is_random else plan.highest_rate
+
+
+def _quick(plan: Plan) -> Preset:
+    """Return the preset whose rates move the plan's small model."""
+    return FROM_NOTHING if plan.is_random else DEMO
 
 
 def _published_rate(model: str) -> float:

@@ -72,7 +72,7 @@ def test_of_processes_that_train_together_none_is_asked(street, monkeypatch):
 def test_without_a_preset_the_one_that_fits_is_taken_and_named(fake_store, street, capsys):
     status, _, err = run(capsys, *command(street, "--epochs", "1"))
     (made,) = fake_store.runs()
-    assert (status, made.config["lr"], made.config["shortest_edge"], made.config["epochs"]) == (0, 2e-4, 192, 1)
+    assert (status, made.config["lr"], made.config["shortest_edge"], made.config["epochs"]) == (0, 2e-5, 192, 1)
     assert "Preset: Built-in demo, which fits " in err and "--preset takes another." in err
     run(capsys, *command(street, "--preset", "Small objects"))
     assert fake_store.runs()[0].config["epochs"] == 5

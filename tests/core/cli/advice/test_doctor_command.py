@@ -29,7 +29,7 @@ def test_the_line_that_is_printed_trains_what_was_advised(fake_store, street, ca
     second = fake_store.runs()[0]
     assert {n: v for n, v in second.config.items() if first.config[n] != v} == {"lr": 5e-5, "warmup_steps": 100}
     assert second.notes == (
-        f"Like the run {first.id}, but: “Learning rate” (lr) from 0.0002 to 5e-05; “Warm-up steps” (warmup_steps) "
+        f"Like the run {first.id}, but: “Learning rate” (lr) from 2e-05 to 5e-05; “Warm-up steps” (warmup_steps) "
         "from 0 to 100."
     )
 

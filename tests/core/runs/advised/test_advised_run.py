@@ -40,7 +40,7 @@ def test_the_run_differs_by_what_was_advised_and_says_so(store, street):
     assert advised.config == replace(TrainConfig.from_dict(run.config), lr=5e-5, warmup_steps=100)
     assert advised.name == "lr 5e-05, warmup_steps 100 · demo"
     assert advised.notes == (
-        f"As the doctor advised of the run {run.id} (The learning rate is too high): “Learning rate” (lr) from 0.0002 "
+        f"As the doctor advised of the run {run.id} (The learning rate is too high): “Learning rate” (lr) from 2e-05 "
         "to 5e-05; “Warm-up steps” (warmup_steps) from 0 to 100."
     )
 

@@ -21,7 +21,7 @@ def drawn(config: TrainConfig, folder, epoch: int = 0) -> np.ndarray:
 
 
 def test_it_changes_with_the_kinds_and_the_epoch_and_comes_again(street):
-    few = replace(CONFIG, augment="few images")
+    few = replace(CONFIG, augment="few images, rotation, mosaic, copy-paste")
     first = drawn(few, street)
     assert np.array_equal(first, drawn(few, street)) and has(draw_preview(few, read_split(street, "train"), 0), GREEN)
     for other in (drawn(few, street, 1), drawn(CONFIG, street)):

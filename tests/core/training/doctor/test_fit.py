@@ -18,7 +18,7 @@ from core.training.doctor.settings import judge
 @pytest.mark.parametrize(
     ("model", "preset"),
     [
-        (STARTER, "Built-in demo"), (MULTI_SCALE_STARTER, "Built-in demo"), (RANDOM_MODEL, "Built-in demo"),
+        (STARTER, "Built-in demo"), (MULTI_SCALE_STARTER, "Built-in demo"), (RANDOM_MODEL, "From nothing"),
         (RANDOM_MULTI_SCALE, "From nothing"), ("facebook/detr-resnet-50", "Experiment"),
         ("microsoft/conditional-detr-resnet-50", "Full recipe"), ("PekingU/rtdetr_r18vd", "RT-DETR"),
         ("Roboflow/rf-detr-nano", "RF-DETR"), ("someone/else", None), ("/nowhere", None), ("", None),
@@ -56,7 +56,8 @@ def test_a_small_model_of_larger_pictures_has_none(tmp_path):
 def test_whether_a_preset_suits_is_a_matter_of_the_model():
     assert suits("Small objects", STARTER, PROJECT) and not suits("Experiment", STARTER, PROJECT)
     assert suits("Quick look", "facebook/detr-resnet-50") and not suits("Built-in demo", "facebook/detr-resnet-50")
-    assert not suits("Small objects", RANDOM_MULTI_SCALE) and suits("From nothing", RANDOM_MULTI_SCALE)
+    for model in (RANDOM_MODEL, RANDOM_MULTI_SCALE):
+        assert not suits("Small objects", model) and suits("From nothing", model)
     assert not suits("From nothing", STARTER, PROJECT)
     with pytest.raises(ModelError):
         suits("Experiment", "/nowhere")
