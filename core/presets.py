@@ -58,6 +58,7 @@ _DEMO = {
 _NEW_CLASS = {
     # by day the backbone has nothing to learn; a fresh row has all, and of few images (docs/measurements.md)
     **_DEMO, "lr": 6e-5, "lr_backbone": 2.5e-5, "lr_head": 6e-5, "lr_fresh": 2e-3, "repeat_fresh": 4.0,
+    "schedule": "cosine", "ema": 0.0,
 }  # fmt: skip
 _OWN_PICTURES = {
     # nothing looks as the starter knows it: all have to move, in small steps of larger images
