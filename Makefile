@@ -18,11 +18,11 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 test: $(VENV)/dev
 	$(PYTEST) -m "not ci"
 
-# what CI runs: every test, all examples of every property
+# what CI runs: every test, half of the examples of every property
 test-all: $(VENV)/dev
 	CI=true $(PYTEST)
 
-# what no test reaches; a third slower, which CI has no time for
+# what no test reaches; a third slower
 coverage: $(VENV)/dev
 	CI=true $(PYTEST) --cov --cov-report=
 	$(BIN)/python .ci/covered.py
