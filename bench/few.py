@@ -57,6 +57,12 @@ def sentence(name: str, last: Evaluated, seconds: float) -> str:
     return f"{name}: {figures} after {last.epoch} epochs, {last.step} steps, {seconds:.0f} s; errors cost {errors}"
 
 
+def by_minutes(evaluated: list[Evaluated], seconds: list[float]) -> str:
+    """Return AP and AP50 of each evaluation; where rates stay, a shorter training is the beginning of this one."""
+    figures = [(100 * (one.figures.AP or 0), 100 * (one.figures.AP50 or 0)) for one in evaluated]
+    return ", ".join(f"{one / 60:.1f} {ap:.1f}/{ap50:.1f}" for one, (ap, ap50) in zip(seconds, figures, strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -81,6 +87,7 @@ def main() -> None:
                 best = max(evaluated[1:], key=lambda one: one.figures.AP or 0)
                 aps.append(100 * (best.figures.AP or 0))
                 print(sentence(f"{minutes:g} minutes, seed {seed}", best, seconds[-1]), flush=True)
+                print("    after minutes:", by_minutes(evaluated, seconds), flush=True)
             if len(aps) > 1:
                 print(f"{minutes:g} minutes: AP {statistics.mean(aps):.1f} ± {statistics.stdev(aps):.1f}", flush=True)
 
