@@ -180,6 +180,8 @@ def config_of(store: RunStore, options: Namespace) -> tuple[TrainConfig, str | N
     from core.training.doctor.fit import fitting_preset
 
     given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
+    if "epochs" in given:
+        given.setdefault("minutes", 0.0)  # else those of a run or a preset would count instead
     if options.like:
         begun = settings_of(store.get(options.like))
     else:

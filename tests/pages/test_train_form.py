@@ -254,7 +254,6 @@ def test_settings_of_an_older_version_fill_the_form(store, run_maker):
 
 def test_what_does_not_go_together_is_said_below_the_preset_and_forbids_nothing(store):
     app = open_page()
-    checked(setting(app, "minutes").set_value(5.0).run())  # by epochs its images would be few
     assert not any("warning" in text for text in captions(app))
     checked(app.get_by_key("preset").set_value("Experiment").run())
     (slow,) = [text for text in captions(app) if "hardly moves" in text]

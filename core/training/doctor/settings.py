@@ -124,12 +124,6 @@ RULES = (
         lambda plan: f"{plan.steps:,} steps are few for classes that start fresh: take more epochs, or fewer images a "
         "step.",
     ),
-    Rule(  # measured with the starter: docs/measurements.md
-        "few steps for a small model",
-        lambda plan: plan.small is True and plan.fresh == () and not plan.is_random and 0 < plan.steps < FEW_STEPS,
-        lambda plan: f"{plan.steps:,} steps are few: take more epochs the fewer the images are, as 50 for 60 "
-        "images, or set minutes.",
-    ),
     Rule(
         "new classes beside known ones",
         lambda plan: plan.small is True and bool(plan.copied and plan.fresh) and plan.config.repeat_fresh == 1,

@@ -78,6 +78,16 @@ def test_without_a_preset_the_one_that_fits_is_taken_and_named(fake_store, stree
     assert fake_store.runs()[0].config["epochs"] == 5
 
 
+@pytest.mark.parametrize(
+    ("given", "length"),
+    [((), (10, 15.0)), (("--epochs", "3"), (3, 0.0)), (("--epochs", "3", "--minutes", "1"), (3, 1.0))],
+)
+def test_epochs_that_are_given_count_though_the_preset_goes_by_minutes(fake_store, street, capsys, given, length):
+    run(capsys, *command(street, "--preset", "Own pictures", *given))
+    config = fake_store.runs()[0].config
+    assert (config["epochs"], config["minutes"]) == length
+
+
 def test_a_run_drives_without_a_question(fake_store, street, capsys):
     config = PRESETS["Experiment"].apply().to_dict() | {"data": str(street), "model": str(PROJECT / STARTER)}
     made = fake_store.create(config)
