@@ -99,9 +99,9 @@ class Length:
     def seconds_left(self, per_step: float | None, steps: int, evaluated: int) -> float | None:
         """Return what `steps` steps and the evaluations after that of epoch `evaluated` take; None if nobody knows.
 
-        Before there is a plan, what is left of the minutes.
+        By minutes, what is left of them: the plan keeps to these, though the last steps were slow or quick.
         """
-        if self.plan is None:
+        if self.by_minutes or self.plan is None:
             return self._left()
         evaluations = ceil((self.plan.epochs - evaluated) / self.plan.eval_every)
         return per_step and per_step * steps + evaluations * self.pace.evaluation
