@@ -126,9 +126,18 @@ RULES = (
     ),
     Rule(
         "new classes beside known ones",
-        lambda plan: plan.small is True and bool(plan.copied and plan.fresh) and plan.config.repeat_fresh == 1,
+        lambda plan: plan.small is True and bool(plan.copied and plan.fresh)
+        and (plan.config.repeat_fresh == 1 or _is_slow_for_fresh(plan.config)),
         lambda plan: f"Rates that teach what is new ({short(', '.join(plan.fresh or ()), 60)}) disturb what the model "
         f"knows: the preset “{NEW_CLASS.name}” spares it, and shows images with new classes more often.",
+    ),
+    Rule(
+        "slow for fresh classes",
+        lambda plan: plan.small is True
+        and bool(plan.fresh and not plan.copied and not plan.is_random)
+        and _is_slow_for_fresh(plan.config),
+        lambda plan: f"Classes that start fresh hardly learn at a learning rate of {_fresh_rate(plan.config):g}: the "
+        f"preset “{OWN.name}” has {OWN.apply().lr_head:g}.",
     ),
     Rule(
         "a rate of fresh classes without one of heads",
@@ -185,6 +194,15 @@ def judge_settings(
 def _pace(plan: Plan) -> float:
     """Return the rate that moves a small model: the backbone's may do where it knows things, from nothing all learn."""
     return plan.config.lr if plan.is_random else plan.highest_rate
+
+
+def _fresh_rate(config: TrainConfig) -> float:
+    """Return the rate at which classes that start fresh learn."""
+    return config.lr_fresh or config.lr_head
+
+
+def _is_slow_for_fresh(config: TrainConfig) -> bool:
+    return 0 < _fresh_rate(config) < SMALL_LR
 
 
 def _quick(plan: Plan) -> Preset:

@@ -53,7 +53,10 @@ def test_the_starter_on_the_built_in_scenes_goes_with_the_demo():
         (RELEASED, "Experiment", {"lr": 0.0, "lr_head": 0.0, "freeze": "backbone"}, ["nothing learns"]),
         (RELEASED, "Experiment", {"shortest_edge": 320}, ["another image size"]),
         (RELEASED, "Full recipe", {"device": "cpu"}, ["released model without a GPU"]),
-        (STARTER, "Built-in demo", {"drawn": True, "classes": ("van",), "images": 9}, ["few steps for fresh classes"]),
+        (STARTER, "Own pictures", {"drawn": True, "classes": ("van",), "images": 9, "minutes": 0.0},
+         ["few steps for fresh classes"]),
+        (STARTER, "Built-in demo", {"drawn": True, "classes": ("van",)}, ["slow for fresh classes"]),
+        (STARTER, "Built-in demo", {"drawn": True, "classes": ("van",), "lr_fresh": 2e-3}, []),
         (STARTER, "Built-in demo", {"drawn": True, "images": 16}, []),
         (STARTER, "Built-in demo", {"drawn": True, "lr_backbone": 2e-5}, ["slow for a small model"]),
         (STARTER, "Built-in demo", {"drawn": True, "freeze": "backbone"}, ["slow for a small model"]),
@@ -79,9 +82,10 @@ def test_what_does_not_go_together_is_said(model, preset, how, expected):
     ("preset", "classes", "changes", "is_said"),
     [
         ("Built-in demo", ("car", "scooter"), {}, True),
-        ("Built-in demo", ("car", "scooter"), {"repeat_fresh": 2.0}, False),
+        ("Built-in demo", ("car", "scooter"), {"repeat_fresh": 2.0}, True),
+        ("Built-in demo", ("car", "scooter"), {"repeat_fresh": 2.0, "lr_fresh": 2e-3}, False),
         ("New class", ("car", "scooter"), {}, False),
-        ("Built-in demo", ("scooter",), {}, False),  # there is nothing to be spared
+        ("Own pictures", ("scooter",), {}, False),  # there is nothing to be spared
         ("Built-in demo", CAR, {}, False),
     ],
 )
