@@ -155,7 +155,7 @@ PRESETS = (
     AugmentPreset(
         "few images",
         ("flip", "zoom"),
-        "What helped a small model on sixty images, where mosaic and copy-paste cost it AP.",
+        "Cost a small model nothing on sixty images, where mosaic and copy-paste cost it AP.",
     ),
 )
 PRESET_BY_NAME = {preset.name: preset for preset in PRESETS}

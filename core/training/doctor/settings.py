@@ -91,14 +91,14 @@ RULES = (
         "crops in few epochs",
         _spoils_by_crops,
         lambda plan: "DETR's scale and crop cost a small model 20 AP in ten epochs (38 instead of 60 on the built-in "
-        "demo): mirrored images alone do best there, and where they are few, “zoom” beside them.",
+        "demo): mirrored images alone do best there; “zoom” beside them costs nothing where they are few.",
         asks=True,
     ),
     Rule(
         "crops on a small model",
         lambda plan: plan.small is True and has_crops(plan.config) and not _spoils_by_crops(plan),
         lambda plan: "DETR's scale and crop are for hundreds of epochs: they cost a small model 20 AP in ten. Mirrored "
-        "images, and “zoom” where they are few, help it sooner.",
+        "images alone do best there; “zoom” beside them costs nothing where they are few.",
     ),
     Rule(
         "frozen without weights",
