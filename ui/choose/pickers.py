@@ -23,6 +23,7 @@ from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import short, visible
 from ui.choose.built_in import built_in_folder
+from ui.choose.widget_value import set_widget_value
 from ui.text import plain
 
 T = TypeVar("T")
@@ -131,7 +132,10 @@ def pick(label: str, options: dict[T, str], key: str, chosen: T, on_choose: Call
     The caller also says which value is chosen now, because labels change while a run trains, and Streamlit knows an
     option by its label.
     """
-    st.session_state[key] = chosen
+    labels = list(options.items())
+    if st.session_state.get(f"{key} labels") != labels:
+        st.session_state[key], st.session_state[f"{key} labels"] = chosen, labels
+    set_widget_value(key, chosen)
     return st.selectbox(
         plain(label), list(options), format_func=lambda value: options.get(value, str(value)), key=key,
         on_change=lambda: on_choose(st.session_state[key]),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluation.selection import LOWEST_SCORE
+from ui.server.going import HERE
 from ui.text import plain
 
 HIGHEST_SCORE = 0.95  # of the sliders; their lowest is the lowest that is shown at all
-SCORE = "score"  # its key in the session
+SCORE, SCORE_PAGE = "score", "score's page"  # in the session: the score, and the page that last asked for it
 
 
 def clamp_score(score: float) -> float:
@@ -18,8 +19,11 @@ def clamp_score(score: float) -> float:
 
 def current_score() -> float:
     """Return the score as it was last chosen on any page."""
-    # set, not only read: another page's slider of this key gives its value to this one a run too late
-    st.session_state[SCORE] = st.session_state.get(SCORE, 0.5)
+    here = st.session_state.get(HERE)
+    if SCORE not in st.session_state or st.session_state.get(SCORE_PAGE) != here:
+        # set, not only read: another page's slider of this key gives its value to this one a run too late
+        st.session_state[SCORE] = st.session_state.get(SCORE, 0.5)
+    st.session_state[SCORE_PAGE] = here
     return clamp_score(st.session_state[SCORE])
 
 

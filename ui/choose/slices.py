@@ -14,6 +14,7 @@ import streamlit as st
 from core.datasets.attributes.attribute import ImageAttributes, Slice
 from core.evaluation.selection import table_of_images
 from ui.choose.run_picker import TableKey
+from ui.choose.widget_value import set_widget_value
 
 
 def pick_slices(attributes: ImageAttributes, key: str) -> tuple[Slice, ...]:
@@ -22,7 +23,7 @@ def pick_slices(attributes: ImageAttributes, key: str) -> tuple[Slice, ...]:
     Those of another data set are dropped. Nothing is shown where nothing is known of the images.
     """
     options = [(one.name, value) for one in attributes.attributes for value in one.values]
-    st.session_state[key] = list(attributes.known(st.session_state.get(key, ())))
+    set_widget_value(key, list(attributes.known(st.session_state.get(key, ()))))
     if options:
         st.multiselect("Slice", options, format_func=slice_name, key=key, placeholder="All images",
                        persist_state="session", help="Only images of these slices: of one attribute any of them, of "

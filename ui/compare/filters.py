@@ -15,6 +15,7 @@ from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Ch
 from core.evaluation.selection import Selection
 from ui.choose.address import Address, Query, remember
 from ui.choose.score import SCORE, clamp_score, pick_score, set_score, take_gallery_score
+from ui.choose.widget_value import set_widget_value
 from ui.text import plain
 
 # in the session
@@ -80,7 +81,7 @@ def pick_filters(
     """
     scores = _pick_scores(best_scores)
     known = [name for name in st.session_state.get(CLASSES, []) if name in classes]
-    st.session_state[CLASSES] = known  # others are of another data set
+    set_widget_value(CLASSES, known)  # others are of another data set
     st.multiselect("Class", classes, key=CLASSES, placeholder="All classes", persist_state="session",
                    help="Of which classes pictures are shown.")  # fmt: skip
     sizes = st.pills("Object size", SIZES, selection_mode="multi", key=SIZE, persist_state="session", width="stretch",

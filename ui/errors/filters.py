@@ -23,6 +23,7 @@ from core.runs.marks import Mark, Marks
 from ui.choose.address import Address, remember
 from ui.choose.score import SCORE, clamp_score, pick_score, set_score
 from ui.choose.slices import pick_slices, slice_name
+from ui.choose.widget_value import set_widget_value
 from ui.server import services
 from ui.text import plain
 
@@ -116,7 +117,7 @@ def pick_filters(classes: Sequence[str], attributes: ImageAttributes) -> Selecti
 def _pick_more() -> dict[str, Any]:
     """Show the filters that are used less; return them as fields of a Selection."""
     names = {SCORE_TO: "score_to", IOU: "iou", TRUNCATED: "truncated", CROWD: "crowd", MARKED: "marked"}
-    st.session_state[SCORE_TO] = max(st.session_state[SCORE_TO], clamp_score(st.session_state[SCORE]))
+    set_widget_value(SCORE_TO, max(st.session_state[SCORE_TO], clamp_score(st.session_state[SCORE])))
     used = sum(st.session_state[key] != NO_FILTER[key] for key in names)
     with st.expander(f"More filters · {used:d} set" if used else "More filters", key="more filters"):
         st.slider("Score up to", LOWEST_SCORE, 1.0, step=0.01, key=SCORE_TO, persist_state="session",

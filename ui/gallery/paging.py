@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from ui.choose.widget_value import set_widget_value
+
 PER_PAGE = 24
 PAGE_SIZES = (24, 48, 96)
 
@@ -18,7 +20,7 @@ def page_count(items: Sequence[Any], per_page: int = PER_PAGE) -> int:
 
 def current_page(key: str, pages: int) -> int:
     """Return the page, from 1, that the session has under `key`, moved into the range that there is."""
-    st.session_state[key] = min(max(1, st.session_state.get(key, 1)), pages)
+    set_widget_value(key, min(max(1, st.session_state.get(key, 1)), pages))
     return st.session_state[key]
 
 

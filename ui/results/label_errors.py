@@ -22,6 +22,7 @@ from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.schema import Run
 from ui.choose.address import Query
 from ui.choose.run_picker import TableKey
+from ui.choose.widget_value import set_widget_value
 from ui.gallery.paging import current_page, page_count
 from ui.server import cache, services
 from ui.text import plain
@@ -98,7 +99,7 @@ def _card(
                   icon=":material/build:", on_click=mend, args=(label_error,))  # fmt: skip
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         key = f"mark {run.id} {mark.key}"
-        st.session_state[key] = mark.key in marked
+        set_widget_value(key, mark.key in marked)
         st.checkbox("Mark", key=key, on_change=partial(_toggle, run.id, mark, key))
         if st.button("Show", key=f"show {mark.key}", icon=":material/image_search:",
                      help="The whole picture, with all its boxes."):  # fmt: skip

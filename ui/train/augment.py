@@ -15,6 +15,7 @@ import streamlit as st
 from core import PROJECT, LabError
 from core.augmentation.kinds import BY_KEY, NONE, PRESETS, preset_of
 from core.config import TrainConfig
+from ui.choose.widget_value import set_widget_value
 from ui.refusal import show_refusal
 from ui.server import cache
 from ui.server.model_worker import model_worker
@@ -33,7 +34,7 @@ def held(value: Any) -> Any:
 def pick_augmentation(key: str, label: Markup, explanation: Markup) -> tuple[str, ...]:
     """Show presets and switches; return the keys of the kinds that are on, as the settings have them."""
     preset = preset_of(st.session_state.get(key, ()))
-    st.session_state[CHOICE] = preset.name if preset else OTHER
+    set_widget_value(CHOICE, preset.name if preset else OTHER)
     names = [one.name for one in PRESETS] + ([] if preset else [OTHER])
     st.selectbox(label, names, key=CHOICE, on_change=_take, args=(key,), help=explanation)
     kinds = st.pills(

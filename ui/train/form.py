@@ -34,6 +34,7 @@ from core.runs.store import RunStore
 from core.training.doctor.plan import Plan
 from core.training.doctor.settings import Judgement, judge
 from ui.choose import built_in, data_source, model_picker, pickers
+from ui.choose.widget_value import set_widget_value
 from ui.refusal import show_refusal
 from ui.server import cache
 from ui.text import Markup, join_names, plain
@@ -179,7 +180,7 @@ def _show_data(data: str) -> TrainingData | None:
 
 
 def _pick_classes(names: tuple[str, ...]) -> tuple[str, ...]:
-    st.session_state[FIELD + "classes"] = [c for c in st.session_state.get(FIELD + "classes", []) if c in names]
+    set_widget_value(FIELD + "classes", [c for c in st.session_state.get(FIELD + "classes", []) if c in names])
     return tuple(
         st.multiselect(
             "Classes", names, key=FIELD + "classes", placeholder=f"All {len(names) or ''} classes",
