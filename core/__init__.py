@@ -14,15 +14,86 @@ Errors: everything that is raised on purpose is a LabError, whose text is one se
     ├── ConfigError    settings, as of a training
     ├── ModelError     a checkpoint or a model's name
     └── RunError       the run store, a run or its files
+
+For scripts and notebooks: the names in `__all__`, as in `from core import TrainConfig, RunStore, follow`. They stay;
+what else a module has may change. `docs/notebook.ipynb` and `docs/python.md` use them.
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core.wording import COMMAND, short
+
+if TYPE_CHECKING:
+    from core.config import TrainConfig as TrainConfig
+    from core.datasets.demo import draw_dataset as draw_dataset
+    from core.datasets.split import CocoSplit as CocoSplit
+    from core.datasets.split import read_split as read_split
+    from core.detr.explain import explain as explain
+    from core.evaluation.draw import draw_analysis as draw_analysis
+    from core.evaluation.findings.curves import coco_figures as coco_figures
+    from core.evaluation.findings.impact import impact as impact
+    from core.evaluation.table import read_table as read_table
+    from core.evaluation.threshold import image_rows as image_rows
+    from core.export.analysis import worst_pictures as worst_pictures
+    from core.export.model_formats import MODEL_FORMATS as MODEL_FORMATS
+    from core.export.model_formats import ModelOptions as ModelOptions
+    from core.export.model_formats import write_model as write_model
+    from core.export.saved_model import saved_model as saved_model
+    from core.inference.model_cache import ModelCache as ModelCache
+    from core.presets import PRESETS as PRESETS
+    from core.runs.drive import follow as follow
+    from core.runs.drive import new_run as new_run
+    from core.runs.store import RunStore as RunStore
+    from core.training.events import Evaluated as Evaluated
+    from core.training.events import StepDone as StepDone
+    from core.training.train import train as train
 
 PROJECT = Path(__file__).resolve().parent.parent  # the folder of app.py; no other file counts its folders
 MOST_LETTERS = 1000  # of an error's sentence, and of each line of a shell that it tells
 MOST_COMMANDS = 2
+
+
+# the public names besides the errors, and where they are; imported when they are first used, so `import core` is light
+PUBLIC = {
+    "TrainConfig": "core.config",
+    "PRESETS": "core.presets",
+    "draw_dataset": "core.datasets.demo",
+    "read_split": "core.datasets.split",
+    "CocoSplit": "core.datasets.split",
+    "read_table": "core.evaluation.table",
+    "image_rows": "core.evaluation.threshold",
+    "draw_analysis": "core.evaluation.draw",
+    "coco_figures": "core.evaluation.findings.curves",
+    "impact": "core.evaluation.findings.impact",
+    "train": "core.training.train",
+    "StepDone": "core.training.events",
+    "Evaluated": "core.training.events",
+    "RunStore": "core.runs.store",
+    "new_run": "core.runs.drive",
+    "follow": "core.runs.drive",
+    "ModelCache": "core.inference.model_cache",
+    "explain": "core.detr.explain",
+    "worst_pictures": "core.export.analysis",
+    "saved_model": "core.export.saved_model",
+    "MODEL_FORMATS": "core.export.model_formats",
+    "ModelOptions": "core.export.model_formats",
+    "write_model": "core.export.model_formats",
+}
+__all__ = ["ConfigError", "DataError", "LabError", "ModelError", "PROJECT", "RunError", *PUBLIC]  # noqa: PLE0604 (strings all)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'core' has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the module's names with the public ones, as an editor completes them."""
+    return sorted({*globals(), *PUBLIC})
 
 
 class LabError(Exception):

@@ -42,6 +42,14 @@ TrainFunction = Callable[[TrainConfig, Path, bool], Generator[Progress, None, No
 logger = logging.getLogger(__name__)
 
 
+def new_run(store: RunStore, config: TrainConfig, name: str | None = None) -> Run:
+    """Create a run that this process trains, by `drive` or `follow`; return it.
+
+    Raises RunError if the store cannot be written.
+    """
+    return store.create(config.to_dict(), name, process=this_process())
+
+
 def drive(store: RunStore, run_id: str, train: TrainFunction | None = None, stop: threading.Event | None = None) -> Run:
     """Train a queued run here and now, to its end; return it as it then is. An error of the training is its status.
 
