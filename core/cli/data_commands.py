@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from core.cli.command import Command, show, show_progress
 from core.cli.processes import is_main_process
 from core.datasets.coco.box_format import BoxFormat
+from core.files import real_path
 from core.keep_result import KeepResult
 from core.runs.store import RunStore
 from core.wording import visible
@@ -189,7 +191,8 @@ def revise(options: Namespace) -> None:
     """Write a data set with the labels as they were corrected in the app."""
     from core.runs.corrections.revision import save_revision
 
-    folder, revision = save_revision(RunStore.default(), options.data, options.images, options.name)
+    data = str(real_path(options.data)) if os.path.exists(options.data) else options.data  # from where it was typed
+    folder, revision = save_revision(RunStore.default(), data, options.images, options.name)
     changes = revision.changes
     new, gone = (sum(getattr(change, name) is None for change in changes) for name in ("before", "after"))
     images = len({(change.part, change.image_id) for change in changes})

@@ -41,8 +41,8 @@ def test_editors_know_the_same_names():
 
 
 def test_an_unknown_name_is_none():
-    with pytest.raises(AttributeError, match="no attribute 'trian'"):
-        core.trian  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'training_charts'"):
+        core.training_charts  # noqa: B018
 
 
 def test_importing_core_and_its_settings_loads_no_torch():
