@@ -1,4 +1,4 @@
-"""docs/how-to/: every command of the command line in it runs, page by page, on drawn scenes instead of a user's pictures.
+"""docs/how-to/: every command of the command line in it runs, page by page, on drawn scenes in place of pictures.
 
 Each page is followed from top to bottom in a folder of its own, which has a data set, photographs, another detector's
 results and an evaluated run. What takes minutes is shortened by options at the end (`SHORTER`); what needs a network,
@@ -24,7 +24,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs/how-to").glob("*.md"))
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "checkpoints").glob("*/README.md")])
 BLOCK = re.compile(r"^( *)```\w*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-TINY = ("--shortest-edge", "72", "--longest-edge", "96", "--workers", "0", "--threads", "1", "--epochs", "1", "--anyway")
+TINY = (
+    "--shortest-edge",
+    "72",
+    "--longest-edge",
+    "96",
+    "--workers",
+    "0",
+    "--threads",
+    "1",
+    "--epochs",
+    "1",
+    "--anyway",
+)
 SHORTER = {
     "train": (*TINY, "--minutes", "0"),
     "demo": ("--train", "8", "--val", "4"),
