@@ -3,9 +3,9 @@
     COCO files -> datasets -> detr -> training -> checkpoints and metrics, which runs keeps
                                    -> evaluation -> the detection table -> charts, export, pages
 
-Each package imports only those above it, in this order: keep_result, labelled_enum, wording, disk, files, typed_json,
-engine, child, boxes, labels, metrics, settings, augmentation, config, config_diff, presets, datasets, detr, evaluation,
-charts, training, runs, inference, export, cli, __main__. Nothing here imports Streamlit.
+Each package imports only those above it, in this order: keep_result, labelled_enum, wording, system, disk, files,
+typed_json, engine, child, boxes, labels, metrics, settings, augmentation, config, config_diff, presets, datasets, detr,
+evaluation, charts, training, runs, inference, export, cli, __main__. Nothing here imports Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
 

@@ -4,10 +4,13 @@ import signal
 import sys
 from types import FrameType
 
+from core.system.console import print_anything
+
 
 def run() -> int:
     """Run the command; Ctrl-C at any time, however often, ends it without a traceback."""
     sys.unraisablehook = _show_unraisable
+    print_anything()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:

@@ -4,7 +4,8 @@ In: a command. Out: its answers one after another, or how it has ended. How long
 what is said to the user is its owner's: `core.datasets.coco2017.child` (downloads) and `ui.server.model_worker`.
 
 Requests travel on a pipe of their own, which the child opens with `open_requests`. Its standard input has nothing in it
-from the beginning: a library that asks a question there gets no request for an answer, and no waiting.
+from the beginning: a library that asks a question there gets no request for an answer, and no waiting. Where a child
+can have no other pipe than its standard input, `open_requests` takes that away from the libraries.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any, TextIO
 
 from core.engine.process import Start, start_cold
+from core.system.processes import kill_session
 
 REQUESTS = "DETR_LAB_REQUESTS"  # in the child's environment: the number of its end of the pipe
 SECONDS_TO_END = 2.0  # for a child that says no more to be gone, and for its last lines to be read
@@ -107,11 +108,7 @@ class Child:
         self._close_input()
 
     def _kill(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says the latter
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.id[0], signal.SIGKILL)
-            else:
-                os.kill(self._process.id[0], signal.SIGTERM)
+        kill_session(self._process.id[0])
         self._process.wait(SECONDS_TO_END)
 
     def _close_input(self) -> None:
@@ -128,6 +125,10 @@ def open_requests() -> TextIO:
     To be called once, before anything is started that could inherit it.
     """
     descriptor = int(os.environ.pop(REQUESTS))
+    if descriptor == 0:  # Windows
+        descriptor, null = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
     os.set_inheritable(descriptor, False)
     return os.fdopen(descriptor, encoding="utf-8")
 

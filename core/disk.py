@@ -20,11 +20,12 @@ from pathlib import Path
 import psutil
 
 from core import RunError
+from core.system import moves
 
 PARTIAL, OLD = ".partial", ".old"  # the endings of what is not whole yet, and of what is being replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors that keep no number: safetensors', and torch.save's, which does not say why it could not write.
-FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "file write failed")
+FULL_TEXTS = ("No space left on device", "not enough space on the disk", "Disk quota exceeded", "file write failed")
 LEFTOVER = re.compile(r"\.(?P<name>.+)-(?P<pid>\d+)-[0-9a-f]{8}(?P<ending>\.partial|\.old)", re.DOTALL)
 _being_written: set[str] = set()  # names of hidden paths, by this process
 
@@ -42,7 +43,7 @@ def atomic_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
             yield partial
             if durable:
                 flush(partial)
-            os.replace(partial, target)
+            moves.replace(partial, target)
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -75,11 +76,12 @@ def atomic_folder(
             yield partial
             if durable:
                 for path in filter(Path.is_file, partial.rglob("*")):
-                    flush(path)
+                    if not moves.is_shared(path):  # a picture of a user's, see `link_folder`
+                        flush(path)
             if replace:
                 put_in_place(partial, target, old)
             else:
-                os.replace(partial, target)
+                moves.replace(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -120,12 +122,12 @@ def put_in_place(partial: Path, target: Path, old: Path | None = None) -> None:
     is_there = target.exists()
     if is_there:
         shutil.rmtree(old, ignore_errors=True)  # left by a process that died before it could delete it
-        os.replace(target, old)
+        moves.replace(target, old)
     try:
-        os.replace(partial, target)
+        moves.replace(partial, target)
     except BaseException:
         if is_there:
-            os.replace(old, target)
+            moves.replace(old, target)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -143,7 +145,7 @@ def clear_leftovers(folder: Path) -> None:
             path, target = folder / entry.name, folder / match["name"]
             with suppress(OSError):
                 if match["ending"] == OLD and not target.exists():
-                    os.replace(path, target)  # the process died between the two renames: this is the only one
+                    moves.replace(path, target)  # the process died between the two renames: this is the only one
                 elif entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(path, ignore_errors=True)
                 else:

@@ -15,6 +15,8 @@ from io import BufferedReader
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from core.system.features import has
+
 LONGEST_PATH = 4096  # characters; Linux takes no more bytes
 
 
@@ -66,6 +68,25 @@ def _check(status: os.stat_result, path: str | Path) -> None:
         raise FileRefused("a folder" if stat.S_ISDIR(status.st_mode) else "not a file", path)
 
 
+def lies_in(path: str | Path, folder: str | Path) -> bool:
+    """Check whether a path, links followed, is a folder or lies in it, as the system sees it: of whatever spelling."""
+    path, folder = real_path(path), real_path(folder)
+    if path.is_relative_to(folder):
+        return True
+    try:
+        identity = os.stat(folder)
+    except (OSError, ValueError):
+        return False
+    return any(_is_same(one, identity) for one in (path, *path.parents))
+
+
+def _is_same(path: Path, identity: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), identity)
+    except (OSError, ValueError):
+        return False
+
+
 def real_path(path: str | Path) -> Path:
     """Return a path without links, also where it leads to nothing or in a circle."""
     try:
@@ -99,7 +120,7 @@ def typed_path(text: str, base: str | Path = "") -> str:
         plain = _of_address(plain)
     home = _from_home(plain)
     readings = [text, plain, home, os.path.expandvars(home)]
-    if os.name == "posix":
+    if has("one root"):
         readings.append(re.sub(r"\\(.)", r"\1", home))
         if drive := WINDOWS_DRIVE.fullmatch(plain):
             readings.append(f"/mnt/{drive[1].lower()}/" + drive[2].replace("\\", "/"))
@@ -118,13 +139,13 @@ def _without_quotes(text: str) -> str:
 
 
 def _of_address(address: str) -> str:
-    """Return the path of a file:// address; of another machine's, as Windows' file://server/share, the address."""
+    """Return the path of a file:// address; of another machine's, which only Windows has, the address."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return address
     if parts.netloc not in ("", "localhost"):
-        return address
+        return address if has("one root") else f"//{parts.netloc}{unquote(parts.path)}"
     path = unquote(parts.path)
     return path[1:] if WINDOWS_DRIVE.fullmatch(path[1:]) else path
 

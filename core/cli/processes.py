@@ -28,9 +28,10 @@ from core.cli.command import show
 from core.config import TrainConfig
 from core.engine.process_id import ProcessId, process_of, this_process
 from core.runs.log import open_log
-from core.runs.process import ended_by, kill
+from core.runs.process import ended_by
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.system.processes import ending_signal, kill_family, own_session, passed_on
 from core.wording import sentence, short, visible
 
 SECONDS_TO_RECORD = 30.0  # for the main process to end and record that another one has failed
@@ -83,7 +84,7 @@ def launch(store: RunStore, command: Sequence[str], processes: int) -> int:
         main = children[0]
         known = (this_process(), process_of(main.pid))
         failure = _first_failure(children)
-        has_ended_itself = main.poll() is not None and main.returncode >= 0
+        has_ended_itself = main.poll() is not None and not ending_signal(main.returncode)
         _end(children)
         run = _run_of(store, known)
         if not failure or (has_ended_itself and not (run and run.message == PEER_ENDED)):
@@ -92,7 +93,7 @@ def launch(store: RunStore, command: Sequence[str], processes: int) -> int:
         output_text = _last_part(outputs[rank - 1]) if rank else ""
         message = _message(f"Process {rank + 1} of {processes}", code, output_text, store, run)
         if run:
-            _record(store, run, Status.INTERRUPTED if code < 0 else Status.FAILED, message, output_text)
+            _record(store, run, Status.INTERRUPTED if ending_signal(code) else Status.FAILED, message, output_text)
         show(f"error: {sentence(message)}", file=sys.stderr)
         return code if code > 0 else 128 - code
 
@@ -114,7 +115,7 @@ def _start(
     return subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
-        start_new_session=True,  # so that Ctrl-C comes to the main process only, and once: from here
+        **own_session(),  # so that Ctrl-C comes to the main process only, and once: from here
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def _signals_passed_on(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if children:
-            children[0].send_signal(number)
+            children[0].send_signal(passed_on(number))
         else:
             raise KeyboardInterrupt
 
@@ -170,7 +171,7 @@ def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
     """End those that still run: without the main process nothing that they do is kept."""
     for child in children:
         if child.poll() is None:
-            kill(child.pid)
+            kill_family(child.pid)
     for child in children:
         child.wait()
 
@@ -187,10 +188,10 @@ def _last_part(output: IO[bytes]) -> str:
 
 def _message(name: str, code: int, output: str, store: RunStore, run: Run | None) -> str:
     """Return why a process has ended, in a sentence for the user."""
-    log = f"see {store.log_path(run.id).relative_to(store.root)}" if run else "begin again"
+    log = f"see {store.log_path(run.id).relative_to(store.root).as_posix()}" if run else "begin again"
     last_line = output.rpartition("\n")[2]
-    if code < 0:
-        return f"{name} {ended_by(-code)}: resume the run, or {log}."
+    if number := ending_signal(code):
+        return f"{name} {ended_by(number)}: resume the run, or {log}."
     if last_line.startswith(ERROR):
         return f"{name}: {last_line.removeprefix(ERROR)}"
     words = f" ({short(last_line, 300)})" if last_line else ""

@@ -21,6 +21,7 @@ from core.datasets.split import CocoSplit, require_usable
 from core.datasets.subset import Subset, choose_image_ids, find_category_ids, write_split
 from core.disk import atomic_folder
 from core.files import real_path
+from core.system.moves import link_folder
 from core.wording import short
 
 
@@ -114,6 +115,6 @@ def save_subset(splits: Mapping[str, CocoSplit], subset: Subset, out: str | Path
                     target.write_text(json.dumps(rest), encoding="utf-8")
                 elsewhere = not split.located.paths.keys().isdisjoint(ids)
                 pictures = real_path(split.root) if elsewhere and split.root else split.resolved_dir
-                (partial / name).symlink_to(pictures, target_is_directory=True)
+                link_folder(pictures, partial / name)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}.") from error

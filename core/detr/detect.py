@@ -69,7 +69,7 @@ class LossSums:
         names = sum_names(self.loss_config)
         losses = set_losses(layers, labels, LossNormalizers(1, 1.0, 1, 1), self.loss_config)
         normalizers = LossNormalizers.of(labels, layers.logits.shape[2] // layers.groups, self.loss_config)
-        values = torch.stack([losses[name] for name in names]).double().cpu()
+        values = torch.stack([losses[name] for name in names]).cpu().double()
         self.add_sums(dict(zip(names, values, strict=True)), normalizers)
 
     def add_sums(self, sums: dict[str, torch.Tensor] | None, normalizers: LossNormalizers) -> None:

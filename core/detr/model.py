@@ -110,7 +110,7 @@ def save_model(detector: Detector, label_map: LabelMap, folder: Path, config: Tr
     With the `config` of its training transformers is told there how its pictures are made, too.
     """
     detector.save_pretrained(folder)
-    (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1))
+    (folder / LABEL_MAP_FILE).write_text(json.dumps(label_map.to_dict(), indent=1), encoding="utf-8")
     if config:
         normalization = detector.normalization
         write_image_processor(folder, detector.model_type, config, normalization.mean, normalization.std)

@@ -24,6 +24,7 @@ import psutil
 
 from core import PROJECT
 from core.engine.process import Forked, Process, environment_of, start_cold
+from core.system.features import has
 
 SOCKET = "DETR_LAB_ENGINE_SOCKET"  # in the engine's environment: the number of its end
 READY = b"ready"  # its first message
@@ -60,7 +61,8 @@ class Engine:
     @staticmethod
     def is_possible() -> bool:
         """Check whether a process may be forked here: on Linux, unless DETR_LAB_ENGINE is "off"."""
-        return sys.platform == "linux" and hasattr(os, "pidfd_open") and os.environ.get("DETR_LAB_ENGINE") != "off"
+        is_known = has("proc") and hasattr(os, "pidfd_open")  # its threads, and its children
+        return has("fork") and is_known and os.environ.get("DETR_LAB_ENGINE") != "off"
 
     @property
     def pid(self) -> int | None:

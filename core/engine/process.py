@@ -12,15 +12,18 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from core import PROJECT
 from core.engine.process_id import ProcessId, process_of
+from core.system.features import has
+from core.system.processes import own_session
 
 SECONDS_TO_TELL = 2.0  # for the engine to hand over how a process of its own has ended
 
@@ -32,6 +35,10 @@ def environment_of(root: str | os.PathLike[str] = "") -> dict[str, str]:
     thirty times as long, the first steps beside a browser.
     """
     environment = {"GOMP_SPINCOUNT": "10000", **os.environ, "PYTHONUNBUFFERED": "1"}
+    if not has("one root"):
+        environment["PYTHONUTF8"] = "1"  # Windows writes into pipes and files in the letters of its language
+    if sys.platform == "darwin":
+        environment.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what an Apple GPU lacks is done on the CPU
     return environment | ({"DETR_LAB_ROOT": os.path.abspath(root)} if root else {})
 
 
@@ -67,7 +74,8 @@ class Start(Protocol):
         """Start a command with this environment; raises OSError.
 
         output, errors  files or descriptors for its standard output and error; they stay the caller's to close
-        pipes           further descriptors, each by the environment variable that tells the process its number
+        pipes           further descriptors, each by the environment variable that tells the process its number; where
+                        a child can have none, one at most, which is its standard input, number 0
         """
 
 
@@ -102,11 +110,16 @@ def start_cold(
     pipes: Mapping[str, int] | None = None,
 ) -> Process:
     """Start a command as a new program, as `Start` says."""
-    pipes = pipes or {}
-    numbers = {name: str(number) for name, number in pipes.items()}
+    numbers, stdin = dict(pipes or {}), subprocess.DEVNULL
+    options: dict[str, Any] = own_session()
+    if has("descriptors"):
+        options["pass_fds"] = list(numbers.values())
+    elif numbers:
+        [(name, stdin)] = numbers.items()
+        numbers = {name: 0}
     popen = subprocess.Popen(
-        command, cwd=PROJECT, env={**environment, **numbers}, pass_fds=list(pipes.values()),
-        stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True,
+        command, cwd=PROJECT, env={**environment, **{name: str(number) for name, number in numbers.items()}},
+        stdin=stdin, stdout=output, stderr=errors, **options,
     )  # fmt: skip
     return _Started(popen)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-import psutil
+from core.system.proc import start_time
 
-ProcessId = tuple[int, float]  # pid and start time (see `start_time`)
+ProcessId = tuple[int, float]  # pid and `start_time`
 
 
 def this_process() -> ProcessId:
@@ -18,17 +17,3 @@ def this_process() -> ProcessId:
 def process_of(pid: int) -> ProcessId:
     """Return a process by its pid; raise psutil.Error if there is none."""
     return pid, start_time(pid)
-
-
-def start_time(pid: int) -> float:
-    """Return when a process started, in seconds by a clock that nobody sets; raise psutil.Error if there is none.
-
-    On Linux the seconds since boot (proc(5), stat, field 22): psutil makes of them seconds since 1970, which change
-    for every living process when the machine's clock is set. Other systems note the start once, so psutil's is taken.
-    """
-    process = psutil.Process(pid)  # which raises the error
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # the name may hold anything
-        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError):
-        return process.create_time()

@@ -35,13 +35,13 @@ from typing import Any
 import setproctitle
 
 from core.engine.engine import MOST_BYTES, READY, SOCKET
-from core.engine.priority import give_way
+from core.system.priority import give_way
+from core.system.proc import count_threads, has_thread, opened_paths
 
 NICENESS = 5  # the priority of the imports: the app and its user come first, and the drawing of scenes last
 OF_MAIN_THREAD = ("torch",)  # its profiler complains in another one
 MOST_DESCRIPTORS = 16
 TICK_SECONDS = 0.1  # between two looks whether the app has ended during the imports
-THREADS = "/proc/self/task"
 GPUS = ("/dev/nvidia", "/dev/kfd", "/dev/dri")
 
 
@@ -82,7 +82,7 @@ def _import_in_thread(name: str, app: socket.socket) -> None:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    while thread.is_alive() or os.path.exists(f"{THREADS}/{thread.native_id}"):  # the system ends it a little later
+    while thread.is_alive() or has_thread(thread.native_id):  # the system ends it a little later
         thread.join(TICK_SECONDS)
         if _is_closed(app):
             os._exit(0)
@@ -215,13 +215,10 @@ def _fork(children: _Children, app: socket.socket, request: dict[str, Any], give
 
 def _danger() -> str:
     """Return why a fork of this process would not be safe; "" if it is."""
-    if (threads := len(os.listdir(THREADS))) > 1:
+    if (threads := count_threads()) > 1:
         return f"{threads} threads run in the engine"
-    for number in os.listdir("/proc/self/fd"):
-        with suppress(OSError):  # that of the listing itself
-            if (path := os.readlink(f"/proc/self/fd/{number}")).startswith(GPUS):
-                return f"the engine has opened {path}"
-    return ""
+    gpus = (path for path in opened_paths() if path.startswith(GPUS))
+    return next((f"the engine has opened {path}" for path in gpus), "")
 
 
 def _become(request: dict[str, Any], given: list[int]) -> None:

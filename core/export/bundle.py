@@ -35,6 +35,7 @@ from core.evaluation.table import (
 from core.evaluation.threshold import error_codes
 from core.runs.marks import Mark
 from core.runs.schema import Evaluation, Run
+from core.system.names import same_name
 
 UNSAFE = re.compile(r"[^\w.+@=-]+")  # signs that some system does not allow in a file's name
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # on Windows
@@ -165,8 +166,8 @@ def safe_names(images: Sequence[dict[str, Any]], ending: str | None = None) -> d
         stem = f"_{stem}" if RESERVED.match(stem) else stem
         suffix = suffix[:LONGEST_ENDING].rstrip(".") if ending is None else ending
         name, number = stem + suffix, str(image["id"])
-        while name.casefold() in taken:
+        while same_name(name) in taken:
             name, number = f"{stem}_{number}{suffix}", f"{number}_"
-        taken.add(name.casefold())
+        taken.add(same_name(name))
         names[image["id"]] = name
     return names

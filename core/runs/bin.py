@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from core import PROJECT, RunError
-from core.files import real_path
+from core.files import lies_in, real_path
 from core.runs.deletion.folders import REMOVED, remove_all, settle, size_of
 from core.runs.paths import RUN_ID
 from core.runs.process import has_process
@@ -134,13 +134,11 @@ class Bin:
         folder = real_path(self.store.checkpoints(run.id))
         for other in runs:
             model = other.config.get("model")
-            if other.is_live and isinstance(model, str) and "\0" not in model:
-                path = os.path.realpath(PROJECT / model)
-                if path.startswith(f"{folder}{os.sep}") or path == str(folder):
-                    raise RunError(
-                        f"The run {short(other.name)} is {other.status} and starts from a checkpoint of "
-                        f"{short(run.name)}: stop it first, or wait until it has ended."
-                    )
+            if other.is_live and isinstance(model, str) and "\0" not in model and lies_in(PROJECT / model, folder):
+                raise RunError(
+                    f"The run {short(other.name)} is {other.status} and starts from a checkpoint of "
+                    f"{short(run.name)}: stop it first, or wait until it has ended."
+                )
 
     def _settle_again(self, run_id: str) -> None:
         """Put the folders back where the row, which was not changed, says that they are."""

@@ -27,6 +27,7 @@ from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.system.processes import STOPPING
 from core.training.events import Finished, NotRecorded, Progress
 from core.wording import short, visible
 
@@ -180,7 +181,7 @@ def _message(error: BaseException, store: RunStore, run_id: str) -> str:
         return f"{name} cannot be written or read ({error.strerror.lower()}): give access and room to it, then resume."
     first_line = short(str(error).strip().split("\n")[0], 300)
     reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-    return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root)}."
+    return f"The training broke off ({reason}): see {store.log_path(run_id).relative_to(store.root).as_posix()}."
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -209,7 +210,7 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
         yield
         return
-    before = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {int(number): signal.getsignal(number) for number in STOPPING}
 
     def ignore(_number: int, _frame: FrameType | None) -> None:
         pass

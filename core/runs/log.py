@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from core.system import moves
+
 MOST_BYTES = 5_000_000  # of one log
 EARLIER = "log_before.txt"  # beside it: what an earlier part of the training printed, once that is much
 
@@ -20,7 +22,7 @@ def open_log(path: Path) -> BinaryIO:
     """Open the log to append to it, set aside first if it is half full already; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > MOST_BYTES // 2:
-        os.replace(path, path.with_name(EARLIER))
+        moves.replace(path, path.with_name(EARLIER))
     return path.open("ab")
 
 

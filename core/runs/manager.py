@@ -28,11 +28,12 @@ from core.runs.deletion.leftovers import clear_run
 from core.runs.drive import DISK_FULL_STATUS, TrainFunction, disk_full_message, drive
 from core.runs.experiments.halving import Halving
 from core.runs.log import open_log
-from core.runs.process import ended_by, has_process, is_dedicated_process, kill
+from core.runs.process import ended_by, has_process, is_dedicated_process
 from core.runs.provenance.data import accept_changed_data
 from core.runs.queue import RunQueue
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.system.processes import ending_signal, kill_family
 
 POLL_SECONDS = 0.5  # how late the end of a child, or a run queued by another process, is noticed
 JOIN_SECONDS = 10.0  # how long a shutdown waits for the thread, so for one step of a training in it
@@ -66,13 +67,13 @@ def close_dead_runs(store: RunStore, exit_code: Callable[[Run], int | None] = la
 def _status_and_message(run: Run, code: int | None, store: RunStore) -> tuple[Status, str]:
     """Return how a run has ended whose process died with an exit code; None: unknown.
 
-    Negative: by that signal; so is what is more than 128, of a process that trained in several others.
+    What is more than 128 is a signal too, of a process that trained in several others.
     """
-    log = f"see {store.log_path(run.id).relative_to(store.root)}"
+    log = f"see {store.log_path(run.id).relative_to(store.root).as_posix()}"
     if run.stop_requested:
         return Status.STOPPED, "The process was ended before it obeyed the request to stop: what it saved is kept."
-    if code is not None and (code < 0 or code > 128):
-        number = -code if code < 0 else code - 128
+    number = None if code is None else ending_signal(code) or (code - 128 if code > 128 else None)
+    if number:
         return Status.INTERRUPTED, f"The process {ended_by(number)}: resume the run, or {log}."
     if code == DISK_FULL_STATUS:
         return Status.FAILED, disk_full_message(store)
@@ -97,7 +98,7 @@ def stop_run(store: RunStore, run_id: str, force: bool = False) -> Run:
     ):
         if run.pid == os.getpid():
             raise RunError("This training runs inside the app: it stops after its step, or with the app.")
-        kill(run.pid)
+        kill_family(run.pid)
     return run
 
 

@@ -1,4 +1,4 @@
-"""The process that works on a run: recognised, and killed on demand.
+"""The process that works on a run: recognised, and how it has ended in words.
 
 Apart from `manager.py` so that the command line and a training itself can name processes as the app does.
 """
@@ -9,8 +9,8 @@ import signal
 
 import psutil
 
-from core.engine.process_id import start_time
 from core.runs.schema import Run
+from core.system.proc import start_time
 
 SAME_PROCESS_SECONDS = 0.005  # less than a tick of the clock that start times are counted in
 
@@ -40,17 +40,3 @@ def ended_by(number: int) -> str:
     """Return in words that a process was ended by the signal of this number, and what that may mean."""
     name = {one.value: one.name for one in signal.Signals}.get(number, f"signal {number}")
     return f"was ended by {name}" + (", which often means that memory ran out" if name == "SIGKILL" else "")
-
-
-def kill(pid: int) -> None:
-    """Kill a process and its children, which read images for it."""
-    try:
-        parent = psutil.Process(pid)
-        family = [*parent.children(recursive=True), parent]
-    except psutil.Error:
-        return
-    for process in family:
-        try:
-            process.kill()
-        except psutil.Error:
-            continue

@@ -34,6 +34,7 @@ from core.runs.schema import (
     to_columns,
 )
 from core.runs.tables import END_OF_QUEUE, REPEAT_METRICS, SCHEMA, UPGRADES, VERSION
+from core.system import moves
 from core.wording import is_utf8, short
 
 MOST_LETTERS = {"name": 200, "notes": 10_000}  # of a run's own texts
@@ -95,8 +96,8 @@ class RunStore(RunPaths):
                 insert_evaluation(db, self._number(db, run_id), 0, evaluation)
                 waiting = stack.enter_context(hidden_path(self.folder(run_id)))
                 stack.callback(shutil.rmtree, waiting, ignore_errors=True)  # if the transaction fails
-                os.rename(folder, waiting)
-            os.rename(waiting, self.folder(run_id))
+                moves.replace(folder, waiting)
+            moves.replace(waiting, self.folder(run_id))
         return self.get(run_id)
 
     def insert(self, db: sqlite3.Connection, name: str | None, values: dict[str, Any]) -> str:

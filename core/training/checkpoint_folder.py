@@ -10,12 +10,12 @@ In: the folder of a run's checkpoints. Out: the one to go on from, and the best 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 from core.disk import atomic_folder, clear_leftovers, old_path
 from core.files import read_bytes
+from core.system import moves
 
 STATE_FILE = "trainer.pt"
 EPOCH_FILE = "epoch.json"  # {"epoch": how many are done, or null in the midst of one}; earlier versions wrote none
@@ -58,10 +58,7 @@ def copy_checkpoint(source: Path, target: Path) -> None:
     """
     with atomic_folder(target, replace=True, old=old_path(target)) as partial:
         for path in source.iterdir():
-            try:
-                os.link(path, partial / path.name)
-            except OSError:  # not on this disk
-                shutil.copyfile(path, partial / path.name)
+            moves.link_file(path, partial / path.name)
 
 
 def retire_checkpoint(folder: Path, keep: str) -> None:
@@ -74,10 +71,10 @@ def retire_checkpoint(folder: Path, keep: str) -> None:
         if is_whole(checkpoint):
             shutil.rmtree(older, ignore_errors=True)
         elif is_whole(older):
-            os.replace(older, checkpoint)
+            moves.replace(older, checkpoint)
     dropped = {"best": "last", "last": "best"}.get(keep)
     if dropped and is_whole(folder / keep) and is_whole(folder / dropped):
-        os.replace(folder / dropped, old_path(folder / dropped))
+        moves.replace(folder / dropped, old_path(folder / dropped))
 
 
 def delete_retired(folder: Path) -> None:

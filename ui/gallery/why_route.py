@@ -162,6 +162,6 @@ def _keep(file: Path, text: str) -> None:
     """Write an answer, and delete the oldest ones beyond KEPT; on a full disk none is kept."""
     with suppress(OSError):
         with atomic_file(file) as partial:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
         for path in sorted(file.parent.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
             path.unlink(missing_ok=True)

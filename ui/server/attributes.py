@@ -21,10 +21,10 @@ from core.datasets.attributes.csv_files import csv_paths, table_folders
 from core.datasets.attributes.measured import measure_pictures, read_measured
 from core.datasets.attributes.sources import image_attributes
 from core.datasets.split import CocoSplit
-from core.engine.priority import let_thread_give_way
 from core.evaluation.table import table_metadata
 from core.runs.evaluated.attributes import measures_of
 from core.runs.schema import Run
+from core.system.priority import let_thread_give_way
 from ui.server import cache, services
 from ui.server.background import Task, background_tasks
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 
 from core import DataError
-from core.engine.process_id import start_time, this_process
+from core.engine.process_id import this_process
 from core.inference.own_pictures import OwnPicture, prepare_picture
+from core.system.proc import start_time
 
 MOST_PICTURES, MOST_BYTES = 100, 1_000_000_000  # of a session: what is beyond it is refused
 ALL_BYTES = 3_000_000_000  # of all sessions: beyond it the oldest pictures go

@@ -29,6 +29,7 @@ from core.datasets.json_reader import decode
 from core.datasets.subset import ImageEntry, Subset, choose_images, write_split
 from core.disk import PARTIAL, flush, is_disk_full, partial_path
 from core.files import read_bytes
+from core.system import moves
 
 SPLITS = ("train", "val")
 SETTINGS = "subset.json"  # in the unfinished folder: what it is to become
@@ -113,7 +114,7 @@ def _download(out: Path, subset: Subset, cache: Path, is_there: bool) -> Generat
                 ids = [picture.id for picture in pictures]
                 write_split(sources[split], _annotation_file(partial, split), ids, subset.classes, subset.to_dict())
             _remove_others(partial, chosen)
-            os.replace(partial, out)  # also an empty folder
+            moves.replace(partial, out)  # also an empty folder
     except OSError as error:
         raise _failure(error, out.parent) from error
     total = sum(len(pictures) for pictures in chosen.values())
@@ -187,7 +188,7 @@ def _take_annotations(raw: Path, cache: Path) -> str | None:
         flush(path)
     (cache / "annotations").mkdir(exist_ok=True)
     for split in SPLITS:
-        os.replace(raw / f"instances_{split}2017.json", _annotation_file(cache, split))
+        moves.replace(raw / f"instances_{split}2017.json", _annotation_file(cache, split))
     return None
 
 

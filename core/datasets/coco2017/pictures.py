@@ -20,6 +20,7 @@ import msgspec
 from core import DataError
 from core.datasets.coco2017.child import Fetcher, Stalled, bytes_in
 from core.datasets.subset import ImageEntry
+from core.system import moves
 
 BATCH = 64  # pictures that are asked for at once
 CHECKED_AT_ONCE = 512
@@ -178,7 +179,7 @@ class Transfer:
             if "id" in answer and (image_id := answer["id"]) in failed:
                 reason = answer["reason"]
                 if reason is None:
-                    os.replace(answer["file"], self._picture_folder(split) / names[image_id])
+                    moves.replace(answer["file"], self._picture_folder(split) / names[image_id])
                     del failed[image_id]
                     self._count(answer)
                 elif reason.startswith(PERMANENT):

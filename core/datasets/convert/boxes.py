@@ -27,6 +27,7 @@ from core.datasets.layouts import SplitLocation, find_splits
 from core.datasets.pictures import path_inside
 from core.disk import atomic_file, atomic_folder
 from core.files import real_path
+from core.system.moves import link_folder
 
 
 def rewrite_boxes(source: str | Path, out: str | Path, format: BoxFormat) -> int:
@@ -57,7 +58,7 @@ def _rewrite_folder(source: Path, out: Path, format: BoxFormat) -> int:
             data, count, pictures = _rewritten(location, format)
             stem, link = ("instances", "images") if location.shared else (f"instances_{split}", split)
             (partial / "annotations" / f"{stem}.json").write_text(json.dumps(data), encoding="utf-8")
-            (partial / link).symlink_to(pictures, target_is_directory=True)
+            link_folder(pictures, partial / link)
             total += count
             if location.shared:
                 break

@@ -33,7 +33,8 @@ from core.datasets.convert.formats.via import VIA
 from core.datasets.folder.conversion_record import MADE_BY, SOURCE, Conversion, read_conversion, write_conversion
 from core.datasets.layouts import is_coco_first, is_dataset
 from core.disk import atomic_folder
-from core.files import real_path
+from core.files import lies_in, real_path
+from core.system.moves import link_folder
 
 FORMATS: dict[str, Format] = {
     "yolo": yolo, "voc": voc, "labelme": LABELME, "cvat": CVAT, "createml": CREATEML, "tensorflow": TENSORFLOW,
@@ -88,7 +89,7 @@ def convert(folder: str | Path, out: str | Path) -> Generator[tuple[int, int], N
     folder, out = real_path(folder), real_path(out)
     problems = ProblemCounter()
     listing = _list(folder, problems)
-    if out.is_relative_to(folder):
+    if lies_in(out, folder):
         raise DataError(f"{out} is inside {folder}, which is not to be changed: choose another place.")
     if os.path.lexists(out) and not _is_ours(out):
         raise DataError(f"{out} holds something else than a converted data set: choose another folder.")
@@ -169,7 +170,7 @@ def _write_splits(partial: Path, key: str, listing: Listing, content: Content) -
         stem, link = (f"instances_{split}", split) if is_divided or split == TEST else ("instances", "images")
         text = json.dumps(data, separators=(",", ":"))
         (partial / "annotations" / f"{stem}.json").write_text(text, encoding="utf-8")
-        (partial / link).symlink_to(listing.folder, target_is_directory=True)
+        link_folder(listing.folder, partial / link)
 
 
 def _annotation(number: int, image_id: int, category_id: int, one: LabelledObject, first: int) -> dict:

@@ -18,6 +18,7 @@ from core import DataError
 from core.child import Child, ChildEnded
 from core.datasets.coco.entries import Entry
 from core.datasets.drawing.scene_files import draw_files
+from core.system.processes import ending_signal
 
 DrawnScene: TypeAlias = tuple[str, Entry, list[Entry]]  # split, image, annotations without ids
 
@@ -68,7 +69,7 @@ def _next_scene(child: Child) -> DrawnScene:
         while answer is None:
             answer = child.receive(WAIT_SECONDS)
     except ChildEnded as end:
-        if (end.code or 0) < 0:
+        if ending_signal(end.code or 0):
             raise DataError("A process that drew scenes was ended from outside, most often for want of memory: take "
                             "fewer processes.") from None  # fmt: skip
         raise DataError(f"A process that drew scenes ended: {end}.") from None

@@ -17,7 +17,7 @@ from typing import Any
 
 from core.child import open_requests
 from core.datasets.drawing.scene_files import draw_files
-from core.engine.priority import give_way
+from core.system.priority import give_way
 
 NICENESS = 10
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from core.datasets.names.part_names import part_of_folders
 from core.files import LONGEST_PATH
+from core.system.names import same_name
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 ENDINGS = {*SUFFIXES, ".xml", ".txt", ".json"}  # which a written name may have or lack
@@ -150,10 +151,7 @@ def _decoded(name: str) -> str:
 
 def _key(name: str) -> str:
     """Return a name alike for all its spellings."""
-    if name.isascii():
-        key = name.lower()
-    else:
-        key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    key = same_name(name)
     if key.endswith(".jpeg"):
         return key.removesuffix(".jpeg") + ".jpg"
     return key.removesuffix("f") if key.endswith(".tiff") else key

@@ -22,6 +22,7 @@ from core.datasets.coco.entries import Entry
 from core.datasets.layouts import SPLITS
 from core.datasets.split import CocoSplit
 from core.disk import atomic_folder
+from core.system.moves import link_folder
 from core.wording import short
 
 Lists = dict[str, list[dict[str, Any]]]
@@ -122,7 +123,7 @@ def write_dataset(pool: Pool, parts: Mapping[str, set[int]], out: Path, descript
                 content = _part(pool, parts[part]) | {"info": {"detr_lab": description}}
                 target = partial / "annotations" / f"instances_{part}.json"
                 target.write_text(json.dumps(content), encoding="utf-8")
-                (partial / "images" / part).symlink_to(pool.pictures, target_is_directory=True)
+                link_folder(pool.pictures, partial / "images" / part)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}.") from error
 

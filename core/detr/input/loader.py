@@ -18,6 +18,7 @@ from core.detr.input.batch import Batch, Collator, Sample, StepCollator
 from core.detr.input.dataset import DetectionDataset
 from core.detr.input.order import StepBatches, epoch_order
 from core.detr.input.readers import ADVICE, PATIENCE_SECONDS, become_reader, require_files
+from core.system.processes import start_method
 
 STAND_INS = 10  # images that are tried in the place of one that cannot be read
 
@@ -102,6 +103,7 @@ class _Loader(DataLoader[Collated]):
             num_workers=workers,
             prefetch_factor=prefetch if workers else None,
             worker_init_fn=become_reader,
+            multiprocessing_context=start_method() if workers else None,
             timeout=PATIENCE_SECONDS if workers else 0,
             generator=torch.Generator(),  # else each epoch would draw from torch's own, which is the caller's
             **options,

@@ -11,9 +11,9 @@ import os
 import signal
 import threading
 from multiprocessing.connection import wait
-from pathlib import Path
 
 from core import DataError
+from core.system.proc import open_files
 
 PATIENCE_SECONDS = 600  # for a reader's next batch: one that could not send it tries no more
 FILES_OF_READER, FILES_OF_IMAGE, FILES_OF_BATCH = 10, 2, 2  # its pipes; tensors that wait
@@ -26,7 +26,7 @@ def require_files(readers: int, batches: int, images: int) -> None:
 
     Of each reader, `batches` with `images` altogether wait at a time. Raises DataError if the limit stays too low.
     """
-    needed = _open_files() + SPARE_FILES
+    needed = (open_files() or SPARE_FILES) + SPARE_FILES
     needed += readers * (FILES_OF_READER + batches * FILES_OF_BATCH + images * FILES_OF_IMAGE)
     try:
         import resource
@@ -41,13 +41,6 @@ def require_files(readers: int, batches: int, images: int) -> None:
         raise DataError(
             f"{readers} reading processes need about {needed} open files, but this process may have {most}: {ADVICE}."
         )
-
-
-def _open_files() -> int:
-    try:
-        return sum(1 for _ in Path("/proc/self/fd").iterdir())
-    except OSError:  # another system
-        return SPARE_FILES
 
 
 def become_reader(_: int) -> None:

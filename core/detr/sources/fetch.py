@@ -7,11 +7,11 @@ the next try goes on with what is there.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
+from core.system import moves
 from core.wording import short
 
 PART = ".detr-lab"  # ending of a file that is not whole yet
@@ -58,7 +58,7 @@ class Fetch:
             folder.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(lock):  # while another process fetches it, that one's file is seen to grow
             if not blob.exists() and self._is_whole(url, _part(blob)):
-                os.replace(_part(blob), blob)
+                moves.replace(_part(blob), blob)
 
     def _is_whole(self, url: str, part: Path) -> bool:
         """Fetch what is missing of the file, again after an error of the network; return whether it is whole now."""

@@ -7,12 +7,12 @@ its ending and by words in its bytes; nothing is unpickled, because a pickle can
 from __future__ import annotations
 
 import os
-import shlex
 import zipfile
 from pathlib import Path
 
 from core.detr.sources.config import CONFIG, WEIGHTS
 from core.files import open_file, real_path
+from core.system import console
 from core.wording import COMMAND, short
 
 PICKLED = "pytorch_model.bin"
@@ -96,7 +96,7 @@ def conversion(folder: Path) -> str:
 
 def quoted(path: Path) -> str:
     """Return a path as a shell understands it in any folder."""
-    return shlex.quote(os.path.abspath(path))
+    return console.quoted([os.path.abspath(path)])
 
 
 def no_weights(folder: Path) -> str:

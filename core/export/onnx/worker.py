@@ -18,9 +18,9 @@ from typing import Any
 
 from core import LabError
 from core.child import open_requests
-from core.engine.priority import give_way
 from core.export.onnx.export import export_onnx
 from core.runs.store import RunStore
+from core.system.priority import give_way
 
 NICENESS = 10  # a training and the pages come first
 

@@ -6,7 +6,6 @@ it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from core.config_diff import TRAIN_SETTINGS, compare_settings, value_text
 from core.datasets.split import CocoSplit, read_split
 from core.runs.schema import Run
 from core.runs.store import MOST_LETTERS, RunStore
+from core.system.console import quoted
 from core.training.doctor.settings import judge_settings
 from core.wording import sentence, short
 
@@ -101,4 +101,4 @@ def train_command(run_id: str, changes: Mapping[str, Any]) -> str:
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
             words += [f"--{option}", *(map(str, value) if isinstance(value, list | tuple) else [str(value)])]
-    return shlex.join(words)
+    return quoted(words)

@@ -35,6 +35,8 @@ from core.runs.corrections.corrected import box_of, corrected_split, entry_of, f
 from core.runs.corrections.journal import Correction, Journal, label_file, net_corrections
 from core.runs.evaluated.images import read_part
 from core.runs.store import RunStore
+from core.system.moves import link_folder
+from core.system.names import same_name
 from core.typed_json import decode as decode_text
 from core.wording import short
 
@@ -109,7 +111,7 @@ def save_revision(store: RunStore, data: str, images: str = "", name: str | None
                 (partial / inner).mkdir()
             for name_of_part, part in parts.items():
                 part.write(partial / "annotations" / f"instances_{name_of_part}.json", revision)
-                (partial / "images" / name_of_part).symlink_to(part.pictures, target_is_directory=True)
+                link_folder(part.pictures, partial / "images" / name_of_part)
             (partial / FILE).write_bytes(msgspec.json.encode(revision))
     except OSError as error:
         raise DataError(f"The revision {folder} cannot be written: {error.strerror or error}.") from error
@@ -136,8 +138,9 @@ def _folder(data_dir: Path, source: Path, name: str | None) -> Path:
     stem = source.name if source.is_dir() else source.stem
     if match := NUMBERED.fullmatch(stem):
         stem = match[1]
-    taken = {path.name for path in data_dir.glob("*")}
-    return data_dir / next(f"{stem}-r{n}" for n in range(1, len(taken) + 2) if f"{stem}-r{n}" not in taken)
+    taken = {same_name(path.name) for path in data_dir.glob("*")}
+    names = (f"{stem}-r{n}" for n in range(1, len(taken) + 2))
+    return data_dir / next(name for name in names if same_name(name) not in taken)
 
 
 class _Part:

@@ -16,6 +16,7 @@ from pathlib import Path
 from core import RunError
 from core.runs.database import Database
 from core.runs.paths import RUN_ID, RunPaths
+from core.system import moves
 
 KEPT_DAYS = 14  # a deleted run can be brought back for so long
 REMOVED = "typeof(deleted) in ('real', 'integer') and deleted = 0"  # for good, as far as that has come
@@ -88,7 +89,7 @@ def _move(source: Path, target: Path) -> None:
     """Rename a file or a folder; into a folder that is there, as a late writer makes one, what it lacks is moved."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not os.path.lexists(target):
-        os.rename(source, target)
+        moves.replace(source, target)
     elif source.is_dir() and target.is_dir() and not source.is_symlink():
         for path in list(source.iterdir()):
             _move(path, target / path.name)

@@ -16,6 +16,7 @@ from core.disk import LEFTOVER, clear_leftovers, is_leftover
 from core.runs.database import Database
 from core.runs.deletion.folders import settle_all
 from core.runs.paths import RUN_ID, RunPaths
+from core.system import moves
 from core.training.checkpoint_folder import delete_retired
 
 DAY = 86_400.0  # seconds
@@ -65,7 +66,7 @@ def _name_folder(run_id: str, paths: RunPaths, database: Database, path: Path) -
     with database.read() as db:
         is_recorded = db.execute("select 1 from runs where id = ?", (run_id,)).fetchone()
     if is_recorded and not paths.folder(run_id).exists():
-        path.rename(paths.folder(run_id))
+        moves.replace(path, paths.folder(run_id))
 
 
 def clear_run(paths: RunPaths, run_id: str) -> None:

@@ -85,8 +85,8 @@ def _commit(project: Path) -> tuple[str | None, bool]:
                "--untracked-files=no"]  # fmt: skip
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # it writes nothing
     try:
-        ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                               timeout=GIT_SECONDS, check=True)  # fmt: skip
+        ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                               encoding="utf-8", errors="replace", timeout=GIT_SECONDS, check=True)  # fmt: skip
     except (OSError, ValueError, subprocess.SubprocessError):
         return None, False
     lines = ended.stdout.splitlines()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core import DataError
 from core.datasets.part import save_subset, subset_image_ids, take_subset
 from core.datasets.subset import Subset, choose_images
+from core.system.moves import link_folder
 from tests.core.coco_cases import gt_of
 from tests.core.datasets.part_cases import (
     CARS,
@@ -83,7 +84,7 @@ def test_a_place_that_cannot_be_is_refused(tmp_path):
 @pytest.mark.parametrize("error", [FULL, PermissionError(errno.EACCES, "Permission denied")])
 def test_a_full_or_closed_disk_leaves_nothing_behind(tmp_path, monkeypatch, moment, error):
     folder = dataset(tmp_path / "d", train=gt_of((1, 1, (0, 0, 9, 9))), val=gt_of((1, 1, (0, 0, 9, 9))))
-    where = {"mkdir": "pathlib.Path.mkdir", "write": "core.disk.os.fsync", "link": "pathlib.Path.symlink_to"}
+    where = {"mkdir": "pathlib.Path.mkdir", "write": "core.disk.os.fsync", "link": "core.datasets.part.link_folder"}
     calls = []
 
     def fail(*arguments, **options):
@@ -102,13 +103,12 @@ def test_a_full_or_closed_disk_leaves_nothing_behind(tmp_path, monkeypatch, mome
 
 def test_a_folder_that_has_come_meanwhile_is_not_written_over(tmp_path, monkeypatch):
     folder, out = dataset(tmp_path / "d", train=gt_of((1, 1, (0, 0, 9, 9)))), tmp_path / "out"
-    link = Path.symlink_to
 
-    def late(self, *arguments, **options):
+    def late(*arguments):
         (out / "mine").mkdir(parents=True)
-        link(self, *arguments, **options)
+        link_folder(*arguments)
 
-    monkeypatch.setattr("pathlib.Path.symlink_to", late)
+    monkeypatch.setattr("core.datasets.part.link_folder", late)
     with pytest.raises(DataError, match="cannot be written: Directory not empty"):
         save_subset(splits_of(folder), CARS, out)
     assert sorted(tmp_path.iterdir()) == [folder, out] and [p.name for p in out.iterdir()] == ["mine"]

@@ -171,14 +171,14 @@ def test_a_deleted_run_is_named_by_the_beginning_of_its_id_or_as_the_last_delete
 
 
 def test_folders_that_cannot_be_moved_leave_the_run_as_it_was(store, run, monkeypatch):
-    before, rename = files(store), os.rename
+    before, rename = files(store), os.replace
 
     def refuse(source, target):
         if "checkpoints" in str(source):
             raise PermissionError(13, "Permission denied", str(source))
         rename(source, target)
 
-    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(RunError, match=r"cannot be deleted: .*Permission denied"):
         Bin(store).delete(run.id)
     assert store.get(run.id) == run and files(store) == before

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from core.engine.process_id import process_of, this_process
-from core.runs.process import has_process, is_dedicated_process, kill
+from core.runs.process import has_process, is_dedicated_process
+from core.system.processes import kill_family as kill
 from tests.core.runs.waiting import until
 
 

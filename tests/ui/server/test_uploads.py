@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core import DataError
-from core.engine.process_id import start_time
+from core.system.proc import start_time
 from tests.ui.http_client import routes_client
 from ui.server import services, uploads
 from ui.server.uploads import Uploads

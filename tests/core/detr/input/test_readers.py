@@ -70,7 +70,7 @@ def test_a_limit_of_open_files_is_one_sentence_or_enough(folder, limit, start_wa
 
 def test_a_soft_limit_is_raised_as_far_as_the_hard_one_allows(monkeypatch):
     limits = []
-    monkeypatch.setattr("core.detr.input.readers._open_files", lambda: 10)  # a test has those of other tests too
+    monkeypatch.setattr("core.detr.input.readers.open_files", lambda: 10)  # a test has those of other tests too
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 5000))
     monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
     require_files(1, 2, 2)

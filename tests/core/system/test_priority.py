@@ -11,7 +11,7 @@ from core import PROJECT
 
 CODE = """
 import os, threading
-from core.engine.priority import give_way
+from core.system.priority import give_way
 def told():
     try:
         group = open("/proc/self/autogroup").read().split()[-1]
