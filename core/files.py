@@ -11,10 +11,12 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterable
 from io import BufferedReader
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from core import DataError
 from core.system.features import has
 
 LONGEST_PATH = 4096  # characters; Linux takes no more bytes
@@ -66,6 +68,14 @@ def read_bytes(path: str | Path, at_most: int) -> bytes:
 def _check(status: os.stat_result, path: str | Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise FileRefused("a folder" if stat.S_ISDIR(status.st_mode) else "not a file", path)
+
+
+def common_folder(files: Iterable[Path]) -> Path:
+    """Return the folder that all of these files lie in, however deep; raise DataError if they are on several drives."""
+    try:
+        return Path(os.path.commonpath([file.parent for file in files]))
+    except ValueError:  # Windows
+        raise DataError("The pictures lie on several drives: copy them into one folder.") from None
 
 
 def lies_in(path: str | Path, folder: str | Path) -> bool:

@@ -50,13 +50,15 @@ ALLOWED = {
     # after it has looked at what the door has opened, and at each part of it
     ("core/training/trainer_state.py", "torch.load(path, weights_only=True, map_location='cpu')"),
     # what DETR Lab has written: a checkpoint that is whole, a trace; and what the system writes
-    ("core/training/checkpoint_folder.py", "shutil.copyfile(path, partial / path.name)"),
+    # and a picture of a user's, a regular file, where it cannot be linked
+    ("core/system/moves.py", "shutil.copyfile(source, target)"),
     ("core/training/profiler.py", "path.read_bytes()"),
-    ("core/engine/process_id.py", "Path(f'/proc/{pid}/stat').read_text()"),
-    ("core/detr/input/cache.py", "(CGROUP / name).read_text()"),
+    ("core/system/proc.py", "Path(f'/proc/{pid}/stat').read_text(encoding='utf-8', errors='replace')"),
+    ("core/detr/input/cache.py", "(CGROUP / name).read_text(encoding='ascii')"),
     # memory without a file
     ("core/detr/input/cache.py", "mmap.mmap(-1, max(1, size))"),
     ("core/engine/server.py", "os.open(os.devnull, os.O_RDONLY)"),
+    ("core/child.py", "os.open(os.devnull, os.O_RDONLY)"),
     ("core/engine/server.py", "open(old.fileno(), mode, buffering=0 if mode == 'wb' else -1, closefd=False)"),
     # for writing, or to have what was written flushed
     ("core/disk.py", "path.open('rb+')"),

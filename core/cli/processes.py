@@ -31,7 +31,7 @@ from core.runs.log import open_log
 from core.runs.process import ended_by
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
-from core.system.processes import ending_signal, kill_family, own_session, passed_on
+from core.system.processes import ending_signal, kill_family, own_session, passed_on, torch_environment
 from core.wording import sentence, short, visible
 
 SECONDS_TO_RECORD = 30.0  # for the main process to end and record that another one has failed
@@ -218,6 +218,8 @@ def prepare_torch(threads: int, deterministic: bool = False) -> None:
     """Set what only a process that does nothing else may set: torch's threads, and no progress bars of others."""
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when a GPU is used first
+    for name, value in torch_environment().items():
+        os.environ.setdefault(name, value)
     import torch
     from transformers.utils import logging
 

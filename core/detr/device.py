@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from core import ConfigError
 from core.metrics import GPU_BUSY, GPU_MEMORY
+from core.wording import short
+
+logger = logging.getLogger(__name__)
 
 # what a forward pass is cast to; TF32 is a way of multiplying float32 numbers
 PRECISIONS = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -32,13 +38,39 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 def available_device(name: str, local_rank: int = 0) -> str:
     """Return the name of the device that `choose_device` chooses, without taking it; raises as that does."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "mps" if _apple_gpu_trains() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[name]:
         raise ConfigError(f"The device {name} is not available on this machine: choose auto or cpu.")
     if name == "cuda" and local_rank >= (count := torch.cuda.device_count()):
         raise ConfigError(f"This machine has {count} GPU{'s' * (count != 1)}, so no more processes can train on it.")
     return name
+
+
+@cache
+def _apple_gpu_trains() -> bool:
+    """Check whether there is an Apple GPU on which a small step of a training can be made; say so if it cannot."""
+    if not torch.backends.mps.is_available():
+        return False
+    try:
+        _step(torch.device("mps"))
+    except (RuntimeError, NotImplementedError, TypeError) as error:  # of an operation, or a type of numbers, it lacks
+        logger.warning("The Apple GPU cannot train (%s): the CPU is used.", short(str(error).partition("\n")[0], 200))
+        return False
+    return True
+
+
+def _step(device: torch.device) -> None:
+    """Go forward and back through what detectors are made of: convolution, attention, sampling, the best queries."""
+    with torch.random.fork_rng(devices=[]):  # of which the first weights are made
+        picture = torch.ones(1, 3, 8, 8, device=device)
+        conv, attention = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        features = conv.to(device)(picture)
+        sampled = functional.grid_sample(features, torch.zeros(1, 4, 4, 2, device=device), align_corners=False)
+        tokens = torch.cat([features.flatten(2), sampled.flatten(2)], 2).mT
+        best = attention.to(device)(tokens, tokens, tokens)[0].sigmoid().flatten(1).topk(4).values
+        best.sum().backward()
+        best.cpu()
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -101,7 +133,14 @@ def seeded(*numbers: int, device: torch.device) -> Iterator[None]:
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             torch.cuda.manual_seed(seed)
-        yield
+        before = torch.mps.get_rng_state() if device.type == "mps" else None
+        try:
+            if before is not None:
+                torch.mps.manual_seed(seed)
+            yield
+        finally:
+            if before is not None:
+                torch.mps.set_rng_state(before)
 
 
 @contextmanager

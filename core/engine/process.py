@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -23,7 +22,7 @@ from typing import IO, Any, Protocol
 from core import PROJECT
 from core.engine.process_id import ProcessId, process_of
 from core.system.features import has
-from core.system.processes import own_session
+from core.system.processes import own_session, torch_environment
 
 SECONDS_TO_TELL = 2.0  # for the engine to hand over how a process of its own has ended
 
@@ -34,11 +33,9 @@ def environment_of(root: str | os.PathLike[str] = "") -> dict[str, str]:
     torch's threads wait for each other with a short spin: with none a training is a fifth slower, with libgomp's own,
     thirty times as long, the first steps beside a browser.
     """
-    environment = {"GOMP_SPINCOUNT": "10000", **os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {"GOMP_SPINCOUNT": "10000", **torch_environment(), **os.environ, "PYTHONUNBUFFERED": "1"}
     if not has("one root"):
         environment["PYTHONUTF8"] = "1"  # Windows writes into pipes and files in the letters of its language
-    if sys.platform == "darwin":
-        environment.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what an Apple GPU lacks is done on the CPU
     return environment | ({"DETR_LAB_ROOT": os.path.abspath(root)} if root else {})
 
 

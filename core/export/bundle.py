@@ -35,11 +35,9 @@ from core.evaluation.table import (
 from core.evaluation.threshold import error_codes
 from core.runs.marks import Mark
 from core.runs.schema import Evaluation, Run
-from core.system.names import same_name
+from core.system.names import UNSAFE, same_name, valid_stem
 
-UNSAFE = re.compile(r"[^\w.+@=-]+")  # signs that some system does not allow in a file's name
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # on Windows
-LONGEST_NAME, LONGEST_ENDING = 50, 8  # characters, each of four bytes at most: folders hold names of 255 bytes
+LONGEST_ENDING = 8  # characters
 MISSED = ERROR_TYPES.index(ErrorType.MISSED)
 
 
@@ -162,8 +160,7 @@ def safe_names(images: Sequence[dict[str, Any]], ending: str | None = None) -> d
     for image in images:
         last = re.split(r"[/\\]", unicodedata.normalize("NFC", image["file_name"]))[-1]
         stem, suffix = os.path.splitext(UNSAFE.sub("_", last))
-        stem = stem.lstrip(".-")[:LONGEST_NAME].rstrip(".") or "image"
-        stem = f"_{stem}" if RESERVED.match(stem) else stem
+        stem = valid_stem(stem, "image")
         suffix = suffix[:LONGEST_ENDING].rstrip(".") if ending is None else ending
         name, number = stem + suffix, str(image["id"])
         while same_name(name) in taken:

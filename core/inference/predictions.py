@@ -20,9 +20,7 @@ from core.evaluation.draw import draw_analysis
 from core.evaluation.threshold import image_rows
 from core.inference.own_pictures import OwnPicture
 from core.labels import LabelMap
-
-UNSAFE = re.compile(r"[^\w.-]+")  # signs that some system does not allow in a file's name
-LONGEST_NAME = 80
+from core.system.names import same_name, valid_stem
 
 
 @dataclass(frozen=True)
@@ -121,12 +119,12 @@ def safe_file_names(names: Sequence[str], ending: str) -> list[str]:
     >>> safe_file_names(["a.jpg", "b/a.png", "<x>.jpg"], ".png")
     ['a.png', 'a-2.png', '_x_.png']
     """
-    chosen: dict[str, str] = {}  # by the lower-case stem
+    chosen: dict[str, str] = {}  # by the stem, as a system reads it that ignores case
     for name in names:
         stem = re.split(r"[/\\]", name)[-1].rpartition(".")
-        stem = UNSAFE.sub("_", stem[0] or stem[2]).strip(".")[:LONGEST_NAME] or "picture"
+        stem = valid_stem(stem[0] or stem[2], "picture")
         free, number = stem, 2
-        while free.lower() in chosen:
+        while same_name(free) in chosen:
             free, number = f"{stem}-{number}", number + 1
-        chosen[free.lower()] = free + ending
+        chosen[same_name(free)] = free + ending
     return list(chosen.values())

@@ -79,7 +79,7 @@ def threads_for(queue: RunQueue) -> int:
 
 def _stdout_for_answers() -> TextIO:
     """Return the standard output, for answers only: from now on whatever a library prints goes to standard error."""
-    out = os.fdopen(os.dup(1), "w")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return out

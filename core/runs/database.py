@@ -16,6 +16,7 @@ from pathlib import Path
 
 from core import RunError
 from core.disk import hidden_path, is_disk_full
+from core.system import moves
 
 BUSY_SECONDS = 30.0  # how long a write waits for another process's; each lasts milliseconds
 DAMAGED = ": it is damaged; put an undamaged copy in its place, or move it away to begin with an empty one"
@@ -88,13 +89,7 @@ class Database:
                     db.execute("pragma journal_mode = wal")
                     db.executescript(schema)
                     db.execute(f"pragma user_version = {version}")
-                try:
-                    os.link(temporary, self.path)
-                except FileExistsError:
-                    pass
-                except OSError:  # a file system without hard links
-                    if not os.path.exists(self.path):
-                        os.rename(temporary, self.path)
+                moves.take_name(temporary, self.path)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
             raise RunError(f"The run database {self.path} cannot be created: {reason}.") from error

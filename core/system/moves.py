@@ -45,6 +45,17 @@ def link_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def take_name(source: Path, target: Path) -> None:
+    """Give a whole file the name `target` unless that is taken, also in this moment; raises OSError."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not os.path.exists(target):
+            os.rename(source, target)
+
+
 def link_folder(folder: Path, link: Path) -> None:
     """Let `link` show what is in `folder`: a link, or where there may be none, a folder of the same files.
 

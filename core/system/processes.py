@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +29,11 @@ def own_session() -> dict[str, Any]:
 def passed_on(number: int) -> int:
     """Return the signal by which one is passed on to a process of its own session."""
     return BREAK if os.name == "nt" and number != signal.SIGTERM else number
+
+
+def torch_environment() -> dict[str, str]:
+    """Return what has to be in the environment before torch is loaded: what an Apple GPU lacks is done on the CPU."""
+    return {"PYTORCH_ENABLE_MPS_FALLBACK": "1"} if sys.platform == "darwin" else {}
 
 
 def start_method() -> str:

@@ -11,7 +11,6 @@ annotations then get new ids. Outlines are left out: nothing here learns from th
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.datasets.coco.entries import Entry
 from core.datasets.layouts import SPLITS
 from core.datasets.split import CocoSplit
 from core.disk import atomic_folder
+from core.files import common_folder
 from core.system.moves import link_folder
 from core.wording import short
 
@@ -52,7 +52,7 @@ def pool_of(splits: Mapping[str, CocoSplit]) -> Pool:
     paths = {(name, image["id"]): split.image_path(image) for name, split in splits.items() for image in split.images}
     if not paths:
         raise DataError("The data set has no image: there is nothing to divide.")
-    pictures = Path(os.path.commonpath([path.parent for path in paths.values()]))
+    pictures = common_folder(paths.values())
     images: list[Entry] = []
     annotations: list[Entry] = []
     categories: list[Entry] = []

@@ -65,6 +65,6 @@ def free_bytes() -> int:
     """Return how much memory this process may still take, in a container as much as that has left."""
     free = psutil.virtual_memory().available
     with suppress(OSError, ValueError):  # no container, or one without a limit
-        limit, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        limit, used = (int((CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
         free = min(free, max(0, limit - used))
     return free

@@ -29,7 +29,7 @@ def main() -> None:
     """Answer the one request."""
     requests = open_requests()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then ends this process
-    out = os.fdopen(os.dup(1), "w")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to standard error
     sys.stdout = sys.stderr
     give_way(NICENESS)

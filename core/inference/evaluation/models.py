@@ -78,7 +78,7 @@ def average(models: Sequence[LoadedModel]) -> LoadedModel:
     for name, tensor in states[0].items():
         mean[name] = tensor
         if tensor.is_floating_point():
-            mean[name] = torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
+            mean[name] = torch.stack([state[name].cpu().double() for state in states]).mean(0).to(tensor.dtype)
     detector = copy.deepcopy(first.detector)
     detector.load_state_dict(mean)
     return replace(first, model=detector)

@@ -30,7 +30,7 @@ from core.datasets.split import CocoSplit, examine_splits, read_split, require_u
 from core.datasets.subset import RawFile, write_lists
 from core.disk import atomic_folder
 from core.evaluation.findings.relabel import Label
-from core.files import read_bytes, real_path
+from core.files import common_folder, read_bytes, real_path
 from core.runs.corrections.corrected import box_of, corrected_split, entry_of, fitting
 from core.runs.corrections.journal import Correction, Journal, label_file, net_corrections
 from core.runs.evaluated.images import read_part
@@ -152,9 +152,7 @@ class _Part:
         self._corrected = corrected_split(split, self._corrections)
         paths = {image["id"]: path for image in split.images if (path := split.path_of(image))}
         are_inside = all(path.is_relative_to(split.resolved_dir) for path in paths.values())
-        self.pictures = (
-            split.resolved_dir if are_inside else Path(os.path.commonpath([p.parent for p in paths.values()]))
-        )
+        self.pictures = split.resolved_dir if are_inside else common_folder(paths.values())
         self._names = {image_id: path.relative_to(self.pictures).as_posix() for image_id, path in paths.items()}
 
     def _net(self) -> dict[int, Label | None]:

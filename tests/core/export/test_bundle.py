@@ -14,11 +14,12 @@ from core.datasets.split import CocoSplit
 from core.evaluation.findings.label_errors import LabelErrorKind
 from core.evaluation.threshold import image_rows
 from core.evaluation.tide import detection_table
-from core.export.bundle import LONGEST_NAME, Bundle, bundle_title, coco_ground_truth, coco_results, safe_names
+from core.export.bundle import Bundle, bundle_title, coco_ground_truth, coco_results, safe_names
 from core.labels import LabelMap
 from core.runs.evaluated.imports import import_results
 from core.runs.marks import Mark
 from core.runs.store import RunStore
+from core.system.names import LONGEST_NAME
 from tests.core.coco_cases import cases, gt_of, judge, result, rows
 
 CAR, TWIN, CROWD, DOG = (40, 20, 50, 40), (100, 20, 50, 40), (0, 60, 90, 40), (150, 5, 9, 9)

@@ -88,3 +88,14 @@ def test_a_reader_that_never_answers_ends_the_reading_with_a_sentence(folder, mo
     monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
     with pytest.raises(DataError, match="gave none for 1 seconds: look whether the disk"):
         list(loader(data, 1, workers=1))
+
+
+def test_readers_that_are_new_programs_read_the_same(folder, monkeypatch):
+    """As on macOS and Windows, where none may be forked."""
+    data = dataset(folder)
+    forked = [batch["pixel_values"] for batch in loader(data, 4)]
+    monkeypatch.setenv("DETR_LAB_LACKS", "fork proc")
+    reading = loader(data, 4, workers=1)
+    assert reading.multiprocessing_context.get_start_method() == "spawn"
+    read = [batch["pixel_values"] for batch in reading]
+    assert len(read) == len(forked) == 3 and all(map(torch.equal, read, forked))
