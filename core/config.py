@@ -12,6 +12,7 @@ from typing import Any
 from core import ConfigError
 from core.augmentation import kinds as augmentation
 from core.settings import Settings, setting
+from core.system.processes import start_method
 
 PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
 # `model` for a small model with random weights: a DETR, and an RT-DETRv2, which learns from nothing
@@ -252,8 +253,9 @@ class TrainConfig(Settings):
         choices=("auto", "fp32", "tf32", "bf16", "fp16"),
     )
     workers: int = setting(
-        2, "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
-    )
+        2 if start_method() == "fork" else 0,  # elsewhere each is a new program, in every epoch
+        "Reading processes", "Processes that read images; 0 reads in the training itself.", "machine", min=0, max=64
+    )  # fmt: skip
     cache: str = setting(
         "auto",
         "Keep pictures in memory",

@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,11 +57,11 @@ def take_name(source: Path, target: Path) -> None:
             os.rename(source, target)
 
 
-def link_folder(folder: Path, link: Path) -> None:
+def link_folder(folder: Path, link: Path, names: Iterable[str] | None = None) -> None:
     """Let `link` show what is in `folder`: a link, or where there may be none, a folder of the same files.
 
-    These are linked singly, or copied; what is hidden is left out, so that nothing that is being written is taken.
-    Raises OSError.
+    These are linked singly, or copied: those of the `names`, paths with "/"; without names, all but what is hidden, so
+    that nothing that is being written is taken. Raises OSError.
     """
     try:
         os.symlink(folder, link, target_is_directory=True)
@@ -70,7 +71,17 @@ def link_folder(folder: Path, link: Path) -> None:
     except OSError as error:
         if error.errno in NO_REASON_TO_COPY:
             raise
-    seen = {os.path.realpath(link)}
+    link.mkdir()
+    for name in dict.fromkeys(_files_in(folder, link) if names is None else names):
+        source, target = folder / name, link / name
+        if source.is_file() and not target.exists():  # of two names that differ in case only one may be enough
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_file(Path(os.path.realpath(source)), target)
+
+
+def _files_in(folder: Path, left_out: Path) -> Iterator[str]:
+    """Yield the files under a folder, also those that links lead to, each folder once; none that is hidden."""
+    seen = {os.path.realpath(left_out)}
     for inner, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(inner)
         if real in seen:
@@ -78,11 +89,8 @@ def link_folder(folder: Path, link: Path) -> None:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        place = link / os.path.relpath(inner, folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            if not name.startswith(".") and os.path.isfile(path := os.path.join(inner, name)):
-                link_file(Path(os.path.realpath(path)), place / name)
+        place = Path(os.path.relpath(inner, folder))
+        yield from ((place / name).as_posix() for name in names if not name.startswith("."))
 
 
 def is_shared(path: Path) -> bool:

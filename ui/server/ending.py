@@ -15,6 +15,8 @@ from types import FrameType
 
 import uvicorn
 
+from core.system.processes import STOPPING
+
 SECONDS_TO_ANSWER = 8.0  # for the requests that are being answered, and for an end in order
 SECONDS_TO_STOP = 5.0  # for what is to be stopped where the end in order has not come to it
 
@@ -23,7 +25,7 @@ def bound_the_end(stop: Callable[[], None]) -> None:
     """Let a signal end this process in time; `stop` may be called in another thread, also while it runs already."""
     if threading.current_thread() is not threading.main_thread():  # a server in a thread hears no signals
         return
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         handler = signal.getsignal(number)
         if callable(handler) and isinstance(getattr(handler, "__self__", None), uvicorn.Server):
             signal.signal(number, _with_clock(handler, stop))

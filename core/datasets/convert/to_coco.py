@@ -170,7 +170,7 @@ def _write_splits(partial: Path, key: str, listing: Listing, content: Content) -
         stem, link = (f"instances_{split}", split) if is_divided or split == TEST else ("instances", "images")
         text = json.dumps(data, separators=(",", ":"))
         (partial / "annotations" / f"{stem}.json").write_text(text, encoding="utf-8")
-        link_folder(listing.folder, partial / link)
+        link_folder(listing.folder, partial / link, [image["file_name"] for image in data["images"]])
 
 
 def _annotation(number: int, image_id: int, category_id: int, one: LabelledObject, first: int) -> dict:

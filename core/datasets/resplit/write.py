@@ -123,7 +123,7 @@ def write_dataset(pool: Pool, parts: Mapping[str, set[int]], out: Path, descript
                 content = _part(pool, parts[part]) | {"info": {"detr_lab": description}}
                 target = partial / "annotations" / f"instances_{part}.json"
                 target.write_text(json.dumps(content), encoding="utf-8")
-                link_folder(pool.pictures, partial / "images" / part)
+                link_folder(pool.pictures, partial / "images" / part, [i["file_name"] for i in content["images"]])
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}.") from error
 

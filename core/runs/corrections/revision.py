@@ -111,7 +111,7 @@ def save_revision(store: RunStore, data: str, images: str = "", name: str | None
                 (partial / inner).mkdir()
             for name_of_part, part in parts.items():
                 part.write(partial / "annotations" / f"instances_{name_of_part}.json", revision)
-                link_folder(part.pictures, partial / "images" / name_of_part)
+                part.link(partial / "images" / name_of_part)
             (partial / FILE).write_bytes(msgspec.json.encode(revision))
     except OSError as error:
         raise DataError(f"The revision {folder} cannot be written: {error.strerror or error}.") from error
@@ -154,6 +154,10 @@ class _Part:
         are_inside = all(path.is_relative_to(split.resolved_dir) for path in paths.values())
         self.pictures = split.resolved_dir if are_inside else common_folder(paths.values())
         self._names = {image_id: path.relative_to(self.pictures).as_posix() for image_id, path in paths.items()}
+
+    def link(self, link: Path) -> None:
+        """Let `link` show the pictures."""
+        link_folder(self.pictures, link, self._names.values())
 
     def _net(self) -> dict[int, Label | None]:
         """Return what each corrected label is now, but for those whose correction is lost."""

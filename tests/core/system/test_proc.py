@@ -78,6 +78,13 @@ def test_nothing_is_forked_where_that_is_not_safe_or_not_seen(monkeypatch, lacks
     assert start_method() == ("spawn" if lacks == "fork" else "fork")
 
 
+def test_a_training_reads_itself_where_each_reader_would_be_a_new_program():
+    code = "from core.config import TrainConfig; print(TrainConfig().workers)"
+    environment = {**os.environ, "DETR_LAB_LACKS": "fork"}
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == "0\n"
+
+
 @pytest.mark.parametrize("lacks", ["", "sessions"])
 def test_a_process_is_killed_with_what_it_started(monkeypatch, lacks):
     monkeypatch.setenv("DETR_LAB_LACKS", lacks)

@@ -70,7 +70,8 @@ def test_a_process_that_only_starts_the_one_that_trains_stands_for_it(store, man
     assert over(store, short.id).status is Status.FINISHED
     training(store, endless.id)
     manager.stop(endless.id, force=True)
-    assert over(store, endless.id).status is Status.STOPPED and not has_process(store.get(endless.id))
+    assert over(store, endless.id).status is Status.STOPPED
+    until(lambda: not has_process(store.get(endless.id)), 30)
 
 
 def test_a_child_gets_its_requests_by_the_only_pipe_and_its_libraries_do_not():
