@@ -15,6 +15,7 @@ from core import LabError
 from core.child import Child, ChildEnded
 from core.disk import clear_leftovers
 from core.engine.process import environment_of
+from core.system.processes import ending_signal
 from ui.server.engine import engine
 
 COMMAND = (sys.executable, "-m", "core.export.onnx.worker")
@@ -44,7 +45,7 @@ def ask_exporter(request: dict[str, Any], folder: Path) -> Generator[str, None, 
             yield words
     except (ChildEnded, OSError) as end:
         code, line = getattr(end, "code", None), getattr(end, "last_line", "")
-        reason = f"by signal {-code}, most often for want of memory" if code is not None and code < 0 else line
+        reason = f"by signal {number}, most often for want of memory" if (number := ending_signal(code or 0)) else line
         raise LabError(f"The process that exports has ended ({reason or 'without a word'}): try again.") from end
     finally:
         child.end()

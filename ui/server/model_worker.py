@@ -17,6 +17,7 @@ import streamlit as st
 
 from core.child import Child, ChildEnded
 from core.engine.process import Start, environment_of, start_cold
+from core.system.processes import ending_signal
 from ui.server.engine import engine
 
 IDLE_SECONDS = 600.0  # without a question, until the process ends
@@ -116,8 +117,8 @@ class ModelWorker:
 
 def _reason(end: ChildEnded) -> str:
     """Return why a process ended by itself: by a signal, or what it printed last."""
-    if end.code is not None and end.code < 0:
-        return f"by signal {-end.code}, most often for want of memory"
+    if number := ending_signal(end.code or 0):
+        return f"by signal {number}, most often for want of memory"
     return end.last_line or ("without a word" if end.code is None else f"with code {end.code}")
 
 

@@ -17,10 +17,11 @@ from tests.core.runs.waiting import config, over, steps, training, until
 
 LACKS = "fork proc sessions descriptors signals replacing"
 ECHO = """
-import json, sys
+import json, os, sys
 from core.child import open_requests
+number = os.environ["DETR_LAB_REQUESTS"]
 requests = open_requests()
-print(json.dumps({"stdin": sys.stdin.read()}), flush=True)
+print(json.dumps({"number": number, "stdin": sys.stdin.read()}), flush=True)
 for line in requests:
     print(line, end="", flush=True)
 """
@@ -77,7 +78,7 @@ def test_a_process_that_only_starts_the_one_that_trains_stands_for_it(store, man
 def test_a_child_gets_its_requests_by_the_only_pipe_and_its_libraries_do_not():
     child = Child([sys.executable, "-c", ECHO], environment_of())
     try:
-        assert child.receive(30) == {"stdin": ""}
+        assert child.receive(30) == {"number": "0", "stdin": ""}
         for number in range(2):
             child.send({"n": number, "text": "é"})
             assert child.receive(30) == {"n": number, "text": "é"}
@@ -91,8 +92,8 @@ def test_a_child_gets_its_requests_by_the_only_pipe_and_its_libraries_do_not():
 
 def test_a_process_gets_the_streams_that_it_is_given():
     (out, output) = os.pipe()
-    process = start_cold([sys.executable, "-c", "print(input() if 0 else 'hello')"], environment_of(), output, 2)
+    process = start_cold([sys.executable, "-c", "import os; print('hello', os.getsid(0))"], environment_of(), output, 2)
     os.close(output)
     with os.fdopen(out) as printed:
-        assert printed.read() == "hello\n"
+        assert printed.read() == f"hello {os.getsid(0)}\n"  # there are no sessions
     assert process.wait(10) and process.code == 0
