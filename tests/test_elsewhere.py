@@ -25,6 +25,7 @@ IF_THERE = {  # is looked for before it is used
     ("core/datasets/drawing/processes.py", "os.sched_getaffinity"), ("core/inference/worker.py", "os.getloadavg"),
     ("core/inference/worker.py", "os.sched_getaffinity"),
 }  # fmt: skip
+OUTPUT = {"text", "universal_newlines"}  # of a program
 TEXT = {"open", "read_text", "write_text", "fdopen"}
 NO_TEXT = {
     "Image.open",
@@ -82,12 +83,15 @@ def test_what_only_some_systems_have_is_seen():
 def of_no_encoding(tree):
     """The calls by which text of a file or a program is read or written in whatever letters the system has."""
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        function, keys = ast.unparse(call.func), {key.arg for key in call.keywords}
+        keys = {key.arg for key in call.keywords}
+        if getattr(call.func, "attr", getattr(call.func, "id", "")) not in TEXT and not keys & OUTPUT:
+            continue
+        function = ast.unparse(call.func)
         values = [*call.args, *(key.value for key in call.keywords if key.arg == "mode")]
         modes = {node.value for value in values for node in ast.walk(value) if isinstance(node, ast.Constant)}
         is_binary = bool(modes & {"rb", "wb", "ab", "rb+"}) or "closefd" in keys
         is_text = function.rpartition(".")[2] in TEXT and function not in NO_TEXT and not is_binary
-        is_output = function.startswith("subprocess") and keys & {"text", "universal_newlines"}
+        is_output = function.startswith("subprocess") and keys & OUTPUT
         if (is_text or is_output) and "encoding" not in keys:
             yield ast.unparse(call)
 

@@ -161,16 +161,17 @@ def _write_splits(partial: Path, key: str, listing: Listing, content: Content) -
     splits = sorted(set(content.split_of.values()))
     is_divided = set(USED) <= set(splits)
     for split in splits:
+        images = [image for image in content.images if content.split_of[image["id"]] == split]
         data = {
             "info": {"description": f"{MADE_BY} from {FORMATS[key].TITLE}"},
-            "images": [image for image in content.images if content.split_of[image["id"]] == split],
+            "images": images,
             "annotations": [one for one in annotations if content.split_of[one["image_id"]] == split],
             "categories": [{"id": n, "name": name} for name, n in ids.items() if name in names or split == TEST],
         }
         stem, link = (f"instances_{split}", split) if is_divided or split == TEST else ("instances", "images")
         text = json.dumps(data, separators=(",", ":"))
         (partial / "annotations" / f"{stem}.json").write_text(text, encoding="utf-8")
-        link_folder(listing.folder, partial / link, [image["file_name"] for image in data["images"]])
+        link_folder(listing.folder, partial / link, [image["file_name"] for image in images])
 
 
 def _annotation(number: int, image_id: int, category_id: int, one: LabelledObject, first: int) -> dict:

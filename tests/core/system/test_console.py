@@ -14,7 +14,7 @@ def test_a_command_prints_what_its_terminal_has_no_letters_for(tmp_path):
     command = [sys.executable, "-m", "core", "check", str(tmp_path / "données → 猫")]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     printed = (done.stdout + done.stderr).decode("cp1252")
-    assert done.returncode == 1 and "donn" in printed and "Traceback" not in printed and "\\u732b" in printed
+    assert done.returncode == 1 and "données" in printed and "Traceback" not in printed and "\\u732b" in printed
 
 
 def test_a_line_for_a_shell_is_that_of_the_system(monkeypatch):
