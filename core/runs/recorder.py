@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import socket
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -29,6 +27,7 @@ from core.runs.provenance.code import note_code
 from core.runs.provenance.data import hold_to_data, keep_fingerprint, note_step
 from core.runs.schema import NewEvaluation, Run
 from core.runs.store import RunStore
+from core.runs.tensorboard.event_file import EventFile
 from core.runs.watched import part_of, watched_images
 from core.training.doctor.doctor import Doctor
 from core.training.doctor.steps import not_finite
@@ -58,7 +57,7 @@ class Recorder:
 
     def __init__(self, store: RunStore, run_id: str) -> None:
         self.store, self.run = store, store.get(run_id)
-        self._events: _EventFile | None = None
+        self._events: EventFile | None = None
         self._label_map = self.run.label_map
         self._data = ""  # the digest of its fingerprint
         self._start: dict[str, Any] = {}  # what start.json holds
@@ -133,7 +132,7 @@ class Recorder:
         note_code(folder, (self.run.step or 0) if resumes else 0)
         self._data = fingerprint.digest
 
-    def _begin(self, progress: Measured) -> _EventFile:
+    def _begin(self, progress: Measured) -> EventFile:
         """Prepare for the first metrics: forget what a killed training recorded after its last checkpoint."""
         # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
         is_done = isinstance(progress, Evaluated)
@@ -142,7 +141,7 @@ class Recorder:
         if remark := note_step(self.store, self.run.id, progress.step):
             self._training_remarks[remark.rule] = remark
             self._examined = -math.inf  # it is told now
-        self._events = _EventFile(self.store.folder(self.run.id), purge_from=progress.step + is_done)
+        self._events = EventFile(self.store.folder(self.run.id), purge_from=progress.step + is_done)
         return self._events
 
     def _replay(self) -> None:
@@ -228,42 +227,3 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def _skipped_images(run: Run) -> tuple[int, ...]:
     """Return the images that the doctor's remark on steps left out names, which no metric does."""
     return next((tuple(r.get("images", ())) for r in run.remarks if r["rule"] == not_finite.key), ())
-
-
-class _EventFile:
-    """A TensorBoard event file of scalars, one event a step.
-
-    Not through torch.utils.tensorboard, nor through the writer behind it: that one opens the file anew for every event,
-    in a thread of its own, and fails for good if this fails once.
-    """
-
-    def __init__(self, folder: Path, purge_from: int) -> None:
-        # here, not above: 0.8 s that the page process, which imports manager.py, need not spend
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
-        self._event, self._summary = Event, Summary
-        # TensorBoard reads a folder's files in the order of their names
-        times = [float(".".join(path.name.split(".")[3:5])) for path in folder.glob("events.out.tfevents.*")]
-        now = max([time.time(), *(last + 1 for last in times)])  # also where the machine's clock was set back
-        name = f"events.out.tfevents.{now:017.6f}.{socket.gethostname()}.{os.getpid()}"
-        self._file = (folder / name).open("ab")
-        self._records = RecordWriter(self._file)
-        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        # TensorBoard then drops the steps from there on that an earlier file of the run has
-        start = SessionLog(status=SessionLog.START)
-        self._write(Event(wall_time=time.time(), step=purge_from, session_log=start))
-
-    def add(self, step: int, metrics: dict[str, float]) -> None:
-        """Write one event with the metrics of a step."""
-        values = [self._summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
-        self._write(self._event(wall_time=time.time(), step=step, summary=self._summary(value=values)))
-
-    def _write(self, event: Any) -> None:
-        self._records.write(event.SerializeToString())
-        self._file.flush()  # a checkpoint may follow, and a resumed training records only what that lacks
-
-    def close(self) -> None:
-        """Write what is left, and close the file."""
-        self._file.close()

@@ -294,7 +294,7 @@ def test_events_of_a_resumed_run_come_last_also_if_the_clock_was_set_back(store,
     run = store.create({})
     with Recorder(store, run.id) as recorder:
         recorder.write(STEP)
-    monkeypatch.setattr("core.runs.recorder.time.time", lambda: 1_000_000.0)
+    monkeypatch.setattr("core.runs.tensorboard.event_file.time.time", lambda: 1_000_000.0)
     with Recorder(store, run.id) as recorder:
         recorder.write(replace(STEP, step=2, metrics={"train/loss": 1.25}))
     assert in_tensorboard(store, run.id)["train/loss"] == [(1, 1.5), (2, 1.25)]
