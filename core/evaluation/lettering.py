@@ -93,6 +93,7 @@ class Lettering:
         self._unread: Iterator[Path] | None = None
         self._font_of: dict[str, Font | None] = {}
         self._missing: dict[int, tuple[tuple[int, int], bytes]] = {}  # by font, how it shows what it lacks
+        self._is_there: dict[tuple[int, str], bool] = {}  # by font and letter: to find out takes as long as to write it
 
     def legible(self, text: str) -> str:
         """Return the text with the letters for which no font is there put into Latin ones, or as U+ and their number.
@@ -167,10 +168,13 @@ class Lettering:
 
     def _has(self, font: Font, letter: str) -> bool:
         """Check whether a font shows a letter otherwise than it shows what it lacks."""
-        if id(font) not in self._missing:
-            self._missing[id(font)] = _shape(font, NOBODYS)
-        shape = _shape(font, letter)
-        return shape != self._missing[id(font)] and any(shape[1])
+        key = id(font), letter
+        if key not in self._is_there:
+            if id(font) not in self._missing:
+                self._missing[id(font)] = _shape(font, NOBODYS)
+            shape = _shape(font, letter)
+            self._is_there[key] = shape != self._missing[id(font)] and any(shape[1])
+        return self._is_there[key]
 
 
 def _shape(font: Font, letter: str) -> tuple[tuple[int, int], bytes]:
