@@ -7,7 +7,7 @@ from core import DataError
 from core.evaluation.coco_eval import evaluate
 from core.evaluation.coco_files import read_ground_truth, read_results
 from core.evaluation.findings.curves import RECALLS, average_precision, class_figures, coco_figures, precision_recall
-from core.evaluation.findings.threshold_curve import threshold_curve
+from core.evaluation.findings.threshold_curve import threshold_counts, threshold_curve
 from core.evaluation.threshold import count_errors
 from core.evaluation.tide import detection_table
 from tests.core.coco_cases import cases, from_env, gt_of, judge, result, rows
@@ -216,6 +216,25 @@ def test_the_overall_curve_counts_all_classes_together(case):
     for i in (0, 25, 50, 100):
         right = [(curve.recall[i] or 0) * curve.n for curve in of_classes]
         assert (together.recall[i] or 0) * together.n == pytest.approx(sum(right))
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases())
+def test_counts_by_class_are_what_the_curves_divide_and_add_up_to_all_classes(case):
+    gt, results = case
+    table = table_of(gt, *results)
+    counts = threshold_counts(table)
+
+    def divided(n, found, predictions):
+        precision = tuple(r / p if p else None for r, p in zip(found.tolist(), predictions.tolist(), strict=True))
+        return int(n), precision, tuple(r / n if n else None for r in found.tolist())
+
+    for name, *of_class in zip(counts.names, counts.n, counts.found, counts.predictions, strict=True):
+        curve = threshold_curve(table, [name])
+        assert divided(*of_class) == (curve.n, curve.precision, curve.recall)
+    together = threshold_curve(table)
+    summed = divided(counts.n.sum(), counts.found.sum(axis=0), counts.predictions.sum(axis=0))
+    assert summed == (together.n, together.precision, together.recall)
 
 
 def test_without_objects_recall_and_f1_are_undefined_and_without_predictions_precision():
