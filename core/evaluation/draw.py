@@ -41,14 +41,18 @@ DASH, DOT = (10, 7), (3, 5)  # pixels drawn and left out: of missed objects, of 
 MOST_LETTERS = 40
 
 
-def draw_analysis(image: Image.Image, rows: Sequence[Row], title: str = "", legend: bool = True) -> Image.Image:
+def draw_analysis(
+    image: Image.Image, rows: Sequence[Row], title: str = "", legend: bool = True, longest: int | None = None
+) -> Image.Image:
     """Return a copy of the picture with its boxes, labels and, if asked for, a legend below, as RGB.
 
     A small picture is enlarged. rows: of `threshold.image_rows`: kind, class_name, x1, y1, x2, y2 (pixels of `image`)
     and error, and for detections score and crowd_only, for ground truths iscrowd.
+    longest: pixels of the copy's longest side, where its size is not to follow from the picture and its boxes; of more
+    than CROWDED boxes none then has a label, for which there would be no room.
     """
     smallest = ROOMY if len(rows) > CROWDED else SMALLEST
-    scale = min(max(*image.size, smallest), LARGEST) / max(image.size)
+    scale = (longest or min(max(*image.size, smallest), LARGEST)) / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     picture = _as_rgb(image).resize(size, Image.Resampling.LANCZOS)
     draw, letters = ImageDraw.Draw(picture), lettering(FONT_SIZE)
@@ -57,7 +61,8 @@ def draw_analysis(image: Image.Image, rows: Sequence[Row], title: str = "", lege
     for row, box in reversed(boxes):
         draw_box(draw, clamp_box(box, size), row)
     taken: list[Box] = []
-    for row, box in sorted(boxes, key=lambda pair: not _is_ground_truth(pair[0])):
+    labelled = boxes if longest is None or len(rows) <= CROWDED else []
+    for row, box in sorted(labelled, key=lambda pair: not _is_ground_truth(pair[0])):
         draw_label(draw, letters, clamp_box(box, size), row, size, taken)
     return _with_legend(picture, rows, title, letters) if legend else picture
 

@@ -9,6 +9,7 @@ from core.boxes import CONTEXT
 from core.datasets.split import read_split
 from core.evaluation.draw import (
     BEHIND,
+    CROWDED,
     GREEN,
     LARGEST,
     RED,
@@ -46,6 +47,16 @@ def test_expected_is_green_and_predicted_is_red():
     assert colours(picture, (120, 30, 180, 80)) == {RED}
     for ground in BEHIND.values():  # of the labels
         assert (np.asarray(picture) == ground).all(axis=2).sum() > 400
+
+
+def test_a_picture_of_a_given_size_has_no_labels_where_there_is_no_room_for_them():
+    grounds = []
+    for n in (2, CROWDED + 1):
+        boxes = [(1, 1, (3 + 14 * i, 30, 10, 40)) for i in range(n)]
+        picture = drawn(gt_of(*boxes), legend=False, longest=480)
+        assert picture.size == (480, 240) and has(picture, GREEN)
+        grounds.append(has(picture, BEHIND[GREEN]))
+    assert grounds[0] > 400 and grounds[1] == 0
 
 
 def test_a_found_object_has_a_whole_line_and_a_missed_one_dashes():
