@@ -1,0 +1,1 @@
+"""Charts that are drawn as pictures here, without a browser."""
