@@ -118,20 +118,29 @@ def _state(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _tensorboard(folder: Path) -> list[tuple[str, int, float]]:
-    """Return (tag, step, value) of every event that TensorBoard would show; what it purges is left out."""
+def _tensorboard(folder: Path) -> list[tuple[str, int, float | str]]:
+    """Return (tag, step, value) of every event that TensorBoard would show; what it purges is left out.
+
+    A value is a number, or the digest of a picture or a curve.
+    """
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
     from tensorboard.compat.proto.event_pb2 import SessionLog
 
-    shown: list[tuple[str, int, float]] = []
+    shown: list[tuple[str, int, float | str]] = []
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
             if event.HasField("session_log") and event.session_log.status == SessionLog.START:
                 shown = [one for one in shown if one[1] < event.step]
             for value in event.summary.value:
                 if value.tag not in TIMES:
-                    shown.append((value.tag, event.step, float(value.tensor.float_val[0])))
+                    shown.append((value.tag, event.step, _number(value)))
     return sorted(set(shown), key=repr)  # an evaluation that is made again gives the same point again
+
+
+def _number(value: Any) -> float | str:
+    if value.metadata.plugin_data.plugin_name == "scalars":
+        return float(value.tensor.float_val[0])
+    return hashlib.sha256(value.tensor.SerializeToString()).hexdigest()
 
 
 def _difference(expected: Any, got: Any) -> str:

@@ -2,9 +2,9 @@
 
     runs/runs.db                   the database, which schema.py describes
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, the table's decoder states
-                                   (epoch_0003.states.parquet), watched/epoch_0003.parquet, analysis_1.png,
-                                   report.html, start.json, preflight.json and .png, profile.json, trace.json.gz,
-                                   onnx/epoch_0003/
+                                   (epoch_0003.states.parquet), watched/epoch_0003.parquet, hparams/ (TensorBoard's
+                                   too), loss_ce.png, loss_bbox.png, analysis_1.png, report.html, start.json,
+                                   preflight.json and .png, profile.json, trace.json.gz, onnx/epoch_0003/
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
@@ -67,6 +67,10 @@ class RunPaths:
     def analysis_path(self, run_id: str, number: int) -> Path:
         """Return the path of a picture that `analyze` draws, with annotated and predicted boxes; from number 1."""
         return self.folder(run_id) / f"analysis_{int(number)}.png"
+
+    def loss_path(self, run_id: str, name: str) -> Path:
+        """Return the path of the picture of a run's class loss, "loss_ce", or box loss, "loss_bbox"."""
+        return self.folder(run_id) / f"{name}.png"
 
     def report_path(self, run_id: str) -> Path:
         """Return the path of the report that `analyze` writes."""

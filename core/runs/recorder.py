@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pyarrow as pa
+
 from core.config import TrainConfig
 from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.disk import atomic_file
@@ -23,16 +25,18 @@ from core.evaluation.alike.states import record_states
 from core.evaluation.table import METADATA_KEY, table_metadata, write_table
 from core.evaluation.tide import detection_table
 from core.runs.deletion.leftovers import clear_run
+from core.runs.loss_pictures.loss_pictures import LossPictures
 from core.runs.provenance.code import note_code
 from core.runs.provenance.data import hold_to_data, keep_fingerprint, note_step
 from core.runs.schema import NewEvaluation, Run
 from core.runs.store import RunStore
-from core.runs.tensorboard.event_file import EventFile
+from core.runs.tensorboard.board import Board
 from core.runs.watched import part_of, watched_images
 from core.training.doctor.doctor import Doctor
 from core.training.doctor.steps import not_finite
 from core.training.events import (
     Evaluated,
+    Finished,
     Loading,
     Measured,
     PreflightDone,
@@ -57,7 +61,9 @@ class Recorder:
 
     def __init__(self, store: RunStore, run_id: str) -> None:
         self.store, self.run = store, store.get(run_id)
-        self._events: EventFile | None = None
+        self._board: Board | None = None
+        self._losses = LossPictures(store, self.run)
+        self._has_finished = False
         self._label_map = self.run.label_map
         self._data = ""  # the digest of its fingerprint
         self._start: dict[str, Any] = {}  # what start.json holds
@@ -76,8 +82,12 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._events:
-            self._events.close()
+        if not self._board:
+            return
+        is_stopped = kind is not None and issubclass(kind, (GeneratorExit, KeyboardInterrupt))
+        is_success = True if self._has_finished or kind is None else None if is_stopped else False
+        self._board.close(is_success)
+        self._losses.write()
 
     def _delete_unrecorded_tables(self) -> None:
         """Delete detection tables that a killed process wrote and did not record, or did not delete in time."""
@@ -110,17 +120,29 @@ class Recorder:
         if isinstance(progress, PreflightDone):
             checks = {"checks": [asdict(check) for check in progress.checks]}
             _write_json(self.store.preflight_path(self.run.id), checks)
-        metrics, evaluation = progress.metrics if isinstance(progress, Measured) else {}, None
         if isinstance(progress, Measured):
-            events = self._events or self._begin(progress)
-            if isinstance(progress, StepDone) and progress.profile:
-                self._write_profile(progress.profile)
-            if isinstance(progress, Evaluated):
-                evaluation = self._written_evaluation(progress)
-            state |= self._examine(progress)
-        self.store.record(self.run.id, progress.step, metrics, state, evaluation)
-        if metrics:
-            events.add(progress.step, metrics)
+            self._write_measured(progress, state)
+        else:
+            self.store.record(self.run.id, progress.step, {}, state)
+        self._has_finished |= isinstance(progress, Finished)
+
+    def _write_measured(self, progress: Measured, state: dict[str, Any]) -> None:
+        """Record what a step or an evaluation has measured: first in the store, then for TensorBoard."""
+        board = self._board or self._begin(progress)
+        evaluation, table = None, None
+        if isinstance(progress, StepDone) and progress.profile:
+            self._write_profile(progress.profile)
+        if isinstance(progress, Evaluated):
+            table = self._written_table(progress)
+            evaluation = NewEvaluation(
+                progress.epoch, progress.figures.to_dict(), progress.is_best, has_table=table is not None
+            )
+        state |= self._examine(progress)
+        self.store.record(self.run.id, progress.step, progress.metrics, state, evaluation)
+        board.add(progress.step, progress.metrics)
+        if isinstance(progress, Evaluated) and evaluation:
+            board.add_evaluation(progress, evaluation, table)
+            self._losses.write()
 
     def _hold_to_data(self, fingerprint: Fingerprint, resumes: bool) -> None:
         """Note what data and code the training uses; raises RunError if it goes on, and nobody agreed to the data."""
@@ -132,7 +154,7 @@ class Recorder:
         note_code(folder, (self.run.step or 0) if resumes else 0)
         self._data = fingerprint.digest
 
-    def _begin(self, progress: Measured) -> EventFile:
+    def _begin(self, progress: Measured) -> Board:
         """Prepare for the first metrics: forget what a killed training recorded after its last checkpoint."""
         # an evaluation belongs to a step that is done; a step's metrics to one that is being done anew
         is_done = isinstance(progress, Evaluated)
@@ -141,8 +163,9 @@ class Recorder:
         if remark := note_step(self.store, self.run.id, progress.step):
             self._training_remarks[remark.rule] = remark
             self._examined = -math.inf  # it is told now
-        self._events = EventFile(self.store.folder(self.run.id), purge_from=progress.step + is_done)
-        return self._events
+        folder, before = self.store.folder(self.run.id), self.store.evaluations(self.run.id)
+        self._board = Board(folder, self.run, progress.step + is_done, before)
+        return self._board
 
     def _replay(self) -> None:
         """Give the doctor what a training that goes on has recorded before, step by step."""
@@ -201,22 +224,19 @@ class Recorder:
         table = {"steps": profile.steps, "operators": profile.operators}
         _write_json(self.store.profile_path(self.run.id), table)
 
-    def _written_evaluation(self, progress: Evaluated) -> NewEvaluation:
-        """Write the detection table of an evaluation, and return what is to be recorded with its metrics."""
-        has_table = False
-        if progress.detections is not None and progress.ground_truth is not None:
-            table = detection_table(
-                progress.ground_truth, progress.detections, progress.label_map, progress.model_input
-            )
-            metadata = replace(table_metadata(table), data=self._data)
-            table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
-            path = self.store.table_path(self.run.id, progress.epoch)
-            record_states(progress.states, table, path)
-            write_table(table, path)
-            watched = watched_images(table, self.run.config.get("seed", 0))
-            write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))
-            has_table = True
-        return NewEvaluation(progress.epoch, progress.figures.to_dict(), progress.is_best, has_table)
+    def _written_table(self, progress: Evaluated) -> pa.Table | None:
+        """Write the detection table of an evaluation and return it; None where no detections are kept."""
+        if progress.detections is None or progress.ground_truth is None:
+            return None
+        table = detection_table(progress.ground_truth, progress.detections, progress.label_map, progress.model_input)
+        metadata = replace(table_metadata(table), data=self._data)
+        table = table.replace_schema_metadata({METADATA_KEY: metadata.to_json()})
+        path = self.store.table_path(self.run.id, progress.epoch)
+        record_states(progress.states, table, path)
+        write_table(table, path)
+        watched = watched_images(table, self.run.config.get("seed", 0))
+        write_table(part_of(table, watched), self.store.watched_path(self.run.id, progress.epoch))
+        return table
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

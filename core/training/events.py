@@ -11,12 +11,15 @@ from `train.py` so that recording or faking a training needs no torch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
 from PIL import Image
 
 from core.boxes import Detections
+from core.datasets.coco.entries import Entry
 from core.datasets.fingerprint.fingerprint import Fingerprint
 from core.detr.states.query_states import QueryStates
 from core.evaluation.coco_eval import CocoFigures
@@ -178,6 +181,7 @@ class Evaluated(Measured):
     model_input   how the model saw the images
     states        of the queries that count; None where the model gives none
     is_best       whether AP is the highest so far, so that the checkpoint `best` is of this epoch
+    picture_path  where the picture of one of the images lies, as `CocoSplit.path_of`; None if nobody knows
     """
 
     figures: CocoFigures
@@ -186,6 +190,7 @@ class Evaluated(Measured):
     model_input: ModelInput | None = None
     states: QueryStates | None = None
     is_best: bool = False
+    picture_path: Callable[[Entry], Path | None] | None = None
 
     @property
     def is_baseline(self) -> bool:

@@ -228,7 +228,7 @@ class Training:
                 **self._position(), metrics=measurements.metrics, remarks=remarks,
                 figures=measurements.figures, detections=measurements.detections,
                 ground_truth=self.val_data.split.to_dict(), model_input=self.model_input,
-                states=measurements.states, is_best=is_best,
+                states=measurements.states, is_best=is_best, picture_path=self.val_data.split.path_of,
             )  # fmt: skip
             try:
                 yield from self._until_recorded(evaluated)

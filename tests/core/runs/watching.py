@@ -26,10 +26,13 @@ def record_run(store, data, epochs: int = 3, done: int | None = None):
     return store.get(run.id)
 
 
-def record_epochs(store, run_id: str, which, epochs: int, find=found_at, states_of=lambda found: None) -> None:
+def record_epochs(
+    store, run_id: str, which, epochs: int, find=found_at, states_of=lambda found: None, with_pictures=False
+) -> None:
     """The steps of these epochs and their evaluations, by the recorder; `find` gives what was found as `found_at`.
 
     states_of: gives the decoder states of what was found.
+    with_pictures: the recorder is told where they lie.
     """
     split = read_split(store.get(run_id).config["data"], "val")
     label_map = split.label_map()
@@ -45,6 +48,6 @@ def record_epochs(store, run_id: str, which, epochs: int, find=found_at, states_
                     **common, epoch=epoch, step=STEPS * epoch, label_map=label_map,
                     metrics={"val/AP": figures.AP, "val/loss_ce": 5.0 - epoch}, figures=figures,
                     detections=found, ground_truth=split.to_dict(), is_best=0 < epoch <= AP_LATER,
-                    states=states_of(found),
+                    states=states_of(found), picture_path=split.path_of if with_pictures else None,
                 )
             )  # fmt: skip

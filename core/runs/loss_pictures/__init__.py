@@ -1,0 +1,1 @@
+"""The pictures of a run's losses in its folder."""
