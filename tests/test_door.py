@@ -75,8 +75,8 @@ ALLOWED = {
     ("ui/live/component.py", "(HERE / 'live.css').read_text(encoding='utf-8')"),
     ("ui/charts/component.py", "(HERE / 'chart.css').read_text(encoding='utf-8')"),
     # goes with an export, where nothing of DETR Lab is
-    ("core/export/open_in_fiftyone.py", "(folder / 'labels.json').read_text(encoding='utf-8')"),
-    ("core/export/open_in_fiftyone.py", "(folder / 'predictions.json').read_text(encoding='utf-8')"),
+    ("core/export/fiftyone/open_in_fiftyone.py", "(folder / 'labels.json').read_text(encoding='utf-8')"),
+    ("core/export/fiftyone/open_in_fiftyone.py", "(folder / 'predictions.json').read_text(encoding='utf-8')"),
 }
 
 

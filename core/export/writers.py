@@ -195,7 +195,7 @@ def _fiftyone(bundle: Bundle, archive: ZipFile) -> Steps:
         yield len(bundle.images), len(bundle.images)
     title = bundle.title or "Images with annotations and predictions"
     _add(archive, "README.txt", README.format(title=visible(title), images=len(copied), score=bundle.score))
-    _add(archive, SCRIPT, (HERE / SCRIPT).read_text(encoding="utf-8"))
+    _add(archive, SCRIPT, (HERE / "fiftyone" / SCRIPT).read_text(encoding="utf-8"))
     return left_out
 
 
