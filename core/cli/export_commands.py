@@ -46,12 +46,13 @@ def add_export_options(parser: ArgumentParser) -> None:
         "--score", type=float, default=0.5, help="predictions from this score; 0: all, for AP (default: %(default)s)"
     )
     add_epoch(parser)
-    _add_image_options(parser)
+    add_image_options(parser)
     _add_model_options(parser)
     add_onnx_options(parser)
 
 
-def _add_image_options(parser: ArgumentParser) -> None:
+def add_image_options(parser: ArgumentParser) -> None:
+    """Add the options that choose images, which `chosen_images` reads."""
     several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     parser.add_argument("--marked", action="store_true", help="only images that are marked")
     parser.add_argument("--images", type=int, metavar="ID", help="only these images (default: all)", **several)
@@ -163,7 +164,7 @@ def _export_images(options: Namespace) -> None:
     evaluation = chosen_evaluation(store, options)
     table, run, marks = detection_table_of(evaluation), store.get(evaluation.run_id), Marks(store)
     marked = marks.image_ids(run.id) if options.marked else None
-    ids = _chosen_images(table, options, marked, _images_of_slices(store, run, table, options.slices))
+    ids = chosen_images(table, options, marked, images_of_slices(store, run, table, options.slices))
     if changed := changed_since(store, run, table):
         show(f"note: {changed}")
     run_marks, title = tuple(marks.all(run.id)), bundle_title(run, evaluation)
@@ -173,7 +174,7 @@ def _export_images(options: Namespace) -> None:
     show(f"{out}: {work.result.sentence}")
 
 
-def _images_of_slices(store: RunStore, run: Run, table: pa.Table, texts: Sequence[str]) -> set[int] | None:
+def images_of_slices(store: RunStore, run: Run, table: pa.Table, texts: Sequence[str]) -> set[int] | None:
     """Return the images of the slices; None for all. Raises LabError for a slice that there is not."""
     from core.evaluation.selection import slice_of, slice_text
     from core.runs.evaluated.attributes import attributes_of
@@ -190,7 +191,7 @@ def _images_of_slices(store: RunStore, run: Run, table: pa.Table, texts: Sequenc
     return attributes.images_of(known)
 
 
-def _chosen_images(
+def chosen_images(
     table: pa.Table, options: Namespace, marked: list[int] | None, sliced: set[int] | None = None
 ) -> list[int]:
     """Return the ids of the images that the options choose, only of `marked` and `sliced` ones where not None."""

@@ -25,6 +25,7 @@ from core.cli import (
     training_commands,
 )
 from core.cli.advice import doctor_command
+from core.cli.apps import commands as app_commands
 from core.cli.command import Command, show
 from core.cli.experiments import commands as experiment_commands
 from core.cli.preview import command as preview_commands
@@ -41,6 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     *bin_commands.COMMANDS,
     *evaluation_commands.COMMANDS,
     *export_commands.COMMANDS,
+    *app_commands.COMMANDS,
     *prediction_commands.COMMANDS,
 )
 

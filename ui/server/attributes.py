@@ -23,6 +23,7 @@ from core.datasets.attributes.sources import image_attributes
 from core.datasets.split import CocoSplit
 from core.evaluation.table import table_metadata
 from core.runs.evaluated.attributes import measures_of
+from core.runs.evaluated.tags import tag_files, with_tags
 from core.runs.schema import Run
 from core.system.priority import let_thread_give_way
 from ui.server import cache, services
@@ -35,9 +36,12 @@ Stamps = tuple[tuple[str, str], ...]
 def attributes_of(run: Run, table: pa.Table) -> ImageAttributes:
     """Return what is known of the images that a run was evaluated on; nothing if they are gone."""
     try:
-        return attributes_of_split(cache.validation_images(run), table_metadata(table).classes)
+        attributes = attributes_of_split(cache.validation_images(run), table_metadata(table).classes)
     except LabError:
         return NOTHING_KNOWN
+    files = tuple(tag_files(services.store(), run.id))
+    stamps = tuple((str(path), services.file_stamp(path)) for path in files)
+    return _with_tags(stamps, attributes.stamp, files, attributes) if files else attributes
 
 
 def attributes_of_split(images: CocoSplit, classes: tuple[str, ...]) -> ImageAttributes:
@@ -65,6 +69,13 @@ def _tables(folders: tuple[tuple[str, int], ...], _images: CocoSplit) -> list[Pa
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _attributes(stamps: Stamps, part: str, classes: tuple[str, ...], _images: CocoSplit) -> ImageAttributes:
     return image_attributes(_images, classes, read_measured(_images, measures_of(services.store(), _images)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _with_tags(
+    stamps: Stamps, known: str, _files: tuple[Path, ...], _attributes: ImageAttributes
+) -> ImageAttributes:
+    return with_tags(_attributes, _files)
 
 
 def start_measuring(run: Run) -> Task | None:

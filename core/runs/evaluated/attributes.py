@@ -16,6 +16,7 @@ from core.datasets.attributes.sources import image_attributes
 from core.datasets.split import CocoSplit
 from core.evaluation.table import table_metadata
 from core.runs.evaluated.images import evaluated_images
+from core.runs.evaluated.tags import tag_files, with_tags
 from core.runs.schema import Run
 from core.runs.store import RunStore
 
@@ -33,4 +34,9 @@ def attributes_of(store: RunStore, run: Run, table: pa.Table) -> ImageAttributes
         images = evaluated_images(run)
     except LabError:
         return NOTHING_KNOWN
+    return with_tags(attributes_of_images(store, images, table), tag_files(store, run.id))
+
+
+def attributes_of_images(store: RunStore, images: CocoSplit, table: pa.Table) -> ImageAttributes:
+    """Return what is known of the images that a table is of, but for the tags of `tags.py`."""
     return image_attributes(images, table_metadata(table).classes, read_measured(images, measures_of(store, images)))

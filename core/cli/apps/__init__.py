@@ -1,0 +1,1 @@
+"""Commands that open applications of others, FiftyOne and TensorBoard, until Ctrl-C."""
