@@ -9,6 +9,7 @@ from core import LabError
 from core.charts.sections import SECTIONS, View
 from core.evaluation.selection import Selection, slice_text
 from core.evaluation.table import table_metadata
+from ui.apps.fiftyone import show_fiftyone
 from ui.choose import pair_picker
 from ui.choose.address import Address, Query, new_address, write_address
 from ui.choose.data_notice import show_data_notice
@@ -166,6 +167,8 @@ with st.sidebar:
         go_to(services.COMPARE_PAGE, pair_picker.compare_address(runs, viewed, view.score))
     show_evaluate_model(viewed)
     show_export_model(viewed, view.score)
+    with st.popover("FiftyOne", key="fiftyone", icon=":material/photo_library:", width="stretch"):
+        show_fiftyone(viewed, view.score, attributes.images_of(slices) if slices else None, "results fiftyone")
 if query := st.session_state.pop(OPENED, None):
     go_to_errors(query)
 show_data_notice((run, table))

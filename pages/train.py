@@ -9,6 +9,7 @@ from core.config import TrainConfig
 from core.runs.provenance.data import DataRecord, refused_data
 from core.runs.schema import Run, Status
 from core.training.typed_settings import check_typed
+from ui.apps.tensorboard import show_tensorboard
 from ui.choose import built_in, pickers
 from ui.choose.address import remember
 from ui.choose.manage_run import show_bin, show_manage
@@ -174,6 +175,8 @@ def show_runs() -> None:
     if not has_failed(checks):
         show_checks(run, checks)
     show_profile(run)
+    with st.popover("TensorBoard", key="tensorboard", icon=":material/show_chart:"):
+        show_tensorboard(run)
 
 
 store = services.store()

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -85,10 +86,8 @@ class _FiftyOne:
         if self._session is None:
             yield "Starting FiftyOne's App"
             self._session = _launch()
-        port = self._session.server_port
-        return {
-            "port": port, "path": f"/datasets/{dataset.slug}{view}", "name": dataset.name, "note": work.result.note,
-        }  # fmt: skip
+        path = f"/datasets/{quote(dataset.name)}{view}"
+        return {"port": self._session.server_port, "path": path, "name": dataset.name, "note": work.result.note}
 
     def _bring_back(self, run_id: str, epoch: int | None) -> Brought:
         found = datasets.find_datasets(run_id, epoch)

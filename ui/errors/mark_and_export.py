@@ -21,6 +21,7 @@ from core.export.bundle import Bundle, bundle_title
 from core.export.writers import ExportFormat, ExportResult, write_export
 from core.runs.marks import Mark, Marks
 from core.runs.schema import Run
+from ui.apps.fiftyone import show_fiftyone
 from ui.choose.export_download import offer_download
 from ui.choose.run_picker import EvaluatedModel
 from ui.server import services
@@ -69,6 +70,8 @@ def show_mark_and_export(
                       args=(run, file_format, bundle))  # fmt: skip
         if task:
             _show_end(run, task)
+        st.subheader("FiftyOne", divider="grey")
+        show_fiftyone(viewed, 0.0 if everything else selection.score, ids or None, "errors fiftyone")
 
 
 def _offer_marks(run: Run, ids: list[int], marked: list[int]) -> None:

@@ -72,9 +72,7 @@ def _attributes(stamps: Stamps, part: str, classes: tuple[str, ...], _images: Co
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _with_tags(
-    stamps: Stamps, known: str, _files: tuple[Path, ...], _attributes: ImageAttributes
-) -> ImageAttributes:
+def _with_tags(stamps: Stamps, known: str, _files: tuple[Path, ...], _attributes: ImageAttributes) -> ImageAttributes:
     return with_tags(_attributes, _files)
 
 

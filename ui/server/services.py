@@ -25,6 +25,7 @@ from ui.server.ending import bound_the_end
 from ui.server.engine import engine
 from ui.server.guard import Guard
 from ui.server.model_worker import model_worker
+from ui.server.side_apps import side_apps
 from ui.server.uploads import Uploads
 
 DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
@@ -59,6 +60,7 @@ async def lifespan(app: object) -> AsyncGenerator[None]:
 def _stop() -> None:
     """Stop what works for the server; a second call, while the first is stuck, does the same again."""
     model_worker().stop()
+    side_apps().stop_all()
     background_tasks().stop_all(SHUTDOWN_SECONDS)
     uploads().clear()
     jobs().shutdown()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 OWNER = "detr-lab"  # a tag of every dataset that is made here
 INFO = "detr_lab"  # what is remembered of one, under this name in its `info`
 VIEW = "Chosen in DETR Lab"  # the view of the images that were chosen there
+NO_WORDS = re.compile(r"[^\w.-]++")
 BATCH = 200  # samples that are written at once
 LABELS = {GROUND_TRUTH: "coco_id", PREDICTIONS: "query"}  # and by what a label is the same one again
 
@@ -67,8 +69,11 @@ class Written:
 
 
 def dataset_name(run: Run, epoch: int) -> str:
-    """Return what the dataset of a model is called in FiftyOne: by the run's name and id, and the epoch."""
-    words = run.id if run.name == run.id else f"{short(run.name, 60)} {run.id}"
+    """Return what the dataset of a model is called in FiftyOne: by the run's name and id, and the epoch.
+
+    It is a part of the App's address, so of the run's name only words are taken.
+    """
+    words = run.id if run.name == run.id else f"{NO_WORDS.sub(' ', short(run.name, 60)).strip()} {run.id}".strip()
     return f"{words} {f'{run.origin} results' if run.is_imported else f'epoch {epoch}'}"
 
 
