@@ -15,6 +15,7 @@ from core.runs.store import RunStore
 from tests.chromium import browser, context  # noqa: F401 (fixtures of several tests)
 from tests.engines import light_engine, session_environment, start_process, start_warm, warm_engine  # noqa: F401
 from tests.made_runs import leave_files, make_run
+from tests.mongod import database  # noqa: F401 (a fixture of several tests)
 from tests.shared_app import shared  # noqa: F401 (a fixture of several tests)
 from tests.suite import (  # noqa: F401 (hooks)
     pytest_collection_finish,

@@ -42,7 +42,7 @@ FIRST_PORT = 5151  # FiftyOne's own
 WITHOUT = "Export the images as FiftyOne instead: the zip opens wherever FiftyOne runs."
 
 
-class _FiftyOne:
+class FiftyOneChild:
     """The App, which begins with the first dataset, and the datasets that it was given."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class _FiftyOne:
     def answer(self, request: dict[str, Any]) -> Generator[str, None, dict[str, Any]]:
         """Do what a request asks for; yields words. Raises LabError."""
         yield "Loading FiftyOne"
-        _check_database()
+        check_database()
         if request["ask"] == "tags":
             return {"sentence": self._bring_back(request["run"], request["epoch"]).sentence}
         return (yield from self._open(request))
@@ -100,7 +100,7 @@ class _FiftyOne:
         return brought
 
 
-def _check_database() -> None:
+def check_database() -> None:
     """Import FiftyOne and ask its database; raises LabError, one sentence, where either is not there."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -145,7 +145,7 @@ def _stamp(evaluation: Evaluation, json_path: os.PathLike[str]) -> str:
 
 def main() -> None:
     """Answer requests until they end, and bring the tags back."""
-    fiftyone = _FiftyOne()
+    fiftyone = FiftyOneChild()
     answer_requests(FIFTYONE.title, fiftyone.answer)
     fiftyone.close()
     # FiftyOne's own end waits for its server for up to 10 s; that and the database see that this process is gone

@@ -114,7 +114,8 @@ class AppProcess:
                 self._child.send(request)
                 return self._child
         self.stop(0)
-        self._child, self._is_stopped = Child(self._command, environment_of(self._root)), False
+        self._child, self._is_stopped = None, False
+        self._child = Child(self._command, environment_of(self._root))
         self._child.send(request)
         return self._child
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.apps.side_app import FIFTYONE
 from core.runs.schema import Run
-from ui.apps.panel import Opening, Steps, show_panel
+from ui.apps.panel import Opening, Steps, open_app, show_panel
 from ui.choose.run_picker import EvaluatedModel
 from ui.server.background import background_tasks
 from ui.server.side_apps import side_apps
@@ -34,7 +34,7 @@ def show_fiftyone(viewed: EvaluatedModel, score: float, image_ids: Collection[in
     }  # fmt: skip
     name = f"fiftyone {run.id} {epoch}"
     opening = Opening(FIFTYONE, name, request, HELP, end=partial(_bring_back, run, epoch))
-    show_panel(opening, key, partial(_offer_tags, run, epoch, key))
+    show_panel(opening, key, partial(_offer_more, opening, run, epoch, key))
 
 
 def _bring_back(run: Run, epoch: int) -> Steps:
@@ -43,8 +43,11 @@ def _bring_back(run: Run, epoch: int) -> Steps:
     return (yield from side_apps().process_of(FIFTYONE).ask(request))
 
 
-def _offer_tags(run: Run, epoch: int, key: str) -> None:
-    """Show the button that brings the tags back, and what came back."""
+def _offer_more(opening: Opening, run: Run, epoch: int, key: str) -> None:
+    """Show the buttons that bring there what is chosen here now, and the tags back; and what came back."""
+    st.button("Show what is chosen now", key=f"{key} update", icon=":material/sync:", width="stretch",
+              help="Opens these images there, with this score, and marks as they are now.", on_click=open_app,
+              args=(opening,))  # fmt: skip
     name = _tags_name(run, epoch)
     task = background_tasks().find(name)
     if task and task.is_running:
