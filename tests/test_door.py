@@ -65,7 +65,7 @@ ALLOWED = {
     ("core/detr/sources/fetch.py", "part.open('ab' if answer.status_code == 206 else 'wb', buffering=0)"),
     # files beside our own code
     ("core/charts/to_json.py", "(Path(__file__).parent / 'draw.js').read_text(encoding='utf-8')"),
-    ("core/export/writers.py", "(HERE / SCRIPT).read_text(encoding='utf-8')"),
+    ("core/export/writers.py", "(HERE / 'fiftyone' / SCRIPT).read_text(encoding='utf-8')"),
     ("core/export/html.py", "(HERE / 'report.css').read_text(encoding='utf-8')"),
     ("core/export/html.py", "(HERE / 'report.js').read_text(encoding='utf-8')"),
     ("core/export/html.py", "PLOTLY.read_text(encoding='utf-8')"),

@@ -90,11 +90,11 @@ class FiftyOneChild:
         return {"port": self._session.server_port, "path": path, "name": dataset.name, "note": work.result.note}
 
     def _bring_back(self, run_id: str, epoch: int | None) -> Brought:
-        found = datasets.find_datasets(run_id, epoch)
-        if not found:
+        of_run = datasets.find_datasets(run_id, epoch)
+        if not of_run:
             raise LabError(f"FiftyOne has no dataset of the run {run_id}: open it there first.")
         brought = Brought()
-        for dataset in found:
+        for dataset in of_run:
             of_epoch = next(int(tag.split()[1]) for tag in dataset.tags if tag.startswith("epoch "))
             brought += bring_back(self._store, run_id, of_epoch, dataset)
         return brought
