@@ -33,7 +33,8 @@ def show_fiftyone(viewed: EvaluatedModel, score: float, image_ids: Collection[in
         "images": None if image_ids is None else list(image_ids),
     }  # fmt: skip
     name = f"fiftyone {run.id} {epoch}"
-    opening = Opening(FIFTYONE, name, request, HELP, end=partial(_bring_back, run, epoch))
+    end, is_none = partial(_bring_back, run, epoch), image_ids is not None and not image_ids
+    opening = Opening(FIFTYONE, name, request, HELP, end=end, disabled=is_none)
     show_panel(opening, key, partial(_offer_more, opening, run, epoch, key))
 
 
@@ -47,7 +48,7 @@ def _offer_more(opening: Opening, run: Run, epoch: int, key: str) -> None:
     """Show the buttons that bring there what is chosen here now, and the tags back; and what came back."""
     st.button("Show what is chosen now", key=f"{key} update", icon=":material/sync:", width="stretch",
               help="Opens these images there, with this score, and marks as they are now.", on_click=open_app,
-              args=(opening,))  # fmt: skip
+              args=(opening,), disabled=opening.disabled)  # fmt: skip
     name = _tags_name(run, epoch)
     task = background_tasks().find(name)
     if task and task.is_running:

@@ -26,11 +26,12 @@ Steps = Generator[str, None, dict[str, Any]]
 class Opening:
     """What is opened, and how.
 
-    name     of the background task: one for each thing that is opened
-    request  to the application's child
-    help     of the button
-    path     added to the address that the child answers with
-    end      what is done before its process is stopped, as asking it to keep something; it yields words
+    name      of the background task: one for each thing that is opened
+    request   to the application's child
+    help      of the button
+    path      added to the address that the child answers with
+    end       what is done before its process is stopped, as asking it to keep something; it yields words
+    disabled  whether there is nothing that could be opened
     """
 
     app: SideApp
@@ -39,6 +40,7 @@ class Opening:
     help: str
     path: str = ""
     end: Callable[[], Steps] | None = None
+    disabled: bool = False
 
 
 def show_panel(opening: Opening, key: str, more: Callable[[], None] | None = None) -> None:
@@ -57,7 +59,8 @@ def show_panel(opening: Opening, key: str, more: Callable[[], None] | None = Non
         if task:
             _show_end(task, process)
         st.button(f"Open in {plain(opening.app.title)}", key=f"{key} open", icon=":material/open_in_new:",
-                  help=plain(opening.help), width="stretch", on_click=open_app, args=(opening,))  # fmt: skip
+                  help=plain(opening.help), width="stretch", on_click=open_app, args=(opening,),
+                  disabled=opening.disabled)  # fmt: skip
 
 
 def open_app(opening: Opening) -> None:

@@ -71,7 +71,7 @@ def show_mark_and_export(
         if task:
             _show_end(run, task)
         st.subheader("FiftyOne", divider="grey")
-        show_fiftyone(viewed, 0.0 if everything else selection.score, ids or None, "errors fiftyone")
+        show_fiftyone(viewed, 0.0 if everything else selection.score, ids, "errors fiftyone")
 
 
 def _offer_marks(run: Run, ids: list[int], marked: list[int]) -> None:

@@ -114,7 +114,7 @@ def write_dataset(
     if info.get("content") == content and len(dataset) == info["written"][0]:
         return Written(*info["written"])
     bundle, paths, written = yield from _with_pictures(bundle)
-    _keep_samples(dataset, bundle, paths)
+    yield from _keep_samples(dataset, bundle, paths)
     _declare(dataset, attributes)
     ids = dict(zip(*dataset.values([IMAGE_ID, "id"]), strict=True))
     tags = _label_tags(dataset)
@@ -168,8 +168,10 @@ def _with_pictures(
     return bundle.restricted_to(shown), paths, Written(len(shown), missing, turned)
 
 
-def _keep_samples(dataset: fiftyone.Dataset, bundle: Bundle, paths: dict[int, str]) -> None:
-    """Let the dataset have one sample for each image, with its picture where it lies now."""
+def _keep_samples(
+    dataset: fiftyone.Dataset, bundle: Bundle, paths: dict[int, str]
+) -> Generator[tuple[int, int], None, None]:
+    """Let the dataset have one sample for each image, with its picture where it lies now; yields (0, images)."""
     import fiftyone
 
     rows = zip(*dataset.values([IMAGE_ID, "id", "filepath"]), strict=True)
@@ -183,8 +185,9 @@ def _keep_samples(dataset: fiftyone.Dataset, bundle: Bundle, paths: dict[int, st
         if image["id"] not in known:
             size = fiftyone.ImageMetadata(width=int(image["width"]), height=int(image["height"]))
             samples.append(fiftyone.Sample(paths[image["id"]], metadata=size, **{IMAGE_ID: image["id"]}))
-    if samples:
-        dataset.add_samples(samples, dynamic=False, progress=False)
+    for first in range(0, len(samples), BATCH):
+        dataset.add_samples(samples[first : first + BATCH], dynamic=False, progress=False)
+        yield 0, len(bundle.images)
 
 
 def _declare(dataset: fiftyone.Dataset, attributes: ImageAttributes) -> None:

@@ -4,6 +4,7 @@ A small process stands in for the applications, whose real ones `tests/core/apps
 """
 
 import sys
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ from core.runs.evaluated.attributes import attributes_of
 from core.runs.evaluated.tags import keep_tags, tags_path
 from tests.core.runs.waiting import until
 from ui.server import attributes as known
+from ui.server import services
 from ui.server.background import background_tasks
 from ui.server.side_apps import SideApps
 
@@ -68,7 +70,7 @@ def page():
 
     run = services.store().get(st.session_state.run)
     evaluation = services.store().evaluations(run.id)[-1]
-    show_fiftyone(EvaluatedModel(run, "best", evaluation, None), 0.5, [3, 1], "here")
+    show_fiftyone(EvaluatedModel(run, "best", evaluation, None), 0.5, st.session_state.get("images", [3, 1]), "here")
     show_tensorboard(run)
 
 
@@ -148,6 +150,12 @@ def test_why_it_cannot_be_opened_is_said(app, finished, stand_ins):
     assert links(app) == [] and text(app) == "There is no *database* here."
 
 
+def test_without_an_image_there_is_nothing_to_open(app, stand_ins):
+    assert not app.button(key="here open").disabled
+    app.session_state["images"] = []
+    assert checked(app.run()).button(key="here open").disabled
+
+
 def test_another_model_is_not_shown_as_open(app, finished, run_maker, stand_ins):
     click(app, "here open", f"fiftyone {finished.id} 2")
     app.session_state["run"] = run_maker().id
@@ -155,11 +163,14 @@ def test_another_model_is_not_shown_as_open(app, finished, run_maker, stand_ins)
     assert links(app) == [] and app.button(key="here open")
 
 
-def test_all_processes_end_with_the_server(app, finished, stand_ins):
+def test_all_processes_end_with_the_server(app, finished, stand_ins, monkeypatch):
     click(app, "here open", f"fiftyone {finished.id} 2")
     click(app, "tensorboard open", "tensorboard")
     pids = [stand_ins.process_of(one).pid for one in side_app.SIDE_APPS]
-    stand_ins.stop_all()
+    monkeypatch.setattr(services, "side_apps", lambda: stand_ins)
+    for other in ("model_worker", "uploads", "jobs", "engine"):
+        monkeypatch.setattr(services, other, Mock())
+    services._stop()
     assert all(pids) and not any(map(psutil.pid_exists, pids))
 
 
