@@ -32,12 +32,14 @@ def picture_value(tag: str, size: tuple[int, int], encoded: bytes, description: 
     return Summary.Value(tag=tag, tensor=tensor, metadata=create_summary_metadata("", description))
 
 
-def pr_value(tag: str, n: int, found: np.ndarray, predictions: np.ndarray, description: str = "") -> Summary.Value:
+def pr_value(
+    tag: str, n: int, true_positives: np.ndarray, predictions: np.ndarray, description: str = ""
+) -> Summary.Value:
     """Return a precision-recall curve for the PR Curves tab.
 
-    n            objects
-    found        (T,) int  predictions that found an object, from each of T thresholds from 0 to 1 at equal distances
-    predictions  (T,) int  all of them; precision is 0 where there are none, as in TensorBoard, which leaves that out
+    n               objects
+    true_positives  (T,) int  predictions that found one, from each of T thresholds from 0 to 1 at equal distances
+    predictions     (T,) int  all; precision is 0 where there are none, as in TensorBoard, which leaves that out
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -45,12 +47,14 @@ def pr_value(tag: str, n: int, found: np.ndarray, predictions: np.ndarray, descr
     from tensorboard.compat.proto.types_pb2 import DT_FLOAT
     from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
 
-    true_negatives = np.zeros_like(found)  # there is no such thing in detection
-    precision, recall = found / np.maximum(predictions, 1), found / max(n, 1)
-    rows = np.array([found, predictions - found, true_negatives, n - found, precision, recall])
+    true_negatives = np.zeros_like(true_positives)  # there is no such thing in detection
+    precision, recall = true_positives / np.maximum(predictions, 1), true_positives / max(n, 1)
+    rows = np.array(
+        [true_positives, predictions - true_positives, true_negatives, n - true_positives, precision, recall]
+    )
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=side) for side in rows.shape])
     tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=shape, tensor_content=rows.astype("<f4").tobytes())
-    return Summary.Value(tag=tag, tensor=tensor, metadata=create_summary_metadata("", description, len(found)))
+    return Summary.Value(tag=tag, tensor=tensor, metadata=create_summary_metadata("", description, len(true_positives)))
 
 
 def start_value(settings: Mapping[str, str | float | bool], started: float) -> Summary.Value:
