@@ -1,4 +1,4 @@
-"""The commands that change what a run is called and whether it is kept: rename, notes, delete, restore and bin."""
+"""The commands that change what a run is called and whether it is kept: rename, notes, tag, delete, restore and bin."""
 
 from __future__ import annotations
 
@@ -45,6 +45,27 @@ def notes(options: Namespace) -> None:
         print(json.dumps({"id": run.id, "name": run.name, "notes": run.notes}))
     else:
         show(*run.notes.split("\n"))
+
+
+def add_tag_options(parser: ArgumentParser) -> None:
+    """Add the options of `tag`."""
+    add_run(parser)
+    parser.add_argument("tags", nargs="*", metavar="TAG", help="short words to add")
+    parser.add_argument("--remove", nargs="+", default=[], metavar="TAG", help="tags to take away")
+    parser.add_argument("--json", action="store_true", help="print one JSON object: id, name and tags")
+
+
+def tag(options: Namespace) -> None:
+    """Add tags to a run, or take them away; print those that it has then, in a line each."""
+    from core.runs.many.tags import change_tags
+
+    store = RunStore.default()
+    run = chosen_run(store, options.run_id, ANY)
+    tags = change_tags(store, [run.id], options.tags, options.remove)[run.id]
+    if options.json:
+        print(json.dumps({"id": run.id, "name": run.name, "tags": tags}))
+    else:
+        show(*tags)
 
 
 def add_delete_options(parser: ArgumentParser) -> None:
@@ -144,6 +165,7 @@ def show_bin(options: Namespace) -> None:
 COMMANDS = (
     Command("rename", "give a run another name", add_rename_options, rename),
     Command("notes", "print a run's notes, or write them", add_notes_options, notes),
+    Command("tag", "add short words to a run, by which it is found again, or take them away", add_tag_options, tag),
     Command("delete", "move runs into the bin, or with --now remove them for good", add_delete_options, delete),
     Command("restore", "bring deleted runs back", add_restore_options, restore),
     Command("bin", "list the deleted runs, or with --empty remove them for good", add_bin_options, show_bin),

@@ -54,7 +54,8 @@ def runs(options: Namespace) -> None:
         baseline = None if run.is_imported else run.baseline_ap
         metrics = f"{percent(baseline):>13}{percent(run.ap):>8}{percent(run.best_ap):>9}"
         noted = f"  “{short(run.notes, 40)}”" if run.notes else ""
-        show(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {short(run.name)}{noted}")
+        tagged = f"  [{short(', '.join(run.tags), 60)}]" if run.tags else ""
+        show(f"{run.id:<21}{run.label:<13}{epoch}{metrics}  {short(run.name)}{tagged}{noted}")
     if waiting:
         differences = queue_differences(waiting)
         show("", "queue, the next first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -71,6 +71,7 @@ class Run:
     remarks: list[dict[str, Any]]
     notes: str
     deleted: float | None
+    tags: list[str]
 
     @property
     def is_live(self) -> bool:
@@ -107,7 +108,7 @@ class Run:
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Run:
         """Return a row of `runs` as a Run, a damaged one too: what cannot be read of it is left out."""
-        values: dict[str, Any] = {"config": {}, "remarks": [], "stop_requested": False, "notes": "", "created": 0.0}
+        values: dict[str, Any] = {"config": {}, "remarks": [], "stop_requested": False, "notes": "", "created": 0.0, "tags": []}
         values["id"] = f"{DAMAGED_ID}{row['number']}"  # as long as its own is not read
         problems = []
         for f in fields(cls):
@@ -190,6 +191,24 @@ class Evaluation:
         except cells.BadCell:
             return None
         return cls(run_id, epoch, step, created, figures, is_best, table_path(run_id, epoch) if has_table else None)
+
+
+def insert_metrics(db: sqlite3.Connection, number: int, step: int, metrics: Mapping[str, float]) -> None:
+    """Insert a step's metrics of the run `number`, and when it was recorded, if nothing was of that step before."""
+    db.executemany(
+        "insert into metrics (run, step, tag, value) values (?, ?, ?, ?)",
+        [(number, step, tag, float(value)) for tag, value in metrics.items()],
+    )
+    if metrics:
+        db.execute("insert or ignore into times (run, step, time) values (?, ?, ?)", (number, step, time.time()))
+
+
+def delete_metrics(db: sqlite3.Connection, number: int, step: int, tags: Sequence[str] | None) -> None:
+    """Delete what the run `number` has recorded from `step` on; with `tags`, at `step` itself only these metrics."""
+    only = "" if tags is None else f" and (step > ? or tag in ({', '.join('?' * len(tags))}))"
+    values = (number, step) if tags is None else (number, step, step, *tags)
+    db.execute(f"delete from metrics where run = ? and step >= ?{only}", values)
+    db.execute(f"delete from times where run = ? and step {'>=' if tags is None else '>'} ?", (number, step))
 
 
 def insert_evaluation(db: sqlite3.Connection, number: int, step: int, evaluation: NewEvaluation) -> list[int]:

@@ -29,7 +29,9 @@ from core.runs.schema import (
     NewEvaluation,
     Run,
     Status,
+    delete_metrics,
     insert_evaluation,
+    insert_metrics,
     number_of_damaged,
     to_columns,
 )
@@ -185,10 +187,7 @@ class RunStore(RunPaths):
         """
         with self.database.write() as db:
             number = self._number(db, run_id)
-            db.executemany(
-                "insert into metrics (run, step, tag, value) values (?, ?, ?, ?)",
-                [(number, int(step), tag, float(value)) for tag, value in metrics.items()],
-            )
+            insert_metrics(db, number, int(step), metrics)
             epochs = insert_evaluation(db, number, step, evaluation) if evaluation else []
             self._set(db, number, {"heartbeat": time.time(), **(state or {})})
         self._remove_tables(run_id, epochs)
@@ -231,11 +230,9 @@ class RunStore(RunPaths):
         The boxes on watched images of these evaluations go, too. With `tags`, only these metrics go at `step` itself.
         """
         tags = None if tags is None else list(tags)
-        only = "" if tags is None else f" and (step > ? or tag in ({', '.join('?' * len(tags))}))"
         with self.database.write() as db:
             number = self._number(db, run_id)
-            values = (number, step) if tags is None else (number, step, step, *tags)
-            db.execute(f"delete from metrics where run = ? and step >= ?{only}", values)
+            delete_metrics(db, number, step, tags)
             gone = db.execute(
                 "delete from evaluations where run = ? and step >= ? returning epoch", (number, step)
             ).fetchall()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.runs.damage import cells
 
-VERSION = 6  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
+VERSION = 7  # the database's user_version; raise it whenever SCHEMA changes, and say in UPGRADES how to get there
 MARKS = """create table marks (
     run        integer not null references runs on delete cascade,
     key        text not null,                             -- what is marked, a Mark's key
@@ -46,12 +46,30 @@ create table experiment_runs (
     pause_epoch integer                                   -- it stops once this epoch is evaluated, null: it does not
 );
 create index runs_of_experiment on experiment_runs (experiment)"""
+TIMES = """create table times (
+    run        integer not null references runs on delete cascade,
+    step       integer not null,
+    time       real not null,                             -- when it was recorded first, seconds since 1970
+    primary key (run, step)
+) without rowid"""
+VIEWS = """create table views (
+    number     integer primary key autoincrement,
+    name       text not null unique,
+    page       text not null,                             -- the name of its file in pages/
+    query      text not null,                             -- of its address: the values of each name, as JSON
+    created    real not null                              -- seconds since 1970
+)"""
+PREFERENCES = """create table preferences (
+    key        text primary key,                          -- what a user has chosen for good
+    value      text not null                              -- as JSON
+)"""
 UPGRADES = {  # version to what leads to its next one
     1: "alter table runs add column remarks text not null default '[]'",
     2: MARKS,
     3: "alter table runs add column notes text not null default ''; alter table runs add column deleted real",
     4: CORRECTIONS,
     5: EXPERIMENTS,
+    6: f"alter table runs add column tags text not null default '[]'; {TIMES}; {VIEWS}; {PREFERENCES}",
 }
 
 SCHEMA = f"""
@@ -72,6 +90,7 @@ create table runs (
     stop_requested    integer not null default 0,
     message           text,                               -- what it is doing, or a sentence on how it ended
     notes             text not null default '',           -- free text of the user
+    tags              text not null default '[]',         -- short words of the user, as JSON
     deleted           real,                               -- when it was moved into the bin; 0: it goes for good
     epoch             integer,                            -- done, of `epochs`
     epochs            integer,
@@ -107,6 +126,9 @@ create table evaluations (
 {MARKS};
 {CORRECTIONS};
 {EXPERIMENTS};
+{TIMES};
+{VIEWS};
+{PREFERENCES};
 """
 
 QUEUE_STEP = 0.001  # seconds at least between the times at which two runs joined the queue

@@ -125,6 +125,14 @@ def remarks(value: Any) -> list[dict[str, Any]]:
     return values
 
 
+def tags(value: Any) -> list[str]:
+    """Return the words of a list of texts."""
+    values = json_value(value)
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise BadCell(f"{_holds(value)}, which is no list of words")
+    return values
+
+
 def figures(value: Any) -> dict[str, Any]:
     """Return an evaluation's metrics by name; what is no number is None, as where one is not defined."""
     values = _mapping(value)
@@ -176,5 +184,5 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "pid": optional(partial(count, high=MOST_PIDS)), "pid_started": TIME, "stop_requested": flag,
     "message": optional(text), "epoch": AMOUNT, "epochs": AMOUNT, "step": AMOUNT, "steps": AMOUNT,
     "images_per_second": MEASURE, "seconds_left": MEASURE, "baseline_ap": MEASURE, "ap": MEASURE, "best_ap": MEASURE,
-    "best_epoch": AMOUNT, "remarks": remarks, "notes": text, "deleted": TIME,
+    "best_epoch": AMOUNT, "remarks": remarks, "tags": tags, "notes": text, "deleted": TIME,
 }  # fmt: skip

@@ -36,6 +36,16 @@ group by file
 """
 
 
+# How many rows of `views` are left out by `many/views.py`.
+DAMAGED_VIEWS = f"""
+select count(*) as n from views where typeof(name) != 'text' or typeof(page) != 'text'
+    or typeof(created) not in ('real', 'integer') or created not between 0 and {LAST_SECOND}
+    or typeof(query) != 'text' or not json_valid(query) or json_type(query) is not 'object'
+    or exists (select 1 from json_each(query) where type != 'array'
+        or exists (select 1 from json_each(json_each.value) as inner where inner.type != 'text'))
+"""
+
+
 def lost_rows(database: Database) -> list[str]:
     """Return a sentence for each run, and each annotation file, of which rows are damaged.
 
@@ -43,7 +53,9 @@ def lost_rows(database: Database) -> list[str]:
     """
     with database.read() as db:
         counted, corrections = (db.execute(query).fetchall() for query in (DAMAGED_ROWS, DAMAGED_CORRECTIONS))
-    return [
+        views = db.execute(DAMAGED_VIEWS).fetchone()["n"]
+    lost = f"{views} saved views are damaged in runs/runs.db, left out here: put an undamaged copy of that file in its place."
+    return [lost] * (views > 0) + [
         f"{short(row['file'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of corrections in "
         "runs/runs.db, left out here: put an undamaged copy of that file in its place."
         for row in corrections

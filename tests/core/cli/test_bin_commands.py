@@ -1,4 +1,4 @@
-"""The commands rename, notes, delete, restore and bin."""
+"""The commands rename, notes, tag, delete, restore and bin."""
 
 import json
 
@@ -36,6 +36,16 @@ def test_a_run_is_renamed_and_its_notes_are_written_and_printed(store, made, cap
     assert "<b>x</b>\\x1b[31m  “one\\n" in run(capsys, "runs")[1]
     assert run(capsys, "rename", made.id, "")[1] == f"{made.id} {made.id}\n"
     assert run(capsys, "notes", made.id, "")[0] == 0 and store.get(made.id).notes == ""
+
+
+def test_tags_are_added_listed_and_taken_away(store, made, capsys):
+    assert run(capsys, "tag", "last", "paper", HOSTILE)[:2] == (0, "paper\n<b>x</b>\\x1b[31m\n")
+    assert "first  [paper, <b>x</b>\\x1b[31m]" in run(capsys, "runs")[1]
+    assert json.loads(run(capsys, "runs", "--json")[1])[0]["tags"] == ["paper", HOSTILE]
+    assert json.loads(run(capsys, "tag", made.id, "--remove", "paper", "--json")[1])["tags"] == [HOSTILE]
+    assert run(capsys, "tag", made.id)[1] == "<b>x</b>\\x1b[31m\n"
+    status, _, err = run(capsys, "tag", made.id, "x" * 41)
+    assert status == 1 and "give at most 40" in err and store.get(made.id).tags == [HOSTILE]
 
 
 def test_delete_says_what_it_frees_and_how_to_undo_it(store, made, capsys):

@@ -16,6 +16,10 @@ from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
 from core.runs.experiments.record import Experiments
 from core.runs.marks import Mark, Marks, marks_to_coco
+from core.runs.many.clock import RECORDED, clock
+from core.runs.many.preferences import preference
+from core.runs.many.tags import change_tags
+from core.runs.many.views import Views
 from core.runs.store import RunStore
 from core.runs.tables import UPGRADES
 from tests.core.coco_cases import gt_of, result
@@ -154,8 +158,11 @@ def test_of_many_marks_all_are_kept_or_none(store, run_id):
 @pytest.mark.parametrize("version", UPGRADES)
 def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_path, version):
     with store.database.write() as db:  # back to what that version had
-        db.execute("drop table experiment_runs")
-        db.execute("drop table experiments")
+        for table in ("times", "views", "preferences"):
+            db.execute(f"drop table {table}")
+        db.execute("alter table runs drop column tags")
+        for table in ("experiment_runs", "experiments") if version < 6 else ():
+            db.execute(f"drop table {table}")
         if version < 5:
             db.execute("drop table corrections")
         if version < 3:
@@ -171,6 +178,10 @@ def test_an_older_store_keeps_its_runs_and_can_be_marked_in(store, run_id, tmp_p
         assert undated(Marks(newer).all(run_id)) == [MISSING]
         assert [run.id for run in newer.runs()] == [run_id]
         assert Experiments(newer).all() == []
+        assert newer.runs()[0].tags == [] and Views(newer).all() == [] and preference(newer, "columns") is None
+        assert change_tags(newer, [run_id], ["kept"]) == {run_id: ["kept"]}
+        newer.record(run_id, 1, {"train/loss": 1.0})
+        assert clock(newer, run_id).source == RECORDED
 
 
 # Giving out
