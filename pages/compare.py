@@ -22,7 +22,6 @@ from ui.choose.labels import labels_query, pick_labels
 from ui.choose.run_picker import evaluated_runs, show_empty_page
 from ui.choose.slices import pick_slices, sliced
 from ui.compare import filters
-from ui.compare.all_runs import show_runs
 from ui.compare.experiments import view as experiments
 from ui.compare.gallery import show_gallery
 from ui.compare.metrics import APIntervals, add_ap_intervals, ap_intervals, show_metrics
@@ -30,6 +29,7 @@ from ui.compare.same_labels import on_same_labels
 from ui.compare.training import show_curves, show_settings
 from ui.server import services
 from ui.server.attributes import attributes_of
+from ui.server.going import open_page
 from ui.text import plain
 
 TAB, EXPERIMENTS = "compare view", "experiments"
@@ -37,7 +37,6 @@ TABS = {
     pair_picker.FIRST_VIEW: "What changed",
     "figures": "Metrics",
     "training": "Settings and curves",
-    "runs": "All runs",
     EXPERIMENTS: "Experiments",
 }
 ADDRESS = ("run", "model", "before", "before_model", "view", "labels", experiments.NAME, *filters.NAMES)
@@ -108,7 +107,6 @@ def show_tabs() -> None:
         pair_picker.FIRST_VIEW: show_changes,
         "figures": partial(show_metrics, keys, tables, names),
         "training": show_training,
-        "runs": partial(show_runs, models, partial(remember, TAB, TABS[pair_picker.FIRST_VIEW])),
         EXPERIMENTS: partial(
             experiments.show_experiments, models, partial(remember, TAB, TABS[pair_picker.FIRST_VIEW])
         ),
@@ -133,6 +131,8 @@ def address_of(tab: str) -> Query:
     return query | (experiments.experiment_query() if tab == EXPERIMENTS else {})
 
 
+if st.query_params.get("view") == "runs":  # a link to the tab that is a page now
+    open_page(services.RUNS_PAGE)
 runs = evaluated_runs(services.store())
 if len(models := pair_picker.all_models(runs)) < 2:
     show_experiments_alone()

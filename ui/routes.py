@@ -22,6 +22,7 @@ from ui.gallery import labels_route
 from ui.gallery.watch_route import boxes
 from ui.gallery.why_route import warm, why
 from ui.live.metrics_route import metrics
+from ui.runs.curves_route import curve
 from ui.server import cache, services
 from ui.server.guard import refused
 from ui.server.scripts import script
@@ -95,6 +96,8 @@ register_url_convertor("id", IdConvertor())
 ROUTES = [
     # ?after=N&group=G&remarks=M: what is new of a run
     Route("/api/metrics/{run}", metrics),
+    # ?tag=T&after=N&clock=1: what is new of one metric of a run
+    Route("/api/curves/{run}", curve),
     Route("/api/preflight/{run}", preflight),
     # ?w=W&crop=x1,y1,x2,y2, as `picture_response`, also of the next two
     Route("/api/image/{run}/{image_id:id}", image),

@@ -36,7 +36,7 @@ const AXIS = /^[xy]axis\d*$/
 
 /**
  * Return Plotly's traces and layout, with the theme's colours and nothing of a name taken for markup or a number.
- * @param {Chart} chart
+ * @param {Pick<Chart, "traces" | "layout" | "key">} chart
  * @param {Theme} theme
  * @returns {{ data: Json[], layout: Json }}
  */

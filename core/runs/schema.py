@@ -108,7 +108,14 @@ class Run:
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Run:
         """Return a row of `runs` as a Run, a damaged one too: what cannot be read of it is left out."""
-        values: dict[str, Any] = {"config": {}, "remarks": [], "stop_requested": False, "notes": "", "created": 0.0, "tags": []}
+        values: dict[str, Any] = {
+            "config": {},
+            "remarks": [],
+            "stop_requested": False,
+            "notes": "",
+            "created": 0.0,
+            "tags": [],
+        }
         values["id"] = f"{DAMAGED_ID}{row['number']}"  # as long as its own is not read
         problems = []
         for f in fields(cls):

@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 Address = Mapping[str, list[str]]  # the values of each name in an address
+AGAIN = "address is read again"  # in the session
 Query = dict[str, str | list[str]]  # the same as it is written: one value, or several
 
 
@@ -21,10 +22,16 @@ def new_address(widget: str, names: Sequence[str]) -> Address | None:
     None at every other run, and where the address says nothing. `widget` is the key of a widget that the page always
     shows: Streamlit drops its state when the page is left.
     """
-    if widget in st.session_state and not is_back_or_forward():
+    is_asked = st.session_state.pop(AGAIN, False)
+    if widget in st.session_state and not is_back_or_forward() and not is_asked:
         return None
     address = {name: st.query_params.get_all(name) for name in names if name in st.query_params}
     return address or None  # a click in the navigation: all as it was
+
+
+def read_again() -> None:
+    """Have the next run of a page read its address, which a link on that page itself has changed."""
+    st.session_state[AGAIN] = True
 
 
 def is_back_or_forward() -> bool:

@@ -1,4 +1,4 @@
-"""What can be done with any run, trained or imported: a name, notes, and its deletion, which can be undone.
+"""What can be done with any run, trained or imported: a name, tags, notes, and its deletion, which can be undone.
 
 In: a run, from the pages that show one. Out: the popover "Manage"; the list of deleted runs; and above every page what
 was deleted last, with a button that brings it back, until another page is opened or the note is closed.
@@ -6,13 +6,14 @@ was deleted last, with a button that brings it back, until another page is opene
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from core import LabError
 from core.runs.bin import Bin, DeletedRun
 from core.runs.deletion.folders import KEPT_DAYS
+from core.runs.many.tags import MOST_TAGS, all_tags, change_tags
 from core.runs.schema import Run
 from core.runs.store import MOST_LETTERS
 from core.wording import size_text, visible
@@ -24,7 +25,7 @@ DELETED, REFUSED = "deleted run", "refused change of a run"  # in the session
 
 
 def show_manage(run: Run, prefix: str) -> None:
-    """Show the popover with the run's name, its notes and the button that deletes it.
+    """Show the popover with the run's name, its tags and notes, and the button that deletes it.
 
     prefix: of the widgets' keys, one for each place of a page.
     """
@@ -32,9 +33,10 @@ def show_manage(run: Run, prefix: str) -> None:
     with st.popover("Manage", key=f"{prefix} manage {run.id}", icon=":material/edit_note:"):
         if not run.is_damaged:
             _show_field(run, "name", f"{prefix} name of {run.id}", run.name if run.name != run.id else "")
+            _show_tags(run, f"{prefix} tags of {run.id}")
             _show_field(run, "notes", f"{prefix} notes of {run.id}", run.notes)
         st.button("Delete this run", key=f"{prefix} delete", icon=":material/delete:", disabled=run.is_live,
-                  on_click=_delete, args=(run,),
+                  on_click=delete_runs, args=([run],),
                   help="Stop it first." if run.is_live else
                   f"Moves it into the bin, from which it can be brought back for {KEPT_DAYS} days.")  # fmt: skip
 
@@ -48,6 +50,20 @@ def _show_field(run: Run, field: str, key: str, value: str) -> None:
     else:
         st.text_area("Notes", key=key, max_chars=MOST_LETTERS[field], on_change=_set_words, args=(run.id, field, key),
                      placeholder="What was tried, and what came of it")  # fmt: skip
+
+
+def _show_tags(run: Run, key: str) -> None:
+    if st.session_state.get(key) != run.tags:  # changed elsewhere
+        st.session_state[key] = list(run.tags)
+    st.multiselect("Tags", all_tags(services.store().runs()), key=key, format_func=visible, accept_new_options=True,
+                   max_selections=MOST_TAGS, on_change=_set_tags, args=(run, key),
+                   placeholder="Choose, or type a new one")  # fmt: skip
+
+
+def _set_tags(run: Run, key: str) -> None:
+    tags = list(st.session_state[key])
+    removed = [tag for tag in run.tags if tag not in tags]
+    attempt(lambda: change_tags(services.store(), [run.id], tags, removed))
 
 
 def show_bin() -> None:
@@ -75,17 +91,20 @@ def show_note() -> None:
         st.error(plain(refusal), icon=":material/error:")
     if not (note := st.session_state.get(DELETED)):
         return
-    run_id, name, size = note
+    run_ids, name, size = note
+    words = (
+        f"**{plain(name)}** is deleted. Its" if len(run_ids) == 1 else f"**{len(run_ids):d} runs** are deleted. Their"
+    )
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         st.markdown(
-            f"**{plain(name)}** is deleted. Its {plain(size_text(size))} are freed in {KEPT_DAYS:d} days, "
+            f"{words} {plain(size_text(size))} are freed in {KEPT_DAYS:d} days, "
             "or when you empty the bin on Train.", width="stretch",
         )  # fmt: skip
-        st.button("Undo", key="undo delete", type="primary", icon=":material/undo:", on_click=_restore, args=(run_id,))
+        st.button("Undo", key="undo delete", type="primary", icon=":material/undo:", on_click=_undo, args=(run_ids,))
         st.button("", key="close note", icon=":material/close:", type="tertiary", on_click=_forget, help="Close")
 
 
-def _attempt(action: Callable[[], object]) -> bool:
+def attempt(action: Callable[[], object]) -> bool:
     """Do what a button asks for; return whether it was done, else keep the reason for `show_note`."""
     try:
         action()
@@ -97,25 +116,37 @@ def _attempt(action: Callable[[], object]) -> bool:
 
 def _set_words(run_id: str, field: str, key: str) -> None:
     text = st.session_state[key]
-    _attempt(lambda: services.store().set_words(run_id, **{field: text}))
+    attempt(lambda: services.store().set_words(run_id, **{field: text}))
 
 
-def _delete(run: Run) -> None:
+def delete_runs(runs: Sequence[Run]) -> None:
+    """Move runs into the bin; at the first that cannot be, those before it are there. A callback."""
+    run_ids, size = [], 0
+
     def delete() -> None:
-        size = Bin(services.store()).delete(run.id)
-        st.session_state[DELETED] = (run.id, pickers.run_name(run), size)
+        nonlocal size
+        for run in runs:
+            size += Bin(services.store()).delete(run.id)
+            run_ids.append(run.id)
 
-    _attempt(delete)
+    attempt(delete)
+    if run_ids:
+        st.session_state[DELETED] = (tuple(run_ids), pickers.run_name(runs[0]), size)
+
+
+def _undo(run_ids: Sequence[str]) -> None:
+    attempt(lambda: [Bin(services.store()).restore(run_id) for run_id in run_ids])
+    _forget()
 
 
 def _restore(run_id: str) -> None:
-    if _attempt(lambda: Bin(services.store()).restore(run_id)) and st.session_state.get(DELETED, [""])[0] == run_id:
+    if attempt(lambda: Bin(services.store()).restore(run_id)) and run_id in st.session_state.get(DELETED, [()])[0]:
         _forget()
 
 
 def _empty(deleted: list[DeletedRun]) -> None:
     """Remove these runs, which the user has seen in the list; not one that another tab has deleted meanwhile."""
-    _attempt(lambda: Bin(services.store()).remove([one.run.id for one in deleted]))
+    attempt(lambda: Bin(services.store()).remove([one.run.id for one in deleted]))
     _forget()
 
 

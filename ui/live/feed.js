@@ -4,7 +4,8 @@ import { clearDoctor, showRemarks } from "./doctor.js"
 import { showInfo } from "./head.js"
 import { draw, showLegend } from "./plots.js"
 import { clearStart, showStart } from "./start.js"
-/** @import { Data, News, Recorded, Tab, View } from "./types" */
+import { cut } from "./traces.js"
+/** @import { Data, News, Tab, View } from "./types" */
 
 const PAUSE = 1000 // ms between two questions
 const SHORT_PAUSE = 250 // while a run starts, until its first step
@@ -84,11 +85,10 @@ async function fetchNews({ run, doctor }, tab) {
 function take(view, tab, news) {
   const first = Math.min(...Object.values(news.rows).map(([steps]) => steps[0]))
   // a resumed run repeats the steps after its checkpoint: what it records now counts
-  for (const kept of Object.values(tab.rows)) cut(kept, (step) => step > first)
+  for (const kept of Object.values(tab.rows)) kept.changes += cut(kept, (step) => step > first)
   for (const [tag, [steps, values]] of Object.entries(news.rows)) {
     const kept = (tab.rows[tag] ??= { x: [], y: [], changes: 0 })
-    cut(kept, (step) => step >= steps[0])
-    kept.changes += 1
+    kept.changes += 1 + cut(kept, (step) => step >= steps[0])
     for (let i = 0; i < steps.length; i++) { kept.x.push(steps[i]); kept.y.push(values[i]) }
   }
   tab.last = news.last
@@ -100,13 +100,4 @@ function take(view, tab, news) {
   showLegend(view)
   loadPlotly().then(() => draw(view, false))
   if (news.version !== view.version) view.tell(news.version)
-}
-
-/**
- * Drop the end of a curve.
- * @param {Recorded} kept
- * @param {(step: number) => boolean} isGone
- */
-function cut(kept, isGone) {
-  while (kept.x.length && isGone(kept.x[kept.x.length - 1])) { kept.x.pop(); kept.y.pop(); kept.changes += 1 }
 }

@@ -44,7 +44,7 @@ def metrics(request: Request) -> Response:
         curves, last = services.store().curves_after(run.id, int(query.get("after", "0")), tags)
     except (LabError, ValueError, OverflowError) as error:
         return refused(error)
-    rows = {tag: (steps, [_five_digits(value) for value in values]) for tag, (steps, values) in curves.items()}
+    rows = {tag: (steps, [five_digits(value) for value in values]) for tag, (steps, values) in curves.items()}
     state = run_state(run)
     answer = {"rows": rows, "last": last, "run": state, "version": services.page_version(run)}
     answer["start"] = start_of(run, state["message"] or "")
@@ -69,7 +69,7 @@ def by_urgency(remarks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(remarks, key=lambda r: (urgency.get(str(r.get("level")), len(urgency)), r.get("step") or 0))
 
 
-def _five_digits(value: float | None) -> float | None:
+def five_digits(value: float | None) -> float | None:
     """Round to five digits, which is more than can be seen: a third of the bytes."""
     return None if value is None else float(f"{value:.5g}")
 

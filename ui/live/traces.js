@@ -38,12 +38,12 @@ export function decimate({ x, y }, range) {
 }
 
 /**
- * Return the exponential mean over about a fortieth of the run, unbiased at its start.
+ * Return the exponential mean, unbiased at its start as TensorBoard's; by default over about a fortieth of the run.
  * @param {Curve} curve
+ * @param {number} [keep] how much of the mean before stays in the next, 0 to 1
  * @returns {Curve}
  */
-export function smooth({ x, y }) {
-  const keep = 1 - 1 / Math.max(8, y.length / 40)
+export function smooth({ x, y }, keep = 1 - 1 / Math.max(8, y.length / 40)) {
   const means = new Array(y.length)
   let sum = 0, weight = 0
   for (let i = 0; i < y.length; i++) {
@@ -52,6 +52,17 @@ export function smooth({ x, y }) {
     means[i] = weight ? sum / weight : null
   }
   return { x, y: means }
+}
+
+/**
+ * Drop the end of a curve; return how many points that were.
+ * @param {Curve} kept
+ * @param {(step: number) => boolean} isGone
+ */
+export function cut(kept, isGone) {
+  const before = kept.x.length
+  while (kept.x.length && isGone(kept.x[kept.x.length - 1])) { kept.x.pop(); kept.y.pop() }
+  return before - kept.x.length
 }
 
 /**

@@ -28,8 +28,8 @@ from ui.server.model_worker import model_worker
 from ui.server.side_apps import side_apps
 from ui.server.uploads import Uploads
 
-DATA_PAGE, TRAIN_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
-    PROJECT / f"pages/{name}.py" for name in ("data", "train", "results", "errors", "compare", "predict")
+DATA_PAGE, TRAIN_PAGE, RUNS_PAGE, RESULTS_PAGE, ERRORS_PAGE, COMPARE_PAGE, PREDICT_PAGE = (
+    PROJECT / f"pages/{name}.py" for name in ("data", "train", "runs", "results", "errors", "compare", "predict")
 )
 SHUTDOWN_SECONDS = 3.0  # for downloads and the like to end
 

@@ -46,6 +46,9 @@ select count(*) as n from views where typeof(name) != 'text' or typeof(page) != 
 """
 
 
+LEFT_OUT = " in runs/runs.db, left out here: put an undamaged copy of that file in its place."
+
+
 def lost_rows(database: Database) -> list[str]:
     """Return a sentence for each run, and each annotation file, of which rows are damaged.
 
@@ -54,13 +57,15 @@ def lost_rows(database: Database) -> list[str]:
     with database.read() as db:
         counted, corrections = (db.execute(query).fetchall() for query in (DAMAGED_ROWS, DAMAGED_CORRECTIONS))
         views = db.execute(DAMAGED_VIEWS).fetchone()["n"]
-    lost = f"{views} saved views are damaged in runs/runs.db, left out here: put an undamaged copy of that file in its place."
-    return [lost] * (views > 0) + [
-        f"{short(row['file'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of corrections in "
-        "runs/runs.db, left out here: put an undamaged copy of that file in its place."
+    sentences = [
+        f"{short(row['file'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of corrections{LEFT_OUT}"
         for row in corrections
-    ] + [
+    ]
+    sentences += [
         f"The run {short(row['name'])} has {row['n']} damaged {'row' if row['n'] == 1 else 'rows'} of evaluations or "
-        "marks in runs/runs.db, left out here: put an undamaged copy of that file in its place."
+        f"marks{LEFT_OUT}"
         for row in counted
     ]
+    if views:
+        sentences.append(f"The saved views have {views} damaged {'row' if views == 1 else 'rows'}{LEFT_OUT}")
+    return sentences

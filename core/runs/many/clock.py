@@ -59,8 +59,8 @@ def _times(store: RunStore, run_id: str) -> dict[int, float]:
     """Return when each step was recorded, seconds since 1970."""
     with store.database.read() as db:
         rows = db.execute(
-            "select times.step, time from times join runs on number = run where (id = ? or number = ?) and deleted is null"
-            f" and typeof(times.step) = 'integer' and typeof(time) in ('real', 'integer')"
+            "select times.step, time from times join runs on number = run where (id = ? or number = ?)"
+            " and deleted is null and typeof(times.step) = 'integer' and typeof(time) in ('real', 'integer')"
             f" and time between 0 and {LAST_SECOND}",
             (run_id, number_of_damaged(run_id)),
         ).fetchall()

@@ -1,6 +1,6 @@
 """Tags: short words of the user on runs, by which runs are found again. They are foreign text, as names are.
 
-In: ids of runs and words, from a page or the command line. Out: the tags in the run database, where `Run.tags` has them.
+In: ids of runs and words, from a page or the command line. Out: the tags in the run database, as `Run.tags`.
 """
 
 from __future__ import annotations

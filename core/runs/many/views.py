@@ -95,7 +95,7 @@ def _clean_name(text: str) -> str:
 def _require_new(db: sqlite3.Connection, name: str, number: int | None = None) -> None:
     row = db.execute("select number from views where name = ?", (name,)).fetchone()
     if row and row["number"] != number:
-        raise RunError(f"There is a saved view {short(name)!r} already: give another name, or delete that one.")
+        raise RunError(f"There is a saved view {short(name)} already: give another name, or delete that one.")
 
 
 def _from_row(row: sqlite3.Row) -> SavedView | None:

@@ -15,11 +15,11 @@ from core.evaluation.table import table_metadata
 from core.evaluation.tide import detection_table
 from core.runs.bin import Bin
 from core.runs.experiments.record import Experiments
-from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.many.clock import RECORDED, clock
 from core.runs.many.preferences import preference
 from core.runs.many.tags import change_tags
 from core.runs.many.views import Views
+from core.runs.marks import Mark, Marks, marks_to_coco
 from core.runs.store import RunStore
 from core.runs.tables import UPGRADES
 from tests.core.coco_cases import gt_of, result

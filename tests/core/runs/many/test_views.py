@@ -41,7 +41,7 @@ def test_a_view_is_kept_renamed_and_deleted(store, tmp_path):
 
 def test_two_views_never_share_a_name(store):
     first, second = (Views(store).save(name, "errors", QUERY) for name in ("one", "two"))
-    with pytest.raises(RunError, match="'?one'? already"):
+    with pytest.raises(RunError, match="saved view one already"):
         Views(store).save("one", "results", {})
     with pytest.raises(RunError, match="already"):
         Views(store).rename(second.number, "one")
@@ -78,7 +78,7 @@ def test_a_damaged_view_is_left_out_and_told(store, column, value):
     with store.database.write() as db:
         db.execute(f"update views set {column} = ? where number = ?", (value, damaged.number))
     assert Views(store).all() == [whole]
-    assert ["saved views" in line for line in lost_rows(store.database)] == [True]
+    assert ["The saved views have 1 damaged row" in line for line in lost_rows(store.database)] == [True]
 
 
 def test_a_preference_is_kept_and_replaced(store):
