@@ -19,14 +19,14 @@ TEXTS = ["", "..", "../..", "..%2f..%2fetc%2fpasswd", "%00", "%ff%fe", "%0d%0aSe
          "C:%5Cwindows", "%F0%9F%98%80", "last", "{}", "null", "//evil.example", "a%00.js", "%", "%zz"]  # fmt: skip
 VALUES = NUMBERS + TEXTS
 ROUTES = [
-    "/api/metrics/{}", "/api/preflight/{}", "/api/image/{}/{}", "/api/data/{}/{}/{}", "/api/upload/{}/{}",
-    "/api/boxes/{}/{}", "/api/why/warm", "/api/why/{}/{}/{}", "/api/labels/{}/{}/{}", "/api/labels/{}/{}",
-    "/api/js/{}/{}", "/api/plotly.js", "/api/{}", "/{}",
+    "/api/metrics/{}", "/api/curves/{}", "/api/preflight/{}", "/api/image/{}/{}", "/api/data/{}/{}/{}",
+    "/api/upload/{}/{}", "/api/boxes/{}/{}", "/api/why/warm", "/api/why/{}/{}/{}", "/api/labels/{}/{}/{}",
+    "/api/labels/{}/{}", "/api/js/{}/{}", "/api/plotly.js", "/api/{}", "/{}",
     "/media/{}", "/_stcore/{}", "/_stcore/upload_file/{}/{}", "/component/{}/{}", "/static/{}",
     "/_stcore/bidi-components/{}/{}",
 ]  # fmt: skip
 QUERY = ["w", "crop", "after", "group", "remarks", "score", "query", "gt", "v", "version", "key", "run", "model", "do",
-         "id", "class", "box", "crowd"]  # fmt: skip
+         "id", "class", "box", "crowd", "tag", "clock"]  # fmt: skip
 HEADERS = {
     "Host": ["localhost", "evil.example", "", "localhost:99999", "[::1", "a" * 300, "localhost\t"],
     "Origin": ["null", "https://evil.example", "http://localhost", "http://localhost:1", "a" * 5000, "http://["],
@@ -40,10 +40,11 @@ METHODS = ["GET"] * 12 + ["HEAD", "POST", "POST", "PUT", "DELETE", "PATCH", "OPT
 ALLOWED = {200, 204, 206, 301, 304, 307, 308, 400, 403, 404, 405, 413, 414, 416, 431}
 LONGEST = 1000  # characters of an answer that refuses
 
-PAGES = ("data", "train", "results", "errors", "compare", "predict")
+PAGES = ("data", "train", "runs", "results", "errors", "compare", "predict")
 LINK_NAMES = ["run", "model", "before", "before_model", "view", "score", "score_to", "iou_from", "iou_to", "class",
               "error", "size", "image", "true", "predicted", "order", "reverse", "per", "page", "marked", "truncated",
-              "crowd", "change", "as", "layout", "labels"]  # fmt: skip
+              "crowd", "change", "as", "layout", "labels", "search", "tag", "status", "column", "chosen",
+              "metric", "by", "smooth", "log"]  # fmt: skip
 LINK_VALUES = ["9" * 30, "-1", "nan", "inf", "1e400", "", "..", "../../etc/passwd", "a" * 5000, "\x00", "\ufffd", "٤",
                "<img src=x onerror=alert(1)>", "[a](https://evil.example)", "![x](https://evil.example/x.png)", "null",
                "best", "untouched", "objects", "labels", "evaluated", "watch", "0.5", "\u202e",

@@ -71,7 +71,7 @@ SEEN = {  # what there is to wait for, and what is done then
     "errors?view=objects": (CELLS, show_large),
     "errors?view=watch": (CELLS, show_large),
     "compare": (CELLS, show_large),
-    "compare?view=runs": ("[data-testid=stDataFrame]", every_tab),
+    "runs": ("[data-testid=stDataFrame]", every_tab),
     "predict": ("text=Drop pictures", bring_pictures),
 }
 

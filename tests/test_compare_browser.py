@@ -22,7 +22,6 @@ from tests.pages_in_browser import (
     MINUTE,
     all_drawn,
     chart_named,
-    choose_row,
     click_point,
     link,
     number_on,
@@ -35,7 +34,6 @@ from tests.pages_in_browser import (
     wait_for_query,
     without_number,
 )
-from tests.shared_app import NEWER, OLDER
 
 pytestmark = needs_chromium
 address, page = pages_in_browser.address, pages_in_browser.page
@@ -226,26 +224,6 @@ def test_swapped_what_was_fixed_is_broken(page, address, runs, objects):
     expect(page.get_by_role("button", name=f"Fixed · {counts['broken']}", exact=True)).to_be_visible()
     assert number_on(page, "Broken") == counts["fixed"] != counts["broken"]
     assert (query_of(page)["run"], query_of(page)["before"]) == ([runs.before], [runs.after])
-
-
-@pytest.mark.ci
-def test_two_rows_of_all_runs_are_compared(page, address, shared, runs, objects):
-    page.goto(link(address, "compare", run=runs.after, model="best", view="runs"))
-    compare = page.get_by_role("button", name="Compare these two")
-    compare.wait_for()
-    expect(compare).to_be_disabled()
-    rows = page.get_by_test_id("stDataFrame").locator("tbody tr")
-    expect(rows).to_have_count(len(vars(shared.runs)))
-    chart = chart_named(page, "What the runs were trained with, and their AP")
-    expect(chart.locator(".parcoords").first).to_be_attached()
-    for name in (OLDER, NEWER):
-        choose_row(page, next(i for i, row in enumerate(rows.all()) if name in row.text_content()))
-    compare.click()
-    expect(page.get_by_text(f"{NEWER} · best after {OLDER} · best")).to_be_visible()
-    chart_named(page, MATRIX)
-    counts = objects.change.value_counts()
-    assert (number_on(page, "Fixed"), number_on(page, "Broken")) == (counts["fixed"], counts["broken"])
-    assert (query_of(page)["before"], query_of(page)["run"]) == ([runs.before], [runs.after])
 
 
 @pytest.mark.ci

@@ -20,7 +20,7 @@ from ui.server.guard import HEADERS
 
 pytestmark = [*needs_chromium, pytest.mark.ci]
 address, page = pages_in_browser.address, pages_in_browser.page
-PAGES = ("data", "", "results", "errors", "compare", "predict")
+PAGES = ("data", "", "runs", "results", "errors", "compare", "predict")
 ROUTES = (
     "/", "/train", "/_stcore/health", "/_stcore/host-config", "/_stcore/upload_file/a/b", "/media/a.png",
     "/api/plotly.js", "/api/why/warm", "/_stcore/agent/openapi.json", "/component/a/b", "/favicon.png",

@@ -270,7 +270,7 @@ def test_a_report_is_text(page, walk, root):
     assert len(walk.seen) > 10
 
 
-@pytest.mark.parametrize("path", ["", "results", "errors", "compare", "data", "predict"])
+@pytest.mark.parametrize("path", ["", "runs", "results", "errors", "compare", "data", "predict"])
 def test_an_address_that_is_no_utf_8_is_no_error(page, address, path):
     page.goto(f"{address}/{path}?run=%ff&model=%ed%a0%80&class=%ff&view=%00%1b&before=%ff")
     rests(page)

@@ -30,7 +30,7 @@ LINKS = 4  # every fourth is a link to a page
 SECRET = b"SECRET-OF-ANOTHER-FOLDER"
 MEMORY = 1.5 * 2**30  # bytes that the app and its children may take
 SLOW = 20  # seconds until an answer counts as none
-PAGES = ("", "results", "errors", "compare", "predict", "data")
+PAGES = ("", "runs", "results", "errors", "compare", "predict", "data")
 
 
 def scenarios(plan: Plan) -> Sequence[Scenario]:

@@ -195,17 +195,8 @@ def test_the_curves_of_both_runs_lie_over_each_other(two, store):
     assert charts(checked(app.run()))["runs-AP"]["traces"][0]["x"] == [0, 10, 20]
 
 
-def test_all_runs_are_in_one_table_with_what_they_differ_in(two, store, drawn, tmp_path):
+def test_imported_results_are_compared_with_a_training(two, store, drawn, tmp_path):
     other = imported(store, drawn, tmp_path, "*other* <b>")
-    app = open_page(view="runs")
-    table = frame(app, "Run")
-    assert table["Run"].tolist()[:2] == ["*other* <b>", "newer"]
-    assert list(table.columns)[:3] == ["Run", "Epoch", "AP"] and list(table.columns)[-2:] == ["Seed", "Learning rate"]
-    assert np.isnan(table["Δ AP"][0]) and table["Δ AP"][1] != 0
-    assert table["Learning rate"].tolist()[1:] == [2e-4, 1e-5]
-    assert app.button(key="compare two").disabled
-    chart = charts(app)["settings-against-ap"]
-    assert [axis["label"] for axis in chart["traces"][0]["dimensions"]] == ["Seed", "Learning rate", "AP"]
     app = open_page(run=other.id, model="untouched", before=two[0].id, before_model="best")
     assert any("\\*other\\*" in m.value for m in app.markdown)  # as text, not as Markdown
     assert shown(app)["models"][1]["why"] is None

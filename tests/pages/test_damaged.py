@@ -12,7 +12,7 @@ from tests.pages.train_page import SHELL, checked
 from ui.choose import pickers
 from ui.server import services
 
-PAGES = ("data", "train", "results", "errors", "compare", "predict")
+PAGES = ("data", "train", "runs", "results", "errors", "compare", "predict")
 DAMAGE = {
     "status": "gone", "config": '{"data": 5}', "label_map": '{"names": 1}', "remarks": "[{}]", "created": "yesterday",
     "epoch": -3, "name": b"na\xefve", "ap": "high", "queued": float("inf"), "id": "../../etc",

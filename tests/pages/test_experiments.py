@@ -64,7 +64,7 @@ def test_it_is_a_tab_beside_two_models_and_in_the_address(store, sweep, run_make
     assert app.session_state["compare view"] == "Experiments"
     assert sweep.id in app.query_params["experiment"] and "experiments" in app.query_params["view"]
     assert "Best: lr 0.0005" in texts(app)
-    app.session_state["compare view"] = "All runs"
+    app.session_state["compare view"] = "Settings and curves"
     app.run()
     assert "experiment" not in app.query_params
 

@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.errors_page import SHELL, checked
 
-PAGES = ("data", "train", "results", "errors", "compare", "predict")
+PAGES = ("data", "train", "runs", "results", "errors", "compare", "predict")
 
 
 def values_sent(app) -> list[str]:

@@ -49,8 +49,8 @@ def show_opened_view() -> None:
 def _show_view(view: SavedView, missing: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         title = TITLES.get(view.page)
-        st.markdown(f"**{plain(short(view.name))}**  \n{title or 'Another version’s page'}", width="stretch")
-        if st.button("Open", key=f"open view {view.number}", disabled=title is None):
+        st.markdown(f"**{plain(short(view.name))}**  \n{plain(title or 'A page of another version')}", width="stretch")
+        if st.button("Open view", key=f"open view {view.number}", disabled=title is None):
             _open(view, missing)
         with st.popover("", key=f"change view {view.number}", icon=":material/more_vert:", help="Rename or delete"):
             key = f"name of view {view.number}"

@@ -41,7 +41,7 @@ def recorded_tags(store: RunStore, run_ids: Sequence[str]) -> list[str]:
     """
     tags = set()
     for run_id in run_ids:
-        tags |= {tag for _, tag, *_ in store.metrics_after(run_id, limit=LOOKED_AT)[0]}
-        tags |= {AP.tag} if store.evaluations(run_id) else set()
+        recorded = {tag for _, tag, *_ in store.metrics_after(run_id, limit=LOOKED_AT)[0]}
+        tags |= recorded | ({AP.tag} if recorded and store.evaluations(run_id) else set())
     known = [metric.tag for metric in METRICS if metric.tag in tags]
     return known + sorted(tags - set(known))

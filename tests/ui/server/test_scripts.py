@@ -20,7 +20,9 @@ from ui.live import component as live
 from ui.routes import ROUTES
 from ui.server.scripts import SCRIPTS, VERSION, address, loader
 
-COMPONENTS = ("ui/charts/chart.js", "ui/compare/scroll_here.js", "ui/gallery/gallery.js", "ui/live/live.js")
+COMPONENTS = (
+    "ui/charts/chart.js", "ui/compare/scroll_here.js", "ui/gallery/gallery.js", "ui/live/live.js", "ui/runs/curves.js",
+)  # fmt: skip
 IMPORT = re.compile(r'^import .* from "(.*)"$', re.MULTILINE)
 MARKUP = (
     "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "createContextualFragment",
