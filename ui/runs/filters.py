@@ -64,9 +64,12 @@ def show_filters(runs: Sequence[Run]) -> list[Run]:
     tags, statuses = all_tags(runs), list(dict.fromkeys(run.label for run in runs))
     for key, known in ((TAGS, tags), (STATUSES, statuses)):
         # what nobody has any more is no option
-        set_widget_value(key, [one for one in st.session_state.get(key, []) if one in known])
-    wanted = st.multiselect("Tags", tags, key=TAGS, format_func=visible, placeholder="Any", persist_state="session",
-                            help="Runs that have all of these.", disabled=not tags)  # fmt: skip
+        if (values := st.session_state.get(key)) and not set(values) <= set(known):
+            st.session_state[key] = [one for one in values if one in known]
+    wanted = []
+    if tags:  # without options Streamlit would send the empty choice at each run
+        wanted = st.multiselect("Tags", tags, key=TAGS, format_func=visible, placeholder="Any", persist_state="session",
+                                help="Runs that have all of these.")  # fmt: skip
     allowed = st.multiselect("Status", statuses, key=STATUSES, placeholder="Any", persist_state="session")
     left = [
         run for run in runs

@@ -36,8 +36,8 @@ def test_a_new_run_is_queued_with_its_settings_and_nothing_else_known(store):
     assert (run.name, run.status, run.stop_requested) == ("cars and dogs", Status.QUEUED, False)
     assert TrainConfig.from_dict(run.config) == TrainConfig(classes=("car", "dog"))
     assert run.created == run.queued
-    known = {"id", "name", "status", "config", "created", "queued", "stop_requested", "remarks", "notes"}
-    assert run.remarks == []
+    known = {"id", "name", "status", "config", "created", "queued", "stop_requested", "remarks", "notes", "tags"}
+    assert run.remarks == run.tags == []
     assert all(getattr(run, f.name) is None for f in fields(Run) if f.name not in known)
     assert store.get(run.id) == run
 

@@ -29,7 +29,7 @@ WHOLE = {
     "created": 1e9, "queued": 1e9, "started": None, "ended": 1e9, "heartbeat": 1e9, "pid": 1, "pid_started": 1.0,
     "stop_requested": 0, "message": None, "epoch": 2, "epochs": 2, "step": 20, "steps": 20, "images_per_second": 1.5,
     "seconds_left": None, "baseline_ap": 0.1, "ap": 0.2, "best_ap": 0.3, "best_epoch": 1, "remarks": "[]",
-    "notes": "", "deleted": None,
+    "notes": "", "deleted": None, "tags": "[]",
 }  # fmt: skip
 CELLS = (
     st.none() | st.text(max_size=20) | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=12) | st.floats()
@@ -57,7 +57,7 @@ DAMAGE = {
     "queued": [math.inf, "x"], "heartbeat": [-math.inf], "pid": [-1, 2**40, "x", 1.5], "pid_started": ["x"],
     "stop_requested": ["maybe", 7], "message": [b"\xff\xfe", 3], "name": [b"\xff", 5], "ap": ["high", math.inf],
     "best_ap": [b""], "images_per_second": [math.inf], "seconds_left": ["soon"], "best_epoch": ["x"],
-    "notes": [b"\xff"],
+    "notes": [b"\xff"], "tags": ["", "{}", "[1]", b"\xff"],
     "id": ["../../etc", "", 5, b"\xff", "20261123"],
 }  # fmt: skip
 EVERY = [(column, value) for column, values in DAMAGE.items() for value in values]
@@ -221,6 +221,6 @@ def test_a_name_with_the_sign_of_damage_is_not_taken_for_damaged(store):
 def test_bytes_that_are_no_text_cost_one_cell(store, one):
     with closing(sqlite3.connect(store.database.path)) as db:
         db.text_factory = partial(str, encoding="utf-8", errors="replace")
-        assert SCHEMA.count("create table") == 7  # each is read above, or in test_journal.py and test_experiments.py
+        assert SCHEMA.count("create table") == 10  # read above, in test_journal.py, test_experiments.py, many/
     set_cell(store, one, "message", b"caf\xe9", is_text=True)
     assert "message holds 'caf\ufffd'" in store.runs()[1].message

@@ -84,3 +84,12 @@ def test_an_older_run_that_goes_on_knows_the_rest_exactly(store, record, monkeyp
 
 def test_a_run_without_anything_has_no_times(store):
     assert clock(store, store.create({}).id).source == UNKNOWN
+
+
+@pytest.mark.parametrize("column, value", [("time", "noon"), ("time", b"\xff"), ("time", 1e300), ("step", "two")])
+def test_a_damaged_time_is_left_out(store, record, column, value):
+    for step, minutes in ((0, 0), (1, 4), (2, 8)):
+        run_id = record(step, minutes)
+    with store.database.write() as db:
+        db.execute(f"update times set {column} = ? where step = 1", (value,))
+    assert clock(store, run_id).at([0, 1, 2]) == pytest.approx([0, 4, 8])  # evenly between its neighbours
