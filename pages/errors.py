@@ -20,7 +20,7 @@ from ui.choose.address import Address, Query, new_address, remember, write_addre
 from ui.choose.data_notice import show_data_notice
 from ui.choose.labels import images_of, labels_query, pick_labels, table_of
 from ui.choose.run_picker import TableKey, evaluated_runs, pick_evaluated_model, show_empty_page
-from ui.choose.score import take_gallery_score
+from ui.choose.score import apply_iou, current_iou, iou_query, take_gallery_iou, take_gallery_score
 from ui.errors import alike, filters
 from ui.errors.listing import VIEWS, list_anew, list_boxes, list_items
 from ui.errors.mark_and_export import show_mark_and_export
@@ -34,13 +34,14 @@ from ui.text import plain
 
 PAGE, PER, VIEW, SHOWN = "page", "per page", "errors view", "shown"
 RUN_PICKER, GALLERY = "errors run", "gallery"
-ADDRESS = ("run", "model", *filters.NAMES, *alike.NAMES, "view", "per", "page", "labels")
+ADDRESS = ("run", "model", *filters.NAMES, *alike.NAMES, "view", "per", "page", "labels", "iou")
 
 
 def apply_address(address: Address, classes: list[str]) -> None:
     """Set all that is shown as a link says."""
     filters.apply_address(address, classes)
     alike.apply_address(address)
+    apply_iou(address)
     view, per, page = (address.get(name, [""])[0] for name in ("view", "per", "page"))
     remember(VIEW, view if view in VIEWS else "images")
     remember(PER, next((n for n in PAGE_SIZES if str(n) == per), PER_PAGE))
@@ -123,7 +124,7 @@ marked = filters.marked_images(run.id)
 selection = chosen.on_images(marked) if chosen.marked else chosen
 selection = selection.on_images(attributes.images_of(chosen.slices)) if chosen.slices else selection
 query: Query = {"run": run.id, "model": viewed.model, **chosen.to_query(), **filters.order_query(order, reverse)}
-query |= {**wanted.to_query(), **labels_query(), **({"view": view} if view != "images" else {})}
+query |= {**wanted.to_query(), **labels_query(), **iou_query(), **({"view": view} if view != "images" else {})}
 
 show_data_notice((run, table))
 filters.show_error_types(error_counts(viewed.table_key, selection, table), chosen.error)
@@ -170,4 +171,5 @@ gallery.show_page(
                       alike=alike.why_not(viewed, table)),
     GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_gallery_score, GALLERY),
     partial(filters.take_gallery_mark, GALLERY, run.id), marked, on_alike=ask_for_alike,
+    iou=current_iou(), on_iou=partial(take_gallery_iou, GALLERY),
 )  # fmt: skip

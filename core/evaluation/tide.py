@@ -65,10 +65,11 @@ def _highest_scores(detections: DetectionColumns) -> DetectionColumns:
     return by_score[rank_within_group(by_score.label, by_score.image_id) < MOST_DETECTIONS]
 
 
-def assign_error_types(overlaps: Overlaps, match: Ids) -> npt.NDArray[np.int8]:
+def assign_error_types(overlaps: Overlaps, match: Ids, foreground: float = FOREGROUND) -> npt.NDArray[np.int8]:
     """Return each detection's error type as an index into ERROR_TYPES, (N,); -1 for none.
 
-    match  (N,) the row of the ground truth or the crowd that each detection took at IoU 0.5; -1 without
+    match       (N,) the row of the ground truth or the crowd that each detection took at that IoU; -1 without
+    foreground  IoU from which a box fits an object
 
     The first test that holds decides, in TIDE's order. A crowd of the detection's own class counts as an object that
     it overlaps, one of another class does not (as in hotcoco).
@@ -78,12 +79,12 @@ def assign_error_types(overlaps: Overlaps, match: Ids) -> npt.NDArray[np.int8]:
     cascade: tuple[tuple[Mask, ErrorType | None], ...] = (
         # It found an object, or only a crowd, which counts neither way.
         (match >= 0, None),
-        # The class is right and the box overlaps such an object, but too little (at exactly 0.5 another has taken it).
-        ((same >= BACKGROUND) & (same <= FOREGROUND), ErrorType.LOCALIZATION),
+        # The class is right and the box overlaps such an object, but too little (at just that IoU another took it).
+        ((same >= BACKGROUND) & (same <= foreground), ErrorType.LOCALIZATION),
         # The box fits an object of another class.
-        (other >= FOREGROUND, ErrorType.CLASSIFICATION),
+        (other >= foreground, ErrorType.CLASSIFICATION),
         # Class and box are right, so a higher score has taken the object: else this one would have.
-        (same >= FOREGROUND, ErrorType.DUPLICATE),
+        (same >= foreground, ErrorType.DUPLICATE),
         # It overlaps nothing, perhaps because the picture is empty.
         (np.maximum(same, other) <= BACKGROUND, ErrorType.BACKGROUND),
         # What is left overlaps an object of another class, but too little.

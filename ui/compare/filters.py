@@ -14,7 +14,7 @@ from core.datasets.split import SIZES
 from core.evaluation.findings.changes import FIXED_OR_BROKEN, OBJECT_CHANGES, Change
 from core.evaluation.selection import Selection
 from ui.choose.address import Address, Query, remember
-from ui.choose.score import SCORE, clamp_score, pick_score, set_score, take_gallery_score
+from ui.choose.score import SCORE, apply_iou, clamp_score, iou_query, pick_score, set_score, take_gallery_score
 from ui.choose.widget_value import set_widget_value
 from ui.text import plain
 
@@ -27,7 +27,7 @@ CLICKS = "compare visits"  # on charts, each of which leads to the pictures
 VIEWS = {"images": "Images", "objects": "Objects"}
 LAYOUTS = {"beside": "Side by side", "over": "One over the other"}
 SLICES = "compare slices"
-NAMES = ("score", "scores", "change", "class", "size", "slice", "as", "layout", "page")  # in an address
+NAMES = ("score", "scores", "change", "class", "size", "slice", "as", "layout", "page", "iou")  # in an address
 
 
 class ChangeFilter(NamedTuple):
@@ -62,6 +62,7 @@ def apply_address(address: Address, classes: Sequence[str]) -> None:
     linked = Selection.from_query(address, classes)
     values = {name: address.get(name, [""])[0] for name in NAMES}
     set_score(linked.score)
+    apply_iou(address)
     remember(BEST_SCORES, values["scores"] == "best")
     remember(CLASSES, list(linked.classes))
     remember(SIZE, list(linked.sizes))
@@ -131,6 +132,7 @@ def query_of(chosen: ChangeFilter) -> Query:
     slices = tuple(st.session_state.get(SLICES, ()))
     selection = Selection(clamp_score(st.session_state[SCORE]), chosen.classes, sizes=chosen.sizes, slices=slices)
     query: Query = dict(selection.to_query())
+    query |= iou_query()
     query |= {"scores": "best"} if st.session_state.get(BEST_SCORES) else {}
     query |= {"change": chosen.change.value} if chosen.change else {}
     for key, name, default in ((VIEW, "as", "images"), (LAYOUT, "layout", "beside"), (PAGE, "page", 1)):

@@ -20,6 +20,7 @@ from core.evaluation.table import integers
 from core.runs.evaluated.images import why_no_model
 from ui.choose.address import remember
 from ui.choose.run_picker import EvaluatedModel
+from ui.choose.score import current_iou, take_gallery_iou
 from ui.compare.filters import CHANGE, CLICKS, PAGE, ChangeFilter, pick_layout, take_score
 from ui.gallery import component as gallery
 from ui.gallery.paging import PER_PAGE, page_count, page_of, turn_page
@@ -59,7 +60,8 @@ def show_gallery(changes: Changes, chosen: ChangeFilter, before: EvaluatedModel,
     source = f"/api/image/{after.run.id}"
     data = gallery.page_data(split, source, items, page, PER_PAGE, models, Selection(changes.scores[1]), layout)
     _highlight(data, changes, chosen)
-    gallery.show_page(data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_score, GALLERY))
+    gallery.show_page(data, GALLERY, partial(turn_page, PAGE, GALLERY), partial(take_score, GALLERY),
+                      iou=current_iou(), on_iou=partial(take_gallery_iou, GALLERY))  # fmt: skip
 
 
 def _show_kinds(changes: Changes, chosen: ChangeFilter) -> None:

@@ -4,12 +4,15 @@ In: a detection table, or a part of one. Out: two dicts of columns, which hold t
 
     truths       the ground truths: n (number of boxes of each image), x1 y1 x2 y2, class, size, crowd, match, pointed,
                  id, chosen
-    predictions  n, x1 y1 x2 y2, class, size, score, iou, error, crowd, query, gt, chosen
+    predictions  n, x1 y1 x2 y2, class, size, score, iou, error, crowd, query, gt, verdicts, moved, chosen
 
 Boxes are pixels of the original image; class, size and error are indices into the lists that go with them, NaN (null
-in JSON) where there is none; ids, `id` and `gt`, are text. `iou` and `gt` are `selection.best_iou` and
-`associated_ground_truths`. `chosen`, whether the filters select a box, is there only where the browser cannot decide it
-by class, size and error. Columns are arrays: 100 boxes on each of 96 pictures are made and sent in some milliseconds.
+in JSON) where there is none; ids, `id` and `gt`, are text. `match`, `pointed`, `iou`, `error`, `crowd` and `gt` are
+the table's, at IoU 0.5; `iou` and `gt` are `selection.best_iou` and `associated_ground_truths`. What a prediction is at
+each of the ten IoUs of the browser's slider is a digit of `verdicts` (`at_iou/verdicts.py`), and `moved` is [gt, iou]
+at each of them, null where they are always the same. `chosen`, whether the filters select a box, is there only where the
+browser cannot decide it by class, size and error. Columns are arrays: 100 boxes on each of 96 pictures are made and
+sent in some hundredths of a second.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ import orjson
 import pyarrow as pa
 
 from core.datasets.split import SIZES
+from core.evaluation.at_iou.verdicts import verdicts
+from core.evaluation.columns import Ids
 from core.evaluation.selection import (
     LOWEST_SCORE,
     Selection,
@@ -63,9 +68,10 @@ def columns_of(
     part, image = rows_of(table, image_ids)
     chosen = _chosen(part, selection) if selection else None
     of_ground_truths, is_shown = is_ground_truth(part), visible(part, LOWEST_SCORE)
+    at_every_iou = _at_every_iou(part.filter(pa.array(is_shown)), image[is_shown])
     kinds = (
         ("truths", of_ground_truths, _ground_truths),
-        ("predictions", ~of_ground_truths & is_shown, _predictions),
+        ("predictions", ~of_ground_truths & is_shown, lambda kind: _predictions(kind) | at_every_iou),
     )
     boxes = {}
     for name, rows, columns in kinds:
@@ -117,6 +123,18 @@ def _predictions(part: pa.Table) -> dict[str, np.ndarray]:
         "error": np.where(error >= 0, error, np.nan), "crowd": flags(part, "crowd_only"),
         "query": integers(part, "query"), "gt": _ground_truth(part),
     }  # fmt: skip
+
+
+def _at_every_iou(part: pa.Table, image: Ids) -> dict[str, np.ndarray]:
+    """Return the columns `verdicts` and `moved` of the predictions among the rows, which are of these images."""
+    code, gt, iou = verdicts(part, image)
+    n = code.shape[1]
+    digits = np.ascontiguousarray(code.T.astype(np.uint8) + ord("0")).view(f"S{len(code)}").reshape(n).astype(str)
+    moved = np.full(n, None, dtype=object)
+    ids = [*_texts(integers(part, "gt_id")[is_ground_truth(part)]).tolist(), None]  # the last is for -1
+    for i in np.flatnonzero(np.any(gt != gt[0], axis=0) | np.any(iou != iou[0], axis=0, where=~np.isnan(iou[0]))):
+        moved[i] = [[ids[g], value] for g, value in zip(gt[:, i].tolist(), iou[:, i].round(3).tolist(), strict=True)]
+    return {"verdicts": digits, "moved": moved}
 
 
 def _ground_truth(part: pa.Table) -> np.ndarray:

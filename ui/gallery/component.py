@@ -20,6 +20,7 @@ from core.datasets.split import SIZES, CocoSplit
 from core.evaluation.ordering import ObjectCrop
 from core.evaluation.selection import Selection
 from core.evaluation.table import ErrorType
+from core.evaluation.tide import FOREGROUND
 from ui.gallery.columns import class_names, columns_of, json_bytes
 from ui.gallery.paging import page_count
 from ui.server import scripts
@@ -28,6 +29,7 @@ from ui.server.guard import token
 HERE = Path(__file__).parent
 LAYOUTS = ("one", "beside", "over", "frames")
 TYPES = list(ErrorType)
+POINTING = (ErrorType.CLASSIFICATION, ErrorType.LOCALIZATION)  # to an object, which then is not missed
 STYLES = ("gallery.css", "large/large.css", "why/why.css", "mend/mend.css")
 
 _component = scripts.component(
@@ -95,7 +97,9 @@ def page_data(
         "page": page, "pages": page_count(items, per_page), "first": first + 1, "total": len(items), "bare": bare,
         "layout": layout, "score": selection.score, "classes": classes, "sizes": SIZES,
         "missed": TYPES.index(ErrorType.MISSED),
-        "types": [{"label": t.label, "description": t.description, "short": t.short} for t in TYPES],
+        "types": [
+            {"label": t.label, "description": t.description, "short": t.short, "points": t in POINTING} for t in TYPES
+        ],
         "filter": {
             "classes": [classes.index(c) for c in selection.classes if c in classes],
             "sizes": [SIZES.index(s) for s in selection.sizes],
@@ -136,12 +140,13 @@ def show_page(
     data: dict, key: str, on_turn: Callable[[], None], on_score: Callable[[], None] = lambda: None,
     on_mark: Callable[[], None] = lambda: None, marked: Collection[int] | None = None,
     on_mend: Callable[[], None] = lambda: None, on_alike: Callable[[], None] = lambda: None,
+    iou: float = FOREGROUND, on_iou: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Show a page as `page_data` returns it; the browser draws it again only if it has changed.
 
     The callbacks read their value from st.session_state[key]: `turn` is -1 or 1 pages, `score` a new threshold, `mark`
     {"id", "on"}, `mend` how many labels were corrected in the large view, once it is closed, `alike` {"kind", "image",
-    "number"}: the box like which others are asked for.
+    "number"}: the box like which others are asked for, `iou` from which IoU predictions find objects in the browser.
 
     marked: the ids of marked images; None where images cannot be marked. Ids go out, and come back, as text: the
     browser's numbers would round those beyond 2**53.
@@ -154,10 +159,10 @@ def show_page(
         key=key,
         data={
             "signature": hashlib.sha256(body).hexdigest()[:16], "page": body.decode(), "marked": marked_here,
-            "token": token(),
+            "iou": iou, "token": token(),
         },
         on_turn_change=on_turn, on_score_change=on_score, on_mark_change=on_mark, on_mend_change=on_mend,
-        on_alike_change=on_alike,
+        on_alike_change=on_alike, on_iou_change=on_iou,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import { makeScrubber } from "./controls/scrubber.js"
 import { makeToolbar, refreshToolbars } from "./controls/toolbar.js"
 import { keepLarge, makeLarge, openLarge, showLarge } from "./large/large.js"
 import { newMend } from "./mend/mend.js"
+import { LEAST } from "./overlay/iou.js"
 import { source } from "./state.js"
 /** @import { Data, Page } from "./page" */
 /** @import { View } from "./types" */
@@ -25,6 +26,8 @@ export default makeComponent({
     if (data.marked) view.marked = new Set(data.marked)
     view.canMark = Boolean(data.marked)
     view.token = data.token
+    const iou = data.iou ?? LEAST
+    if (view.givenIou !== iou) view.iou = view.givenIou = iou
   },
   take,
   show: (view) => view.refresh(),
@@ -42,7 +45,7 @@ export default makeComponent({
  */
 function makeView(root) {
   /** @type {Partial<View>} */
-  const state = { root, cells: [], bars: [], score: 0.5, open: null, at: 0, marked: new Set(), hovered: null, drawn: 0,
+  const state = { root, cells: [], bars: [], score: 0.5, iou: LEAST, open: null, at: 0, marked: new Set(), hovered: null, drawn: 0,
     ready: null, arriveAt: null, waiting: false, mend: newMend(), place: { k: 1, x: 0.5, y: 0.5 },
     show: { truths: true, predictions: true, labels: true, onlyErrors: false } }
   const view = /** @type {View} */ (state) // the elements follow, and the page with `take`

@@ -28,6 +28,8 @@ export interface PredictionColumns extends Columns {
   crowd: boolean[]
   query: number[]
   gt: (string | null)[]
+  verdicts: string[]
+  moved: ([gt: string | null, iou: number | null][] | null)[]
 }
 
 export interface Model {
@@ -76,7 +78,7 @@ export interface Page {
   classes: string[]
   sizes: string[]
   missed: number
-  types: { label: string, description: string, short: string }[]
+  types: { label: string, description: string, short: string, points: boolean }[]
   filter: Filter
   models: Model[]
   frames?: Frame[] | null
@@ -89,5 +91,6 @@ export interface Data {
   signature: string
   page: string // a Page as JSON
   marked: string[] | null
+  iou?: number // from which a prediction finds an object; 0.5
   token: string
 }

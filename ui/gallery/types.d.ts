@@ -4,7 +4,7 @@ import type { Model, Frame, Picture, Page } from "./page"
 
 // --- boxes -----------------------------------------------------------------------------------------------------------
 
-/** A box: where it is and what it is; its verdict, and what follows from it, at the slider's score. */
+/** A box: where it is and what it is; its verdict, and what follows from it, at the sliders' score and IoU. */
 interface AnyItem {
   x1: number
   y1: number
@@ -17,6 +17,7 @@ interface AnyItem {
   chosen: boolean
   crowd: boolean
   error: number | null // index of the error type
+  listed: number | null // the same at IoU 0.5, by which the page's filters and its table go
   mark: string
   verdict: string
   hint: string
@@ -30,11 +31,22 @@ export interface TruthItem extends AnyItem {
   id: string
   match: number | null // the highest score of a prediction that found it
   pointed: number | null // the highest score of a localization or classification error that points to it
+  given: { match: number | null, pointed: number | null } // at IoU 0.5
   score?: undefined
   iou?: undefined
   query?: undefined
   gt?: undefined
   short?: undefined
+}
+
+/** What a prediction is at IoU 0.5, and beyond: a digit of `verdicts`, and [gt, iou] of `moved`, for each IoU. */
+export interface GivenPrediction {
+  iou: number | null
+  error: number | null
+  crowd: boolean
+  gt: string | null
+  verdicts: string
+  moved: [gt: string | null, iou: number | null][] | null
 }
 
 export interface PredictionItem extends AnyItem {
@@ -43,16 +55,18 @@ export interface PredictionItem extends AnyItem {
   iou: number | null
   query: number
   gt: string | null
+  given: GivenPrediction
   short: string
   id?: undefined
 }
 
 export type Item = TruthItem | PredictionItem
 
-/** A model's boxes on one image, predictions by falling score; `lit` is what a part of an image is about. */
+/** A model's boxes on one image, predictions by falling score, at the IoU of `level`; `lit`: what a part is about. */
 export interface Boxes {
   truths: TruthItem[]
   predictions: PredictionItem[]
+  level: number
   lit?: Item | null
 }
 
@@ -129,6 +143,9 @@ export interface Toolbar {
   slider: HTMLInputElement
   number: HTMLElement
   use: HTMLButtonElement
+  iou: HTMLInputElement
+  iouNumber: HTMLElement
+  iouNote: HTMLElement
 }
 
 /** A curve over the frames; `points` lie on 100 × 24. */
@@ -239,6 +256,8 @@ export interface View {
   show: Record<ShowKey, boolean>
   score: number
   given: number // the page's own score, which the slider follows
+  iou: number // from which a prediction finds an object
+  givenIou: number // as the page last gave it, which the slider follows
   at: number // the frame that is shown
   cells: Cell[]
   bars: Toolbar[]

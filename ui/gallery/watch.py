@@ -7,6 +7,7 @@ While the run trains, a new epoch is added by itself, and the epoch that is look
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from core.evaluation.threshold import visible
 from core.runs.models import evaluated_models
 from core.runs.schema import Evaluation, Run
 from core.runs.watched import MOST, MOST_FRAMES, Frame, frames, read_frame, spread, watched_images, watched_of
+from ui.choose.score import current_iou, take_gallery_iou
 from ui.gallery.columns import COLUMNS
 from ui.gallery.component import Item, Model, page_data, show_page
 from ui.server import services
@@ -59,7 +61,9 @@ def show_watch(
     if data is None:
         return
     st.caption(_explanation(len(ids), [model["label"] for model in data["models"]], every_frame))
-    show_page(data, KEY, on_turn=lambda: None, on_score=on_score)
+    show_page(
+        data, KEY, on_turn=lambda: None, on_score=on_score, iou=current_iou(), on_iou=partial(take_gallery_iou, KEY)
+    )
 
 
 def _state(run_id: str) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ def page(finished, store):
 
 def test_the_component_gets_three_texts_of_which_the_page_is_json_without_nan(page):
     told = sent(page(), marked=[4, 999])
-    assert set(told) == {"signature", "page", "marked", "token"}
+    assert set(told) == {"signature", "page", "marked", "iou", "token"}
     assert re.fullmatch("[0-9a-f]{16}", told["signature"]) and isinstance(told["page"], str)
 
     def refuse(word):

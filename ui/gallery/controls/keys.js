@@ -7,7 +7,7 @@ import { toggleFullSize, zoomByKey } from "../large/stage.js"
 import { doCtrlKey, doKey } from "../mend/tools.js"
 import { toggleMark } from "../state.js"
 import { goTo } from "./epochs.js"
-import { TOGGLES, isOffered, toggle } from "./toolbar.js"
+import { TOGGLES, isOffered, stepIou, toggle } from "./toolbar.js"
 /** @import { View } from "../types" */
 
 const KEYS = [
@@ -19,6 +19,7 @@ const KEYS = [
   ["p", "predictions on, off"],
   ["l", "labels on, off"],
   ["e", "only errors"],
+  ["i I", "a higher, lower IoU from which a prediction is correct"],
   ["m", "mark the image"],
   ["Tab", "in large: from box to box in the table; Enter chooses one"],
   ["w", "why this box?"],
@@ -101,6 +102,7 @@ function act(view, key, target) {
   else if (key === "?") view.help.showModal()
   else if (key === "m") markKey(view)
   else if (key === "f") fullKey(view)
+  else if (key === "i" || key === "I") stepIou(view, key === "i" ? 1 : -1)
   else if (key === "w" && isLarge) askWhy(view)
   else if (key === "s" && isLarge) askAlike(view)
   else return isLarge && doKey(view, key)

@@ -1,6 +1,7 @@
-// Legend, toggles and the score slider; once above the grid and once in the large view, always in step.
+// Legend, toggles and the sliders of score and IoU; once above the grid and once in the large view, always in step.
 import { button, element } from "../../js/element.js"
 import { scoreOf } from "../overlay/boxes.js"
+import { LEAST, MOST, STEP } from "../overlay/iou.js"
 import { isPair } from "../state.js"
 /** @import { ShowKey, Toolbar, View } from "../types" */
 
@@ -11,6 +12,9 @@ export const TOGGLES = [
   ["labels", "mark-label", "Labels", "l"],
   ["onlyErrors", "", "Only errors", "e"],
 ]
+
+const ABOUT_IOU = "From this overlap on a prediction finds an object. The boxes are matched anew, as for COCO's AP75 at "
+  + "0.75, and the error types go by it. Filters, order and the numbers around the gallery stay at IoU 0.50."
 
 /**
  * Make a toolbar, one of those of the view.
@@ -29,18 +33,50 @@ export function makeToolbar(view, parent) {
   }
   const pair = element("span", "legend legend-pair", "", root)
   const right = element("span", "right", "", root)
-  const label = element("label", "score", "", right)
-  element("span", "", "Show from score", label)
-  const slider = element("input", "", "", label)
-  Object.assign(slider, { type: "range", min: 0.05, max: 0.95, step: 0.01 })
-  const number = element("output", "", "", label)
+  const [slider, number] = makeSlider(right, "score", "Show from score", { min: 0.05, max: 0.95, step: 0.01 })
   slider.oninput = () => { view.score = Number(slider.value); view.refresh() }
   // without ground truth nothing is counted; what is taken home goes by the score at which the slider is let go
   slider.onchange = () => { if (view.data.bare) view.tell("score", view.score) }
   const use = button("use", "Count with it", "", right, () => view.tell("score", view.score))
   use.title = "Counts, filters and order go by this score too."
+  const [iou, iouNumber] = makeSlider(right, "iou", "Correct from IoU", { min: LEAST, max: MOST, step: STEP })
+  if (iou.parentElement) iou.parentElement.title = `${ABOUT_IOU} Keys i, I`
+  iou.oninput = () => { view.iou = Number(iou.value); view.refresh() }
+  iou.onchange = () => view.tell("iou", view.iou) // for the address
   button("keys", "?", "Keys", right, () => view.help.showModal())
-  view.bars.push({ root, checks, pair, slider, number, use })
+  const iouNote = element("span", "iou-note", "", root)
+  iouNote.setAttribute("role", "status")
+  view.bars.push({ root, checks, pair, slider, number, use, iou, iouNumber, iouNote })
+}
+
+/**
+ * Make a slider with its words and its number.
+ * @param {Element} parent
+ * @param {string} name
+ * @param {string} words
+ * @param {{ min: number, max: number, step: number }} limits
+ * @returns {[HTMLInputElement, HTMLElement]}
+ */
+function makeSlider(parent, name, words, limits) {
+  const label = element("label", `slider ${name}`, "", parent)
+  element("span", "", words, label)
+  const slider = element("input", "", "", label)
+  Object.assign(slider, { type: "range", ...limits })
+  return [slider, element("output", "", "", label)]
+}
+
+/**
+ * Go a step up or down with the IoU from which predictions find objects.
+ * @param {View} view
+ * @param {1 | -1} step
+ */
+export function stepIou(view, step) {
+  if (view.data.plain || view.data.bare) return
+  const iou = Math.min(MOST, Math.max(LEAST, Math.round(100 * (view.iou + step * STEP)) / 100))
+  if (iou === view.iou) return
+  view.iou = iou
+  view.tell("iou", iou)
+  view.refresh()
 }
 
 /**
@@ -100,6 +136,10 @@ export function refreshToolbars(view) {
     bar.number.textContent = view.score.toFixed(2)
     bar.use.classList.toggle("idle", !isDifferent) // keeps its place, so that nothing jumps
     bar.use.disabled = !isDifferent
+    bar.iou.value = String(view.iou)
+    bar.iouNumber.textContent = view.iou.toFixed(2)
+    const note = view.iou > LEAST ? `Colours at IoU ${view.iou.toFixed(2)}. Filters, order and the numbers around: 0.50.` : ""
+    if (bar.iouNote.textContent !== note) bar.iouNote.textContent = note
     showPair(view, bar)
   }
 }

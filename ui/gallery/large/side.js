@@ -43,7 +43,7 @@ function pointTo(view, item) {
  */
 export function showSide(view, states) {
   const { large, data } = view
-  const stamp = [view.score, data.layout, view.at, large.epoch, JSON.stringify(large.chosen), view.show.onlyErrors,
+  const stamp = [view.score, view.iou, data.layout, view.at, large.epoch, JSON.stringify(large.chosen), view.show.onlyErrors,
     view.signature].join()
   if (large.stamp === stamp) return
   large.stamp = stamp

@@ -48,9 +48,9 @@ export function showTools(view) {
   if (tools.mend.hidden) return
   const prediction = item?.prediction ? item : null
   tools.accept.hidden = !prediction
-  tools.accept.disabled = prediction?.error === null
-  tools.accept.textContent = prediction ? acceptWords(prediction) : "Accept"
-  tools.own.hidden = !prediction || !isAboutALabel(prediction)
+  tools.accept.disabled = prediction?.listed === null
+  tools.accept.textContent = prediction ? acceptWords(view, prediction) : "Accept"
+  tools.own.hidden = !prediction || !isAboutALabel(view, prediction)
   tools.remove.hidden = tools.crowd.hidden = !item || item.prediction
   tools.crowd.setAttribute("aria-pressed", String(Boolean(item?.crowd)))
   tools.draw.setAttribute("aria-pressed", String(mend.isDrawing))
@@ -88,21 +88,24 @@ function showGain({ before, after, difference, low, high, errors, labels, images
 }
 
 /**
- * Check whether a prediction contradicts a label, which can get its class or its place.
+ * Check whether a prediction contradicts a label, which can get its class or its place; at IoU 0.5, as the server does.
+ * @param {View} view
  * @param {PredictionItem} item
  */
-function isAboutALabel(item) {
-  return item.short === "cls" || item.short === "loc"
+function isAboutALabel({ data: { types } }, { listed }) {
+  return listed !== null && types[listed].points
 }
 
 /**
  * Return what accepting a prediction does.
+ * @param {View} view
  * @param {PredictionItem} item
  */
-function acceptWords(item) {
-  if (item.error === null) return "Agrees with its label"
-  if (item.short === "cls") return `Accept: the label is a ${item.class}`
-  return item.short === "loc" ? "Accept: the label lies here" : "Accept as a label"
+function acceptWords({ data: { types } }, item) {
+  if (item.listed === null) return "Agrees with its label"
+  const { short } = types[item.listed]
+  if (short === "cls") return `Accept: the label is a ${item.class}`
+  return short === "loc" ? "Accept: the label lies here" : "Accept as a label"
 }
 
 /**
@@ -134,7 +137,7 @@ export function doKey(view, key) {
   if (!canMend(view)) return false
   const { tools } = view.large, { mend } = view, item = mendable(view)
   if (key === "a" || key === "A") {
-    if (item?.prediction && item.error !== null) {
+    if (item?.prediction && item.listed !== null) {
       correct(view, { do: "accept", query: String(item.query), own: key === "A" ? "1" : "0" })
     }
   } else if (key === "d" || key === "Delete" || key === "Backspace") {

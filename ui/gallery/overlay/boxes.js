@@ -1,6 +1,7 @@
-// What a box is: from the columns of columns.py to items with a verdict at the slider's score.
-/** @import { Columns, Filter, Lit, Model, Page, Picture } from "../page" */
-/** @import { Boxes, Cell, Item, Judged, Numbers, PredictionItem, TruthItem, View } from "../types" */
+// What a box is: from the columns of columns.py to items with a verdict at the sliders' score and IoU.
+import { levelOf, takeLevel } from "./iou.js"
+/** @import { Columns, Filter, Lit, Model, Page, Picture, PredictionColumns } from "../page" */
+/** @import { Boxes, Cell, GivenPrediction, Item, Judged, Numbers, PredictionItem, TruthItem, View } from "../types" */
 
 /**
  * Return the boxes of model `m` on a cell's image, made once.
@@ -32,20 +33,29 @@ export function unpack(data, model, index, image) {
   const single = (/** @type {number | null} */ value) => (value === null ? null : Math.fround(value))
   for (const i of placesOf(model.truths, index)) {
     const { crowd, match, pointed, id } = model.truths
-    truths.push({ ...commonOf(data, model.truths, i), prediction: false, crowd: crowd[i], match: single(match[i]),
-      pointed: single(pointed[i]), id: id[i], error: null, mark: "", verdict: "", hint: "" })
+    const given = { match: single(match[i]), pointed: single(pointed[i]) }
+    truths.push({ ...commonOf(data, model.truths, i), prediction: false, crowd: crowd[i], ...given, given, id: id[i],
+      error: null, listed: null, mark: "", verdict: "", hint: "" })
   }
   for (const i of placesOf(model.predictions, index)) {
-    const { score, iou, error, crowd, query, gt } = model.predictions
-    const number = data.bare ? null : error[i]
-    const type = number === null ? null : data.types[number]
+    const { score, query } = model.predictions, given = givenOf(data, model.predictions, i)
     predictions.push({ ...commonOf(data, model.predictions, i), prediction: true, score: Math.fround(score[i]),
-      iou: iou[i], error: number, crowd: crowd[i], query: query[i], gt: gt[i], mark: "mark-prediction",
-      verdict: data.bare ? "" : type ? type.label : crowd[i] ? "In a crowd" : "Correct",
-      hint: type ? type.description : "", short: type ? type.short : "" })
+      query: query[i], ...given, given, listed: given.error, mark: "mark-prediction", verdict: "", hint: "", short: "" })
   }
   const { lit } = image
-  return { truths, predictions, lit: lit && [...truths, ...predictions].find((item) => isLit(item, lit)) }
+  return { truths, predictions, level: -1, lit: lit && [...truths, ...predictions].find((item) => isLit(item, lit)) }
+}
+
+/**
+ * Return what the columns say of prediction `i`, at IoU 0.5 and beyond.
+ * @param {Page} data
+ * @param {PredictionColumns} columns
+ * @param {number} i
+ * @returns {GivenPrediction}
+ */
+function givenOf({ bare }, { iou, error, crowd, gt, verdicts, moved }, i) {
+  return { iou: iou[i], error: bare ? null : error[i], crowd: crowd[i], gt: gt[i], verdicts: verdicts[i],
+    moved: moved[i] }
 }
 
 /**
@@ -93,7 +103,7 @@ export function scoreOf(view, m) {
 }
 
 /**
- * Return what counts at the slider's score; sets the verdict of each box and whether it steps back or is hidden.
+ * Return what counts at the sliders' score and IoU; sets the verdict of each box and whether it steps back or is hidden.
  * @param {View} view
  * @param {Boxes} boxes
  * @param {number} m the model
@@ -103,6 +113,7 @@ export function judge(view, boxes, m) {
   const { filter } = view.data
   const score = Math.fround(scoreOf(view, m)) // scores are float32
   const { truths, lit } = boxes
+  takeLevel(view.data, boxes, levelOf(view.iou))
   for (const truth of truths) judgeTruth(view.data, truth, score)
   const count = countFrom(boxes.predictions, score)
   const predictions = boxes.predictions.slice(0, count)
@@ -139,13 +150,24 @@ function addTo(numbers, item) {
  */
 function judgeTruth({ types, missed }, truth, score) {
   const isFound = truth.match !== null && truth.match >= score
-  const isMissed = !truth.crowd && !isFound && !(truth.pointed !== null && truth.pointed >= score)
+  const isMissed = isMissedAt(truth, truth, score)
   truth.error = isMissed ? missed : null
+  truth.listed = isMissedAt(truth, truth.given, score) ? missed : null
   truth.mark = truth.crowd ? "mark-crowd" : isMissed ? "mark-missed" : "mark-truth"
   truth.verdict = truth.crowd ? "Crowd" : isFound ? "Found" : isMissed ? types[missed]?.label : "Seen wrongly"
   truth.hint = truth.crowd ? "Many objects in one box: neither missed nor found."
     : isMissed ? types[missed]?.description
       : isFound ? "" : "A prediction points here, but with the wrong place or class."
+}
+
+/**
+ * Check whether a ground truth is missed at a score.
+ * @param {TruthItem} truth
+ * @param {TruthItem["given"]} scores from which it is found, or pointed to
+ * @param {number} score
+ */
+function isMissedAt({ crowd }, { match, pointed }, score) {
+  return !crowd && !(match !== null && match >= score) && !(pointed !== null && pointed >= score)
 }
 
 /**
@@ -181,11 +203,11 @@ export function isFiltered({ filter: { classes, error, sizes }, models: [{ truth
 }
 
 /**
- * Check whether the box belongs to what the page's filters ask for.
+ * Check whether the box belongs to what the page's filters ask for; as they, by its error at IoU 0.5.
  * @param {Filter} filter
  * @param {Item} item
  */
 export function inFilter({ classes, error, sizes }, item) {
   return item.chosen && (!classes.length || classes.includes(item.c)) && (!sizes.length || sizes.includes(item.s))
-    && (error === null || item.error === error)
+    && (error === null || item.listed === error)
 }

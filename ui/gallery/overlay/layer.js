@@ -41,7 +41,7 @@ export function measure(layer, drawn) {
  */
 export function drawThumbnail(view, pane, states) {
   const { show, at } = view
-  const way = [show.truths, show.predictions, show.labels, show.onlyErrors, at, pane.layer.measured].join()
+  const way = [show.truths, show.predictions, show.labels, show.onlyErrors, at, view.iou, pane.layer.measured].join()
   const marks = states.map((state) => [state.count, ...state.truths.map((truth) => truth.mark)].join()).join(";")
   if (pane.drawn === `${way} ${marks}`) return false
   pane.drawn = `${way} ${marks}`
