@@ -22,7 +22,7 @@ st.set_page_config(
     page_title="DETR Lab", page_icon=PROJECT / "ui/assets/icon.svg", layout="wide", initial_sidebar_state=330
 )
 st.logo(PROJECT / "ui/assets/logo.svg", icon_image=PROJECT / "ui/assets/icon.svg", size="large")
-st.html("<style>.stMainBlockContainer {padding-left: 2rem; padding-right: 2rem;}</style>")  # no option for it
+st.html(PROJECT / "ui/assets/page.css")  # what there is no option for
 pages = {
     DATA_PAGE: st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",
             help="What a training sees: get images, count them, look at them, find problems."),

@@ -5,6 +5,7 @@ import { CONFIG, isObject, resolve, saveCsv, savePng } from "../../core/charts/d
 import { makeComponent } from "../js/component.js"
 import { button, element, tableBody } from "../js/element.js"
 import { loadPlotly } from "../js/plotly.js"
+import { PAPER } from "../js/print.js"
 import { readTheme } from "../js/theme.js"
 import { targetOf, targetsOfRows } from "./targets.js"
 /** @import { Chart, Json, Theme } from "../../core/charts/draw.js" */
@@ -15,7 +16,7 @@ import { targetOf, targetsOfRows } from "./targets.js"
  * One chart on the page. `chart`, `theme` and `targets` (of the rows) are there from the first call on; `open` tells the
  * page what was clicked on, null where nothing can be opened; `drawn` is what the plot shows: chart and theme.
  * @typedef {ReturnType<typeof makeElements> & { signature: string, chart: Chart, theme: Theme,
- *   targets: (Json | null)[], open: ((target: Json) => void) | null, isNear: boolean, isGone: boolean,
+ *   targets: (Json | null)[], open: ((target: Json) => void) | null, isNear: boolean, isGone: boolean, isPrinting: boolean,
  *   drawn: string | null, sight: IntersectionObserver, resizer: ResizeObserver }} View
  */
 
@@ -34,6 +35,12 @@ export default makeComponent({
   show: (view) => {
     view.theme = readTheme(view.root)
     draw(view)
+  },
+  print: (view, isPrinting) => {
+    view.isPrinting = isPrinting
+    view.theme = readTheme(view.root)
+    if (isPrinting) drawNow(view, { width: PAPER, height: view.chart.height, autosize: false })
+    else draw(view)
   },
   leave: (view) => {
     view.isGone = true
@@ -74,7 +81,7 @@ function makeElements(root) {
  * @returns {View}
  */
 function makeView(root) {
-  const view = /** @type {View} */ ({ ...makeElements(root), isNear: false, isGone: false, drawn: null })
+  const view = /** @type {View} */ ({ ...makeElements(root), isNear: false, isGone: false, isPrinting: false, drawn: null })
   view.tableButton.onclick = () => showTable(view, Boolean(view.table.hidden))
   view.csvButton.onclick = () => saveCsv(view.chart)
   view.pngButton.onclick = () => savePicture(view)
@@ -84,6 +91,7 @@ function makeView(root) {
   }, { rootMargin: "300px" })
   view.sight.observe(view.area)
   view.resizer = new ResizeObserver(() => {
+    if (view.isPrinting) return
     if (!view.drawn) draw(view) // it may have had no width when it came into sight
     else if (view.box.clientWidth) window.Plotly.Plots.resize(view.box).then(() => placeLegend(view))
   })
@@ -174,13 +182,23 @@ async function savePicture(view) {
  */
 async function draw(view) {
   const wanted = view.signature + JSON.stringify(view.theme)
-  if (!view.isNear || view.drawn === wanted || !view.box.clientWidth) return
+  if (!view.isNear || view.isPrinting || view.drawn === wanted || !view.box.clientWidth) return
   if (!(await isPlotlyLoaded(view))) return
   if (view.isGone || view.drawn === wanted || wanted !== view.signature + JSON.stringify(view.theme)) return
+  drawNow(view, {})
+}
+
+/**
+ * Draw the chart as it is now, at once; for paper `size` says how large.
+ * @param {View} view
+ * @param {Json} size
+ */
+function drawNow(view, size) {
+  if (!window.Plotly || view.isGone || view.box.hidden || !view.box.getClientRects().length) return
   const { data, layout } = resolve(view.chart, view.theme)
   const isFirst = !view.drawn
-  view.drawn = wanted
-  window.Plotly.react(view.box, data, layout, CONFIG)
+  view.drawn = view.isPrinting ? "on paper" : view.signature + JSON.stringify(view.theme)
+  window.Plotly.react(view.box, data, { ...layout, ...size }, CONFIG)
   if (isFirst) listen(view)
 }
 

@@ -69,6 +69,20 @@ export function refreshCells(view) {
 }
 
 /**
+ * Have all cells drawn next, as if their pictures were as wide as this.
+ * @param {View} view
+ * @param {number} width pixels
+ */
+export function fitCells(view, width) {
+  for (const cell of view.cells) {
+    cell.near = true
+    for (const { layer } of cell.panes) {
+      Object.assign(layer, { width, height: (width * layer.part.h) / layer.part.w, measured: view.drawn })
+    }
+  }
+}
+
+/**
  * Draw what is new on a cell.
  * @param {View} view
  * @param {Cell} cell

@@ -2,7 +2,7 @@
 // Names from files are only ever set as text.
 import { makeComponent } from "../js/component.js"
 import { button, element } from "../js/element.js"
-import { makeCell, refreshCells } from "./cells.js"
+import { fitCells, makeCell, refreshCells } from "./cells.js"
 import { goTo, stopPlaying, takeFrames } from "./controls/epochs.js"
 import { makeHelp, onKey } from "./controls/keys.js"
 import { makeScrubber } from "./controls/scrubber.js"
@@ -10,7 +10,8 @@ import { makeToolbar, refreshToolbars } from "./controls/toolbar.js"
 import { keepLarge, makeLarge, openLarge, showLarge } from "./large/large.js"
 import { newMend } from "./mend/mend.js"
 import { LEAST } from "./overlay/iou.js"
-import { source } from "./state.js"
+import { PAPER } from "../js/print.js"
+import { isPair, source } from "./state.js"
 /** @import { Data, Page } from "./page" */
 /** @import { View } from "./types" */
 
@@ -31,6 +32,11 @@ export default makeComponent({
   },
   take,
   show: (view) => view.refresh(),
+  print: (view, isPrinting) => {
+    view.drawn += 1
+    if (isPrinting) fitCells(view, PAPER / (isPair(view) ? 4 : 3)) // as many pictures side by side: gallery.css
+    refreshCells(view)
+  },
   leave: (view) => {
     document.removeEventListener("keydown", view.onkey)
     view.resizer.disconnect()

@@ -1,5 +1,6 @@
 // What a component of Streamlit is made of: a view that outlives the page's reruns, and what happens to it at each.
 import { keepHistoryShort } from "./history.js"
+import { onPrint } from "./print.js"
 
 keepHistoryShort()
 
@@ -22,11 +23,12 @@ keepHistoryShort()
  * @param {(view: View, data: Data, tell: Call<Data>["setTriggerValue"]) => void} [parts.connect] at each call, first
  * @param {(view: View, data: Data) => void} parts.take builds the view anew; called only if the signature has changed
  * @param {(view: View, data: Data) => void} [parts.show] at each call, last: the theme may have changed
+ * @param {(view: View, isPrinting: boolean) => void} [parts.print] draws all for paper, at once; after it, as before
  * @param {(view: View) => void} [parts.leave] takes back what reaches beyond the root, once the component is gone
  * @returns {(call: Call<Data>) => () => void}
  */
-export function makeComponent({ root, make, signature, connect, take, show, leave }) {
-  /** @type {WeakMap<Node, { view: View, signature: string | null }>} */
+export function makeComponent({ root, make, signature, connect, take, show, print, leave }) {
+  /** @type {WeakMap<Node, { view: View, signature: string | null, forget?: () => void }>} */
   const mounted = new WeakMap()
   return ({ parentElement, data, setTriggerValue }) => {
     let kept = mounted.get(parentElement)
@@ -35,8 +37,10 @@ export function makeComponent({ root, make, signature, connect, take, show, leav
       place.replaceChildren() // a view of an older version of the scripts
       kept = { view: make(place, data), signature: null }
       mounted.set(parentElement, kept)
+      const { view } = kept
+      if (print) kept.forget = onPrint((isPrinting) => { if (parentElement.isConnected) print(view, isPrinting) })
     }
-    const { view } = kept
+    const { view, forget } = kept
     connect?.(view, data, setTriggerValue)
     if (kept.signature !== signature(data)) {
       kept.signature = signature(data)
@@ -48,6 +52,7 @@ export function makeComponent({ root, make, signature, connect, take, show, leav
       setTimeout(() => {
         if (parentElement.isConnected) return
         leave?.(view)
+        forget?.()
         mounted.delete(parentElement)
       })
     }

@@ -24,11 +24,15 @@ export default makeComponent({
   },
   take: (view, data) => reset(view, data),
   show: (view) => {
-    const theme = readTheme(view.root)
-    view.theme = { ...theme, train: theme.colors[0], val: theme.colors[1] }
-    showLegend(view)
+    takeTheme(view)
     loadPlotly().then(() => draw(view, true))
     view.wake()
+  },
+  print: (view, isPrinting) => {
+    view.isPrinting = isPrinting
+    takeTheme(view)
+    draw(view, true)
+    if (!isPrinting) resize(view)
   },
   leave: (view) => {
     view.isGone = true
@@ -39,13 +43,23 @@ export default makeComponent({
 })
 
 /**
+ * Take the colours that hold now.
+ * @param {View} view
+ */
+function takeTheme(view) {
+  const theme = readTheme(view.root)
+  view.theme = { ...theme, train: theme.colors[0], val: theme.colors[1] }
+  showLegend(view)
+}
+
+/**
  * Make a view without a run.
  * @param {HTMLElement} root
  * @param {Data} data
  */
 function makeView(root, { metrics }) {
   /** @type {Partial<View>} */
-  const state = { root, isGone: false, tabs: [], turn: 0, run: "" }
+  const state = { root, isGone: false, isPrinting: false, tabs: [], turn: 0, run: "" }
   const view = /** @type {View} */ (state) // the elements follow, and the run with `reset`
   view.head = makeHead(root)
   view.list = element("div", "dl-tabs", "", root)

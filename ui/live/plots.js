@@ -1,11 +1,14 @@
 // Draws the curves of the tab in sight. `Plotly.react` with a `uirevision` keeps the user's zoom.
 import { CONFIG } from "../../core/charts/draw.js"
 import { element } from "../js/element.js"
+import { PAPER } from "../js/print.js"
 /** @import { Json } from "../../core/charts/draw.js" */
 /** @import { Plot, PlotSpec, Range, View } from "./types" */
 
 /** @type {Record<string, string>} Plotly's word for a dash, and CSS's */
 export const CSS_DASHES = { solid: "solid", dash: "dashed", dot: "dotted" }
+
+const ON_PAPER = { autosize: false, width: PAPER / 2 - 10, height: 190 } // two beside each other, see live.css
 
 /**
  * Make the place of a plot.
@@ -31,7 +34,7 @@ export function makePlot(spec, parent) {
  * @param {View} view
  */
 export function resize(view) {
-  if (!window.Plotly || view.isGone) return
+  if (!window.Plotly || view.isGone || view.isPrinting) return
   for (const plot of view.tab.plots) if (plot.isMade && plot.box.clientWidth) window.Plotly.Plots.resize(plot.box)
 }
 
@@ -98,7 +101,7 @@ function layoutOf(view, { spec }, traces) {
   const axis = { gridcolor: line, linecolor: line, zeroline: false, tickfont: { size: 11 }, automargin: false }
   return {
     uirevision: view.run, showlegend: false, dragmode: "zoom", hovermode: spec.closest ? "closest" : "x unified",
-    autosize: true, margin: { l: 42, r: 10, t: 6, b: 26 }, paper_bgcolor: "rgba(0,0,0,0)",
+    ...(view.isPrinting ? ON_PAPER : { autosize: true }), margin: { l: 42, r: 10, t: 6, b: 26 }, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { family: font, color: text, size: 12 },
     hoverlabel: { bgcolor: back, bordercolor: line, font: { family: font, color: text, size: 12 } },
     // the whole run is laid out from the start, so that the axis does not creep

@@ -225,6 +225,7 @@ export interface View {
   info: RunInfo | null
   isLive: boolean
   isGone: boolean
+  isPrinting: boolean
   head: Head
   start: StartPanel
   doctor: Doctor

@@ -33,19 +33,19 @@ export function makeToolbar(view, parent) {
   }
   const pair = element("span", "legend legend-pair", "", root)
   const right = element("span", "right", "", root)
+  const iouNote = element("span", "iou-note", "", right)
+  iouNote.setAttribute("role", "status")
+  const [iou, iouNumber] = makeSlider(right, "iou", "Correct from IoU", { min: LEAST, max: MOST, step: STEP })
+  if (iou.parentElement) iou.parentElement.title = `${ABOUT_IOU} Keys i, I`
+  iou.oninput = () => { view.iou = Number(iou.value); view.refresh() }
+  iou.onchange = () => view.tell("iou", view.iou) // for the address
   const [slider, number] = makeSlider(right, "score", "Show from score", { min: 0.05, max: 0.95, step: 0.01 })
   slider.oninput = () => { view.score = Number(slider.value); view.refresh() }
   // without ground truth nothing is counted; what is taken home goes by the score at which the slider is let go
   slider.onchange = () => { if (view.data.bare) view.tell("score", view.score) }
   const use = button("use", "Count with it", "", right, () => view.tell("score", view.score))
   use.title = "Counts, filters and order go by this score too."
-  const [iou, iouNumber] = makeSlider(right, "iou", "Correct from IoU", { min: LEAST, max: MOST, step: STEP })
-  if (iou.parentElement) iou.parentElement.title = `${ABOUT_IOU} Keys i, I`
-  iou.oninput = () => { view.iou = Number(iou.value); view.refresh() }
-  iou.onchange = () => view.tell("iou", view.iou) // for the address
   button("keys", "?", "Keys", right, () => view.help.showModal())
-  const iouNote = element("span", "iou-note", "", root)
-  iouNote.setAttribute("role", "status")
   view.bars.push({ root, checks, pair, slider, number, use, iou, iouNumber, iouNote })
 }
 

@@ -33,7 +33,7 @@ export function makeLabels(view, layer, shown, isLarge) {
     if (!spots.length || (!free && !isLarge)) continue
     const [x, y] = free ?? spots[0]
     taken.push({ x, y, w: wide })
-    labels.push(makeLabel(item, text, x, y, view.data.layout === "over" && item.prediction && !item.model))
+    labels.push(makeLabel(item, text, x / layer.width, y / layer.height, view.data.layout === "over" && item.prediction && !item.model))
   }
   return labels
 }
@@ -74,7 +74,7 @@ function spotsOf({ width, height, part }, item, wide, tall) {
 }
 
 /**
- * Make a label at a place of its layer.
+ * Make a label at a place of its layer, from 0 to 1: paper may be wider than the screen.
  * @param {Item} item
  * @param {string} text
  * @param {number} x
@@ -85,6 +85,6 @@ function makeLabel(item, text, x, y, isBefore) {
   const label = element("span", `label ${isBefore ? "of-before" : item.prediction ? "of-prediction" : "of-truth"}`)
   element("span", "", text, label)
   if (item.short) element("b", "", item.short, label)
-  label.style.transform = `translate(${x}px, ${y}px)`
+  Object.assign(label.style, { left: `${100 * x}%`, top: `${100 * y}%` })
   return label
 }
