@@ -211,7 +211,8 @@ function bringImage(view, cell, index) {
   large.holder.replaceChildren()
   const panes = panesOf(view)
   large.stages = panes.map((models, i) =>
-    makeStage(view, large.holder, image, models, data.layout === "beside" ? data.models[i].label : ""))
+    makeStage(view, large.holder, image, models, data.layout === "beside" ? data.models[i].label : "",
+      (step) => turnLarge(view, step)))
   hideTip(view)
   forgetWhy(view)
   if (image.lit) {

@@ -4,11 +4,13 @@ import { cursorAt, grabLabel } from "../mend/handles.js"
 import { makeLayer } from "../overlay/layer.js"
 import { partOf, source } from "../state.js"
 import { choose, hover, itemAt, pointAt } from "./chosen.js"
+import { watchPinch } from "./pinch.js"
 /** @import { Picture } from "../page" */
 /** @import { Stage, View } from "../types" */
 
 const NEAREST = 24 // times the whole picture
 const CLICK = 4 // pixels that a pointer may move in a click
+const SWIPE = 50 // pixels to the side that a finger moves to another image
 
 /**
  * Make a stage with an image and the boxes of some models.
@@ -17,8 +19,9 @@ const CLICK = 4 // pixels that a pointer may move in a click
  * @param {Picture} image
  * @param {number[]} models
  * @param {string} caption
+ * @param {(step: 1 | -1) => void} turn goes to another image
  */
-export function makeStage(view, parent, image, models, caption) {
+export function makeStage(view, parent, image, models, caption, turn) {
   const root = element("div", "stage", "", parent)
   const frame = element("span", "frame", "", root)
   const picture = element("img", "", "", frame)
@@ -37,7 +40,8 @@ export function makeStage(view, parent, image, models, caption) {
     event.preventDefault()
     zoomAt(view, stage, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event)
   }
-  root.onpointerdown = (event) => grab(view, stage, event)
+  watchPinch(root, (factor, between) => zoomAt(view, stage, factor, between))
+  root.onpointerdown = (event) => grab(view, stage, event, turn)
   root.onpointermove = (event) => {
     hover(view, stage, event)
     root.style.cursor = cursorAt(view, stage, event) || (stage.over ? "pointer" : "")
@@ -70,6 +74,7 @@ export function layStage(view, stage) {
   const left = root.clientWidth / 2 - x * width, top = root.clientHeight / 2 - y * height
   Object.assign(frame.style, { width: `${width}px`, height: `${height}px`, left: `${left}px`, top: `${top}px` })
   root.classList.toggle("near", k > 1.001)
+  root.classList.toggle("drawing", view.mend.isDrawing)
   layer.width = width
   layer.height = height
   if (width * devicePixelRatio > 1400 && stage.image.w > 1280 && !stage.isSharp) {
@@ -85,7 +90,7 @@ export function layStage(view, stage) {
  * @param {View} view
  * @param {Stage} stage
  * @param {number} factor
- * @param {MouseEvent} [pointer]
+ * @param {{ clientX: number, clientY: number }} [pointer]
  */
 function zoomAt(view, stage, factor, pointer) {
   const { place } = view
@@ -117,12 +122,14 @@ function move(view, stage, k, x, y) {
 }
 
 /**
- * Follow a pointer that goes down on the picture: what follows moves it, or is a click on a box.
+ * Follow a pointer that goes down on the picture: what follows moves it, or is a click on a box, or, of a finger on the
+ * whole picture, a swipe to another image.
  * @param {View} view
  * @param {Stage} stage
  * @param {PointerEvent} down
+ * @param {(step: 1 | -1) => void} turn
  */
-function grab(view, stage, down) {
+function grab(view, stage, down, turn) {
   if (down.button !== 0 || grabLabel(view, stage, down, (event) => choose(view, itemAt(stage, event)))) return
   const { place } = view, { root } = stage, { onpointermove } = root
   const fit = fitted(stage)
@@ -138,7 +145,12 @@ function grab(view, stage, down) {
   root.onpointerup = root.onpointercancel = (event) => {
     root.onpointermove = onpointermove
     root.onpointerup = root.onpointercancel = null
-    if (event.type === "pointerup" && moved <= CLICK) choose(view, itemAt(stage, event))
+    if (event.type !== "pointerup") return
+    const dx = event.clientX - down.clientX, dy = event.clientY - down.clientY
+    if (moved <= CLICK) choose(view, itemAt(stage, event))
+    else if (down.pointerType === "touch" && place.k <= 1.001 && Math.abs(dx) > Math.max(SWIPE, 2 * Math.abs(dy))) {
+      turn(dx < 0 ? 1 : -1)
+    }
   }
 }
 
