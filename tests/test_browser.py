@@ -143,7 +143,7 @@ def look_at_the_errors(page) -> None:
     assert first > 24
 
     # the slider acts in the browser: fewer predictions, without the server
-    slider = page.locator(".gallery .toolbar input[type=range]").first
+    slider = page.locator(".gallery .toolbar .score input").first
     slider.fill("0.95")
     expect(boxes).not_to_have_count(first)
     slider.fill("0.5")

@@ -190,7 +190,7 @@ def test_the_best_score_is_set_here_and_for_the_gallery(page, shared):
     expect(page.get_by_role("slider", name="Score at least")).to_have_value(best)
     page.get_by_role("link", name="Errors").click()
     assert opened_on_errors(page) == {"score": [best]}
-    expect(page.locator(".gallery .toolbar output").first).to_have_text(best)
+    expect(page.locator(".gallery .toolbar .score output").first).to_have_text(best)
 
 
 @pytest.mark.ci

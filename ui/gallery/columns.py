@@ -10,8 +10,8 @@ Boxes are pixels of the original image; class, size and error are indices into t
 in JSON) where there is none; ids, `id` and `gt`, are text. `match`, `pointed`, `iou`, `error`, `crowd` and `gt` are
 the table's, at IoU 0.5; `iou` and `gt` are `selection.best_iou` and `associated_ground_truths`. What a prediction is at
 each of the ten IoUs of the browser's slider is a digit of `verdicts` (`at_iou/verdicts.py`), and `moved` is [gt, iou]
-at each of them, null where they are always the same. `chosen`, whether the filters select a box, is there only where the
-browser cannot decide it by class, size and error. Columns are arrays: 100 boxes on each of 96 pictures are made and
+at each of them, null where they are always the same. `chosen`, whether the filters select a box, is there only where
+the browser cannot decide it by class, size and error. Columns are arrays: 100 boxes on each of 96 pictures are made and
 sent in some hundredths of a second.
 """
 

@@ -1,6 +1,7 @@
 // What a component of Streamlit is made of: a view that outlives the page's reruns, and what happens to it at each.
 import { keepHistoryShort } from "./history.js"
 import { onPrint } from "./print.js"
+import { spreadScheme } from "./theme.js"
 
 keepHistoryShort()
 
@@ -31,6 +32,7 @@ export function makeComponent({ root, make, signature, connect, take, show, prin
   /** @type {WeakMap<Node, { view: View, signature: string | null, forget?: () => void }>} */
   const mounted = new WeakMap()
   return ({ parentElement, data, setTriggerValue }) => {
+    spreadScheme()
     let kept = mounted.get(parentElement)
     if (!kept) {
       const place = /** @type {HTMLElement} */ (parentElement.querySelector(root))

@@ -14,3 +14,11 @@ export function readTheme(root) {
     font: get("--st-font") || "sans-serif",
     colors: get("--st-chart-categorical-colors").split(",").map((color) => color.trim()) }
 }
+
+/**
+ * Say of the whole page whether it is light or dark: Streamlit says it of the app alone, not of popovers and dialogs.
+ */
+export function spreadScheme() {
+  const app = document.querySelector(".stApp")
+  if (app) document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme
+}

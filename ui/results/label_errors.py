@@ -91,8 +91,8 @@ def _card(
     mend: Callable[[LabelError], None] | None,
 ) -> None:  # fmt: skip
     mark = Mark.of(label_error)
-    st.image(_as_address(_cut_out(run, label_error)))
     kind = label_error.kind
+    st.image(_as_address(_cut_out(run, label_error)), alt=f"{kind.label}: {_in_words(label_error)}")
     st.markdown(f"**{plain(kind.label)}** · {plain(_in_words(label_error))}", help=plain(kind.description))
     if mend:
         st.button(plain(_REMEDIES[kind].format(label_error.predicted)), key=f"mend {mark.key}", width="stretch",

@@ -69,7 +69,8 @@ def show_preview(config: TrainConfig) -> None:
                       on_click=_next, help="The same images, with the random numbers of the next epoch.")  # fmt: skip
         try:
             stamps = cache.data_stamps(PROJECT / config.data)
-            st.image(_picture(json.dumps(config.to_dict()), epoch, stamps), width="stretch")
+            picture = _picture(json.dumps(config.to_dict()), epoch, stamps)
+            st.image(picture, width="stretch", alt="Training images with their boxes, as these settings change them")
         except LabError as error:
             show_refusal(error)
 

@@ -63,7 +63,7 @@ def test_the_slider_shows_and_counts_what_the_table_does_also_at_exactly_a_score
         slide(page, score)
         assert captions(page) == [counted(lone.errors(i, score)) for i in range(1, 8)], score
         assert [len(boxes(page, n)) for n in range(7)] == [lone.rows(i, score).num_rows for i in range(1, 8)], score
-        assert page.locator(".toolbar output").first.inner_text() == f"{score:.2f}"
+        assert page.locator(".toolbar .score output").first.inner_text() == f"{score:.2f}"
     assert told(page) == [], "the slider needs no server"
 
 
@@ -78,7 +78,7 @@ def test_a_score_can_be_counted_with_and_then_the_slider_is_there(page, lone):
     expect(use).to_be_hidden()
     slide(page, 0.3)
     show(page, lone.page(2, Selection(0.7)))
-    assert page.locator(".toolbar output").first.inner_text() == "0.30", "another page keeps the slider's place"
+    assert page.locator(".toolbar .score output").first.inner_text() == "0.30", "another page keeps the slider's place"
 
 
 TOGGLES = {  # the boxes of the first image that go when it is clicked

@@ -94,10 +94,10 @@ def test_a_question_mark_lists_the_keys_and_escape_closes_the_list(page, lone):
 def test_letters_act_after_the_slider_was_moved_and_its_arrows_are_its_own(page, lone):
     show(page, lone.page())
     page.locator(".toolbar .score input").first.click()
-    before = page.locator(".toolbar output").first.inner_text()
+    before = page.locator(".toolbar .score output").first.inner_text()
     press(page, "p", "ArrowRight")
     assert not page.get_by_role("checkbox", name="Predictions").first.is_checked()
-    assert float(page.locator(".toolbar output").first.inner_text()) == pytest.approx(float(before) + 0.01)
+    assert float(page.locator(".toolbar .score output").first.inner_text()) == pytest.approx(float(before) + 0.01)
     assert told(page) == []
 
 

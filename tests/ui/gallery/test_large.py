@@ -58,7 +58,7 @@ def test_in_large_are_all_boxes_and_a_row_of_each(page, lone):
     assert len(lines(page)) == 10 and lines(page, ".hot") == lines(page, ".dim") == []
     slide(page, 0.8, bar=1)
     assert large(page).locator("tbody tr").count() == len(lines(page)) == 6
-    assert page.locator(".toolbar output").first.inner_text() == "0.80", "both toolbars say the same"
+    assert page.locator(".toolbar .score output").first.inner_text() == "0.80", "both toolbars say the same"
     check(page, "Only errors", bar=1)
     assert set(lines(page)) == {DOG, MISSED, "190 60 230 90"}
     assert {r.locator("td").last.inner_text() for r in large(page).locator("tbody tr").all()} == {"Missed"}
