@@ -31,9 +31,9 @@ def test_the_page_has_the_keys_that_the_app_lists_and_no_others():
 
 
 def test_every_key_that_the_code_asks_for_is_on_the_page():
-    asked = {key for text in CODE.values() for key in re.findall(r'\b(?:key|letter) (?:=|!)== "([^"]+)"', text)}
+    asked = {key for text in CODE.values() for key in re.findall(r'\b(?:key|letter) (?:=|!)== "(.|[A-Z]\w+)"', text)}
     toggles = re.findall(
-        r'^  \["\w+", "[\w-]*", "[^"]+", "(\w)"\],$', CODE[ROOT / "ui/gallery/controls/toolbar.js"], re.M
+        r'^  \["\w+", "[\w-]*", "[^"]+", "(\w)"\],$', CODE[ROOT / "ui/gallery/controls/toolbar.js"], re.MULTILINE
     )
     assert {"Enter", "ArrowLeft", "w", "Delete", "U"} <= asked and set(toggles) == set("gple")
     zooming = re.search(r"ZOOMING = new Set\(\[(.+)\]\)", CODE[ROOT / "ui/gallery/controls/keys.js"])

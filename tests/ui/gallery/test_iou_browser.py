@@ -116,3 +116,27 @@ def test_frames_have_it_and_ground_truth_alone_has_none(page, lone):
     assert captions(page) != at_half
     show(page, sent(samples_page(lone)), "samples")
     expect(page.locator("#samples .toolbar .iou").first).to_be_hidden()
+
+
+def test_tab_reaches_all_of_the_toolbar_and_focus_returns_from_what_was_opened(page, lone):
+    show(page, lone.page())
+    held = """() => { const one = document.querySelector("#host").shadowRoot.activeElement
+        const words = one?.type === "range" ? one.parentElement.firstChild.textContent : one?.textContent.trim()
+        return one && [words, getComputedStyle(one).outlineStyle] }"""
+    page.locator(".toolbar input[type=checkbox]").first.focus()
+    reached = []
+    for _ in range(6):
+        press(page, "Tab")
+        reached.append(page.evaluate(held))
+    assert [name for name, _ in reached[-3:]] == ["Correct from IoU", "Show from score", "?"]
+    assert {style for _, style in reached} == {"solid"}, "the focus is seen"
+    press(page, "Enter")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    press(page, "Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    assert page.evaluate(held)[0] == "?"
+    press(page, "Tab", "Enter")  # the first picture
+    expect(large(page)).to_be_visible()
+    press(page, "Escape")
+    expect(large(page)).to_be_hidden()
+    assert page.evaluate("document.querySelector('#host').shadowRoot.activeElement.className") == "cell"
