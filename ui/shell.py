@@ -18,11 +18,13 @@ from ui.server.services import (
 from ui.text import plain
 from ui.views.menu import PAGES, show_opened_view, show_views
 
+STYLE = PROJECT / "ui/assets/page.css"  # what Streamlit has no option for
+
 st.set_page_config(
     page_title="DETR Lab", page_icon=PROJECT / "ui/assets/icon.svg", layout="wide", initial_sidebar_state=330
 )
 st.logo(PROJECT / "ui/assets/logo.svg", icon_image=PROJECT / "ui/assets/icon.svg", size="large")
-st.html(PROJECT / "ui/assets/page.css")  # what there is no option for
+st.html(STYLE)
 pages = {
     DATA_PAGE: st.Page(DATA_PAGE, title="Data", icon=":material/photo_library:",
             help="What a training sees: get images, count them, look at them, find problems."),
