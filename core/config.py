@@ -13,6 +13,7 @@ from core import ConfigError
 from core.augmentation import kinds as augmentation
 from core.settings import Settings, setting
 from core.system.processes import start_method
+from core.trackers import kinds as trackers
 
 PLAIN_BATCH = 4  # images: the experiment's, and where no memory is to be filled
 # `model` for a small model with random weights: a DETR, and an RT-DETRv2, which learns from nothing
@@ -68,21 +69,15 @@ class TrainConfig(Settings):
         max=512,
     )
     accumulate: int = setting(
-        1,
-        "Accumulate",
+        1, "Accumulate",
         "Forward passes per step: a step sees batch size × accumulate × processes images, as one batch would.",
-        "length",
-        min=1,
-        max=256,
-    )
+        "length", min=1, max=256,
+    )  # fmt: skip
     eval_every: int = setting(
-        1,
-        "Evaluate every n epochs",
+        1, "Evaluate every n epochs",
         "Evaluate after every so many epochs, and after the last; by minutes less often where it takes long.",
-        "length",
-        min=1,
-        max=1000,
-    )
+        "length", min=1, max=1000,
+    )  # fmt: skip
     early_stopping: int = setting(
         0,
         "Stop early after",
@@ -195,13 +190,9 @@ class TrainConfig(Settings):
         choices=("best and last", "best", "last"),
     )
     shortest_edge: int = setting(
-        800,
-        "Shortest edge, pixels",
-        "Images are resized until their shorter side has so many pixels …",
-        "image",
-        min=32,
-        max=4096,
-    )
+        800, "Shortest edge, pixels", "Images are resized until their shorter side has so many pixels …", "image",
+        min=32, max=4096,
+    )  # fmt: skip
     longest_edge: int = setting(
         1333, "Longest edge, pixels", "… but their longer side at most so many.", "image", min=32, max=4096
     )
@@ -278,6 +269,12 @@ class TrainConfig(Settings):
         choices=("stop", "skip"),
     )
     profile: bool = setting(False, "Profile", "Record ten steps with PyTorch's profiler.", "machine")
+    trackers: tuple[str, ...] = setting(
+        (), "Trackers",
+        "Experiment trackers to which a process of its own sends the run's record; none: it stays here. "
+        + " ".join(f"{kind.key}: {kind.sentence}" for kind in trackers.TRACKERS),
+        "machine", choices=trackers.KEYS, is_bookkeeping=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", augmentation.expanded(self.augment))

@@ -30,6 +30,7 @@ EVALUATION_SETTINGS = {  # of evaluations of their own, beside model and data: l
     ),
 }
 TRAIN_SETTINGS = {field.name: (field.metadata["label"], field.metadata["help"]) for field in fields(TrainConfig)}
+BOOKKEEPING = {field.name for field in fields(TrainConfig) if field.metadata.get("is_bookkeeping")}
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,15 @@ class Setting:
 
 
 def compare_settings(configs: Sequence[dict[str, Any]]) -> list[Setting]:
-    """Return every setting of the runs: in the order of `TrainConfig`, then of imports, evaluations, other versions."""
+    """Return every setting of the runs: in the order of `TrainConfig`, then of imports, evaluations, other versions.
+
+    Those that change nothing in a run are left out.
+    """
     runs = [setting_values(config) for config in configs]
     known = {**TRAIN_SETTINGS, **IMPORT_SETTINGS, **EVALUATION_SETTINGS}
     names = [name for name in known if any(name in run for run in runs)]
     names += sorted({name for run in runs for name in run} - set(known))
+    names = [name for name in names if name not in BOOKKEEPING]
     return [
         Setting(name, *known.get(name, (name, "A setting of another version.")), tuple(run.get(name) for run in runs))
         for name in names

@@ -19,7 +19,8 @@ T = TypeVar("T")
 def setting(default: T, label: str, help: str, group: str, **limits: Any) -> T:
     """Make a dataclass field with what form and command line need: `label`, `help`, `group`, and limits.
 
-    The limits are `min` and `max`, or `choices`; `optional` of a text that may be empty.
+    The limits are `min` and `max`, or `choices`; `optional` of a text that may be empty; `is_bookkeeping` of what
+    changes nothing in a run, so that no two runs differ by it.
     """
     return field(default=default, metadata={"label": label, "help": help, "group": group, **limits})
 

@@ -29,6 +29,7 @@ from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
 from ui.train.several import show_experiment_of, show_several
 from ui.train.spoils import confirm_spoiling
+from ui.train.tracking import show_tracking
 
 WATCHED, REFUSED = "watched run", "refused"
 
@@ -168,6 +169,7 @@ def show_runs() -> None:
     if run.is_damaged:  # the note above every page says how
         return
     show_end(run)
+    show_tracking(run)
     checks = read_checks(run)
     if has_failed(checks):  # nothing else was recorded: this is what to look at
         show_checks(run, checks)

@@ -29,6 +29,7 @@ from core.cli.apps import commands as app_commands
 from core.cli.command import Command, show
 from core.cli.experiments import commands as experiment_commands
 from core.cli.preview import command as preview_commands
+from core.cli.tracking import command as tracking_commands
 from core.wording import is_utf8, sentence, short, with_commands
 
 COMMANDS: tuple[Command, ...] = (
@@ -38,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     *training_commands.COMMANDS,
     *experiment_commands.COMMANDS,
     *run_commands.COMMANDS,
+    *tracking_commands.COMMANDS,
     *doctor_command.COMMANDS,
     *bin_commands.COMMANDS,
     *evaluation_commands.COMMANDS,

@@ -27,6 +27,7 @@ from core.runs.queue import RunQueue, resumes_from_checkpoint
 from core.runs.recorder import Recorder
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
+from core.runs.tracking.start import start_followers
 from core.system.processes import STOPPING
 from core.training.events import Finished, NotRecorded, Progress
 from core.wording import short, visible
@@ -102,6 +103,7 @@ def _follow(
 ) -> Generator[T, None, None]:
     queue = RunQueue(store)
     run = queue.begin(run_id, this_process())
+    start_followers(store, run)
     status = Status.STOPPED
     message: str | None = None
     try:

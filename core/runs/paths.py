@@ -4,7 +4,8 @@
     runs/<id>/                     TensorBoard events, log.txt, tables/epoch_0003.parquet, the table's decoder states
                                    (epoch_0003.states.parquet), watched/epoch_0003.parquet, hparams/ (TensorBoard's
                                    too), loss_ce.png, loss_bbox.png, analysis_1.png, report.html, start.json,
-                                   preflight.json and .png, profile.json, trace.json.gz, onnx/epoch_0003/
+                                   preflight.json and .png, profile.json, trace.json.gz, onnx/epoch_0003/,
+                                   tracking/
     checkpoints/<id>/best, last    what the training saved
     runs/.deleted/<id>/            the same of deleted runs, and checkpoints/.deleted/<id>
     data/                          data sets
@@ -79,6 +80,10 @@ class RunPaths:
     def onnx_folder(self, run_id: str, epoch: int) -> Path:
         """Return the folder of the ONNX files of an epoch's model, which `core.export.onnx` writes; 0: the baseline."""
         return self.folder(run_id) / "onnx" / f"epoch_{int(epoch):04d}"
+
+    def tracking_folder(self, run_id: str) -> Path:
+        """Return the folder of what `core/runs/tracking/` keeps of the run's way to other trackers."""
+        return self.folder(run_id) / "tracking"
 
     def checkpoints(self, run_id: str) -> Path:
         """Return the folder of the run's checkpoints, into which `train` saves them."""

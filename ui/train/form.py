@@ -41,11 +41,12 @@ from ui.text import Markup, join_names, plain
 from ui.train.augment import held, pick_augmentation
 from ui.train.drawing import Drawing
 from ui.train.fit import follow_model, keep_preset, preset_for, show_fit
+from ui.train.tracking import pick_trackers
 
 FIELD = "setting "
 FIRST_PRESET = "Built-in demo"  # for a model of which too little is known
 DRAWING_FAILED = "drawing failed"  # in the session: the turn before told so, and this one does not try again
-WITH_OWN_WIDGET = ("data", "classes", "model")
+WITH_OWN_WIDGET = ("data", "classes", "model", "trackers")  # of no preset, and of no link
 FIRST_SETTINGS = ("epochs", "minutes", "batch_size", "lr")
 GROUPS = {
     "length": "Length", "optimizer": "Optimizer", "weights": "Weights", "image": "Images", "data": "Data",
@@ -102,6 +103,7 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
             st.markdown(f"**{plain(title)}**")
             for field in [f for f in rest.values() if f.metadata["group"] == group]:
                 values[field.name] = _setting(field, preset)
+        values["trackers"] = pick_trackers(FIELD + "trackers")
     if not (data and model):  # not typed yet
         return None, Judgement()
     try:

@@ -25,7 +25,10 @@ MOST_VALUES = 100  # of one setting
 DIGITS = 4  # of the numbers inside a range
 GEOMETRIC = ("weight_decay",)  # and all learning rates
 FROM_ONE = ("ema",)
-NOT_SWEPT = {"seed": "Give the number of seeds instead."}
+NOT_SWEPT = {
+    "seed": "Give the number of seeds instead.",
+    "trackers": "Where a run's record is sent changes nothing in it.",
+}
 SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
