@@ -4,8 +4,9 @@
                                    -> evaluation -> the detection table -> charts, export, pages
 
 Each package imports only those above it, in this order: keep_result, labelled_enum, wording, system, disk, files,
-typed_json, engine, child, boxes, labels, metrics, settings, augmentation, trackers, config, config_diff, presets, datasets,
-detr, evaluation, charts, training, runs, inference, export, apps, cli, __main__. Nothing here imports Streamlit.
+typed_json, engine, child, boxes, labels, metrics, settings, augmentation, trackers, config, config_diff, presets,
+datasets, detr, evaluation, charts, training, runs, inference, export, apps, cli, __main__. Nothing here imports
+Streamlit.
 
 Errors: everything that is raised on purpose is a LabError, whose text is one sentence for the user.
 

@@ -12,9 +12,13 @@ def by_name(*configs: dict) -> dict:
 
 def test_every_field_is_there_in_the_order_of_the_form_with_its_words():
     found = compare_settings([PLAIN, PLAIN])
-    assert [setting.name for setting in found] == list(TRAIN_SETTINGS)
+    assert [setting.name for setting in found] == [name for name in TRAIN_SETTINGS if name != "trackers"]
     assert all(setting.label and setting.help for setting in found)
     assert not any(setting.differs for setting in found)
+
+
+def test_where_a_record_is_sent_is_no_difference():
+    assert "trackers" not in by_name(PLAIN, TrainConfig(trackers=("wandb",)).to_dict())
 
 
 def test_only_what_differs_differs():

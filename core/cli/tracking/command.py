@@ -85,10 +85,10 @@ def _track_at_once(store: RunStore, run_id: str, keys: list[str]) -> int:
 def _show_states(store: RunStore, run: Run, key: str = "") -> None:
     from core.runs.tracking.status import states
 
-    found = [state for state in states(store, run) if not key or state.label == BY_KEY[key].label]
-    for state in found:
+    chosen = [state for state in states(store, run) if not key or state.label == BY_KEY[key].label]
+    for state in chosen:
         show(f"{state.label}: {sentence(state.sentence)}")
-    if not found:
+    if not chosen:
         show(f"The run {run.id} was sent to no tracker.", file=sys.stderr)
 
 

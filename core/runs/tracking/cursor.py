@@ -28,8 +28,9 @@ MOST_BYTES = 5_000_000  # of a cursor: some hundred tags
 class Cursor:
     """What a tracker has.
 
-    there     what the run is called there
-    row       of the store, up to which all metrics were handed over
+    name      what the run is called there
+    row       of the store, up to which all metrics were handed over and are safe
+    handed    the largest `row` so far: a tracker may know after a kill that it has less
     sending   the row up to which they are being handed over; 0: none are
     steps     by tag the last step that was handed over; those that a resumed training repeats are not sent again
     sent      how many metrics are there
@@ -42,8 +43,9 @@ class Cursor:
     where     where to look at what was sent, a sentence
     """
 
-    there: str = ""
+    name: str = ""
     row: int = 0
+    handed: int = 0
     sending: int = 0
     steps: dict[str, int] = field(default_factory=dict)
     sent: int = 0

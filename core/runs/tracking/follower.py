@@ -123,9 +123,9 @@ class Follower:
         if not run.is_live and cursor.closed == run.ended and not self._is_news(run):
             return
         tracker = _tracker(self.kind)
-        is_torn, handed = cursor.is_open, cursor.row
+        is_torn = cursor.is_open
         with self._deadline():
-            cursor.there = tracker.open(run, self._folder, cursor.there)
+            cursor.name = tracker.open(run, self._folder, cursor.name)
             if is_torn:
                 cursor.row = min(cursor.row, tracker.whole_until(cursor.row))
         cursor.is_open, cursor.where = True, tracker.where
@@ -133,7 +133,7 @@ class Follower:
         while True:
             run = self._run()  # before its rows: nothing comes after its end
             if tracker.reads_metrics:
-                self._send_rows(tracker, handed)
+                self._send_rows(tracker)
                 self._send_evaluations(tracker, run)
             self._send_remarks(tracker, run)
             if not run.is_live:
@@ -159,15 +159,16 @@ class Follower:
             self.close_dead(self.store)
         return self.store.get(self.run_id)
 
-    def _send_rows(self, tracker: Tracker, handed: int) -> None:
+    def _send_rows(self, tracker: Tracker) -> None:
         cursor = self._cursor
         while True:
-            found, last = self.store.metrics_after(self.run_id, cursor.row, limit=ROWS_AT_ONCE)
-            if not found:
+            recorded, last = self.store.metrics_after(self.run_id, cursor.row, limit=ROWS_AT_ONCE)
+            if not recorded:
                 return
-            rows = [Row(*row) for row in found]
+            rows = [Row(*row) for row in recorded]
             # those up to `handed` were new once, and have not arrived
-            new = [row for row in rows if row.row <= handed or row.step > cursor.steps.get(row.tag, -1)]
+            new = [row for row in rows if row.row <= cursor.handed or row.step > cursor.steps.get(row.tag, -1)]
+            fresh = sum(row.row > cursor.handed for row in new)
             with self._deadline():
                 if cursor.sending:
                     new = tracker.missing(new)
@@ -179,7 +180,7 @@ class Follower:
                 tracker.flush()
             for row in rows:
                 cursor.steps[row.tag] = max(row.step, cursor.steps.get(row.tag, -1))
-            cursor.row, cursor.sent = last, cursor.sent + sum(row.row > handed for row in new)
+            cursor.row, cursor.handed, cursor.sent = last, max(last, cursor.handed), cursor.sent + fresh
             if cursor.row >= cursor.sending:
                 cursor.sending = 0
             self._progress()

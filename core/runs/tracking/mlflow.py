@@ -25,7 +25,7 @@ OUTCOMES = {Status.FINISHED: "FINISHED", Status.STOPPED: "KILLED"}  # others: FA
 class Mlflow(Tracker):
     """A run of MLflow."""
 
-    def open(self, run: Run, folder: Path, there: str) -> str:
+    def open(self, run: Run, folder: Path, name: str) -> str:
         """Begin the run, or go on with it; its id is MLflow's own."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from filelock import FileLock
@@ -45,13 +45,13 @@ class Mlflow(Tracker):
                 self._client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
             artifacts = (store / "artifacts").as_uri()
             self.where = f"mlflow ui --backend-store-uri sqlite:///{store / 'mlflow.db'} shows it."
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or PROJECT_NAME
-        if there:
-            self._id = there
-            self._client.update_run(there, status="RUNNING")
-            return there
-        experiment = self._client.get_experiment_by_name(name)
-        number = experiment.experiment_id if experiment else self._client.create_experiment(name, artifacts)
+        if name:
+            self._id = name
+            self._client.update_run(name, status="RUNNING")
+            return name
+        project = os.environ.get("MLFLOW_EXPERIMENT_NAME") or PROJECT_NAME
+        experiment = self._client.get_experiment_by_name(project)
+        number = experiment.experiment_id if experiment else self._client.create_experiment(project, artifacts)
         self._id = str(self._client.create_run(number, run_name=run.name, tags={"detr_lab.run": run.id}).info.run_id)
         texts = {key: str(value)[:MOST_LETTERS] for key, value in settings_of(run).items()}
         self._client.log_batch(self._id, params=[Param(key, text) for key, text in texts.items()])

@@ -23,7 +23,7 @@ class Notice(Tracker):
 
     reads_metrics = False
 
-    def open(self, run: Run, folder: Path, there: str) -> str:
+    def open(self, run: Run, folder: Path, name: str) -> str:
         """Do nothing: there is nothing to begin."""
         return run.id
 

@@ -80,10 +80,10 @@ class Tracker(ABC):
     where = ""
 
     @abstractmethod
-    def open(self, run: Run, folder: Path, there: str) -> str:
+    def open(self, run: Run, folder: Path, name: str) -> str:
         """Begin to take the run's record, or go on with it; return what the run is called there.
 
-        folder  the run's, for this tracker alone; there: what an earlier call returned, "" at the first
+        folder  the run's, for this tracker alone; name: what an earlier call returned, "" at the first
         """
 
     def whole_until(self, row: int) -> int:

@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.05
 class Trackio(Tracker):
     """A run of Trackio, known by its name, which is the id that it has here."""
 
-    def open(self, run: Run, folder: Path, there: str) -> str:
+    def open(self, run: Run, folder: Path, name: str) -> str:
         """Begin the run, or go on with it."""
         place = os.environ.setdefault("TRACKIO_DIR", str(folder.parents[2] / "trackio"))
         with contextlib.redirect_stdout(sys.stderr):
@@ -30,7 +30,7 @@ class Trackio(Tracker):
             self._trackio, self._storage = trackio, SQLiteStorage
             self._project = os.environ.get("TRACKIO_PROJECT") or PROJECT_NAME
             self._run = trackio.init(
-                project=self._project, name=there or run.id, config={"name": run.name, **settings_of(run)},
+                project=self._project, name=name or run.id, config={"name": run.name, **settings_of(run)},
                 resume="allow", auto_log_gpu=False, auto_log_cpu=False,
             )  # fmt: skip
         self._is_local = not (os.environ.get("TRACKIO_SPACE_ID") or os.environ.get("TRACKIO_SERVER_URL"))
@@ -41,8 +41,8 @@ class Trackio(Tracker):
     def missing(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows whose tag has no value at their step."""
         logs: list[dict[str, Any]] = self._storage.get_logs(self._project, self._run.name, run_id=self._run.id)
-        there = {(tag, log["step"]) for log in logs for tag in log}
-        return [row for row in rows if (row.tag, row.step) not in there]
+        logged = {(tag, log["step"]) for log in logs for tag in log}
+        return [row for row in rows if (row.tag, row.step) not in logged]
 
     def log(self, step: int, metrics: Mapping[str, float], row: int) -> None:
         """Take metrics of a step."""

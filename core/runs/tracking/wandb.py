@@ -27,7 +27,7 @@ SECONDS_TO_WRITE = 1.0  # at most, until what was taken is in the file
 class Wandb(Tracker):
     """A run of Weights & Biases."""
 
-    def open(self, run: Run, folder: Path, there: str) -> str:
+    def open(self, run: Run, folder: Path, name: str) -> str:
         """Begin the run, or go on with it, under the id that it has here."""
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
@@ -40,7 +40,7 @@ class Wandb(Tracker):
             x_transaction_log_flush_interval=SECONDS_TO_WRITE,
         )  # fmt: skip
         self._run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT") or PROJECT_NAME, id=there or run.id, name=run.name, dir=str(folder),
+            project=os.environ.get("WANDB_PROJECT") or PROJECT_NAME, id=name or run.id, name=run.name, dir=str(folder),
             mode=os.environ.get("WANDB_MODE") or ("online" if _is_logged_in() else "offline"), resume="allow",
             config=settings_of(run), settings=settings,
         )  # fmt: skip

@@ -29,10 +29,10 @@ QUICK = Pace(poll=0.05, hang=0.5, manager=0.1, pause=0.05, tries=2)
 class Kept(Tracker):
     """Keeps what it is told in a file."""
 
-    def open(self, run, folder, there):
+    def open(self, run, folder, name):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.tell("open", there)
+        self.tell("open", name)
         self.where = f"Read {folder}."
         return f"there-{run.id}"
 
