@@ -28,5 +28,5 @@ def pick_trackers(key: str) -> tuple[str, ...]:
 def show_tracking(run: Run) -> None:
     """Say how far the run came to its trackers and notices, if it has any."""
     for state in states(services.store(), run):
-        sign = ":orange[:material/warning:]" if state.is_problem else ":material/cloud_done:"
+        sign = ":orange[:material/warning:]" if state.is_problem else ":material/outbox:"
         st.caption(Markup(f"{sign} {plain(state.label)}: {plain(state.sentence)}"))
