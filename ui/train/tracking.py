@@ -19,7 +19,7 @@ def pick_trackers(key: str) -> tuple[str, ...]:
     meta = next(field.metadata for field in fields(TrainConfig) if field.name == "trackers")
     return tuple(
         st.multiselect(
-            plain(meta["label"]), KEYS, key=key, format_func=lambda one: plain(BY_KEY[one].label), placeholder="None",
+            plain(meta["label"]), KEYS, key=key, format_func=lambda one: BY_KEY[one].label, placeholder="None",
             help=plain(meta["help"]), persist_state="session",
         )
     )  # fmt: skip
