@@ -1,10 +1,10 @@
-"""docs/keyboard.md says of every key what the code says: no key is left out, none is there that does nothing."""
+"""docs/how-to/keyboard.md says of every key what the code says: no key is left out, none is there that does nothing."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs/keyboard.md").read_text()
+PAGE = (ROOT / "docs/how-to/keyboard.md").read_text()
 CODE = {path: path.read_text() for path in sorted((ROOT / "ui").rglob("*.js"))}
 LISTED = re.findall(r'^  \["([^"]+)", "([^"]+)"\],$', CODE[ROOT / "ui/gallery/controls/keys.js"], re.MULTILINE)
 OF_GALLERY = ("Pictures", "One picture", "Correcting labels")
