@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import ArgumentParser, Namespace
 
 from core.cli.chosen_run import ANY, ENDED, chosen_run
-from core.cli.command import RUN_HELP, Command, add_run, show
+from core.cli.command import RUN_HELP, Command, add_run, show, show_json
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.wording import short, size_text
@@ -26,13 +25,13 @@ def rename(options: Namespace) -> None:
     store = RunStore.default()
     run = store.set_words(chosen_run(store, options.run_id, ANY).id, name=options.name)
     show(f"{run.id} {short(run.name)}")
+    show_json({"id": run.id, "name": run.name})
 
 
 def add_notes_options(parser: ArgumentParser) -> None:
     """Add the options of `notes`."""
     add_run(parser)
     parser.add_argument("text", nargs="?", metavar="TEXT", help='the new notes, in place of the old; "" deletes them')
-    parser.add_argument("--json", action="store_true", help="print one JSON object: id, name and notes")
 
 
 def notes(options: Namespace) -> None:
@@ -41,10 +40,8 @@ def notes(options: Namespace) -> None:
     run = chosen_run(store, options.run_id, ANY)
     if options.text is not None:
         run = store.set_words(run.id, notes=options.text)
-    if options.json:
-        print(json.dumps({"id": run.id, "name": run.name, "notes": run.notes}))
-    else:
-        show(*run.notes.split("\n"))
+    show(*run.notes.split("\n"))
+    show_json({"id": run.id, "name": run.name, "notes": run.notes})
 
 
 def add_tag_options(parser: ArgumentParser) -> None:
@@ -52,7 +49,6 @@ def add_tag_options(parser: ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("tags", nargs="*", metavar="TAG", help="short words to add")
     parser.add_argument("--remove", nargs="+", default=[], metavar="TAG", help="tags to take away")
-    parser.add_argument("--json", action="store_true", help="print one JSON object: id, name and tags")
 
 
 def tag(options: Namespace) -> None:
@@ -62,17 +58,14 @@ def tag(options: Namespace) -> None:
     store = RunStore.default()
     run = chosen_run(store, options.run_id, ANY)
     tags = change_tags(store, [run.id], options.tags, options.remove)[run.id]
-    if options.json:
-        print(json.dumps({"id": run.id, "name": run.name, "tags": tags}))
-    else:
-        show(*tags)
+    show(*tags)
+    show_json({"id": run.id, "name": run.name, "tags": tags})
 
 
 def add_delete_options(parser: ArgumentParser) -> None:
     """Add the options of `delete`."""
     parser.add_argument("run_ids", nargs="+", metavar="RUN", help=f"{RUN_HELP}; with --now, a deleted one too")
     parser.add_argument("--now", action="store_true", help="remove them from the disk at once: without a way back")
-    parser.add_argument("--json", action="store_true", help="print a JSON list: id, name, bytes, is_removed")
 
 
 def delete(options: Namespace) -> None:
@@ -88,13 +81,12 @@ def delete(options: Namespace) -> None:
         if options.now:
             Bin(store).remove([run.id])
         deleted.append({"id": run.id, "name": run.name, "bytes": size, "is_removed": options.now})
-        if not options.json and options.now:
+        if options.now:
             show(f"{run.id} {short(run.name)}: removed, {size_text(size)} are free")
-        elif not options.json:
+        else:
             show(f"{run.id} {short(run.name)}: deleted; {size_text(size)} will be free in {KEPT_DAYS} days, or with")
             show(f"  python -m core delete {run.id} --now", f"undo: python -m core restore {run.id}")
-    if options.json:
-        print(json.dumps(deleted))
+    show_json(deleted)
 
 
 def _named(store: RunStore, name: str, may_be_deleted: bool) -> Run:
@@ -127,16 +119,17 @@ def restore(options: Namespace) -> None:
     """Bring deleted runs back."""
     from core.runs.bin import Bin
 
-    runs = Bin(RunStore.default())
+    runs, restored = Bin(RunStore.default()), []
     for name in options.run_ids:
         run = runs.restore(name)
         show(f"{run.id} {short(run.name)}: {run.label.lower()}")
+        restored.append({"id": run.id, "name": run.name, "status": run.status.value})
+    show_json(restored)
 
 
 def add_bin_options(parser: ArgumentParser) -> None:
     """Add the options of `bin`."""
     parser.add_argument("--empty", action="store_true", help="remove all of them from the disk: without a way back")
-    parser.add_argument("--json", action="store_true", help="print a JSON list: id, name, deleted (seconds), bytes")
 
 
 def show_bin(options: Namespace) -> None:
@@ -147,10 +140,8 @@ def show_bin(options: Namespace) -> None:
     deleted = runs.runs()
     if options.empty:
         runs.remove([one.run.id for one in deleted])
-    if options.json:
-        rows = [(one.run.id, one.run.name, one.run.deleted, one.size) for one in deleted]
-        print(json.dumps([dict(zip(("id", "name", "deleted", "bytes"), row, strict=True)) for row in rows]))
-        return
+    rows = [(one.run.id, one.run.name, one.run.deleted, one.size) for one in deleted]
+    show_json([dict(zip(("id", "name", "deleted", "bytes"), row, strict=True)) for row in rows])
     total = size_text(sum(one.size for one in deleted))
     if options.empty or not deleted:
         show(f"{len(deleted)} removed, {total} are free" if deleted else "No run is deleted.")
@@ -163,10 +154,23 @@ def show_bin(options: Namespace) -> None:
 
 
 COMMANDS = (
-    Command("rename", "give a run another name", add_rename_options, rename),
-    Command("notes", "print a run's notes, or write them", add_notes_options, notes),
-    Command("tag", "add short words to a run, by which it is found again, or take them away", add_tag_options, tag),
-    Command("delete", "move runs into the bin, or with --now remove them for good", add_delete_options, delete),
-    Command("restore", "bring deleted runs back", add_restore_options, restore),
-    Command("bin", "list the deleted runs, or with --empty remove them for good", add_bin_options, show_bin),
-)
+    Command("rename", "give a run another name", add_rename_options, rename, "one JSON object: id, name"),
+    Command(
+        "notes", "print a run's notes, or write them", add_notes_options, notes, "one JSON object: id, name and notes"
+    ),
+    Command(
+        "tag", "add short words to a run, by which it is found again, or take them away", add_tag_options, tag,
+        "one JSON object: id, name and tags",
+    ),
+    Command(
+        "delete", "move runs into the bin, or with --now remove them for good", add_delete_options, delete,
+        "a JSON list: id, name, bytes, is_removed",
+    ),
+    Command(
+        "restore", "bring deleted runs back", add_restore_options, restore, "a JSON list: id, name, status"
+    ),
+    Command(
+        "bin", "list the deleted runs, or with --empty remove them for good", add_bin_options, show_bin,
+        "a JSON list: id, name, deleted (seconds), bytes",
+    ),
+)  # fmt: skip

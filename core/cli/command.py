@@ -7,8 +7,11 @@ inside the functions that need it: `--help` and short commands must start at onc
 
 from __future__ import annotations
 
+import json
+import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import Field, dataclass
 from typing import Any, TextIO
 
@@ -27,12 +30,14 @@ class Command:
     help         its line in the list of commands
     add_options  adds its options to its parser
     run          does what it says, with the parsed options; returns the exit status, None for 0
+    json         what its option --json prints, by `show_json`; "" if it has none, as it prints nothing to be read
     """
 
     name: str
     help: str
     add_options: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], int | None]
+    json: str
 
 
 def add_run(parser: ArgumentParser) -> None:
@@ -51,6 +56,29 @@ def show(*lines: object, file: TextIO | None = None) -> None:
     """Print lines, to stdout if no file is given: what they took out of files and names cannot act on the terminal."""
     for line in lines:
         print(visible(line), file=file, flush=True)
+
+
+_json_out: list[TextIO] = []  # stdout as it was, while a command has --json
+
+
+@contextmanager
+def json_alone(is_wanted: bool) -> Iterator[None]:
+    """Keep stdout for `show_json`: all else that is printed meanwhile goes to stderr."""
+    if not is_wanted:
+        yield
+        return
+    _json_out.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _json_out.pop()
+
+
+def show_json(value: object) -> None:
+    """Print a value as a line of JSON to stdout if the command has --json, else nothing."""
+    if _json_out:
+        print(json.dumps(value), file=_json_out[-1], flush=True)
 
 
 def check_score(score: float) -> None:

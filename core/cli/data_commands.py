@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from core.cli.command import Command, show, show_progress
+from core.cli.command import Command, show, show_json, show_progress
 from core.cli.processes import is_main_process
 from core.datasets.coco.box_format import BoxFormat
 from core.files import real_path
@@ -52,6 +51,8 @@ def demo(options: Namespace) -> None:
     show_progress(steps, "image", f"Drawing {options.out}")
     kinds = ", ".join([options.look, *options.extra])
     show(f"{options.out}: {options.train} training and {options.val} validation images, {kinds}")
+    parts = {"train": options.train, "val": options.val}
+    show_json({"out": options.out, **parts, "look": options.look, "extra": options.extra})
 
 
 def add_download_options(parser: ArgumentParser) -> None:
@@ -88,6 +89,7 @@ def download(options: Namespace) -> None:
             bar.set_description_str(visible(progress.sentence))
     show(f"{options.out}: {progress.total:,} pictures of {len(subset.classes)} classes of COCO 2017")
     show(f"next: python -m core check {options.out}, or train --data {options.out}")
+    show_json({"out": options.out, "pictures": progress.total, "classes": subset.classes})
 
 
 def add_convert_options(parser: ArgumentParser) -> None:
@@ -108,16 +110,23 @@ def convert(options: Namespace) -> None:
     if options.boxes:
         count = rewrite_boxes(options.folder, options.out, BoxFormat(options.boxes))
         show(f"{options.out}: {count:,} boxes as x, y, width, height in pixels; the pictures stay where they are")
+        show_json({"out": options.out, "boxes": count})
         return
-    show(*show_conversion(options.folder, options.out, convert(options.folder, options.out)))
+    report = convert_with_bar(options.folder, options.out, convert(options.folder, options.out))
+    show(*_conversion_lines(options.folder, options.out, report))
+    show_json({"out": options.out, **report.to_dict()})
 
 
-def show_conversion(folder: str, out: str | Path, steps: Iterable[tuple[int, int]]) -> list[str]:
-    """Iterate over the (done, total) of a conversion with a bar; return lines on what came of it."""
+def convert_with_bar(folder: str, out: str | Path, steps: Iterable[tuple[int, int]]) -> CheckReport:
+    """Iterate over the (done, total) of a conversion with a bar; return what is found in what came of it."""
     from core.datasets.check import report_on_annotations
 
     show_progress(steps, "image", f"Converting {folder}")
-    report = report_on_annotations(out)
+    return report_on_annotations(out)
+
+
+def _conversion_lines(folder: str, out: str | Path, report: CheckReport) -> list[str]:
+    """Return what came of a conversion in lines."""
     used = f"{out}: {report.totals.pictures.used:,} images in COCO layout; the pictures stay in {folder}"
     return [used, *report.totals.sentences, *_problem_lines(report)]
 
@@ -126,7 +135,6 @@ def add_check_options(parser: ArgumentParser) -> None:
     """Add the options of `check`."""
     parser.add_argument("data", metavar="DATA", help="its folder: COCO, YOLO, Pascal VOC, or what another tool exports")
     parser.add_argument("--whole", action="store_true", help="decode every picture: finds more damage, takes longer")
-    parser.add_argument("--json", action="store_true", help="print one JSON object with examples of each problem")
 
 
 def check(options: Namespace) -> int:
@@ -136,10 +144,8 @@ def check(options: Namespace) -> int:
     work = KeepResult(check_dataset(options.data, options.whole))
     show_progress(work, "picture", f"Looking at {options.data}")
     report = work.result
-    if options.json:
-        print(json.dumps(report.to_dict()))
-    else:
-        show(*_report_lines(report))
+    show(*_report_lines(report))
+    show_json(report.to_dict())
     return int(not report.is_fit)
 
 
@@ -169,7 +175,8 @@ def in_coco_layout(store: RunStore, folder: str) -> str:
         return folder
     out = default_target(folder, store.data_dir)
     if is_main_process():
-        show(*show_conversion(folder, out, convert(folder, out)), file=sys.stderr)  # stdout begins with the run's id
+        report = convert_with_bar(folder, out, convert(folder, out))
+        show(*_conversion_lines(folder, out, report), file=sys.stderr)  # stdout begins with the run's id
     else:
         while not is_current(folder, out):  # the main process converts it
             time.sleep(POLL_SECONDS)
@@ -202,24 +209,29 @@ def revise(options: Namespace) -> None:
         f"image{'s' * (images != 1)}: {new:,} new, {gone:,} gone, {len(changes) - new - gone:,} changed"
     )
     show(f"next: python -m core train --data {folder}")
+    counts = {"labels": len(changes), "images": images, "new": new, "gone": gone}
+    show_json({"out": str(folder), "revision": revision.number, "of": revision.of, **counts})
 
 
 COMMANDS = (
-    Command("demo", "draw the built-in street scenes, in COCO layout", add_demo_options, demo),
+    Command(
+        "demo", "draw the built-in street scenes, in COCO layout", add_demo_options, demo,
+        "one JSON object: out, train, val, look, extra",
+    ),
     Command(
         "download", "fetch a subset of COCO 2017; the same call goes on where it stopped", add_download_options,
-        download,
+        download, "one JSON object: out, pictures, classes",
     ),
     Command(
         "convert", "make a COCO data set of YOLO, Pascal VOC or another tool's; the pictures stay there",
-        add_convert_options, convert,
+        add_convert_options, convert, "one JSON object: out, and what check says; with --boxes out and boxes",
     ),
     Command(
         "check", "what is wrong with a data set: pictures, boxes, classes; its files are not changed",
-        add_check_options, check,
+        add_check_options, check, "one JSON object with examples of each problem",
     ),
     Command(
         "revise", "save the labels corrected in the app as a data set of its own; the pictures are links",
-        add_revise_options, revise,
+        add_revise_options, revise, "one JSON object: out, revision, of, labels, images, new, gone",
     ),
 )  # fmt: skip

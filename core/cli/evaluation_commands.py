@@ -5,14 +5,12 @@ AP, AR and impact (ΔAP50) are in percent in whatever these commands print, in -
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import DataError, LabError
-from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show, show_progress
+from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show, show_json, show_progress
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.model_evaluation import add_model_options, evaluate_models, wants_model
 from core.datasets.problems import first_of
@@ -49,10 +47,13 @@ def import_results(options: Namespace) -> None:
     (evaluation,) = store.evaluations(run.id)
     show(run.id)
     metrics = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
-    show(f"imported: {describe_table(detection_table_of(evaluation))}: {metrics}")
+    rows = detection_table_of(evaluation)
+    show(f"imported: {describe_table(rows)}: {metrics}")
     show(*run.config["imported"]["notes"])
     if run.config["imported"]["images"] is None:
         show("No pictures were found, so boxes appear without them: import again with --images DIR to see them.")
+    answer = {"id": run.id, "notes": run.config["imported"]["notes"]}
+    show_json(answer | evaluation_json(evaluation.figures, rows, 0.0))
     show("next: open the app, or")
     for command in ("evaluate {}", "analyze {}", "table {} --out table.csv"):
         show(f"  python -m core {command.format(run.id)}")
@@ -68,11 +69,6 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--corrected", action="store_true",
         help="of a run: with the labels as they are corrected now, and what that changes",
-    )  # fmt: skip
-    parser.add_argument(
-        "--json", action="store_true",
-        help="print one JSON object: COCO's twelve metrics, per_class (AP) and impact (ΔAP50 by error type), all in "
-        "percent, and errors (their number by type)",
     )  # fmt: skip
     add_model_options(parser)
 
@@ -99,12 +95,12 @@ def evaluate(options: Namespace) -> None:
     elif options.gt and options.dt and not options.run_id:
         evaluated = evaluate_results(read_truth(options.gt), options.gt, options.dt)
         models, table = {"results": evaluated.figures.to_dict()}, evaluated.table
-        show(*evaluated.notes, file=sys.stderr if options.json else None)
+        show(*evaluated.notes)
     else:
         raise LabError("Name a RUN, both --gt and --dt, or a model and images: --model and --data.")
     if options.json:
         *_, metrics = models.values()
-        print(json.dumps(evaluation_json(metrics, table, options.score)))
+        show_json(evaluation_json(metrics, table, options.score))
     else:
         show(*evaluation_text(models, table, options.score).split("\n"))
 
@@ -124,7 +120,7 @@ def _corrected(
     net = net_corrections(corrections)
     after = corrected_table(table, corrections)
     noise = LabelledEvaluation(table).label_noise(after, options.score)
-    show(in_words(noise, sum(map(len, net.values())), len(net)), file=sys.stderr if options.json else None)
+    show(in_words(noise, sum(map(len, net.values())), len(net)))
     return {"as evaluated": evaluation.figures, "corrected": coco_figures(after).to_dict()}, after
 
 
@@ -135,7 +131,7 @@ def _show_evaluated(options: Namespace) -> None:
     evaluations = [store.evaluations(run.id)[0] for run in runs]
     if options.json:
         results = [evaluation_json(one.figures, detection_table_of(one), options.score) for one in evaluations]
-        print(json.dumps(results[0] if len(results) == 1 else results))
+        show_json(results[0] if len(results) == 1 else results)
     elif len(runs) == 1:
         figures, table = evaluations[0].figures, detection_table_of(evaluations[0])
         show("", *evaluation_text({"results": figures}, table, options.score).split("\n"))
@@ -184,8 +180,15 @@ def analyze(options: Namespace) -> None:
         show(f"{first} … {len(pictures)} pictures, worst first: red predictions, green ground truth")
     if left_out:
         show(f"Left out: {sentence(first_of(left_out))}")
-    show(write_report(store, run, evaluation, table, options.score, pictures, changed))
-    show(*evaluation_text(_models(store, evaluation), table, options.score).split("\n"))
+    report = write_report(store, run, evaluation, table, options.score, pictures, changed)
+    show(report)
+    if options.json:
+        drawn = [str(store.analysis_path(run.id, 1 + i)) for i in range(len(pictures))]
+        written = {"report": str(report), "pictures": drawn, "left_out": list(left_out)}
+        figures = evaluation_json(evaluation.figures, table, options.score)
+        show_json({"id": run.id, "epoch": evaluation.epoch, **written, **figures})
+    else:
+        show(*evaluation_text(_models(store, evaluation), table, options.score).split("\n"))
 
 
 def add_table_options(parser: ArgumentParser) -> None:
@@ -205,6 +208,7 @@ def table(options: Namespace) -> None:
     rows = detection_table_of(chosen_evaluation(RunStore.default(), options))
     write_table(rows, out)
     show(f"{out}: {rows.num_rows:,} rows: {describe_table(rows)}")
+    show_json({"out": str(out), "rows": rows.num_rows})
 
 
 def add_slices_options(parser: ArgumentParser) -> None:
@@ -212,10 +216,6 @@ def add_slices_options(parser: ArgumentParser) -> None:
     add_run(parser)
     add_epoch(parser)
     parser.add_argument("--score", type=float, default=0.5, help="count errors from this score (default: %(default)s)")
-    parser.add_argument(
-        "--json", action="store_true",
-        help="print one JSON object: the slices with AP, recall and their difference to all other images, in percent",
-    )  # fmt: skip
 
 
 def slices(options: Namespace) -> None:
@@ -232,35 +232,37 @@ def slices(options: Namespace) -> None:
     evaluation = chosen_evaluation(store, options)
     table, run = detection_table_of(evaluation), store.get(evaluation.run_id)
     if changed := changed_since(store, run, table):
-        show(f"note: {changed}", file=sys.stderr if options.json else None)
+        show(f"note: {changed}")
     images = evaluated_images(run)
     show_progress(measure_pictures(images, measures_of(store, images)), "picture", "Measuring the pictures, once")
     work = KeepResult(take_slices(table, attributes_of(store, run, table)))
     show_progress(work, "slice", "Comparing")
     counts = slice_counts(table, work.result, options.score)
-    if options.json:
-        print(json.dumps(slices_json(work.result, counts)))
-    else:
-        show(*slices_text(work.result, counts).split("\n"))
+    show(*slices_text(work.result, counts).split("\n"))
+    show_json(slices_json(work.result, counts))
 
 
 COMMANDS = (
     Command(
-        "import", "make an evaluated run out of any detector's results", add_import_options, import_results
+        "import", "make an evaluated run out of any detector's results", add_import_options, import_results,
+        "one JSON object: id, notes, and what evaluate says; AP, AR and impact in percent",
     ),
     Command(
         "evaluate", "COCO metrics, classes and error types of a run, a results file, or any model on any images",
         add_evaluate_options, evaluate,
+        "one JSON object, of several inputs a list; AP, AR and impact (ΔAP50) in percent",
     ),
     Command(
         "analyze", "the same metrics, and the worst images with their boxes as analysis_N.png", add_analyze_options,
-        analyze,
+        analyze, "one JSON object: id, epoch, report, pictures, left_out, and what evaluate says",
     ),
     Command(
         "slices", "AP and errors by camera, weather, folder, brightness and whatever else is known of the images",
         add_slices_options, slices,
+        "one JSON object: the slices with AP, recall and their difference to all other images, in percent",
     ),
     Command(
-        "table", "write the detection table: a row for every object and every prediction", add_table_options, table
+        "table", "write the detection table: a row for every object and every prediction", add_table_options, table,
+        "one JSON object: out, rows",
     ),
 )  # fmt: skip

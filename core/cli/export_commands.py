@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import LabError
 from core.cli.chosen_run import HAS_MODEL, chosen_run
-from core.cli.command import Command, add_epoch, add_run, check_score, show, show_progress
+from core.cli.command import Command, add_epoch, add_run, check_score, show, show_json, show_progress
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.onnx_commands import ONNX, add_onnx_options, export_onnx
 from core.keep_result import KeepResult
@@ -111,6 +111,7 @@ def _export_model(options: Namespace) -> None:
     form, words = MODEL_FORMATS[options.kind], f"the model {model.name} of {model.run.id}"
     with TemporaryDirectory(prefix="detr-lab-") as temporary:
         out = Path(options.out or (Path(temporary) / "model" if options.push else f"{model.run.id}-{form.key}"))
+        answer: dict[str, Any] = {"id": model.run.id, "as": form.key}
         if options.push:
             _check_push(form, out, options.push)
         written = _tell(
@@ -118,9 +119,12 @@ def _export_model(options: Namespace) -> None:
         )
         if options.out or not options.push:
             show(f"{out}: {words}, {written.sentence}")
+            answer["out"] = str(out)
         if options.push and form.push:
             address = _tell(form.push(out, options.push, options.private))
             show(f"{address}: {words}")
+            answer["address"] = address
+        show_json(answer)
 
 
 def _check_push(form: ModelFormat, out: Path, name: str) -> None:
@@ -172,6 +176,7 @@ def _export_images(options: Namespace) -> None:
     work = KeepResult(write_export(bundle, kind, out))
     show_progress(work, "image", f"Exporting to {out}")
     show(f"{out}: {work.result.sentence}")
+    show_json({"id": run.id, "as": options.kind, "out": str(out), "images": len(ids)})
 
 
 def images_of_slices(store: RunStore, run: Run, table: pa.Table, texts: Sequence[str]) -> set[int] | None:
@@ -219,6 +224,6 @@ def chosen_images(
 COMMANDS = (
     Command(
         "export", "write images with their boxes for other tools (COCO JSON, PNGs, FiftyOne), or the trained model",
-        add_export_options, export,
+        add_export_options, export, "one JSON object: id, as, out, and what there is besides: images, address, measurements",
     ),
 )  # fmt: skip

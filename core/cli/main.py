@@ -26,7 +26,7 @@ from core.cli import (
 )
 from core.cli.advice import doctor_command
 from core.cli.apps import commands as app_commands
-from core.cli.command import Command, show
+from core.cli.command import Command, json_alone, show
 from core.cli.experiments import commands as experiment_commands
 from core.cli.preview import command as preview_commands
 from core.cli.tracking import command as tracking_commands
@@ -60,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments, Namespace(arguments=arguments))
     command: Command = options.command
     try:
-        return command.run(options) or 0
+        with json_alone(getattr(options, "json", False)):
+            return command.run(options) or 0
     except LabError as error:
         with suppress(OSError):  # stderr may be a log on a full disk
             text, lines = with_commands(error)
@@ -99,5 +100,7 @@ def _parser() -> Parser:
     for command in COMMANDS:
         subparser = subparsers.add_parser(command.name, help=command.help)
         command.add_options(subparser)
+        if command.json:
+            subparser.add_argument("--json", action="store_true", help=f"print {command.json}")
         subparser.set_defaults(command=command)
     return parser

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from core.cli.command import Command, show
+from core.cli.command import Command, show, show_json
 from core.detr.pretrained import OFFERED, download_place, models_here
 from core.detr.sources.hub import is_here
 from core.detr.sources.released import COCO, FAMILIES, ReleasedModel
 
 
 def add_models_options(parser: ArgumentParser) -> None:
-    """Add the options of `models`."""
-    parser.add_argument("--json", action="store_true", help="print a JSON list of the released models")
+    """Add the options of `models`: none of its own."""
 
 
 def models(options: Namespace) -> None:
     """Print the released models that can be trained, and the folders with a model in checkpoints/."""
-    if options.json:
-        print(json.dumps([_json(model) for model in OFFERED.values()]))
-        return
+    show_json([_json(model) for model in OFFERED.values()])
     width = max(map(len, OFFERED))
     show(f"{'model':<{width}}  {'family':<17}{'M param.':>8}{'AP':>6}  {'pictures':<13}{'licence':<11}download")
     for model in OFFERED.values():
@@ -48,6 +44,10 @@ def _json(model: ReleasedModel) -> dict[str, object]:
 
 COMMANDS = (
     Command(
-        "models", "list the released models: size, published AP, licence, what is here", add_models_options, models
+        "models",
+        "list the released models: size, published AP, licence, what is here",
+        add_models_options,
+        models,
+        "a JSON list of the released models",
     ),
 )

@@ -6,7 +6,6 @@ In: the options --model, --data, --part, --input and the machine's. Out: runs, a
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -14,10 +13,10 @@ from typing import Any
 
 from core import LabError
 from core.cli.chosen_run import JUDGED, chosen_run
-from core.cli.command import add_setting, show, show_progress
+from core.cli.command import add_setting, show, show_json, show_progress
 from core.cli.data_commands import in_coco_layout
 from core.cli.processes import prepare_torch
-from core.export.text import percent
+from core.export.text import in_percent, percent
 from core.files import real_path
 from core.inference.evaluation.config import EvaluationConfig
 from core.runs.schema import Run, Status
@@ -50,20 +49,20 @@ def wants_model(options: Namespace) -> bool:
 def evaluate_models(options: Namespace) -> list[Run]:
     """Evaluate a model, once for each input, with a bar; return the finished runs.
 
-    What is said goes to stderr where --json wants stdout for itself. Raises LabError if an evaluation fails,
+    Raises LabError if an evaluation fails,
     KeyboardInterrupt if it is stopped.
     """
     from core.engine.process_id import this_process
     from core.inference.evaluation.job import create_evaluations
 
-    store, runs, out = RunStore.default(), [], sys.stderr if options.json else None
+    store, runs = RunStore.default(), []
     for config in _configs(store, options):
         (run,) = create_evaluations(store, [config], options.name, this_process())
-        show(f"{run.id}  {run.name}", file=out)
+        show(f"{run.id}  {run.name}")
         run = _finished(evaluate_run(store, run, shows_bar=True))
-        show(*run.config["imported"]["notes"], file=out)
+        show(*run.config["imported"]["notes"])
         runs.append(run)
-    show(*_table(store, runs), file=out)
+    show(*_table(store, runs))
     return runs
 
 
@@ -75,6 +74,7 @@ def evaluate_again(store: RunStore, run: Run) -> int:
     show(f"{run.id}  {run.name}")
     run = _finished(evaluate_run(store, RunQueue(store).requeue(run.id, this_process()), shows_bar=True))
     show(*_table(store, [run]))
+    show_json({"id": run.id, "status": run.status.value, "AP": in_percent(run.ap)})
     return 0
 
 

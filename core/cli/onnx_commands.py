@@ -6,9 +6,11 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import msgspec
+
 from core import LabError
 from core.cli.chosen_run import TRAINED, chosen_run
-from core.cli.command import show
+from core.cli.command import show, show_json
 from core.runs.store import RunStore
 
 ONNX = "onnx"
@@ -49,4 +51,6 @@ def export_onnx(options: Namespace) -> None:
             before = step
     measurements = read_measurements(out)
     show(f"{out}: the model of epoch {epoch} of {run.id}", *(table_lines(measurements) if measurements else ()))
+    told = msgspec.to_builtins(measurements) if measurements else None
+    show_json({"id": run.id, "as": ONNX, "out": str(out), "epoch": epoch, "measurements": told})
     show("next:", f"  python -m core evaluate --model {out / 'model.onnx'} --data {data_of(run)}")

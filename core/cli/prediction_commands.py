@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from core import RunError
 from core.cli.chosen_run import HAS_MODEL, chosen_run
-from core.cli.command import RUN_HELP, Command, check_score, show
+from core.cli.command import RUN_HELP, Command, check_score, show, show_json
 from core.keep_result import KeepResult
 from core.runs.models import RunModel
 from core.runs.store import RunStore
@@ -28,7 +27,6 @@ def add_predict_options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help=f"{RUN_HELP} (default: last)")
     parser.add_argument("--score", type=float, default=0.5, help="boxes from this score (default: %(default)s)")
     parser.add_argument("--out", metavar="FOLDER", help="folder to write to (default: predictions; none with --json)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object: a COCO file with scores (0 to 1)")
 
 
 def predict(options: Namespace) -> int:
@@ -63,17 +61,22 @@ def predict(options: Namespace) -> int:
         are_usable.append(is_usable)
         if not is_usable:
             show(f"error: {sentence(message)}", file=sys.stderr)
-        elif not options.json:
+        else:
             show(message)
     coco = work.result
     count = f"{len(coco['annotations']):,} boxes on {len(coco['images']):,} pictures"
-    if options.json:
-        print(json.dumps(coco))
-    else:
+    show_json(coco)
+    if out:
         show(f"{out}: {count}, from score {options.score:g}")
     return int(not all(are_usable))
 
 
 COMMANDS = (
-    Command("predict", "what a model predicts on any pictures, drawn and as COCO JSON", add_predict_options, predict),
+    Command(
+        "predict",
+        "what a model predicts on any pictures, drawn and as COCO JSON",
+        add_predict_options,
+        predict,
+        "one JSON object: a COCO file with scores (0 to 1)",
+    ),
 )

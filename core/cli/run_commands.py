@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,7 +12,7 @@ from typing import Any
 
 from core import LabError, RunError
 from core.cli.chosen_run import RECORDED, chosen_run
-from core.cli.command import Command, add_run, show
+from core.cli.command import Command, add_run, show, show_json
 from core.export.text import in_percent, percent
 from core.runs.provenance.code import code_values
 from core.runs.schema import Run
@@ -25,11 +24,7 @@ AP_KEYS = {"baseline_ap": "baseline_AP", "ap": "AP", "best_ap": "best_AP"}  # of
 
 
 def add_runs_options(parser: ArgumentParser) -> None:
-    """Add the options of `runs`."""
-    parser.add_argument(
-        "--json", action="store_true",
-        help="print a JSON list, with place in the queue; baseline_AP, AP and best_AP in percent",
-    )  # fmt: skip
+    """Add the options of `runs`: none of its own."""
 
 
 def runs(options: Namespace) -> None:
@@ -46,7 +41,7 @@ def runs(options: Namespace) -> None:
     place = {run.id: i for i, run in enumerate(waiting, start=1)}
     listed = store.runs()
     if options.json:
-        print(json.dumps([{**_run_json(store, run), "place": place.get(run.id)} for run in listed]))
+        show_json([{**_run_json(store, run), "place": place.get(run.id)} for run in listed])
         return
     show(f"{'id':<21}{'status':<13}{'epoch':>9}{'baseline AP':>13}{'AP':>8}{'best AP':>9}  name")
     for run in listed:
@@ -87,6 +82,8 @@ def metrics(options: Namespace) -> None:
     run = chosen_run(store, options.run_id, RECORDED)
     if run.is_imported:
         raise LabError(f"The run {run.id} is imported: no training has recorded metrics; evaluate prints its AP.")
+    if options.csv and options.json:
+        raise LabError("--csv and --json print the same: give one of them.")
     if options.csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(("step", "tag", "value"))
@@ -95,14 +92,20 @@ def metrics(options: Namespace) -> None:
     points: dict[str, list[tuple[int, float]]] = {}
     for step, tag, value in _rows(store, run, options.tag):
         points.setdefault(tag, []).append((step, value))
-    if not points:
+    if not points:  # also with --json
         raise LabError(f"The run {run.id} has recorded nothing yet: it is {run.label.lower()}.")
+    show_json({"id": run.id, "metrics": {tag: _finite(points[tag]) for tag in sorted(points)}})
     width = max(map(len, points)) + 2
     show(f"{'tag':<{width}}{'points':>8}{'step':>8}{'last':>12}{'lowest':>12}{'highest':>12}")
     for tag in sorted(points):
         step, last = points[tag][-1]
         values = [value for _, value in points[tag] if math.isfinite(value)] or [math.nan]
         show(f"{tag:<{width}}{len(points[tag]):>8}{step:>8}{last:>12.5g}{min(values):>12.5g}{max(values):>12.5g}")
+
+
+def _finite(points: list[tuple[int, float]]) -> list[tuple[int, float | None]]:
+    """Return the points for JSON, which knows neither NaN nor infinity: None."""
+    return [(step, value if math.isfinite(value) else None) for step, value in points]
 
 
 def _rows(store: RunStore, run: Run, tags: list[str] | None) -> Iterator[tuple[int, str, float]]:
@@ -122,9 +125,12 @@ def _rows(store: RunStore, run: Run, tags: list[str] | None) -> Iterator[tuple[i
 
 
 COMMANDS = (
-    Command("runs", "list the runs with AP in percent, and the queue in order", add_runs_options, runs),
+    Command(
+        "runs", "list the runs with AP in percent, and the queue in order", add_runs_options, runs,
+        "a JSON list, with place in the queue; baseline_AP, AP and best_AP in percent",
+    ),
     Command(
         "metrics", "what a run has recorded, AP in [0, 1]: the last values, or with --csv every one",
-        add_metrics_options, metrics,
+        add_metrics_options, metrics, "one JSON object: id, metrics: by tag a list of [step, value]",
     ),
 )  # fmt: skip

@@ -15,13 +15,13 @@ from core import LabError
 from core.cli.advice.asking import confirm
 from core.cli.advice.doctor_command import show_remarks
 from core.cli.chosen_run import LIVE, RESUMABLE, TRAINING, chosen_run
-from core.cli.command import Command, add_run, add_setting, show
+from core.cli.command import Command, add_run, add_setting, show, show_json
 from core.cli.data_commands import in_coco_layout
 from core.cli.model_evaluation import evaluate_again, evaluate_run
 from core.cli.processes import is_main_process, launch, needs_launch, prepare_torch, with_processes
 from core.config import TrainConfig
 from core.detr.pretrained import preset_config
-from core.export.text import loss_text, percent
+from core.export.text import in_percent, loss_text, percent
 from core.files import real_path
 from core.metrics import LOSS_PARTS
 from core.presets import PRESETS
@@ -30,6 +30,7 @@ from core.runs.store import RunStore
 from core.wording import sentence, short, visible
 
 EXPERIMENT = "Experiment"  # the preset that changes no default
+LINES = "lines of JSON: started, each evaluation (AP in percent), and ended"
 POLL_SECONDS = 0.2  # between two looks at a run that shall stop
 
 
@@ -161,6 +162,7 @@ def stop(options: Namespace) -> None:
     if run.status is Status.FAILED:
         raise LabError(run.message)
     show(f"{run.id} {run.label.lower()}" + (f": {sentence(run.message)}" if run.message and not run.is_live else ""))
+    show_json({"id": run.id, "status": run.status.value, "message": run.message})
 
 
 def _note_changes(store: RunStore, run_id: str, like: str, config: TrainConfig) -> None:
@@ -233,6 +235,7 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
     from core.training.events import MEASURING, Evaluated, PreflightDone, Starting
 
     show(run_id)
+    show_json({"event": "started", "id": run_id})
     with tqdm(unit="step") as bar:
         for progress in follow(store, run_id):
             bar.total = progress.steps or None
@@ -251,10 +254,14 @@ def _train_with_bar(store: RunStore, run_id: str) -> int:
                 losses = [(loss.name, progress.metrics.get(loss.val.tag)) for loss in LOSS_PARTS]
                 values += [f"{name} {loss_text(value)}" for name, value in losses if value is not None]
                 bar.write(f"{model}: {', '.join(values)}")
+                measured = {name: in_percent(getattr(progress.figures, name)) for name in ("AP", "AP50")}
+                show_json({"event": "evaluated", "epoch": progress.epoch, **measured})
     run = store.get(run_id)
     if run.status is not Status.FAILED:
         show(f"{run.label.lower()}: best AP {percent(run.best_ap)}, baseline {percent(run.baseline_ap)}")
     show_remarks(run)
+    best = {"best_AP": in_percent(run.best_ap), "baseline_AP": in_percent(run.baseline_ap)}
+    show_json({"event": "ended", "id": run.id, "status": run.status.value, **best, "remarks": run.remarks})
     if run.status is Status.FAILED:
         raise LabError(run.message)
     return _exit_status(run)
@@ -273,13 +280,13 @@ def _exit_status(run: Run) -> int:
 
 
 COMMANDS = (
-    Command("train", "fine-tune; prints the run's id first", add_train_options, train),
+    Command("train", "fine-tune; prints the run's id first", add_train_options, train, LINES),
     Command(
         "resume", "go on with a stopped, failed or interrupted run, from its last checkpoint", add_resume_options,
-        resume,
+        resume, LINES,
     ),
     Command(
         "stop", "end a run after its current step, with a checkpoint; or take it out of the queue", add_stop_options,
-        stop,
+        stop, "one JSON object: id, status, message",
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from core import LabError
 from core.cli.chosen_run import RECORDED, chosen_run
-from core.cli.command import Command, add_run, show
+from core.cli.command import Command, add_run, show, show_json
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.wording import sentence
@@ -36,11 +36,12 @@ def doctor(options: Namespace) -> None:
     if not run.remarks:
         show("Nothing to remark.")
     show_remarks(run)
+    show_json({"id": run.id, "remarks": run.remarks})
 
 
 COMMANDS = (
     Command(
         "doctor", "what is the matter with a training, and the command that trains with what is advised",
-        add_doctor_options, doctor,
+        add_doctor_options, doctor, "one JSON object: id, remarks",
     ),
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core import LabError
 from core.cli.advice.asking import confirm
 from core.cli.chosen_run import TRAINING, chosen_run
-from core.cli.command import Command, add_setting, show
+from core.cli.command import Command, add_setting, show, show_json
 from core.cli.data_commands import in_coco_layout
 from core.cli.training_commands import add_settings, config_of
 from core.export.text import in_percent, percent
@@ -66,6 +65,7 @@ def begin(key: str, options: Namespace) -> int:
     close_dead_runs(store)
     experiment = queue_experiment(store, kind, config, settings, options.name or "")
     show(experiment.id)
+    show_json({"event": "started", "id": experiment.id})
     if options.queue:
         show(f"{len(_members(store, experiment))} trainings wait in the queue.")
         return 0
@@ -76,8 +76,7 @@ def begin(key: str, options: Namespace) -> int:
 
 
 def add_list_options(parser: ArgumentParser) -> None:
-    """Add the options of `experiments`."""
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    """Add the options of `experiments`: none of its own."""
 
 
 def list_experiments(options: Namespace) -> None:
@@ -88,9 +87,7 @@ def list_experiments(options: Namespace) -> None:
     store = RunStore.default()
     close_dead_runs(store)
     everything = Experiments(store).all()
-    if options.json:
-        print(json.dumps([_experiment_json(store, one) for one in everything]))
-        return
+    show_json([_experiment_json(store, one) for one in everything])
     show(f"{'id':<38}{'runs':>6}{'ended':>7}{'best AP':>9}  name")
     for one in everything:
         members = _members(store, one)
@@ -102,7 +99,6 @@ def list_experiments(options: Namespace) -> None:
 def add_show_options(parser: ArgumentParser) -> None:
     """Add the options of `experiment`."""
     parser.add_argument("experiment_id", metavar="EXPERIMENT", help=EXPERIMENT_HELP)
-    parser.add_argument("--json", action="store_true", help="print what its trainings say as JSON, AP in percent")
     act = parser.add_mutually_exclusive_group()
     act.add_argument("--stop", action="store_true", help="stop all its trainings: what they saved is kept")
     act.add_argument("--resume", action="store_true", help="go on with its trainings that ended before their end")
@@ -124,16 +120,15 @@ def show_one(options: Namespace) -> int:
         if not stopped:
             raise LabError(f"No training of {experiment.id} waits or is at work: there is nothing to stop.")
         show(f"{experiment.id}: {len(stopped)} trainings are stopped.")
+        show_json({"id": experiment.id, "stopped": len(stopped)})
         return 0
     if options.resume:
         resumed = resume_experiment(store, experiment.id)
         if options.queue:
             show(f"{len(resumed)} trainings wait in the queue.")
+            show_json({"id": experiment.id, "queued": len(resumed)})
             return 0
         return work_off(store, experiment, lambda: show_experiment(store, experiment))
-    if options.json:
-        print(json.dumps(_experiment_json(store, experiment) | {"findings": _findings_json(store, experiment)}))
-        return 0
     show_experiment(store, experiment)
     return 0
 
@@ -149,6 +144,7 @@ def show_experiment(store: RunStore, experiment: Experiment) -> None:
         epoch = f"{run.epoch or 0:>4}/{run.config.get('epochs', '?'):<4}"
         show(f"{run.id:<21}{run.label:<13}{epoch}{percent(run.best_ap):>9}  {short(run.name)}")
     show("", *(sentence(text) for text in summarize(store, experiment, members).sentences))
+    show_json(_experiment_json(store, experiment) | {"findings": _findings_json(store, experiment)})
 
 
 def _members(store: RunStore, experiment: Experiment) -> list[Member]:
@@ -181,13 +177,17 @@ def _findings_json(store: RunStore, experiment: Experiment) -> dict[str, Any]:
 
 def _begin_command(key: str, words: str) -> Command:
     add: Callable[[ArgumentParser], None] = partial(add_begin_options, key)
-    return Command(key, words, add, partial(begin, key))
+    return Command(key, words, add, partial(begin, key), "a line of JSON with its id, and one with what came of it")
 
 
 COMMANDS = (
     *(_begin_command(key, words) for key, words in WORDS.items()),
     Command(
-        "experiments", "list the experiments: sweeps, folds and learning curves", add_list_options, list_experiments
+        "experiments", "list the experiments: sweeps, folds and learning curves", add_list_options, list_experiments,
+        "a JSON list",
     ),
-    Command("experiment", "what an experiment's trainings say; or stop or resume them", add_show_options, show_one),
-)
+    Command(
+        "experiment", "what an experiment's trainings say; or stop or resume them", add_show_options, show_one,
+        "what its trainings say as JSON, AP in percent",
+    ),
+)  # fmt: skip

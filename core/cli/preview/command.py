@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core import LabError
 from core.cli.chosen_run import TRAINING, chosen_run
-from core.cli.command import Command, show
+from core.cli.command import Command, show, show_json
 from core.cli.data_commands import in_coco_layout
 from core.cli.training_commands import add_settings, config_of
 from core.runs.store import RunStore
@@ -38,8 +38,15 @@ def preview(options: Namespace) -> None:
     except (OSError, ValueError) as error:
         raise LabError(f"The picture cannot be written to {path}: {error}.") from error
     show(f"{path}: {picture.width} × {picture.height} pixels")
+    show_json({"out": str(path), "width": picture.width, "height": picture.height})
 
 
 COMMANDS = (
-    Command("preview", "draw the first training images as the model will see them", add_preview_options, preview),
+    Command(
+        "preview",
+        "draw the first training images as the model will see them",
+        add_preview_options,
+        preview,
+        "one JSON object: out, width, height",
+    ),
 )
