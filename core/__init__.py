@@ -20,6 +20,7 @@ For scripts and notebooks: the names in `__all__`, as in `from core import Train
 what else a module has may change. `docs/notebook.ipynb` and `docs/python.md` use them.
 """
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,15 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """Return the module's names with the public ones, as an editor completes them."""
     return sorted({*globals(), *PUBLIC})
+
+
+def lab_root() -> Path:
+    """Return the folder of runs/, checkpoints/ and data/, from which relative paths of settings are looked for.
+
+    It is the one that the environment variable DETR_LAB_ROOT names, as the option --root does, else the project's. Only
+    what comes with DETR Lab, as a starter model, is looked for in PROJECT besides.
+    """
+    return Path(os.environ.get("DETR_LAB_ROOT") or PROJECT).absolute()
 
 
 class LabError(Exception):

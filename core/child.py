@@ -40,7 +40,7 @@ class ChildEnded(Exception):
 class Child:
     """A running child process; to be ended by `end`, which any thread may call at any time.
 
-    It works in the project's folder and in a session of its own, so that Ctrl-C in the terminal does not reach it and
+    It works in the root folder and in a session of its own, so that Ctrl-C in the terminal does not reach it and
     nothing that it has started is left behind.
     """
 

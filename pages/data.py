@@ -17,7 +17,7 @@ from core.datasets.statistics import DatasetStatistics, dataset_statistics
 from core.datasets.subset import Subset
 from ui.charts.component import show_charts
 from ui.choose import built_in, data_source
-from ui.choose.pickers import relative_to_project
+from ui.choose.pickers import relative_to_root
 from ui.data import choices, download, draft
 from ui.data.images import SPLITS, choose_images, show_images
 from ui.data.problems import known_problems, show_problems
@@ -53,7 +53,7 @@ def subset_of(folder: str, stamps: cache.Stamps, subset: Subset, _splits: dict[s
 
 def train_on_this(folder: Path) -> None:
     """Fill the form on Train with this data set, and go there."""
-    form.choose_data(relative_to_project(folder), [] if classes == names else classes)
+    form.choose_data(relative_to_root(folder), [] if classes == names else classes)
     open_page(services.TRAIN_PAGE)
 
 
@@ -66,7 +66,7 @@ def keep_subset(splits: dict[str, CocoSplit], subset: Subset, name: str) -> None
         st.session_state[REFUSED] = str(error)
         return
     choices.take_all_images()
-    st.session_state[KEPT] = relative_to_project(target)
+    st.session_state[KEPT] = relative_to_root(target)
     data_source.choose_dataset(target)
 
 

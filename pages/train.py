@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import PROJECT, LabError
+from core import LabError, lab_root
 from core.config import TrainConfig
 from core.runs.provenance.data import DataRecord, refused_data
 from core.runs.schema import Run, Status
@@ -59,7 +59,7 @@ def start(config: TrainConfig) -> None:
     scenes = built_in.built_in_at(config.data)
     drawing = scenes and built_in.start_drawing(scenes)
     if not drawing:
-        check_typed(config, PROJECT, cache.images_of)
+        check_typed(config, lab_root(), cache.images_of)
     check_device(config)
     if drawing:
         begin_when_drawn(config, drawing)

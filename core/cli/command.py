@@ -8,6 +8,7 @@ inside the functions that need it: `--help` and short commands must start at onc
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ from tqdm import tqdm
 from core import LabError
 from core.wording import short, visible
 
+INSTALLED = "detr-lab"  # the command of the installed package
+PROGRAM = os.environ.get("DETR_LAB_PROGRAM", "python -m core")  # how it was started
 RUN_HELP = "a run's id, its beginning, or: last, the newest with something for this command"
 
 
@@ -55,7 +58,7 @@ def add_epoch(parser: ArgumentParser) -> None:
 def show(*lines: object, file: TextIO | None = None) -> None:
     """Print lines, to stdout if no file is given: what they took out of files and names cannot act on the terminal."""
     for line in lines:
-        print(visible(line), file=file, flush=True)
+        print(visible(line).replace("python -m core ", f"{PROGRAM} "), file=file, flush=True)
 
 
 _json_out: list[TextIO] = []  # stdout as it was, while a command has --json
@@ -106,7 +109,7 @@ def add_setting(parser: ArgumentParser | _ArgumentGroup, field: Field[Any], defa
     if isinstance(field.default, bool):
         parser.add_argument(option, action=BooleanOptionalAction, default=None, help=text)
     elif isinstance(field.default, tuple):
-        parser.add_argument(option, nargs="+", default=None, metavar="NAME", help=text)
+        parser.add_argument(option, nargs="+", action="extend", default=None, metavar="NAME", help=text)
     else:
         text += f" ({default}: {field.default})"
         kind = type(field.default)

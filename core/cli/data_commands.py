@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from core.cli.command import Command, show, show_json, show_progress
 from core.cli.processes import is_main_process
+from core.cli.shell.root import found, under_root
 from core.datasets.coco.box_format import BoxFormat
 from core.files import real_path
 from core.keep_result import KeepResult
@@ -30,7 +31,7 @@ POLL_SECONDS = 0.2  # between two looks at a folder that another process convert
 
 def add_demo_options(parser: ArgumentParser) -> None:
     """Add the options of `demo`."""
-    parser.add_argument("--out", default="data/street", help="folder to make (default: %(default)s)")
+    parser.add_argument("--out", help="folder to make (default: data/street of the root)")
     parser.add_argument("--look", default="dusk", help="day or dusk (default: %(default)s)")
     parser.add_argument("--train", type=int, default=600, help="training images (default: %(default)s)")
     parser.add_argument("--val", type=int, default=100, help="validation images (default: %(default)s)")
@@ -44,6 +45,7 @@ def demo(options: Namespace) -> None:
     """Draw the street scenes."""
     from core.datasets.demo import draw_dataset
 
+    options.out = options.out or under_root("data/street")
     steps = draw_dataset(
         options.out, options.look, options.train, options.val, options.seed, options.size, options.processes,
         tuple(options.extra),
@@ -57,7 +59,7 @@ def demo(options: Namespace) -> None:
 
 def add_download_options(parser: ArgumentParser) -> None:
     """Add the options of `download`."""
-    parser.add_argument("--out", default="data/coco10", help="folder to make (default: %(default)s)")
+    parser.add_argument("--out", help="folder to make (default: data/coco10 of the root)")
     parser.add_argument(
         "--classes", nargs="+", metavar="NAME",
         help="images with any of them, and their annotations (default: the experiment's ten)",
@@ -77,6 +79,7 @@ def download(options: Namespace) -> None:
     from core.detr.pretrained import COCO_CLASSES
     from core.labels import COCO_TEN
 
+    options.out = options.out or under_root("data/coco10")
     classes = COCO_TEN if options.classes is None else options.classes
     subset = Subset(tuple(classes), options.max_train, options.max_val, options.empty_share, options.seed)
     find_category_ids(((name, 0) for name in COCO_CLASSES), subset.classes, "COCO 2017")  # before anything is fetched
@@ -141,7 +144,7 @@ def check(options: Namespace) -> int:
     """Print every problem with examples; return 1 if the data cannot be trained on."""
     from core.datasets.check import check_dataset
 
-    work = KeepResult(check_dataset(options.data, options.whole))
+    work = KeepResult(check_dataset(found(options.data), options.whole))
     show_progress(work, "picture", f"Looking at {options.data}")
     report = work.result
     show(*_report_lines(report))
@@ -198,8 +201,7 @@ def revise(options: Namespace) -> None:
     """Write a data set with the labels as they were corrected in the app."""
     from core.runs.corrections.revision import save_revision
 
-    data = str(real_path(options.data)) if os.path.exists(options.data) else options.data  # from where it was typed
-    folder, revision = save_revision(RunStore.default(), data, options.images, options.name)
+    folder, revision = save_revision(RunStore.default(), found(options.data), options.images, options.name)
     changes = revision.changes
     new, gone = (sum(getattr(change, name) is None for change in changes) for name in ("before", "after"))
     images = len({(change.part, change.image_id) for change in changes})

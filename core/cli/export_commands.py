@@ -224,6 +224,7 @@ def chosen_images(
 COMMANDS = (
     Command(
         "export", "write images with their boxes for other tools (COCO JSON, PNGs, FiftyOne), or the trained model",
-        add_export_options, export, "one JSON object: id, as, out, and what there is besides: images, address, measurements",
+        add_export_options, export,
+        "one JSON object: id, as, out, and what there is besides: images, address, measurements",
     ),
 )  # fmt: skip

@@ -26,9 +26,12 @@ from core.cli import (
 )
 from core.cli.advice import doctor_command
 from core.cli.apps import commands as app_commands
-from core.cli.command import Command, json_alone, show
+from core.cli.command import INSTALLED, PROGRAM, Command, json_alone, show
 from core.cli.experiments import commands as experiment_commands
 from core.cli.preview import command as preview_commands
+from core.cli.shell import commands as shell_commands
+from core.cli.shell import config_command
+from core.cli.shell.root import add_root, set_root
 from core.cli.tracking import command as tracking_commands
 from core.wording import is_utf8, sentence, short, with_commands
 
@@ -37,6 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     *model_commands.COMMANDS,
     *preview_commands.COMMANDS,
     *training_commands.COMMANDS,
+    *config_command.COMMANDS,
     *experiment_commands.COMMANDS,
     *run_commands.COMMANDS,
     *tracking_commands.COMMANDS,
@@ -46,20 +50,26 @@ COMMANDS: tuple[Command, ...] = (
     *export_commands.COMMANDS,
     *app_commands.COMMANDS,
     *prediction_commands.COMMANDS,
+    *shell_commands.COMMANDS,
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    arguments, parser = sys.argv[1:] if arguments is None else arguments, _parser()
+    arguments, parser = sys.argv[1:] if arguments is None else arguments, make_parser()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that knows few letters gets escapes for the others
             stream.reconfigure(errors="backslashreplace")
     if unreadable := [argument for argument in arguments if not is_utf8(argument)]:
         parser.error(f"{short(unreadable[0])} is not UTF-8: give the file or folder another name.")
     options = parser.parse_args(arguments, Namespace(arguments=arguments))
-    command: Command = options.command
+    command: Command | None = options.command
+    if command is None:  # detr-lab alone, perhaps with --root
+        options = parser.parse_args([*arguments, "app"], Namespace(arguments=arguments))
+        command = options.command
     try:
+        if root := getattr(options, "root", ""):
+            set_root(root)
         with json_alone(getattr(options, "json", False)):
             return command.run(options) or 0
     except LabError as error:
@@ -86,6 +96,20 @@ def _status(error: LabError) -> int:
     return DISK_FULL_STATUS if is_disk_full(error) else 1
 
 
+class Version(argparse.Action):
+    """Print the version; what knows it is imported only then."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Do what the option says."""
+        from core.runs.provenance.code import lab_version
+
+        show(f"DETR Lab {lab_version() or 'of an unknown version'}")
+        parser.exit()
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors, which repeat the arguments, are fit for a terminal."""
 
@@ -94,12 +118,17 @@ class Parser(argparse.ArgumentParser):
         super().error(sentence(message))
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="python -m core", description="Fine-tune DETR and look at its errors.")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+def make_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(prog=PROGRAM, description="Fine-tune DETR and look at its errors.")
+    parser.add_argument("--version", action=Version, help="print DETR Lab's version")
+    parser.set_defaults(command=None)
+    add_root(parser)
+    subparsers = parser.add_subparsers(required=PROGRAM != INSTALLED, metavar="COMMAND")
     for command in COMMANDS:
         subparser = subparsers.add_parser(command.name, help=command.help)
         command.add_options(subparser)
+        add_root(subparser)
         if command.json:
             subparser.add_argument("--json", action="store_true", help=f"print {command.json}")
         subparser.set_defaults(command=command)

@@ -6,8 +6,7 @@ import os
 import sys
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
 from tqdm import tqdm
 
@@ -15,16 +14,14 @@ from core import LabError
 from core.cli.advice.asking import confirm
 from core.cli.advice.doctor_command import show_remarks
 from core.cli.chosen_run import LIVE, RESUMABLE, TRAINING, chosen_run
-from core.cli.command import Command, add_run, add_setting, show, show_json
+from core.cli.command import Command, add_run, show, show_json
 from core.cli.data_commands import in_coco_layout
 from core.cli.model_evaluation import evaluate_again, evaluate_run
 from core.cli.processes import is_main_process, launch, needs_launch, prepare_torch, with_processes
+from core.cli.shell.settings import add_settings, config_of
 from core.config import TrainConfig
-from core.detr.pretrained import preset_config
 from core.export.text import in_percent, loss_text, percent
-from core.files import real_path
 from core.metrics import LOSS_PARTS
-from core.presets import PRESETS
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.wording import sentence, short, visible
@@ -47,19 +44,6 @@ def add_train_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--told", action="store_true", help=SUPPRESS)  # in a process that another one has started
     add_settings(parser)
-
-
-def add_settings(parser: ArgumentParser) -> None:
-    """Add what settings begin with, a preset or a run, and an option for every field of TrainConfig."""
-    begin = parser.add_mutually_exclusive_group()
-    begin.add_argument(
-        "--preset", choices=list(PRESETS), help="start from a preset (default: the one that fits the model)"
-    )
-    begin.add_argument(
-        "--like", metavar="RUN", help="start from a run's settings; the new run's notes say what differs"
-    )
-    for field in fields(TrainConfig):
-        add_setting(parser, field, f"preset {EXPERIMENT}")
 
 
 def train(options: Namespace) -> int:
@@ -170,33 +154,6 @@ def _note_changes(store: RunStore, run_id: str, like: str, config: TrainConfig) 
 
     if words := differences(settings_of(store.get(like)), config):
         store.set_words(run_id, notes=f"Like the run {like}, but: {words}.")
-
-
-def config_of(store: RunStore, options: Namespace) -> tuple[TrainConfig, str | None]:
-    """Return the settings, and the preset that fits their model, None if none is known; folders become absolute.
-
-    The given options change those of a run or a preset that is named, else of the preset that fits.
-    """
-    from core.runs.advised.advised_run import settings_of
-    from core.runs.models import run_settings
-    from core.training.doctor.fit import fitting_preset
-
-    given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
-    if "epochs" in given:
-        given.setdefault("minutes", 0.0)  # else those of a run or a preset would count instead
-    if options.like:
-        begun = settings_of(store.get(options.like))
-    else:
-        begun = PRESETS[options.preset].apply() if options.preset else TrainConfig()
-    for name in ("data", "model"):
-        path = Path(given.get(name, getattr(begun, name)))
-        if os.path.exists(path):  # False where no file can have such a name
-            given[name] = str(real_path(path))
-    model = given.get("model", begun.model)
-    fits = fitting_preset(model, trained_with=run_settings(store, model))
-    if not options.like:
-        begun = preset_config(options.preset or fits or EXPERIMENT, model)
-    return replace(begun, **given), fits
 
 
 def _train_silently(store: RunStore, run_id: str) -> int:

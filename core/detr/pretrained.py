@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core import ConfigError, ModelError
-from core.config import RANDOM_MODELS, TrainConfig
+from core import PROJECT, ConfigError, ModelError
+from core.config import RANDOM_MODELS, STARTERS, TrainConfig
 from core.detr.model_folder import FAMILY_NAMES, check_weight_files, read_config, unreadable, weight_files
 from core.detr.processor import read_picture_settings
 from core.detr.sources.config import CONFIG, WEIGHTS
@@ -65,12 +65,13 @@ PLACEHOLDER = re.compile(
 def find_model(spec: str, base: Path = Path()) -> str:
     """Return the folder that `spec` names, else a downloaded copy under checkpoints/, else the name for the hub.
 
-    Relative folders are looked for from `base`; a folder goes before a model of that name on the hub. Raises
-    ModelError, which says what is there instead, for a path at which there is no model.
+    Relative folders are looked for from `base`, a starter model in the project too; a folder goes before a model of
+    that name on the hub. Raises ModelError, which says what is there instead, for a path at which there is no model.
     """
     path = Path(os.path.expanduser(spec)) if spec.startswith("~") else base / spec
     # os.path.exists also for a name that no file can have
-    for folder in (path, base / download_folder(spec)):
+    shipped = [PROJECT / spec] if spec in STARTERS else []
+    for folder in (path, base / download_folder(spec), *shipped):
         if os.path.exists(folder / CONFIG):
             return str(folder)
     if os.path.lexists(path) or not is_hub_name(spec):

@@ -3,7 +3,7 @@
     start_cold(command, environment, output, errors) -> Process
     Engine.start(the same)                           -> Process, forked where that is possible
 
-In both ways it works in the project's folder, in a session of its own, so that Ctrl-C in the terminal does not reach
+In both ways it works in the root folder, in a session of its own, so that Ctrl-C in the terminal does not reach
 it, and with nothing in its standard input.
 """
 
@@ -37,6 +37,18 @@ def environment_of(root: str | os.PathLike[str] = "") -> dict[str, str]:
     if not has("one root"):
         environment["PYTHONUTF8"] = "1"  # Windows writes into pipes and files in the letters of its language
     return environment | ({"DETR_LAB_ROOT": os.path.abspath(root)} if root else {})
+
+
+def with_code(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which `python -m core …` is this code, whatever the current folder holds."""
+    others = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", str(PROJECT))]
+    return {**environment, "PYTHONPATH": os.pathsep.join([str(PROJECT), *others]), "PYTHONSAFEPATH": "1"}
+
+
+def working_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder in which a process with this environment works: its root, where relative paths are found."""
+    root = environment.get("DETR_LAB_ROOT", "")
+    return root if os.path.isdir(root) else str(PROJECT)
 
 
 class Process(ABC):
@@ -115,7 +127,8 @@ def start_cold(
         [(name, stdin)] = numbers.items()
         numbers = {name: 0}
     popen = subprocess.Popen(
-        command, cwd=PROJECT, env={**environment, **{name: str(number) for name, number in numbers.items()}},
+        command, cwd=working_folder(environment),
+        env=with_code(environment) | {name: str(number) for name, number in numbers.items()},
         stdin=stdin, stdout=output, stderr=errors, **options,
     )  # fmt: skip
     return _Started(popen)

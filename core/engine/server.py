@@ -35,6 +35,7 @@ from typing import Any
 import setproctitle
 
 from core.engine.engine import MOST_BYTES, READY, SOCKET
+from core.engine.process import with_code, working_folder
 from core.system.priority import give_way
 from core.system.proc import count_threads, has_thread, opened_paths
 
@@ -234,7 +235,8 @@ def _become(request: dict[str, Any], given: list[int]) -> None:
     for descriptor in pipes.values():
         os.set_inheritable(descriptor, True)
     os.environ.clear()
-    os.environ.update(request["environment"] | {name: str(number) for name, number in pipes.items()})
+    os.environ.update(with_code(request["environment"]) | {name: str(number) for name, number in pipes.items()})
+    os.chdir(working_folder(os.environ))
     setproctitle.setproctitle(" ".join(request["command"]))
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # else all children would draw the same numbers from it

@@ -11,7 +11,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from core import PROJECT, RunError
+from core import RunError, lab_root
 from core.files import lies_in, real_path
 from core.runs.deletion.folders import REMOVED, remove_all, settle, size_of
 from core.runs.paths import RUN_ID
@@ -134,7 +134,7 @@ class Bin:
         folder = real_path(self.store.checkpoints(run.id))
         for other in runs:
             model = other.config.get("model")
-            if other.is_live and isinstance(model, str) and "\0" not in model and lies_in(PROJECT / model, folder):
+            if other.is_live and isinstance(model, str) and "\0" not in model and lies_in(lab_root() / model, folder):
                 raise RunError(
                     f"The run {short(other.name)} is {other.status} and starts from a checkpoint of "
                     f"{short(run.name)}: stop it first, or wait until it has ended."

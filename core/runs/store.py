@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from core import PROJECT, RunError
+from core import RunError, lab_root
 from core.disk import hidden_path
 from core.runs.database import Database
 from core.runs.deletion.leftovers import recover
@@ -59,7 +59,7 @@ class RunStore(RunPaths):
 
         What killed processes have left there is finished or deleted.
         """
-        store = cls(os.environ.get("DETR_LAB_ROOT") or PROJECT)
+        store = cls(lab_root())
         recover(store, store.database)
         return store
 

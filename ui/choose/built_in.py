@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import PROJECT
+from core import lab_root
 from core.datasets.demo import BUILT_IN, BuiltInDataset, draw_built_in, folder_of, is_complete
 from ui.server import services
 from ui.server.background import Task, background_tasks
@@ -29,11 +29,11 @@ def _folder(dataset: BuiltInDataset, data_dir: Path, stamps: tuple[str, ...]) ->
 def built_in_at(folder: str | Path) -> BuiltInDataset | None:
     """Return the built-in data set of this folder, drawn or not; None if it is none of them.
 
-    The folder may be relative to the project, and may be named by its real path, as settings do.
+    The folder may be relative to the root, and may be named by its real path, as settings do.
     """
     for dataset in BUILT_IN:
         home = built_in_folder(dataset)
-        if PROJECT / folder in (home, home.resolve()):
+        if lab_root() / folder in (home, home.resolve()):
             return dataset
     return None
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import PROJECT, DataError
+from core import DataError, lab_root
 from core.datasets.convert.to_coco import FORMATS, convert, default_target, detect_format, is_current
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.demo import BuiltInDataset
 from core.datasets.layouts import list_datasets
 from core.files import typed_path
 from ui.choose import built_in
-from ui.choose.pickers import relative_to_project
+from ui.choose.pickers import relative_to_root
 from ui.server import services
 from ui.server.background import background_tasks
 from ui.text import plain
@@ -47,7 +47,7 @@ def choose_dataset(folder: Path) -> None:
     """Choose a data set under data/, in a callback or before the widgets are made."""
     is_coco = _is_coco(folder)
     st.session_state[SOURCE] = COCO if is_coco else OWN
-    st.session_state[SUBSET if is_coco else TYPED] = folder.name if is_coco else relative_to_project(folder)
+    st.session_state[SUBSET if is_coco else TYPED] = folder.name if is_coco else relative_to_root(folder)
 
 
 def is_new_subset() -> bool:
@@ -73,14 +73,14 @@ def _pick_own() -> Path | None:
         help="COCO (annotations/ beside the pictures, Roboflow's export, or one JSON beside a folder of pictures), "
              "YOLO, Pascal VOC, or the files of labelme, CVAT, Label Studio and others (see the guide).",
     )  # fmt: skip
-    typed = typed_path(text, PROJECT)
-    names = {relative_to_project(folder): folder.name for folder in list_datasets(services.store().data_dir)}
+    typed = typed_path(text, lab_root())
+    names = {relative_to_root(folder): folder.name for folder in list_datasets(services.store().data_dir)}
     names = {path: name for path, name in names.items() if not built_in.built_in_at(path)}
     if names:
         st.session_state[KEPT] = typed if typed in names else None
         st.selectbox("Under data/", list(names), index=None, format_func=names.__getitem__, key=KEPT,
                      on_change=_take_kept, placeholder="Those that are there")  # fmt: skip
-    return PROJECT / typed if typed else None
+    return lab_root() / typed if typed else None
 
 
 def _take_kept() -> None:
@@ -109,16 +109,16 @@ def coco_folder(folder: Path) -> Path | None:
 
 def in_coco_layout(data: str) -> str:
     """Return a data set as settings have it; one of another format is converted first, and replaced by the result."""
-    folder = PROJECT / data
+    folder = lab_root() / data
     if not data or not os.path.isdir(folder) or not detect_format(folder):
         return data
     target = coco_folder(folder)
-    return relative_to_project(target) if target else data
+    return relative_to_root(target) if target else data
 
 
 def opens_unchanged(data: str) -> bool:
     """Check whether nothing need be written to open a folder, or to say why not: all but what is to be converted."""
-    folder = PROJECT / data
+    folder = lab_root() / data
     try:
         if built_in.built_in_at(data) or not os.path.isdir(folder) or not detect_format(folder):
             return True
@@ -134,7 +134,7 @@ def _converted(folder: Path, kind: str) -> Path | None:
     if task is None and (folder in known or is_current(folder, target)):
         known.add(folder)
         with st.sidebar:
-            st.caption(f"{plain(FORMATS[kind].TITLE)}, converted once to COCO in {plain(relative_to_project(target))}.")
+            st.caption(f"{plain(FORMATS[kind].TITLE)}, converted once to COCO in {plain(relative_to_root(target))}.")
             st.button("Convert again", key="convert again", type="tertiary", icon=":material/refresh:",
                       on_click=known.discard, args=(folder,), help="If labels were changed meanwhile.")  # fmt: skip
         return target

@@ -8,13 +8,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core import PROJECT
+from core import lab_root
 from core.config import RANDOM_MODELS, STARTER, STARTERS
 from core.detr.pretrained import OFFERED, download_place, models_here
 from core.detr.sources.hub import is_here
 from core.detr.sources.released import COCO, FAMILIES, ReleasedModel
 from core.runs.store import RunStore
-from ui.choose.pickers import pick_or_type, relative_to_project, run_name, typed_model
+from ui.choose.pickers import pick_or_type, relative_to_root, run_name, typed_model
 from ui.text import Markup, plain
 
 TABLE = "released models"  # the key of the table's choice in the session
@@ -27,7 +27,7 @@ def pick_model(store: RunStore, key: str) -> str:
     for run in (run for run in store.runs() if not run.is_damaged):
         folder = store.checkpoint(run.id, "best")
         if folder.is_dir():
-            names[relative_to_project(folder)] = f"Best of {run_name(run)}"
+            names[relative_to_root(folder)] = f"Best of {run_name(run)}"
     names |= folder_names() | released_names() | RANDOM_MODELS
     st.session_state.setdefault(key, STARTER)
     chosen = pick_or_type(
@@ -43,7 +43,7 @@ def pick_model(store: RunStore, key: str) -> str:
 def released_names() -> dict[str, str]:
     """Return the released models that can be used, family by family, with what a narrow list has room for."""
     return {
-        name: f"{'✓ ' if is_here(name, PROJECT) else ''}AP {model.ap:.1f} · {name.partition('/')[2]}"
+        name: f"{'✓ ' if is_here(name, lab_root()) else ''}AP {model.ap:.1f} · {name.partition('/')[2]}"
         f"{'' if model.data == COCO else f' · {model.data}'}"
         for name, model in OFFERED.items()
     }
@@ -51,7 +51,7 @@ def released_names() -> dict[str, str]:
 
 def folder_names() -> dict[str, str]:
     """Return the folders of checkpoints/ that hold a model, but for those of runs and copies of released models."""
-    folders = {path: path.split("/") for path in models_here(PROJECT) if path not in STARTERS}
+    folders = {path: path.split("/") for path in models_here(lab_root()) if path not in STARTERS}
     return {
         path: "/".join(parts[1:])
         for path, parts in folders.items()
@@ -105,5 +105,5 @@ def _row(model: ReleasedModel) -> dict[str, object]:
     return {
         "family": FAMILIES[model.family], "model": model.name, "M parameters": model.parameters, "AP": model.ap,
         "of": model.data, "pictures": model.pictures, "licence": model.licence, "MB": round(model.megabytes),
-        "here": is_here(model.name, PROJECT),
+        "here": is_here(model.name, lab_root()),
     }  # fmt: skip

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from core import PROJECT
+from core import lab_root
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
 from core.detr.sources.config import CONFIG, WEIGHTS
@@ -32,16 +32,16 @@ HUB_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([
 STATUS_SIGNS = {"queued": "◌", "starting": "◌", "running": "●", "finished": "✓", "stopped": "■", "failed": "✕"}
 
 
-def relative_to_project(path: Path) -> str:
-    """Return the path as settings have it: relative to the project, where trainings run, if it lies in there."""
-    path = real_path(path)
-    return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)
+def relative_to_root(path: Path) -> str:
+    """Return the path as settings have it: relative to the root, where trainings run, if it lies in there."""
+    path, root = real_path(path), real_path(lab_root())
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def pick_data(store: RunStore, key: str) -> str:
     """Show the data sets under data/, beside which any folder may be typed; return the chosen one as a setting."""
-    names = {relative_to_project(folder): folder.name for folder in list_datasets(store.data_dir)}
-    built_in = {relative_to_project(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
+    names = {relative_to_root(folder): folder.name for folder in list_datasets(store.data_dir)}
+    built_in = {relative_to_root(built_in_folder(one)): f"{one.folder} (built in)" for one in BUILT_IN}
     st.session_state.setdefault(key, next(iter(built_in)))
     names = built_in | {path: name for path, name in names.items() if path not in built_in}
     return pick_or_type(
@@ -70,20 +70,20 @@ def pick_or_type(label: str, names: Mapping[str, str], key: str, other: str, pla
         plain(f"{label}: path or name"), key=typed_key, placeholder=placeholder, label_visibility="collapsed",
         persist_state="session",
     )  # fmt: skip
-    return typed_path(typed, PROJECT)
+    return typed_path(typed, lab_root())
 
 
 def picked(key: str) -> str:
     """Return what `pick_or_type` returns under this key, from the session."""
     value = st.session_state.get(key, OTHER)
-    return value if value != OTHER else typed_path(st.session_state.get(f"{key} typed", ""), PROJECT)
+    return value if value != OTHER else typed_path(st.session_state.get(f"{key} typed", ""), lab_root())
 
 
 def typed_model(text: str) -> str:
     """Return the model that a person means: also by its address on the hub, or by a file in its folder."""
     if address := HUB_ADDRESS.fullmatch(text):
         return address[1]
-    path = PROJECT / text
+    path = lab_root() / text
     return str(Path(text).parent) if path.name in (CONFIG, WEIGHTS) and os.path.isfile(path) else text
 
 

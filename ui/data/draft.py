@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import PROJECT
+from core import lab_root
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
 from core.files import typed_path
@@ -68,7 +68,7 @@ def write_draft() -> None:
     values = {
         "scenes": {"scenes": getattr(state.get(data_source.WHICH), "folder", "")},
         "coco": {"subset": state.get(data_source.SUBSET, "")},
-        "folder": {"folder": typed_path(state.get(data_source.TYPED, ""), PROJECT)},
+        "folder": {"folder": typed_path(state.get(data_source.TYPED, ""), lab_root())},
     }[source]
     query |= {name: value for name, value in values.items() if value and value != BUILT_IN[0].folder}
     query |= {name: str(state[key]) for name, key in NUMBERS.items() if state.get(key)}

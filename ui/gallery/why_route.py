@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core import PROJECT, DataError, LabError, RunError
+from core import DataError, LabError, RunError, lab_root
 from core.boxes import xywh_to_xyxy
 from core.disk import atomic_file
 from core.files import read_bytes
@@ -122,7 +122,7 @@ def _name(run: Run, evaluation: Evaluation, question: dict[str, Any]) -> str:
     if run.is_evaluation:
         folders = _folders_of(run.config["evaluation"]["model"][0])
     elif question["model"] == RunModel.BASELINE:
-        folders = [PROJECT / run.config.get("model", "")]
+        folders = [lab_root() / run.config.get("model", "")]
     else:
         folders = [services.store().checkpoint(run.id, name) for name in ("best", "last")]
     stamps = [
@@ -137,7 +137,7 @@ def _folders_of(name: str) -> list[Path]:
     run_id, _, model = name.rpartition(":")
     if RUN_ID.fullmatch(run_id) and model != RunModel.BASELINE:
         return [services.store().checkpoint(run_id, one) for one in ("best", "last")]
-    return [PROJECT / name]
+    return [lab_root() / name]
 
 
 def _note(evaluation: Evaluation, image_id: int, answer: dict[str, Any], image: dict[str, Any]) -> str | None:

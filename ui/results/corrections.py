@@ -25,7 +25,7 @@ from core.runs.evaluated.images import data_of
 from core.runs.schema import Run
 from core.wording import cell, visible
 from ui.charts.tables import percent
-from ui.choose.pickers import relative_to_project
+from ui.choose.pickers import relative_to_root
 from ui.choose.run_picker import EvaluatedModel
 from ui.server import labels, services
 from ui.server.going import open_page
@@ -158,7 +158,7 @@ def _show_saved(run: Run) -> None:
     if not saved or saved[0] != run.id:
         return
     _, path, changes = saved
-    data = relative_to_project(Path(path))
+    data = relative_to_root(Path(path))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.success(f"Saved as **{plain(data)}**, with {changes:,} corrected label{'s' * (changes != 1)}.",
                    icon=":material/check_circle:")  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import streamlit as st
 
-from core import PROJECT, DataError, RunError
+from core import DataError, RunError, lab_root
 from core.datasets.layouts import TEST, annotation_files
 from core.datasets.split import CocoSplit, examine_splits, read_split, require_usable
 from core.evaluation.alike.likeness import Likeness
@@ -29,7 +29,7 @@ Stamps = tuple[tuple[str, str], ...]  # of files: path, and what changes with th
 def images_of(folder: str | Path, name: str) -> CocoSplit:
     """Return a part of a data set, read once until one of its files changes; raises DataError."""
     if name == TEST:
-        return _test_part(PROJECT / folder, data_stamps(PROJECT / folder))
+        return _test_part(lab_root() / folder, data_stamps(lab_root() / folder))
     splits = splits_of(folder)
     if name not in splits:
         raise DataError(f"The data set {folder} has no {name} split; it has: {', '.join(splits)}.")
@@ -41,7 +41,7 @@ def splits_of(folder: str | Path) -> dict[str, CocoSplit]:
 
     Raises DataError if there is no data set, or a file is not COCO's at all.
     """
-    folder = PROJECT / folder
+    folder = lab_root() / folder
     return _splits(folder, data_stamps(folder))
 
 
@@ -67,7 +67,7 @@ def _test_part(folder: Path, stamps: Stamps) -> CocoSplit:
 
 def data_key(folder: str | Path) -> str:
     """Return the key by which the browser asks for the pictures of a data set: never a path."""
-    folder = PROJECT / folder
+    folder = lab_root() / folder
     key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     _shown_folders()[key] = folder
     return key

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import PROJECT
+from core import lab_root
 from core.runs.advised.advised_run import advised_run
 from core.runs.schema import Run
 from core.training.typed_settings import check_typed
@@ -18,8 +18,8 @@ from ui.train.device import check_device
 
 def queue_advised(run_id: str, rule: str) -> Run:
     """Queue a run with what was advised of another one, and say so; raises LabError where that cannot be done."""
-    advised = advised_run(services.store(), run_id, rule, PROJECT, cache.images_of)
-    check_typed(advised.config, PROJECT, cache.images_of)
+    advised = advised_run(services.store(), run_id, rule, lab_root(), cache.images_of)
+    check_typed(advised.config, lab_root(), cache.images_of)
     check_device(advised.config)
     run = services.jobs().submit(advised.config, advised.name, advised.notes)
     st.toast(f"Queued: {plain(advised.name)}", icon=":material/schedule:")

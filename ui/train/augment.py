@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import PROJECT, LabError
+from core import LabError, lab_root
 from core.augmentation.kinds import BY_KEY, NONE, PRESETS, preset_of
 from core.config import TrainConfig
 from ui.choose.widget_value import set_widget_value
@@ -68,7 +68,7 @@ def show_preview(config: TrainConfig) -> None:
             st.button(f"Epoch {epoch % config.epochs + 1:d} · next", key="next preview", icon=":material/casino:",
                       on_click=_next, help="The same images, with the random numbers of the next epoch.")  # fmt: skip
         try:
-            stamps = cache.data_stamps(PROJECT / config.data)
+            stamps = cache.data_stamps(lab_root() / config.data)
             picture = _picture(json.dumps(config.to_dict()), epoch, stamps)
             st.image(picture, width="stretch", alt="Training images with their boxes, as these settings change them")
         except LabError as error:
@@ -83,7 +83,7 @@ def _next() -> None:
 def _picture(settings: str, epoch: int, stamps: cache.Stamps) -> bytes:
     """Return a JPEG; raise LabError with the reason where there is none."""
     values = json.loads(settings)
-    values["data"] = str(PROJECT / values["data"])
+    values["data"] = str(lab_root() / values["data"])
     answer = model_worker().ask({"ask": "preview", "settings": values, "epoch": epoch, "stamps": stamps}, SECONDS)
     if "error" in answer:
         raise LabError(answer["error"])

@@ -12,7 +12,7 @@ from collections.abc import Generator
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import PROJECT, DataError, RunError
+from core import DataError, RunError, lab_root
 from core.config import TrainConfig
 from core.datasets.demo import BuiltInDataset
 from core.training.typed_settings import check_typed
@@ -72,7 +72,7 @@ def _submit(config: TrainConfig, drawing: Task) -> Generator[tuple[int, int], No
     if drawing.stopped:  # the server ends
         return
     yield drawing.latest  # the last moment at which it can be taken back
-    check_typed(config, PROJECT, cache.images_of)
+    check_typed(config, lab_root(), cache.images_of)
     services.jobs().submit(config)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import PROJECT, ConfigError, ModelError
+from core import ConfigError, ModelError, lab_root
 from core.files import real_path
 from core.runs.models import run_settings
 from core.training.doctor.fit import fitting_preset, suits
@@ -23,7 +23,7 @@ FITTED, TAKEN, OFFERED = "model of the preset", "preset was taken", "preset is o
 
 def preset_for(model: str) -> str | None:
     """Return the preset that fits a model, None if none is known; a run's checkpoint counts as its run did."""
-    return fitting_preset(model, PROJECT, run_settings(services.store(), model, PROJECT)) if model else None
+    return fitting_preset(model, lab_root(), run_settings(services.store(), model, lab_root())) if model else None
 
 
 def keep_preset(model: str) -> None:
@@ -33,7 +33,7 @@ def keep_preset(model: str) -> None:
 
 def _same(one: str, other: str) -> bool:
     """Check whether two models are the same, however their folder is written."""
-    return one == other or real_path(PROJECT / one) == real_path(PROJECT / other)
+    return one == other or real_path(lab_root() / one) == real_path(lab_root() / other)
 
 
 def follow_model(model: str, is_changed: Callable[[str], bool], fill: Callable[[], None]) -> None:
@@ -59,7 +59,7 @@ def follow_model(model: str, is_changed: Callable[[str], bool], fill: Callable[[
 
 def _suits(preset: str, model: str) -> bool:
     try:
-        return suits(preset, model, PROJECT)
+        return suits(preset, model, lab_root())
     except (ModelError, ConfigError):
         return False
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import PROJECT, ConfigError, DataError, ModelError
+from core import ConfigError, DataError, ModelError, lab_root
 from core.config import STARTER, STARTERS, TrainConfig
 from core.config_diff import value_text
 from core.datasets.demo import BUILT_IN
@@ -120,7 +120,7 @@ def _show_settings(store: RunStore, data: str, contents: TrainingData | None) ->
         below.caption(f"{prod(factors):,} images a step ({' × '.join(f'{factor:d}' for factor in factors)})")
     if not (contents and has_model):
         return None, Judgement()
-    plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), PROJECT)
+    plan = Plan.of(config, contents.images, classes or names, bool(built_in.built_in_at(data)), lab_root())
     judgement = judge(plan)
     with remarks:
         for sentence in judgement.asks:
@@ -194,8 +194,8 @@ def _pick_classes(names: tuple[str, ...]) -> tuple[str, ...]:
 def _show_model(model: str, names: tuple[str, ...]) -> bool:
     """Say which classes are copied from the model and which start fresh; return False, with the reason, without one."""
     try:
-        known = known_classes(model, PROJECT)
-        check_weights(model, PROJECT)
+        known = known_classes(model, lab_root())
+        check_weights(model, lab_root())
     except ModelError as error:
         show_refusal(error)
         return False
@@ -222,14 +222,14 @@ def _pick_preset(model: str) -> TrainConfig:
     """Show the presets, those of the model's family first, each of which fills the form; return the settings of one."""
     family = None
     with suppress(ModelError):  # the form says so
-        family = family_of(model, PROJECT) if model and model not in STARTERS else None
+        family = family_of(model, lab_root()) if model and model not in STARTERS else None
     names = fits_first(family)
     if FIELD + FIRST_SETTINGS[0] not in st.session_state or st.session_state["preset"] not in names:
         st.session_state["preset"] = preset_for(model) or FIRST_PRESET
         fill_settings()
         keep_preset(model)
     follow_model(
-        model, lambda before: _differs(preset_config(st.session_state["preset"], before, PROJECT)), fill_settings
+        model, lambda before: _differs(preset_config(st.session_state["preset"], before, lab_root())), fill_settings
     )
     name = st.selectbox("Preset", names, key="preset", on_change=_take_preset, persist_state="session")
     st.caption(PRESETS[name].description)
@@ -238,14 +238,14 @@ def _pick_preset(model: str) -> TrainConfig:
 
 def chosen_preset() -> TrainConfig:
     """Return the settings of the preset that is chosen, for the model that is."""
-    return preset_config(st.session_state["preset"], pickers.picked(FIELD + "model"), PROJECT)
+    return preset_config(st.session_state["preset"], pickers.picked(FIELD + "model"), lab_root())
 
 
 def fresh_choices() -> dict[str, str]:
     """Return the data set and the model of a fresh form with the chosen preset: a story's, or the first ones."""
     preset = PRESETS[st.session_state["preset"]]
     scenes = next((one for one in BUILT_IN if one.folder == preset.data), BUILT_IN[0])
-    return {"data": pickers.relative_to_project(built_in.built_in_folder(scenes)), "model": preset.model or STARTER}
+    return {"data": pickers.relative_to_root(built_in.built_in_folder(scenes)), "model": preset.model or STARTER}
 
 
 def _take_preset() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import PROJECT, LabError
+from core import LabError, lab_root
 from core.config import TrainConfig
 from core.runs.experiments.duration import duration_words, likely_seconds, planned_epochs
 from core.runs.experiments.kind import Kind, Planned
@@ -109,12 +109,12 @@ def _planned(kind: Kind, values: dict[str, Any], config: TrainConfig) -> list[Pl
 def _plan(key: str, settings: str, config: str) -> list[Planned]:
     kind = KINDS[key]
     made = kind.settings.from_dict(json.loads(settings))
-    return plan_experiment(kind, TrainConfig.from_dict(json.loads(config)), made, PROJECT, cache.images_of)
+    return plan_experiment(kind, TrainConfig.from_dict(json.loads(config)), made, lab_root(), cache.images_of)
 
 
 def _queue(kind: Kind, settings: Settings, config: TrainConfig, name: str) -> None:
     """Queue an experiment; raises LabError for what is not there."""
     check_device(config)
-    experiment = queue_experiment(services.store(), kind, config, settings, name, PROJECT, cache.images_of)
+    experiment = queue_experiment(services.store(), kind, config, settings, name, lab_root(), cache.images_of)
     services.jobs().look()
     st.session_state[QUEUED] = experiment.id

@@ -14,7 +14,7 @@ from core.cli.advice.asking import confirm
 from core.cli.chosen_run import TRAINING, chosen_run
 from core.cli.command import Command, add_setting, show, show_json
 from core.cli.data_commands import in_coco_layout
-from core.cli.training_commands import add_settings, config_of
+from core.cli.shell.settings import add_settings, config_of
 from core.export.text import in_percent, percent
 from core.runs.experiments.settings import SETTINGS
 from core.runs.store import RunStore

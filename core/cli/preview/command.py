@@ -10,7 +10,7 @@ from core import LabError
 from core.cli.chosen_run import TRAINING, chosen_run
 from core.cli.command import Command, show, show_json
 from core.cli.data_commands import in_coco_layout
-from core.cli.training_commands import add_settings, config_of
+from core.cli.shell.settings import add_settings, config_of
 from core.runs.store import RunStore
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import PROJECT, DataError
+from core import DataError
 from core.child import Child, ChildEnded
 
 STALL_SECONDS = 30  # without a word from the child or a byte of a file
@@ -85,8 +85,7 @@ class Fetcher:
         self._end(SECONDS_TO_END)
 
     def _start(self) -> Child:
-        paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, **QUIET, "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {**os.environ, **QUIET}
         try:
             child = self._child = Child([sys.executable, "-m", MODULE], environment)
         except OSError as error:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from core import PROJECT, ConfigError
+from core import ConfigError, lab_root
 from core.config_diff import EVALUATION_SETTINGS
 from core.datasets.layouts import TEST
 from core.files import real_path
@@ -88,7 +88,8 @@ class EvaluationConfig(Settings):
 
     def same_images(self, other: EvaluationConfig) -> bool:
         """Check whether another evaluation is of the same model on the same images, however it sees them."""
-        mine, theirs = ((c.model, c.part, *(real_path(PROJECT / p) for p in (c.data, c.images))) for c in (self, other))
+        root = lab_root()
+        mine, theirs = ((c.model, c.part, *(real_path(root / p) for p in (c.data, c.images))) for c in (self, other))
         return mine == theirs
 
     def with_input(self, text: str) -> EvaluationConfig:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from core import PROJECT, DataError, LabError, ModelError, RunError
+from core import DataError, LabError, ModelError, RunError, lab_root
 from core.config import RANDOM_MODELS
 from core.datasets.layouts import TEST, find_splits, find_test_file
 from core.detr.pretrained import check_weights, known_classes
@@ -76,7 +76,7 @@ def check_named(store: RunStore, config: EvaluationConfig) -> None:
     """
     for name in config.model:
         _check_model(store, name)
-    folder = PROJECT / config.data
+    folder = lab_root() / config.data
     if config.is_of_file:
         if not folder.is_file():
             raise DataError(f"There is no COCO file {folder}.")
@@ -103,5 +103,5 @@ def _check_model(store: RunStore, name: str) -> None:
     elif name in RANDOM_MODELS:
         raise ModelError("A model with random weights cannot be evaluated: it has no classes before a training.")
     else:
-        known_classes(name, PROJECT)
-        check_weights(name, PROJECT)
+        known_classes(name, lab_root())
+        check_weights(name, lab_root())

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from core import PROJECT, DataError, RunError
+from core import DataError, RunError, lab_root
 from core.datasets.coco.ids import to_id
 from core.datasets.json_reader import decode
 from core.datasets.layouts import TEST
@@ -93,7 +93,7 @@ def save_revision(store: RunStore, data: str, images: str = "", name: str | None
     Raises RunError if no label was corrected or the name is taken, DataError if the data cannot be read or the revision
     not be written.
     """
-    source = real_path(PROJECT / data)
+    source = real_path(lab_root() / data)
     splits = _splits(source, images)
     journals = {split.json_path: Journal(store, label_file(store, split.json_path)).all() for split in splits.values()}
     parts = {part: _Part(split, journals[split.json_path]) for part, split in splits.items()}

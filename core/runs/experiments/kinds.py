@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from core import PROJECT, ConfigError, DataError, LabError, RunError
+from core import ConfigError, DataError, LabError, RunError, lab_root
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit, read_split
 from core.disk import atomic_folder
@@ -32,15 +32,15 @@ MOST_NAME = 200
 
 
 def plan_experiment(
-    kind: Kind, base: TrainConfig, settings: Settings, root: Path = PROJECT, read: Reader = read_split
+    kind: Kind, base: TrainConfig, settings: Settings, root: Path | None = None, read: Reader = read_split
 ) -> list[Planned]:
     """Return the runs of an experiment, each of whose settings, data and model are there and can be used.
 
-    root  from which relative folders are looked for
+    root  from which relative folders are looked for; None: the folder of the runs
 
     Raises ConfigError, DataError or ModelError for the first that is not.
     """
-    read = read_once(read)
+    read, root = read_once(read), root or lab_root()
     planned = kind.plan(base, settings, lambda folder, part: read(root / folder, part))
     checked = set()
     for one in planned:
@@ -57,7 +57,7 @@ def queue_experiment(
     base: TrainConfig,
     settings: Settings,
     name: str = "",
-    root: Path = PROJECT,
+    root: Path | None = None,
     read: Reader = read_split,
 ) -> Experiment:
     """Plan an experiment, write its data sets and put all its runs into the queue; return it.
@@ -65,7 +65,7 @@ def queue_experiment(
     Raises what `plan_experiment` raises, DataError if a data set cannot be written, RunError as `Experiments.create`.
     Nothing is queued then.
     """
-    read = read_once(read)
+    read, root = read_once(read), root or lab_root()
     planned = plan_experiment(kind, base, settings, root, read)
     experiments = Experiments(store)
     experiment_id = experiments.new_id(kind.key)
@@ -102,8 +102,8 @@ def _with_data(planned: Planned, folder: Path) -> TrainConfig:
     """Return a run's settings with the data set that was written for it."""
     if not planned.dataset:
         return planned.config
-    path, project = real_path(folder / planned.dataset), real_path(PROJECT)
-    data = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+    path, root = real_path(folder / planned.dataset), real_path(lab_root())
+    data = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     return replace(planned.config, data=data)
 
 

@@ -4,7 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.datasets.demo import is_complete
 from ui.choose import built_in
-from ui.choose.pickers import relative_to_project
+from ui.choose.pickers import relative_to_root
 from ui.server import cache
 from ui.server.background import Task
 
@@ -81,8 +81,8 @@ def test_a_built_in_data_set_is_known_before_it_is_drawn_also_where_a_link_leads
     monkeypatch.setenv("DETR_LAB_ROOT", str(tmp_path / "link"))
     for one in built_in.BUILT_IN:
         folder = built_in.built_in_folder(one)
-        assert "disk" in relative_to_project(folder) and not folder.exists()
-        assert built_in.built_in_at(folder) == built_in.built_in_at(relative_to_project(folder)) == one
+        assert "disk" in relative_to_root(folder) and not folder.exists()
+        assert built_in.built_in_at(folder) == built_in.built_in_at(relative_to_root(folder)) == one
     assert built_in.built_in_at(folder.parent / "mine") is None
 
 

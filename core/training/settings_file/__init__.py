@@ -1,0 +1,1 @@
+"""A training's settings as a YAML file, and as a command line."""
