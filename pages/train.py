@@ -27,6 +27,7 @@ from ui.train.drawing import begin_when_drawn, follow, waiting_training
 from ui.train.preflight import has_failed, read_checks, show_checks
 from ui.train.profiler import show_profile
 from ui.train.queue_list import show_queue
+from ui.train.settings_file import show_file_of_form, show_settings_of
 from ui.train.several import show_experiment_of, show_several
 from ui.train.spoils import confirm_spoiling
 from ui.train.tracking import show_tracking
@@ -163,6 +164,7 @@ def show_runs() -> None:
         watch(run.id)  # also after its end, when another one trains
         show_queue(attempt, watch)
         show_manage(run, "train")
+        show_settings_of(run)
         show_experiment_of(run)
         show_actions(run)
         show_bin()
@@ -198,6 +200,7 @@ with st.sidebar:
         attempt(start, config)
         st.rerun()
     form.show_back_to_preset()
+    show_file_of_form(config)
     show_several(None if drawing else config, bool(filled.judgement.asks), attempt)
 draft.write_draft()
 if clicked and config:  # it asks first

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -17,7 +16,6 @@ from core.cli.command import Command, show, show_json, show_progress
 from core.cli.processes import is_main_process
 from core.cli.shell.root import found, under_root
 from core.datasets.coco.box_format import BoxFormat
-from core.files import real_path
 from core.keep_result import KeepResult
 from core.runs.store import RunStore
 from core.wording import visible

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from core import lab_root
+from core import PROJECT, lab_root
 from core.datasets.demo import BUILT_IN
 from core.datasets.layouts import list_datasets
 from core.detr.sources.config import CONFIG, WEIGHTS
@@ -33,9 +33,10 @@ STATUS_SIGNS = {"queued": "◌", "starting": "◌", "running": "●", "finished"
 
 
 def relative_to_root(path: Path) -> str:
-    """Return the path as settings have it: relative to the root, where trainings run, if it lies in there."""
+    """Return the path as settings have it: absolute, but relative in a root that is the project's own folder."""
     path, root = real_path(path), real_path(lab_root())
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    is_inside = root == PROJECT and path.is_relative_to(root)
+    return path.relative_to(root).as_posix() if is_inside else str(path)
 
 
 def pick_data(store: RunStore, key: str) -> str:

@@ -15,6 +15,7 @@ from core import ConfigError
 from core.augmentation.kinds import NONE
 from core.config import STARTER, TrainConfig
 from core.presets import PRESETS
+from core.training.settings_file.yaml_file import SettingsFile
 from core.wording import is_utf8
 from ui.choose import data_source, pickers
 from ui.choose.address import Address, Query, is_back_or_forward, new_address, write_address
@@ -52,6 +53,13 @@ def fill_from_address(address: Address) -> None:
     may_open = _is_path(data) and data_source.opens_unchanged(data)  # else a link could have a folder converted
     st.session_state[form.FIELD + "data"] = data if may_open else fresh["data"]
     st.session_state[form.FIELD + "classes"] = [name for name in address.get(CLASS, []) if len(name) <= LONGEST]
+
+
+def fill_from_file(file: SettingsFile) -> None:
+    """Fill the form with what a settings file says, as a link with the same words would; a callback."""
+    address = {name: [_text(value)] for name, value in file.values.items() if name != "classes"}
+    address |= {"preset": [file.preset]} if file.preset else {}
+    fill_from_address(address | {CLASS: list(file.values.get("classes", ()))})
 
 
 def first_preset(model: str) -> str:

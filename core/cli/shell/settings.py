@@ -49,7 +49,7 @@ def config_of(store: RunStore, options: Namespace) -> tuple[TrainConfig, str | N
         given.setdefault("minutes", 0.0)  # else those of a file, a run or a preset would count instead
     if options.settings_file:
         file = read_settings(options.settings_file)
-        given = ({"minutes": 0.0} if "epochs" in file.values else {}) | dict(file.values) | given
+        given = dict(file.values) | given
         options.preset = options.preset or (None if options.like else file.preset)
     if options.like:
         begun = settings_of(store.get(options.like))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from core import ConfigError, DataError, LabError, RunError, lab_root
+from core import PROJECT, ConfigError, DataError, LabError, RunError, lab_root
 from core.config import TrainConfig
 from core.datasets.split import CocoSplit, read_split
 from core.disk import atomic_folder
@@ -103,7 +103,7 @@ def _with_data(planned: Planned, folder: Path) -> TrainConfig:
     if not planned.dataset:
         return planned.config
     path, root = real_path(folder / planned.dataset), real_path(lab_root())
-    data = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    data = path.relative_to(root).as_posix() if root == PROJECT and path.is_relative_to(root) else str(path)
     return replace(planned.config, data=data)
 
 

@@ -83,7 +83,7 @@ def parse_settings(data: bytes, name: str) -> SettingsFile:
         values: dict[str, Any] = {}
         for key_node, value_node in entries:
             line = key_node.start_mark.line + 1
-            key, value = str(key_node.value), loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+            key, value = str(key_node.value), loader.construct_object(value_node, deep=True)
             _add(values, key, value, f"{name}, line {line}")
     except UnicodeDecodeError:
         raise ConfigError(f"{name} is not UTF-8: save it as text.") from None
@@ -93,6 +93,8 @@ def parse_settings(data: bytes, name: str) -> SettingsFile:
         raise ConfigError(f"{name}{where} is no YAML: {error.problem or error.context}.") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{name} is no YAML: {short(error)}.") from None
+    if "epochs" in values:  # else a preset's minutes would count instead
+        values.setdefault("minutes", 0.0)
     return SettingsFile(values.pop(PRESET, None), values)
 
 
@@ -102,7 +104,7 @@ def _check_shape(text: str, name: str) -> None:
     for event in yaml.parse(text, yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > 2 or isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 0
             raise ConfigError(f"{name}, line {line}: a setting is one value, or a list of names.")
 
 
