@@ -62,10 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if unreadable := [argument for argument in arguments if not is_utf8(argument)]:
         parser.error(f"{short(unreadable[0])} is not UTF-8: give the file or folder another name.")
-    options = parser.parse_args(arguments, Namespace(arguments=arguments))
+    options = parser.parse_args(arguments, Namespace(arguments=arguments, parser=parser))
     command: Command | None = options.command
     if command is None:  # detr-lab alone, perhaps with --root
-        options = parser.parse_args([*arguments, "app"], Namespace(arguments=arguments))
+        options = parser.parse_args([*arguments, "app"], Namespace(arguments=arguments, parser=parser))
         command = options.command
     try:
         if root := getattr(options, "root", ""):

@@ -26,7 +26,7 @@ from typing import IO
 from core import LabError, RunError
 from core.cli.command import show
 from core.config import TrainConfig
-from core.engine.process import with_code
+from core.engine.process import SAFE, with_code
 from core.engine.process_id import ProcessId, process_of, this_process
 from core.runs.log import open_log
 from core.runs.process import ended_by
@@ -110,7 +110,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     """Start one of the processes, which learns from its environment which one it is and where the others are."""
     environment = {
-        "OMP_NUM_THREADS": "1", **with_code(os.environ), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+        "OMP_NUM_THREADS": "1", **with_code(os.environ), **SAFE, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
         "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "RANK": str(rank), "LOCAL_RANK": str(rank),
     }  # fmt: skip
     return subprocess.Popen(

@@ -39,10 +39,13 @@ def environment_of(root: str | os.PathLike[str] = "") -> dict[str, str]:
     return environment | ({"DETR_LAB_ROOT": os.path.abspath(root)} if root else {})
 
 
+SAFE = {"PYTHONSAFEPATH": "1"}  # a module is not looked for in the current folder, which is the user's
+
+
 def with_code(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which `python -m core …` is this code, whatever the current folder holds."""
     others = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", str(PROJECT))]
-    return {**environment, "PYTHONPATH": os.pathsep.join([str(PROJECT), *others]), "PYTHONSAFEPATH": "1"}
+    return {**environment, "PYTHONPATH": os.pathsep.join([str(PROJECT), *others])}
 
 
 def working_folder(environment: Mapping[str, str]) -> str:
@@ -126,9 +129,10 @@ def start_cold(
     elif numbers:
         [(name, stdin)] = numbers.items()
         numbers = {name: 0}
+    safe = SAFE if "-m" in command else {}
     popen = subprocess.Popen(
         command, cwd=working_folder(environment),
-        env=with_code(environment) | {name: str(number) for name, number in numbers.items()},
+        env=with_code(environment) | {name: str(number) for name, number in numbers.items()} | safe,
         stdin=stdin, stdout=output, stderr=errors, **options,
     )  # fmt: skip
     return _Started(popen)

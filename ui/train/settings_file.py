@@ -36,7 +36,10 @@ def show_file_of_form(config: TrainConfig | None) -> None:
                      placeholder="lr: 1e-5\nepochs: 10")  # fmt: skip
         if said := st.session_state.get(SAID):
             sentence, is_error = said
-            (st.error if is_error else st.caption)(plain(sentence))
+            if is_error:
+                st.error(plain(sentence))
+            else:
+                st.caption(plain(sentence))
 
 
 def _take_upload() -> None:

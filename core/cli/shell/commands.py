@@ -26,9 +26,8 @@ def completion(options: Namespace) -> None:
         import shtab
     except ImportError:
         raise LabError("Completion needs the package shtab: pip install shtab.") from None
-    from core.cli.main import make_parser
 
-    parser = make_parser()
+    parser = options.parser
     parser.prog = INSTALLED
     for action in _actions(parser):
         if action.choices is None and (action.metavar in PATHS or action.dest in PATH_OPTIONS):

@@ -7,7 +7,6 @@ from argparse import ArgumentParser, Namespace
 from core import LabError
 from core.cli.chosen_run import TRAINING, chosen_run
 from core.cli.command import PROGRAM, Command, add_run, show, show_json
-from core.runs.advised.advised_run import settings_of
 from core.runs.store import RunStore
 from core.training.settings_file.command_line import reproduce
 from core.training.settings_file.yaml_file import settings_text
@@ -21,6 +20,8 @@ def add_config_options(parser: ArgumentParser) -> None:
 
 def config(options: Namespace) -> None:
     """Print a run's settings."""
+    from core.runs.advised.advised_run import settings_of
+
     store = RunStore.default()
     run = chosen_run(store, options.run_id, TRAINING)
     if run.is_imported:
