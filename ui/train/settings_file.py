@@ -34,8 +34,8 @@ def show_file_of_form(config: TrainConfig | None) -> None:
         st.file_uploader("Settings to fill in", ["yaml", "yml"], key=UPLOADED, on_change=_take_upload)
         st.text_area("Or paste them", key=PASTED, max_chars=MOST_LETTERS, on_change=_take_pasted, height=120,
                      placeholder="lr: 1e-5\nepochs: 10")  # fmt: skip
-        if said := st.session_state.get(SAID):
-            sentence, is_error = said
+        if outcome := st.session_state.get(SAID):
+            sentence, is_error = outcome
             if is_error:
                 st.error(plain(sentence))
             else:

@@ -101,7 +101,7 @@ def test_the_line_says_no_more_than_what_differs_from_its_preset():
         ("lr: [[[[1]]]]", "line 1: a setting is one value, or a list of names."),
         ("classes: &a [x]\naugment: *a", "line 2: a setting is one value"),
         ("epochs: 1\nepochs: 2", "line 2: epochs is there twice."),
-        ("preset: Experimnt", "line 1: there is no preset 'Experimnt'; the nearest is 'Experiment'."),
+        ("preset: Experiment X", "line 1: there is no preset 'Experiment X'; the nearest is 'Experiment'."),
         ("preset: [a]", "line 1: there is no preset"),
         ("- epochs", "line 1: there are no lines of the form"),
         ("epochs: [1", "line 1 is no YAML"),
