@@ -19,7 +19,7 @@ MODULES = {  # which of a module's functions do
 OF_THE_DOOR = (  # whose readers are safe
     "core.files", "core.datasets.convert.source", "core.detr.model_folder", "core.evaluation.table",
 )  # fmt: skip
-OPENS_NO_FILE = {"archive.open", "models.open"}
+OPENS_NO_FILE = {"archive.open", "models.open", "tracker.open", "opener.open"}
 ALLOWED = {
     # a graph that the door has given, and one that was made here
     (
@@ -35,6 +35,8 @@ ALLOWED = {
     ("core/export/onnx/variants.py", "onnx.load_model(str(model))"),
     # the one opener of pictures, which gives Pillow what the door has opened
     ("core/datasets/pictures.py", "Image.open(file, formats=formats)"),
+    # a picture that was drawn here, in memory
+    ("core/runs/tensorboard/pictures.py", "Image.open(BytesIO(small))"),
     # the lower bytes of a picture that the opener has opened
     ("core/datasets/pixels/eight_bits.py", "Image.open(file, formats=(image.format or '',))"),
     # after the door has looked at it, since Arrow reads in threads of its own
@@ -72,6 +74,7 @@ ALLOWED = {
     ("ui/server/scripts.py", "path.read_bytes()"),
     ("ui/server/guard.py", "(Path(st.__file__).parent / 'static/index.html').read_text(encoding='utf-8')"),
     ("ui/gallery/component.py", "(HERE / name).read_text(encoding='utf-8')"),
+    ("ui/runs/curves.py", "(HERE / 'curves.css').read_text(encoding='utf-8')"),
     ("ui/live/component.py", "(HERE / 'live.css').read_text(encoding='utf-8')"),
     ("ui/charts/component.py", "(HERE / 'chart.css').read_text(encoding='utf-8')"),
     # goes with an export, where nothing of DETR Lab is

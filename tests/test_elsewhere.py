@@ -31,6 +31,8 @@ NO_TEXT = {
     "Image.open",
     "archive.open",
     "models.open",
+    "tracker.open",
+    "opener.open",
     "self.open",
     "os.open",
     "read_text",

@@ -23,7 +23,7 @@ def answer_requests(title: str, answer: Answer) -> None:
     """Answer each request until there are no more, or nobody hears the answers; a LabError is an answer, too."""
     requests = open_requests()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
-    out = os.fdopen(os.dup(1), "w")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
 

@@ -56,7 +56,7 @@ def _show_view(view: SavedView, missing: list[str]) -> None:
             key = f"name of view {view.number}"
             st.session_state.setdefault(key, view.name)
             st.text_input("Name", key=key, max_chars=MOST_LETTERS, on_change=_change,
-                          args=(lambda views, name: views.rename(view.number, name), key))  # fmt: skip
+                          args=(lambda views, name: views.set_name(view.number, name), key))  # fmt: skip
             st.button("Delete this view", key=f"delete view {view.number}", icon=":material/delete:",
                       on_click=_change, args=(lambda views, _: views.delete(view.number), key))  # fmt: skip
     if missing:

@@ -15,7 +15,7 @@ from typing import Any
 from core import LabError
 from core.apps.side_app import ADDRESS, FIFTYONE, TENSORBOARD, AppProcess
 from core.cli.chosen_run import EVALUATED, chosen_run
-from core.cli.command import Command, add_epoch, add_run, check_score, show
+from core.cli.command import Command, add_epoch, add_run, check_score, show, show_json
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.export_commands import add_image_options, chosen_images, images_of_slices
 from core.runs.store import RunStore
@@ -66,7 +66,9 @@ def open_fiftyone(options: Namespace) -> None:
 
 
 def _bring_back(process: AppProcess, run_id: str, epoch: int | None) -> None:
-    show(_said(process.ask({"ask": "tags", "run": run_id, "epoch": epoch}))["sentence"])
+    sentence = _said(process.ask({"ask": "tags", "run": run_id, "epoch": epoch}))["sentence"]
+    show(sentence)
+    show_json({"tags": sentence})
 
 
 def add_tensorboard_options(parser: ArgumentParser) -> None:
@@ -84,6 +86,7 @@ def _serve(process: AppProcess, request: dict[str, Any], at_end: Any = None) -> 
     try:
         answer = _said(process.ask(request))
         show(f"http://{ADDRESS}:{answer['port']}{answer['path']}", *filter(None, [answer.get("note")]))
+        show_json({"address": f"http://{ADDRESS}:{answer['port']}{answer['path']}", "note": answer.get("note", "")})
         show("Ctrl-C ends it. From another machine, forward this port: ssh -L "
              f"{answer['port']}:{ADDRESS}:{answer['port']} HOST", file=sys.stderr)  # fmt: skip
         try:
@@ -111,6 +114,12 @@ def _said(steps: Generator[str, None, dict[str, Any]]) -> dict[str, Any]:
 
 
 COMMANDS = (
-    Command("fiftyone", "open a run in FiftyOne, or bring its tags back", add_fiftyone_options, open_fiftyone),
-    Command("tensorboard", "open the curves of all runs in TensorBoard", add_tensorboard_options, open_tensorboard),
-)
+    Command(
+        "fiftyone", "open a run in FiftyOne, or bring its tags back", add_fiftyone_options, open_fiftyone,
+        "one JSON object: address and note, once it is open; of the tags that come back one more: tags, in words",
+    ),
+    Command(
+        "tensorboard", "open the curves of all runs in TensorBoard", add_tensorboard_options, open_tensorboard,
+        "one JSON object: address and note, once it is open",
+    ),
+)  # fmt: skip

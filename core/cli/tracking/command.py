@@ -6,9 +6,9 @@ import subprocess
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 
-from core import PROJECT, LabError
+from core import LabError
 from core.cli.chosen_run import TRAINING, chosen_run
-from core.cli.command import Command, add_run, show
+from core.cli.command import Command, add_run, show, show_json
 from core.runs.schema import Run
 from core.runs.store import RunStore
 from core.trackers.kinds import BY_KEY, NOTICES, TRACKERS, check_trackers
@@ -43,16 +43,19 @@ def track(options: Namespace) -> int:
     if run.is_imported and any(not BY_KEY[key].variable for key in keys):
         raise LabError(f"The run {run.id} is {run.origin}: it has no training whose record could be sent.")
     if len(keys) > 1:
-        return _track_at_once(store, run.id, keys)
+        status = _track_at_once(store, run.id, keys, subprocess.DEVNULL if options.json else None)
+        if options.json:
+            _show_states(store, store.get(run.id))
+        return status
     return _follow(store, run.id, keys[0], options.waits)
 
 
 def _follow(store: RunStore, run_id: str, key: str, waits: bool) -> int:
-    from core.engine.priority import give_way
     from core.runs.log import bound_output
     from core.runs.manager import close_dead_runs
     from core.runs.tracking.follower import Follower
     from core.runs.tracking.start import follower_command
+    from core.system.priority import give_way
 
     if waits:  # nobody sees it
         bound_output()
@@ -68,16 +71,18 @@ def _follow(store: RunStore, run_id: str, key: str, waits: bool) -> int:
     return 0
 
 
-def _track_at_once(store: RunStore, run_id: str, keys: list[str]) -> int:
+def _track_at_once(store: RunStore, run_id: str, keys: list[str], output: int | None) -> int:
     """Send to each tracker from a process of its own, as their libraries do not share one; return the worst status."""
+    from core.engine.process import working_folder
     from core.runs.tracking.start import follower_command, follower_environment
 
     children = [
         subprocess.Popen(
-            follower_command(run_id, key), cwd=PROJECT, stdin=subprocess.DEVNULL,
-            env=follower_environment(store, is_notice=bool(BY_KEY[key].variable)),
+            follower_command(run_id, key), cwd=working_folder(environment), env=environment,
+            stdin=subprocess.DEVNULL, stdout=output,
         )
         for key in keys
+        for environment in [follower_environment(store, is_notice=bool(BY_KEY[key].variable))]
     ]  # fmt: skip
     return max(abs(child.wait()) for child in children)
 
@@ -86,6 +91,7 @@ def _show_states(store: RunStore, run: Run, key: str = "") -> None:
     from core.runs.tracking.status import states
 
     chosen = [state for state in states(store, run) if not key or state.label == BY_KEY[key].label]
+    show_json([{"tracker": state.label, "state": state.sentence, "is_problem": state.is_problem} for state in chosen])
     for state in chosen:
         show(f"{state.label}: {sentence(state.sentence)}")
     if not chosen:
@@ -95,6 +101,6 @@ def _show_states(store: RunStore, run: Run, key: str = "") -> None:
 COMMANDS = (
     Command(
         "track", "send a run's metrics, settings, figures and pictures to W&B, MLflow or Trackio", add_track_options,
-        track,
+        track, "a JSON list: tracker, state in words, is_problem",
     ),
 )  # fmt: skip

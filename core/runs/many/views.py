@@ -71,7 +71,7 @@ class Views:
         assert view is not None
         return view
 
-    def rename(self, number: int, name: str) -> None:
+    def set_name(self, number: int, name: str) -> None:
         """Give a view another name; raise RunError as `save`, and if there is no such view any more."""
         name = _clean_name(name)
         with self._database.write() as db:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from core.runs.tracking.notice import Notice
 from core.runs.tracking.tracker import TrackerError
+from core.system.processes import kill_session, own_session
 
 VARIABLE = "DETR_LAB_ON_END"
 SECONDS = 60.0
@@ -40,7 +39,7 @@ class EndCommand(Notice):
         try:
             process = subprocess.Popen(
                 words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True,
+                **own_session(),
             )  # fmt: skip
         except (OSError, ValueError) as error:
             reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else "no command"
@@ -48,8 +47,7 @@ class EndCommand(Notice):
         try:
             process.communicate(json.dumps(message).encode(), timeout=self.seconds)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_session(process.pid)
             process.communicate()
             raise TrackerError(f"The command of {VARIABLE} did not end in {self.seconds:g} seconds.", True) from None
         if process.returncode:

@@ -25,13 +25,14 @@ import psutil
 
 from core import LabError, RunError
 from core.runs.log import open_log
-from core.runs.process import has_process, kill
+from core.runs.process import has_process
 from core.runs.schema import Run, Status
 from core.runs.store import RunStore
 from core.runs.tracking.cursor import Cursor
 from core.runs.tracking.failure import redacted, words
 from core.runs.tracking.pictures import watched_pictures
 from core.runs.tracking.tracker import End, Row, Tracker, TrackerError
+from core.system.processes import kill_family
 from core.trackers.kinds import TrackerKind
 from core.training.remark import Level
 from core.wording import visible
@@ -63,7 +64,7 @@ class Pace:
 def restart(command: Sequence[str]) -> None:
     """Begin a command in this process in its place, without what its libraries have started."""
     for child in psutil.Process().children():
-        kill(child.pid)
+        kill_family(child.pid)
     os.execve(command[0], list(command), ENVIRONMENT)
 
 

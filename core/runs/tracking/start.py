@@ -11,16 +11,16 @@ import os
 import subprocess
 import sys
 
-from core import PROJECT
-from core.engine.process import environment_of
+from core.engine.process import SAFE, environment_of, with_code, working_folder
 from core.runs.log import open_log
 from core.runs.schema import Run
 from core.runs.store import RunStore
+from core.system.processes import own_session
 from core.trackers.kinds import NOTICES
 
 SECONDS_TO_START = 30.0
 # a process between that ends at once: `stop --force` kills the children of a training, and theirs
-BETWEEN = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
+BETWEEN = f"import subprocess, sys; subprocess.Popen(sys.argv[1:], **{own_session()!r})"
 # of a training by several processes: a library that reads them would look for the others
 OF_SEVERAL = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -47,7 +47,7 @@ def follower_command(run_id: str, key: str) -> list[str]:
 def follower_environment(store: RunStore, is_notice: bool) -> dict[str, str]:
     """Return the environment of a follower: that of the training, of which a tracker does not learn who is told."""
     left_out = (*OF_SEVERAL, *(() if is_notice else (kind.variable for kind in NOTICES)))
-    environment = environment_of(store.root)
+    environment = with_code(environment_of(store.root)) | SAFE
     return {
         name: value for name, value in environment.items()
         if name not in left_out and not name.startswith("TORCHELASTIC_")
@@ -55,13 +55,13 @@ def follower_environment(store: RunStore, is_notice: bool) -> dict[str, str]:
 
 
 def _start(store: RunStore, run_id: str, key: str, is_notice: bool) -> None:
-    command = [*follower_command(run_id, key), "--waits"]
+    command, environment = [*follower_command(run_id, key), "--waits"], follower_environment(store, is_notice)
     try:
         with open_log(store.tracking_folder(run_id) / f"{key}.txt") as log:
             subprocess.run(
-                [sys.executable, "-I", "-S", "-c", BETWEEN, *command], cwd=PROJECT, check=True,
-                env=follower_environment(store, is_notice), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, timeout=SECONDS_TO_START,
+                [sys.executable, "-I", "-S", "-c", BETWEEN, *command], cwd=working_folder(environment),
+                check=True, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                timeout=SECONDS_TO_START, **own_session(),
             )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("What sends the run %s to %s could not be started: %s.", run_id, key, type(error).__name__)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import netrc
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 from core.runs.schema import Evaluation, Run, Status
 from core.runs.tracking.tracker import PROJECT_NAME, End, Picture, Row, Tracker, settings_of
+from core.system.console import quoted
 
 SECONDS_TO_WRITE = 1.0  # at most, until what was taken is in the file
 
@@ -50,7 +50,7 @@ class Wandb(Tracker):
         if not self._run.offline:
             self.where = f"Look at {self._run.url}."
         else:
-            pattern = f"{shlex.quote(str(folder / 'wandb'))}/offline-run-*"
+            pattern = f"{quoted([str(folder / 'wandb')])}/offline-run-*"
             self.where = f"wandb sync {pattern} sends it to the server."
         return str(self._run.id)
 
@@ -93,7 +93,7 @@ class Wandb(Tracker):
 def _steps_of(path: Path) -> list[int]:
     """Return W&B's own steps in a file of an offline run, as its own reader finds them."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
-    reader = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    reader = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     steps = []
     for line in reader.stdout.splitlines():
         with suppress(ValueError):

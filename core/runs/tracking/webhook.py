@@ -50,7 +50,8 @@ class Webhook(Notice):
         headers = {"Content-Type": "application/json", "User-Agent": "DETR Lab"}
         request = Request(address, json.dumps(message).encode(), headers, method="POST")
         try:
-            build_opener(_NoRedirect).open(request, timeout=self.seconds).close()
+            opener = build_opener(_NoRedirect)
+            opener.open(request, timeout=self.seconds).close()
             return
         except HTTPError as error:
             error.close()

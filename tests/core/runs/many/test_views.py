@@ -29,13 +29,13 @@ def test_a_view_is_kept_renamed_and_deleted(store, tmp_path):
     assert view.query == {"run": ["a-run"], "class": ["cat", "dog"], "score": ["0.3"]}
     again = RunStore(tmp_path)
     assert Views(again).all() == [view]
-    Views(again).rename(view.number, "other")
+    Views(again).set_name(view.number, "other")
     assert [one.name for one in Views(store).all()] == ["other"]
-    Views(again).rename(view.number, "other")  # its own name is no other view's
+    Views(again).set_name(view.number, "other")  # its own name is no other view's
     Views(again).delete(view.number)
     assert Views(store).all() == []
     with pytest.raises(RunError, match="deleted meanwhile"):
-        Views(store).rename(view.number, "x")
+        Views(store).set_name(view.number, "x")
     again.close()
 
 
@@ -44,7 +44,7 @@ def test_two_views_never_share_a_name(store):
     with pytest.raises(RunError, match="saved view one already"):
         Views(store).save("one", "results", {})
     with pytest.raises(RunError, match="already"):
-        Views(store).rename(second.number, "one")
+        Views(store).set_name(second.number, "one")
     assert Views(store).all() == [first, second]
 
 
