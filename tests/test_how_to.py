@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.main import _parser, main
+from core.cli.main import main, make_parser
 from core.datasets.demo import draw_dataset
 from core.datasets.split import read_split
 from core.runs.corrections.mend import Mender
@@ -79,7 +79,7 @@ def test_there_are_commands_to_be_held():
 
 @pytest.mark.parametrize("line", ALL, ids=str)
 def test_every_command_of_the_documents_is_one(line):
-    _parser().parse_args(line.words)
+    make_parser().parse_args(line.words)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from core.config import TrainConfig
 from core.presets import PRESETS
+from core.system.console import quoted
 
 ALWAYS = ("data", "model")
 
@@ -30,7 +30,7 @@ def reproduce(config: TrainConfig, program: str = "python -m core") -> str:
     changes = {name: getattr(config, name) for name in ALWAYS} | differences(preset)
     if "epochs" in changes:  # --epochs alone would put --minutes to 0
         changes["minutes"] = config.minutes
-    return f"{program} train " + shlex.join([*option("preset", preset), *options_of(changes)])
+    return f"{program} train " + quoted([*option("preset", preset), *options_of(changes)])
 
 
 def options_of(changes: Mapping[str, Any]) -> list[str]:
