@@ -55,7 +55,8 @@ class Line:
 
     @property
     def words(self) -> list[str]:
-        return shlex.split(self.text.split("python -m core ", 1)[1], comments=True)
+        words = shlex.split(self.text.split("python -m core ", 1)[1], comments=True)
+        return words[: words.index(">")] if ">" in words else words
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}: {self.text}"
