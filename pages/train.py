@@ -164,7 +164,6 @@ def show_runs() -> None:
         watch(run.id)  # also after its end, when another one trains
         show_queue(attempt, watch)
         show_manage(run, "train")
-        show_settings_of(run)
         show_experiment_of(run)
         show_actions(run)
         show_bin()
@@ -179,8 +178,10 @@ def show_runs() -> None:
     if not has_failed(checks):
         show_checks(run, checks)
     show_profile(run)
-    with st.popover("TensorBoard", key="tensorboard", icon=":material/show_chart:"):
-        show_tensorboard(run)
+    with st.container(horizontal=True):
+        with st.popover("TensorBoard", key="tensorboard", icon=":material/show_chart:"):
+            show_tensorboard(run)
+        show_settings_of(run)
 
 
 store = services.store()

@@ -31,7 +31,8 @@ def show_file_of_form(config: TrainConfig | None) -> None:
                 "application/yaml", key="download settings", icon=":material/download:", on_click="ignore",
                 help="Every setting of the form as YAML, for a colleague or for train --config.",
             )  # fmt: skip
-        st.file_uploader("Settings to fill in", ["yaml", "yml"], key=UPLOADED, on_change=_take_upload)
+        st.file_uploader("Settings to fill in", ["yaml", "yml"], key=UPLOADED, on_change=_take_upload,
+                         max_upload_size=MOST_BYTES // 1_000_000)  # fmt: skip
         st.text_area("Or paste them", key=PASTED, max_chars=MOST_LETTERS, on_change=_take_pasted, height=120,
                      placeholder="lr: 1e-5\nepochs: 10")  # fmt: skip
         if outcome := st.session_state.get(SAID):
