@@ -56,6 +56,8 @@ def make_pictures(folder: Path, epochs: int | None) -> None:
         story = train(page, f"{address}/?preset=Small+objects", epochs)
         show_small_objects(page, address, run, story)
         picture(page, folder / "compare-small.png")
+        show_runs(page, address, run, story)
+        picture(page, folder / "runs.png")
         browser.close()
 
 
@@ -155,6 +157,13 @@ def show_small_objects(page: Page, address: str, before: str, after: str) -> Non
     page.get_by_text("▲ and ▼: more than noise").wait_for()
     wait_for_images(page)
     page.locator(CELLS).first.evaluate("cell => cell.scrollIntoView({ block: 'center' })")
+
+
+def show_runs(page: Page, address: str, before: str, after: str) -> None:
+    """Show both runs in the table, and AP of both over each other by minutes."""
+    page.goto(f"{address}/runs?chosen={after}&chosen={before}&metric=val/AP&by=minutes")
+    page.locator(".dvn-scroller").wait_for()
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
 
 
 def wait_for_images(page: Page) -> None:
