@@ -108,13 +108,14 @@ def convert(options: Namespace) -> None:
     from core.datasets.convert.boxes import rewrite_boxes
     from core.datasets.convert.to_coco import convert
 
+    folder = found(options.folder)
     if options.boxes:
-        count = rewrite_boxes(options.folder, options.out, BoxFormat(options.boxes))
+        count = rewrite_boxes(folder, options.out, BoxFormat(options.boxes))
         show(f"{options.out}: {count:,} boxes as x, y, width, height in pixels; the pictures stay where they are")
         show_json({"out": options.out, "boxes": count})
         return
-    report = convert_with_bar(options.folder, options.out, convert(options.folder, options.out))
-    show(*_conversion_lines(options.folder, options.out, report))
+    report = convert_with_bar(folder, options.out, convert(folder, options.out))
+    show(*_conversion_lines(folder, options.out, report))
     show_json({"out": options.out, **report.to_dict()})
 
 

@@ -13,6 +13,7 @@ from core import DataError, LabError
 from core.cli.command import RUN_HELP, Command, add_epoch, add_run, check_score, show, show_json, show_progress
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.model_evaluation import add_model_options, evaluate_models, wants_model
+from core.cli.shell.root import found
 from core.datasets.problems import first_of
 from core.export.text import describe_table, evaluation_json, evaluation_text, percent
 from core.runs.models import baseline_of
@@ -43,7 +44,9 @@ def import_results(options: Namespace) -> None:
     from core.runs.evaluated.imports import import_results
 
     store = RunStore.default()
-    run = import_results(store, options.gt, options.dt, options.images, options.name)
+    run = import_results(
+        store, found(options.gt), found(options.dt), options.images and found(options.images), options.name
+    )
     (evaluation,) = store.evaluations(run.id)
     show(run.id)
     metrics = ", ".join(f"{name} {percent(evaluation.figures[name])}" for name in ("AP", "AP50"))
@@ -93,7 +96,8 @@ def evaluate(options: Namespace) -> None:
     elif options.corrected:
         raise LabError("--corrected is about the labels of a RUN: name one.")
     elif options.gt and options.dt and not options.run_id:
-        evaluated = evaluate_results(read_truth(options.gt), options.gt, options.dt)
+        truth, results = found(options.gt), found(options.dt)
+        evaluated = evaluate_results(read_truth(truth), truth, results)
         models, table = {"results": evaluated.figures.to_dict()}, evaluated.table
         show(*evaluated.notes)
     else:

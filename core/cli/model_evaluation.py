@@ -16,6 +16,7 @@ from core.cli.chosen_run import JUDGED, chosen_run
 from core.cli.command import add_setting, show, show_json, show_progress
 from core.cli.data_commands import in_coco_layout
 from core.cli.processes import prepare_torch
+from core.cli.shell.root import found
 from core.export.text import in_percent, percent
 from core.files import real_path
 from core.inference.evaluation.config import EvaluationConfig
@@ -117,7 +118,8 @@ def _configs(store: RunStore, options: Namespace) -> list[EvaluationConfig]:
     if "data" not in given:
         raise LabError("Name the images: --data with the folder of a data set, or with a COCO JSON.")
     given["model"] = full_names(store, given.get("model", ()))
-    given |= {name: str(real_path(given[name])) for name in ("data", "images") if os.path.exists(given.get(name, ""))}
+    typed = {name: found(given[name]) for name in ("data", "images") if name in given}
+    given |= {name: str(real_path(path)) for name, path in typed.items() if os.path.exists(path)}
     config = EvaluationConfig(**given)
     if not config.is_of_file:
         config = replace(config, data=in_coco_layout(store, config.data))

@@ -10,6 +10,7 @@ from pathlib import Path
 from core import RunError
 from core.cli.chosen_run import HAS_MODEL, chosen_run
 from core.cli.command import RUN_HELP, Command, check_score, show, show_json
+from core.cli.shell.root import found
 from core.keep_result import KeepResult
 from core.runs.models import RunModel
 from core.runs.store import RunStore
@@ -41,7 +42,7 @@ def predict(options: Namespace) -> int:
     run_id = chosen_run(store, options.run or "last", HAS_MODEL).id if options.run or is_named else None
     if run_id is None and not is_onnx(options.model):
         find_model(options.model)
-    paths, are_usable = picture_files(options.pictures), []
+    paths, are_usable = picture_files(map(found, options.pictures)), []
     out = None if options.json and not options.out else Path(options.out or "predictions")
     if out and os.path.lexists(out) and not os.path.isdir(out):
         raise RunError(f"{out} is no folder, so the predictions cannot be written there: choose another for --out.")

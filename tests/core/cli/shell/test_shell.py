@@ -95,6 +95,26 @@ def test_root_may_stand_before_and_after_the_command(tmp_path, capsys, monkeypat
     assert status == 1 and "there is no such folder" in last_line(err)
 
 
+TRUTH = "data/own/annotations/instances_val.json"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("convert", "data/own", "--boxes", "xywh", "--out", "{out}"), ("evaluate", "--gt", TRUTH, "--dt", "found.json"),
+        ("import", "--gt", TRUTH, "--dt", "found.json", "--images", "data/own/val"),
+    ],
+)  # fmt: skip
+def test_whatever_path_is_typed_is_found_under_the_root(root, capsys, monkeypatch, tmp_path, arguments):
+    dataset(root / "data/own")
+    (root / "found.json").write_text("[]")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    status, _, err = run(capsys, *(text.format(out=tmp_path / "new") for text in arguments))
+    assert status == 0, err
+
+
 def test_a_path_that_is_only_under_the_root_is_found_there(root, street, capsys, monkeypatch, tmp_path):
     dataset(root / "data/own")
     elsewhere = tmp_path / "elsewhere"
