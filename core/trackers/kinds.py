@@ -54,6 +54,11 @@ TRACKERS = (
         # its own pin would put an older Pillow in the place of the one that is here
         package="trackio", install="--no-deps trackio gradio-client",
     ),
+    TrackerKind(
+        "clearml", "ClearML", "core.runs.tracking.clearml:ClearML",
+        "ClearML: into the run's folder, for clearml-task; to the server if clearml.conf or the environment has a key.",
+        package="clearml", install="clearml",
+    ),
 )  # fmt: skip
 NOTICES = (
     TrackerKind(

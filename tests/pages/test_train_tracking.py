@@ -9,7 +9,7 @@ def test_a_tracker_is_chosen_stays_with_another_preset_and_comes_by_no_link(stor
     monkeypatch.setattr(kinds, "find_spec", lambda name: True)
     app = open_page(trackers="wandb", epochs="3")
     assert setting(app, "epochs").value == 3 and setting(app, "trackers").value == []
-    assert setting(app, "trackers").options == ["W&B", "MLflow", "Trackio"]
+    assert setting(app, "trackers").options == ["W&B", "MLflow", "Trackio", "ClearML"]
     setting(app, "trackers").set_value(["mlflow"])
     checked(app.run())
     checked(app.selectbox(key="preset").set_value("Own pictures").run())

@@ -100,7 +100,7 @@ def _show_states(store: RunStore, run: Run, key: str = "") -> None:
 
 COMMANDS = (
     Command(
-        "track", "send a run's metrics, settings, figures and pictures to W&B, MLflow or Trackio", add_track_options,
-        track, "a JSON list: tracker, state in words, is_problem",
+        "track", "send a run's metrics, settings, figures and pictures to W&B, MLflow, Trackio or ClearML",
+        add_track_options, track, "a JSON list: tracker, state in words, is_problem",
     ),
 )  # fmt: skip
