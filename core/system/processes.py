@@ -45,7 +45,7 @@ def kill_family(pid: int) -> None:
     """Kill a process and its children, and theirs."""
     try:
         parent = psutil.Process(pid)
-        family = [*parent.children(recursive=True), parent]
+        family = [parent, *parent.children(recursive=True)]  # the parent first, which could say that a child is lost
     except psutil.Error:
         return
     for process in family:

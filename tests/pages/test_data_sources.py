@@ -6,7 +6,6 @@ import shutil
 import pytest
 from PIL import Image
 
-from core import PROJECT
 from core.datasets.convert.to_coco import default_target
 from core.datasets.demo import BUILT_IN as SCENES
 from core.datasets.layouts import list_datasets
@@ -185,11 +184,11 @@ def test_without_a_folder_the_page_says_what_to_do(store):
     assert "Choose a folder" in open_page("   ").info[0].value
 
 
-def test_a_path_may_begin_at_home_or_at_the_project_and_have_blanks_around_it(store, tmp_path, monkeypatch):
+def test_a_path_may_begin_at_home_or_at_the_root_and_have_blanks_around_it(store, tmp_path, monkeypatch):
     folder = mine(tmp_path / "mine")
     expected = cards(open_page(folder))
     assert cards(open_page(f"  {folder}\n")) == expected
-    assert cards(open_page(os.path.relpath(folder, PROJECT))) == expected
+    assert cards(open_page(os.path.relpath(folder, store.root))) == expected
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cards(open_page("~/mine")) == expected
 

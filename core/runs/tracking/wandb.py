@@ -93,7 +93,9 @@ class Wandb(Tracker):
 def _steps_of(path: Path) -> list[int]:
     """Return W&B's own steps in a file of an offline run, as its own reader finds them."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
-    reader = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    reader = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     steps = []
     for line in reader.stdout.splitlines():
         with suppress(ValueError):
