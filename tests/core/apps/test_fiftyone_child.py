@@ -167,8 +167,8 @@ def test_labels_and_predictions_are_those_of_the_model(held):
     for described, score in ((held.first, 0.3), (held.second, 0.8)):
         table = read_table(held.store.evaluations(held.run.id)[0].table)
         rows = [row for rows in coco_results(Bundle(held.split, table, tuple(held.ids), score)) for row in rows]
-        found = numbered(described["found"])
-        assert {i: [row[0] for row in boxes] for i, boxes in found.items()} == {
+        predictions = numbered(described["found"])
+        assert {i: [row[0] for row in boxes] for i, boxes in predictions.items()} == {
             i: [row["query"] for row in rows if row["image_id"] == i] for i in held.ids
         }
         errors = {"null" if error is None else error: n for error, n in Counter(r["error"] for r in rows).items()}

@@ -47,11 +47,11 @@ def plain(tmp_path):
 
 def pictures_of(folder):
     """The pictures that a written data set leads to, by part: their names and bytes; none is missing or broken."""
-    found = {}
+    pictures = {}
     for part, split in examine_splits(folder).items():
         assert not split.problems
-        found[part] = {image["id"]: split.image_path(image).read_bytes() for image in split.images}
-    return found
+        pictures[part] = {image["id"]: split.image_path(image).read_bytes() for image in split.images}
+    return pictures
 
 
 def test_what_is_written_has_its_pictures(tmp_path, plain, links, store):

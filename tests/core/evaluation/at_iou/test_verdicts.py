@@ -38,15 +38,15 @@ def tide_at(gt: dict, results: list[dict], iou: float) -> dict[str, int]:
 def matches(gt: dict, results: list[dict], level: int) -> dict[tuple[int, int], int | None]:
     """pycocotools' word on each detection, (image, query): the annotation that it finds, -1 for a crowd."""
     query = rank_within_group(np.array([row["image_id"] for row in results], dtype=int)).tolist()
-    found = {}
+    match_of = {}
     for cell in judge(gt, results).evalImgs:
         if cell and cell["aRng"] == [0, 1e10]:
             for number, match, ignored in zip(
                 cell["dtIds"], cell["dtMatches"][level], cell["dtIgnore"][level], strict=True
             ):
                 place = results[number - 1]["image_id"], query[number - 1]
-                found[place] = -1 if ignored else int(match) or None
-    return found
+                match_of[place] = -1 if ignored else int(match) or None
+    return match_of
 
 
 def of_table(table: pa.Table):
@@ -63,11 +63,11 @@ def test_what_is_found_equals_pycocotools_pair_for_pair_at_every_iou(case):
     part = table.filter(pa.array(is_detection(table)))
     places = list(zip(part["image_id"].to_pylist(), part["query"].to_pylist(), strict=True))
     for level in range(len(THRESHOLDS)):
-        own = [
+        answers = [
             int(ids[t]) if c == CORRECT else -1 if c == IN_CROWD else None
             for c, t in zip(code[level], truth[level], strict=True)
         ]
-        assert dict(zip(places, own, strict=True)) == matches(gt, results, level)
+        assert dict(zip(places, answers, strict=True)) == matches(gt, results, level)
 
 
 @settings(max_examples=60, deadline=None)
@@ -91,15 +91,15 @@ def test_the_first_iou_is_the_tables_also_without_the_lowest_scores(case, lowest
         code[0].tolist() == np.where(error >= 0, error, np.where(flags(rows, "crowd_only"), IN_CROWD, CORRECT)).tolist()
     )
     ids, has_one = associated_ground_truths(rows)
-    own = np.append(integers(part, "gt_id")[is_ground_truth(part)], 0)[truth[0]]
-    assert (truth[0] >= 0).tolist() == has_one.tolist() and own[has_one].tolist() == ids[has_one].tolist()
+    gt_ids = np.append(integers(part, "gt_id")[is_ground_truth(part)], 0)[truth[0]]
+    assert (truth[0] >= 0).tolist() == has_one.tolist() and gt_ids[has_one].tolist() == ids[has_one].tolist()
     assert iou[0] == pytest.approx(best_iou(rows), nan_ok=True) and len(floats(rows, "score")) == len(error)
 
 
 def test_at_a_higher_iou_a_lower_score_may_take_the_object_of_a_higher_one():
     gt = gt_of((1, 1, (0, 0, 100, 100)), (1, 1, (0, 30, 100, 100)))
-    found = [result(1, 1, (0, 20, 100, 100), 0.9), result(1, 1, (0, 30, 100, 96), 0.8)]
-    code, truth, iou = of_table(detection_table(gt, found))
+    results = [result(1, 1, (0, 20, 100, 100), 0.9), result(1, 1, (0, 30, 100, 96), 0.8)]
+    code, truth, iou = of_table(detection_table(gt, results))
     assert (code[0].tolist(), truth[0].tolist()) == ([CORRECT, CORRECT], [1, 0])
     names = [ERROR_TYPES[c].value if c < CORRECT else c for c in code[8]]
     assert (names, truth[8].tolist()) == (["localization", CORRECT], [1, 1])

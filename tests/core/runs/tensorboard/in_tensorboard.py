@@ -75,10 +75,10 @@ def sessions(root) -> dict[str, tuple[int, dict, dict]]:
         start_index=0, slice_size=100, allowed_statuses=STATUSES, col_params=columns, include_metrics=True
     )
     handler = Handler(request_context=request, backend_context=context, experiment_id="", request=wanted)
-    found = {}
+    sessions = {}
     for group in handler.run().session_groups:
         (session,) = group.sessions
         settings = {name: getattr(v, v.WhichOneof("kind")) for name, v in group.hparams.items()}
         figures = {value.name.tag: value.value for value in session.metric_values}
-        found[session.name] = session.status, settings, figures
-    return found
+        sessions[session.name] = session.status, settings, figures
+    return sessions

@@ -44,8 +44,8 @@ class Kept(Tracker):
         return [json.loads(line) for line in (self.folder / "told.jsonl").read_text().splitlines()]
 
     def missing(self, rows):
-        there = {(tag, step) for what, step, *rest in self.told() if what == "log" for tag in rest[0]}
-        return [row for row in rows if (row.tag, row.step) not in there]
+        logged = {(tag, step) for what, step, *rest in self.told() if what == "log" for tag in rest[0]}
+        return [row for row in rows if (row.tag, row.step) not in logged]
 
     def log(self, step, metrics, row):
         self.tell("log", step, dict(metrics))

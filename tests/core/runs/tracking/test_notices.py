@@ -160,9 +160,9 @@ def test_a_server_that_is_not_there(store, run, monkeypatch, address, words):
     monkeypatch.setenv("DETR_LAB_WEBHOOK", address)
     with pytest.raises(RunError) if "holds" not in words else contextmanager(lambda: (yield))() as caught:
         follow(store, run, "webhook", monkeypatch)
-    said = problem(store, run, "webhook")
-    assert any(word in said for word in words.split("|"))
-    assert SECRET not in said + str(caught and caught.value) and nothing_secret(store, run)
+    message = problem(store, run, "webhook")
+    assert any(word in message for word in words.split("|"))
+    assert SECRET not in message + str(caught and caught.value) and nothing_secret(store, run)
 
 
 def test_a_slow_server_is_given_up(store, run, monkeypatch):
