@@ -11,18 +11,20 @@ import json
 import os
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import Field, dataclass
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
 from core import LabError
+from core.keep_result import KeepResult
 from core.wording import short, visible
 
 INSTALLED = "detr-lab"  # the command of the installed package
 PROGRAM = os.environ.get("DETR_LAB_PROGRAM", "python -m core")  # how it was started
+T = TypeVar("T")
 RUN_HELP = "a run's id, its beginning, or: last, the newest with something for this command"
 
 
@@ -98,6 +100,16 @@ def show_progress(steps: Iterable[tuple[int, int]], unit: str, title: str) -> in
             bar.total = total
             bar.update(done - bar.n)
     return total
+
+
+def tell_steps(steps: Generator[str, None, T]) -> T:
+    """Iterate to the end, say each step once on stderr, and return the result."""
+    work, before = KeepResult(steps), ""
+    for words in work:
+        if words != before:
+            show(f"{words} …", file=sys.stderr)
+        before = words
+    return work.result
 
 
 def add_setting(parser: ArgumentParser | _ArgumentGroup, field: Field[Any], default: str = "default") -> None:

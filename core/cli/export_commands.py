@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import LabError
 from core.cli.chosen_run import HAS_MODEL, chosen_run
-from core.cli.command import Command, add_epoch, add_run, check_score, show, show_json, show_progress
+from core.cli.command import Command, add_epoch, add_run, check_score, show, show_json, show_progress, tell_steps
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.onnx_commands import ONNX, add_onnx_options, export_onnx
 from core.keep_result import KeepResult
@@ -114,14 +113,14 @@ def _export_model(options: Namespace) -> None:
         answer: dict[str, Any] = {"id": model.run.id, "as": form.key}
         if options.push:
             _check_push(form, out, options.push)
-        written = _tell(
+        written = tell_steps(
             write_model(model, form, out, ModelOptions(options.score, options.pictures, options.push or ""))
         )
         if options.out or not options.push:
             show(f"{out}: {words}, {written.sentence}")
             answer["out"] = str(out)
         if options.push and form.push:
-            address = _tell(form.push(out, options.push, options.private))
+            address = tell_steps(form.push(out, options.push, options.private))
             show(f"{address}: {words}")
             answer["address"] = address
         show_json(answer)
@@ -136,16 +135,6 @@ def _check_push(form: ModelFormat, out: Path, name: str) -> None:
     if out.suffix.lower() == ".zip":
         raise LabError(f"--out is {out}, but --push uploads a folder: name one, or leave --out out.")
     check_repository(name)
-
-
-def _tell(steps: Generator[str, None, T]) -> T:
-    """Iterate to the end, say each step once on stderr, and return the result."""
-    work, before = KeepResult(steps), ""
-    for words in work:
-        if words != before:
-            show(f"{words} …", file=sys.stderr)
-        before = words
-    return work.result
 
 
 def _export_images(options: Namespace) -> None:

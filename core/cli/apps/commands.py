@@ -9,13 +9,12 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator
 from typing import Any
 
 from core import LabError
 from core.apps.side_app import ADDRESS, FIFTYONE, TENSORBOARD, AppProcess
 from core.cli.chosen_run import EVALUATED, chosen_run
-from core.cli.command import Command, add_epoch, add_run, check_score, show, show_json
+from core.cli.command import Command, add_epoch, add_run, check_score, show, show_json, tell_steps
 from core.cli.evaluations import changed_since, chosen_evaluation, detection_table_of
 from core.cli.export_commands import add_image_options, chosen_images, images_of_slices
 from core.runs.store import RunStore
@@ -66,7 +65,7 @@ def open_fiftyone(options: Namespace) -> None:
 
 
 def _bring_back(process: AppProcess, run_id: str, epoch: int | None) -> None:
-    sentence = _said(process.ask({"ask": "tags", "run": run_id, "epoch": epoch}))["sentence"]
+    sentence = tell_steps(process.ask({"ask": "tags", "run": run_id, "epoch": epoch}))["sentence"]
     show(sentence)
     show_json({"tags": sentence})
 
@@ -84,7 +83,7 @@ def open_tensorboard(options: Namespace) -> None:
 def _serve(process: AppProcess, request: dict[str, Any], at_end: Any = None) -> None:
     """Open an application, say where, and wait for Ctrl-C, or for its end; raises LabError."""
     try:
-        answer = _said(process.ask(request))
+        answer = tell_steps(process.ask(request))
         show(f"http://{ADDRESS}:{answer['port']}{answer['path']}", *filter(None, [answer.get("note")]))
         show_json({"address": f"http://{ADDRESS}:{answer['port']}{answer['path']}", "note": answer.get("note", "")})
         show("Ctrl-C ends it. From another machine, forward this port: ssh -L "
@@ -99,18 +98,6 @@ def _serve(process: AppProcess, request: dict[str, Any], at_end: Any = None) -> 
         raise LabError(process.death)
     finally:
         process.stop(SECONDS_TO_KEEP)
-
-
-def _said(steps: Generator[str, None, dict[str, Any]]) -> dict[str, Any]:
-    """Iterate to the end, say each step once on stderr, and return the answer."""
-    from core.keep_result import KeepResult
-
-    work, before = KeepResult(steps), ""
-    for words in work:
-        if words != before:
-            show(f"{words} …", file=sys.stderr)
-        before = words
-    return work.result
 
 
 COMMANDS = (
